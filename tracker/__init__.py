@@ -1,0 +1,1 @@
+"""Real-time detection and tracking of objects in video."""

@@ -1,0 +1,1 @@
+"""From a frame to detections: letterbox, network, decode, non-maximum suppression."""

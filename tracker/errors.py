@@ -1,0 +1,55 @@
+"""The error tree: every failure that a user can cause or meet.
+
+Each class derives from `TrackerError` and from the built-in that fits, so both `except` styles
+work. A message says what failed, what was expected, what was got, and what to try; it is one line.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrackerError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class DataError(TrackerError, ValueError):
+    """An array or a value has the wrong shape, dtype or range."""
+
+
+class ConfigError(TrackerError, ValueError):
+    """A configuration key or a command-line value is wrong."""
+
+
+class SourceError(TrackerError, OSError):
+    """A source cannot be opened, or broke while it was read."""
+
+
+class ModelError(TrackerError, ValueError):
+    """A model file is missing, malformed, or does not fit its weights."""
+
+
+class OutputError(TrackerError, OSError):
+    """An output cannot be opened, written or finished."""
+
+
+class DependencyError(TrackerError, ImportError):
+    """A library that the chosen feature needs cannot be loaded."""
+
+
+class DeviceError(TrackerError, RuntimeError):
+    """The device that was asked for is not there."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint that names the closest known word, or the empty string.
+
+    Args:
+        name: The word that was not found.
+        known: The words that would have been accepted.
+
+    Example:
+        >>> nearest("persn", ["person", "car"])
+        "; did you mean 'person'?"
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

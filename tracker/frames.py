@@ -1,0 +1,109 @@
+"""Frames and where they come from.
+
+Comes in: decoded pictures. Goes out: `Frame` (one picture with its time), `VideoInfo` (what is
+known of a source before its first frame), and the `Source` protocol that every reader implements.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Protocol, Self
+
+from tracker.arrays import UInt8Array, frozen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture and when it was taken.
+
+    Attributes:
+        image: `(H, W, 3)` uint8 RGB, read-only.
+        index: Number of the frame in its source, from 0; gaps show dropped or skipped frames.
+        time_s: Presentation time in seconds after the source's first frame.
+        source: The source as the user named it.
+        wall_time_s: Unix time of capture for live sources, else `None`.
+    """
+
+    image: UInt8Array
+    index: int
+    time_s: float
+    source: str
+    wall_time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        image = frozen(self.image, dtype="uint8", shape=(None, None, 3), name="Frame.image")
+        object.__setattr__(self, "image", image)
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known of a source before its first frame.
+
+    Attributes:
+        source: The source as the user named it (a path, a camera index, a pattern).
+        width: Width in pixels of the frames, after rotation.
+        height: Height in pixels of the frames, after rotation.
+        fps: Nominal frames a second of the frames that are delivered (after `stride`).
+        time_base: Exact unit of presentation times: `round(frame.time_s / time_base)` is the
+            frame's time stamp in these units.
+        frame_count: Frames that will be delivered, where the container tells; else `None`.
+        is_live: A live source cannot wait: frames that are not taken in time are lost.
+        pixel_aspect: Width of a pixel divided by its height.
+        audio_path: File that holds the sound belonging to these frames, or `None`.
+        start_s: Time in seconds of the first delivered frame within `audio_path`.
+    """
+
+    source: str
+    width: int
+    height: int
+    fps: Fraction
+    time_base: Fraction
+    frame_count: int | None = None
+    is_live: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    audio_path: str | None = None
+    start_s: float = 0.0
+
+
+class Source(Protocol):
+    """Something that delivers frames in order, once.
+
+    A source is its own context manager; `close` may be called twice and from another thread.
+    Iterating ends normally at the end of the material. A source that breaks raises `SourceError`.
+    """
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known before the first frame."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Frames so far that could not be decoded and were left out."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """Releases the file or device; the iteration that is under way ends."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,1 @@
+"""Networks as Keras models, and the readers of foreign weight files."""

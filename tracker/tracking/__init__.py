@@ -1,0 +1,1 @@
+"""DeepSORT: from detections to tracks."""

@@ -1,0 +1,205 @@
+"""Tracks of one frame, the result that every sink receives, and the protocols around it.
+
+Comes in: detections over time. Goes out: `Tracks` (a structure of read-only arrays) and
+`TrackedFrame`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from tracker.arrays import (
+    BoolArray,
+    Float32Array,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    UInt8Array,
+    frozen,
+)
+from tracker.detections import Detections
+from tracker.frames import Frame, VideoInfo
+
+
+class TrackState(IntEnum):
+    """Where a track stands in its life (DeepSORT, sec. 2.1)."""
+
+    TENTATIVE = 0
+    """Born, but not yet seen often enough to be believed."""
+    CONFIRMED = 1
+    """Believed, and seen in this frame."""
+    LOST = 2
+    """Believed, but not seen in this frame: the box is the Kalman filter's prediction."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """The tracks of one frame; `T` tracks, sorted by rising id.
+
+    Attributes:
+        ids: `(T,)` int64, unique; from 1 in order of confirmation. Tentative tracks have
+            provisional negative ids.
+        boxes: `(T, 4)` float32 xyxy in pixels of the original frame, the filter's estimate.
+        velocities: `(T, 2)` float32 pixels a second of the centre.
+        scores: `(T,)` float32 score of the detection seen last.
+        classes: `(T,)` int32 class by vote over the track's detections.
+        class_scores: `(T,)` float32 share of the vote that the class has.
+        states: `(T,)` uint8, values of `TrackState`.
+        ages: `(T,)` int32 frames since birth, from 1.
+        misses: `(T,)` int32 frames since the last detection, 0 = seen in this frame.
+        detection_index: `(T,)` int32 row of this frame's detections, -1 = predicted only.
+    """
+
+    ids: Int64Array
+    boxes: Float32Array
+    velocities: Float32Array
+    scores: Float32Array
+    classes: Int32Array
+    class_scores: Float32Array
+    states: UInt8Array
+    ages: Int32Array
+    misses: Int32Array
+    detection_index: Int32Array
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        for name, (dtype, width) in _LAYOUT.items():
+            shape = (count,) if width is None else (count, width)
+            array = frozen(getattr(self, name), dtype=dtype, shape=shape, name=f"Tracks.{name}")
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Returns no tracks."""
+        return cls(
+            **{
+                name: np.zeros((0,) if width is None else (0, width), dtype)
+                for name, (dtype, width) in _LAYOUT.items()
+            }
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, index: BoolArray | IndexArray) -> Self:
+        """Returns the tracks picked by a boolean mask `(T,)` or by indices."""
+        return type(self)(**{name: getattr(self, name)[index] for name in _LAYOUT})
+
+
+_LAYOUT: dict[str, tuple[str, int | None]] = {
+    "ids": ("int64", None),
+    "boxes": ("float32", 4),
+    "velocities": ("float32", 2),
+    "scores": ("float32", None),
+    "classes": ("int32", None),
+    "class_scores": ("float32", None),
+    "states": ("uint8", None),
+    "ages": ("int32", None),
+    "misses": ("int32", None),
+    "detection_index": ("int32", None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What is the same for all frames of a run; sinks write it into their headers.
+
+    Attributes:
+        video: The source.
+        class_names: Names by class index.
+        config: The resolved configuration, plain JSON types.
+        model_digests: SHA-256 by file name of the models' files.
+    """
+
+    video: VideoInfo
+    class_names: tuple[str, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    model_digests: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """One frame with all that was found: what every sink receives.
+
+    Attributes:
+        frame: The picture and its time.
+        detections: What the detector found in it.
+        tracks: The tracks that the tracker reports for it.
+        timings_s: Seconds by stage: decode, preprocess, infer, nms, embed, track.
+        dropped: Frames lost so far because a live source was faster than the pipeline.
+        alive: Tracks that the tracker keeps, reported or not.
+        run: What is the same for all frames of the run.
+    """
+
+    frame: Frame
+    detections: Detections
+    tracks: Tracks
+    timings_s: Mapping[str, float]
+    run: RunInfo
+    dropped: int = 0
+    alive: int = 0
+
+
+class MultiObjectTracker(Protocol):
+    """Joins detections over time into tracks."""
+
+    @property
+    def alive(self) -> int:
+        """Tracks that are kept at present, reported or not."""
+        ...
+
+    def reset(self, *, frame_interval_s: float) -> None:
+        """Forgets all tracks and starts ids at 1 again, for a new source.
+
+        Args:
+            frame_interval_s: Nominal seconds between two frames; the unit of `dt` in `step`.
+        """
+        ...
+
+    def step(self, detections: Detections, *, dt: float = 1.0) -> Tracks:
+        """Returns the tracks of the next frame.
+
+        Args:
+            detections: What was found in the frame.
+            dt: Nominal frame intervals since the last step, > 0 (2 = one frame was dropped).
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere results go.
+
+    It opens at the first result: a sink that got none leaves nothing behind.
+    """
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes one result.
+
+        Raises:
+            OutputError: The output cannot be written (disk full, device gone).
+        """
+        ...
+
+    def close(self, *, complete: bool = True) -> None:
+        """Finishes the output; calling it again does nothing.
+
+        Args:
+            complete: Whether the run came to its end; false after Ctrl-C or an error.
+
+        Raises:
+            OutputError: The output cannot be finished.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
