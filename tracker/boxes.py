@@ -48,10 +48,10 @@ def clip(boxes: Float32Array, *, width: int, height: int) -> Float32Array:
 
 def is_proper(boxes: Float32Array) -> BoolArray:
     """Returns `(N,)`: finite, wider and higher than nothing."""
-    finite = np.isfinite(boxes).all(axis=1)
+    finite = np.all(np.isfinite(boxes), axis=1)
     with np.errstate(invalid="ignore"):
-        positive: BoolArray = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return finite & positive
+        positive = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return np.asarray(finite & positive)
 
 
 def area(boxes: Float32Array | Float64Array) -> Float32Array | Float64Array:
@@ -74,4 +74,6 @@ def pairwise_iou(
     size = np.maximum(bottom_right - top_left, 0)
     intersection = size[..., 0] * size[..., 1]
     union = area(first)[:, None] + area(second)[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    iou = np.zeros(intersection.shape)
+    np.divide(intersection, union, out=iou, where=union > 0)
+    return iou

@@ -1,0 +1,60 @@
+"""The gallery against the smallest cosine distance worked out pair by pair."""
+
+import numpy as np
+
+from tracker.tracking.gallery import AppearanceGallery
+
+
+def units(count: int, size: int, seed: int) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, size)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_an_empty_gallery_is_far_from_everything() -> None:
+    gallery = AppearanceGallery(3)
+    distances = gallery.distances(np.array([0, 1]), units(2, 4, 0), np.ones((2, 2), np.bool_))
+    assert np.isinf(distances).all()
+
+
+def test_smallest_distance_of_admissible_pairs_only() -> None:
+    gallery = AppearanceGallery(10)
+    stored, seen = units(6, 8, 1), units(3, 8, 2)
+    for row in range(6):
+        gallery.add(np.array([row % 2]), stored[row : row + 1])
+    admissible = np.array([[True, True, False], [False, True, True]])
+    distances = gallery.distances(np.array([0, 1]), seen, admissible)
+    for track in range(2):
+        for column in range(3):
+            expected = min(1 - float(v @ seen[column]) for v in stored[track::2])
+            if admissible[track, column]:
+                np.testing.assert_allclose(distances[track, column], expected, atol=1e-6)
+            else:
+                assert np.isinf(distances[track, column])
+
+
+def test_the_oldest_is_forgotten_when_full() -> None:
+    gallery = AppearanceGallery(2)
+    basis = np.eye(3, dtype=np.float32)
+    for vector in basis:
+        gallery.add(np.array([0]), vector[None])
+    distances = gallery.distances(np.array([0]), basis, np.ones((1, 3), np.bool_))
+    assert distances[0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_a_cleared_slot_remembers_nothing() -> None:
+    gallery = AppearanceGallery(2)
+    gallery.add(np.array([0, 40]), np.eye(2, dtype=np.float32))
+    gallery.clear(np.array([0]))
+    distances = gallery.distances(
+        np.array([0, 40]), np.eye(2, dtype=np.float32), np.ones((2, 2), np.bool_)
+    )
+    assert np.isinf(distances[0]).all()
+    assert distances[1].tolist() == [1.0, 0.0]
+
+
+def test_embeddings_without_width_are_no_appearance() -> None:
+    gallery = AppearanceGallery(2)
+    gallery.add(np.array([0]), np.zeros((1, 0), np.float32))
+    assert np.isinf(
+        gallery.distances(np.array([0]), np.zeros((1, 0), np.float32), np.ones((1, 1), np.bool_))
+    ).all()

@@ -1,0 +1,141 @@
+"""The batched filter against filterpy's 8x8 filter, and against numbers derived by hand."""
+
+import numpy as np
+import pytest
+from filterpy.kalman import KalmanFilter
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chi2
+
+from tracker.errors import ConfigError
+from tracker.tracking import kalman
+from tracker.tracking.kalman import MotionNoise
+
+NOISE = MotionNoise()
+
+
+def reference_filter(measurement: np.ndarray) -> KalmanFilter:
+    """filterpy's filter with the full matrices of the same model."""
+    height = measurement[3]
+    reference = KalmanFilter(dim_x=8, dim_z=4)
+    reference.x = np.concatenate([measurement, np.zeros(4)])[:, None]
+    position, velocity = NOISE.position * height, NOISE.velocity * height
+    reference.P = np.diag(
+        np.square(
+            [
+                *(2 * position, 2 * position, NOISE.aspect, 2 * position),
+                *(10 * velocity, 10 * velocity, NOISE.aspect_velocity, 10 * velocity),
+            ]
+        )
+    )
+    reference.F = np.eye(8) + np.eye(8, k=4)
+    reference.H = np.eye(4, 8)
+    return reference
+
+
+def set_noise(reference: KalmanFilter) -> None:
+    height = reference.x[3, 0]
+    position, velocity = NOISE.position * height, NOISE.velocity * height
+    reference.Q = np.diag(
+        np.square(
+            [
+                *(position, position, NOISE.aspect, position),
+                *(velocity, velocity, NOISE.aspect_velocity, velocity),
+            ]
+        )
+    )
+    reference.R = np.diag(np.square([position, position, NOISE.aspect_measurement, position]))
+
+
+def test_no_tracks_give_no_tracks() -> None:
+    mean, covariance = kalman.initiate(np.zeros((0, 4)), NOISE)
+    mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+    mean, covariance = kalman.update(mean, covariance, np.zeros((0, 4)), noise=NOISE)
+    assert mean.shape == (0, 8)
+    assert covariance.shape == (0, 3, 4)
+    assert kalman.squared_mahalanobis(mean, covariance, np.zeros((3, 4)), noise=NOISE).shape == (
+        0,
+        3,
+    )
+
+
+def test_first_innovation_by_hand() -> None:
+    # Height 20: position std 1 px. New track: variance 4, rate variance (10 * 20/160)^2 = 25/16.
+    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]]), NOISE)
+    mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+    # One step: 4 + 25/16 + 1 of process noise; the measurement adds 1.
+    assert covariance[0, 0, 0] == pytest.approx(4 + 25 / 16 + 1)
+    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 2)
+    distance = kalman.squared_mahalanobis(
+        mean, covariance, np.array([[3.0, 0.0, 0.5, 20.0]]), noise=NOISE
+    )
+    assert distance[0, 0] == pytest.approx(9 / (4 + 25 / 16 + 2))
+
+
+def test_equals_filterpy_over_a_long_run() -> None:
+    random = np.random.default_rng(3)
+    tracks = 7
+    measurement = random.uniform([0, 0, 0.2, 10], [1920, 1080, 2, 400], (tracks, 4))
+    references = [reference_filter(row) for row in measurement]
+    mean, covariance = kalman.initiate(measurement, NOISE)
+    for step in range(60):
+        for reference in references:
+            set_noise(reference)
+            reference.predict()
+        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+        measurement = measurement + random.normal(0, [5, 5, 0.02, 2], (tracks, 4))
+        distance = kalman.squared_mahalanobis(mean, covariance, measurement, noise=NOISE)
+        for row, reference in enumerate(references):
+            set_noise(reference)
+            seen = (step + row) % 4 != 0
+            reference.update(measurement[row][:, None] if seen else None)
+            if seen:
+                assert distance[row, row] == pytest.approx(reference.mahalanobis**2, rel=1e-9)
+        seen_rows = np.array([(step + row) % 4 != 0 for row in range(tracks)])
+        mean[seen_rows], covariance[seen_rows] = kalman.update(
+            mean[seen_rows], covariance[seen_rows], measurement[seen_rows], noise=NOISE
+        )
+        full = kalman.full_covariance(covariance)
+        for row, reference in enumerate(references):
+            np.testing.assert_allclose(mean[row], reference.x[:, 0], rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(full[row], reference.P, rtol=1e-9, atol=1e-9)
+
+
+@given(steps=st.integers(1, 12), height=st.floats(5, 500), rate=st.floats(-5, 5))
+def test_a_long_step_equals_as_many_short_ones(steps: int, height: float, rate: float) -> None:
+    mean, covariance = kalman.initiate(np.array([[10.0, 20.0, 0.4, height]]), NOISE)
+    mean[0, 4] = rate  # the height stays, so the noise is the same in every step
+    at_once = kalman.predict(mean, covariance, dt=steps, noise=NOISE)
+    for _ in range(steps):
+        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+    np.testing.assert_allclose(at_once[0], mean, rtol=1e-9)
+    np.testing.assert_allclose(at_once[1], covariance, rtol=1e-9)
+
+
+@given(dt=st.floats(0.01, 40), height=st.floats(1, 1000))
+def test_covariance_stays_positive_definite(dt: float, height: float) -> None:
+    measurement = np.array([[0.0, 0.0, 1.0, height]])
+    mean, covariance = kalman.initiate(measurement, NOISE)
+    for _ in range(5):
+        mean, covariance = kalman.predict(mean, covariance, dt=dt, noise=NOISE)
+        assert np.linalg.eigvalsh(kalman.full_covariance(covariance)[0]).min() > 0
+        mean, covariance = kalman.update(mean, covariance, measurement, noise=NOISE)
+        assert np.linalg.eigvalsh(kalman.full_covariance(covariance)[0]).min() > 0
+
+
+def test_a_shrinking_box_never_vanishes() -> None:
+    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 10.0]]), NOISE)
+    mean[0, 7] = -4
+    for _ in range(5):
+        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+    assert mean[0, 3] == kalman.MIN_SIZE
+
+
+def test_gate_is_the_quantile_of_the_paper() -> None:
+    assert pytest.approx(chi2.ppf(0.95, 4), abs=1e-4) == kalman.GATE_95
+
+
+def test_noise_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"MotionNoise.velocity: expected a number above 0"):
+        MotionNoise(velocity=0)

@@ -1,0 +1,70 @@
+"""What each track has looked like lately: a bounded gallery of unit vectors per track.
+
+Comes in: embeddings of matched detections. Goes out: the smallest cosine distance between a track's
+gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
+"""
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray
+
+
+class AppearanceGallery:
+    """Ring buffers of the last `size` embeddings, one for each slot of the track table.
+
+    Memory is `slots x size x D` floats, and grows only with the number of slots in use at once.
+
+    Args:
+        size: Embeddings kept for each track (`L_k` = 100 in the paper).
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._vectors: Float32Array = np.zeros((0, size, 0), np.float32)
+        self._count: IndexArray = np.zeros(0, np.intp)
+
+    def add(self, slots: IndexArray, embeddings: Float32Array) -> None:
+        """Stores one embedding `(n, D)` for each slot `(n,)`, over the oldest when full."""
+        if not embeddings.shape[1] or not len(slots):
+            return
+        self._reserve(int(slots.max()) + 1, embeddings.shape[1])
+        self._vectors[slots, self._count[slots] % self._size] = embeddings
+        self._count[slots] += 1
+
+    def clear(self, slots: IndexArray) -> None:
+        """Forgets what the slots looked like."""
+        self._count[slots[slots < len(self._count)]] = 0
+
+    def distances(
+        self, slots: IndexArray, embeddings: Float32Array, admissible: BoolArray
+    ) -> Float64Array:
+        """Returns `(T, N)` smallest cosine distances, infinite where a pair is not admissible.
+
+        A slot without embeddings is infinitely far from everything.
+
+        Args:
+            slots: `(T,)` slots of the tracks.
+            embeddings: `(N, D)` unit vectors of the detections.
+            admissible: `(T, N)` pairs worth a comparison; the others cost nothing.
+        """
+        result = np.full(admissible.shape, np.inf)
+        for row in np.flatnonzero(admissible.any(axis=1)):
+            slot = slots[row]
+            filled = min(self._count[slot], self._size) if slot < len(self._count) else 0
+            if filled:
+                columns = np.flatnonzero(admissible[row])
+                alike = self._vectors[slot, :filled] @ embeddings[columns].T
+                result[row, columns] = 1.0 - alike.max(axis=0)
+        return result
+
+    def _reserve(self, slots: int, width: int) -> None:
+        have, _, old_width = self._vectors.shape
+        if old_width == width and slots <= have:
+            return
+        capacity = max(slots, 2 * have if old_width == width else have, 16)
+        vectors = np.zeros((capacity, self._size, width), np.float32)
+        count = np.zeros(capacity, np.intp)
+        if old_width == width:
+            vectors[:have] = self._vectors
+            count[:have] = self._count
+        self._vectors, self._count = vectors, count

@@ -1,0 +1,177 @@
+"""Constant-velocity Kalman filter over the boxes of many tracks at once.
+
+Comes in: measurements `(T, 4)` cxcyah (centre x, centre y, aspect, height). Goes out: means
+`(T, 8)` (the measurement, then its rate per frame interval) and covariances `(T, 3, 4)`.
+
+The state is that of DeepSORT, sec. 2.1 (arXiv 1703.07402): `(u, v, a, h)` and their velocities,
+with linear observation of `(u, v, a, h)`. Noise is diagonal, so a coordinate and its rate never
+correlate with another coordinate: the 8x8 covariance is four 2x2 blocks. Row 0 of the compact form
+holds the variances of the four values, row 1 their covariances with their own rates, row 2 the
+variances of the rates. `full_covariance` gives the 8x8 form.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.arrays import Float64Array
+from tracker.errors import ConfigError
+
+GATE_95 = 9.4877
+"""0.95 quantile of the chi-square distribution with 4 degrees of freedom (DeepSORT, eq. 2)."""
+
+MIN_SIZE = 1e-3
+"""Aspect and height (pixels) never fall below this, so that an extrapolated box stays a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionNoise:
+    """Standard deviations of the motion model; those of positions are in object heights.
+
+    The paper gives no numbers. Positions and heights scale with the object's height because the
+    same walk covers more pixels when the object is near; an aspect ratio has no scale.
+
+    Attributes:
+        position: Of position and height, per frame interval and per measurement.
+        velocity: Of the rates of position and height, per frame interval.
+        aspect: Of the aspect ratio, per frame interval.
+        aspect_velocity: Of the aspect ratio's rate, per frame interval.
+        aspect_measurement: Of a measured aspect ratio.
+    """
+
+    position: float = 1 / 20
+    velocity: float = 1 / 160
+    aspect: float = 1e-2
+    aspect_velocity: float = 1e-5
+    aspect_measurement: float = 1e-1
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if not getattr(self, name) > 0:
+                raise ConfigError(
+                    f"MotionNoise.{name}: expected a number above 0, got {getattr(self, name)}"
+                )
+
+
+def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Array, Float64Array]:
+    """Returns means `(T, 8)` and covariances `(T, 3, 4)` of tracks seen once, at rest.
+
+    Args:
+        measurements: `(T, 4)` cxcyah in pixels.
+        noise: The motion model. A new track's position is twice as uncertain as a later
+            measurement and its velocity ten times as uncertain as one step of process noise.
+    """
+    height = measurements[:, 3]
+    mean = np.hstack([measurements, np.zeros_like(measurements)])
+    covariance = np.zeros((len(measurements), 3, 4))
+    covariance[:, 0] = _squares(2 * noise.position, noise.aspect, height)
+    covariance[:, 2] = _squares(10 * noise.velocity, noise.aspect_velocity, height)
+    return mean, covariance
+
+
+def predict(
+    mean: Float64Array, covariance: Float64Array, *, dt: float, noise: MotionNoise
+) -> tuple[Float64Array, Float64Array]:
+    """Returns means and covariances `dt` frame intervals later.
+
+    For a whole `dt` the result is that of as many steps of one interval (the process noise of the
+    steps adds up through the motion model), so that a dropped frame is no different from a missed
+    detection; in between it is interpolated by the same polynomials, below 1 it shrinks linearly.
+
+    Args:
+        mean: `(T, 8)`.
+        covariance: `(T, 3, 4)`.
+        dt: Nominal frame intervals, > 0.
+        noise: The motion model.
+    """
+    height = mean[:, 3]
+    process_position = _squares(noise.position, noise.aspect, height)
+    process_velocity = _squares(noise.velocity, noise.aspect_velocity, height)
+    later = max(dt - 1.0, 0.0)
+    squares = dt * later * (2 * dt - 1) / 6  # 1 + 4 + ... + (dt - 1)^2
+    pairs = dt * later / 2  # 1 + 2 + ... + (dt - 1)
+
+    moved = mean.copy()
+    moved[:, :4] += dt * mean[:, 4:]
+    np.maximum(moved[:, 2:4], MIN_SIZE, out=moved[:, 2:4])
+    value, cross, rate = covariance[:, 0], covariance[:, 1], covariance[:, 2]
+    grown = np.empty_like(covariance)
+    grown[:, 0] = (
+        value + 2 * dt * cross + dt**2 * rate + dt * process_position + squares * process_velocity
+    )
+    grown[:, 1] = cross + dt * rate + pairs * process_velocity
+    grown[:, 2] = rate + dt * process_velocity
+    return moved, grown
+
+
+def innovation_variance(
+    mean: Float64Array, covariance: Float64Array, noise: MotionNoise
+) -> Float64Array:
+    """Returns `(T, 4)` variances of `measurement - prediction`: the diagonal of S (eq. 1)."""
+    measured = _squares(noise.position, noise.aspect_measurement, mean[:, 3])
+    return np.asarray(covariance[:, 0] + measured)
+
+
+def update(
+    mean: Float64Array, covariance: Float64Array, measurements: Float64Array, *, noise: MotionNoise
+) -> tuple[Float64Array, Float64Array]:
+    """Returns means and covariances after one measurement for each track.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        covariance: `(T, 3, 4)` predicted.
+        measurements: `(T, 4)` cxcyah.
+        noise: The motion model.
+    """
+    value, cross, rate = covariance[:, 0], covariance[:, 1], covariance[:, 2]
+    variance = innovation_variance(mean, covariance, noise)
+    value_gain, rate_gain = value / variance, cross / variance
+    innovation = measurements - mean[:, :4]
+    corrected = mean + np.hstack([value_gain * innovation, rate_gain * innovation])
+    np.maximum(corrected[:, 2:4], MIN_SIZE, out=corrected[:, 2:4])
+    reduced = np.empty_like(covariance)
+    reduced[:, 0] = value - value_gain * value
+    reduced[:, 1] = cross - value_gain * cross
+    reduced[:, 2] = rate - rate_gain * cross
+    return corrected, reduced
+
+
+def squared_mahalanobis(
+    mean: Float64Array,
+    covariance: Float64Array,
+    measurements: Float64Array,
+    *,
+    noise: MotionNoise,
+) -> Float64Array:
+    """Returns `(T, N)` squared Mahalanobis distances d1 of measurements to tracks (eq. 1).
+
+    Args:
+        mean: `(T, 8)` predicted.
+        covariance: `(T, 3, 4)` predicted.
+        measurements: `(N, 4)` cxcyah.
+        noise: The motion model.
+    """
+    weight = 1 / innovation_variance(mean, covariance, noise)
+    distance = np.zeros((len(mean), len(measurements)))
+    for axis in range(4):
+        difference = measurements[None, :, axis] - mean[:, None, axis]
+        distance += np.square(difference) * weight[:, None, axis]
+    return distance
+
+
+def full_covariance(covariance: Float64Array) -> Float64Array:
+    """Returns `(T, 8, 8)` covariances of the compact form `(T, 3, 4)`."""
+    full = np.zeros((len(covariance), 8, 8))
+    axis = np.arange(4)
+    full[:, axis, axis] = covariance[:, 0]
+    full[:, axis, axis + 4] = full[:, axis + 4, axis] = covariance[:, 1]
+    full[:, axis + 4, axis + 4] = covariance[:, 2]
+    return full
+
+
+def _squares(per_height: float, aspect: float, height: Float64Array) -> Float64Array:
+    """Returns `(T, 4)` variances in the order centre x, centre y, aspect, height."""
+    result = np.empty((len(height), 4))
+    result[:] = np.square(per_height * height)[:, None]
+    result[:, 2] = aspect**2
+    return result
