@@ -1,0 +1,190 @@
+"""The frame loop: order, overlap, time, back-pressure, and what happens when something breaks."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.fakes import ScriptedDetector, ScriptedSource, one_walker
+from tracker.detections import Detections
+from tracker.errors import SourceError
+from tracker.frames import Frame
+from tracker.pipeline import QUEUE_SIZE, Pipeline, frame_intervals
+from tracker.tracking.deepsort import DeepSort
+from tracker.tracks import Tracks
+
+
+class RecordingTracker:
+    """Remembers the time steps that it is given."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.resets: list[float] = []
+
+    def reset(self, *, frame_interval_s: float) -> None:
+        self.resets.append(frame_interval_s)
+
+    def step(self, detections: Detections, *, dt: float = 1.0) -> Tracks:
+        self.steps.append(dt)
+        return Tracks.empty()
+
+
+def pipeline(answer: Callable[[Frame], Detections] = one_walker) -> Pipeline:
+    return Pipeline(detector=ScriptedDetector(answer), tracker=DeepSort(), config={"a": 1})
+
+
+def worker_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("tracker-")]
+
+
+def test_a_source_without_frames_is_an_error() -> None:
+    with pytest.raises(SourceError, match="scripted: no frames"):
+        list(pipeline().run(ScriptedSource(0)))
+    assert worker_threads() == []
+
+
+def test_one_frame() -> None:
+    (result,) = pipeline().run(ScriptedSource(1))
+    assert result.frame.index == 0
+    assert len(result.detections) == 1
+    assert result.detections.embeddings.shape == (1, 0)
+    assert set(result.timings_s) == {"decode", "infer", "embed", "track"}
+    assert result.run.class_names == ("person", "car")
+    assert result.run.config == {"a": 1}
+    assert result.run.model_digests == {"scripted.weights": "0" * 64}
+
+
+def test_results_come_in_order_and_carry_their_own_frame() -> None:
+    results = list(pipeline().run(ScriptedSource(120)))
+    assert [r.frame.index for r in results] == list(range(120))
+    assert all(int(r.frame.image[0, 0, 0]) == r.frame.index for r in results)
+    assert results[-1].alive >= 1
+
+
+def test_every_source_starts_ids_at_one() -> None:
+    both = pipeline()
+    for _ in range(2):
+        results = list(both.run(ScriptedSource(5)))
+        assert results[-1].tracks.ids.tolist() == [1]
+
+
+def test_time_steps_count_nominal_intervals() -> None:
+    tracker = RecordingTracker()
+    source = ScriptedSource(0, indices=[0, 1, 4, 5])
+    list(Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker).run(source))
+    assert tracker.steps == [1, 1, 3, 1]
+    assert tracker.resets == [pytest.approx(1 / 25)]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "expected"),
+    [
+        (0.04, 1.0),
+        (0.041, 1.0),  # rounded to milliseconds
+        (0.08, 2.0),
+        (0.06, 1.5),  # variable frame rate
+        (0.002, 0.05),
+        (0.0, 1.0),  # stamps that stand still
+        (-1.0, 1.0),  # or run backwards
+    ],
+)
+def test_frame_intervals(elapsed_s: float, expected: float) -> None:
+    assert frame_intervals(elapsed_s, 0.04) == pytest.approx(expected)
+
+
+def test_the_queues_bound_what_is_read_ahead() -> None:
+    source = ScriptedSource(500)
+    results = pipeline().run(source)
+    next(results)
+    time.sleep(0.3)
+    # Taken: 1. Waiting: two queues. In hand: one frame each in two threads.
+    assert source.delivered <= 1 + 2 * QUEUE_SIZE + 2
+    results.close()
+    assert worker_threads() == []
+
+
+def test_stages_overlap() -> None:
+    source_waits = threading.Event()
+
+    def before_frame(index: int) -> None:
+        if index == 2:
+            source_waits.set()
+
+    def answer(frame: Frame) -> Detections:
+        if frame.index == 0:  # inference of frame 0 ends only when frame 2 is being read
+            assert source_waits.wait(5)
+        return one_walker(frame)
+
+    results = list(pipeline(answer).run(ScriptedSource(4, before_frame=before_frame)))
+    assert len(results) == 4
+
+
+def test_a_live_source_keeps_only_the_newest_frame() -> None:
+    infers, may_infer = threading.Event(), threading.Event()
+
+    def before_frame(index: int) -> None:
+        if index == 1:
+            assert infers.wait(5)
+        if index == 9:  # frames 1..8 came while frame 0 was in the detector
+            time.sleep(0.1)
+            may_infer.set()
+            time.sleep(0.1)
+
+    def answer(frame: Frame) -> Detections:
+        infers.set()
+        assert may_infer.wait(5)
+        return one_walker(frame)
+
+    source = ScriptedSource(10, live=True, before_frame=before_frame)
+    results = list(pipeline(answer).run(source))
+    assert [r.frame.index for r in results] == [0, 8, 9]
+    assert [r.dropped for r in results][-1] == 7
+
+
+@pytest.mark.parametrize("stage", ["source", "detector"])
+def test_an_error_in_any_thread_is_raised_to_the_caller(stage: str) -> None:
+    def fail(at: int) -> None:
+        if at == 5:
+            raise SourceError(f"the {stage} broke")
+
+    def answer(frame: Frame) -> Detections:
+        if stage == "detector":
+            fail(frame.index)
+        return one_walker(frame)
+
+    before = fail if stage == "source" else (lambda index: None)
+    with pytest.raises(SourceError, match=f"the {stage} broke"):
+        list(pipeline(answer).run(ScriptedSource(50, before_frame=before)))
+    assert worker_threads() == []
+
+
+def test_results_before_an_error_still_arrive() -> None:
+    def answer(frame: Frame) -> Detections:
+        if frame.index == 3:
+            raise SourceError("broke")
+        return one_walker(frame)
+
+    seen: list[int] = []
+
+    def take_slowly() -> None:
+        for result in pipeline(answer).run(ScriptedSource(50)):
+            time.sleep(0.05)  # the error is there before these are taken
+            seen.append(result.frame.index)
+
+    with pytest.raises(SourceError):
+        take_slowly()
+    assert seen == [0, 1, 2]
+
+
+def test_leaving_the_loop_ends_the_threads() -> None:
+    for result in pipeline().run(ScriptedSource(500)):
+        if result.frame.index == 3:
+            break
+    del result
+    deadline = time.monotonic() + 5
+    while worker_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert worker_threads() == []
