@@ -188,3 +188,20 @@ def test_leaving_the_loop_ends_the_threads() -> None:
     while worker_threads() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert worker_threads() == []
+
+
+def test_stop_ends_the_run_even_while_the_source_waits() -> None:
+    stop, release = threading.Event(), threading.Event()
+
+    def before_frame(index: int) -> None:
+        if index == 2:
+            stop.set()
+            release.wait(5)
+
+    results = []
+    for result in pipeline().run(ScriptedSource(50, before_frame=before_frame), stop=stop):
+        results.append(result)
+        if len(results) == 2:
+            release.set()
+    release.set()
+    assert len(results) <= 2

@@ -1,1 +1,129 @@
-"""Real-time detection and tracking of objects in video."""
+"""Real-time detection and tracking of objects in video.
+
+Names load when they are first used, so `import tracker` costs next to nothing.
+
+Example:
+    ```python
+    import tracker
+
+    for result in tracker.track("samples/plaza.mp4"):
+        print(result.frame.time_s, result.tracks.ids, result.tracks.boxes)
+    ```
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tracker.version import __version__
+
+if TYPE_CHECKING:
+    from tracker.api import track
+    from tracker.config import Config, load_config
+    from tracker.detection.motion import MotionDetector, MotionSettings
+    from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
+    from tracker.detections import Detections, Detector, Embedder
+    from tracker.errors import TrackerError
+    from tracker.frames import Frame, Source, VideoInfo
+    from tracker.models.darknet import load_darknet
+    from tracker.pipeline import NoEmbedder, Pipeline
+    from tracker.sinks.csv_table import CsvSink
+    from tracker.sinks.draw import DrawStyle, draw_tracks
+    from tracker.sinks.json_document import JsonSink
+    from tracker.sinks.json_lines import JsonLinesSink
+    from tracker.sinks.mot_text import MotTextSink
+    from tracker.sinks.video_file import VideoSink
+    from tracker.sinks.window import WindowSink
+    from tracker.sources.camera import Camera
+    from tracker.sources.image_folder import ImageFolder
+    from tracker.sources.video_file import VideoFile
+    from tracker.tracking.deepsort import DeepSort, DeepSortSettings
+    from tracker.tracks import MultiObjectTracker, Sink, TrackedFrame, Tracks, TrackState
+
+_HOMES = {
+    "Camera": "tracker.sources.camera",
+    "Config": "tracker.config",
+    "CsvSink": "tracker.sinks.csv_table",
+    "DeepSort": "tracker.tracking.deepsort",
+    "DeepSortSettings": "tracker.tracking.deepsort",
+    "Detections": "tracker.detections",
+    "Detector": "tracker.detections",
+    "DetectorSettings": "tracker.detection.yolo_detector",
+    "DrawStyle": "tracker.sinks.draw",
+    "Embedder": "tracker.detections",
+    "Frame": "tracker.frames",
+    "ImageFolder": "tracker.sources.image_folder",
+    "JsonLinesSink": "tracker.sinks.json_lines",
+    "JsonSink": "tracker.sinks.json_document",
+    "MotTextSink": "tracker.sinks.mot_text",
+    "MotionDetector": "tracker.detection.motion",
+    "MotionSettings": "tracker.detection.motion",
+    "MultiObjectTracker": "tracker.tracks",
+    "NoEmbedder": "tracker.pipeline",
+    "Pipeline": "tracker.pipeline",
+    "Sink": "tracker.tracks",
+    "Source": "tracker.frames",
+    "TrackState": "tracker.tracks",
+    "TrackedFrame": "tracker.tracks",
+    "TrackerError": "tracker.errors",
+    "Tracks": "tracker.tracks",
+    "VideoFile": "tracker.sources.video_file",
+    "VideoInfo": "tracker.frames",
+    "VideoSink": "tracker.sinks.video_file",
+    "WindowSink": "tracker.sinks.window",
+    "YoloDetector": "tracker.detection.yolo_detector",
+    "draw_tracks": "tracker.sinks.draw",
+    "load_config": "tracker.config",
+    "load_darknet": "tracker.models.darknet",
+    "track": "tracker.api",
+}
+
+__all__ = [
+    "Camera",
+    "Config",
+    "CsvSink",
+    "DeepSort",
+    "DeepSortSettings",
+    "Detections",
+    "Detector",
+    "DetectorSettings",
+    "DrawStyle",
+    "Embedder",
+    "Frame",
+    "ImageFolder",
+    "JsonLinesSink",
+    "JsonSink",
+    "MotTextSink",
+    "MotionDetector",
+    "MotionSettings",
+    "MultiObjectTracker",
+    "NoEmbedder",
+    "Pipeline",
+    "Sink",
+    "Source",
+    "TrackState",
+    "TrackedFrame",
+    "TrackerError",
+    "Tracks",
+    "VideoFile",
+    "VideoInfo",
+    "VideoSink",
+    "WindowSink",
+    "YoloDetector",
+    "__version__",
+    "draw_tracks",
+    "load_config",
+    "load_darknet",
+    "track",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tracker' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,7 @@ draws, encodes and writes. Queues between them are bounded, so memory is too.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from queue import Empty, Full, Queue
 from typing import Any, Self, TypeVar
 
@@ -85,7 +85,9 @@ class Pipeline:
         self._tracker = tracker
         self._config = dict(config or {})
 
-    def run(self, source: Source) -> Iterator[TrackedFrame]:
+    def run(
+        self, source: Source, *, stop: threading.Event | None = None
+    ) -> Generator[TrackedFrame, None, None]:
         """Yields the result of each frame, in order.
 
         The tracker is reset first: ids start at 1 for every source. Threads end when the source
@@ -93,6 +95,7 @@ class Pipeline:
 
         Args:
             source: An open source; it stays open.
+            stop: Once it is set, no further result comes; for signal handlers.
 
         Raises:
             SourceError: The source gave no frame or broke.
@@ -113,10 +116,10 @@ class Pipeline:
             workers.start("tracker-read", lambda: _read(source, frames))
             workers.start("tracker-infer", lambda: self._infer(frames, results, run))
             count = 0
-            while (result := workers.next_result(results)) is not None:
+            while (result := workers.next_result(results, stop)) is not None:
                 count += 1
                 yield result
-        if not count:
+        if not count and not (stop and stop.is_set()):
             raise SourceError(
                 f"{info.source}: no frames; expected at least one. Is the file a video, and does "
                 "it hold more than what --start skips?"
@@ -253,9 +256,11 @@ class _Workers:
         self._threads.append(thread)
         thread.start()
 
-    def next_result(self, results: _ResultQueue) -> TrackedFrame | None:
+    def next_result(
+        self, results: _ResultQueue, stop: threading.Event | None
+    ) -> TrackedFrame | None:
         """Returns the next result or `None` at the end; raises what a worker raised."""
-        while True:
+        while not (stop and stop.is_set()):
             # What was finished before the error still reaches the caller.
             failed = self._error is not None
             try:
@@ -263,6 +268,7 @@ class _Workers:
             except Empty:
                 if self._error is not None and failed:
                     raise self._error from None
+        return None
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:

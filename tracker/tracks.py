@@ -176,6 +176,11 @@ class Sink(Protocol):
     It opens at the first result: a sink that got none leaves nothing behind.
     """
 
+    @property
+    def status(self) -> str:
+        """One line on what there is so far: `out.jsonl: 123 frames`; empty for nothing to say."""
+        ...
+
     def write(self, result: TrackedFrame) -> None:
         """Writes one result.
 

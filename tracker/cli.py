@@ -1,0 +1,200 @@
+"""The command `tracker`: words to a request, errors to one line and an exit code.
+
+Comes in: `sys.argv`. Goes out: exit code 0 done, 1 failed while running, 2 wrong use or
+configuration, 128 + signal number when stopped by one. Heavy modules load inside the commands.
+"""
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tracker.errors import ConfigError, TrackerError
+from tracker.version import __version__
+
+app = typer.Typer(
+    name="tracker",
+    help="Find and follow objects in video: webcam, files, folders of images.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tracker {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Find and follow objects in video: webcam, files, folders of images."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Video file, camera index (0), folder of images, MOT sequence, or 'glob*.jpg'."
+        ),
+    ],
+    json: Annotated[
+        str | None,
+        typer.Option(help="Tracks as JSON Lines (.jsonl; - for stdout) or one document (.json)."),
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(help="Annotated H.264 video (.mp4, .mov, .mkv).")
+    ] = None,
+    mot: Annotated[str | None, typer.Option(help="Tracks as MOTChallenge text.")] = None,
+    csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
+    save_dir: Annotated[
+        str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="'motion' (fixed cameras, no model) or a Darknet .cfg. [motion]"),
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
+    names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="Appearance model: 'none' follows motion alone. [none]")
+    ] = None,
+    conf: Annotated[
+        float | None, typer.Option(help="Drop detections that score below this. [0.25]")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(help="Of boxes that overlap more, keep the best. [0.45]")
+    ] = None,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Take each n-th frame. [1]")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of random draws and of the palette. [0]")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: tracking.min_iou=0.4.")
+    ] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Track the objects of a source; write, show or print the result."""
+    from tracker.config import load_config, overlay
+    from tracker.run_command import Outputs, RunRequest
+    from tracker.run_command import run as run_request
+
+    settings = load_config(config, set_ or ())
+    is_motion = (detector or settings.detector.name) == "motion"
+    for option, value in (("--iou", iou), ("--imgsz", imgsz), ("--device", device)):
+        if is_motion and value is not None:
+            raise ConfigError(
+                f"{option} {value}: the motion detector has no network; name a model with "
+                "--detector FILE.cfg"
+            )
+    settings = overlay(
+        settings,
+        {
+            "detector.name": detector,
+            "detector.weights": weights,
+            "detector.names": names,
+            "detector.classes": _words("--classes", classes),
+            "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
+            "detector.network.iou": iou,
+            "detector.network.input_size": imgsz,
+            "detector.network.device": device,
+            "embedder.name": embedder,
+            "source.max_frames": max_frames,
+            "source.stride": stride,
+            "source.start_s": None if start is None else _seconds(start),
+            "seed": seed,
+            "draw.seed": seed,
+        },
+    )
+    outputs = Outputs(json=json, mot=mot, csv=csv, video=video, show=show, save_dir=save_dir)
+    code = run_request(RunRequest(source, settings, outputs, progress=not no_progress))
+    raise typer.Exit(code)
+
+
+def _words(option: str, text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise ConfigError(f"{option} {text!r}: expected names with commas between, as person,car")
+    return words
+
+
+def _seconds(text: str) -> float:
+    """Returns the seconds that `90`, `1:30` or `0:01:30.5` mean."""
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or min(numbers) < 0 or any(n >= 60 for n in numbers[1:]):
+        raise ConfigError(f"--start {text}: expected seconds, M:SS or H:MM:SS, such as 90 or 1:30")
+    total = 0.0
+    for number in numbers:
+        total = 60 * total + number
+    return total
+
+
+def main() -> None:
+    """Runs the command and exits."""
+    _quiet_libraries()
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    debug = "--debug" in sys.argv
+    # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except typer.TyperException as error:
+        sys.exit(_fail(error.format_message(), error.exit_code))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_fail("interrupted", 130))
+    except TrackerError as error:
+        if debug:
+            raise
+        sys.exit(_fail(str(error), 1 if _failed_while_running(error) else 2))
+    sys.exit(code or 0)
+
+
+def _failed_while_running(error: TrackerError) -> bool:
+    run_command = sys.modules.get("tracker.run_command")
+    return run_command is not None and isinstance(error, run_command.RunFailedError)
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    print(f"tracker: error: {line}", file=sys.stderr)
+    return code
+
+
+def _quiet_libraries() -> None:
+    """Keeps libraries' start-up chatter off the terminal; what a user sets himself stays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

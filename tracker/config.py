@@ -1,0 +1,213 @@
+"""The configuration: one tree of frozen settings, from defaults, YAML files and `key=value` words.
+
+Comes in: nothing, a path, overrides. Goes out: a validated `Config`. Files in `configs/` only
+override defaults; an unknown key, a wrong type or a value out of range is an error that names it.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from tracker.detection.motion import MotionSettings
+from tracker.detection.settings import DetectorSettings
+from tracker.errors import ConfigError, nearest
+from tracker.sinks.draw import DrawStyle
+from tracker.tracking.deepsort import DeepSortSettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Which frames are read.
+
+    Attributes:
+        start_s: Seconds into the source at which to begin, >= 0.
+        stride: Take each n-th frame, >= 1.
+        max_frames: Stop after so many frames, >= 1; `None` for all.
+        image_fps: Frames a second that a folder of images stands for, > 0.
+    """
+
+    start_s: float = 0.0
+    stride: int = 1
+    max_frames: int | None = None
+    image_fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "start_s": (self.start_s >= 0, ">= 0"),
+            "stride": (self.stride >= 1, ">= 1"),
+            "max_frames": (self.max_frames is None or self.max_frames >= 1, ">= 1"),
+            "image_fps": (0 < self.image_fps < 1e6, "> 0"),
+        }
+        for name, (is_allowed, expected) in allowed.items():
+            if not is_allowed:
+                raise ConfigError(f"source.{name}: expected {expected}, got {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Which detector finds the objects.
+
+    Attributes:
+        name: `motion` for fixed cameras, or the path of a Darknet `.cfg`.
+        weights: Path of the weights that belong to a `.cfg`.
+        names: Path of a file with a class name a line; `None` for the names that are customary
+            for the number of classes.
+        classes: Names of the classes to keep; `None` for all.
+        network: Settings of a network.
+        motion: Settings of `motion`.
+    """
+
+    name: str = "motion"
+    weights: str | None = None
+    names: str | None = None
+    classes: tuple[str, ...] | None = None
+    network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
+    motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EmbedderConfig:
+    """Which appearance model describes the detections.
+
+    Attributes:
+        name: `none`: no appearance, tracks follow motion alone.
+    """
+
+    name: str = "none"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides a run's result.
+
+    Attributes:
+        seed: Seeds every random draw of a run, and the palette of the drawing.
+        source: Which frames are read.
+        detector: Which detector finds the objects.
+        embedder: Which appearance model describes them.
+        tracking: How DeepSORT follows them.
+        draw: How they are drawn.
+    """
+
+    seed: int = 0
+    source: SourceConfig = dataclasses.field(default_factory=SourceConfig)
+    detector: DetectorConfig = dataclasses.field(default_factory=DetectorConfig)
+    embedder: EmbedderConfig = dataclasses.field(default_factory=EmbedderConfig)
+    tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
+    draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the tree as plain JSON types."""
+        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return plain
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Returns the defaults with a YAML file and then single keys laid over them.
+
+    Args:
+        path: A YAML file, or `None`.
+        overrides: Words like `tracking.max_age_frames=60`; the value is read as YAML.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is wrong.
+
+    Example:
+        >>> load_config(overrides=["tracking.max_age_frames=60"]).tracking.max_age_frames
+        60.0
+    """
+    tree = read_yaml(path) if path is not None else {}
+    for word in overrides:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {word}: expected KEY=VALUE, such as tracking.min_iou=0.4")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {word}: the value is not readable as YAML") from None
+        _lay(tree, key.split("."), value)
+    return config_from(tree)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Returns the mapping that a YAML file holds.
+
+    Raises:
+        ConfigError: It cannot be read, is not YAML, or does not hold a mapping.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where is not None else ""
+        raise ConfigError(f"{path}{line}: not YAML; see configs/ for examples") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected keys and values, got a {type(tree).__name__}")
+    return tree
+
+
+def config_from(tree: Mapping[str, Any]) -> Config:
+    """Returns the configuration that a nested mapping describes; what it lacks has its default.
+
+    Raises:
+        ConfigError: A key is unknown, or a value has the wrong type or range.
+    """
+    _check_keys(tree, Config, "")
+    try:
+        return _ADAPTER.validate_python(dict(tree))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "config"
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            raise ConfigError(f"{key}: {cause}") from None
+        text = problem["msg"].removeprefix("Input should be ")
+        raise ConfigError(f"{key}: expected {text}, got {problem['input']!r}") from None
+
+
+def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
+    """Returns the configuration with dotted keys replaced; values of `None` change nothing.
+
+    Example:
+        >>> overlay(Config(), {"detector.name": "yolo.cfg", "seed": None}).detector.name
+        'yolo.cfg'
+    """
+    tree = _ADAPTER.dump_python(config)
+    for key, value in changes.items():
+        if value is not None:
+            _lay(tree, key.split("."), value)
+    return config_from(tree)
+
+
+def _lay(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for depth, key in enumerate(keys[:-1]):
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"{'.'.join(keys[: depth + 1])}: has no keys below it")
+        tree = below
+    tree[keys[-1]] = value
+
+
+def _check_keys(tree: Mapping[str, Any], node: type, prefix: str) -> None:
+    types = typing.get_type_hints(node)
+    known = [field.name for field in dataclasses.fields(node)]
+    for key, value in tree.items():
+        if key not in known:
+            hint = nearest(str(key), known) or f"; known: {', '.join(known)}"
+            raise ConfigError(f"unknown key {prefix}{key}{hint}")
+        if dataclasses.is_dataclass(types[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix}{key}: expected keys below it, got {value!r}")
+            _check_keys(value, typing.cast(type, types[key]), f"{prefix}{key}.")

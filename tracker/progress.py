@@ -1,0 +1,141 @@
+"""What a person sees of a run: a progress bar while it goes on and one screen at its end.
+
+Comes in: results. Goes out: text on stderr.
+"""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from tracker.frames import VideoInfo
+from tracker.tracks import TrackedFrame
+
+
+class RunStatistics:
+    """Counts and seconds of a run; constant memory."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.tracks = 0
+        self.dropped = 0
+        self.skipped = 0
+        self.seconds: dict[str, float] = {}
+        self._start: float | None = None
+        self._end = 0.0
+
+    def add(self, result: TrackedFrame) -> None:
+        """Counts one result."""
+        self.frames += 1
+        self.dropped = result.dropped
+        if len(result.tracks):
+            self.tracks = max(self.tracks, int(result.tracks.ids.max()))
+        for stage, seconds in result.timings_s.items():
+            self.add_seconds(stage, seconds)
+        self._end = time.perf_counter()
+        if self._start is None:
+            # Loading and compiling come before the first result and say nothing of the speed.
+            self._start = self._end - sum(result.timings_s.values())
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to the time of a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time from the first frame to the last, loading left out."""
+        return 0.0 if self._start is None else self._end - self._start
+
+
+class ProgressLine:
+    """A progress bar on stderr: frames, frames a second, time left, tracks alive.
+
+    Args:
+        info: The source; without a frame count there is no end to show.
+        max_frames: The limit that the user set, or `None`.
+        shown: Whether to show it at all; it also needs a terminal.
+    """
+
+    def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
+        counts = [n for n in (info.frame_count, max_frames) if n is not None]
+        console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn(
+                "{task.completed:.0f}/{task.total:.0f} frames"
+                if counts
+                else "{task.completed:.0f} frames"
+            ),
+            BarColumn(),
+            TextColumn("{task.fields[fps]:.1f} fps"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[alive]} tracks"),
+            console=console,
+            disable=not (shown and console.is_terminal),
+        )
+        self._total = min(counts) if counts else None
+        self._task: TaskID = self._progress.add_task("", total=self._total, fps=0.0, alive=0)
+        self._recent: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, result: TrackedFrame) -> None:
+        """Counts one result."""
+        self._recent = [*self._recent[-29:], time.perf_counter()]
+        span = self._recent[-1] - self._recent[0]
+        fps = (len(self._recent) - 1) / span if span > 0 else 0.0
+        self._progress.update(self._task, advance=1, fps=fps, alive=result.alive)
+
+
+def summary(info: VideoInfo, statistics: RunStatistics, outputs: list[str]) -> Table:
+    """Returns the screen that ends a run."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps")
+    speed = statistics.frames / statistics.elapsed_s if statistics.elapsed_s else 0.0
+    table.add_row(
+        "frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"
+    )
+    lost = [
+        f"{count} {what}"
+        for count, what in (
+            (statistics.dropped, "dropped: the source is faster than the pipeline"),
+            (statistics.skipped, "unreadable"),
+        )
+        if count
+    ]
+    if lost:
+        table.add_row("lost", ", ".join(lost))
+    table.add_row("tracks", str(statistics.tracks))
+    if statistics.frames:
+        stages = ", ".join(
+            f"{stage} {1000 * seconds / statistics.frames:.1f}"
+            for stage, seconds in statistics.seconds.items()
+        )
+        table.add_row("ms a frame", stages)
+    for number, line in enumerate(line for line in outputs if line):
+        table.add_row("" if number else "written", line)
+    if not outputs:
+        table.add_row("written", "nothing; add --json out.jsonl or --video out.mp4")
+    return table

@@ -1,0 +1,236 @@
+"""What `tracker run` does once its words are understood: open, run, write, and close everything.
+
+Comes in: a `RunRequest`. Goes out: files, a progress bar and a summary on stderr, an exit code.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from tracker.config import Config
+from tracker.errors import ConfigError, OutputClosed, TrackerError
+from tracker.factory import build_pipeline, open_source
+from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.sinks.output import STDOUT, check_not_source
+from tracker.tracks import Sink, TrackedFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where results go; `None` for nowhere.
+
+    Attributes:
+        json: Path of JSON Lines (`.jsonl`, `-` for stdout) or of one JSON document (`.json`).
+        mot: Path of MOTChallenge text.
+        csv: Path of a CSV table.
+        video: Path of an annotated H.264 video.
+        show: Whether a window shows the result.
+        save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
+    """
+
+    json: str | None = None
+    mot: str | None = None
+    csv: str | None = None
+    video: str | None = None
+    show: bool = False
+    save_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """All that `tracker run` was asked to do.
+
+    Attributes:
+        source: The source as the user typed it.
+        config: The resolved configuration.
+        outputs: Where results go.
+        progress: Whether a progress bar may be shown.
+    """
+
+    source: str
+    config: Config
+    outputs: Outputs = field(default_factory=Outputs)
+    progress: bool = True
+
+
+class RunFailedError(TrackerError):
+    """The run broke after it had begun; the message says what became of the outputs."""
+
+
+def run(request: RunRequest) -> int:
+    """Returns the exit code after running a source through the pipeline into all outputs.
+
+    Raises:
+        RunFailedError: Something broke after the first frame was asked for.
+        TrackerError: Something was wrong before that; nothing was written.
+    """
+    sinks, window_closed = make_sinks(request)
+    pipeline = build_pipeline(request.config)
+    statistics = RunStatistics()
+    with open_source(request.source, request.config) as source, _stop_on_signals() as stop:
+        results = pipeline.run(source, stop=stop.event)
+        limited = islice(results, request.config.source.max_frames)
+        try:
+            with ProgressLine(source.info, request.config.source.max_frames,
+                              shown=request.progress) as line:  # fmt: skip
+                finished = _write_all(limited, sinks, window_closed, line, statistics)
+        except TrackerError as error:
+            _close(sinks, complete=False, after=error)
+            if isinstance(error, OutputClosed):
+                return 0
+            raise RunFailedError(_with_outputs(error, sinks)) from error
+        except BaseException:
+            _close(sinks, complete=False, after=None)
+            raise
+        finally:
+            results.close()
+            statistics.skipped = source.skipped
+        _close(sinks, complete=finished and not stop.signal_number, after=None)
+    Console(stderr=True).print(summary(source.info, statistics, [sink.status for sink in sinks]))
+    return 128 + stop.signal_number if stop.signal_number else 0
+
+
+def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
+    """Returns the sinks of a run, and what tells whether the user has closed the window.
+
+    Each sink has checked that its path can be written.
+
+    Raises:
+        ConfigError: Two outputs share a path.
+        OutputError: A path cannot be written or is the source itself.
+    """
+    from tracker.sinks.csv_table import CsvSink
+    from tracker.sinks.json_document import JsonSink
+    from tracker.sinks.json_lines import JsonLinesSink
+    from tracker.sinks.mot_text import MotTextSink
+
+    outputs, style = request.outputs, request.config.draw
+    json_paths, video_paths = [outputs.json], [outputs.video]
+    if outputs.save_dir is not None:
+        stem = Path(outputs.save_dir) / _stem(request.source)
+        json_paths.append(f"{stem}.jsonl")
+        video_paths.append(f"{stem}.mp4")
+    paths = [p for p in [*json_paths, outputs.mot, outputs.csv, *video_paths] if p is not None]
+    _check_paths(paths, request.source)
+    sinks: list[Sink] = [
+        JsonSink(path) if path.endswith(".json") else JsonLinesSink(path)
+        for path in json_paths
+        if path is not None
+    ]
+    if outputs.mot is not None:
+        sinks.append(MotTextSink(outputs.mot))
+    if outputs.csv is not None:
+        sinks.append(CsvSink(outputs.csv))
+    for path in video_paths:
+        if path is not None:
+            from tracker.sinks.video_file import VideoSink
+
+            sinks.append(VideoSink(path, style=style))
+    if outputs.show:
+        from tracker.sinks.window import WindowSink
+
+        window = WindowSink(f"tracker: {request.source}", style=style)
+        return [*sinks, window], lambda: window.stop_requested
+    return sinks, lambda: False
+
+
+def _check_paths(paths: Sequence[str], source: str) -> None:
+    seen: set[str] = set()
+    for path in paths:
+        if path != STDOUT:
+            check_not_source(path, source)
+        key = path if path == STDOUT else str(Path(path).absolute())
+        if key in seen:
+            raise ConfigError(f"{path}: two outputs cannot share one file; name another for one")
+        seen.add(key)
+
+
+def _stem(source: str) -> str:
+    """Returns the name that `--save-dir` gives to the outputs of a source."""
+    if source.isdigit():
+        return f"camera-{source}"
+    path = Path(source)
+    name = path.stem if path.suffix and not path.is_dir() else path.absolute().name
+    if name == "img1":  # a MOT sequence is known by the name of its own folder
+        name = path.absolute().parent.name
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name) or "source"
+
+
+def _write_all(
+    results: Iterator[TrackedFrame],
+    sinks: Sequence[Sink],
+    window_closed: Callable[[], bool],
+    line: ProgressLine,
+    statistics: RunStatistics,
+) -> bool:
+    """Returns whether all results were written, false when the user closed the window."""
+    for result in results:
+        for sink in sinks:
+            start = time.perf_counter()
+            sink.write(result)
+            statistics.add_seconds("write", time.perf_counter() - start)
+        statistics.add(result)
+        line.advance(result)
+        if window_closed():
+            return False
+    return True
+
+
+def _close(sinks: Sequence[Sink], *, complete: bool, after: TrackerError | None) -> None:
+    """Closes every sink, then raises the first error that this met unless one is on its way."""
+    first: TrackerError | None = None
+    for sink in sinks:
+        try:
+            sink.close(complete=complete)
+        except TrackerError as error:
+            first = first or error
+    if first is not None and after is None:
+        raise RunFailedError(_with_outputs(first, sinks)) from first
+
+
+def _with_outputs(error: TrackerError, sinks: Sequence[Sink]) -> str:
+    states = "; ".join(sink.status for sink in sinks if sink.status)
+    return f"{error} ({states})" if states else str(error)
+
+
+class _Stop:
+    """Set by the first SIGINT or SIGTERM."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.signal_number = 0
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[_Stop]:
+    """Turns the first Ctrl-C or SIGTERM into a stop after the current frame; a second one is raw.
+
+    An exception in the middle of an encoder call could leave a file that does not play.
+    """
+    stop = _Stop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.signal_number:
+            raise KeyboardInterrupt
+        stop.signal_number = number
+        stop.event.set()
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    old = {}
+    if in_main_thread:
+        old = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        sys.stderr.flush()
