@@ -1,0 +1,109 @@
+"""Imports flow one way, heavy libraries stay out of the way, and the public names exist."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tracker
+
+PACKAGE = Path(tracker.__file__).parent
+
+# Each layer may import what stands above it. A stage does not know another stage.
+LAYERS = [
+    ["errors", "version"],
+    ["arrays", "opencv", "timing"],
+    ["boxes"],
+    ["frames"],
+    ["detections"],
+    ["tracks"],
+    ["sources", "models", "detection", "tracking", "sinks"],
+    ["pipeline"],
+    ["config"],
+    ["factory"],
+    ["api", "progress"],
+    ["run_command"],
+    ["cli"],
+    ["__main__"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+EXCEPTIONS = {("detection", "models")}
+
+
+def room_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        modules = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules = [node.module or ""]
+            if node.module == "tracker":
+                modules = [f"tracker.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        found |= {m.split(".")[1] for m in modules if m.startswith("tracker.")}
+    return found
+
+
+def modules() -> list[Path]:
+    return sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_flow_one_way(path: Path) -> None:
+    here = room_of(path)
+    assert here in RANK, f"{here} has no place in the layers"
+    for other in imported_rooms(path):
+        allowed = here == other or RANK[other] < RANK[here] or (here, other) in EXCEPTIONS
+        assert allowed, f"{here} imports {other}"
+
+
+def test_stages_do_not_see_each_other() -> None:
+    assert len({RANK[s] for s in ("sources", "models", "detection", "tracking", "sinks")}) == 1
+
+
+@pytest.mark.parametrize("code", ["import tracker", "import tracker.cli", "tracker --help"])
+def test_starting_loads_no_heavy_library(code: str) -> None:
+    if code == "tracker --help":
+        code = "import sys; sys.argv = ['tracker', '--help']; from tracker.cli import main\n"
+        code += "try: main()\nexcept SystemExit: pass"
+    heavy = "'tensorflow', 'keras', 'cv2', 'av', 'scipy', 'numpy', 'pydantic'"
+    program = f"{code}\nimport sys\nprint(sorted(set(sys.modules) & {{{heavy}}}), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+
+
+def test_the_motion_detector_needs_no_tensorflow() -> None:
+    program = (
+        "import sys\nfrom tracker.config import Config\n"
+        "from tracker.factory import build_pipeline\n"
+        "build_pipeline(Config())\nassert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(tracker.__all__) == {*tracker._HOMES, "__version__"}
+    for name in tracker.__all__:
+        assert getattr(tracker, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        tracker.nothing  # noqa: B018
+    assert set(dir(tracker)) == set(tracker.__all__)
+
+
+def test_modules_stay_small() -> None:
+    too_long = {
+        str(path.relative_to(PACKAGE)): lines
+        for path in modules()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not too_long
