@@ -7,6 +7,7 @@ configuration, 128 + signal number when stopped by one. Heavy modules load insid
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -162,13 +163,18 @@ def _seconds(text: str) -> float:
     return total
 
 
-def main() -> None:
-    """Runs the command and exits."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs the command and exits.
+
+    Args:
+        words: What follows `tracker`; `None` for `sys.argv`.
+    """
+    words = sys.argv[1:] if words is None else words
     _quiet_libraries()
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    debug = "--debug" in sys.argv
+    _show_warnings()
+    debug = "--debug" in words
     # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    arguments = [word for word in words if word != "--debug"]
     try:
         code = app(args=arguments, standalone_mode=False)
     except typer.TyperException as error:
@@ -191,6 +197,19 @@ def _fail(message: str, code: int) -> int:
     line = " ".join(message.split())
     print(f"tracker: error: {line}", file=sys.stderr)
     return code
+
+
+class _StderrHandler(logging.Handler):
+    """Writes `tracker: warning: ...` to whatever stderr is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"tracker: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+
+
+def _show_warnings() -> None:
+    log = logging.getLogger("tracker")
+    if not any(isinstance(handler, _StderrHandler) for handler in log.handlers):
+        log.addHandler(_StderrHandler(logging.WARNING))
 
 
 def _quiet_libraries() -> None:

@@ -1,0 +1,51 @@
+"""Small clips that tests share."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real videos and models beside the repository."""
+    if not DATA.is_dir():
+        pytest.skip("needs the development data beside the repository (../shared/data)")
+    return DATA
+
+
+def write_clip(path: Path, images: Iterable[np.ndarray], fps: int = 25) -> Path:
+    """Writes RGB images as an H.264 file."""
+    with av.open(str(path), "w") as container:
+        stream = None
+        for image in images:
+            if stream is None:
+                stream = container.add_stream("libx264", rate=fps, options={"crf": "10"})
+                stream.height, stream.width = image.shape[:2]
+                stream.pix_fmt = "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode())
+    return path
+
+
+def moving_square(count: int, *, size: tuple[int, int] = (120, 160)) -> Iterable[np.ndarray]:
+    """A bright square that walks over a fixed textured ground, after ten frames of ground alone."""
+    height, width = size
+    ground = np.random.default_rng(0).integers(60, 110, (height, width, 3)).astype(np.uint8)
+    for index in range(count):
+        image = ground.copy()
+        if index >= 10:
+            x = 5 + 2 * ((index - 10) % 60)
+            image[40:80, x : x + 20] = (240, 200, 40)
+        yield image
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty frames, 160x120, 25 a second: one square walks from frame 10 on."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "square.mp4", moving_square(60))
