@@ -91,7 +91,7 @@ class Detections:
         return len(self.scores)
 
     def select(self, index: BoolArray | IndexArray) -> Self:
-        """Returns the detections picked by a boolean mask `(N,)` or by indices."""
+        """Returns the detections picked by a boolean mask `(N,)` or by indices, sorted again."""
         return type(self)(
             boxes=self.boxes[index],
             scores=self.scores[index],

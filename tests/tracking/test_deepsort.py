@@ -95,6 +95,23 @@ def test_two_tracks_are_numbered_in_order_of_confirmation() -> None:
     np.testing.assert_allclose(tracks.boxes[:, 0], [80, 380], atol=1)
 
 
+def test_scores_that_change_places_do_not_change_tracks() -> None:
+    # Detections are sorted by score, so each object's row changes from frame to frame.
+    deepsort = DeepSort()
+    for k in range(9):
+        boxes = [box(100 + 4 * k), box(300), box(500 - 4 * k)]
+        order = np.roll([0.9, 0.5, 0.7], k)
+        tracks = deepsort.step(Detections.create(boxes, order, [0, 1, 2]))
+    by_place = np.argsort(tracks.boxes[:, 0])
+    np.testing.assert_allclose(tracks.boxes[by_place, 0], [112, 280, 448], atol=1)
+    assert tracks.classes[by_place].tolist() == [0, 1, 2]
+    assert sorted(tracks.ids) == [1, 2, 3]
+    found = Detections.create(boxes, order, [0, 1, 2])
+    linked = found.boxes[tracks.detection_index]
+    np.testing.assert_allclose(linked[:, 0], tracks.boxes[:, 0], atol=1)
+    np.testing.assert_allclose(found.scores[tracks.detection_index], tracks.scores)
+
+
 def test_two_that_cross_keep_their_ids_by_motion() -> None:
     deepsort = DeepSort()
     for k in range(41):

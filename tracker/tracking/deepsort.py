@@ -161,12 +161,12 @@ class DeepSort:
         )
         measurements = xyxy_to_cxcyah(detections.boxes)
         matches = self._associate(detections, measurements)
-        self._update(slots[matches.rows], detections.select(matches.columns))
+        self._update(slots[matches.rows], detections, measurements, matches.columns)
         dead = self._dead()
         self._gallery.clear(table.kill(dead))
         born = unmatched(len(detections), matches.columns)
         born = born[detections.scores[born] >= self._settings.birth_score]
-        self._give_birth(detections.select(born))
+        self._give_birth(detections, measurements, born)
         self._confirm()
         row_of_slot = np.full(len(table.ids), -1, np.intp)
         row_of_slot[slots[matches.rows]] = matches.columns
@@ -239,16 +239,22 @@ class DeepSort:
         voted = self._table.votes[slots].argmax(axis=1)
         return np.asarray(voted[:, None] == detections.classes[None, :])
 
-    def _update(self, slots: IndexArray, detections: Detections) -> None:
+    def _update(
+        self,
+        slots: IndexArray,
+        detections: Detections,
+        measurements: Float64Array,
+        columns: IndexArray,
+    ) -> None:
         table = self._table
         table.mean[slots], table.covariance[slots] = kalman.update(
             table.mean[slots],
             table.covariance[slots],
-            xyxy_to_cxcyah(detections.boxes),
+            measurements[columns],
             noise=self._settings.noise,
         )
-        table.see(slots, detections)
-        self._gallery.add(slots, detections.embeddings)
+        table.see(slots, detections, columns)
+        self._gallery.add(slots, detections.embeddings[columns])
 
     def _dead(self) -> BoolArray:
         """Returns a mask `(T,)`: tentative and missed once, or unseen for too long."""
@@ -256,10 +262,12 @@ class DeepSort:
         tentative = ~table.confirmed[slots] & (table.misses[slots] > 0)
         return tentative | (table.unseen[slots] > self._settings.max_age_frames)
 
-    def _give_birth(self, detections: Detections) -> None:
-        mean, covariance = kalman.initiate(xyxy_to_cxcyah(detections.boxes), self._settings.noise)
-        slots = self._table.born(mean, covariance, detections)
-        self._gallery.add(slots, detections.embeddings)
+    def _give_birth(
+        self, detections: Detections, measurements: Float64Array, columns: IndexArray
+    ) -> None:
+        mean, covariance = kalman.initiate(measurements[columns], self._settings.noise)
+        slots = self._table.born(mean, covariance, detections, columns)
+        self._gallery.add(slots, detections.embeddings[columns])
 
     def _confirm(self) -> None:
         table, slots = self._table, self._table.order

@@ -62,19 +62,23 @@ class TrackTable:
         self.misses[self.order] += 1
         self.unseen[self.order] += dt
 
-    def see(self, slots: IndexArray, detections: Detections) -> None:
-        """Notes that each slot `(n,)` was seen as the detection of the same row."""
+    def see(self, slots: IndexArray, detections: Detections, columns: IndexArray) -> None:
+        """Notes that each slot `(n,)` was seen as the detection of the same row of `columns`."""
         self.hits[slots] += 1
         self.misses[slots] = 0
         self.unseen[slots] = 0
-        self.scores[slots] = detections.scores
-        self._vote(slots, detections)
+        self.scores[slots] = detections.scores[columns]
+        self._vote(slots, detections.classes[columns], detections.scores[columns])
 
     def born(
-        self, mean: Float64Array, covariance: Float64Array, detections: Detections
+        self,
+        mean: Float64Array,
+        covariance: Float64Array,
+        detections: Detections,
+        columns: IndexArray,
     ) -> IndexArray:
-        """Returns the slots `(n,)` of new tentative tracks, one for each detection."""
-        count = len(detections)
+        """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`."""
+        count = len(columns)
         while len(self._free) < count:
             self._grow()
         slots = np.array([self._free.pop() for _ in range(count)], np.intp)
@@ -87,7 +91,7 @@ class TrackTable:
         self.ages[slots] = 1
         self.votes[slots] = 0
         self.order = np.concatenate([self.order, slots])
-        self.see(slots, detections)
+        self.see(slots, detections, columns)
         return slots
 
     def confirm(self, slots: IndexArray) -> None:
@@ -113,14 +117,14 @@ class TrackTable:
             np.int32(TrackState.TENTATIVE),
         ).astype(np.int32)
 
-    def _vote(self, slots: IndexArray, detections: Detections) -> None:
-        if not len(detections):
+    def _vote(self, slots: IndexArray, classes: Int32Array, scores: Float32Array) -> None:
+        if not len(slots):
             return
-        missing = int(detections.classes.max()) + 1 - self.votes.shape[1]
+        missing = int(classes.max()) + 1 - self.votes.shape[1]
         if missing > 0:
             self.votes = np.pad(self.votes, [(0, 0), (0, missing)])
         # A score of 0 still is a vote: without the small constant a track could have none.
-        self.votes[slots, detections.classes] += detections.scores + 1e-9
+        self.votes[slots, classes] += scores + 1e-9
 
     def _grow(self) -> None:
         old = len(self.ids)

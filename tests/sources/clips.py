@@ -1,0 +1,131 @@
+"""Small clips with known content, written into a test's own directory."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+LEVELS = tuple(range(24, 232, 2))
+"""Grey level by frame number modulo 104."""
+
+TOLERANCE = 3
+"""What x264 at qp 10 and the conversion to limited-range YUV and back move a flat grey at most."""
+
+
+def level(index: int) -> int:
+    return LEVELS[index % len(LEVELS)]
+
+
+def write_clip(
+    path: Path,
+    *,
+    count: int = 50,
+    pts: Sequence[int] | None = None,
+    rate: Fraction = Fraction(25),
+    size: tuple[int, int] = (64, 48),
+    codec: str = "libx264",
+    faststart: bool = False,
+) -> Path:
+    """Writes frames of one grey level each, with B-frames and a keyframe every 12 frames."""
+    options = {"movflags": "faststart"} if faststart else {}
+    with av.open(str(path), "w", container_options=options) as container:
+        stream = container.add_stream(codec, rate=rate, options={"qp": "10"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.gop_size = 12
+        stream.codec_context.max_b_frames = 0 if codec == "libvpx" else 2
+        for index, stamp in enumerate(range(count) if pts is None else pts):
+            frame = grey_frame(level(index), size)
+            frame.pts, frame.time_base = stamp, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def grey_frame(value: int, size: tuple[int, int]) -> av.VideoFrame:
+    image = np.full((size[1], size[0], 3), value, np.uint8)
+    return av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
+
+
+def write_planes(
+    path: Path,
+    planes: tuple[int, int, int],
+    *,
+    size: tuple[int, int],
+    colorspace: int | None = None,
+    color_range: int | None = None,
+) -> Path:
+    """Writes three lossless frames whose Y, U and V planes are flat."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        if colorspace is not None:
+            stream.codec_context.colorspace = colorspace
+        if color_range is not None:
+            stream.codec_context.color_range = color_range
+        for index in range(3):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane, value in zip(frame.planes, planes, strict=True):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_corner(path: Path, *, rotation: float, mirrored: bool, aspect: Fraction) -> Path:
+    """Writes 64x32 frames, black but for a white top left quarter, with a display matrix."""
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:16, :32] = 255
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv444p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        stream.set_display_rotation(rotation, hflip=mirrored)
+        for index in range(3):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv444p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_with_sound(path: Path, *, pictures: int) -> Path:
+    """Writes half a second of silence, beside so many pictures (none: sound only)."""
+    with av.open(str(path), "w") as container:
+        video = None
+        if pictures:
+            video = container.add_stream("libx264", rate=25)
+            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        for index in range(pictures):
+            frame = grey_frame(level(index), (64, 48))
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        for start in range(0, 4096, 1024):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            samples.sample_rate, samples.pts = 8000, start
+            container.mux(sound.encode(samples))
+        if video is not None:
+            container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+def cut(path: Path, target: Path, share: float) -> Path:
+    """Writes the first part of a file."""
+    data = path.read_bytes()
+    target.write_bytes(data[: int(len(data) * share)])
+    return target
+
+
+def damage(path: Path, target: Path, *, at: float, length: int) -> Path:
+    """Writes a file with some bytes overwritten by noise."""
+    data = bytearray(path.read_bytes())
+    start = int(len(data) * at)
+    data[start : start + length] = np.random.default_rng(0).bytes(length)
+    target.write_bytes(data)
+    return target

@@ -1,0 +1,193 @@
+"""Cameras, with a scripted device in place of a real one."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tracker.errors import SourceError
+from tracker.opencv import cv2
+from tracker.sources.camera import Camera, _hint
+
+
+class ScriptedCapture:
+    """A device that delivers the given pictures and then fails for ever."""
+
+    def __init__(
+        self,
+        pictures: Sequence[np.ndarray | None],
+        *,
+        fps: float = 25.0,
+        opened: bool = True,
+    ) -> None:
+        self._pictures = iter(pictures)
+        self._fps = fps
+        self._opened = opened
+        self.released = 0
+
+    def __call__(self, index: int) -> "ScriptedCapture":
+        return self
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self._opened
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        picture = next(self._pictures, None)
+        return picture is not None, picture
+
+    def get(self, propId: int, /) -> float:  # noqa: N803
+        return self._fps if propId == cv2.CAP_PROP_FPS else 0.0
+
+    def release(self) -> None:
+        self.released += 1
+
+
+class EndlessCapture(ScriptedCapture):
+    """A device that never stops."""
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        return True, picture(0)
+
+
+def picture(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
+    """A picture (BGR) whose blue is `value`, green 100 and red 200."""
+    image = np.empty((*size, 3), np.uint8)
+    image[:] = (value, 100, 200)
+    return image
+
+
+def test_a_camera_that_fails_after_its_first_picture() -> None:
+    device = ScriptedCapture([picture(0)])
+    with (
+        Camera(3, open_capture=device) as camera,
+        pytest.raises(SourceError, match="camera 3: del"),
+    ):
+        list(camera)
+    assert device.released == 1
+
+
+def test_frames_are_rgb_numbered_and_timed() -> None:
+    device = ScriptedCapture([picture(0), picture(1), picture(2), picture(3)])
+    with Camera(0, open_capture=device) as camera:
+        assert camera.info.is_live
+        assert (camera.info.width, camera.info.height) == (6, 4)
+        assert camera.info.fps == 25
+        assert camera.info.time_base == Fraction(1, 1_000_000)
+        assert camera.info.frame_count is None
+        assert camera.info.source == "0"
+        frames = [frame for _, frame in zip(range(3), camera, strict=False)]
+    assert [f.index for f in frames] == [0, 1, 2]
+    assert [tuple(f.image[0, 0]) for f in frames] == [(200, 100, v) for v in (1, 2, 3)]
+    assert frames[0].time_s == 0
+    assert frames[0].time_s <= frames[1].time_s <= frames[2].time_s
+    assert all(f.wall_time_s is not None and f.wall_time_s > 1.7e9 for f in frames)
+    ticks = [f.time_s * 1_000_000 for f in frames]
+    assert ticks == pytest.approx([round(t) for t in ticks], abs=1e-6)
+
+
+def test_single_failures_are_counted_and_leave_a_gap() -> None:
+    device = ScriptedCapture([picture(0), picture(1), None, None, picture(2)])
+    with Camera(0, open_capture=device) as camera:
+        frames = [frame for _, frame in zip(range(2), camera, strict=False)]
+        assert camera.skipped == 2
+    assert [f.index for f in frames] == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("reported", "fps"),
+    [
+        (29.97002997, Fraction(30000, 1001)),
+        (7.5, Fraction(15, 2)),
+        (0.0, Fraction(30)),
+        (-1.0, Fraction(30)),
+        (float("nan"), Fraction(30)),
+        (90_000.0, Fraction(30)),
+    ],
+)
+def test_the_rate_is_the_device_s_or_30(reported: float, fps: Fraction) -> None:
+    with Camera(0, open_capture=ScriptedCapture([picture(0)], fps=reported)) as camera:
+        assert camera.info.fps == fps
+
+
+def test_grey_cameras_become_rgb() -> None:
+    grey = np.full((4, 6), 77, np.uint8)
+    with Camera(0, open_capture=ScriptedCapture([grey, grey])) as camera:
+        assert np.array_equal(next(iter(camera)).image, np.full((4, 6, 3), 77))
+
+
+def test_closing_releases_once_also_before_the_first_frame() -> None:
+    device = EndlessCapture([])
+    camera = Camera(0, open_capture=device)
+    camera.close()
+    camera.close()
+    assert list(camera) == []
+    assert device.released == 1
+
+
+def test_closing_from_another_thread_ends_the_iteration() -> None:
+    device = EndlessCapture([])
+    camera = Camera(0, open_capture=device)
+    begun = threading.Event()
+
+    def consume() -> None:
+        for _ in camera:
+            begun.set()
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    assert begun.wait(5)
+    camera.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert device.released == 1
+
+
+def test_a_change_of_size_is_an_error() -> None:
+    device = ScriptedCapture([picture(0), picture(1, (8, 6))])
+    with Camera(0, open_capture=device) as camera, pytest.raises(SourceError, match=r"6x8 .* 6x4"):
+        list(camera)
+
+
+def test_a_camera_that_is_not_there() -> None:
+    device = ScriptedCapture([], opened=False)
+    with pytest.raises(SourceError, match="camera 7: cannot be opened; "):
+        Camera(7, open_capture=device)
+    assert device.released == 1
+
+
+def test_a_camera_without_a_picture_is_released() -> None:
+    device = ScriptedCapture([])
+    with pytest.raises(SourceError, match="camera 0: delivers no frames"):
+        Camera(0, open_capture=device)
+    assert device.released == 1
+
+
+def test_a_negative_index() -> None:
+    with pytest.raises(SourceError, match="0 or more, got -1"):
+        Camera(-1, open_capture=ScriptedCapture([]))
+
+
+def test_opencv_says_nothing_itself_about_a_missing_device(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = cv2.utils.logging.getLogLevel()
+    if Path("/dev/video63").exists():
+        pytest.skip("camera 63 exists")
+    with pytest.raises(SourceError, match="camera 63"):
+        Camera(63)
+    assert capfd.readouterr().err == ""
+    assert cv2.utils.logging.getLogLevel() == before
+
+
+def test_the_hint_names_what_is_there(tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("device files are a matter of Linux")
+    assert "plug a camera in" in _hint(0, tmp_path)
+    for name in ("video10", "video2", "video-loop"):
+        (tmp_path / name).touch()
+    assert f"found {tmp_path}/video2, {tmp_path}/video10" in _hint(0, tmp_path)
+    assert "is in use" in _hint(2, tmp_path)

@@ -1,0 +1,53 @@
+"""Which reader a word asks for."""
+
+from pathlib import Path
+
+import pytest
+
+from tracker.errors import SourceError
+from tracker.sources.kind import SourceKind, source_kind
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("0", SourceKind.CAMERA),
+        ("12", SourceKind.CAMERA),
+        ("./0", SourceKind.VIDEO_FILE),
+        ("in.mp4", SourceKind.VIDEO_FILE),
+        ("no/such/file", SourceKind.VIDEO_FILE),
+        ("C:\\videos\\in.mp4", SourceKind.VIDEO_FILE),
+        ("picture.JPG", SourceKind.IMAGES),
+        ("frames/*.png", SourceKind.IMAGES),
+        ("frames/img_[0-9].txt", SourceKind.IMAGES),
+        ("img?.bmp", SourceKind.IMAGES),
+    ],
+)
+def test_words_that_name_nothing_on_disk(text: str, kind: SourceKind) -> None:
+    assert source_kind(text) is kind
+
+
+def test_what_exists_is_what_it_is(tmp_path: Path) -> None:
+    assert source_kind(str(tmp_path)) is SourceKind.IMAGES
+    odd = tmp_path / "take[1]*.mp4"
+    odd.write_bytes(b"x")
+    assert source_kind(str(odd)) is SourceKind.VIDEO_FILE
+    folder = tmp_path / "frames.mp4"
+    folder.mkdir()
+    assert source_kind(str(folder)) is SourceKind.IMAGES
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "got nothing"),
+        ("  ", "got nothing"),
+        ("-1", "camera index of 0 or more, got -1"),
+        ("rtsp://camera/stream", r"network streams \(rtsp\) are not supported yet; record"),
+        ("HTTP://host/a.mp4", r"network streams \(http\)"),
+        ("file:///tmp/a.mp4", "leave out 'file://'"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        source_kind(text)

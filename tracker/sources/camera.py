@@ -1,0 +1,228 @@
+"""Cameras, opened by OpenCV.
+
+Comes in: a camera's index. Goes out: frames as they are captured, with their times. BGR exists
+only in here.
+"""
+
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.arrays import UInt8Array
+from tracker.errors import SourceError
+from tracker.frames import Frame, VideoInfo
+from tracker.opencv import cv2
+from tracker.sources.quiet import quiet_opencv
+
+_DEFAULT_RATE = Fraction(30)
+_MAX_RATE = 1000
+_TICKS_A_SECOND = 1_000_000
+# A USB camera drops a frame now and then; one that is gone fails every time.
+_MAX_FAILED_READS = 3
+
+
+class Capture(Protocol):
+    """The part of `cv2.VideoCapture` that is used here."""
+
+    def isOpened(self) -> bool:  # noqa: N802
+        """Returns whether the device was opened."""
+        ...
+
+    def read(self) -> tuple[bool, NDArray[Any] | None]:
+        """Returns whether a frame came, and the frame `(H, W, 3)` uint8 BGR."""
+        ...
+
+    def get(self, propId: int, /) -> float:  # noqa: N803
+        """Returns a property of the device."""
+        ...
+
+    def release(self) -> None:
+        """Gives the device back."""
+        ...
+
+
+class Camera:
+    """A camera as a live source of frames.
+
+    The device is opened, and proved by one frame that is thrown away, at once; times count from
+    the first frame delivered. Iteration ends only by `close` or an error.
+
+    Args:
+        index: Number of the camera, from 0.
+        open_capture: Opens a camera by its number.
+
+    Raises:
+        SourceError: The camera is not there, may not be used, or delivers no picture.
+    """
+
+    def __init__(
+        self, index: int, *, open_capture: Callable[[int], Capture] = cv2.VideoCapture
+    ) -> None:
+        if index < 0:
+            raise SourceError(f"camera: expected an index of 0 or more, got {index}")
+        self._source = str(index)
+        self._closed = False
+        self._skipped = 0
+        self._capture = _opened(index, open_capture)
+        try:
+            first = self._grab()
+        except SourceError:
+            self._capture.release()
+            raise
+        self._size = (int(first.shape[1]), int(first.shape[0]))
+        self._info = VideoInfo(
+            source=self._source,
+            width=self._size[0],
+            height=self._size[1],
+            fps=_rate(self._capture.get(cv2.CAP_PROP_FPS)),
+            time_base=Fraction(1, _TICKS_A_SECOND),
+            is_live=True,
+        )
+        self._skipped = 0
+        self._frames = self._read()
+        next(self._frames)  # runs to the point from which on the generator releases the device
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known before the first frame."""
+        return self._info
+
+    @property
+    def skipped(self) -> int:
+        """Frames so far that the camera failed to deliver."""
+        return self._skipped
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            if frame is not None:
+                yield frame
+
+    def close(self) -> None:
+        """Releases the camera; an iteration under way in another thread ends at its next frame."""
+        self._closed = True
+        # ValueError: another thread is inside the generator; it sees the flag and cleans up.
+        with suppress(ValueError):
+            self._frames.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self) -> Generator[Frame | None]:
+        try:
+            yield None
+            index = 0
+            started = None
+            while not self._closed:
+                lost = self._skipped
+                try:
+                    image = self._grab()
+                except SourceError:
+                    if self._closed:
+                        return
+                    raise
+                now, wall = time.monotonic(), time.time()
+                index += self._skipped - lost
+                started = now if started is None else started
+                ticks = round((now - started) * _TICKS_A_SECOND)
+                if self._closed:
+                    return
+                yield self._frame(image, index, ticks, wall)
+                index += 1
+        finally:
+            self._capture.release()
+
+    def _frame(self, image: UInt8Array, index: int, ticks: int, wall_time_s: float) -> Frame:
+        height, width = image.shape[:2]
+        if (width, height) != self._size:
+            raise SourceError(
+                f"camera {self._source}: frame {index} is {width}x{height} where the first one "
+                f"was {self._size[0]}x{self._size[1]}; open it again"
+            )
+        return Frame(
+            image,
+            index=index,
+            time_s=ticks / _TICKS_A_SECOND,
+            source=self._source,
+            wall_time_s=wall_time_s,
+        )
+
+    def _grab(self) -> UInt8Array:
+        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only."""
+        for _ in range(_MAX_FAILED_READS):
+            came, image = self._capture.read()
+            if came and image is not None:
+                return _to_rgb(image)
+            self._skipped += 1
+        raise SourceError(
+            f"camera {self._source}: delivers no frames ({_MAX_FAILED_READS} reads failed); check "
+            "its cable and that no other program uses it"
+        )
+
+
+def _opened(index: int, open_capture: Callable[[int], Capture]) -> Capture:
+    with quiet_opencv():
+        capture = open_capture(index)
+    if not capture.isOpened():
+        capture.release()
+        raise SourceError(f"camera {index}: cannot be opened; {_hint(index, Path('/dev'))}")
+    return capture
+
+
+def _hint(index: int, devices: Path) -> str:
+    """Returns what to try for a camera that cannot be opened.
+
+    Args:
+        index: Number of the camera.
+        devices: Directory of the device files, `/dev`.
+    """
+    if not sys.platform.startswith("linux"):
+        return "check that it is plugged in and that this program may use the camera"
+    numbers = sorted(
+        int(path.name[5:])
+        for path in devices.glob("video*")
+        if re.fullmatch(r"video[0-9]+", path.name)
+    )
+    device = devices / f"video{index}"
+    if not numbers:
+        return f"no {devices}/video* exists: plug a camera in, or name a video file"
+    if index not in numbers:
+        found = ", ".join(f"{devices}/video{number}" for number in numbers)
+        return f"found {found}: name one of these numbers"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"no permission for {device}: add yourself to the group 'video' and log in again"
+    return f"{device} exists, but is in use or delivers no video: try another number"
+
+
+def _rate(reported: float) -> Fraction:
+    if not math.isfinite(reported) or not 0 < reported <= _MAX_RATE:
+        return _DEFAULT_RATE
+    return Fraction(reported).limit_denominator(1001)
+
+
+def _to_rgb(image: NDArray[Any]) -> UInt8Array:
+    if image.ndim == 2 or image.shape[2] == 1:
+        rgb = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    else:
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    array: UInt8Array = np.asarray(rgb, dtype=np.uint8)
+    array.setflags(write=False)
+    return array

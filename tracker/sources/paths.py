@@ -1,0 +1,54 @@
+"""Paths that users type: checked, with an error that names the nearest thing that exists.
+
+Comes in: a path as the user wrote it. Goes out: a `Path` that can be read, or `SourceError`.
+"""
+
+from pathlib import Path
+
+from tracker.errors import SourceError, nearest
+
+
+def readable_file(text: str) -> Path:
+    """Returns the path of a regular file that can be opened and is not empty.
+
+    Args:
+        text: The path as the user wrote it.
+
+    Raises:
+        SourceError: It does not exist, is a directory or a device, is empty, or may not be read.
+    """
+    path = Path(text)
+    try:
+        if not path.exists():
+            raise missing(text)
+        if path.is_dir():
+            raise SourceError(f"{text}: expected a file, got a directory; name a file in it")
+        if not path.is_file():
+            raise SourceError(f"{text}: expected a regular file, got a device, pipe or socket")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except PermissionError as error:
+        raise SourceError(
+            f"{text}: permission denied; check its owner and mode with ls -l"
+        ) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{text}: cannot be opened: {error}") from error
+    if empty:
+        raise SourceError(f"{text}: the file is empty (0 bytes); record or copy it again")
+    return path
+
+
+def missing(text: str) -> SourceError:
+    """Returns the error for a path that does not exist, naming the closest name beside it."""
+    path = Path(text)
+    folder = path.parent
+    if not folder.is_dir():
+        return SourceError(f"{text}: does not exist, and neither does its directory {folder}")
+    try:
+        known = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        known = []
+    hint = nearest(path.name, known) or f"; nothing in {folder} has a similar name"
+    return SourceError(f"{text}: does not exist{hint}")
