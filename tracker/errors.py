@@ -32,6 +32,10 @@ class OutputError(TrackerError, OSError):
     """An output cannot be opened, written or finished."""
 
 
+class OutputClosed(OutputError):  # noqa: N818 - an ordinary end, as `head` causes it, not a fault
+    """The reader of stdout has gone away: stop, quietly."""
+
+
 class DependencyError(TrackerError, ImportError):
     """A library that the chosen feature needs cannot be loaded."""
 

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_tracks
+from tracker.errors import ConfigError, DataError
+from tracker.sinks.draw import (
+    DrawStyle,
+    Labels,
+    Trails,
+    color_of,
+    draw_tracks,
+    font_size,
+    line_width,
+)
+from tracker.tracks import Tracks
+
+PLAIN = DrawStyle(labels=Labels.NONE, trail_s=0)
+
+
+def draw(tracks, *, style=PLAIN, size=(120, 160), trails=None, names=("person", "行人")):
+    image = np.full((*size, 3), 90, np.uint8)
+    trails = trails or Trails(style.trail_s)
+    drawn = draw_tracks(image, tracks, class_names=names, trails=trails, style=style)
+    assert (image == 90).all(), "the picture that came in is untouched"
+    return drawn
+
+
+def changed(drawn):
+    return (drawn != 90).any(axis=2)
+
+
+def test_no_tracks_give_an_equal_copy():
+    drawn = draw(Tracks.empty())
+    assert not changed(drawn).any()
+    assert drawn.flags.writeable
+
+
+def test_a_box_has_the_colour_of_its_id_and_an_untouched_middle():
+    drawn = draw(make_tracks((3, (20, 30, 80, 90), CONFIRMED)))
+    assert tuple(drawn[30, 50]) == color_of(3, 0)
+    assert not changed(drawn)[40:80, 30:70].any()
+
+
+def test_a_lost_box_has_gaps_and_a_tentative_one_is_thinner():
+    thick = DrawStyle(line_scale=3, labels=Labels.NONE, trail_s=0)
+    box = (20, 30, 80, 90)
+    full, lost, tentative = (
+        changed(draw(make_tracks((1, box, state)), style=thick)).sum()
+        for state in (CONFIRMED, LOST, TENTATIVE)
+    )
+    assert lost < 0.8 * full
+    assert tentative < 0.8 * full
+    top = changed(draw(make_tracks((1, box, LOST))))[30, 20:81]
+    assert top.any()
+    assert not top.all()
+
+
+def test_the_order_of_two_tracks_matters_only_where_they_cross():
+    both = changed(
+        draw(
+            make_tracks((1, (20, 30, 80, 90), CONFIRMED), (2, (50, 60, 110, 110), CONFIRMED)),
+        )
+    )
+    first = changed(draw(make_tracks((1, (20, 30, 80, 90), CONFIRMED))))
+    second = changed(draw(make_tracks((2, (50, 60, 110, 110), CONFIRMED))))
+    assert (both == (first | second)).all()
+
+
+def test_colours_stay_with_the_id_and_differ_between_neighbours():
+    assert color_of(7, 0) == color_of(7, 0)
+    assert color_of(7, 0) != color_of(7, 1)
+    ids = [np.array(color_of(number, 0), int) for number in range(1, 9)]
+    gaps = [np.abs(a - b).sum() for i, a in enumerate(ids) for b in ids[:i]]
+    assert min(gaps) > 60
+
+
+def test_lines_and_text_grow_with_the_picture():
+    small, large = np.zeros((240, 320, 3), np.uint8), np.zeros((2160, 3840, 3), np.uint8)
+    assert (line_width(small, DrawStyle()), line_width(large, DrawStyle())) == (2, 7)
+    assert (font_size(small, DrawStyle()), font_size(large, DrawStyle())) == (11, 49)
+    assert font_size(small, DrawStyle(font_scale=0.1)) == 11
+    assert line_width(small, DrawStyle(line_scale=2)) == 3
+
+
+@pytest.mark.parametrize("labels", [Labels.ID, Labels.FULL])
+@pytest.mark.parametrize("corner", [(0, 0), (150, 0), (0, 110), (150, 110), (-30, -30)])
+def test_a_label_stays_in_the_picture(labels, corner):
+    x, y = corner
+    track = make_tracks((12, (x, y, x + 40, y + 40), CONFIRMED))
+    style = DrawStyle(labels=labels, trail_s=0)
+    with_label = changed(draw(track, style=style)) & ~changed(draw(track))
+    rows, columns = np.nonzero(with_label)
+    # A plate of at least one line of text: not cut by the picture's edge.
+    assert np.ptp(rows) >= 10
+    assert np.ptp(columns) >= 12
+
+
+def test_a_long_name_is_shortened_to_the_picture():
+    track = make_tracks((1, (50, 50, 90, 90), CONFIRMED))
+    drawn = draw(track, style=DrawStyle(trail_s=0), names=("x" * 200,))
+    assert changed(drawn).any()
+
+
+def test_a_name_outside_ascii_is_not_all_question_marks():
+    box = (50, 50, 90, 90)
+    style = DrawStyle(trail_s=0)
+    foreign = draw(make_tracks((1, box, CONFIRMED, 1)), style=style)
+    marks = draw(make_tracks((1, box, CONFIRMED, 1)), style=style, names=("person", "??"))
+    assert (foreign != marks).any()
+
+
+def test_a_box_outside_the_picture_has_no_label():
+    drawn = draw(make_tracks((1, (1e6, 1e6, 2e6, 2e6), CONFIRMED)), style=DrawStyle())
+    assert not changed(drawn).any()
+
+
+def test_a_trail_fades_towards_its_old_end():
+    trails = Trails(10)
+    for step in range(40):
+        trails.update(make_tracks((1, (step * 3, 50, step * 3 + 20, 70), CONFIRMED)), step / 25)
+    track = make_tracks((1, (117, 50, 137, 70), CONFIRMED))
+    drawn = draw(track, trails=trails).astype(int)
+    strength = np.abs(drawn[60] - 90).sum(axis=1)
+    assert 0 < strength[20] < strength[60] < strength[110]
+
+
+def test_trails_forget_what_is_old():
+    trails = Trails(1.0)
+    trails.update(make_tracks((1, (0, 0, 10, 20), CONFIRMED)), 0.0)
+    trails.update(make_tracks((2, (0, 0, 10, 20), CONFIRMED)), 0.5)
+    assert trails.of(1).tolist() == [[0.0, 5.0, 10.0]]
+    trails.update(Tracks.empty(), 1.25)
+    assert trails.of(1).shape == (0, 3)
+    assert len(trails) == 1
+    trails.update(Tracks.empty(), 2.0)
+    assert len(trails) == 0
+
+
+def test_trails_of_no_length_keep_nothing():
+    trails = Trails(0)
+    trails.update(make_tracks((1, (0, 0, 10, 20), CONFIRMED)), 0.0)
+    assert len(trails) == 0
+
+
+def test_wrong_styles_and_boxes_are_refused():
+    for wrong in ({"line_scale": 0}, {"font_scale": float("nan")}, {"trail_s": -1}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            DrawStyle(**wrong)
+    with pytest.raises(DataError, match="finite"):
+        draw(make_tracks((1, (0, 0, np.inf, 1), CONFIRMED)))
+    with pytest.raises(DataError, match="class 2 has no name"):
+        draw(make_tracks((1, (0, 0, 5, 5), CONFIRMED, 2)), style=DrawStyle())
+
+
+coordinates = st.floats(-1e9, 1e9, width=32)
+
+
+@given(
+    st.lists(st.tuples(coordinates, coordinates, coordinates, coordinates), max_size=4),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(list(Labels)),
+)
+def test_anything_finite_can_be_drawn_into_any_picture(boxes, height, width, labels):
+    tracks = make_tracks(*[(i, box, i % 3) for i, box in enumerate(boxes)])
+    trails = Trails(1)
+    trails.update(make_tracks(*[(i, (0, 0, 9, 9), CONFIRMED) for i in range(4)]), 0.0)
+    trails.update(tracks, 0.1)
+    drawn = draw(tracks, style=DrawStyle(labels=labels), size=(height, width), trails=trails)
+    assert drawn.shape == (height, width, 3)

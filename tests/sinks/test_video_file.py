@@ -1,0 +1,300 @@
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.sinks.clips import hear, make_clip
+from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
+from tracker.errors import ConfigError, OutputError
+from tracker.sinks.draw import color_of
+from tracker.sinks.recording import usable_time_base
+from tracker.sinks.sound import adts_config
+from tracker.sinks.video_file import VideoSink
+
+NTSC = Fraction(30000, 1001)
+
+
+def grey(index, size=(48, 64)):
+    return np.full((*size, 3), 40 + index * 3 % 160, np.uint8)
+
+
+def record(path, times, *, run=None, size=(48, 64), tracks=None, image=None):
+    sink = VideoSink(str(path))
+    for index, time_s in enumerate(times):
+        picture = grey(index, size) if image is None else image
+        sink.write(make_result(index, tracks, run=run, image=picture, time_s=time_s))
+    sink.close()
+    return sink
+
+
+def pictures(path):
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+def rgb(frame):
+    return frame.reformat(
+        format="rgb24", src_colorspace="ITU709", src_color_range="MPEG", dst_color_range="JPEG"
+    ).to_ndarray()
+
+
+def test_no_result_leaves_nothing(tmp_path):
+    with VideoSink(str(tmp_path / "x" / "a.mp4")) as sink:
+        pass
+    assert list(tmp_path.iterdir()) == []
+    assert sink.status == f"{tmp_path / 'x' / 'a.mp4'}: nothing written"
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_one_picture_makes_a_video(tmp_path, ending):
+    sink = record(tmp_path / f"a.{ending}", [0.0])
+    sink.close()
+    (frame,) = pictures(tmp_path / f"a.{ending}")
+    assert (frame.width, frame.height, frame.format.name) == (64, 48, "yuv420p")
+    assert sink.status == f"{tmp_path / f'a.{ending}'}: 1 frame"
+
+
+@pytest.mark.parametrize(
+    ("fps", "time_base", "ticks"),
+    [
+        (Fraction(25), Fraction(1, 12800), [512 * i for i in range(60)]),
+        (NTSC, Fraction(1001, 30000), list(range(60))),
+        (Fraction(10), Fraction(1, 1000), [0, 90, 200, 300, 1400, 1410, 1700]),
+    ],
+)
+@pytest.mark.parametrize("ending", ["mp4", "mov"])
+def test_times_are_exactly_those_of_the_source(tmp_path, ending, fps, time_base, ticks):
+    run = make_run(fps=fps, time_base=time_base)
+    path = tmp_path / f"a.{ending}"
+    # A source that starts at 7 s: the video starts at 0.
+    record(path, [float((tick + 7 / time_base) * time_base) for tick in ticks], run=run)
+    frames = pictures(path)
+    assert [frame.pts * frame.time_base for frame in frames] == [tick * time_base for tick in ticks]
+
+
+def test_the_rate_is_the_nominal_one_and_the_last_picture_stands_for_one_interval(tmp_path):
+    run = make_run(fps=NTSC, time_base=Fraction(1, 30000))
+    record(tmp_path / "a.mp4", [float(i / NTSC) for i in range(90)], run=run)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.average_rate == NTSC
+        assert stream.duration * stream.time_base == 90 / NTSC
+
+
+def test_matroska_rounds_times_to_milliseconds(tmp_path):
+    run = make_run(fps=NTSC, time_base=Fraction(1, 30000))
+    record(tmp_path / "a.mkv", [float(i / NTSC) for i in range(40)], run=run)
+    times = [float(frame.pts * frame.time_base) for frame in pictures(tmp_path / "a.mkv")]
+    assert times == pytest.approx([float(i / NTSC) for i in range(40)], abs=0.00051)
+
+
+@pytest.mark.parametrize(
+    "unfit", [Fraction(0), Fraction(1, 10), Fraction(1, 10**9), Fraction(-1, 90)]
+)
+def test_a_time_base_that_does_not_fit_gives_way_to_90_khz(unfit):
+    assert usable_time_base(make_run(time_base=unfit).video) == Fraction(1, 90_000)
+
+
+def test_a_clock_that_stands_still_does_not_stop_the_video(tmp_path):
+    record(tmp_path / "a.mp4", [0.0, 0.0, 0.04, 0.02])
+    pts = [frame.pts for frame in pictures(tmp_path / "a.mp4")]
+    assert pts == sorted(set(pts))
+    assert len(pts) == 4
+
+
+def test_known_colours_survive_and_are_tagged_as_bt709(tmp_path):
+    colors = [(200, 30, 60), (20, 180, 40), (30, 60, 220), (255, 255, 255), (0, 0, 0)]
+    image = np.repeat(np.array(colors, np.uint8)[None], 64, axis=0).repeat(64, axis=1)
+    record(tmp_path / "a.mp4", [0.0, 0.04], run=make_run(width=320, height=64), image=image)
+    frame = pictures(tmp_path / "a.mp4")[0]
+    found = rgb(frame)[32, 32::64].astype(int)
+    assert np.abs(found - np.array(colors)).max() <= 4
+    # 1 is BT.709 in primaries, transfer and matrix; range 1 is limited.
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
+        assert context.color_range == 1
+
+
+def test_odd_sizes_repeat_their_edge_and_pixels_keep_their_shape(tmp_path):
+    run = make_run(width=63, height=47, pixel_aspect=Fraction(4, 3))
+    image = np.full((47, 63, 3), 30, np.uint8)
+    image[:, -3:] = 220
+    record(tmp_path / "a.mp4", [0.0, 0.04], run=run, image=image)
+    frame = pictures(tmp_path / "a.mp4")[0]
+    assert (frame.width, frame.height) == (64, 48)
+    assert rgb(frame)[24, 63].min() > 200
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_tracks_are_drawn(tmp_path):
+    run = make_run(width=320, height=240)
+    tracks = make_tracks((1, (40, 100, 200, 200), CONFIRMED))
+    image = np.full((240, 320, 3), 90, np.uint8)
+    record(tmp_path / "a.mp4", [0.0, 0.04], run=run, image=image, tracks=tracks)
+    found = rgb(pictures(tmp_path / "a.mp4")[0]).astype(int)
+    # The label's plate is large enough to keep its colour in 4:2:0.
+    assert np.abs(found[86:98, 40:42].mean(axis=(0, 1)) - color_of(1, 0)).max() < 40
+    assert np.abs(found[150, 120] - 90).max() < 10
+
+
+@pytest.mark.parametrize(
+    ("source", "encoder", "ending", "expected"),
+    [
+        ("s.mp4", "aac", "mp4", "aac"),
+        ("s.mp4", "libmp3lame", "mov", "mp3"),
+        ("s.mkv", "ac3", "mp4", "ac3"),
+        ("s.mkv", "eac3", "mkv", "eac3"),
+        ("s.mkv", "libopus", "mp4", "opus"),
+        ("s.mkv", "libopus", "mov", "aac"),
+        ("s.mkv", "flac", "mp4", "flac"),
+        ("s.mp4", "alac", "mp4", "alac"),
+        ("s.ts", "aac", "mp4", "aac"),
+        ("s.mkv", "pcm_s16le", "mp4", "aac"),
+    ],
+)
+def test_sound_comes_along_in_step_and_ends_with_the_pictures(
+    tmp_path, source, encoder, ending, expected
+):
+    clip = make_clip(tmp_path / source, encoder)
+    with av.open(clip) as container:
+        first = container.streams.video[0].start_time * container.streams.video[0].time_base
+    source_onset = hear(clip)[1]
+    # The run begins one second into the clip, and stops after 1.2 s.
+    run = make_run(audio_path=clip, start_s=float(first) + 1.0)
+    path = tmp_path / f"out.{ending}"
+    sink = record(path, [1.0 + i / 25 for i in range(30)], run=run)
+    codec, onset, end = hear(path)
+    assert codec == expected
+    assert onset == pytest.approx(source_onset - float(first), abs=0.003)
+    # Packets are up to 96 ms long, and stay whole.
+    assert 1.2 - 0.1 <= end <= 1.2 + 0.1
+    assert len(pictures(path)) == 30
+    assert sink.status == f"{path}: 30 frames"
+
+
+def test_a_file_without_sound_or_without_anything_gives_a_silent_video(tmp_path):
+    record(tmp_path / "silent.mp4", [0.0, 0.04])
+    run = make_run(audio_path=str(tmp_path / "silent.mp4"))
+    assert record(tmp_path / "a.mp4", [0.0], run=run).status.endswith("a.mp4: 1 frame")
+    run = make_run(audio_path=str(tmp_path / "missing.mp4"))
+    status = record(tmp_path / "b.mp4", [0.0], run=run).status
+    assert "1 frame, sound incomplete (" in status
+    assert len(pictures(tmp_path / "b.mp4")) == 1
+
+
+def test_an_adts_header_says_what_mp4_wants_up_front():
+    # AAC LC (2), 48 kHz (index 3), 2 channels: 00010 0011 0010 000.
+    assert adts_config(bytes.fromhex("fff14c8003dffc")) == bytes([0b00010001, 0b10010000])
+    assert adts_config(b"") == b""
+    assert adts_config(b"\x00" * 9) == b""
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+from tests.sinks.results import *
+from tracker.sinks.video_file import VideoSink
+sink = VideoSink(sys.argv[1])
+for index in range(300):
+    image = np.full((48, 64, 3), index % 200, np.uint8)
+    sink.write(make_result(index, image=image))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+FULL = """
+import resource, sys
+sys.path.insert(0, sys.argv[2])
+from tests.sinks.results import *
+from tracker.errors import OutputError
+from tracker.sinks.video_file import VideoSink
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+noise = np.random.default_rng(0)
+try:
+    with VideoSink(sys.argv[1]) as sink:
+        for index in range(200):
+            image = noise.integers(0, 255, (48, 64, 3), np.uint8)
+            sink.write(make_result(index, image=image))
+except OutputError as error:
+    print(error)
+    print(sink.status)
+"""
+
+
+def run_script(script, *arguments):
+    here = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", script, arguments[0], here, *arguments[1:]]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_a_killed_program_leaves_a_file_that_plays(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    assert run_script(KILLED, str(path)).returncode == -9
+    frames = pictures(path)
+    # What is lost: the part since the last key frame (2 s), and what the encoder holds back.
+    assert len(frames) >= 300 - 50 - 60
+    assert frames[0].pts == 0
+    assert frames[100].pts * frames[100].time_base == 4
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_full_disk_leaves_what_plays(tmp_path, ending):
+    pytest.importorskip("resource", reason="needs limits on the size of files")
+    path = tmp_path / f"a.{ending}"
+    done = run_script(FULL, str(path), "200000")
+    message, status = done.stdout.splitlines()
+    assert message == f"cannot write {path}: the file is larger than the system allows"
+    assert f"a.{ending}: cut short (" in status
+    assert 25 <= len(pictures(path)) < 200
+
+
+def test_a_full_disk_leaves_nothing_that_does_not_play(tmp_path):
+    pytest.importorskip("resource", reason="needs limits on the size of files")
+    done = run_script(FULL, str(tmp_path / "a.mp4"), "1000")
+    assert "not finished, removed (" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_early_stop_finishes_the_file(tmp_path):
+    sink = VideoSink(str(tmp_path / "a.mp4"))
+    sink.write(make_result(0))
+    sink.write(make_result(1))
+    sink.close(complete=False)
+    assert len(pictures(tmp_path / "a.mp4")) == 2
+
+
+def test_pictures_that_change_their_size_end_the_file(tmp_path):
+    sink = VideoSink(str(tmp_path / "a.mp4"))
+    for index in range(120):
+        sink.write(make_result(index, image=grey(index)))
+    with pytest.raises(OutputError, match="changed from 64x48 to 32x48"):
+        sink.write(make_result(120, image=grey(0, (48, 32))))
+    with pytest.raises(OutputError, match="changed from"):
+        sink.write(make_result(121, image=grey(0)))
+    sink.close()
+    assert len(pictures(tmp_path / "a.mp4")) >= 50
+
+
+def test_the_source_stays_whole(tmp_path):
+    path = tmp_path / "in.mp4"
+    path.write_bytes(b"film")
+    with pytest.raises(OutputError, match="the source itself"):
+        record(path, [0.0], run=make_run(source=str(path)))
+    assert path.read_bytes() == b"film"
+
+
+def test_wrong_names_and_options_are_refused(tmp_path):
+    for name in ("a.avi", "a", "-"):
+        with pytest.raises(OutputError, match=r"ends in \.mp4, \.mov, \.mkv"):
+            VideoSink(str(tmp_path / name))
+    with pytest.raises(ConfigError, match="0 to 51"):
+        VideoSink(str(tmp_path / "a.mp4"), crf=60)
+    with pytest.raises(ConfigError, match="did you mean 'veryfast'"):
+        VideoSink(str(tmp_path / "a.mp4"), preset="veryfasst")

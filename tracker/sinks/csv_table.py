@@ -1,0 +1,92 @@
+"""A table of tracks: one row for each track in each frame.
+
+Comes in: results. Goes out: a CSV file in UTF-8 with a header row.
+"""
+
+import csv
+import io
+from types import TracebackType
+from typing import Self
+
+from tracker.sinks.output import RecordFile
+from tracker.sinks.records import TIME_DECIMALS, TrackRow, track_rows
+from tracker.tracks import TrackedFrame
+
+COLUMNS = (
+    *("frame", "time_s", "id", "class", "score", "x1", "y1", "x2", "y2"),
+    *("state", "vx", "vy", "age", "misses"),
+)
+"""The header row; boxes in pixels, velocities in pixels a second, frames from 0."""
+
+
+class CsvSink:
+    """Writes the columns of `COLUMNS`; values are those of the JSON output.
+
+    Args:
+        path: Where to write; "-" is stdout. An existing file is replaced at the first result.
+
+    Raises:
+        OutputError: The path cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = RecordFile(path)
+        self._frames = 0
+
+    @property
+    def status(self) -> str:
+        """One line on what was written."""
+        return self._file.status(self._frames)
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes the rows of one frame; the first call opens the file and writes the header row.
+
+        Raises:
+            OutputError: The rows could not be written; the file ends with the frame before.
+            OutputClosed: Nobody reads stdout any more.
+            DataError: A number is not finite.
+        """
+        rows = track_rows(result.tracks, result.run.class_names)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._file.records:
+            writer.writerow(COLUMNS)
+        writer.writerows(_cells(result, row) for row in rows)
+        self._file.begin(result.run.video.source)
+        self._file.append(text.getvalue().encode("utf-8", "backslashreplace"))
+        self._frames += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        """Closes the file; the format has no place to say whether the run was complete.
+
+        Raises:
+            OutputError: Earlier writes did not reach the disk.
+        """
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)
+
+
+def _cells(result: TrackedFrame, row: TrackRow) -> tuple[object, ...]:
+    frame = result.frame
+    return (
+        frame.index,
+        round(frame.time_s, TIME_DECIMALS),
+        row.id,
+        row.class_name,
+        row.score,
+        *row.box,
+        row.state,
+        *row.velocity,
+        row.age,
+        row.misses,
+    )

@@ -1,0 +1,320 @@
+"""Tracks drawn into a picture: boxes, labels and fading trails.
+
+Comes in: an RGB picture, its tracks and their past. Goes out: a new RGB picture.
+"""
+
+import colorsys
+import math
+import threading
+import unicodedata
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.arrays import UInt8Array
+from tracker.errors import ConfigError, DataError
+from tracker.opencv import cv2
+from tracker.sinks.records import class_name
+from tracker.tracks import Tracks, TrackState
+
+Color = tuple[int, int, int]
+Point = tuple[int, int]
+
+
+class Labels(Enum):
+    """What stands beside a box."""
+
+    NONE = "none"
+    ID = "id"
+    FULL = "full"
+    """Id, class and score."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawStyle:
+    """How tracks look.
+
+    Attributes:
+        line_scale: Factor on the width of lines, which follows the size of the picture; > 0.
+        font_scale: Factor on the size of text, which follows the size of the picture; > 0.
+        trail_s: Seconds of the past that a trail shows; 0 = no trails.
+        labels: What stands beside a box.
+        seed: Picks another set of colours.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+
+    line_scale: float = 1.0
+    font_scale: float = 1.0
+    trail_s: float = 1.5
+    labels: Labels = Labels.FULL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("line_scale", 0.1), ("font_scale", 0.1), ("trail_s", 0.0)):
+            value = getattr(self, name)
+            if not low <= value < math.inf:
+                raise ConfigError(f"DrawStyle.{name}: expected a number >= {low}, got {value}")
+
+
+class Trails:
+    """Where the centres of tracks were in the last seconds; older points and ids are forgotten.
+
+    Args:
+        length_s: Seconds that are kept.
+    """
+
+    # 512 points are 17 s at 30 frames a second: a bound for cameras that deliver hundreds.
+    _MAX_POINTS = 512
+
+    def __init__(self, length_s: float) -> None:
+        self._length_s = length_s
+        self._points: dict[int, deque[tuple[float, float, float]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def update(self, tracks: Tracks, time_s: float) -> None:
+        """Adds the centres of one frame, and forgets what is too old."""
+        oldest = time_s - self._length_s
+        for points in self._points.values():
+            while points and (points[0][0] < oldest or points[0][0] > time_s):
+                points.popleft()
+        if self._length_s > 0:
+            for track_id, box in zip(tracks.ids.tolist(), tracks.boxes.tolist(), strict=True):
+                points = self._points.setdefault(track_id, deque(maxlen=self._MAX_POINTS))
+                points.append((time_s, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        self._points = {key: points for key, points in self._points.items() if points}
+
+    def of(self, track_id: int) -> NDArray[np.float64]:
+        """Returns `(n, 3)` float64 time in seconds, x, y of a track's past, oldest first."""
+        return np.array(self._points.get(track_id, ()), dtype=np.float64).reshape(-1, 3)
+
+
+def draw_tracks(
+    image: UInt8Array,
+    tracks: Tracks,
+    *,
+    class_names: Sequence[str],
+    trails: Trails,
+    style: DrawStyle,
+) -> UInt8Array:
+    """Returns a copy of the picture with the tracks drawn into it.
+
+    Confirmed tracks have full boxes, lost ones dashed boxes, tentative ones thin boxes and no id.
+    A colour belongs to an id for as long as it lives.
+
+    Args:
+        image: `(H, W, 3)` uint8 RGB.
+        tracks: Tracks of the picture, boxes in its pixels.
+        class_names: Names by class index.
+        trails: The past of the tracks, up to date.
+        style: How they look.
+
+    Raises:
+        DataError: A box is not finite, or a class has no name.
+    """
+    if not np.isfinite(tracks.boxes).all():
+        raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")
+    canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
+    if not canvas.size:
+        return canvas
+    width_px = line_width(canvas, style)
+    for track_id in tracks.ids.tolist():
+        _draw_trail(canvas, trails.of(track_id), color_of(track_id, style.seed), width_px)
+    corners = _corners(canvas, tracks)
+    for row, (track_id, state) in enumerate(
+        zip(tracks.ids.tolist(), tracks.states.tolist(), strict=True)
+    ):
+        _draw_box(canvas, corners[row], color_of(track_id, style.seed), width_px, state)
+    if style.labels is not Labels.NONE:
+        for row, track_id in enumerate(tracks.ids.tolist()):
+            text = _label(tracks, row, class_names, style.labels)
+            _draw_label(canvas, text, corners[row], color_of(track_id, style.seed), style)
+    return canvas
+
+
+def line_width(image: UInt8Array, style: DrawStyle) -> int:
+    """Returns the width in pixels of a box's lines: 2 at 320x240, 4 at 1920x1080."""
+    return max(1, round(style.line_scale * (1 + math.hypot(*image.shape[:2]) / 800)))
+
+
+def font_size(image: UInt8Array, style: DrawStyle) -> int:
+    """Returns the size in pixels of text: 11 at 320x240, 24 at 1920x1080."""
+    # Below 11 pixels letters run together.
+    return max(11, round(style.font_scale * max(11, math.hypot(*image.shape[:2]) / 90)))
+
+
+def color_of(track_id: int, seed: int) -> Color:
+    """Returns the RGB colour of an id: the same for as long as the id lives.
+
+    Hues follow the golden ratio, so that neighbouring ids are far apart on the circle.
+    """
+    golden = (math.sqrt(5) - 1) / 2
+    hue = (track_id * golden + seed * math.sqrt(2)) % 1.0
+    saturation = 0.55 if track_id % 3 == 2 else 0.85
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _corners(canvas: UInt8Array, tracks: Tracks) -> list[list[int]]:
+    # Boxes far outside would overflow OpenCV's fixed-point coordinates.
+    height, width = canvas.shape[:2]
+    low = np.array([-width, -height] * 2)
+    high = np.array([2 * width, 2 * height] * 2)
+    corners: list[list[int]] = np.rint(np.clip(tracks.boxes, low, high)).astype(int).tolist()
+    return corners
+
+
+def _draw_trail(
+    canvas: UInt8Array, points: NDArray[np.float64], color: Color, width_px: int
+) -> None:
+    height, width = canvas.shape[:2]
+    reach = width + height
+    # Counted from the newest point; 24 segments look smooth and bound the cost of a long trail.
+    kept = points[:: -max(1, math.ceil(len(points) / 24)), 1:][::-1]
+    places = np.rint(np.clip(kept, -reach, 2 * reach)).astype(int).tolist()
+    for step, (start, end) in enumerate(pairwise(places), start=1):
+        if start == end:
+            continue
+        # The picture shows through older parts: cheaper than blending a second canvas.
+        share = step / len(places)
+        x = min(max((start[0] + end[0]) // 2, 0), width - 1)
+        y = min(max((start[1] + end[1]) // 2, 0), height - 1)
+        under = canvas[y, x].tolist()
+        mixed = [share * ink + (1 - share) * paper for ink, paper in zip(color, under, strict=True)]
+        cv2.line(canvas, start, end, mixed, width_px, cv2.LINE_AA)
+
+
+def _draw_box(
+    canvas: UInt8Array, corners: list[int], color: Color, width_px: int, state: int
+) -> None:
+    x1, y1, x2, y2 = corners
+    if state == TrackState.LOST:
+        for start, end in (
+            ((x1, y1), (x2, y1)),
+            ((x2, y1), (x2, y2)),
+            ((x2, y2), (x1, y2)),
+            ((x1, y2), (x1, y1)),
+        ):
+            _draw_dashes(canvas, (start, end), color, width_px)
+        return
+    thin = max(1, width_px // 2)
+    line = thin if state == TrackState.TENTATIVE else width_px
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), color, line, cv2.LINE_8)
+
+
+def _draw_dashes(
+    canvas: UInt8Array, ends: tuple[Point, Point], color: Color, width_px: int
+) -> None:
+    (x1, y1), (x2, y2) = ends
+    length = math.hypot(x2 - x1, y2 - y1)
+    dash = 4 * width_px + 2
+    count = max(1, round(length / (2 * dash)))
+    for number in range(count):
+        begin, end = number / count, (number + 0.55) / count
+        cv2.line(
+            canvas,
+            (round(x1 + (x2 - x1) * begin), round(y1 + (y2 - y1) * begin)),
+            (round(x1 + (x2 - x1) * end), round(y1 + (y2 - y1) * end)),
+            color,
+            width_px,
+        )
+
+
+def _label(tracks: Tracks, row: int, class_names: Sequence[str], labels: Labels) -> str:
+    track_id = int(tracks.ids[row])
+    number = f"#{track_id}" if track_id >= 0 else "?"
+    if labels is Labels.ID:
+        return number
+    index = int(tracks.classes[row])
+    name = drawable(class_name(class_names, index), index)
+    return f"{number} {name} {tracks.scores[row]:.2f}"
+
+
+def drawable(name: str, class_index: int) -> str:
+    """Returns the class name as this OpenCV can draw it.
+
+    OpenCV 5 draws most scripts. OpenCV 4 draws ASCII only: accents are dropped there, and a name
+    that does not survive this becomes its class number.
+    """
+    if name.isascii() or _has_true_type():
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    letters = sum(not unicodedata.combining(c) for c in unicodedata.normalize("NFKD", name))
+    return plain if len(plain) == letters else f"class {class_index}"
+
+
+def _draw_label(
+    canvas: UInt8Array, text: str, corners: list[int], color: Color, style: DrawStyle
+) -> None:
+    height, width = canvas.shape[:2]
+    size = font_size(canvas, style)
+    pad = max(1, size // 6)
+    text, text_width = _fitted(text, width - 2 * pad, size)
+    plate_height = round(size * 1.15) + 2 * pad
+    x1, y1, x2, y2 = corners
+    if x2 < 0 or y2 < 0 or x1 >= width or y1 >= height:
+        return  # Nothing of the box is in the picture.
+    left = min(max(x1, 0), max(width - text_width - 2 * pad, 0))
+    above = y1 - plate_height
+    top = above if above >= 0 else min(max(y1, 0), max(height - plate_height, 0))
+    right, bottom = left + text_width + 2 * pad, top + plate_height
+    cv2.rectangle(canvas, (left, top), (right, bottom), color, cv2.FILLED)
+    # Perceived brightness (BT.601) decides between black and white ink.
+    bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 130
+    ink = (0, 0, 0) if bright else (255, 255, 255)
+    _put_text(canvas, text, (left + pad, bottom - pad - round(size * 0.22)), ink, size)
+
+
+def _fitted(text: str, room_px: int, size: int) -> tuple[str, int]:
+    """Returns the text, shortened until it fits, and its width in pixels."""
+    width = _text_width(text, size)
+    while width > room_px and len(text) > 1:
+        text = text[:-4] + "..." if text.endswith("...") else text[:-3] + "..."
+        width = _text_width(text, size)
+        if text == "...":
+            break
+    return text, width
+
+
+_fonts = threading.local()  # A FontFace is not documented as safe to share between threads.
+
+
+def _has_true_type() -> bool:
+    return "FontFace" in vars(cv2)
+
+
+def _font() -> Any:
+    if "face" not in vars(_fonts):
+        _fonts.face = cv2.FontFace("sans")
+    return _fonts.face
+
+
+def _hershey(size: int) -> tuple[float, int]:
+    # Capitals are 21 units high at scale 1 here, and 0.7 of the size in the TrueType font.
+    return size * 0.7 / 21, max(1, round(size / 16))
+
+
+def _text_width(text: str, size: int) -> int:
+    if _has_true_type():
+        x, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, 500)
+        return int(x + width)
+    scale, stroke = _hershey(size)
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    return int(width)
+
+
+def _put_text(canvas: UInt8Array, text: str, origin: Point, ink: Color, size: int) -> None:
+    if _has_true_type():
+        cv2.putText(canvas, text, origin, ink, _font(), size, 500)
+        return
+    scale, stroke = _hershey(size)
+    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, stroke, cv2.LINE_AA)

@@ -1,0 +1,83 @@
+"""One JSON document with the same objects as JSON Lines (`docs/json-format.md`).
+
+Comes in: results. Goes out: a `.json` file, written as the run goes.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from tracker.sinks import json_records
+from tracker.sinks.json_records import Summary, Timings
+from tracker.sinks.output import RecordFile
+from tracker.sinks.records import track_rows
+from tracker.tracks import RunInfo, TrackedFrame
+
+
+class JsonSink:
+    """Writes `{"header": {...}, "frames": [...], "footer": {...}}`.
+
+    Only a closed document is valid JSON; where the program may be killed, JSON Lines are safer.
+    When the disk fills up, the document ends with `"footer": null` after the last frame that fits.
+
+    Args:
+        path: Where to write; "-" is stdout. An existing file is replaced at the first result.
+        timings: Whether each frame tells where its time went.
+
+    Raises:
+        OutputError: The path cannot be written.
+    """
+
+    def __init__(self, path: str, *, timings: Timings = Timings.OMIT) -> None:
+        self._file = RecordFile(path, ending=b'\n],"footer":null}\n')
+        self._timings = timings
+        self._summary = Summary()
+        self._run: RunInfo | None = None
+        self._frames = 0
+
+    @property
+    def status(self) -> str:
+        """One line on what was written."""
+        # The header is a record too; frames may have given way to the ending.
+        return self._file.status(min(self._frames, max(self._file.records - 1, 0)))
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes one frame; the first call opens the file and writes the header as well.
+
+        Raises:
+            OutputError: The frame could not be written; the document ends before it.
+            OutputClosed: Nobody reads stdout any more.
+            DataError: The result holds a number that JSON has no form for.
+        """
+        rows = track_rows(result.tracks, result.run.class_names)
+        frame = json_records.encode(json_records.frame(result, rows, self._timings))
+        self._file.begin(result.run.video.source)
+        if self._run is None:
+            header = json_records.encode(json_records.header(result.run))
+            self._file.append(b'{"header":' + header + b',"frames":[')
+            self._run = result.run
+        self._file.append((b",\n" if self._frames else b"\n") + frame)
+        self._summary.add(result)
+        self._frames += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        """Writes the footer and closes the file; calling it again does nothing.
+
+        Raises:
+            OutputError: The footer could not be written; it is null where there was room.
+        """
+        if self._run is None or not self._file.is_open:
+            return
+        footer = json_records.encode(self._summary.footer(self._run, complete=complete))
+        self._file.append(b'\n],"footer":' + footer + b"}\n")
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)

@@ -1,0 +1,85 @@
+"""JSON Lines: one object a line, each line complete after a crash (`docs/json-format.md`).
+
+Comes in: results. Goes out: a `.jsonl` file, or lines on stdout.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from tracker.sinks import json_records
+from tracker.sinks.json_records import Summary, Timings
+from tracker.sinks.output import RecordFile
+from tracker.sinks.records import track_rows
+from tracker.tracks import RunInfo, TrackedFrame
+
+
+class JsonLinesSink:
+    """Writes a header line, a line for each frame, and a footer line.
+
+    Every line is written at once, so that `tail -f` and pipes work.
+
+    Args:
+        path: Where to write; "-" is stdout. An existing file is replaced at the first result.
+        timings: Whether each frame tells where its time went.
+
+    Raises:
+        OutputError: The path cannot be written.
+
+    Example:
+        >>> with JsonLinesSink("-") as sink:
+        ...     sink.status
+        'stdout: nothing written'
+    """
+
+    def __init__(self, path: str, *, timings: Timings = Timings.OMIT) -> None:
+        self._file = RecordFile(path)
+        self._timings = timings
+        self._summary = Summary()
+        self._run: RunInfo | None = None
+        self._frames = 0
+
+    @property
+    def status(self) -> str:
+        """One line on what was written."""
+        return self._file.status(self._frames)
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes one line; the first call opens the file and writes the header as well.
+
+        Raises:
+            OutputError: The line could not be written; the file ends with the line before.
+            OutputClosed: Nobody reads stdout any more.
+            DataError: The result holds a number that JSON has no form for.
+        """
+        rows = track_rows(result.tracks, result.run.class_names)
+        line = json_records.encode(json_records.frame(result, rows, self._timings))
+        self._file.begin(result.run.video.source)
+        if self._run is None:
+            self._file.append(json_records.encode(json_records.header(result.run)) + b"\n")
+            self._run = result.run
+        self._file.append(line + b"\n")
+        self._summary.add(result)
+        self._frames += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        """Writes the footer and closes the file; calling it again does nothing.
+
+        Raises:
+            OutputError: The footer could not be written; the lines before it are whole.
+        """
+        if self._run is None or not self._file.is_open:
+            return
+        footer = self._summary.footer(self._run, complete=complete)
+        self._file.append(json_records.encode(footer) + b"\n")
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)

@@ -1,0 +1,165 @@
+"""The JSON objects of `docs/json-format.md`: header, frame and footer.
+
+Comes in: results. Goes out: plain dicts, and their one-line UTF-8 encoding.
+"""
+
+import json
+from collections import Counter
+from enum import Enum
+from math import hypot
+from typing import Any
+
+from tracker.errors import DataError
+from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
+from tracker.tracks import RunInfo, TrackedFrame
+from tracker.version import __version__
+
+SCHEMA = "tracker-json/1"
+"""Name and version of the format; the version rises when a reader would have to change."""
+
+
+class Timings(Enum):
+    """Whether each frame tells where its time went."""
+
+    OMIT = "omit"
+    """No times: the same run gives the same bytes."""
+    INCLUDE = "include"
+    """Each frame has `timings_ms`."""
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """Returns the object as one line of UTF-8 without a line end.
+
+    Raises:
+        DataError: A number is not finite, or a value is not of a JSON type.
+    """
+    try:
+        text = _ENCODER.encode(record)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"JSON {record['kind']}: {error}") from error
+    # A file name that is not UTF-8 holds lone surrogates, which JSON can only escape.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def header(run: RunInfo) -> dict[str, Any]:
+    """Returns the object that comes first."""
+    video = run.video
+    return {
+        "kind": "header",
+        "schema": SCHEMA,
+        "program": f"tracker-pipeline {__version__}",
+        "source": video.source,
+        "width": video.width,
+        "height": video.height,
+        "fps": float(video.fps),
+        "live": video.is_live,
+        "class_names": list(run.class_names),
+        "config": dict(run.config),
+        "models": dict(run.model_digests),
+    }
+
+
+def frame(result: TrackedFrame, rows: list[TrackRow], timings: Timings) -> dict[str, Any]:
+    """Returns the object of one frame; `rows` are its tracks."""
+    record: dict[str, Any] = {
+        "kind": "frame",
+        "frame": result.frame.index,
+        "time_s": round(result.frame.time_s, TIME_DECIMALS),
+    }
+    if result.run.video.is_live:
+        wall = result.frame.wall_time_s
+        record["wall_time"] = None if wall is None else round(wall, TIME_DECIMALS)
+        record["dropped"] = result.dropped
+    record["tracks"] = [
+        {
+            "id": row.id,
+            "class": row.class_name,
+            "score": row.score,
+            "box": row.box,
+            "state": row.state,
+            "velocity": row.velocity,
+            "age": row.age,
+            "misses": row.misses,
+            "class_score": row.class_score,
+        }
+        for row in rows
+    ]
+    if timings is Timings.INCLUDE:
+        record["timings_ms"] = {
+            stage: round(seconds * 1000, 3) for stage, seconds in result.timings_s.items()
+        }
+    return record
+
+
+class _Life:
+    """What is kept of one track."""
+
+    __slots__ = ("centre", "classes", "first", "frames", "last", "path_px")
+
+    def __init__(self, seen: tuple[int, float]) -> None:
+        self.first = seen
+        self.last = seen
+        self.frames = 0
+        self.path_px = 0.0
+        self.centre: tuple[float, float] | None = None
+        self.classes: Counter[int] = Counter()
+
+
+class Summary:
+    """The lives of all tracks so far: a few numbers a track, whatever the length of the run.
+
+    Tentative tracks (negative ids) are left out: their ids are provisional, and most of them
+    are noise.
+    """
+
+    def __init__(self) -> None:
+        self._lives: dict[int, _Life] = {}
+        self._frames = 0
+
+    def add(self, result: TrackedFrame) -> None:
+        """Takes note of one frame."""
+        self._frames += 1
+        tracks = result.tracks
+        seen = (result.frame.index, round(result.frame.time_s, TIME_DECIMALS))
+        columns = (tracks.ids.tolist(), tracks.classes.tolist(), tracks.boxes.tolist())
+        for track_id, class_index, (x1, y1, x2, y2) in zip(*columns, strict=True):
+            if track_id < 0:
+                continue
+            life = self._lives.get(track_id)
+            if life is None:
+                life = self._lives[track_id] = _Life(seen)
+            centre = ((x1 + x2) / 2, (y1 + y2) / 2)
+            if life.centre is not None:
+                life.path_px += hypot(centre[0] - life.centre[0], centre[1] - life.centre[1])
+            life.centre = centre
+            life.last = seen
+            life.frames += 1
+            life.classes[class_index] += 1
+
+    def footer(self, run: RunInfo, *, complete: bool) -> dict[str, Any]:
+        """Returns the object that comes last."""
+        return {
+            "kind": "footer",
+            "frames": self._frames,
+            "ids": len(self._lives),
+            "complete": complete,
+            "tracks": [_life_record(run, *item) for item in sorted(self._lives.items())],
+        }
+
+
+def _life_record(run: RunInfo, track_id: int, life: _Life) -> dict[str, Any]:
+    # The most frames win; between equals the lower class index.
+    winner = min(life.classes, key=lambda index: (-life.classes[index], index))
+    return {
+        "id": track_id,
+        "class": class_name(run.class_names, winner),
+        "first_frame": life.first[0],
+        "last_frame": life.last[0],
+        "first_time_s": life.first[1],
+        "last_time_s": life.last[1],
+        "frames": life.frames,
+        "path_length": round(life.path_px, 2),
+    }

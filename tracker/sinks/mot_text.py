@@ -1,0 +1,71 @@
+"""MOTChallenge text: `frame,id,x,y,w,h,conf,-1,-1,-1`.
+
+Comes in: results. Goes out: a text file that MOT evaluation tools read.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from tracker.sinks.output import RecordFile
+from tracker.sinks.records import track_rows
+from tracker.tracks import TrackedFrame
+
+
+class MotTextSink:
+    """Writes one row for each track in each frame.
+
+    Frames count from 1 (frame index + 1), as the benchmark has it. x and y are the left and top
+    edge in the same continuous pixel coordinates as everywhere else: 0 is the picture's edge, and
+    nothing is added. Tentative tracks are left out, because the benchmark scores every row.
+
+    Args:
+        path: Where to write; "-" is stdout. An existing file is replaced at the first result.
+
+    Raises:
+        OutputError: The path cannot be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = RecordFile(path)
+
+    @property
+    def status(self) -> str:
+        """One line on what was written."""
+        return self._file.status(self._file.records)
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes the rows of one frame; the first call opens the file, even without tracks.
+
+        Raises:
+            OutputError: The rows could not be written; the file ends with the frame before.
+            OutputClosed: Nobody reads stdout any more.
+            DataError: A number is not finite.
+        """
+        lines = []
+        for row in track_rows(result.tracks, result.run.class_names):
+            if row.id < 0:
+                continue
+            x1, y1, x2, y2 = row.box
+            place = f"{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}"
+            lines.append(f"{result.frame.index + 1},{row.id},{place},{row.score:.4f},-1,-1,-1\n")
+        self._file.begin(result.run.video.source)
+        self._file.append("".join(lines).encode())
+
+    def close(self, *, complete: bool = True) -> None:
+        """Closes the file; the format has no place to say whether the run was complete.
+
+        Raises:
+            OutputError: Earlier writes did not reach the disk.
+        """
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)

@@ -1,0 +1,277 @@
+"""What all file sinks share: checks before the run, honest failures, files of whole records.
+
+Comes in: paths as the user typed them, and records as bytes. Goes out: files that end with a
+complete record whatever happens, and `OutputError` with the reason in plain words.
+"""
+
+import errno
+import io
+import os
+import select
+import stat
+import sys
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+from tracker.errors import OutputClosed, OutputError
+
+STDOUT = "-"
+"""The path that means standard output."""
+
+_REASONS = {
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "disk quota used up",
+    errno.EFBIG: "the file is larger than the system allows",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
+    errno.EIO: "the device failed",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def reason(error: OSError) -> str:
+    """Returns in plain words why the system refused."""
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
+
+
+def output_error(path: str, error: OSError) -> OutputError:
+    """Returns the error to raise when the system refused to write to `path`."""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed(f"cannot write {path}: its reader has gone away")
+    return OutputError(f"cannot write {path}: {reason(error)}")
+
+
+def check_writable(path: str) -> None:
+    """Checks that a file could be written at `path`, without changing anything on disk.
+
+    Missing folders are fine as long as they could be created.
+
+    Raises:
+        OutputError: It is a directory, read-only, or its folder cannot be created.
+    """
+    if not path:
+        raise OutputError("cannot write to an empty path: name a file")
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        if target.is_file():
+            # Opening asks the system itself: access rights alone miss immutable files.
+            os.close(os.open(target, os.O_WRONLY))
+        elif target.exists():
+            _check_access(target, os.W_OK)
+        else:
+            _check_access(_nearest_folder(target), os.W_OK | os.X_OK)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _nearest_folder(target: Path) -> Path:
+    for parent in target.absolute().parents:
+        if parent.exists():
+            if not parent.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "not a directory")
+            return parent
+    raise FileNotFoundError(errno.ENOENT, "its drive does not exist")
+
+
+def _check_access(path: Path, mode: int) -> None:
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, "permission denied")
+
+
+def check_not_source(path: str, source: str) -> None:
+    """Checks that writing `path` would not destroy what is being read.
+
+    Args:
+        path: Where results will go.
+        source: The source as the user named it; need not be a file.
+
+    Raises:
+        OutputError: Both are the same file.
+    """
+    try:
+        same = path != STDOUT and os.path.samefile(path, source)
+    except (OSError, ValueError):
+        return
+    if same and os.path.isfile(path):
+        raise OutputError(f"cannot write {path}: it is the source itself; name another file")
+
+
+class RecordFile:
+    """A file, or stdout, that only ever ends with a whole record.
+
+    Each record reaches the system at once, so that other programs
+    can follow it. When a write fails, the torn record is cut off, the `ending` is written where
+    there is room for it, and the file is closed; a file without a whole record is removed.
+
+    Args:
+        path: Where to write; "-" is stdout.
+        ending: What makes a torn file valid again; the newest records give way to it.
+
+    Raises:
+        OutputError: The file could not be written (see `check_writable`).
+    """
+
+    # 64 records are more than one disk block of records: enough to make room for the ending.
+    _KEPT_LENGTHS = 64
+
+    def __init__(self, path: str, *, ending: bytes = b"") -> None:
+        self.name = "stdout" if path == STDOUT else path
+        self.records = 0
+        """Whole records in the file."""
+        self.failure: OutputError | None = None
+        """Why the file ended early, or `None`."""
+        self._path = path
+        self._ending = ending
+        self._file: BinaryIO | None = None
+        self._good = 0
+        self._lengths: deque[int] = deque(maxlen=self._KEPT_LENGTHS)
+        if path != STDOUT:
+            check_writable(path)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file takes records."""
+        return self._file is not None
+
+    def begin(self, source: str) -> None:
+        """Opens the file, unless it is open.
+
+        Args:
+            source: What is being read, as the user named it; it is never overwritten.
+
+        Raises:
+            OutputError: The file cannot be opened, or failed earlier.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._file is not None:
+            return
+        check_not_source(self._path, source)
+        try:
+            self._file = _open(self._path)
+            self._good = self._file.tell() if self._file.seekable() else 0
+        except OSError as error:
+            self.failure = output_error(self.name, error)
+            raise self.failure from error
+
+    def append(self, record: bytes) -> None:
+        """Adds a whole record to the open file.
+
+        Raises:
+            OutputError: The record could not be written; the file is closed.
+        """
+        assert self._file is not None, "begin() comes first"
+        try:
+            _write_all(self._file, record)
+        except OSError as error:
+            self._give_up(error)
+            raise output_error(self.name, error) from error
+        self.records += 1
+        self._good += len(record)
+        self._lengths.append(len(record))
+
+    def close(self) -> None:
+        """Closes the file; calling it again does nothing.
+
+        Raises:
+            OutputError: The system reports that earlier writes did not reach the disk.
+        """
+        file, self._file = self._file, None
+        if file is None or self._path == STDOUT:
+            return
+        try:
+            file.close()
+        except OSError as error:
+            self.failure = output_error(self.name, error)
+            raise self.failure from error
+
+    def status(self, frames: int) -> str:
+        """Returns one line for the summary of a run that wrote so many frames."""
+        if self.failure is not None:
+            if not self.records:
+                return f"{self.name}: nothing written ({self.failure})"
+            return f"{self.name}: cut short after {_count(frames)} ({self.failure})"
+        if not self.records:
+            return f"{self.name}: nothing written"
+        return f"{self.name}: {_count(frames)}"
+
+    def _give_up(self, error: OSError) -> None:
+        self.failure = output_error(self.name, error)
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if isinstance(error, BrokenPipeError) and self._path == STDOUT:
+            _silence_stdout()
+            return
+        try:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                self._repair(file)
+        except OSError:
+            pass  # The first failure is the one to report.
+        finally:
+            if self._path != STDOUT:
+                file.close()
+
+    def _repair(self, file: BinaryIO) -> None:
+        """Cuts off the torn record and adds the ending; removes what has no whole record."""
+        _cut(file, self._good)
+        while self.records:
+            try:
+                _write_all(file, self._ending)
+                return
+            except OSError:
+                if not self._lengths:
+                    break
+                self._good -= self._lengths.pop()
+                self.records -= 1
+                _cut(file, self._good)
+        self.records = 0
+        if self._path != STDOUT:
+            os.unlink(self._path)
+
+
+def _count(frames: int) -> str:
+    return "1 frame" if frames == 1 else f"{frames} frames"
+
+
+def _open(path: str) -> BinaryIO:
+    if path != STDOUT:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "wb", buffering=0)
+    sys.stdout.flush()
+    try:
+        file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+    except io.UnsupportedOperation:
+        return sys.stdout.buffer  # Stdout was replaced by an object in memory.
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.seek(0, os.SEEK_END)  # After `>>` the offset is 0 until the first write.
+    return file
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = file.write(rest)
+        if written is None:  # A pipe that is set to non-blocking is full.
+            select.select([], [file], [])
+            continue
+        rest = rest[written:]
+    file.flush()
+
+
+def _cut(file: BinaryIO, size: int) -> None:
+    file.truncate(size)
+    file.seek(size)
+
+
+def _silence_stdout() -> None:
+    """Keeps Python from complaining at exit that what stdout still holds cannot be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

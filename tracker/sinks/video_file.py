@@ -1,0 +1,178 @@
+"""A video with the tracks drawn in: H.264 that plays in a browser, with the source's sound.
+
+Comes in: results. Goes out: an MP4, MOV or Matroska file, playable up to its last complete part
+even when the program is killed.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+
+from tracker.arrays import UInt8Array
+from tracker.errors import ConfigError, OutputError, nearest
+from tracker.frames import VideoInfo
+from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
+from tracker.sinks.output import check_not_source, check_writable, output_error, reason
+from tracker.sinks.recording import Disk, Recording, cut_to_whole_parts, plays
+from tracker.tracks import TrackedFrame
+
+_CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"),
+    "veryslow",
+)
+
+
+class VideoSink:
+    """Encodes each picture with its tracks drawn in, at the time that it has in the source.
+
+    Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
+    row or column that repeats the edge, as H.264 4:2:0 needs even ones.
+
+    Args:
+        path: Where to write; the ending picks the container: .mp4, .mov or .mkv.
+        style: How tracks look.
+        crf: Quality, 0 (lossless) to 51 (worst).
+        preset: x264 preset; slower ones make smaller files.
+
+    Raises:
+        OutputError: The path cannot be written, or its ending is unknown.
+        ConfigError: `crf` or `preset` is unknown to x264.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        style: DrawStyle | None = None,
+        crf: int = 23,
+        preset: str = "veryfast",
+    ) -> None:
+        self._container_name = _container_name(path)
+        check_writable(path)
+        if not 0 <= crf <= 51:
+            raise ConfigError(f"crf: expected 0 to 51, got {crf}")
+        if preset not in _PRESETS:
+            hint = nearest(preset, _PRESETS)
+            raise ConfigError(f"preset: expected one of {', '.join(_PRESETS)}, got {preset}{hint}")
+        self._path = path
+        self._style = style or DrawStyle()
+        self._options = {"crf": str(crf), "preset": preset}
+        self._trails = Trails(self._style.trail_s)
+        self._file: Recording | None = None
+        self._frames = 0
+        self._status = "nothing written"
+        self._failure: OutputError | None = None
+
+    @property
+    def status(self) -> str:
+        """One line on what was written."""
+        return f"{self._path}: {self._status}"
+
+    def write(self, result: TrackedFrame) -> None:
+        """Encodes one picture; the first call opens the file.
+
+        Raises:
+            OutputError: The disk is full, the encoder failed, the size of the pictures changed, or
+                the file is the source. What was written before stays where it can be played.
+        """
+        if self._failure is not None:
+            raise self._failure
+        frame = result.frame
+        if self._file is None:
+            check_not_source(self._path, result.run.video.source)
+        self._trails.update(result.tracks, frame.time_s)
+        picture = draw_tracks(
+            frame.image,
+            result.tracks,
+            class_names=result.run.class_names,
+            trails=self._trails,
+            style=self._style,
+        )
+        try:
+            if self._file is None:
+                self._file = self._open(result.run.video, picture, frame.time_s)
+            self._file.add(picture, frame.time_s)
+        except (OSError, ValueError, av.FFmpegError) as error:
+            self._give_up(error)
+        self._frames += 1
+        self._status = self._counted()
+
+    def close(self, *, complete: bool = True) -> None:
+        """Finishes the file, also after a run that stopped early; again does nothing.
+
+        Raises:
+            OutputError: The file could not be finished.
+        """
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.finish()
+        except (OSError, ValueError, av.FFmpegError) as error:
+            self._give_up(error)
+        self._file = None
+        self._status = self._counted()
+        if file.sound_problem:
+            self._status += f", sound incomplete ({file.sound_problem})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)
+
+    def _open(self, info: VideoInfo, picture: UInt8Array, time_s: float) -> Recording:
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        disk = Disk(self._path)
+        try:
+            return Recording(disk, self._container_name, self._options, info, picture, time_s)
+        except BaseException:
+            disk.close()
+            Path(self._path).unlink(missing_ok=True)
+            raise
+
+    def _counted(self) -> str:
+        return "1 frame" if self._frames == 1 else f"{self._frames} frames"
+
+    def _give_up(self, error: Exception) -> None:
+        """Keeps what can be played, removes what cannot, and raises."""
+        file, self._file = self._file, None
+        cause = _cause(error)
+        self._failure = output_error(self._path, cause)
+        if file is None:  # It was never opened, or `_open` has removed it.
+            self._status = f"nothing written ({reason(cause)})"
+            raise self._failure from error
+        file.abandon()
+        if self._container_name != "matroska":
+            cut_to_whole_parts(self._path)
+        if plays(self._path):
+            self._status = f"cut short ({reason(cause)}); plays up to its last complete part"
+        else:
+            Path(self._path).unlink(missing_ok=True)
+            self._status = f"not finished, removed ({reason(cause)})"
+        raise self._failure from error
+
+
+def _cause(error: Exception) -> OSError:
+    # FFmpeg's own errors carry numbers of the system that mean something else there.
+    if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+        return error
+    return OSError(0, f"the encoder failed: {error}")
+
+
+def _container_name(path: str) -> str:
+    ending = Path(path).suffix.lower()
+    if ending not in _CONTAINERS:
+        raise OutputError(
+            f"cannot write {path}: expected a name that ends in {', '.join(_CONTAINERS)}, "
+            f"got {ending or 'no ending'!r}"
+        )
+    return _CONTAINERS[ending]

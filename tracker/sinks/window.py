@@ -1,0 +1,205 @@
+"""A window on the desktop that shows the tracks as they come.
+
+Comes in: results. Goes out: pictures on the screen, and the user's wish to stop.
+"""
+
+import subprocess
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from tracker.arrays import UInt8Array
+from tracker.errors import OutputError
+from tracker.opencv import cv2
+from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
+from tracker.tracks import TrackedFrame
+
+_STOP_KEYS = {ord("q"), ord("Q"), 27}
+_LARGEST_PX = 1280  # Larger pictures open in a window of this size, which the user may enlarge.
+_PROBE_S = 30
+
+# OpenCV's Qt aborts the process when there is no display, so another process has to try first.
+_PROBE = "import cv2; cv2.namedWindow('probe'); cv2.waitKey(1); cv2.destroyAllWindows()"
+
+
+class Screen(Protocol):
+    """Where pictures are shown; `OpenCvScreen` is the real one."""
+
+    def show(self, image: UInt8Array) -> None:
+        """Shows `(H, W, 3)` uint8 RGB."""
+        ...
+
+    def key(self) -> int:
+        """Returns the code of the key that was pressed, or -1; lets the window live."""
+        ...
+
+    def is_open(self) -> bool:
+        """Returns whether the user has left the window open."""
+        ...
+
+    def close(self) -> None:
+        """Closes the window."""
+        ...
+
+
+class WindowSink:
+    """Shows each picture with its tracks, as fast as results come.
+
+    Args:
+        title: Title of the window.
+        style: How tracks look.
+        screen: Where to show it; by default a window on the desktop.
+
+    Raises:
+        OutputError: There is no display, or this OpenCV has no windows.
+    """
+
+    def __init__(
+        self,
+        title: str = "tracker",
+        *,
+        style: DrawStyle | None = None,
+        screen: Screen | None = None,
+    ) -> None:
+        if screen is None:
+            check_display()
+        self._screen: Screen = screen or OpenCvScreen(title)
+        self._style = style or DrawStyle()
+        self._trails = Trails(self._style.trail_s)
+        self._stop = False
+        self._frames = 0
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the user pressed q or Esc, or closed the window."""
+        return self._stop
+
+    @property
+    def status(self) -> str:
+        """One line on what was shown."""
+        stopped = ", stopped by the user" if self._stop else ""
+        count = "1 frame" if self._frames == 1 else f"{self._frames} frames"
+        return f"window: {count} shown{stopped}"
+
+    def write(self, result: TrackedFrame) -> None:
+        """Shows one picture; does nothing once the user has asked to stop.
+
+        Raises:
+            OutputError: The window broke.
+        """
+        self._trails.update(result.tracks, result.frame.time_s)
+        if self._stop:
+            return
+        picture = draw_tracks(
+            result.frame.image,
+            result.tracks,
+            class_names=result.run.class_names,
+            trails=self._trails,
+            style=self._style,
+        )
+        try:
+            self._screen.show(picture)
+            key = self._screen.key()
+            self._stop = key in _STOP_KEYS or not self._screen.is_open()
+        except cv2.error as error:
+            raise OutputError(f"the window cannot be shown: {_one_line(str(error))}") from error
+        self._frames += 1
+
+    def close(self, *, complete: bool = True) -> None:
+        """Closes the window; calling it again does nothing."""
+        self._screen.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)
+
+
+class OpenCvScreen:
+    """A window of OpenCV's that opens with the first picture.
+
+    Args:
+        title: Title of the window.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._is_open = False
+
+    def show(self, image: UInt8Array) -> None:
+        """Shows `(H, W, 3)` uint8 RGB."""
+        if not self._is_open:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+            cv2.namedWindow(self._title, flags)
+            height, width = image.shape[:2]
+            scale = min(1.0, _LARGEST_PX / max(height, width))
+            cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+            self._is_open = True
+        cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+    def key(self) -> int:
+        """Returns the code of the key that was pressed, or -1; lets the window live."""
+        code = int(cv2.waitKey(1))
+        return code if code < 0 else code & 0xFF
+
+    def is_open(self) -> bool:
+        """Returns whether the user has left the window open."""
+        return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+
+    def close(self) -> None:
+        """Closes the window."""
+        if self._is_open:
+            self._is_open = False
+            try:
+                cv2.destroyWindow(self._title)
+            except cv2.error:
+                pass  # The user has closed it already.
+
+
+def check_display() -> None:
+    """Checks that a window can be opened.
+
+    Raises:
+        OutputError: There is no display, or this OpenCV has no windows.
+    """
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise OutputError(
+            f"--show needs a display, and this one did not answer in {_PROBE_S} s; use --video"
+        ) from None
+    if probe.returncode == 0:
+        return
+    output = probe.stderr
+    if "not implemented" in output or "has no attribute" in output:
+        raise OutputError(
+            "--show needs an OpenCV with windows, and this is a headless build; use --video, or "
+            "replace it (pip uninstall opencv-python-headless; pip install opencv-python)"
+        )
+    raise OutputError(
+        f"--show needs a display and found none ({_last_line(output)}); use --video to write the "
+        "picture to a file"
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # Qt names the display on the line that speaks of it; what follows is general advice.
+    telling = [line for line in lines if "display" in line.lower()]
+    return (telling or lines or ["no message"])[0 if telling else -1]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
