@@ -57,7 +57,11 @@ def measure(
                 clock = time.perf_counter()
                 trails.update(result.tracks, result.frame.time_s)
                 draw_tracks(
-                    result.frame.image, result.tracks, result.run.class_names, trails, config.draw
+                    result.frame.image,
+                    result.tracks,
+                    class_names=result.run.class_names,
+                    trails=trails,
+                    style=config.draw,
                 )
                 drawn = time.perf_counter() - clock
                 clock = time.perf_counter()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -23,6 +24,10 @@ def run(*words: object) -> int:
     with pytest.raises(SystemExit) as done:
         main([str(word) for word in words])
     return int(done.value.code or 0)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def failure(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
@@ -56,9 +61,9 @@ def test_all_outputs_of_one_run(
     assert code == 0
     summary = capsys.readouterr().err
     assert "60 in" in summary
-    assert "out.jsonl: 60 frames" in summary.replace("\n", "")
+    assert "out.jsonl: 60 frames\n" in summary
 
-    header, *frames, footer = [json.loads(line) for line in out["jsonl"].open()]
+    header, *frames, footer = lines_of(out["jsonl"])
     assert (header["width"], header["height"], header["fps"]) == (160, 120, 25)
     assert header["config"]["detector"]["name"] == "motion"
     assert [f["frame"] for f in frames] == list(range(60))
@@ -91,7 +96,7 @@ def test_start_stride_and_max_frames(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     code = run("run", clip, "--json", out, "--start", "0.4", "--stride", 3, "--max-frames", 4)
     assert code == 0
-    frames = [json.loads(line) for line in out.open()][1:-1]
+    frames = lines_of(out)[1:-1]
     assert [f["frame"] for f in frames] == [10, 13, 16, 19]
     assert [f["time_s"] for f in frames] == [0.4, 0.52, 0.64, 0.76]
 
@@ -121,7 +126,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     words = ["--config", config, "--set", "tracking.confirm_hits=49"]
     assert run("run", clip, "--json", out, *words, "--max-frames", 30) == 0
-    lines = [json.loads(line) for line in out.open()]
+    lines = lines_of(out)
     assert lines[0]["config"]["tracking"]["confirm_hits"] == 49
     states = {t["state"] for line in lines[1:-1] for t in line["tracks"]}
     assert states == {"tentative"}
@@ -235,7 +240,7 @@ def test_a_file_that_may_not_grow_is_brought_to_a_valid_end(clip: Path, tmp_path
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "cannot write" in done.stderr
-    assert all(json.loads(line) for line in out.read_text().splitlines())
+    assert lines_of(out)[0]["kind"] == "header"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -253,7 +258,7 @@ def test_ctrl_c_closes_every_output(number: signal.Signals, tmp_path: Path) -> N
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    lines = lines_of(out)
     assert lines[-1]["kind"] == "footer"
     assert lines[-1]["complete"] is False
     assert 20 <= lines[-1]["frames"] < 3000

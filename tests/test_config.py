@@ -69,7 +69,7 @@ def test_a_wrong_key_or_value_is_named(word: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "line 2: not YAML"),
+        ("a: 1\nb: [", "line 2: not YAML"),
         ("- 1\n", "expected keys and values, got a list"),
         ("unknown: 1\n", "unknown key unknown"),
     ],

@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tracker.detection.motion import MotionSettings
-from tracker.detection.settings import DetectorSettings
+from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, nearest
 from tracker.sinks.draw import DrawStyle
 from tracker.tracking.deepsort import DeepSortSettings

@@ -4,6 +4,7 @@ Comes in: results. Goes out: text on stderr.
 """
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from tracker.frames import VideoInfo
 from tracker.tracks import TrackedFrame
@@ -107,35 +107,31 @@ class ProgressLine:
         self._progress.update(self._task, advance=1, fps=fps, alive=result.alive)
 
 
-def summary(info: VideoInfo, statistics: RunStatistics, outputs: list[str]) -> Table:
-    """Returns the screen that ends a run."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps")
+def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> str:
+    """Returns the screen that ends a run: one fact a line, never wrapped, so that logs stay whole.
+
+    Args:
+        info: The source.
+        statistics: What was counted.
+        outputs: A line for each output.
+    """
     speed = statistics.frames / statistics.elapsed_s if statistics.elapsed_s else 0.0
-    table.add_row(
-        "frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"
-    )
-    lost = [
-        f"{count} {what}"
-        for count, what in (
-            (statistics.dropped, "dropped: the source is faster than the pipeline"),
-            (statistics.skipped, "unreadable"),
-        )
-        if count
+    facts = [
+        ("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps"),
+        ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"),
     ]
-    if lost:
-        table.add_row("lost", ", ".join(lost))
-    table.add_row("tracks", str(statistics.tracks))
-    if statistics.frames:
-        stages = ", ".join(
-            f"{stage} {1000 * seconds / statistics.frames:.1f}"
-            for stage, seconds in statistics.seconds.items()
-        )
-        table.add_row("ms a frame", stages)
-    for number, line in enumerate(line for line in outputs if line):
-        table.add_row("" if number else "written", line)
+    if statistics.dropped:
+        facts.append(("dropped", f"{statistics.dropped}, the source is faster than the pipeline"))
+    if statistics.skipped:
+        facts.append(("unreadable", f"{statistics.skipped} frames"))
+    facts.append(("tracks", str(statistics.tracks)))
+    stages = ", ".join(
+        f"{stage} {1000 * seconds / statistics.frames:.1f}"
+        for stage, seconds in statistics.seconds.items()
+    )
+    facts.append(("ms a frame", stages or "none"))
+    written = [line for line in outputs if line]
+    facts += [("written", line) for line in written]
     if not outputs:
-        table.add_row("written", "nothing; add --json out.jsonl or --video out.mp4")
-    return table
+        facts.append(("written", "nothing; add --json out.jsonl or --video out.mp4"))
+    return "\n".join(f"{label:<12}{text}" for label, text in facts)

@@ -14,8 +14,6 @@ from itertools import islice
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
-
 from tracker.config import Config
 from tracker.errors import ConfigError, OutputClosed, TrackerError
 from tracker.factory import build_pipeline, open_source
@@ -80,8 +78,9 @@ def run(request: RunRequest) -> int:
         results = pipeline.run(source, stop=stop.event)
         limited = islice(results, request.config.source.max_frames)
         try:
-            with ProgressLine(source.info, request.config.source.max_frames,
-                              shown=request.progress) as line:  # fmt: skip
+            with ProgressLine(
+                source.info, request.config.source.max_frames, shown=request.progress
+            ) as line:
                 finished = _write_all(limited, sinks, window_closed, line, statistics)
         except TrackerError as error:
             _close(sinks, complete=False, after=error)
@@ -95,7 +94,7 @@ def run(request: RunRequest) -> int:
             results.close()
             statistics.skipped = source.skipped
         _close(sinks, complete=finished and not stop.signal_number, after=None)
-    Console(stderr=True).print(summary(source.info, statistics, [sink.status for sink in sinks]))
+    print(summary(source.info, statistics, [s.status for s in sinks]), file=sys.stderr)
     return 128 + stop.signal_number if stop.signal_number else 0
 
 
