@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from tracker.config import Config
-from tracker.errors import ConfigError, OutputClosed, TrackerError
+from tracker.errors import ConfigError, OutputClosed, OutputError, SourceError, TrackerError
 from tracker.factory import build_pipeline, open_source
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.sinks.output import STDOUT, check_not_source
@@ -86,6 +86,8 @@ def run(request: RunRequest) -> int:
             _close(sinks, complete=False, after=error)
             if isinstance(error, OutputClosed):
                 return 0
+            if not statistics.frames and not isinstance(error, SourceError | OutputError):
+                raise  # a model or device that cannot be used is found out before the first frame
             raise RunFailedError(_with_outputs(error, sinks)) from error
         except BaseException:
             _close(sinks, complete=False, after=None)
@@ -197,7 +199,8 @@ def _close(sinks: Sequence[Sink], *, complete: bool, after: TrackerError | None)
 
 
 def _with_outputs(error: TrackerError, sinks: Sequence[Sink]) -> str:
-    states = "; ".join(sink.status for sink in sinks if sink.status)
+    # The failed sink's own status repeats the reason.
+    states = "; ".join(sink.status.replace(f" ({error})", "") for sink in sinks if sink.status)
     return f"{error} ({states})" if states else str(error)
 
 
