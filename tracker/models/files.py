@@ -1,0 +1,33 @@
+"""Model files as bytes, with one-line errors.
+
+Comes in: a path. Goes out: its bytes; everything that can be wrong with it is a `ModelError`.
+"""
+
+from os import PathLike
+from pathlib import Path
+
+from tracker.errors import ModelError
+
+
+def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
+    """Returns the bytes of a file, at least one.
+
+    Args:
+        path: The file.
+        what: What the messages call it, for example "darknet cfg".
+
+    Raises:
+        ModelError: The file is missing, a directory, unreadable or empty.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ModelError(f"{what} {file}: expected a file, got a directory")
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{what} {file}: no such file; check the path") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{what} {file}: cannot be read: {error}") from error
+    if not data:
+        raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")
+    return data

@@ -1,0 +1,64 @@
+"""What the numbers of a YOLO output map mean.
+
+Comes in: the options of a head. Goes out: `YoloHead`, all that decoding needs besides the map.
+Loads neither Keras nor TensorFlow.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class HeadKind(Enum):
+    """The two families of darknet heads."""
+
+    YOLO = "yolo"
+    """YOLOv3 and later: anchors in pixels of the network input."""
+    REGION = "region"
+    """YOLOv2: anchors in grid cells."""
+
+
+class BoxCoding(Enum):
+    """How the four box numbers of an anchor are coded; `t` are the values of the raw map."""
+
+    EXPONENTIAL = "exponential"
+    """Centre: sigmoid of `t`, stretched by `scale_x_y`. Size: `anchor * exp(t)`."""
+    SCALED = "scaled"
+    """darknet's `new_coords=1`: the network has already applied its sigmoid to the whole map.
+    Centre: `t`, stretched by `scale_x_y`. Size: `anchor * (2 * t) ** 2`. Objectness and classes
+    are probabilities as they are."""
+
+
+class ClassActivation(Enum):
+    """What turns class values into probabilities."""
+
+    SIGMOID = "sigmoid"
+    SOFTMAX = "softmax"
+
+
+@dataclass(frozen=True, slots=True)
+class YoloHead:
+    """How to decode one raw map `(B, h, w, A * (5 + C))`.
+
+    The channels of one anchor stand together: x, y, width, height, objectness, then `C` classes.
+
+    Attributes:
+        kind: Family of the head.
+        anchors: `A` pairs (width, height), already selected by the mask; in pixels of the network
+            input for `YOLO`, in grid cells for `REGION`.
+        class_count: `C`.
+        scale_x_y: Stretch of the centre around the middle of its cell; 1 leaves it alone.
+        box_coding: How boxes are coded.
+        class_activation: What turns class values into probabilities.
+    """
+
+    kind: HeadKind
+    anchors: tuple[tuple[float, float], ...]
+    class_count: int
+    scale_x_y: float = 1.0
+    box_coding: BoxCoding = BoxCoding.EXPONENTIAL
+    class_activation: ClassActivation = ClassActivation.SIGMOID
+
+    @property
+    def channels(self) -> int:
+        """Channels of the raw map: `A * (5 + C)`."""
+        return len(self.anchors) * (5 + self.class_count)

@@ -1,0 +1,122 @@
+"""Keras layers that darknet has and Keras has not.
+
+Comes in and goes out: tensors `(B, H, W, C)`. All are written in `keras.ops`, so they run on every
+backend of Keras, and survive saving as `.keras`.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+_PACKAGE = "tracker"
+# Above 20 the activation is the identity to float32 precision; exp(2 * 20) is far from overflow.
+_MISH_LIMIT = 20.0
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class Mish(keras.layers.Layer):  # type: ignore[misc]
+    """`x * tanh(log(1 + exp(x)))` (arXiv 1908.08681), with one exponential.
+
+    With `e = exp(x)`, `tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2)`. `keras.activations.mish`
+    costs EXP, LOG and TANH in LiteRT, and its `log(1 + e)` loses digits for negative `x`.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the activated tensor, of the same shape."""
+        exponential = ops.exp(ops.minimum(inputs, _MISH_LIMIT))
+        ratio = exponential * (exponential + 2.0)
+        return inputs * (ratio / (ratio + 2.0))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the input."""
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class PaddedMaxPool(keras.layers.Layer):  # type: ignore[misc]
+    """Maximum over windows of a picture with a border that never wins.
+
+    Args:
+        pool_size: Side of the square window in pixels.
+        strides: Steps `(y, x)` in pixels.
+        padding: Border in pixels, `((top, bottom), (left, right))`.
+    """
+
+    def __init__(
+        self,
+        pool_size: int,
+        strides: tuple[int, int],
+        padding: tuple[tuple[int, int], tuple[int, int]],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pool_size = pool_size
+        self.strides = tuple(strides)
+        self.padding = tuple(tuple(pair) for pair in padding)
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, H', W', C)`."""
+        border = ((0, 0), *self.padding, (0, 0))
+        padded = ops.pad(inputs, border, constant_values=float("-inf"))
+        return ops.max_pool(padded, self.pool_size, self.strides, padding="valid")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        own = {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class ChannelGroup(keras.layers.Layer):  # type: ignore[misc]
+    """One of several equal slices of the channels.
+
+    Args:
+        groups: Number of slices; divides the channels.
+        group_id: Which slice, from 0.
+    """
+
+    def __init__(self, groups: int, group_id: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+        self.group_id = group_id
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, H, W, C / groups)`."""
+        count = inputs.shape[-1] // self.groups
+        return inputs[..., self.group_id * count : (self.group_id + 1) * count]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "groups": self.groups, "group_id": self.group_id}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class DarknetReorg(keras.layers.Layer):  # type: ignore[misc]
+    """`stride * stride` pixels become channels, in the order of darknet's `[reorg]`.
+
+    darknet reads its `(C, H, W)` buffer as `(C / s^2, H * s, W * s)`, moves pixels to channels
+    there, and reads the result as `(C * s^2, H / s, W / s)`. That is not space-to-depth, but every
+    YOLOv2 was trained with it.
+
+    Args:
+        stride: `s`; divides height and width, and its square divides the channels.
+    """
+
+    def __init__(self, stride: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stride = stride
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, H / s, W / s, C * s * s)`."""
+        s = self.stride
+        _, height, width, channels = inputs.shape
+        x = ops.transpose(inputs, (0, 3, 1, 2))
+        x = ops.reshape(x, (-1, channels // (s * s), height, s, width, s))
+        x = ops.transpose(x, (0, 3, 5, 1, 2, 4))
+        x = ops.reshape(x, (-1, channels * s * s, height // s, width // s))
+        return ops.transpose(x, (0, 2, 3, 1))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "stride": self.stride}
