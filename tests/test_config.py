@@ -19,11 +19,11 @@ def test_nothing_given_means_the_defaults() -> None:
 def test_a_file_and_then_single_keys(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("tracking:\n  min_iou: 0.4\n  report: all\nsource: {stride: 2}\n")
-    config = load_config(file, ["tracking.min_iou=0.5", "detector.classes=[person, car]"])
+    config = load_config(file, ["tracking.min_iou=0.5", "detector.network.classes=[person, car]"])
     assert config.tracking.min_iou == 0.5
     assert config.tracking.report is Report.ALL
     assert config.source.stride == 2
-    assert config.detector.classes == ("person", "car")
+    assert config.detector.network.classes == ("person", "car")
 
 
 def test_overlay_changes_what_is_not_none() -> None:

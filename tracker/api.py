@@ -45,7 +45,7 @@ def track(
             "detector.name": detector,
             "detector.weights": None if weights is None else str(weights),
             "detector.names": None if names is None else str(names),
-            "detector.classes": None if classes is None else tuple(classes),
+            "detector.network.classes": None if classes is None else tuple(classes),
         },
     )
     pipeline = build_pipeline(settings)

@@ -121,7 +121,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.name": detector,
             "detector.weights": weights,
             "detector.names": names,
-            "detector.classes": _words("--classes", classes),
+            "detector.network.classes": _words("--classes", classes),
             "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
             "detector.network.iou": iou,
             "detector.network.input_size": imgsz,

@@ -57,7 +57,6 @@ class DetectorConfig:
         weights: Path of the weights that belong to a `.cfg`.
         names: Path of a file with a class name a line; `None` for the names that are customary
             for the number of classes.
-        classes: Names of the classes to keep; `None` for all.
         network: Settings of a network.
         motion: Settings of `motion`.
     """
@@ -65,7 +64,6 @@ class DetectorConfig:
     name: str = "motion"
     weights: str | None = None
     names: str | None = None
-    classes: tuple[str, ...] | None = None
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
 

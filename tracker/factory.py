@@ -4,7 +4,6 @@ Comes in: a `Config` and the source as the user typed it. Goes out: open sources
 Stages are imported when they are needed, so that nobody waits for what is not used.
 """
 
-import dataclasses
 from fractions import Fraction
 
 from tracker.config import Config
@@ -98,7 +97,7 @@ def build_detector(config: Config) -> Detector:
         choice.name,
         weights=choice.weights,
         names=choice.names,
-        settings=dataclasses.replace(choice.network, classes=choice.classes),
+        settings=choice.network,
     )
 
 
@@ -127,7 +126,7 @@ def _motion_detector(config: Config) -> Detector:
                 "--detector FILE.cfg"
             )
     detector = MotionDetector(choice.motion)
-    for name in choice.classes or ():
+    for name in choice.network.classes or ():
         if name not in detector.class_names:
             raise ConfigError(
                 f"unknown class {name!r}: the motion detector knows only "

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from tracker.detection.nms import NmsSettings
+from tracker.detection.runtimes.base import (
+    Device,
+    RuntimeKind,
+    RuntimeRequest,
+    available_cores,
+    choose_runtime,
+    may_have_gpu,
+)
+from tracker.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("auto", Device("auto")),
+        ("cpu", Device("cpu")),
+        ("gpu", Device("gpu", 0)),
+        ("gpu:3", Device("gpu", 3)),
+    ],
+)
+def test_device(text, expected):
+    assert Device.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "tpu", "gpu:", "gpu:-1", "cpu:1", "GPU", "gpu:x"])
+def test_unknown_device(text):
+    with pytest.raises(ConfigError, match="expected auto, cpu, gpu or gpu:N"):
+        Device.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "expected"),
+    [
+        (RuntimeKind.XLA, "cpu", RuntimeKind.XLA),
+        (RuntimeKind.LITERT, "auto", RuntimeKind.LITERT),
+        (RuntimeKind.AUTO, "cpu", RuntimeKind.LITERT),
+        (RuntimeKind.AUTO, "gpu", RuntimeKind.XLA),
+    ],
+)
+def test_choice(kind, device, expected):
+    assert choose_runtime(kind, Device.parse(device)) is expected
+
+
+def test_litert_has_no_gpu():
+    with pytest.raises(ConfigError, match="use runtime xla"):
+        choose_runtime(RuntimeKind.LITERT, Device("gpu"))
+
+
+def test_no_device_file_no_gpu(tmp_path):
+    (tmp_path / "nvidia-caps").mkdir()
+    assert not may_have_gpu(tmp_path)
+
+
+def test_at_least_one_core():
+    assert available_cores() >= 1
+
+
+def test_no_threads(block_network):
+    with pytest.raises(ConfigError, match="threads"):
+        RuntimeRequest(block_network, (64, 96), NmsSettings(), np.ones(2, bool), threads=0)

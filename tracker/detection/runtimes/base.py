@@ -1,0 +1,182 @@
+"""What a runtime is: something that takes network inputs and gives boxes.
+
+Comes in: a network that is known but not built yet, and what is wanted of it. Goes out: the
+`DetectionRuntime` protocol and the choice of the runtime that fits the machine. TensorFlow is
+loaded only where there may be a GPU.
+"""
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from tracker.detection.nms import NmsSettings
+from tracker.errors import ConfigError
+from tracker.models.heads import YoloHead
+from tracker.timing import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+
+class InputDetections(NamedTuple):
+    """What was found in one network input; `N` boxes by falling score.
+
+    Attributes:
+        boxes: `(N, 4)` float32 xyxy in pixels of the input.
+        scores: `(N,)` float32.
+        classes: `(N,)` int32.
+    """
+
+    boxes: Float32Array
+    scores: Float32Array
+    classes: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class YoloNetwork:
+    """A YOLO network that is known, but built only where that is needed.
+
+    Attributes:
+        heads: What its raw maps mean, in the order of its outputs.
+        class_count: `C`.
+        stride: Both sides of its input have to be multiples of this.
+        long_side: Long side in pixels of the input that it was made for.
+        digest: Tells networks apart: equal digests mean equal structure and weights.
+        build: Returns the `keras.Model` for an input height and width: float32 `(B, h, w, 3)` RGB
+            in `[0, 1]` to a list of raw maps `(B, h', w', A * (5 + C))`.
+    """
+
+    heads: tuple[YoloHead, ...]
+    class_count: int
+    stride: int
+    long_side: int
+    digest: str
+    build: Callable[[tuple[int, int]], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuntimeRequest:
+    """What a runtime is to do.
+
+    Attributes:
+        network: The network.
+        input_size: Height and width of its input in pixels.
+        nms: What suppression keeps.
+        allowed: `(C,)` bool: boxes of other classes are dropped before suppression.
+        threads: CPU threads; `None` = one for each core that this process may use.
+
+    Raises:
+        ConfigError: Fewer threads than one.
+    """
+
+    network: YoloNetwork
+    input_size: tuple[int, int]
+    nms: NmsSettings
+    allowed: BoolArray
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads: expected at least 1, got {self.threads}")
+
+
+class DetectionRuntime(Protocol):
+    """Runs one network at one input size."""
+
+    def run(self, batch: UInt8Array, stopwatch: Stopwatch) -> list[InputDetections]:
+        """Returns what was found in each input of a batch.
+
+        Args:
+            batch: `(B, h, w, 3)` uint8 RGB.
+            stopwatch: Gets the seconds of "infer" and, where it is apart, "nms".
+        """
+        ...
+
+
+class RuntimeKind(Enum):
+    """What runs the network."""
+
+    AUTO = "auto"
+    """XLA where TensorFlow sees a GPU, LiteRT otherwise."""
+    LITERT = "litert"
+    """LiteRT on the CPU: starts in a fraction of a second, fastest there."""
+    XLA = "xla"
+    """Keras, compiled as a whole by XLA: for GPUs; it works on CPUs, slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where the network runs.
+
+    Attributes:
+        kind: "auto", "cpu" or "gpu".
+        index: Number of the GPU.
+    """
+
+    kind: str = "auto"
+    index: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Device":
+        """Returns the device that `auto`, `cpu`, `gpu` or `gpu:N` names.
+
+        Raises:
+            ConfigError: The text is none of these.
+        """
+        kind, colon, number = text.partition(":")
+        if kind in ("auto", "cpu", "gpu") and not colon:
+            return cls(kind)
+        if kind == "gpu" and number.isdecimal():
+            return cls(kind, int(number))
+        raise ConfigError(f"device: expected auto, cpu, gpu or gpu:N, got {text!r}")
+
+
+def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
+    """Returns `LITERT` or `XLA`: what to use on this machine.
+
+    TensorFlow, which takes seconds to load, is asked for GPUs only where there may be one.
+
+    Raises:
+        ConfigError: LiteRT is asked to run on a GPU.
+    """
+    if kind is RuntimeKind.LITERT and device.kind == "gpu":
+        raise ConfigError("runtime litert: expected device auto or cpu, got gpu; use runtime xla")
+    if kind is not RuntimeKind.AUTO:
+        return kind
+    if device.kind == "gpu":
+        return RuntimeKind.XLA
+    if device.kind == "cpu" or not may_have_gpu():
+        return RuntimeKind.LITERT
+    from tracker.detection.runtimes.tensorflow_setup import why_no_gpu
+
+    reason = why_no_gpu()
+    if reason is None:
+        return RuntimeKind.XLA
+    logger.warning(
+        "there is a GPU, but TensorFlow does not see it (%s): running on the CPU", reason
+    )
+    return RuntimeKind.LITERT
+
+
+def may_have_gpu(device_folder: Path = Path("/dev")) -> bool:
+    """Returns whether a GPU's device file is there and its driver's library can be loaded."""
+    # /dev/dxg is the GPU of a Windows host, seen from its Linux subsystem.
+    if not (any(device_folder.glob("nvidia[0-9]*")) or (device_folder / "dxg").exists()):
+        return False
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def available_cores() -> int:
+    """Returns the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

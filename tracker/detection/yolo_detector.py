@@ -1,0 +1,266 @@
+"""The YOLO detector: frames in, detections in pixels of the frames out.
+
+Comes in: a darknet cfg, its weights, class names and settings. Goes out: a `Detector`. Loading
+reads the files only; `start` prepares the network for the frame size of a source.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from tracker.arrays import BoolArray, UInt8Array
+from tracker.boxes import is_proper
+from tracker.detection.default_names import default_class_names
+from tracker.detection.letterbox import (
+    LetterboxGeometry,
+    check_long_side,
+    letterbox,
+    letterbox_geometry,
+    minimal_input_size,
+    undo_letterbox,
+)
+from tracker.detection.nms import NmsMode, NmsSettings
+from tracker.detection.runtimes.base import (
+    DetectionRuntime,
+    Device,
+    InputDetections,
+    RuntimeKind,
+    RuntimeRequest,
+    YoloNetwork,
+    choose_runtime,
+)
+from tracker.detections import Detections
+from tracker.errors import ConfigError, DataError, ModelError, nearest
+from tracker.frames import Frame, VideoInfo
+from tracker.models.class_names import read_class_names
+from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
+from tracker.models.digest import file_digest
+from tracker.timing import Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """How a detector is run.
+
+    Attributes:
+        confidence: Detections are kept if their score is greater than this, in `[0, 1]`.
+        iou: A detection is suppressed if it overlaps a better one by more than this, in `[0, 1]`.
+        max_detections: At most this many a frame, the best ones.
+        input_size: Long side of the network's input in pixels, a multiple of its stride; `None`
+            takes the network's own.
+        classes: Names of the classes to keep; `None` keeps all.
+        nms_mode: Which detections can suppress each other.
+        runtime: What runs the network.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+    """
+
+    confidence: float = 0.25
+    iou: float = 0.45
+    max_detections: int = 300
+    input_size: int | None = None
+    classes: tuple[str, ...] | None = None
+    nms_mode: NmsMode = NmsMode.PER_CLASS
+    runtime: RuntimeKind = RuntimeKind.AUTO
+    device: str = "auto"
+    threads: int | None = None
+    cache_dir: Path | None = None
+
+    @property
+    def nms(self) -> NmsSettings:
+        """What suppression keeps."""
+        return NmsSettings(self.confidence, self.iou, self.max_detections, self.nms_mode)
+
+
+class YoloDetector:
+    """Finds objects with a YOLO network.
+
+    Args:
+        network: The network.
+        class_names: Names by class index.
+        settings: How to run it.
+        digests: SHA-256 by file name of the files that define the network.
+
+    Raises:
+        ConfigError: A setting is out of range, or names a class that the network does not know.
+        ModelError: The number of names is not the number of classes.
+    """
+
+    def __init__(
+        self,
+        network: YoloNetwork,
+        class_names: Sequence[str],
+        *,
+        settings: DetectorSettings,
+        digests: Mapping[str, str],
+    ) -> None:
+        if len(class_names) != network.class_count:
+            raise ModelError(
+                f"class names: expected {network.class_count} as the network has, got "
+                f"{len(class_names)}; is this the names file that belongs to the weights?"
+            )
+        self._network = network
+        self._class_names = tuple(class_names)
+        self._settings = settings
+        self._digests = MappingProxyType(dict(digests))
+        self._nms = settings.nms
+        self._device = Device.parse(settings.device)
+        self._allowed = _allowed(self._class_names, settings.classes)
+        self._long_side = network.long_side if settings.input_size is None else settings.input_size
+        check_long_side(self._long_side, stride=network.stride)
+        self._input_size = (0, 0)
+        self._runtime: DetectionRuntime | None = None
+
+    @classmethod
+    def load(
+        cls,
+        cfg: str | PathLike[str],
+        *,
+        weights: str | PathLike[str],
+        names: str | PathLike[str] | None = None,
+        settings: DetectorSettings | None = None,
+    ) -> Self:
+        """Returns the detector of a darknet cfg file and its weights.
+
+        Args:
+            cfg: darknet cfg file.
+            weights: darknet weights file.
+            names: Class names, one a line; `None` takes COCO's for 80 classes, Pascal VOC's for
+                20, and `class_0`, `class_1`, ... otherwise.
+            settings: How to run it.
+
+        Raises:
+            ConfigError: A setting is out of range, or names an unknown class.
+            ModelError: A file is missing or malformed, or the files do not fit each other.
+        """
+        parsed = read_darknet_cfg(cfg)
+        known = network_settings(parsed)
+        cfg_digest, weights_digest = file_digest(cfg), file_digest(weights)
+
+        def build(input_size: tuple[int, int]) -> Any:
+            from tracker.models.darknet import load_darknet
+
+            return load_darknet(cfg, weights, input_size=input_size).model
+
+        network = YoloNetwork(
+            heads=parsed.heads,
+            class_count=known.class_count,
+            stride=known.stride,
+            long_side=max(known.height, known.width),
+            digest=f"{cfg_digest}:{weights_digest}",
+            build=build,
+        )
+        return cls(
+            network,
+            default_class_names(known.class_count) if names is None else read_class_names(names),
+            settings=settings or DetectorSettings(),
+            digests={Path(cfg).name: cfg_digest, Path(weights).name: weights_digest},
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class index."""
+        return self._class_names
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the files that define the network."""
+        return self._digests
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the network's input, from `start` on; before it zeros."""
+        return self._input_size
+
+    def start(self, info: VideoInfo) -> None:
+        """Prepares the network for the frame size of a source; once for each input size.
+
+        Raises:
+            ModelError: The weights do not fit the cfg, or cannot be exported.
+            DeviceError: The device that was asked for is not there.
+            DependencyError: A library that the runtime needs cannot be loaded.
+        """
+        frame_size = (info.height, info.width)
+        size = minimal_input_size(frame_size, self._long_side, stride=self._network.stride)
+        if self._runtime is None or size != self._input_size:
+            self._runtime = self._make_runtime(size)
+            self._input_size = size
+
+    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+        """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
+
+        A frame of another size than the source announced is fitted into the same network input.
+
+        Args:
+            frames: Any number of frames; one call of the network where the runtime can.
+            stopwatch: Gets the seconds of "preprocess", "infer" and, with LiteRT, "nms".
+
+        Raises:
+            DataError: `start` was not called.
+        """
+        if self._runtime is None:
+            raise DataError("detector: expected start(info) before detect, got no such call")
+        if not frames:
+            return []
+        with stopwatch.measure("preprocess"):
+            geometries = [
+                letterbox_geometry((frame.height, frame.width), self._input_size)
+                for frame in frames
+            ]
+            batch = _batch(
+                [
+                    letterbox(frame.image, geometry)
+                    for frame, geometry in zip(frames, geometries, strict=True)
+                ]
+            )
+        found = self._runtime.run(batch, stopwatch)
+        return [_detections(*pair) for pair in zip(found, geometries, strict=True)]
+
+    def _make_runtime(self, input_size: tuple[int, int]) -> DetectionRuntime:
+        settings = self._settings
+        request = RuntimeRequest(
+            network=self._network,
+            input_size=input_size,
+            nms=self._nms,
+            allowed=self._allowed,
+            threads=settings.threads,
+        )
+        if choose_runtime(settings.runtime, self._device) is RuntimeKind.LITERT:
+            from tracker.detection.runtimes.litert import LiteRtRuntime
+
+            return LiteRtRuntime(request, cache_dir=settings.cache_dir)
+        from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
+
+        return KerasXlaRuntime(request, device=self._device)
+
+
+def _allowed(names: Sequence[str], wanted: Sequence[str] | None) -> BoolArray:
+    """Returns `(C,)`: whether a class is to be kept."""
+    if wanted is None:
+        return np.ones(len(names), dtype=bool)
+    if not wanted:
+        raise ConfigError("classes: expected at least one name, got none")
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"classes: the detector does not know {name!r}{nearest(name, names)}")
+    return np.array([name in wanted for name in names])
+
+
+def _batch(images: Sequence[UInt8Array]) -> UInt8Array:
+    """Returns `(B, h, w, 3)`; a single image is not copied."""
+    return images[0][None] if len(images) == 1 else np.stack(images)
+
+
+def _detections(found: InputDetections, geometry: LetterboxGeometry) -> Detections:
+    """Returns detections in pixels of the frame; boxes with nothing inside the frame are gone."""
+    boxes = undo_letterbox(found.boxes, geometry)
+    keep = is_proper(boxes)
+    # Rounding may carry a score past 1 by its last bit.
+    scores = np.minimum(found.scores[keep], np.float32(1))
+    return Detections.create(boxes[keep], scores, found.classes[keep])
