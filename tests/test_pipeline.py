@@ -196,7 +196,7 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
     def before_frame(index: int) -> None:
         if index == 2:
             stop.set()
-            release.wait(5)
+            release.wait(0.5)
 
     results = []
     for result in pipeline().run(ScriptedSource(50, before_frame=before_frame), stop=stop):

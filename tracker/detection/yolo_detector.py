@@ -248,7 +248,8 @@ def _allowed(names: Sequence[str], wanted: Sequence[str] | None) -> BoolArray:
         raise ConfigError("classes: expected at least one name, got none")
     for name in wanted:
         if name not in names:
-            raise ConfigError(f"classes: the detector does not know {name!r}{nearest(name, names)}")
+            hint = nearest(name, names) or f"; known: {', '.join(names[:10])}"
+            raise ConfigError(f"classes: the detector does not know {name!r}{hint}")
     return np.array([name in wanted for name in names])
 
 
