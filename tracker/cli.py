@@ -86,6 +86,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
+    ] = None,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
     stride: Annotated[int | None, typer.Option(help="Take each n-th frame. [1]")] = None,
     start: Annotated[
@@ -109,7 +113,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
 
     settings = load_config(config, set_ or ())
     is_motion = (detector or settings.detector.name) == "motion"
-    for option, value in (("--iou", iou), ("--imgsz", imgsz), ("--device", device)):
+    of_networks = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
+    for option, value in of_networks.items():
         if is_motion and value is not None:
             raise ConfigError(
                 f"{option} {value}: the motion detector has no network; name a model with "
@@ -126,6 +131,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.network.iou": iou,
             "detector.network.input_size": imgsz,
             "detector.network.device": device,
+            "detector.network.runtime": runtime,
             "embedder.name": embedder,
             "source.max_frames": max_frames,
             "source.stride": stride,
