@@ -7,7 +7,7 @@ import pytest
 
 from tracker.config import Config, load_config, overlay
 from tracker.errors import ConfigError
-from tracker.tracking.deepsort import Report
+from tracker.tracking.settings import Report
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

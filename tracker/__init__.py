@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from tracker.sources.camera import Camera
     from tracker.sources.image_folder import ImageFolder
     from tracker.sources.video_file import VideoFile
-    from tracker.tracking.deepsort import DeepSort, DeepSortSettings
+    from tracker.tracking.deepsort import DeepSort
+    from tracker.tracking.settings import DeepSortSettings
     from tracker.tracks import MultiObjectTracker, Sink, TrackedFrame, Tracks, TrackState
 
 _HOMES = {
@@ -44,7 +45,7 @@ _HOMES = {
     "Config": "tracker.config",
     "CsvSink": "tracker.sinks.csv_table",
     "DeepSort": "tracker.tracking.deepsort",
-    "DeepSortSettings": "tracker.tracking.deepsort",
+    "DeepSortSettings": "tracker.tracking.settings",
     "Detections": "tracker.detections",
     "Detector": "tracker.detections",
     "DetectorSettings": "tracker.detection.yolo_detector",

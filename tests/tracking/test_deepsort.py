@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
-from tracker.tracking.deepsort import ClassPolicy, DeepSort, DeepSortSettings, Report
+from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.settings import ClassPolicy, DeepSortSettings, Report
 from tracker.tracks import Tracks, TrackState
 
 RED = np.array([1, 0, 0], np.float32)

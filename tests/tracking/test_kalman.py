@@ -36,6 +36,7 @@ def reference_filter(measurement: np.ndarray) -> KalmanFilter:
 def set_noise(reference: KalmanFilter) -> None:
     height = reference.x[3, 0]
     position, velocity = NOISE.position * height, NOISE.velocity * height
+    measured = NOISE.measurement * height
     reference.Q = np.diag(
         np.square(
             [
@@ -44,7 +45,7 @@ def set_noise(reference: KalmanFilter) -> None:
             ]
         )
     )
-    reference.R = np.diag(np.square([position, position, NOISE.aspect_measurement, position]))
+    reference.R = np.diag(np.square([measured, measured, NOISE.aspect_measurement, measured]))
 
 
 def test_no_tracks_give_no_tracks() -> None:
@@ -63,14 +64,14 @@ def test_first_innovation_by_hand() -> None:
     # Height 20: position std 1 px. New track: variance 4, rate variance (10 * 20/160)^2 = 25/16.
     mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]]), NOISE)
     mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
-    # One step: 4 + 25/16 + 1 of process noise; the measurement adds 1.
+    # One step: 4 + 25/16 + 1 of process noise; the measurement (std 2 px) adds 4.
     assert covariance[0, 0, 0] == pytest.approx(4 + 25 / 16 + 1)
     variance = kalman.innovation_variance(mean, covariance, NOISE)
-    assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 2)
+    assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 1 + 4)
     distance = kalman.squared_mahalanobis(
         mean, covariance, np.array([[3.0, 0.0, 0.5, 20.0]]), noise=NOISE
     )
-    assert distance[0, 0] == pytest.approx(9 / (4 + 25 / 16 + 2))
+    assert distance[0, 0] == pytest.approx(9 / (4 + 25 / 16 + 1 + 4))
 
 
 def test_equals_filterpy_over_a_long_run() -> None:

@@ -3,88 +3,18 @@
 Comes in: the detections of one frame after the other. Goes out: `Tracks` with ids that stay.
 """
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-
 import numpy as np
 
 from tracker.arrays import BoolArray, Float64Array, IndexArray
 from tracker.boxes import cxcyah_to_xyxy, pairwise_iou, xyxy_to_cxcyah
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError
+from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Matches, assign, join, matching_cascade, unmatched
 from tracker.tracking.gallery import AppearanceGallery
+from tracker.tracking.settings import ClassPolicy, DeepSortSettings, MotionCost, Report
 from tracker.tracking.table import TrackTable
 from tracker.tracks import Tracks, TrackState
-
-
-class Report(StrEnum):
-    """Which tracks `DeepSort.step` returns."""
-
-    SEEN = "seen"
-    """Confirmed, and seen in this frame."""
-    CONFIRMED = "confirmed"
-    """Confirmed, also where only predicted in this frame."""
-    ALL = "all"
-    """Every track, tentative ones (with negative provisional ids) included."""
-
-
-class ClassPolicy(StrEnum):
-    """Which classes may meet in one track."""
-
-    ANY = "any"
-    """All: a car that flickers to truck keeps its id, and the vote names it."""
-    SAME = "same"
-    """Only a detection of the track's voted class."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeepSortSettings:
-    """Settings of `DeepSort`; the defaults are the paper's where it gives a number.
-
-    Attributes:
-        confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
-        max_age_frames: Nominal frame intervals without a detection after which a confirmed track
-            ends (`A_max` = 30).
-        gallery_size: Embeddings kept for each track (`L_k` = 100).
-        max_appearance_distance: Largest admissible cosine distance `t2` (eq. 4).
-        motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
-        motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
-        min_iou: Smallest overlap that the IoU stage accepts.
-        birth_score: Detections below this score continue tracks but do not start one.
-        classes: Which classes may meet in one track.
-        report: Which tracks `step` returns.
-        noise: The motion model.
-    """
-
-    confirm_hits: int = 3
-    max_age_frames: float = 30
-    gallery_size: int = 100
-    max_appearance_distance: float = 0.2
-    motion_weight: float = 0.0
-    motion_gate: float = kalman.GATE_95
-    min_iou: float = 0.3
-    birth_score: float = 0.0
-    classes: ClassPolicy = ClassPolicy.ANY
-    report: Report = Report.SEEN
-    noise: kalman.MotionNoise = field(default_factory=kalman.MotionNoise)
-
-    def __post_init__(self) -> None:
-        ranges = {
-            "confirm_hits": (1, np.inf),
-            "max_age_frames": (0, np.inf),
-            "gallery_size": (1, np.inf),
-            "max_appearance_distance": (0, 2),
-            "motion_weight": (0, 1),
-            "motion_gate": (0, np.inf),
-            "min_iou": (0, 1),
-            "birth_score": (0, 1),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"tracking.{name}: expected {low}..{high}, got {value}")
 
 
 class DeepSort:
@@ -92,8 +22,8 @@ class DeepSort:
 
     One step is: predict; match confirmed tracks in the cascade by appearance within the motion
     gate; match what is left of the tracks seen in the last frame, and the tentative ones, by IoU;
-    update, confirm, give birth, let die. Without embeddings (`(N, 0)`) the cascade's cost is the
-    squared Mahalanobis distance within the same gate.
+    update, confirm, give birth, let die. Without embeddings (`(N, 0)`) the cascade compares motion
+    alone (`motion_cost`), and lost tracks may take near detections that nothing claimed.
 
     All state, the next id included, belongs to the instance.
 
@@ -154,8 +84,10 @@ class DeepSort:
             raise DataError(f"dt: expected frame intervals above 0, got {dt}")
         self._check_embedding_size(detections)
         table, noise = self._table, self._settings.noise
-        table.age(dt)
         slots = table.order
+        lost = slots[table.misses[slots] > 0]
+        table.mean[lost, 4:] *= self._settings.lost_velocity_decay**dt
+        table.age(dt)
         table.mean[slots], table.covariance[slots] = kalman.predict(
             table.mean[slots], table.covariance[slots], dt=dt, noise=noise
         )
@@ -165,7 +97,7 @@ class DeepSort:
         dead = self._dead()
         self._gallery.clear(table.kill(dead))
         born = unmatched(len(detections), matches.columns)
-        born = born[detections.scores[born] >= self._settings.birth_score]
+        born = born[detections.scores[born] >= (self._settings.birth_score or 0)]
         self._give_birth(detections, measurements, born)
         self._confirm()
         row_of_slot = np.full(len(table.ids), -1, np.intp)
@@ -196,13 +128,50 @@ class DeepSort:
         fresh = ~table.confirmed[slots[left_rows]] | (table.misses[slots[left_rows]] == 1)
         left_rows = left_rows[fresh]
         left_columns = unmatched(len(detections), cascade.columns)
-        overlap = pairwise_iou(
-            cxcyah_to_xyxy(table.mean[slots[left_rows], :4]), detections.boxes[left_columns]
+        cost, admissible = self._overlap_cost(slots[left_rows], detections, left_columns)
+        admissible &= may_meet[np.ix_(left_rows, left_columns)]
+        by_iou = assign(cost, admissible, unmatched_cost=1.0)
+        matches = join(cascade, Matches(left_rows[by_iou.rows], left_columns[by_iou.columns]))
+        if detections.embeddings.shape[1] or not self._settings.refind_reach:
+            return matches
+        return join(matches, self._refind(matches, detections, measurements, may_meet))
+
+    def _overlap_cost(
+        self, slots: IndexArray, detections: Detections, columns: IndexArray
+    ) -> tuple[Float64Array, BoolArray]:
+        """Returns costs in [0, 1] by overlap `(T, N)` and which pairs overlap enough."""
+        settings = self._settings
+        predicted = cxcyah_to_xyxy(self._table.mean[slots, :4])
+        overlap = pairwise_iou(predicted, detections.boxes[columns])
+        sureness = detections.scores[columns].astype(np.float64) ** settings.score_power
+        return 1 - overlap * sureness, overlap >= settings.min_iou
+
+    def _refind(
+        self,
+        matches: Matches,
+        detections: Detections,
+        measurements: Float64Array,
+        may_meet: BoolArray,
+    ) -> Matches:
+        """Returns matches of lost tracks with near detections that would start a track else."""
+        settings, table = self._settings, self._table
+        rows = unmatched(len(table), matches.rows)
+        rows = rows[table.confirmed[table.order[rows]]]
+        columns = unmatched(len(detections), matches.columns)
+        columns = columns[detections.scores[columns] >= (settings.birth_score or 0)]
+        slots = table.order[rows]
+        mean, seen = table.mean[slots, None, :4], measurements[None, columns]
+        height = np.sqrt(mean[..., 3] * seen[..., 3])
+        distance = np.hypot(mean[..., 0] - seen[..., 0], mean[..., 1] - seen[..., 1]) / height
+        reach = np.minimum(
+            settings.refind_reach + settings.refind_growth * table.misses[slots],
+            settings.refind_max_reach,
         )
-        min_iou = self._settings.min_iou
-        admissible = (overlap >= min_iou) & may_meet[np.ix_(left_rows, left_columns)]
-        by_iou = assign(1 - overlap, admissible, unmatched_cost=1 - min_iou)
-        return join(cascade, Matches(left_rows[by_iou.rows], left_columns[by_iou.columns]))
+        ratio = np.abs(np.log(mean[..., 3] / seen[..., 3]))
+        admissible = (distance <= reach[:, None]) & (ratio <= np.log(settings.refind_size_ratio))
+        admissible &= may_meet[np.ix_(rows, columns)]
+        found = assign(distance, admissible, unmatched_cost=settings.refind_max_reach)
+        return Matches(rows[found.rows], columns[found.columns])
 
     def _cascade(
         self,
@@ -214,12 +183,17 @@ class DeepSort:
         """Returns the cascade's matches for rows of `table.order`, numbered within `rows`."""
         settings, table = self._settings, self._table
         slots = table.order[rows]
+        misses = table.misses[slots].astype(np.intp)
+        has_appearance = detections.embeddings.shape[1] > 0
+        if not has_appearance and settings.motion_cost is MotionCost.OVERLAP:
+            cost, admissible = self._overlap_cost(slots, detections, np.arange(len(detections)))
+            return matching_cascade(cost, admissible & may_meet, misses, unmatched_cost=1.0)
         motion = kalman.squared_mahalanobis(
             table.mean[slots], table.covariance[slots], measurements, noise=settings.noise
         )
         admissible = (motion <= settings.motion_gate) & may_meet
         cost, unmatched_cost = motion, settings.motion_gate
-        if detections.embeddings.shape[1]:
+        if has_appearance:
             appearance = self._gallery.distances(slots, detections.embeddings, admissible)
             admissible &= appearance <= settings.max_appearance_distance
             weight = settings.motion_weight
@@ -228,9 +202,7 @@ class DeepSort:
             unmatched_cost = (
                 weight * settings.motion_gate + (1 - weight) * settings.max_appearance_distance
             )
-        return matching_cascade(
-            cost, admissible, table.misses[slots].astype(np.intp), unmatched_cost=unmatched_cost
-        )
+        return matching_cascade(cost, admissible, misses, unmatched_cost=unmatched_cost)
 
     def _classes_may_meet(self, detections: Detections) -> BoolArray:
         slots = self._table.order
@@ -272,14 +244,16 @@ class DeepSort:
     def _confirm(self) -> None:
         table, slots = self._table, self._table.order
         ready = ~table.confirmed[slots] & (table.hits[slots] >= self._settings.confirm_hits)
+        ready &= table.mean_scores[slots] >= (self._settings.min_mean_score or 0)
         table.confirm(slots[ready])
 
     def _report(self, row_of_slot: IndexArray) -> Tracks:
         table = self._table
         states = table.states()
+        sure = table.mean_scores[table.order] >= (self._settings.min_mean_score or 0)
         shown = {
-            Report.SEEN: states == TrackState.CONFIRMED,
-            Report.CONFIRMED: states != TrackState.TENTATIVE,
+            Report.SEEN: sure & (states == TrackState.CONFIRMED),
+            Report.CONFIRMED: sure & (states != TrackState.TENTATIVE),
             Report.ALL: np.ones(len(states), np.bool_),
         }[self._settings.report]
         order = np.argsort(table.ids[table.order[shown]], kind="stable")

@@ -32,7 +32,8 @@ class MotionNoise:
     same walk covers more pixels when the object is near; an aspect ratio has no scale.
 
     Attributes:
-        position: Of position and height, per frame interval and per measurement.
+        position: Of position and height, per frame interval.
+        measurement: Of a measured position and height.
         velocity: Of the rates of position and height, per frame interval.
         aspect: Of the aspect ratio, per frame interval.
         aspect_velocity: Of the aspect ratio's rate, per frame interval.
@@ -40,6 +41,7 @@ class MotionNoise:
     """
 
     position: float = 1 / 20
+    measurement: float = 1 / 10
     velocity: float = 1 / 160
     aspect: float = 1e-2
     aspect_velocity: float = 1e-5
@@ -58,8 +60,8 @@ def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Arr
 
     Args:
         measurements: `(T, 4)` cxcyah in pixels.
-        noise: The motion model. A new track's position is twice as uncertain as a later
-            measurement and its velocity ten times as uncertain as one step of process noise.
+        noise: The motion model. A new track's position is twice, and its velocity ten times, as
+            uncertain as one step of process noise.
     """
     height = measurements[:, 3]
     mean = np.hstack([measurements, np.zeros_like(measurements)])
@@ -108,7 +110,7 @@ def innovation_variance(
     mean: Float64Array, covariance: Float64Array, noise: MotionNoise
 ) -> Float64Array:
     """Returns `(T, 4)` variances of `measurement - prediction`: the diagonal of S (eq. 1)."""
-    measured = _squares(noise.position, noise.aspect_measurement, mean[:, 3])
+    measured = _squares(noise.measurement, noise.aspect_measurement, mean[:, 3])
     return np.asarray(covariance[:, 0] + measured)
 
 

@@ -18,6 +18,8 @@ from tracker.detections import Detections
 from tracker.tracks import TrackState
 
 _FIRST_CAPACITY = 16
+_SCORE_MEMORY = 0.2
+"""Weight of the newest score in a track's mean: it looks back over about five detections."""
 
 
 class TrackTable:
@@ -34,6 +36,7 @@ class TrackTable:
         misses: `(S,)` frames since the last detection.
         unseen: `(S,)` nominal frame intervals since the last detection.
         scores: `(S,)` score of the last detection.
+        mean_scores: `(S,)` moving average of the detections' scores.
         votes: `(S, C)` summed scores of the detections by class.
     """
 
@@ -48,6 +51,7 @@ class TrackTable:
         self.misses: Int32Array = np.zeros(0, np.int32)
         self.unseen: Float64Array = np.zeros(0)
         self.scores: Float32Array = np.zeros(0, np.float32)
+        self.mean_scores: Float32Array = np.zeros(0, np.float32)
         self.votes: Float64Array = np.zeros((0, 1))
         self._free: list[int] = []
         self._next_id = 1
@@ -68,6 +72,8 @@ class TrackTable:
         self.misses[slots] = 0
         self.unseen[slots] = 0
         self.scores[slots] = detections.scores[columns]
+        surprise = detections.scores[columns] - self.mean_scores[slots]
+        self.mean_scores[slots] += np.float32(_SCORE_MEMORY) * surprise
         self._vote(slots, detections.classes[columns], detections.scores[columns])
 
     def born(
@@ -90,6 +96,7 @@ class TrackTable:
         self.hits[slots] = 0
         self.ages[slots] = 1
         self.votes[slots] = 0
+        self.mean_scores[slots] = detections.scores[columns]
         self.order = np.concatenate([self.order, slots])
         self.see(slots, detections, columns)
         return slots
@@ -130,7 +137,7 @@ class TrackTable:
         old = len(self.ids)
         new = max(2 * old, _FIRST_CAPACITY)
         for name in ("mean", "covariance", "ids", "confirmed", "hits", "ages", "misses",
-                     "unseen", "scores", "votes"):  # fmt: skip
+                     "unseen", "scores", "mean_scores", "votes"):  # fmt: skip
             array = getattr(self, name)
             setattr(self, name, np.concatenate([array, np.zeros((new - old, *array.shape[1:]),
                                                                 array.dtype)]))  # fmt: skip

@@ -1,0 +1,120 @@
+"""The settings of DeepSORT: the paper's numbers, and switches for what goes beyond the paper.
+
+Each addition can be turned off; `configs/paper.yaml` does so for all, and `docs/tracking.md` has
+the effect of each.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from tracker.errors import ConfigError
+from tracker.tracking import kalman
+
+
+class Report(StrEnum):
+    """Which tracks `DeepSort.step` returns."""
+
+    SEEN = "seen"
+    """Confirmed, and seen in this frame."""
+    CONFIRMED = "confirmed"
+    """Confirmed, also where only predicted in this frame."""
+    ALL = "all"
+    """Every track, tentative ones (with negative provisional ids) included."""
+
+
+class ClassPolicy(StrEnum):
+    """Which classes may meet in one track."""
+
+    ANY = "any"
+    """All: a car that flickers to truck keeps its id, and the vote names it."""
+    SAME = "same"
+    """Only a detection of the track's voted class."""
+
+
+class MotionCost(StrEnum):
+    """What the cascade compares where detections have no embeddings."""
+
+    OVERLAP = "overlap"
+    """One minus the IoU of detection and predicted box, of at least `min_iou`."""
+    MAHALANOBIS = "mahalanobis"
+    """The squared Mahalanobis distance within the gate (eq. 1 and 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeepSortSettings:
+    """Settings of `DeepSort`; where the paper gives a number it is the default.
+
+    Attributes:
+        confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
+        max_age_frames: Nominal frame intervals without a detection after which a confirmed track
+            ends (`A_max` = 30).
+        gallery_size: Embeddings kept for each track (`L_k` = 100).
+        max_appearance_distance: Largest admissible cosine distance `t2` (eq. 4).
+        motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
+        motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
+        min_iou: Smallest overlap that the IoU stage accepts.
+        motion_cost: What the cascade compares where there are no embeddings.
+        score_power: In costs by overlap, the IoU is multiplied by the detection's score to this
+            power, so that of two detections on one object the surer one is taken; 0 = no effect.
+        refind_reach: Where there are no embeddings, a lost track takes a detection that nothing
+            else claimed from up to this many object heights away; 0 = never.
+        refind_growth: Added to the reach for each frame that the track was not seen.
+        refind_max_reach: Limit of the reach.
+        refind_size_ratio: Largest ratio of heights for that, >= 1.
+        lost_velocity_decay: Factor on the velocity of an unseen track for each frame interval: what
+            is hidden for long seldom walks straight on; 1 = constant velocity.
+        birth_score: Detections below this score continue tracks but do not start one; `None` for
+            what suits the detector (0 for `DeepSort` on its own).
+        min_mean_score: Tracks whose detections lately scored less on average are neither confirmed
+            nor reported; `None` for what suits the detector (0 for `DeepSort` on its own).
+        classes: Which classes may meet in one track.
+        report: Which tracks `step` returns.
+        noise: The motion model.
+    """
+
+    confirm_hits: int = 3
+    max_age_frames: float = 30
+    gallery_size: int = 100
+    max_appearance_distance: float = 0.2
+    motion_weight: float = 0.0
+    motion_gate: float = kalman.GATE_95
+    min_iou: float = 0.3
+    motion_cost: MotionCost = MotionCost.OVERLAP
+    score_power: float = 1.0
+    refind_reach: float = 0.3
+    refind_growth: float = 0.02
+    refind_max_reach: float = 0.8
+    refind_size_ratio: float = 1.4
+    lost_velocity_decay: float = 0.95
+    birth_score: float | None = None
+    min_mean_score: float | None = None
+    classes: ClassPolicy = ClassPolicy.ANY
+    report: Report = Report.SEEN
+    noise: kalman.MotionNoise = field(default_factory=kalman.MotionNoise)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"tracking.{name}: expected {low}..{high}, got {value}")
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "confirm_hits": (1, np.inf),
+    "max_age_frames": (0, np.inf),
+    "gallery_size": (1, np.inf),
+    "max_appearance_distance": (0, 2),
+    "motion_weight": (0, 1),
+    "motion_gate": (0, np.inf),
+    "min_iou": (0, 1),
+    "score_power": (0, np.inf),
+    "refind_reach": (0, np.inf),
+    "refind_growth": (0, np.inf),
+    "refind_max_reach": (0, np.inf),
+    "refind_size_ratio": (1, np.inf),
+    "lost_velocity_decay": (0, 1),
+    "birth_score": (0, 1),
+    "min_mean_score": (0, 1),
+}
