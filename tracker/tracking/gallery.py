@@ -48,13 +48,27 @@ class AppearanceGallery:
             admissible: `(T, N)` pairs worth a comparison; the others cost nothing.
         """
         result = np.full(admissible.shape, np.inf)
-        for row in np.flatnonzero(admissible.any(axis=1)):
-            slot = slots[row]
-            filled = min(self._count[slot], self._size) if slot < len(self._count) else 0
-            if filled:
-                columns = np.flatnonzero(admissible[row])
-                alike = self._vectors[slot, :filled] @ embeddings[columns].T
-                result[row, columns] = 1.0 - alike.max(axis=0)
+        rows, columns = np.nonzero(admissible)
+        if not len(rows):
+            return result
+        wanted = embeddings[columns]
+        nearest = np.full(len(rows), -np.inf, np.float32)
+        # A track's few admissible detections against its own gallery: one small product each. A
+        # product of all galleries with all detections costs ten times as much at 100 tracks.
+        ends = np.flatnonzero(np.diff(rows, append=-1)) + 1
+        pair_slots = slots[rows[ends - 1]]
+        known = pair_slots < len(self._count)
+        filled = np.zeros(len(ends), np.intp)
+        filled[known] = np.minimum(self._count[pair_slots[known]], self._size)
+        start = 0
+        for slot, count, end in zip(
+            pair_slots.tolist(), filled.tolist(), ends.tolist(), strict=True
+        ):
+            if count:
+                alike = np.dot(wanted[start:end], self._vectors[slot, :count].T)
+                np.maximum.reduce(alike, axis=1, out=nearest[start:end])
+            start = end
+        result[rows, columns] = 1.0 - nearest.astype(np.float64)
         return result
 
     def _reserve(self, slots: int, width: int) -> None:
