@@ -37,12 +37,12 @@ def frozen(
         DataError: The shape differs, or the values are of another kind (float to integer, text).
     """
     array = np.asarray(values)
+    if array.dtype == dtype and array.base is None and not array.flags.writeable:
+        if array.ndim == len(shape) and array.flags.c_contiguous and _fits(array, shape):
+            return array
     if array.size and not np.can_cast(array.dtype, dtype, casting="same_kind"):
         raise DataError(f"{name}: expected {np.dtype(dtype)} values, got {array.dtype}")
-    fits = array.ndim == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, array.shape, strict=True)
-    )
-    if not fits:
+    if array.ndim != len(shape) or not _fits(array, shape):
         wanted = tuple("any" if n is None else n for n in shape)
         raise DataError(f"{name}: expected shape {wanted}, got {array.shape}")
     if array.dtype == dtype and array.flags.c_contiguous and is_immutable(array):
@@ -50,6 +50,13 @@ def frozen(
     owned = np.array(array, dtype=dtype, order="C", copy=True)
     owned.setflags(write=False)
     return owned
+
+
+def _fits(array: NDArray[Any], shape: Sequence[int | None]) -> bool:
+    for want, have in zip(shape, array.shape, strict=True):
+        if want is not None and want != have:
+            return False
+    return True
 
 
 def is_immutable(array: NDArray[Any]) -> bool:

@@ -1,7 +1,10 @@
 """The gallery against the smallest cosine distance worked out pair by pair."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tracker.tracking.association import assign
 from tracker.tracking.gallery import AppearanceGallery
 
 
@@ -58,3 +61,27 @@ def test_embeddings_without_width_are_no_appearance() -> None:
     assert np.isinf(
         gallery.distances(np.array([0]), np.zeros((1, 0), np.float32), np.ones((1, 1), np.bool_))
     ).all()
+
+
+@given(data=st.data())
+def test_enough_changes_no_assignment(data: st.DataObject) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    tracks, detections = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
+    gallery = AppearanceGallery(8)
+    looks = units(tracks, 5, int(random.integers(1000)))
+    for _ in range(data.draw(st.integers(0, 12))):
+        seen = np.flatnonzero(random.random(tracks) < 0.8)
+        gallery.add(seen, looks[seen])
+        looks = looks + random.normal(0, 0.15, looks.shape).astype(np.float32)
+        looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    found = units(detections, 5, int(random.integers(1000)))
+    found[: min(tracks, detections)] = looks[: min(tracks, detections)]
+    admissible = random.random((tracks, detections)) < 0.4
+    results = []
+    for enough in (-np.inf, 0.3):
+        distance = gallery.distances(np.arange(tracks), found, admissible, enough=enough)
+        matches = assign(
+            np.where(distance <= 0.3, distance, 0), distance <= 0.3, unmatched_cost=0.3
+        )
+        results.append((matches.rows.tolist(), matches.columns.tolist()))
+    assert results[0] == results[1]

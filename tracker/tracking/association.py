@@ -54,13 +54,34 @@ def assign(cost: Float64Array, admissible: BoolArray, *, unmatched_cost: float) 
         raise DataError(
             f"cost: expected admissible values up to {unmatched_cost}, got {allowed.max()}"
         )
-    rows = np.flatnonzero(admissible.any(axis=1))
-    columns = np.flatnonzero(admissible.any(axis=0))
-    priced = np.where(admissible, cost, unmatched_cost)[np.ix_(rows, columns)]
+    pair_rows, pair_columns = np.nonzero(admissible)
+    alone = without_rivals(admissible, pair_rows, pair_columns)
+    certain = Matches(pair_rows[alone], pair_columns[alone])
+    if alone.all():
+        return certain
+    # In a scene seen from a distance most pairs have no rival; the rest is a small problem.
+    rows, columns = np.unique(pair_rows[~alone]), np.unique(pair_columns[~alone])
+    block = np.ix_(rows, columns)
+    priced = np.where(admissible[block], cost[block], unmatched_cost)
     chosen_rows, chosen_columns = linear_sum_assignment(priced)
     rows, columns = rows[chosen_rows], columns[chosen_columns]
     kept = admissible[rows, columns]
-    return Matches(rows[kept], columns[kept])
+    return join(certain, Matches(rows[kept], columns[kept]))
+
+
+def without_rivals(
+    admissible: BoolArray, pair_rows: IndexArray, pair_columns: IndexArray
+) -> BoolArray:
+    """Returns `(P,)`: whether an admissible pair is the only one of its row and of its column.
+
+    Args:
+        admissible: `(T, N)`.
+        pair_rows: `(P,)` rows of the admissible pairs.
+        pair_columns: `(P,)` columns of the admissible pairs.
+    """
+    in_row = np.bincount(pair_rows, minlength=admissible.shape[0])
+    in_column = np.bincount(pair_columns, minlength=admissible.shape[1])
+    return np.asarray((in_row[pair_rows] == 1) & (in_column[pair_columns] == 1))
 
 
 def matching_cascade(
@@ -79,8 +100,9 @@ def matching_cascade(
     """
     free = np.ones(cost.shape[1], dtype=np.bool_)
     found: list[Matches] = []
-    for age in np.unique(misses):
-        rows = np.flatnonzero(misses == age)
+    possible = np.flatnonzero(admissible.any(axis=1))
+    for age in np.unique(misses[possible]):
+        rows = possible[misses[possible] == age]
         matches = assign(cost[rows], admissible[rows] & free, unmatched_cost=unmatched_cost)
         free[matches.columns] = False
         found.append(Matches(rows[matches.rows], matches.columns))

@@ -128,6 +128,8 @@ class DeepSort:
         fresh = ~table.confirmed[slots[left_rows]] | (table.misses[slots[left_rows]] == 1)
         left_rows = left_rows[fresh]
         left_columns = unmatched(len(detections), cascade.columns)
+        if not len(left_columns):
+            return cascade
         cost, admissible = self._overlap_cost(slots[left_rows], detections, left_columns)
         admissible &= may_meet[np.ix_(left_rows, left_columns)]
         by_iou = assign(cost, admissible, unmatched_cost=1.0)
@@ -194,7 +196,12 @@ class DeepSort:
         admissible = (motion <= settings.motion_gate) & may_meet
         cost, unmatched_cost = motion, settings.motion_gate
         if has_appearance:
-            appearance = self._gallery.distances(slots, detections.embeddings, admissible)
+            appearance = self._gallery.distances(
+                slots,
+                detections.embeddings,
+                admissible,
+                enough=settings.max_appearance_distance,
+            )
             admissible &= appearance <= settings.max_appearance_distance
             weight = settings.motion_weight
             near = np.where(admissible, appearance, 0.0)

@@ -7,6 +7,11 @@ gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
 import numpy as np
 
 from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray
+from tracker.tracking.association import without_rivals
+
+_NEWEST = 4
+"""Embeddings that stand for a gallery where there is no rival: those of the last few frames are
+almost always near, and reading a whole gallery of 100 costs 51 kB of memory traffic a track."""
 
 
 class AppearanceGallery:
@@ -36,7 +41,12 @@ class AppearanceGallery:
         self._count[slots[slots < len(self._count)]] = 0
 
     def distances(
-        self, slots: IndexArray, embeddings: Float32Array, admissible: BoolArray
+        self,
+        slots: IndexArray,
+        embeddings: Float32Array,
+        admissible: BoolArray,
+        *,
+        enough: float = -np.inf,
     ) -> Float64Array:
         """Returns `(T, N)` smallest cosine distances, infinite where a pair is not admissible.
 
@@ -46,30 +56,57 @@ class AppearanceGallery:
             slots: `(T,)` slots of the tracks.
             embeddings: `(N, D)` unit vectors of the detections.
             admissible: `(T, N)` pairs worth a comparison; the others cost nothing.
+            enough: A pair without rivals (the only admissible one of its row and its column) gets
+                the distance to the newest embeddings alone where that is at most this: with nobody
+                to compare with, an assignment needs no more than "near enough".
         """
         result = np.full(admissible.shape, np.inf)
         rows, columns = np.nonzero(admissible)
         if not len(rows):
             return result
-        wanted = embeddings[columns]
-        nearest = np.full(len(rows), -np.inf, np.float32)
+        if np.isfinite(enough):
+            alone = without_rivals(admissible, rows, columns)
+            pairs = np.flatnonzero(alone)
+            distance = self._to_newest(slots[rows[pairs]], embeddings[columns[pairs]])
+            done = distance <= enough
+            result[rows[pairs[done]], columns[pairs[done]]] = distance[done]
+            alone[pairs[~done]] = False
+            rows, columns = rows[~alone], columns[~alone]
+        result[rows, columns] = self._to_all(slots[rows], embeddings[columns])
+        return result
+
+    def _to_newest(self, slots: IndexArray, wanted: Float32Array) -> Float64Array:
+        """Returns `(P,)` distances of vectors `(P, D)` to the newest few of each slot."""
+        distance = np.full(len(slots), np.inf)
+        known = np.flatnonzero(slots < len(self._count))
+        known = known[self._count[slots[known]] >= _NEWEST]
+        if len(known):
+            count = self._count[slots[known]]
+            place = (count[:, None] - 1 - np.arange(_NEWEST)) % self._size
+            newest = self._vectors[slots[known][:, None], place]
+            alike = np.matmul(newest, wanted[known][:, :, None])[:, :, 0]
+            distance[known] = 1.0 - alike.max(axis=1).astype(np.float64)
+        return distance
+
+    def _to_all(self, pair_slots: IndexArray, wanted: Float32Array) -> Float64Array:
+        """Returns `(P,)` distances of vectors `(P, D)` to whole galleries; equal slots adjoin."""
+        nearest = np.full(len(pair_slots), -np.inf, np.float32)
         # A track's few admissible detections against its own gallery: one small product each. A
         # product of all galleries with all detections costs ten times as much at 100 tracks.
-        ends = np.flatnonzero(np.diff(rows, append=-1)) + 1
-        pair_slots = slots[rows[ends - 1]]
-        known = pair_slots < len(self._count)
+        ends = np.flatnonzero(np.diff(pair_slots, append=-1)) + 1
+        group_slots = pair_slots[ends - 1]
+        known = group_slots < len(self._count)
         filled = np.zeros(len(ends), np.intp)
-        filled[known] = np.minimum(self._count[pair_slots[known]], self._size)
+        filled[known] = np.minimum(self._count[group_slots[known]], self._size)
         start = 0
         for slot, count, end in zip(
-            pair_slots.tolist(), filled.tolist(), ends.tolist(), strict=True
+            group_slots.tolist(), filled.tolist(), ends.tolist(), strict=True
         ):
             if count:
                 alike = np.dot(wanted[start:end], self._vectors[slot, :count].T)
                 np.maximum.reduce(alike, axis=1, out=nearest[start:end])
             start = end
-        result[rows, columns] = 1.0 - nearest.astype(np.float64)
-        return result
+        return np.asarray(1.0 - nearest.astype(np.float64))
 
     def _reserve(self, slots: int, width: int) -> None:
         have, _, old_width = self._vectors.shape

@@ -156,8 +156,10 @@ def squared_mahalanobis(
     weight = 1 / innovation_variance(mean, covariance, noise)
     distance = np.zeros((len(mean), len(measurements)))
     for axis in range(4):
-        difference = measurements[None, :, axis] - mean[:, None, axis]
-        distance += np.square(difference) * weight[:, None, axis]
+        term = measurements[None, :, axis] - mean[:, None, axis]
+        np.square(term, out=term)
+        term *= weight[:, None, axis]
+        distance += term
     return distance
 
 
