@@ -85,8 +85,6 @@ class DeepSort:
         self._check_embedding_size(detections)
         table, noise = self._table, self._settings.noise
         slots = table.order
-        lost = slots[table.misses[slots] > 0]
-        table.mean[lost, 4:] *= self._settings.lost_velocity_decay**dt
         table.age(dt)
         table.mean[slots], table.covariance[slots] = kalman.predict(
             table.mean[slots], table.covariance[slots], dt=dt, noise=noise
@@ -142,11 +140,9 @@ class DeepSort:
         self, slots: IndexArray, detections: Detections, columns: IndexArray
     ) -> tuple[Float64Array, BoolArray]:
         """Returns costs in [0, 1] by overlap `(T, N)` and which pairs overlap enough."""
-        settings = self._settings
         predicted = cxcyah_to_xyxy(self._table.mean[slots, :4])
         overlap = pairwise_iou(predicted, detections.boxes[columns])
-        sureness = detections.scores[columns].astype(np.float64) ** settings.score_power
-        return 1 - overlap * sureness, overlap >= settings.min_iou
+        return 1 - overlap, overlap >= self._settings.min_iou
 
     def _refind(
         self,

@@ -56,15 +56,11 @@ class DeepSortSettings:
         motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
         min_iou: Smallest overlap that the IoU stage accepts.
         motion_cost: What the cascade compares where there are no embeddings.
-        score_power: In costs by overlap, the IoU is multiplied by the detection's score to this
-            power, so that of two detections on one object the surer one is taken; 0 = no effect.
         refind_reach: Where there are no embeddings, a lost track takes a detection that nothing
             else claimed from up to this many object heights away; 0 = never.
         refind_growth: Added to the reach for each frame that the track was not seen.
         refind_max_reach: Limit of the reach.
         refind_size_ratio: Largest ratio of heights for that, >= 1.
-        lost_velocity_decay: Factor on the velocity of an unseen track for each frame interval: what
-            is hidden for long seldom walks straight on; 1 = constant velocity.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             what suits the detector (0 for `DeepSort` on its own).
         min_mean_score: Tracks whose detections lately scored less on average are neither confirmed
@@ -82,12 +78,10 @@ class DeepSortSettings:
     motion_gate: float = kalman.GATE_95
     min_iou: float = 0.3
     motion_cost: MotionCost = MotionCost.OVERLAP
-    score_power: float = 1.0
     refind_reach: float = 0.3
     refind_growth: float = 0.02
     refind_max_reach: float = 0.8
     refind_size_ratio: float = 1.4
-    lost_velocity_decay: float = 0.95
     birth_score: float | None = None
     min_mean_score: float | None = None
     classes: ClassPolicy = ClassPolicy.ANY
@@ -109,12 +103,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "motion_weight": (0, 1),
     "motion_gate": (0, np.inf),
     "min_iou": (0, 1),
-    "score_power": (0, np.inf),
     "refind_reach": (0, np.inf),
     "refind_growth": (0, np.inf),
     "refind_max_reach": (0, np.inf),
     "refind_size_ratio": (1, np.inf),
-    "lost_velocity_decay": (0, 1),
     "birth_score": (0, 1),
     "min_mean_score": (0, 1),
 }
