@@ -19,12 +19,13 @@ LAYERS = [
     ["frames"],
     ["detections"],
     ["tracks"],
-    ["sources", "models", "detection", "tracking", "sinks"],
+    ["recorded"],
+    ["sources", "models", "detection", "tracking", "sinks", "evaluation"],
     ["pipeline"],
     ["config"],
     ["factory"],
     ["api", "progress"],
-    ["run_command"],
+    ["run_command", "eval_command", "eval_detector_command", "refine_command"],
     ["cli"],
     ["__main__"],
 ]
@@ -66,7 +67,8 @@ def test_imports_flow_one_way(path: Path) -> None:
 
 
 def test_stages_do_not_see_each_other() -> None:
-    assert len({RANK[s] for s in ("sources", "models", "detection", "tracking", "sinks")}) == 1
+    stages = ("sources", "models", "detection", "tracking", "sinks", "evaluation")
+    assert len({RANK[s] for s in stages}) == 1
 
 
 @pytest.mark.parametrize("code", ["import tracker", "import tracker.cli", "tracker --help"])

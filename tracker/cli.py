@@ -7,7 +7,7 @@ configuration, 128 + signal number when stopped by one. Heavy modules load insid
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -72,6 +72,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
     names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
+    detections: Annotated[
+        str | None,
+        typer.Option(help="Replay detections made earlier: MOT det.txt or our JSON."),
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
     embedder: Annotated[
         str | None, typer.Option(help="Appearance model: 'none' follows motion alone. [none]")
@@ -113,6 +117,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
 
     settings = load_config(config, set_ or ())
     is_motion = (detector or settings.detector.name) == "motion"
+    replayed = detections or settings.detector.detections
+    if replayed is not None:
+        _check_replay(
+            replayed,
+            {
+                "--detector": detector,
+                "--conf": conf,
+                "--iou": iou,
+                "--imgsz": imgsz,
+                "--device": device,
+                "--runtime": runtime,
+            },
+        )
     of_networks = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
     for option, value in of_networks.items():
         if is_motion and value is not None:
@@ -126,6 +143,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.name": detector,
             "detector.weights": weights,
             "detector.names": names,
+            "detector.detections": detections,
             "detector.network.classes": _words("--classes", classes),
             "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
             "detector.network.iou": iou,
@@ -143,6 +161,123 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     outputs = Outputs(json=json, mot=mot, csv=csv, video=video, show=show, save_dir=save_dir)
     code = run_request(RunRequest(source, settings, outputs, progress=not no_progress))
     raise typer.Exit(code)
+
+
+@app.command("eval")
+def evaluate(
+    truth: Annotated[
+        str, typer.Option(help="Folder with NAME/gt/gt.txt, one such NAME, or a truth file.")
+    ],
+    tracks: Annotated[
+        str, typer.Option(help="Folder with NAME.txt, .jsonl or .json; a file for one sequence.")
+    ],
+    rules: Annotated[str, typer.Option(help="What counts: MOT15, MOT17 or MOT20.")],
+    json: Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")] = None,
+    csv: Annotated[str | None, typer.Option(help="Scores as CSV (- for stdout).")] = None,
+    plot: Annotated[
+        str | None, typer.Option(help="Folder for PNG plots: HOTA over alpha, id switches.")
+    ] = None,
+) -> None:
+    """Score tracks against a truth: HOTA, MOTA, IDF1 and their parts."""
+    from tracker.eval_command import EvalRequest, run_eval
+
+    run_eval(EvalRequest(truth, tracks, rules, json=json, csv=csv, plot=plot))
+
+
+@app.command()
+def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    recording: Annotated[
+        str, typer.Argument(help="What a run wrote: JSON Lines, a JSON document, or MOT text.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Where to write: NAME.jsonl, .json or .txt.")
+    ],
+    max_gap_s: Annotated[
+        float | None, typer.Option(help="Longest gap that is bridged, in seconds. [2]")
+    ] = None,
+    max_offset: Annotated[
+        float | None,
+        typer.Option(help="Largest misfit of two ends that are joined, in heights. [0.4]"),
+    ] = None,
+    min_seen: Annotated[
+        int | None, typer.Option(help="Drop tracks seen in fewer frames. [8]")
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(help="Drop tracks below this share of the median score. [0.85]"),
+    ] = None,
+    no_smooth: Annotated[
+        bool, typer.Option("--no-smooth", help="Leave boxes as they are.")
+    ] = False,
+    fps: Annotated[float | None, typer.Option(help="Frames a second of MOT text. [30]")] = None,
+) -> None:
+    """Improve recorded tracks off-line: join broken ones, drop ghosts, fill gaps, smooth."""
+    from tracker.refine_command import RefineRequest, run_refine
+    from tracker.tracking.refine import RefineSettings
+    from tracker.tracking.rejoin import JoinSettings
+
+    default = RefineSettings()
+    gates = {"max_gap_s": max_gap_s, "max_offset": max_offset}
+    settings = RefineSettings(
+        join=JoinSettings(**{k: v for k, v in gates.items() if v is not None}),
+        min_seen=default.min_seen if min_seen is None else min_seen,
+        min_score=default.min_score if min_score is None else min_score,
+        noise=None if no_smooth else default.noise,
+    )
+    typer.echo(run_refine(RefineRequest(recording, output, settings, fps=fps)), err=True)
+
+
+def _check_replay(path: str, options: Mapping[str, object]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise ConfigError(
+                f"{option} {value} and --detections {path}: detections are replayed as they are, "
+                "nothing is detected; leave one out (--set tracking.birth_score=0.5 asks for a "
+                "score before a track starts)"
+            )
+
+
+@app.command("eval-detector")
+def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    labels: Annotated[str, typer.Option(help="Folder of YOLO labels, or a COCO JSON file.")],
+    detector: Annotated[str, typer.Option(help="A Darknet .cfg.")],
+    weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
+    names: Annotated[str | None, typer.Option(help="The detector's class names.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Folder of pictures. [YOLO: 'images' in place of 'labels']")
+    ] = None,
+    label_names: Annotated[
+        str | None, typer.Option(help="Names of YOLO's class numbers. [the detector's]")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to score: person,car. [all in the labels]")
+    ] = None,
+    conf: Annotated[float, typer.Option(help="Drop detections that score below this.")] = 0.001,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
+    ] = None,
+) -> None:
+    """Score a detector on labelled pictures: mAP@0.5 and COCO's mAP@[.5:.95]."""
+    from tracker.config import load_config, overlay
+    from tracker.eval_detector_command import DetectorEvalRequest, run_eval_detector
+
+    changes = {
+        "detector.name": detector,
+        "detector.weights": weights,
+        "detector.names": names,
+        "detector.network.confidence": conf,
+        "detector.network.input_size": imgsz,
+    }
+    settings = overlay(load_config(config, set_ or ()), changes)
+    chosen = _words("--classes", classes)
+    run_eval_detector(DetectorEvalRequest(labels, settings, images, label_names, chosen, json=json))
 
 
 def _words(option: str, text: str | None) -> tuple[str, ...] | None:
@@ -177,10 +312,11 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     _quiet_libraries()
-    _show_warnings()
     debug = "--debug" in words
     # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
+    handler = _StderrHandler(logging.WARNING)
+    logging.getLogger("tracker").addHandler(handler)
     try:
         code = app(args=arguments, standalone_mode=False)
     except typer.TyperException as error:
@@ -191,6 +327,8 @@ def main(words: Sequence[str] | None = None) -> None:
         if debug:
             raise
         sys.exit(_fail(str(error), 1 if _failed_while_running(error) else 2))
+    finally:
+        logging.getLogger("tracker").removeHandler(handler)
     sys.exit(code or 0)
 
 
@@ -210,12 +348,6 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         print(f"tracker: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
-
-
-def _show_warnings() -> None:
-    log = logging.getLogger("tracker")
-    if not any(isinstance(handler, _StderrHandler) for handler in log.handlers):
-        log.addHandler(_StderrHandler(logging.WARNING))
 
 
 def _quiet_libraries() -> None:

@@ -17,7 +17,7 @@ from tracker.detection.motion import MotionSettings
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, nearest
 from tracker.sinks.draw import DrawStyle
-from tracker.tracking.deepsort import DeepSortSettings
+from tracker.tracking.settings import DeepSortSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class DetectorConfig:
         weights: Path of the weights that belong to a `.cfg`.
         names: Path of a file with a class name a line; `None` for the names that are customary
             for the number of classes.
+        detections: Path of detections made earlier (MOTChallenge `det.txt`, or JSON of ours) that
+            are replayed by frame number in place of a detector; `None` to detect.
         network: Settings of a network.
         motion: Settings of `motion`.
     """
@@ -64,6 +66,7 @@ class DetectorConfig:
     name: str = "motion"
     weights: str | None = None
     names: str | None = None
+    detections: str | None = None
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
 

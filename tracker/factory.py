@@ -4,6 +4,7 @@ Comes in: a `Config` and the source as the user typed it. Goes out: open sources
 Stages are imported when they are needed, so that nobody waits for what is not used.
 """
 
+import dataclasses
 from fractions import Fraction
 
 from tracker.config import Config
@@ -13,9 +14,17 @@ from tracker.frames import Source
 from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.settings import DeepSortSettings
 
 MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
+
+RECORDED_BIRTH_SHARE = 0.83
+"""Recorded detections below this share of their median score start no track."""
+
+RECORDED_MEAN_SHARE = 0.88
+"""Tracks of recorded detections that score less on average are not believed. Both shares were
+chosen on the public detections of MOT15, see docs/tracking.md."""
 
 NO_EMBEDDER = "none"
 """Embedder name: no appearance."""
@@ -43,6 +52,12 @@ def open_source(text: str, config: Config) -> Source:
                 "a camera always gives its newest frame"
             )
         return Camera(int(text))
+    if config.detector.detections is not None and kind is SourceKind.IMAGES:
+        from tracker.sources.blank import BlankSequence, has_no_pictures
+
+        if has_no_pictures(text):
+            _check_needs_no_pictures(text, config)
+            return BlankSequence(text, start_s=settings.start_s, stride=settings.stride)
     if kind is SourceKind.IMAGES:
         from tracker.sources.image_folder import ImageFolder
 
@@ -66,11 +81,31 @@ def build_pipeline(config: Config) -> Pipeline:
     from tracker.opencv import cv2
 
     cv2.setRNGSeed(config.seed)
+    detector = build_detector(config)
+    config = dataclasses.replace(config, tracking=_with_score_limits(config, detector))
     return Pipeline(
-        detector=build_detector(config),
+        detector=detector,
         embedder=build_embedder(config),
         tracker=DeepSort(config.tracking),
         config=config.to_json(),
+    )
+
+
+def _with_score_limits(config: Config, detector: Detector) -> DeepSortSettings:
+    """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
+
+    Detectors filter by `confidence` before. Recorded detections come unfiltered, on a scale that
+    only the recording tells, so limits there are shares of its median score.
+    """
+    from tracker.detection.replay import ReplayDetector
+
+    usual = detector.median_score if isinstance(detector, ReplayDetector) else 0.0
+    tracking = config.tracking
+    birth, mean = tracking.birth_score, tracking.min_mean_score
+    return dataclasses.replace(
+        tracking,
+        birth_score=RECORDED_BIRTH_SHARE * usual if birth is None else birth,
+        min_mean_score=RECORDED_MEAN_SHARE * usual if mean is None else mean,
     )
 
 
@@ -82,6 +117,8 @@ def build_detector(config: Config) -> Detector:
         ModelError: A model file is missing or malformed.
     """
     choice = config.detector
+    if choice.detections is not None:
+        return _replay_detector(config)
     if choice.name == MOTION:
         return _motion_detector(config)
     if not choice.name.lower().endswith(".cfg"):
@@ -113,6 +150,33 @@ def build_embedder(config: Config) -> Embedder:
             f"unknown embedder {name!r}{nearest(name, [NO_EMBEDDER])}; expected {NO_EMBEDDER!r}"
         )
     return NoEmbedder()
+
+
+def _check_needs_no_pictures(text: str, config: Config) -> None:
+    if config.embedder.name != NO_EMBEDDER:
+        raise ConfigError(
+            f"{text}: appearance needs pictures and the sequence has none; expected embedder "
+            f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
+        )
+
+
+def _replay_detector(config: Config) -> Detector:
+    from tracker.detection.replay import ReplayDetector
+
+    choice = config.detector
+    others = {
+        "--detector": None if choice.name == MOTION else choice.name,
+        "--weights": choice.weights,
+        "--names": choice.names,
+    }
+    for option, value in others.items():
+        if value is not None:
+            raise ConfigError(
+                f"--detections {choice.detections} and {option} {value}: detections are either "
+                "replayed or made anew; leave one out"
+            )
+    assert choice.detections is not None
+    return ReplayDetector(choice.detections, classes=choice.network.classes or ())
 
 
 def _motion_detector(config: Config) -> Detector:

@@ -121,7 +121,8 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
         json_paths.append(f"{stem}.jsonl")
         video_paths.append(f"{stem}.mp4")
     paths = [p for p in [*json_paths, outputs.mot, outputs.csv, *video_paths] if p is not None]
-    _check_paths(paths, request.source)
+    replayed = request.config.detector.detections
+    _check_paths(paths, [request.source, *([] if replayed is None else [replayed])])
     sinks: list[Sink] = [
         JsonSink(path) if path.endswith(".json") else JsonLinesSink(path)
         for path in json_paths
@@ -144,11 +145,12 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
     return sinks, lambda: False
 
 
-def _check_paths(paths: Sequence[str], source: str) -> None:
+def _check_paths(paths: Sequence[str], inputs: Sequence[str]) -> None:
     seen: set[str] = set()
     for path in paths:
         if path != STDOUT:
-            check_not_source(path, source)
+            for read in inputs:
+                check_not_source(path, read)
         key = path if path == STDOUT else str(Path(path).absolute())
         if key in seen:
             raise ConfigError(f"{path}: two outputs cannot share one file; name another for one")

@@ -4,7 +4,6 @@ Comes in: a path or pattern. Goes out: frames in natural order of their names, a
 BGR exists only in here.
 """
 
-import configparser
 import glob
 import logging
 import math
@@ -27,6 +26,13 @@ from tracker.opencv import cv2
 from tracker.sources.kind import IMAGE_SUFFIXES, is_pattern
 from tracker.sources.paths import missing
 from tracker.sources.quiet import quiet_opencv
+from tracker.sources.sequence import (
+    SEQUENCE_FILE,
+    first_index,
+    frame_seconds,
+    sequence_rate,
+    sequence_settings,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +75,7 @@ class ImageFolder:
         listing = _list_images(self._source)
         self._files = listing.files
         self._rate = listing.rate or Fraction(fps).limit_denominator(1_000_000)
-        first = _first_index(start_s, self._rate)
+        first = first_index(start_s, self._rate)
         if first >= len(self._files):
             raise SourceError(
                 f"{self._source}: cannot start at {start_s:g} s: its {len(self._files)} pictures "
@@ -84,7 +90,7 @@ class ImageFolder:
             fps=self._rate / stride,
             time_base=1 / self._rate,
             frame_count=len(self._indices),
-            start_s=_seconds(first, self._rate),
+            start_s=frame_seconds(first, self._rate),
         )
         self._skipped = 0
         self._closed = False
@@ -137,7 +143,7 @@ class ImageFolder:
                     f"{path}: is {size[0]}x{size[1]} where the first picture is "
                     f"{self._size[0]}x{self._size[1]}; bring all to one size"
                 )
-            time_s = _seconds(index, self._rate)
+            time_s = frame_seconds(index, self._rate)
             yield Frame(image, index=index, time_s=time_s, source=self._source)
 
 
@@ -166,7 +172,7 @@ def _list_images(source: str) -> _Listing:
 def _list_folder(source: str, folder: Path) -> _Listing:
     """Returns the pictures of a plain folder or of a MOT sequence (its folder or its `imDir`)."""
     for sequence in (folder, Path(os.path.abspath(folder)).parent):
-        settings = _sequence_settings(sequence / "seqinfo.ini")
+        settings = sequence_settings(sequence / SEQUENCE_FILE)
         if settings is None:
             continue
         pictures = sequence / settings.get("imDir", "img1")
@@ -174,33 +180,8 @@ def _list_folder(source: str, folder: Path) -> _Listing:
             continue
         files = _images_in(source, pictures)
         _compare_length(source, settings.get("seqLength"), len(files))
-        return _Listing(files, _sequence_rate(source, settings.get("frameRate")))
+        return _Listing(files, sequence_rate(source, settings.get("frameRate")))
     return _Listing(_images_in(source, folder))
-
-
-def _sequence_settings(path: Path) -> configparser.SectionProxy | None:
-    if not path.is_file():
-        return None
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(path, encoding="utf-8-sig")
-        return parser["Sequence"]
-    except (configparser.Error, KeyError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"{path}: expected a [Sequence] section with imDir and frameRate; correct or remove it"
-        ) from error
-
-
-def _sequence_rate(source: str, text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    try:
-        rate = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise SourceError(f"{source}: seqinfo.ini: frameRate: expected a number > 0, got {text!r}")
-    return rate
 
 
 def _compare_length(source: str, promised: str | None, found: int) -> None:
@@ -279,16 +260,6 @@ def _read_image(path: Path) -> UInt8Array | None:
 
 def _size(image: UInt8Array) -> tuple[int, int]:
     return int(image.shape[1]), int(image.shape[0])
-
-
-def _first_index(start_s: float, rate: Fraction) -> int:
-    """Returns the first picture whose time is not before `start_s`, compared as float64."""
-    index = math.floor(Fraction(start_s) * rate)
-    return index if _seconds(index, rate) >= start_s else index + 1
-
-
-def _seconds(index: int, rate: Fraction) -> float:
-    return index * rate.denominator / rate.numerator
 
 
 def _check_arguments(source: str, *, fps: float | Fraction, start_s: float, stride: int) -> None:

@@ -1,0 +1,239 @@
+"""Files of tracks read back: what the sinks wrote, what others wrote, and what is broken."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_result, make_tracks
+from tracker.errors import DataError, SourceError
+from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
+from tracker.sinks.json_document import JsonSink
+from tracker.sinks.json_lines import JsonLinesSink
+from tracker.sinks.mot_text import MotTextSink
+
+HEADER = {"kind": "header", "schema": "tracker-json/1", "fps": 25.0, "class_names": ["person"]}
+FOOTER = {"kind": "footer", "frames": 2, "ids": 1, "complete": True, "tracks": []}
+
+
+def track(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {"id": number, "class": "person", "score": 0.5, "box": [1, 2, 3, 4.5], **changes}
+
+
+def frame(index: int, *found: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "frame", "frame": index, "time_s": 0.04 * index, "tracks": list(found)}
+
+
+def lines(path: Path, *records: Any, ending: str = "") -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in records) + ending, encoding="utf-8")
+    return path
+
+
+def text(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_an_empty_file_is_a_mot_file_without_tracks(tmp_path: Path) -> None:
+    path = text(tmp_path / "a.txt", "\n")
+    assert read_mot_rows(path).shape == (0, 10)
+    recorded = read_tracks(path)
+    assert len(recorded) == 0
+    assert (recorded.class_names, recorded.frame_count, recorded.fps) == ((), None, None)
+    assert recorded.boxes.shape == (0, 4)
+
+
+def test_json_without_tracks(tmp_path: Path) -> None:
+    recorded = read_tracks(lines(tmp_path / "a", HEADER, frame(0), frame(1), FOOTER))
+    assert (len(recorded), recorded.frame_count, recorded.fps) == (0, 2, 25.0)
+    assert recorded.class_names == ("person",)
+
+
+def test_mot_frames_count_from_one_and_rows_are_sorted(tmp_path: Path) -> None:
+    path = text(tmp_path / "a.jsonl", "3,2,10,20,5,6,0.5,-1,-1,-1\n1,7,0,0,1,1,1,-1,-1,-1\r\n\n")
+    recorded = read_tracks(path)
+    assert recorded.frames.tolist() == [0, 2]
+    assert recorded.ids.tolist() == [7, 2]
+    assert recorded.boxes.tolist() == [[0, 0, 1, 1], [10, 20, 15, 26]]
+    assert recorded.scores.tolist() == [1, 0.5]
+    assert recorded.classes.tolist() == [0, 0]
+    assert read_mot_rows(path)[0].tolist() == [3, 2, 10, 20, 5, 6, 0.5, -1, -1, -1]
+
+
+def test_mot_with_spaces_and_six_columns(tmp_path: Path) -> None:
+    recorded = read_tracks(text(tmp_path / "a", "\ufeff1 1 10 20 5 6\n2\t1\t11\t20\t5\t6\n"))
+    assert recorded.scores.tolist() == [1, 1]
+    assert recorded.boxes[1].tolist() == [11, 20, 16, 26]
+
+
+def test_detections_may_share_the_id_minus_one(tmp_path: Path) -> None:
+    path = text(tmp_path / "det.txt", "1,-1,0,0,5,6,1\n1,-1,9,0,5,6,1\n")
+    assert len(read_mot_rows(path)) == 2
+    with pytest.raises(DataError, match="expected tracks, got rows with negative ids"):
+        read_tracks(path)
+
+
+@pytest.mark.parametrize("ending", ["", '{"kind":"frame","fra', '{"kind":"frame","frame":2,"tr'])
+def test_json_lines_that_were_cut_off(tmp_path: Path, ending: str) -> None:
+    recorded = read_tracks(
+        lines(tmp_path / "a.txt", HEADER, frame(0), frame(1, track()), ending=ending)
+    )
+    assert recorded.frames.tolist() == [1]
+    assert recorded.frame_count is None
+    assert recorded.boxes.tolist() == [[1, 2, 3, 4.5]]
+
+
+def test_tentative_tracks_are_left_out_and_gaps_stay(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a", HEADER, frame(4, track(-3), track(2)), frame(9, track(1)), FOOTER)
+    recorded = read_tracks(path)
+    assert (recorded.frames.tolist(), recorded.ids.tolist()) == ([4, 9], [2, 1])
+
+
+def test_a_class_that_the_header_does_not_name(tmp_path: Path) -> None:
+    found = [track(1), track(2, **{"class": "car"})]
+    recorded = read_tracks(lines(tmp_path / "a", HEADER, frame(0, *found)))
+    assert recorded.class_names == ("person", "car")
+    assert recorded.classes.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_document_however_it_is_laid_out(tmp_path: Path, indent: int | None) -> None:
+    document = {"header": HEADER, "frames": [frame(0, track()), frame(1)], "footer": FOOTER}
+    path = text(tmp_path / "a", json.dumps(document, indent=indent))
+    recorded = read_tracks(path)
+    assert (recorded.ids.tolist(), recorded.frame_count) == ([1], 2)
+    document["footer"] = None
+    assert read_tracks(text(path, json.dumps(document))).frame_count is None
+
+
+def test_what_the_sinks_write_is_read_alike(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    box = (1.25, 2.5, 20.75, 40.125)
+    found = make_tracks((-1, box, TENTATIVE), (4, box, CONFIRMED, 1), (5, (-3, 0, 9, 9), LOST))
+    sinks = [JsonLinesSink(str(paths[0])), JsonSink(str(paths[1])), MotTextSink(str(paths[2]))]
+    for sink in sinks:
+        with sink:
+            for index in range(3):
+                sink.write(make_result(index, found))
+    first, second, third = map(read_tracks, paths)
+    assert first.ids.tolist() == [4, 5] * 3
+    assert first.classes.tolist() == [1, 0] * 3
+    assert (first.fps, first.class_names) == (25.0, ("person", "Fußgänger, zu Fuß"))
+    assert first.frame_count == second.frame_count == 3
+    for other in (second, third):
+        assert np.array_equal(first.frames, other.frames)
+        assert np.array_equal(first.ids, other.ids)
+        assert np.allclose(first.boxes, other.boxes, atol=0.011)
+        assert np.allclose(first.scores, other.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,1,0,0,5,6\n1,2,0,0,5\n", "line 2: expected 6 to 10 columns"),
+        ("1,1,0,0,5,6,1,1,1,1,1\n", "line 1: expected 6 to 10 columns .* got 11"),
+        ("1,1,0,0,5,6\n2,1,0,0,5,6,1\n", "line 2: expected 6 columns as in the rows before, got 7"),
+        ("1,1,nan,0,5,6\n", "line 1: expected finite numbers"),
+        ("1,1,0,0,inf,6\n", "line 1: expected finite numbers"),
+        ("\n1,1,0,,5,6\n", "line 2: expected numbers, got '1,1,0,,5,6'"),
+        ("frame,id,x,y,w,h\n", "line 1: expected numbers"),
+        ("0,1,0,0,5,6\n", "line 1: expected a whole frame number from 1, got 0"),
+        ("1.5,1,0,0,5,6\n", "whole frame number"),
+        ("1e12,1,0,0,5,6\n", "whole frame number"),
+        ("1,1.5,0,0,5,6\n", "line 1: expected a whole number as id, got 1.5"),
+        ("1,1,0,0,-5,6\n", "width and height of 0 or more, got -5x6"),
+        (
+            "1,4,0,0,5,6\n2,4,0,0,5,6\n1,4,9,0,5,6\n",
+            "line 3: id 4 occurs twice in frame 1, first in",
+        ),
+    ],
+)
+def test_broken_mot(tmp_path: Path, content: str, message: str) -> None:
+    path = text(tmp_path / "bad.txt", content)
+    with pytest.raises(DataError, match=message):
+        read_mot_rows(path)
+    with pytest.raises(DataError, match=r"bad\.txt, line"):
+        read_tracks(path)
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([{**HEADER, "schema": "tracker-json/9"}], "line 1: expected schema 'tracker-json/1', got"),
+        ([frame(0)], "line 1: expected schema"),
+        ([HEADER, {"kind": "fram"}], "line 2: expected an object of kind 'frame'"),
+        ([HEADER, [1]], "line 2: expected an object"),
+        ([HEADER, frame(-1)], "line 2: 'frame': expected a whole number from 0, got -1"),
+        ([HEADER, frame(2**31)], "line 2: 'frame': expected at most"),
+        ([HEADER, {**frame(0), "tracks": None}], "line 2: expected a list under 'tracks'"),
+        ([HEADER, frame(0, track(box=[1, 2, 3]))], "id 1: expected a box of 4 numbers"),
+        ([HEADER, frame(0, track(box=[1, 2, 3, None]))], "'box': expected a finite number"),
+        ([HEADER, frame(0, track(box=[1, 2, 3, float("nan")]))], "'box': expected a finite"),
+        ([HEADER, frame(0, track(score="high"))], "'score': expected a finite number"),
+        ([HEADER, frame(0, track(id=True))], "'id': expected a whole number"),
+        ([HEADER, frame(0, track(), track())], "id 1 occurs twice in frame 0"),
+        ([{**HEADER, "fps": 0}], "'fps': expected a number above 0"),
+        ([{"header": HEADER}], "expected keys 'header' and 'frames'"),
+    ],
+)
+def test_broken_json(tmp_path: Path, records: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_tracks(lines(tmp_path / "a", *records))
+
+
+def test_a_broken_line_in_the_middle(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a", HEADER, frame(0), ending='{"kind":\n')
+    with pytest.raises(DataError, match="line 3: expected an object"):
+        read_tracks(path)
+
+
+def test_a_document_that_was_cut_off(tmp_path: Path) -> None:
+    path = text(tmp_path / "a", '{"header":{},"frames":[\n{"kind":"frame"')
+    with pytest.raises(DataError, match="cut off or malformed; JSON Lines"):
+        read_tracks(path)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="No such file"):
+        read_tracks(tmp_path / "none")
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_mot_rows(tmp_path)
+    (tmp_path / "picture").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(DataError, match="bytes that are not text"):
+        read_tracks(tmp_path / "picture")
+
+
+def test_arrays_are_checked_and_read_only() -> None:
+    def make(frames: list[int], ids: list[int], box: float = 0.0) -> RecordedTracks:
+        count = len(ids)
+        return RecordedTracks(
+            frames=np.array(frames, np.int32),
+            ids=np.array(ids, np.int64),
+            boxes=np.full((count, 4), box),
+            scores=np.ones(count, np.float32),
+            classes=np.zeros(count, np.int32),
+            class_names=(),
+            frame_count=None,
+            fps=None,
+        )
+
+    assert not make([0], [1]).boxes.flags.writeable
+    for frames, ids in (([0, 0], [1, 1]), ([-1], [1]), ([0, 1], [1])):
+        with pytest.raises(DataError, match="RecordedTracks"):
+            make(frames, ids)
+    with pytest.raises(DataError, match="finite"):
+        make([0], [1], np.nan)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(content=st.binary(max_size=60) | st.text('{}[]":,0123456789.-\n e', max_size=60))
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes | str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with contextlib.suppress(DataError):
+        read_tracks(path)

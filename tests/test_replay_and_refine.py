@@ -1,0 +1,192 @@
+"""`tracker run --detections` and `tracker refine`, as a user types them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.sources.test_blank import sequence
+from tests.test_cli import failure, lines_of, run
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "docs" / "json-format.schema.json").read_text(encoding="utf-8")
+)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+FRAMES = 40
+HIDDEN = range(15, 22)
+
+
+@pytest.fixture
+def walker(tmp_path: Path) -> tuple[Path, Path]:
+    """A sequence without pictures and its detections: one walker who is hidden for 7 frames."""
+    folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
+    det = tmp_path / "det.txt"
+    rows = [f"{n + 1},-1,{20 + 4 * n},50,20,40,0.9,-1,-1,-1" for n in range(FRAMES)]
+    det.write_text("\n".join(row for n, row in enumerate(rows) if n not in HIDDEN))
+    return folder, det
+
+
+def mot_rows(path: Path) -> Any:
+    return np.loadtxt(path, delimiter=",", ndmin=2)
+
+
+def test_replay_without_pictures(walker: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, det = walker
+    out = tmp_path / "out.txt"
+    lines = tmp_path / "out.jsonl"
+    assert run("run", folder, "--detections", det, "--mot", out, "--json", lines) == 0
+    rows = mot_rows(out)
+    assert set(rows[:, 1]) == {1}
+    assert set(rows[:, 0] - 1) <= set(range(FRAMES)) - set(HIDDEN)
+    header = lines_of(lines)[0]
+    assert header["config"]["detector"]["detections"] == str(det)
+    assert list(header["models"]) == ["det.txt"]
+    assert (header["width"], header["height"], header["fps"]) == (400, 300, 10)
+    again = tmp_path / "again.txt"
+    assert run("run", folder, "--detections", lines, "--mot", again) == 0  # our own JSON
+    assert set(mot_rows(again)[:, 1]) == {1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--detector", "yolo.cfg"), ("--weights", "w"), ("--names", "n"), ("--conf", "0.5"),
+     ("--set", "detector.name=yolo.cfg")],
+)  # fmt: skip
+def test_replay_and_a_detector_exclude_each_other(
+    walker: tuple[Path, Path], capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    folder, det = walker
+    code, message = failure(capsys, "run", folder, "--detections", det, *words)
+    assert code == 2
+    assert "leave one out" in message
+
+
+def test_outputs_never_replace_the_detections(
+    walker: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, det = walker
+    before = det.read_bytes()
+    code, message = failure(capsys, "run", folder, "--detections", det, "--mot", det)
+    assert code == 2
+    assert "it is the source itself" in message
+    assert det.read_bytes() == before
+
+
+def test_without_pictures_something_must_be_replayed(
+    walker: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, message = failure(capsys, "run", walker[0])
+    assert code == 2
+    assert "does not exist" in message
+
+
+@pytest.fixture
+def recording(walker: tuple[Path, Path], tmp_path: Path) -> Path:
+    out = tmp_path / "out.jsonl"
+    mot = tmp_path / "out.txt"
+    run("run", walker[0], "--detections", walker[1], "--json", out, "--mot", mot, "--no-progress")
+    return out
+
+
+@pytest.mark.parametrize("name", ["smooth.jsonl", "smooth.json"])
+def test_refine_fills_the_gap_and_keeps_the_header(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    out = tmp_path / name
+    assert run("refine", recording, "-o", out) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1 tracks of 1; cut at 0 gaps, 0 joined, 0 ghosts dropped, 9 boxes" in captured.err
+    if name.endswith("json"):
+        document = json.loads(out.read_text())
+        VALIDATOR.validate(document)
+        header, *frames, footer = document["header"], *document["frames"], document["footer"]
+    else:
+        header, *frames, footer = lines_of(out)
+        for record in (header, *frames, footer):
+            VALIDATOR.validate(record)
+    before, *old_frames, _ = lines_of(recording)
+    refined = header["config"].pop("refined")
+    assert refined["join"]["max_gap_s"] == 2
+    assert refined["program"] == before["program"]
+    assert header == before
+    assert [f["time_s"] for f in frames] == [f["time_s"] for f in old_frames]
+    hidden = [frame["tracks"][0] for frame in frames if frame["frame"] in HIDDEN]
+    assert [track["misses"] for track in hidden] == list(range(1, 8))
+    assert {track["state"] for track in hidden} == {"lost"}
+    for frame, track in zip(HIDDEN, hidden, strict=True):
+        left, top = 20 + 4 * frame, 50
+        np.testing.assert_allclose(track["box"], [left, top, left + 20, top + 40], atol=2)
+        np.testing.assert_allclose(track["velocity"], [40, 0], atol=4)
+    assert footer["complete"] is True
+    assert footer["ids"] == 1
+
+
+def test_refining_twice_starts_from_what_was_seen(recording: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.jsonl", tmp_path / "twice.jsonl"
+    run("refine", recording, "-o", once, "--no-smooth")
+    run("refine", once, "-o", twice, "--no-smooth")
+    assert [f["tracks"] for f in lines_of(once)[1:-1]] == [
+        f["tracks"] for f in lines_of(twice)[1:-1]
+    ]
+
+
+def test_refine_reads_and_writes_mot_text(recording: Path, tmp_path: Path) -> None:
+    mot, out, other = tmp_path / "out.txt", tmp_path / "a.txt", tmp_path / "b.txt"
+    assert run("refine", mot, "-o", out, "--fps", 10) == 0
+    assert run("refine", recording, "-o", other) == 0
+    np.testing.assert_allclose(mot_rows(out), mot_rows(other), atol=0.011)
+    assert run("refine", mot, "-o", mot, "--fps", 10) == 0  # named explicitly: replaced, whole
+    assert mot.read_bytes() == out.read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_options_reach_the_settings(recording: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    run("refine", recording, "-o", out, "--max-gap-s", 0.5)
+    assert len(set(mot_rows(out)[:, 1])) == 2
+    run("refine", recording, "-o", out, "--min-seen", 100)
+    assert out.read_bytes() == b""
+
+
+def test_a_recording_that_was_cut_off_stays_incomplete(recording: Path, tmp_path: Path) -> None:
+    text = recording.read_text()
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text(text[: text.index('{"kind":"frame","frame":30') + 20])
+    run("refine", cut, "-o", tmp_path / "x.jsonl")
+    footer = lines_of(tmp_path / "x.jsonl")[-1]
+    assert (footer["complete"], footer["frames"]) == (False, 30)
+
+
+def test_an_empty_mot_file_stays_empty(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").touch()
+    assert run("refine", tmp_path / "in.txt", "-o", tmp_path / "out.txt") == 0
+    assert (tmp_path / "out.txt").read_bytes() == b""
+
+
+def test_refine_says_what_is_wrong(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mot = tmp_path / "out.txt"
+    capsys.readouterr()
+    bad = tmp_path / "bad.txt"
+    bad.write_text("1,1,x,0,1,1\n")
+    header = tmp_path / "header.jsonl"
+    header.write_text(recording.read_text().splitlines()[0] + "\n")
+    for words, message in [
+        ((mot, "-o", tmp_path / "o.jsonl"), "does not tell the picture's size"),
+        ((mot, "-o", tmp_path / "o.csv"), "expected a name that ends with .txt, .jsonl, .json"),
+        ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "tells its own (10)"),
+        ((tmp_path / "no.txt", "-o", tmp_path / "o.txt"), "cannot be read"),
+        ((bad, "-o", tmp_path / "o.txt"), "line 1: expected numbers"),
+        ((header, "-o", tmp_path / "o.txt"), "expected at least one frame"),
+        ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 0), "max_gap_s: expected a number > 0"),
+        ((mot, "-o", tmp_path / "o.txt", "--fps", 0), "fps: expected a number above 0"),
+    ]:
+        code, text = failure(capsys, "refine", *words)
+        assert code == 2
+        assert message in text
+        assert not (tmp_path / "o.txt").exists()

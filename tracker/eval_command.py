@@ -1,0 +1,108 @@
+"""The work behind `tracker eval`: files of truth and tracks to scores.
+
+Comes in: an `EvalRequest`. Goes out: a table on stdout, and JSON, CSV and plots where asked for.
+"""
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracker.errors import ConfigError, DataError, OutputError, nearest
+from tracker.evaluation import report
+from tracker.evaluation.metrics import Evaluation, evaluate
+from tracker.evaluation.mot_io import Rules, find_tracks, find_truth, people_only, read_truth
+from tracker.evaluation.plots import write_plots
+from tracker.evaluation.similarity import Comparison, compare
+from tracker.recorded import read_tracks
+
+_log = logging.getLogger(__name__)
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRequest:
+    """What to score, and where the scores go.
+
+    Attributes:
+        truth: Folder with `NAME/gt/gt.txt`, one sequence folder, or a truth file.
+        tracks: Folder with `NAME.txt`, `.jsonl` or `.json`, or, for one sequence, a file.
+        rules: MOT15, MOT17 or MOT20.
+        json: File for the scores as JSON, "-" for stdout; `None` for none.
+        csv: File for the scores as CSV, "-" for stdout; `None` for none.
+        plot: Folder for PNG plots; `None` for none.
+    """
+
+    truth: str
+    tracks: str
+    rules: str
+    json: str | None = None
+    csv: str | None = None
+    plot: str | None = None
+
+
+def run_eval(request: EvalRequest) -> Evaluation:
+    """Returns the scores, after printing and writing them.
+
+    The table goes to stdout, or to stderr where JSON or CSV go to stdout.
+
+    Raises:
+        ConfigError: The rules are unknown, or two outputs go to one place.
+        SourceError: A file is missing or cannot be read.
+        DataError: A file is malformed, or truth and tracks do not fit each other.
+        OutputError: A result cannot be written.
+        DependencyError: `trackeval` or Matplotlib is not installed.
+    """
+    rules = _rules(request.rules)
+    if request.json is not None and request.json == request.csv:
+        raise ConfigError(f"--json {request.json} and --csv {request.csv}: expected two places")
+    truth = find_truth(request.truth)
+    tracks = find_tracks(request.tracks, list(truth))
+    evaluation = evaluate(
+        {name: _compare(file, tracks[name], rules, name) for name, file in truth.items()}
+    )
+    taken = STDOUT in (request.json, request.csv)
+    report.print_table(evaluation, sys.stderr if taken else sys.stdout)
+    if request.json is not None:
+        _write(request.json, report.json_text(evaluation))
+    if request.csv is not None:
+        _write(request.csv, report.csv_text(evaluation))
+    if request.plot is not None:
+        write_plots(evaluation, request.plot)
+    return evaluation
+
+
+def _rules(name: str) -> Rules:
+    try:
+        return Rules(name.upper())
+    except ValueError:
+        known = [rules.value for rules in Rules]
+        hint = nearest(name.upper(), known)
+        raise ConfigError(f"--rules {name}: expected {', '.join(known)}{hint}") from None
+
+
+def _compare(truth_file: Path, tracks_file: Path, rules: Rules, name: str) -> Comparison:
+    truth = read_truth(truth_file, rules)
+    tracks = read_tracks(tracks_file)
+    people = people_only(tracks)
+    if len(people) < len(tracks):
+        _log.warning(
+            "%s: %d of %d boxes are of other classes than person and do not count",
+            *(tracks_file, len(tracks) - len(people), len(tracks)),
+        )
+    try:
+        return compare(truth, people, rules)
+    except DataError as error:
+        raise DataError(f"{tracks_file} (sequence {name}): {error}") from error
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        if path == STDOUT:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,139 @@
+"""Average precision of a detector, computed by the package `faster-coco-eval`.
+
+Comes in: truth and detections of each picture. Goes out: AP by class and the means.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float32Array, Float64Array, Int32Array
+from tracker.errors import DataError, DependencyError
+
+# Both mean every detection of a picture counts, up to COCO's limit of 100.
+_ALL_AREAS, _LAST_LIMIT = 0, -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureResult:
+    """Truth and detections of one picture, boxes xyxy in its pixels; `G` and `N` boxes.
+
+    Attributes:
+        truth: `(G, 4)` float64.
+        truth_classes: `(G,)` int32.
+        crowd: `(G,)` whether the box holds many objects: detections in it are not counted.
+        boxes: `(N, 4)` float32.
+        scores: `(N,)` float32.
+        classes: `(N,)` int32.
+    """
+
+    truth: Float64Array
+    truth_classes: Int32Array
+    crowd: BoolArray
+    boxes: Float32Array
+    scores: Float32Array
+    classes: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPrecision:
+    """One class: average precision at IoU 0.5, its mean over IoU 0.5 to 0.95, boxes of truth."""
+
+    ap50: float
+    ap: float
+    truth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The means over the classes that the truth has, and the classes by index."""
+
+    map50: float
+    map: float
+    classes: Mapping[int, ClassPrecision]
+
+
+def average_precision(results: Sequence[PictureResult]) -> Precision:
+    """Returns COCO's average precision: 101 recalls, IoU 0.50 to 0.95, 100 detections a picture.
+
+    Classes that the truth lacks count neither for nor against, as in COCO.
+
+    Raises:
+        DataError: No picture has a box of truth that is no crowd.
+        DependencyError: `faster-coco-eval` is not installed.
+    """
+    counted = [r.truth_classes[~r.crowd] for r in results]
+    classes, counts = np.unique(
+        np.concatenate([np.zeros(0, np.int32), *counted]), return_counts=True
+    )
+    if not len(classes):
+        raise DataError("average precision: expected labelled objects, got none in all pictures")
+    precision = _precision(results, [int(number) for number in classes])
+    by_class = {
+        int(number): ClassPrecision(
+            ap50=float(precision[0, :, n].mean()),
+            ap=float(precision[:, :, n].mean()),
+            truth=int(counts[n]),
+        )
+        for n, number in enumerate(classes)
+    }
+    return Precision(
+        map50=float(precision[0].mean()), map=float(precision.mean()), classes=by_class
+    )
+
+
+def _precision(results: Sequence[PictureResult], classes: list[int]) -> Float64Array:
+    """Returns `(10, 101, K)` precision by IoU, recall and class."""
+    if not sum(np.isin(r.classes, classes).sum() for r in results):
+        return np.zeros((10, 101, len(classes)))  # The library refuses an empty list.
+    try:
+        library: Any = importlib.import_module("faster_coco_eval")
+    except ImportError as error:
+        raise DependencyError(
+            f"average precision needs the package faster-coco-eval: {error}; "
+            "pip install faster-coco-eval"
+        ) from error
+    truth = library.COCO(_truth(results, classes))
+    found = truth.loadRes(_found(results, classes))
+    evaluator = library.COCOeval_faster(truth, found, "bbox")
+    evaluator.params.catIds = classes
+    evaluator.evaluate()
+    evaluator.accumulate()
+    precision: Float64Array = evaluator.eval["precision"][:, :, :, _ALL_AREAS, _LAST_LIMIT]
+    return precision
+
+
+def _truth(results: Sequence[PictureResult], classes: list[int]) -> dict[str, Any]:
+    notes: list[dict[str, Any]] = []
+    for image, result in enumerate(results, start=1):
+        columns = zip(
+            result.truth.tolist(),
+            result.truth_classes.tolist(),
+            result.crowd.tolist(),
+            strict=True,
+        )
+        for (x1, y1, x2, y2), number, crowd in columns:
+            box = [x1, y1, x2 - x1, y2 - y1]
+            note = {"id": len(notes) + 1, "image_id": image, "category_id": number, "bbox": box}
+            notes.append({**note, "area": box[2] * box[3], "iscrowd": int(crowd)})
+    return {
+        "info": {},
+        "images": [{"id": image} for image in range(1, len(results) + 1)],
+        "annotations": [note for note in notes if note["category_id"] in classes],
+        "categories": [{"id": number, "name": str(number)} for number in classes],
+    }
+
+
+def _found(results: Sequence[PictureResult], classes: list[int]) -> list[dict[str, Any]]:
+    found = []
+    for image, result in enumerate(results, start=1):
+        columns = (result.boxes.tolist(), result.scores.tolist(), result.classes.tolist())
+        for (x1, y1, x2, y2), score, number in zip(*columns, strict=True):
+            if number in classes:
+                box = [x1, y1, x2 - x1, y2 - y1]
+                item = {"image_id": image, "category_id": number, "bbox": box, "score": score}
+                found.append(item)
+    return found

@@ -1,0 +1,193 @@
+"""Labelled pictures: YOLO label folders and COCO JSON.
+
+Comes in: paths. Goes out: `LabelledSet`. Boxes are fractions of the picture, which is what YOLO
+labels hold; nobody needs a picture's size before it is read.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float64Array, Int32Array, frozen
+from tracker.errors import DataError, SourceError
+
+_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImage:
+    """One picture and what is in it; `G` boxes.
+
+    Attributes:
+        path: The picture.
+        boxes: `(G, 4)` float64 xyxy as fractions of width and height.
+        classes: `(G,)` int32, index into the set's names.
+        crowd: `(G,)` whether the box holds many objects, which need not be found.
+    """
+
+    path: Path
+    boxes: Float64Array
+    classes: Int32Array
+    crowd: BoolArray
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        layout = {"boxes": ("float64", (count, 4)), "classes": ("int32", (count,))}
+        for name, (dtype, shape) in {**layout, "crowd": ("bool", (count,))}.items():
+            array = frozen(getattr(self, name), dtype=dtype, shape=shape, name=name)
+            object.__setattr__(self, name, array)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSet:
+    """Pictures with labels.
+
+    Attributes:
+        images: The pictures, by rising name.
+        names: Class names by class index; `None` where the labels hold numbers alone.
+    """
+
+    images: tuple[LabelledImage, ...]
+    names: tuple[str, ...] | None
+
+
+def read_yolo_labels(labels: str | Path, images: str | Path | None = None) -> LabelledSet:
+    """Returns the pictures of a folder with their labels, `class cx cy w h` a line.
+
+    A picture without a label file has nothing in it.
+
+    Args:
+        labels: Folder of `NAME.txt`.
+        images: Folder of `NAME.jpg` or another kind; `None` puts `images` in the place of the
+            last `labels` in the path, as is customary.
+
+    Raises:
+        SourceError: A folder or a picture is missing.
+        DataError: A label is malformed; the message names file and line.
+    """
+    labels = Path(labels)
+    images = _images_beside(labels) if images is None else Path(images)
+    for folder in (labels, images):
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: no such folder")
+    pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in _PICTURES)
+    if not pictures:
+        raise SourceError(f"{images}: expected pictures in it, found none")
+    files = {path.stem: path for path in labels.glob("*.txt") if path.name != "classes.txt"}
+    lost = sorted(files.keys() - {path.stem for path in pictures})
+    if lost:
+        raise SourceError(f"{files[lost[0]]}: has no picture in {images}")
+    return LabelledSet(tuple(_yolo_image(path, files.get(path.stem)) for path in pictures), None)
+
+
+def _images_beside(labels: Path) -> Path:
+    parts = labels.resolve().parts
+    if "labels" not in parts:
+        raise SourceError(
+            f"{labels}: its path has no part named 'labels'; name the --images folder"
+        )
+    last = len(parts) - 1 - parts[::-1].index("labels")
+    return Path(*parts[:last], "images", *parts[last + 1 :])
+
+
+def _yolo_image(picture: Path, labels: Path | None) -> LabelledImage:
+    rows = [] if labels is None else _yolo_rows(labels)
+    table = np.array(rows, np.float64).reshape(-1, 5)
+    half = table[:, 3:5] / 2
+    return LabelledImage(
+        path=picture,
+        boxes=np.hstack([table[:, 1:3] - half, table[:, 1:3] + half]),
+        classes=table[:, 0].astype(np.int32),
+        crowd=np.zeros(len(table), np.bool_),
+    )
+
+
+def _yolo_rows(path: Path) -> list[list[float]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text, got {error.reason}") from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = [float(word) for word in line.split()]
+        except ValueError:
+            row = []
+        ok = len(row) == 5 and row[0].is_integer() and 0 <= row[0] < 2**31
+        if not ok or not all(0 <= value <= 1 for value in row[1:]):
+            raise DataError(
+                f"{path}, line {number}: expected 'class cx cy w h' with fractions from 0 to 1, "
+                f"got {line.strip()[:60]!r}"
+            )
+        rows.append(row)
+    return rows
+
+
+def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
+    """Returns the pictures that a COCO JSON file labels.
+
+    Args:
+        path: JSON with `images`, `annotations` and `categories`.
+        images: Folder of the pictures, which `file_name` is relative to.
+
+    Raises:
+        SourceError: The file cannot be read, or there is no such folder.
+        DataError: It is malformed.
+    """
+    path = Path(path)
+    if not Path(images).is_dir():
+        raise SourceError(f"{images}: no such folder")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return _coco_set(record, Path(images))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise DataError(f"{path}: {error}") from error
+        raise DataError(
+            f"{path}: expected COCO JSON with images, annotations and categories; "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
+    categories = sorted(record["categories"], key=lambda category: category["id"])
+    index = {category["id"]: n for n, category in enumerate(categories)}
+    found: dict[Any, list[tuple[list[float], int, bool]]] = {
+        image["id"]: [] for image in record["images"]
+    }
+    for note in record["annotations"]:
+        left, top, width, height = map(float, note["bbox"])
+        if note["image_id"] not in found or note["category_id"] not in index:
+            raise DataError(f"annotation {note['id']}: its image or category is not in the file")
+        box = [left, top, left + width, top + height]
+        item = (box, index[note["category_id"]], bool(note.get("iscrowd", 0)))
+        found[note["image_id"]].append(item)
+    pictures = []
+    for image in sorted(record["images"], key=lambda image: str(image["file_name"])):
+        boxes, classes, crowd = (
+            zip(*found[image["id"]], strict=True) if found[image["id"]] else ((),) * 3
+        )
+        size = np.array([image["width"], image["height"]] * 2, np.float64)
+        fractions = np.array(boxes, np.float64).reshape(-1, 4) / size
+        if not np.all(np.isfinite(fractions)):
+            raise DataError(f"image {image['file_name']}: expected finite boxes and a size above 0")
+        pictures.append(
+            LabelledImage(
+                path=folder / image["file_name"],
+                boxes=fractions,
+                classes=np.array(classes, np.int32),
+                crowd=np.array(crowd, np.bool_),
+            )
+        )
+    if not pictures:
+        raise DataError("expected one image or more, got none")
+    return LabelledSet(tuple(pictures), tuple(str(c["name"]) for c in categories))

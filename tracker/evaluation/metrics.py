@@ -1,0 +1,165 @@
+"""HOTA, CLEAR and Identity, computed by the package `trackeval`.
+
+Comes in: `Comparison` by sequence. Goes out: `Evaluation`: plain numbers by sequence and over all.
+"""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import Float64Array, IndexArray, Int64Array
+from tracker.errors import DataError, DependencyError
+from tracker.evaluation.similarity import Comparison, id_switches
+
+# Our name -> family and name of trackeval. Order is the order of columns and keys.
+_RATIOS = {
+    "HOTA": ("HOTA", "HOTA"),
+    "DetA": ("HOTA", "DetA"),
+    "AssA": ("HOTA", "AssA"),
+    "LocA": ("HOTA", "LocA"),
+    "DetRe": ("HOTA", "DetRe"),
+    "DetPr": ("HOTA", "DetPr"),
+    "AssRe": ("HOTA", "AssRe"),
+    "AssPr": ("HOTA", "AssPr"),
+    "MOTA": ("CLEAR", "MOTA"),
+    "MOTP": ("CLEAR", "MOTP"),
+    "IDF1": ("Identity", "IDF1"),
+    "IDP": ("Identity", "IDP"),
+    "IDR": ("Identity", "IDR"),
+}
+_COUNTS = {
+    "TP": ("CLEAR", "CLR_TP"),
+    "FP": ("CLEAR", "CLR_FP"),
+    "FN": ("CLEAR", "CLR_FN"),
+    "IDSW": ("CLEAR", "IDSW"),
+    "Frag": ("CLEAR", "Frag"),
+    "MT": ("CLEAR", "MT"),
+    "PT": ("CLEAR", "PT"),
+    "ML": ("CLEAR", "ML"),
+    "IDTP": ("Identity", "IDTP"),
+    "IDFP": ("Identity", "IDFP"),
+    "IDFN": ("Identity", "IDFN"),
+}
+RATIO_NAMES = tuple(_RATIOS)
+"""Fractions: at most 1, and only MOTA may be negative. The HOTA family is the mean over alpha."""
+COUNT_NAMES = tuple(_COUNTS)
+"""Whole numbers."""
+
+_ALPHA_NAMES = ("HOTA", "DetA", "AssA", "LocA")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What one sequence, or all together, reached.
+
+    Attributes:
+        values: By name, `RATIO_NAMES` and `COUNT_NAMES`: fractions as float, counts as int.
+        over_alpha: `HOTA`, `DetA`, `AssA`, `LocA` at each threshold of `Evaluation.alphas`.
+    """
+
+    values: Mapping[str, float | int]
+    over_alpha: Mapping[str, Float64Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Switches:
+    """When a truth's id got another track.
+
+    Attributes:
+        frames: `(S,)` frame index, rising.
+        ids: `(S,)` the truth's id.
+        frame_count: Length of the sequence.
+    """
+
+    frames: IndexArray
+    ids: Int64Array
+    frame_count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """The scores of a set of sequences.
+
+    Attributes:
+        sequences: By name.
+        combined: Over all, weighted by boxes as TrackEval combines sequences.
+        alphas: `(19,)` IoU thresholds 0.05 to 0.95 of the HOTA family.
+        switches: Id switches by name of the sequence.
+    """
+
+    sequences: Mapping[str, Scores]
+    combined: Scores
+    alphas: Float64Array
+    switches: Mapping[str, Switches]
+
+
+def evaluate(comparisons: Mapping[str, Comparison]) -> Evaluation:
+    """Returns the scores by sequence and combined.
+
+    Without tracks all scores are 0 but LocA, which TrackEval sets to 1; the same goes for an
+    empty truth.
+
+    Args:
+        comparisons: What is scored, by name of the sequence.
+
+    Raises:
+        DataError: There is no sequence.
+        DependencyError: `trackeval` is not installed.
+    """
+    if not comparisons:
+        raise DataError("evaluation: expected one sequence or more, got none")
+    metrics = _metrics()
+    raw: dict[str, dict[str, Any]] = {}
+    for family, metric in metrics.items():
+        raw[family] = {
+            name: metric.eval_sequence(comparison.contract())
+            for name, comparison in comparisons.items()
+        }
+    combined = {family: metrics[family].combine_sequences(raw[family]) for family in metrics}
+    return Evaluation(
+        sequences={
+            name: _scores({family: raw[family][name] for family in metrics}) for name in comparisons
+        },
+        combined=_scores(combined),
+        alphas=np.array(metrics["HOTA"].array_labels, np.float64),
+        switches={
+            name: Switches(*id_switches(comparison), len(comparison.overlaps))
+            for name, comparison in comparisons.items()
+        },
+    )
+
+
+def _scores(families: Mapping[str, Mapping[str, Any]]) -> Scores:
+    values: dict[str, float | int] = {}
+    for name, (family, field) in _RATIOS.items():
+        values[name] = float(np.mean(families[family][field]))
+    for name, (family, field) in _COUNTS.items():
+        values[name] = int(families[family][field])
+    over_alpha = {name: np.array(families["HOTA"][name], dtype=np.float64) for name in _ALPHA_NAMES}
+    return Scores(values, over_alpha)
+
+
+@cache
+def _metrics() -> dict[str, Any]:
+    """Returns the three metrics by name, loaded without a word on the terminal."""
+    quiet = {"PRINT_CONFIG": False}
+    # The package tells on import which of its optional parts are missing.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            load: Callable[[str], Any] = importlib.import_module
+            return {
+                "HOTA": load("trackeval.metrics.hota").HOTA(),
+                "CLEAR": load("trackeval.metrics.clear").CLEAR(quiet),
+                "Identity": load("trackeval.metrics.identity").Identity(quiet),
+            }
+        except ImportError as error:
+            raise DependencyError(
+                f"tracker eval needs the package trackeval 1.3 or newer: {error}; "
+                "pip install trackeval"
+            ) from error

@@ -1,0 +1,227 @@
+"""The truth of MOTChallenge: which boxes are scored, which are distractors, where files lie.
+
+Comes in: `gt.txt`, with `seqinfo.ini` near it where there is one, and folders. Goes out: `Truth`,
+and the files of each sequence.
+"""
+
+import configparser
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
+from tracker.errors import DataError, SourceError
+from tracker.recorded import RecordedTracks, read_mot_rows
+
+
+class Rules(Enum):
+    """Whose rules say what counts."""
+
+    MOT15 = "MOT15"
+    """Rows whose 7th column is 0 do not count; there are no classes."""
+    MOT17 = "MOT17"
+    """Only pedestrians count; tracks on distractors are neither right nor wrong."""
+    MOT20 = "MOT20"
+    """As MOT17; non-motorised vehicles are distractors as well."""
+
+
+PEDESTRIAN = 1
+"""The class that is scored by MOT17 and MOT20."""
+
+# Class numbers of MOT16 (arXiv 1603.00831, table 5): person on vehicle, static person,
+# distractor, reflection; MOT20 (arXiv 2003.09003) adds non-motorised vehicle.
+_DISTRACTORS = {Rules.MOT15: (), Rules.MOT17: (2, 7, 8, 12), Rules.MOT20: (2, 6, 7, 8, 12)}
+_CLASSES = 13
+_PEOPLE = ("person", "pedestrian")
+TRACK_ENDINGS = (".txt", ".jsonl", ".json")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The annotated boxes of one sequence; `R` rows sorted by frame, then id.
+
+    Attributes:
+        frames: `(R,)` int32 frame index, from 0.
+        ids: `(R,)` int64, unique within a frame.
+        boxes: `(R, 4)` float64 xyxy in pixels.
+        scored: `(R,)` whether a tracker has to find the box.
+        distractor: `(R,)` whether a track on the box is removed before scoring.
+        frame_count: Length of the sequence; `None` where no `seqinfo.ini` tells.
+    """
+
+    frames: Int32Array
+    ids: Int64Array
+    boxes: Float64Array
+    scored: BoolArray
+    distractor: BoolArray
+    frame_count: int | None
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        layout = {"frames": "int32", "ids": "int64", "scored": "bool", "distractor": "bool"}
+        for name, dtype in layout.items():
+            array = frozen(getattr(self, name), dtype=dtype, shape=(count,), name=f"Truth.{name}")
+            object.__setattr__(self, name, array)
+        boxes = frozen(self.boxes, dtype="float64", shape=(count, 4), name="Truth.boxes")
+        object.__setattr__(self, "boxes", boxes)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_truth(path: str | Path, rules: Rules) -> Truth:
+    """Returns the truth of one sequence.
+
+    Args:
+        path: `gt.txt`; `seqinfo.ini` is looked for beside it and one folder up.
+        rules: Which rows count, and which are distractors.
+
+    Raises:
+        SourceError: A file cannot be read.
+        DataError: The rows are malformed, columns are missing, a class is unknown, an id is
+            negative, or a frame lies behind the end that `seqinfo.ini` gives.
+    """
+    rows = read_mot_rows(path)
+    needed = 7 if rules is Rules.MOT15 else 8
+    if rows.shape[1] < needed:
+        raise DataError(
+            f"{path}: {rules.value} rules need {needed} or more columns, got {rows.shape[1]}"
+        )
+    if np.any(rows[:, 1] < 0):
+        raise DataError(f"{path}: expected ids from 0 in a truth file, got {rows[:, 1].min():.0f}")
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    # Whole part, as TrackEval reads it.
+    scored = rows[:, 6].astype(np.int64) != 0
+    distractor = np.zeros(len(rows), np.bool_)
+    if rules is not Rules.MOT15:
+        classes = _classes(rows, path)
+        scored &= classes == PEDESTRIAN
+        distractor = np.isin(classes, _DISTRACTORS[rules])
+    frame_count = _sequence_length(Path(path))
+    if frame_count is not None and len(rows) and rows[-1, 0] > frame_count:
+        raise DataError(
+            f"{path}: has frame {rows[-1, 0]:.0f}, but seqinfo.ini says seqLength={frame_count}"
+        )
+    return Truth(
+        frames=(rows[:, 0] - 1).astype(np.int32),
+        ids=rows[:, 1].astype(np.int64),
+        boxes=np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]]),
+        scored=scored,
+        distractor=distractor,
+        frame_count=frame_count,
+    )
+
+
+def _classes(rows: Float64Array, path: str | Path) -> Int64Array:
+    classes = rows[:, 7].astype(np.int64)
+    known = (classes == rows[:, 7]) & (classes >= 1) & (classes <= _CLASSES)
+    if not np.all(known):
+        row = rows[int(np.argmin(known))]
+        raise DataError(
+            f"{path}: frame {row[0]:.0f}, id {row[1]:.0f}: expected a class from 1 to {_CLASSES} "
+            f"in column 8, got {row[7]:g}; MOT15 files have none: try --rules MOT15"
+        )
+    return classes
+
+
+def _sequence_length(truth: Path) -> int | None:
+    for folder in (truth.parent, truth.parent.parent):
+        info = folder / "seqinfo.ini"
+        if info.is_file():
+            break
+    else:
+        return None
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(info.read_text(encoding="utf-8-sig"))
+        length = parser.getint("Sequence", "seqLength")
+    except (OSError, configparser.Error, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{info}: expected seqLength=NUMBER under [Sequence]: {reason}") from error
+    if length < 1:
+        raise DataError(f"{info}: expected seqLength of 1 or more, got {length}")
+    return length
+
+
+def find_truth(path: str | Path) -> dict[str, Path]:
+    """Returns the truth file of each sequence, by the sequence's name, sorted.
+
+    Args:
+        path: A folder with `NAME/gt/gt.txt`, one such sequence folder, or a truth file.
+
+    Raises:
+        SourceError: There is no truth.
+    """
+    path = Path(path)
+    if path.is_file():
+        in_sequence = path.parent.name == "gt" and path.name == "gt.txt"
+        return {path.resolve().parent.parent.name if in_sequence else path.stem: path}
+    if not path.is_dir():
+        raise SourceError(f"{path}: no such truth; expected a folder with NAME/gt/gt.txt")
+    if (path / "gt" / "gt.txt").is_file():
+        return {path.resolve().name: path / "gt" / "gt.txt"}
+    found = {file.parent.parent.name: file for file in path.glob("*/gt/gt.txt")}
+    if not found:
+        raise SourceError(f"{path}: expected NAME/gt/gt.txt or gt/gt.txt in it, found neither")
+    return dict(sorted(found.items()))
+
+
+def find_tracks(path: str | Path, names: list[str]) -> dict[str, Path]:
+    """Returns the file of tracks for each sequence; files of other sequences are left alone.
+
+    Args:
+        path: A folder with `NAME.txt`, `NAME.jsonl` or `NAME.json`, or, for one sequence, a file.
+        names: The sequences of the truth.
+
+    Raises:
+        SourceError: A sequence has no file, or more than one.
+    """
+    path = Path(path)
+    if path.is_file():
+        if len(names) != 1:
+            raise SourceError(
+                f"{path}: one file of tracks, but the truth has {len(names)} sequences "
+                f"({_listed(names)}); give a folder, or the truth of one sequence"
+            )
+        return {names[0]: path}
+    if not path.is_dir():
+        raise SourceError(f"{path}: no such file or folder of tracks")
+    return {name: _file_of(path, name) for name in names}
+
+
+def _file_of(folder: Path, name: str) -> Path:
+    files = [
+        folder / f"{name}{end}" for end in TRACK_ENDINGS if (folder / f"{name}{end}").is_file()
+    ]
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise SourceError(
+            f"{folder}: more than one file of tracks for sequence {name}: "
+            f"{_listed([file.name for file in files])}; keep one"
+        )
+    there = sorted(p.name for p in folder.iterdir() if p.suffix in TRACK_ENDINGS and p.is_file())
+    raise SourceError(
+        f"{folder}: no tracks for sequence {name}: expected {name}.txt, .jsonl or .json; "
+        f"there is {_listed(there) or 'none of any sequence'}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])} and others"
+
+
+def people_only(tracks: RecordedTracks) -> RecordedTracks:
+    """Returns the tracks of people, which is what MOTChallenge scores.
+
+    Where the recording has a class named person or pedestrian, tracks of other classes go; a
+    recording without such a class (MOT text, the motion detector) is returned as it is.
+    """
+    people = [n for n, name in enumerate(tracks.class_names) if name.lower() in _PEOPLE]
+    if not people:
+        return tracks
+    keep = np.isin(tracks.classes, people)
+    fields = ("frames", "ids", "boxes", "scores", "classes")
+    return replace(tracks, **{name: getattr(tracks, name)[keep] for name in fields})

@@ -1,0 +1,75 @@
+"""An evaluation for people and programs: a table, JSON, CSV.
+
+Comes in: `Evaluation`. Goes out: a rich table, and text of the other two.
+"""
+
+import csv
+import io
+import json
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from tracker.evaluation.metrics import COUNT_NAMES, RATIO_NAMES, Evaluation
+
+COMBINED = "combined"
+
+_COLUMNS = (
+    *("HOTA", "DetA", "AssA", "LocA"),
+    *("MOTA", "MOTP", "FP", "FN", "IDSW", "Frag", "MT", "ML"),
+    *("IDF1", "IDP", "IDR"),
+)
+
+
+def table(evaluation: Evaluation) -> Table:
+    """Returns one row a sequence and one for all together; ratios in percent."""
+    result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    result.add_column("%", no_wrap=True)
+    for name in _COLUMNS:
+        result.add_column(name, justify="right", no_wrap=True)
+    for name, scores in evaluation.sequences.items():
+        cells = [_cell(column, scores.values[column]) for column in _COLUMNS]
+        # Text: square brackets in a name are no markup.
+        result.add_row(Text(name), *cells)
+    result.add_section()
+    values = evaluation.combined.values
+    result.add_row(COMBINED, *(_cell(column, values[column]) for column in _COLUMNS))
+    return result
+
+
+def _cell(name: str, value: float | int) -> str:
+    return f"{100 * value:.1f}" if name in RATIO_NAMES else str(value)
+
+
+def print_table(evaluation: Evaluation, stream: TextIO) -> None:
+    """Prints the table, as wide as it is: a narrow terminal breaks lines, nothing is cut off."""
+    content = table(evaluation)
+    console = Console(file=stream, highlight=False)
+    # Rich takes 80 columns where there is no terminal, and would shorten numbers to fit.
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(Measurement.get(console, unbounded, content).maximum, 1)
+    console.print(content)
+
+
+def json_text(evaluation: Evaluation) -> str:
+    """Returns `{"sequences": {NAME: {...}}, "combined": {...}}` with ratios as fractions."""
+    record = {
+        "sequences": {name: dict(s.values) for name, s in evaluation.sequences.items()},
+        COMBINED: dict(evaluation.combined.values),
+    }
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def csv_text(evaluation: Evaluation) -> str:
+    """Returns a header and one row a sequence, the last for all together; ratios as fractions."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = (*RATIO_NAMES, *COUNT_NAMES)
+    writer.writerow(["sequence", *names])
+    for sequence, scores in (*evaluation.sequences.items(), (COMBINED, evaluation.combined)):
+        writer.writerow([sequence, *(scores.values[name] for name in names)])
+    return stream.getvalue()

@@ -1,0 +1,155 @@
+"""Truth and tracks of one sequence, frame by frame, as the metrics want them.
+
+Comes in: `Truth` and `RecordedTracks`. Goes out: `Comparison`, after the rows that do not count
+have gone.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from tracker.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
+from tracker.boxes import pairwise_iou
+from tracker.errors import DataError
+from tracker.evaluation.mot_io import Rules, Truth
+from tracker.recorded import RecordedTracks
+
+MATCH_IOU = 0.5
+"""A track lies on a distractor from this overlap on (MOT16, arXiv 1603.00831, sec. 4.1)."""
+
+# TrackEval's slack: an overlap of exactly one half counts, whatever the last bit says.
+_EPSILON = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """One sequence, ready for scoring; lists have one entry a frame, empty frames included.
+
+    Attributes:
+        truth_ids: For each frame `(G,)`, numbered 0 to `truth_count` - 1 over the sequence.
+        track_ids: For each frame `(T,)`, numbered 0 to `track_count` - 1.
+        overlaps: For each frame `(G, T)` float64 IoU.
+        truth_count: Different ids of the truth.
+        track_count: Different ids of the tracks.
+        names: `(truth_count,)` the truth's ids as its file has them.
+        removed: Boxes of tracks that lay on distractors.
+    """
+
+    truth_ids: list[IndexArray]
+    track_ids: list[IndexArray]
+    overlaps: list[Float64Array]
+    truth_count: int
+    track_count: int
+    names: Int64Array
+    removed: int
+
+    def contract(self) -> dict[str, Any]:
+        """Returns the arrays under the names that TrackEval's metrics read."""
+        return {
+            "num_timesteps": len(self.overlaps),
+            "num_gt_ids": self.truth_count,
+            "num_tracker_ids": self.track_count,
+            "num_gt_dets": sum(map(len, self.truth_ids)),
+            "num_tracker_dets": sum(map(len, self.track_ids)),
+            "gt_ids": self.truth_ids,
+            "tracker_ids": self.track_ids,
+            "similarity_scores": self.overlaps,
+        }
+
+
+def compare(truth: Truth, tracks: RecordedTracks, rules: Rules) -> Comparison:
+    """Returns what is scored of one sequence.
+
+    By MOT17 and MOT20, tracks are first assigned to all annotated boxes (as many pairs of
+    IoU >= 0.5, and as much overlap, as can be had); those assigned to a distractor are removed.
+
+    Args:
+        truth: The annotated boxes.
+        tracks: What a tracker found.
+        rules: The rules that the truth was read with.
+
+    Raises:
+        DataError: There are tracks behind the end of the sequence.
+    """
+    length = _length(truth, tracks)
+    overlaps = []
+    kept = np.ones(len(tracks), np.bool_)
+    truth_at = np.searchsorted(truth.frames, np.arange(length + 1))
+    track_at = np.searchsorted(tracks.frames, np.arange(length + 1))
+    for frame in range(length):
+        truth_rows = slice(truth_at[frame], truth_at[frame + 1])
+        track_rows = slice(track_at[frame], track_at[frame + 1])
+        overlap = pairwise_iou(truth.boxes[truth_rows], tracks.boxes[track_rows])
+        if rules is not Rules.MOT15:
+            kept[track_rows] = ~_on_distractors(overlap, truth.distractor[truth_rows])
+        overlaps.append(overlap[np.ix_(truth.scored[truth_rows], kept[track_rows])])
+    names, truth_ids = np.unique(truth.ids[truth.scored], return_inverse=True)
+    track_names, track_ids = np.unique(tracks.ids[kept], return_inverse=True)
+    return Comparison(
+        truth_ids=_by_frame(truth_ids, truth.frames[truth.scored], length),
+        track_ids=_by_frame(track_ids, tracks.frames[kept], length),
+        overlaps=overlaps,
+        truth_count=len(names),
+        track_count=len(track_names),
+        names=names,
+        removed=int(np.sum(~kept)),
+    )
+
+
+def _length(truth: Truth, tracks: RecordedTracks) -> int:
+    last_track = int(tracks.frames[-1]) + 1 if len(tracks) else 0
+    if truth.frame_count is None:
+        last_truth = int(truth.frames[-1]) + 1 if len(truth) else 0
+        return max(last_truth, last_track)
+    if last_track > truth.frame_count:
+        raise DataError(
+            f"tracks reach frame {last_track} (counted from 1), but the sequence has "
+            f"{truth.frame_count}; do truth and tracks belong together?"
+        )
+    return truth.frame_count
+
+
+def _on_distractors(overlap: Float64Array, distractor: BoolArray) -> BoolArray:
+    """Returns `(T,)`: the track is assigned to a distractor; `overlap` is `(G, T)`."""
+    scores = np.where(overlap >= MATCH_IOU - _EPSILON, overlap, 0)
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    hit = (scores[rows, columns] > 0) & distractor[rows]
+    result = np.zeros(overlap.shape[1], np.bool_)
+    result[columns[hit]] = True
+    return result
+
+
+def _by_frame(ids: IndexArray, frames: Int32Array, length: int) -> list[IndexArray]:
+    return np.split(ids.astype(np.intp), np.searchsorted(frames, np.arange(1, length)))[:length]
+
+
+def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
+    """Returns where ids switch: frame index `(S,)` and the truth's id `(S,)`, by rising frame.
+
+    CLEAR's matching (Bernardin and Stiefelhagen 2008, sec. 2.1.2) as TrackEval does it: pairs of
+    the frame before are kept while IoU >= 0.5, the rest is assigned by overlap; a switch is a
+    truth id whose track differs from the last one that it had.
+    """
+    last = np.full(comparison.truth_count, -1)
+    before = last.copy()
+    frames: list[int] = []
+    switched: list[int] = []
+    steps = zip(comparison.truth_ids, comparison.track_ids, comparison.overlaps, strict=True)
+    for frame, (truth_ids, track_ids, overlap) in enumerate(steps):
+        if not overlap.size:
+            continue  # TrackEval keeps "the frame before" over frames without tracks or truth.
+        # 1000: more than any sum of overlaps, so that pairs are kept first.
+        scores = overlap + 1000 * (before[truth_ids][:, None] == track_ids[None, :])
+        scores[overlap < MATCH_IOU - _EPSILON] = 0
+        rows, columns = linear_sum_assignment(scores, maximize=True)
+        hit = scores[rows, columns] > _EPSILON
+        found, track = truth_ids[rows[hit]], track_ids[columns[hit]]
+        new = found[(last[found] >= 0) & (last[found] != track)]
+        frames += [frame] * len(new)
+        switched += comparison.names[new].tolist()
+        last[found] = track
+        before[:] = -1
+        before[found] = track
+    return np.array(frames, np.intp), np.array(switched, np.int64)

@@ -1,0 +1,266 @@
+"""What `tracker refine` does: read a recording, refine its tracks, write them anew.
+
+Comes in: a `RefineRequest`. Goes out: a MOT text, JSON Lines or JSON file that appears whole or not
+at all, and one line that says what was changed.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.boxes import is_proper
+from tracker.detections import Detections
+from tracker.errors import ConfigError, DataError, OutputError, SourceError
+from tracker.frames import Frame, VideoInfo
+from tracker.recorded import RecordedTracks, read_tracks
+from tracker.sinks.json_document import JsonSink
+from tracker.sinks.json_lines import JsonLinesSink
+from tracker.sinks.mot_text import MotTextSink
+from tracker.sinks.output import check_writable, output_error
+from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
+from tracker.tracking.rows import TrackRows
+from tracker.tracks import RunInfo, Sink, TrackedFrame, Tracks, TrackState
+
+_log = logging.getLogger(__name__)
+
+MOT_FPS = 30.0
+"""Frames a second of MOT text, which does not tell, unless the user does."""
+
+_SINKS = {".txt": MotTextSink, ".jsonl": JsonLinesSink, ".json": JsonSink}
+
+
+@dataclass(frozen=True, slots=True)
+class RefineRequest:
+    """All that `tracker refine` was asked to do.
+
+    Attributes:
+        source: MOT text, JSON Lines or a JSON document of ours.
+        output: Where the result goes; `.txt`, `.jsonl` or `.json` says in which form. May be the
+            source itself.
+        settings: How tracks are refined.
+        fps: Frames a second of MOT text; `None` for `MOT_FPS`. JSON tells its own.
+    """
+
+    source: str
+    output: str
+    settings: RefineSettings = field(default_factory=RefineSettings)
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """What surrounds the tracks in a recording.
+
+    Attributes:
+        header: The JSON header; empty for MOT text.
+        frames: One record for each frame, without its tracks.
+        complete: Whether the run that made it came to its end.
+        lost: Frame and id of the rows that were predictions, not sightings.
+    """
+
+    header: Mapping[str, Any]
+    frames: tuple[Mapping[str, Any], ...]
+    complete: bool = True
+    lost: frozenset[tuple[int, int]] = frozenset()
+
+
+def run_refine(request: RefineRequest) -> str:
+    """Returns a line on what was changed, after the output was written.
+
+    Raises:
+        ConfigError: The output's ending is unknown, or the recording does not fit the options.
+        SourceError: The recording cannot be read.
+        DataError: The recording is malformed, or has no frames.
+        OutputError: The output cannot be written; what was there before is still there.
+    """
+    suffix = Path(request.output).suffix.lower()
+    if suffix not in _SINKS:
+        raise ConfigError(
+            f"{request.output}: expected a name that ends with {', '.join(_SINKS)}, got "
+            f"{suffix or 'no ending'}"
+        )
+    check_writable(request.output)
+    tracks = read_tracks(request.source)
+    recording = _read_recording(request.source, tracks)
+    if suffix != ".txt" and not recording.header:
+        raise ConfigError(
+            f"{request.output}: MOT text does not tell the picture's size, which JSON must hold; "
+            "name an output that ends with .txt, or refine the JSON output of the run"
+        )
+    fps = _fps(request, tracks)
+    refined = refine(_rows(request.source, tracks, recording), request.settings, fps=fps)
+    _write(request, recording, _results(request, tracks, recording, refined))
+    filled = np.count_nonzero(~refined.rows.seen)
+    return (
+        f"{request.output}: {len(refined.rows.spans())} tracks of {len(set(tracks.ids.tolist()))}; "
+        f"cut at {refined.cut} gaps, {refined.joined} joined, {refined.dropped} ghosts dropped, "
+        f"{filled} boxes filled in"
+    )
+
+
+def _fps(request: RefineRequest, tracks: RecordedTracks) -> float:
+    if tracks.fps is None:
+        return MOT_FPS if request.fps is None else request.fps
+    if request.fps is not None:
+        raise ConfigError(
+            f"--fps {request.fps:g}: {request.source} tells its own ({tracks.fps:g}); leave it out"
+        )
+    return tracks.fps
+
+
+def _rows(source: str, tracks: RecordedTracks, recording: _Recording) -> TrackRows:
+    """Returns the rows where an object was seen; predictions are made anew by `refine`."""
+    keep = is_proper(tracks.boxes.astype(np.float32))
+    if not keep.all():
+        _log.warning(
+            "%s: %d boxes without width or height left out", source, np.count_nonzero(~keep)
+        )
+    if recording.lost:
+        pairs = zip(tracks.frames.tolist(), tracks.ids.tolist(), strict=True)
+        keep &= [pair not in recording.lost for pair in pairs]
+    return TrackRows.create(
+        tracks.frames[keep],
+        tracks.ids[keep],
+        tracks.boxes[keep],
+        tracks.scores[keep],
+        tracks.classes[keep],
+    )
+
+
+def _read_recording(source: str, tracks: RecordedTracks) -> _Recording:
+    """Returns what surrounds the tracks; `read_tracks` has checked the file already."""
+    if tracks.fps is None and not tracks.class_names:
+        count = int(tracks.frames.max()) + 1 if len(tracks) else 1
+        return _Recording({}, tuple({"frame": n, "time_s": 0.0} for n in range(count)))
+    header, *records = _json_records(source)
+    frames = [record for record in records if record["kind"] == "frame"]
+    if not frames:
+        raise DataError(f"{source}: expected at least one frame, got a header alone")
+    footers = [record for record in records if record["kind"] == "footer"]
+    return _Recording(
+        header=header,
+        frames=tuple({k: v for k, v in f.items() if k != "tracks"} for f in frames),
+        complete=bool(footers and footers[0].get("complete", True)),
+        lost=frozenset(
+            (frame["frame"], track["id"])
+            for frame in frames
+            for track in frame["tracks"]
+            if track.get("state") == "lost"
+        ),
+    )
+
+
+def _json_records(source: str) -> list[dict[str, Any]]:
+    try:
+        text = Path(source).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{source}: cannot be read: {error.strerror or error}") from error
+    try:
+        document = json.loads(text)
+    except ValueError:
+        pass
+    else:
+        if "kind" not in document:
+            parts = [document["header"], *document["frames"], document.get("footer")]
+            return [part for part in parts if part is not None]
+    records = []
+    for line in text.split("\n"):
+        try:
+            records.append(json.loads(line))
+        except ValueError:  # an empty line, or the last one of a run that was cut off
+            continue
+    return records
+
+
+def _results(
+    request: RefineRequest, tracks: RecordedTracks, recording: _Recording, refined: RefinedTracks
+) -> Iterator[TrackedFrame]:
+    run = _run_info(request, tracks, recording)
+    columns = _columns(refined, fps=float(run.video.fps))
+    by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
+    columns = {name: values[by_frame] for name, values in columns.items()}
+    frames = columns.pop("frames")
+    image = np.zeros((1, 1, 3), np.uint8)  # text formats do not look at pictures
+    for record in recording.frames:
+        low, high = np.searchsorted(frames, [record["frame"], record["frame"] + 1])
+        wall_time = record.get("wall_time")
+        yield TrackedFrame(
+            frame=Frame(image, record["frame"], record["time_s"], run.video.source, wall_time),
+            detections=Detections.empty(),
+            tracks=Tracks(**{name: values[low:high] for name, values in columns.items()}),
+            timings_s={},
+            run=run,
+            dropped=record.get("dropped", 0),
+        )
+
+
+def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:
+    """Returns the arrays of `Tracks`, and `frames`, over all rows."""
+    rows = refined.rows
+    ages, misses = np.ones(len(rows), np.int32), np.zeros(len(rows), np.int32)
+    for span in rows.spans():
+        frames = rows.frames[span]
+        ages[span] = frames - frames[0] + 1
+        misses[span] = frames - np.maximum.accumulate(np.where(rows.seen[span], frames, frames[0]))
+    return {
+        "frames": rows.frames,
+        "ids": rows.ids,
+        "boxes": rows.boxes.astype(np.float32),
+        "velocities": (refined.velocities * fps).astype(np.float32),
+        "scores": rows.scores,
+        "classes": rows.classes,
+        "class_scores": refined.class_shares,
+        "states": np.where(rows.seen, TrackState.CONFIRMED, TrackState.LOST).astype(np.uint8),
+        "ages": ages,
+        "misses": misses,
+        "detection_index": np.full(len(rows), -1, np.int32),
+    }
+
+
+def _run_info(request: RefineRequest, tracks: RecordedTracks, recording: _Recording) -> RunInfo:
+    header = recording.header
+    fps = Fraction(_fps(request, tracks))
+    # The header's own `program` names who writes this file; who made the tracks stands here.
+    refined = {"program": header.get("program"), **dataclasses.asdict(request.settings)}
+    return RunInfo(
+        video=VideoInfo(
+            source=header.get("source", request.source),
+            width=header.get("width", 1),
+            height=header.get("height", 1),
+            fps=fps,
+            time_base=1 / fps,
+            is_live=header.get("live", False),
+        ),
+        class_names=tracks.class_names or ("object",),
+        config={**header.get("config", {}), "refined": refined},
+        model_digests=header.get("models", {}),
+    )
+
+
+def _write(request: RefineRequest, recording: _Recording, results: Iterator[TrackedFrame]) -> None:
+    """Writes beside the output and moves it there, so that it appears whole or not at all."""
+    target = Path(os.path.realpath(request.output))
+    if target.exists() and not target.is_file():
+        raise OutputError(f"cannot write {request.output}: expected a regular file or none")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    sink: Sink = _SINKS[target.suffix.lower()](str(part))
+    try:
+        with sink:
+            for result in results:
+                sink.write(result)
+            sink.close(complete=recording.complete)
+        part.replace(target)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise OutputError(str(error).replace(str(part), request.output)) from error
+        raise output_error(request.output, error) from error
+    finally:
+        part.unlink(missing_ok=True)

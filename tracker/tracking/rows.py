@@ -1,0 +1,144 @@
+"""Tracks of a whole recording as one table: a row for each track in each frame.
+
+Comes in: arrays in any order. Goes out: `TrackRows`, sorted by id and then frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tracker.arrays import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    frozen,
+)
+from tracker.boxes import is_proper
+from tracker.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackRows:
+    """`R` rows, sorted by id, then by frame; no two of one id in one frame.
+
+    Attributes:
+        frames: `(R,)` int32 frame of each row, >= 0.
+        ids: `(R,)` int64.
+        boxes: `(R, 4)` float64 xyxy in pixels.
+        scores: `(R,)` float32.
+        classes: `(R,)` int32.
+        seen: `(R,)` whether the object was seen; false where the box was filled in.
+
+    Raises:
+        DataError: A shape or dtype differs, a box is not proper, or a row is there twice.
+    """
+
+    frames: Int32Array
+    ids: Int64Array
+    boxes: Float64Array
+    scores: Float32Array
+    classes: Int32Array
+    seen: BoolArray
+
+    def __post_init__(self) -> None:
+        count = len(self.ids)
+        order = np.lexsort((self.frames, self.ids)) if len(self.frames) == count else slice(None)
+        for name, dtype in _DTYPES.items():
+            shape = (count, 4) if name == "boxes" else (count,)
+            array = np.asarray(getattr(self, name))
+            values = frozen(array, dtype=dtype, shape=shape, name=f"TrackRows.{name}")
+            object.__setattr__(self, name, frozen(values[order], dtype=dtype, shape=shape, name=""))
+        # As float32, which is what every output holds: a box must not vanish when it is rounded.
+        proper = is_proper(self.boxes.astype(np.float32))
+        if not proper.all():
+            row = np.flatnonzero(~proper)[0]
+            raise DataError(
+                f"track {self.ids[row]}, frame {self.frames[row]}: expected a finite box with "
+                f"x2 > x1 and y2 > y1, got {self.boxes[row].tolist()}"
+            )
+        if count and self.frames.min() < 0:
+            raise DataError(f"TrackRows.frames: expected 0 or more, got {self.frames.min()}")
+        twice = (np.diff(self.ids) == 0) & (np.diff(self.frames) == 0)
+        if twice.any():
+            row = np.flatnonzero(twice)[0]
+            raise DataError(
+                f"track {self.ids[row]} is twice in frame {self.frames[row]}; expected one box "
+                "for each id in a frame"
+            )
+
+    @classmethod
+    def create(
+        cls,
+        frames: ArrayLike,
+        ids: ArrayLike,
+        boxes: ArrayLike,
+        scores: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        """Returns rows that were all seen; scores default to 1, classes to 0."""
+        number = np.asarray(ids, np.int64)
+        return cls(
+            frames=np.asarray(frames, np.int32),
+            ids=number,
+            boxes=np.asarray(boxes, np.float64).reshape(-1, 4),
+            scores=np.ones(len(number), np.float32)
+            if scores is None
+            else np.asarray(scores, np.float32),
+            classes=np.zeros(len(number), np.int32)
+            if classes is None
+            else np.asarray(classes, np.int32),
+            seen=np.ones(len(number), np.bool_),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Returns the rows of all parts, of which there is at least one."""
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in _DTYPES})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, index: BoolArray | IndexArray) -> Self:
+        """Returns the rows picked by a boolean mask `(R,)` or by indices."""
+        return type(self)(**{name: getattr(self, name)[index] for name in _DTYPES})
+
+    def with_ids(self, ids: Int64Array) -> Self:
+        """Returns the same rows with other ids `(R,)`, sorted again."""
+        return type(self)(self.frames, ids, self.boxes, self.scores, self.classes, self.seen)
+
+    def spans(self) -> list[slice]:
+        """Returns one slice of the rows for each track, by rising id."""
+        edges = [0, *(np.flatnonzero(np.diff(self.ids)) + 1).tolist(), len(self)]
+        return [slice(a, b) for a, b in pairwise(edges) if b > a]
+
+    def class_votes(self) -> tuple[Int32Array, Float32Array]:
+        """Returns `(T,)` the class that each track has most often, and the share of its rows.
+
+        Only rows where it was seen vote; between equals the lower class wins. Tracks as in `spans`.
+        """
+        winners, shares = [], []
+        for span in self.spans():
+            votes = self.classes[span][self.seen[span]]
+            classes, counts = np.unique(
+                votes if len(votes) else self.classes[span], return_counts=True
+            )
+            winners.append(classes[counts.argmax()])
+            shares.append(counts.max() / counts.sum())
+        return np.array(winners, np.int32), np.array(shares, np.float32)
+
+
+_DTYPES = {
+    "frames": "int32",
+    "ids": "int64",
+    "boxes": "float64",
+    "scores": "float32",
+    "classes": "int32",
+    "seen": "bool",
+}
