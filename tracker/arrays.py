@@ -37,16 +37,14 @@ def frozen(
         DataError: The shape differs, or the values are of another kind (float to integer, text).
     """
     array = np.asarray(values)
-    if array.dtype == dtype and array.base is None and not array.flags.writeable:
-        if array.ndim == len(shape) and array.flags.c_contiguous and _fits(array, shape):
-            return array
+    fits = array.ndim == len(shape) and _fits(array, shape)
+    if fits and array.dtype == dtype and array.flags.c_contiguous and is_immutable(array):
+        return array
     if array.size and not np.can_cast(array.dtype, dtype, casting="same_kind"):
         raise DataError(f"{name}: expected {np.dtype(dtype)} values, got {array.dtype}")
-    if array.ndim != len(shape) or not _fits(array, shape):
+    if not fits:
         wanted = tuple("any" if n is None else n for n in shape)
         raise DataError(f"{name}: expected shape {wanted}, got {array.shape}")
-    if array.dtype == dtype and array.flags.c_contiguous and is_immutable(array):
-        return array
     owned = np.array(array, dtype=dtype, order="C", copy=True)
     owned.setflags(write=False)
     return owned

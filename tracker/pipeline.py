@@ -45,7 +45,9 @@ class NoEmbedder:
         return {}
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
-        """Returns the detections with embeddings `(N, 0)`."""
+        """Returns the detections with embeddings `(N, 0)`, the same object where they have none."""
+        if not detections.embeddings.shape[1]:
+            return detections
         none: Float32Array = np.zeros((len(detections), 0), np.float32)
         return detections.with_embeddings(none)
 
