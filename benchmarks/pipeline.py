@@ -25,7 +25,18 @@ from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.video_file import VideoSink
 from tracker.tracks import Sink
 
-STAGES = ("decode", "preprocess", "infer", "nms", "embed", "track", "draw", "encode", "write")
+STAGES = (
+    "decode",
+    "preprocess",
+    "infer",
+    "nms",
+    "embed",
+    "camera",
+    "track",
+    "draw",
+    "encode",
+    "write",
+)
 
 
 def measure(

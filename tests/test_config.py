@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tracker.config import Config, load_config, overlay
+from tracker.config import CameraCompensation, Config, load_config, overlay
 from tracker.errors import ConfigError
 from tracker.tracking.settings import Report
 
@@ -31,6 +31,15 @@ def test_overlay_changes_what_is_not_none() -> None:
     assert (config.source.stride, config.seed, config.tracking.noise.position) == (3, 0, 0.1)
 
 
+@pytest.mark.parametrize("text", ["off", "'off'", "no", "false"])
+def test_a_bare_off_is_what_yaml_reads_as_false(text: str) -> None:
+    flow = load_config(overrides=["camera_motion=flow"])
+    assert flow.camera_motion is CameraCompensation.FLOW
+    config = load_config(overrides=["camera_motion=flow", f"camera_motion={text}"])
+    assert config.camera_motion is CameraCompensation.OFF
+    assert config.to_json()["camera_motion"] == "off"
+
+
 def test_it_writes_plain_json() -> None:
     plain = json.loads(json.dumps(Config().to_json()))
     assert plain["tracking"]["report"] == "seen"
@@ -53,6 +62,7 @@ def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
         ("source.stride=0", "source.stride: expected >= 1, got 0"),
         ("source.stride=1.5", "source.stride: expected a valid integer"),
         ("tracking.report=some", "tracking.report: expected 'seen', 'confirmed' or 'all'"),
+        ("camera_motion=on", "camera_motion: expected 'off' or 'flow', got True"),
         ("tracking=3", "tracking: expected keys below it, got 3"),
         ("tracking.min_iou.x=3", "min_iou"),
         ("tracking", "expected KEY=VALUE"),

@@ -12,7 +12,7 @@ from tracker.errors import SourceError
 from tracker.frames import Frame
 from tracker.pipeline import QUEUE_SIZE, Pipeline, frame_intervals
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracks import Tracks
+from tracker.tracks import CameraMotion, Tracks
 
 
 class RecordingTracker:
@@ -23,13 +23,34 @@ class RecordingTracker:
     def __init__(self) -> None:
         self.steps: list[float] = []
         self.resets: list[float] = []
+        self.cameras: list[CameraMotion | None] = []
 
-    def reset(self, *, frame_interval_s: float) -> None:
+    def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
         self.resets.append(frame_interval_s)
 
-    def step(self, detections: Detections, *, dt: float = 1.0) -> Tracks:
+    def step(
+        self, detections: Detections, *, dt: float = 1.0, camera: CameraMotion | None = None
+    ) -> Tracks:
         self.steps.append(dt)
+        self.cameras.append(camera)
         return Tracks.empty()
+
+
+class ScriptedCamera:
+    """Moves as many pixels to the right as frames were seen since the reset."""
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.seen = 0
+
+    def estimate(self, frame: Frame, detections: Detections) -> CameraMotion:
+        assert frame.index == self.seen
+        assert len(detections) == 1
+        self.seen += 1
+        return CameraMotion(shift=(float(self.seen), 0.0))
 
 
 def pipeline(answer: Callable[[Frame], Detections] = one_walker) -> Pipeline:
@@ -77,6 +98,25 @@ def test_time_steps_count_nominal_intervals() -> None:
     list(Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker).run(source))
     assert tracker.steps == [1, 1, 3, 1]
     assert tracker.resets == [pytest.approx(1 / 25)]
+
+
+def test_nobody_looks_at_the_camera_unless_asked() -> None:
+    tracker = RecordingTracker()
+    results = list(
+        Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker).run(ScriptedSource(2))
+    )
+    assert tracker.cameras == [None, None]
+    assert "camera" not in results[0].timings_s
+
+
+def test_the_tracker_is_told_how_the_camera_moved() -> None:
+    tracker, camera = RecordingTracker(), ScriptedCamera()
+    both = Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker, camera_motion=camera)
+    for _ in range(2):
+        results = list(both.run(ScriptedSource(3)))
+    assert camera.resets == 2
+    assert tracker.cameras == 2 * [CameraMotion(shift=(x, 0.0)) for x in (1.0, 2.0, 3.0)]
+    assert "camera" in results[0].timings_s
 
 
 @pytest.mark.parametrize(

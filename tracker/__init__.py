@@ -18,6 +18,7 @@ from tracker.version import __version__
 
 if TYPE_CHECKING:
     from tracker.api import track
+    from tracker.camera_motion import CameraMotionEstimator
     from tracker.config import Config, load_config
     from tracker.detection.motion import MotionDetector, MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
@@ -38,10 +39,19 @@ if TYPE_CHECKING:
     from tracker.sources.video_file import VideoFile
     from tracker.tracking.deepsort import DeepSort
     from tracker.tracking.settings import DeepSortSettings
-    from tracker.tracks import MultiObjectTracker, Sink, TrackedFrame, Tracks, TrackState
+    from tracker.tracks import (
+        CameraMotion,
+        MultiObjectTracker,
+        Sink,
+        TrackedFrame,
+        Tracks,
+        TrackState,
+    )
 
 _HOMES = {
     "Camera": "tracker.sources.camera",
+    "CameraMotion": "tracker.tracks",
+    "CameraMotionEstimator": "tracker.camera_motion",
     "Config": "tracker.config",
     "CsvSink": "tracker.sinks.csv_table",
     "DeepSort": "tracker.tracking.deepsort",
@@ -80,6 +90,8 @@ _HOMES = {
 
 __all__ = [
     "Camera",
+    "CameraMotion",
+    "CameraMotionEstimator",
     "Config",
     "CsvSink",
     "DeepSort",

@@ -37,10 +37,11 @@ def frozen(
         DataError: The shape differs, or the values are of another kind (float to integer, text).
     """
     array = np.asarray(values)
-    fits = array.ndim == len(shape) and _fits(array, shape)
-    if fits and array.dtype == dtype and array.flags.c_contiguous and is_immutable(array):
+    fits = _fits(array.shape, shape)
+    same = array.dtype == dtype
+    if fits and same and array.flags.c_contiguous and is_immutable(array):
         return array
-    if array.size and not np.can_cast(array.dtype, dtype, casting="same_kind"):
+    if not same and array.size and not np.can_cast(array.dtype, dtype, casting="same_kind"):
         raise DataError(f"{name}: expected {np.dtype(dtype)} values, got {array.dtype}")
     if not fits:
         wanted = tuple("any" if n is None else n for n in shape)
@@ -50,9 +51,11 @@ def frozen(
     return owned
 
 
-def _fits(array: NDArray[Any], shape: Sequence[int | None]) -> bool:
-    for want, have in zip(shape, array.shape, strict=True):
-        if want is not None and want != have:
+def _fits(have: tuple[int, ...], want: Sequence[int | None]) -> bool:
+    if len(have) != len(want):
+        return False
+    for length, wanted in zip(have, want, strict=True):
+        if wanted is not None and wanted != length:
             return False
     return True
 

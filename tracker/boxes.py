@@ -17,17 +17,23 @@ def xyxy_to_cxcyah(boxes: Float32Array | Float64Array) -> Float64Array:
     """
     boxes = boxes.astype(np.float64, copy=False)
     size = boxes[:, 2:] - boxes[:, :2]
-    centre = (boxes[:, :2] + boxes[:, 2:]) * 0.5
-    aspect = size[:, 0] / size[:, 1]
-    return np.column_stack([centre, aspect, size[:, 1]])
+    result = np.empty((len(boxes), 4))
+    result[:, :2] = boxes[:, :2]
+    result[:, :2] += boxes[:, 2:]
+    result[:, :2] *= 0.5
+    result[:, 2] = size[:, 0] / size[:, 1]
+    result[:, 3] = size[:, 1]
+    return result
 
 
 def cxcyah_to_xyxy(measurements: Float64Array) -> Float64Array:
-    """Returns `(N, 4)` float64 xyxy of `(N, 4)` centre x, centre y, aspect, height."""
-    height = measurements[:, 3]
-    half = np.column_stack([measurements[:, 2] * height, height]) * 0.5
-    centre = measurements[:, :2]
-    return np.hstack([centre - half, centre + half])
+    """Returns `(N, 4)` float64 xyxy of `(N, 4+)` centre x, centre y, aspect, height."""
+    half = measurements[:, 2:4] * 0.5
+    half[:, 0] *= measurements[:, 3]
+    result = np.empty((len(measurements), 4))
+    np.subtract(measurements[:, :2], half, out=result[:, :2])
+    np.add(measurements[:, :2], half, out=result[:, 2:])
+    return result
 
 
 def xyxy_to_xywh(boxes: Float32Array) -> Float32Array:
@@ -55,9 +61,19 @@ def is_proper(boxes: Float32Array) -> BoolArray:
 
 
 def area(boxes: Float32Array | Float64Array) -> Float32Array | Float64Array:
-    """Returns `(N,)` areas in square pixels of boxes `(N, 4)` xyxy; reversed boxes have 0."""
-    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
-    return size[:, 0] * size[:, 1]
+    """Returns `(...)` areas in square pixels of boxes `(..., 4)` xyxy; reversed boxes have 0."""
+    size = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    return size[..., 0] * size[..., 1]
+
+
+def paired_iou(
+    first: Float32Array | Float64Array, second: Float32Array | Float64Array
+) -> Float64Array:
+    """Returns `(N,)` float64 intersection over union of boxes `(N, 4)` xyxy, row by row.
+
+    A pair whose union is empty has 0.
+    """
+    return _iou(first.astype(np.float64, copy=False), second.astype(np.float64, copy=False))
 
 
 def pairwise_iou(
@@ -67,13 +83,19 @@ def pairwise_iou(
 
     A pair whose union is empty has 0.
     """
-    first = first.astype(np.float64, copy=False)
-    second = second.astype(np.float64, copy=False)
-    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
-    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    size = np.maximum(bottom_right - top_left, 0)
+    return _iou(
+        first.astype(np.float64, copy=False)[:, None],
+        second.astype(np.float64, copy=False)[None],
+    )
+
+
+def _iou(first: Float64Array, second: Float64Array) -> Float64Array:
+    """Returns the overlap of boxes `(..., 4)` whose shapes broadcast."""
+    size = np.minimum(first[..., 2:], second[..., 2:])
+    size -= np.maximum(first[..., :2], second[..., :2])
+    np.maximum(size, 0, out=size)
     intersection = size[..., 0] * size[..., 1]
-    union = area(first)[:, None] + area(second)[None, :] - intersection
+    union = area(first) + area(second) - intersection
     iou = np.zeros(intersection.shape)
     np.divide(intersection, union, out=iou, where=union > 0)
     return iou

@@ -7,8 +7,9 @@ override defaults; an unknown key, a wrong type or a value out of range is an er
 import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -82,6 +83,20 @@ class EmbedderConfig:
     name: str = "none"
 
 
+class CameraCompensation(StrEnum):
+    """Whether tracks are moved along when the camera moves."""
+
+    OFF = "off"
+    """No: for cameras that stand still."""
+    FLOW = "flow"
+    """By optical flow of the background: for cameras in a hand, on a vehicle, or that pan."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        # YAML 1.1 reads a bare `off` as false.
+        return cls("off") if value is False else None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Config:
     """Everything that decides a run's result.
@@ -91,6 +106,7 @@ class Config:
         source: Which frames are read.
         detector: Which detector finds the objects.
         embedder: Which appearance model describes them.
+        camera_motion: Whether tracks are moved along when the camera moves.
         tracking: How DeepSORT follows them.
         draw: How they are drawn.
     """
@@ -99,6 +115,7 @@ class Config:
     source: SourceConfig = dataclasses.field(default_factory=SourceConfig)
     detector: DetectorConfig = dataclasses.field(default_factory=DetectorConfig)
     embedder: EmbedderConfig = dataclasses.field(default_factory=EmbedderConfig)
+    camera_motion: CameraCompensation = CameraCompensation.OFF
     tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
     draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
 

@@ -7,7 +7,7 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 import dataclasses
 from fractions import Fraction
 
-from tracker.config import Config
+from tracker.config import CameraCompensation, Config
 from tracker.detections import Detector, Embedder
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
@@ -15,6 +15,7 @@ from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
+from tracker.tracks import CameraObserver
 
 MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
@@ -86,6 +87,7 @@ def build_pipeline(config: Config) -> Pipeline:
     return Pipeline(
         detector=detector,
         embedder=build_embedder(config),
+        camera_motion=build_camera_motion(config),
         tracker=DeepSort(config.tracking),
         config=config.to_json(),
     )
@@ -152,11 +154,34 @@ def build_embedder(config: Config) -> Embedder:
     return NoEmbedder()
 
 
+def build_camera_motion(config: Config) -> CameraObserver | None:
+    """Returns what estimates the camera's motion; `None` where nothing shall.
+
+    Raises:
+        ConfigError: The detector needs a camera that stands still.
+    """
+    if config.camera_motion is CameraCompensation.OFF:
+        return None
+    if config.detector.name == MOTION and config.detector.detections is None:
+        raise ConfigError(
+            "camera_motion flow: expected a detector for moving cameras, got 'motion', for which "
+            "all that moves is an object; name a network with --detector FILE.cfg"
+        )
+    from tracker.camera_motion import CameraMotionEstimator
+
+    return CameraMotionEstimator()
+
+
 def _check_needs_no_pictures(text: str, config: Config) -> None:
     if config.embedder.name != NO_EMBEDDER:
         raise ConfigError(
             f"{text}: appearance needs pictures and the sequence has none; expected embedder "
             f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
+        )
+    if config.camera_motion is not CameraCompensation.OFF:
+        raise ConfigError(
+            f"{text}: the camera's motion is seen in pictures and the sequence has none; expected "
+            f"camera_motion 'off', got {config.camera_motion.value!r}"
         )
 
 

@@ -19,7 +19,13 @@ from tracker.detections import Detections, Detector, Embedder
 from tracker.errors import SourceError
 from tracker.frames import Frame, Source
 from tracker.timing import Stopwatch
-from tracker.tracks import MultiObjectTracker, RunInfo, TrackedFrame
+from tracker.tracks import (
+    CameraMotion,
+    CameraObserver,
+    MultiObjectTracker,
+    RunInfo,
+    TrackedFrame,
+)
 
 ItemT = TypeVar("ItemT")
 
@@ -62,6 +68,8 @@ class Pipeline:
     Args:
         detector: Finds objects.
         embedder: Describes how they look; `None` for no appearance.
+        camera_motion: Tells the tracker how the camera moved; `None` for a camera that stands
+            still, which costs nothing.
         tracker: Joins them over time.
         config: What results record as the resolved configuration; plain JSON types.
 
@@ -80,10 +88,12 @@ class Pipeline:
         detector: Detector,
         tracker: MultiObjectTracker,
         embedder: Embedder | None = None,
+        camera_motion: CameraObserver | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self._detector = detector
         self._embedder: Embedder = embedder or NoEmbedder()
+        self._camera_motion = camera_motion
         self._tracker = tracker
         self._config = dict(config or {})
 
@@ -105,7 +115,11 @@ class Pipeline:
         """
         info = source.info
         self._detector.start(info)
-        self._tracker.reset(frame_interval_s=float(1 / info.fps))
+        self._tracker.reset(
+            frame_interval_s=float(1 / info.fps), frame_size=(info.width, info.height)
+        )
+        if self._camera_motion is not None:
+            self._camera_motion.reset()
         run = RunInfo(
             video=info,
             class_names=self._detector.class_names,
@@ -140,8 +154,12 @@ class Pipeline:
             detections = self._detector.detect([frame], watch)[0]
             with watch.measure("embed"):
                 detections = self._embedder.embed(frame, detections)
+            camera: CameraMotion | None = None
+            if self._camera_motion is not None:
+                with watch.measure("camera"):
+                    camera = self._camera_motion.estimate(frame, detections)
             with watch.measure("track"):
-                tracks = self._tracker.step(detections, dt=dt)
+                tracks = self._tracker.step(detections, dt=dt, camera=camera)
             alive = self._tracker.alive
             results.put(TrackedFrame(frame, detections, tracks, watch.seconds, run, dropped, alive))
         results.put(None)

@@ -1,9 +1,10 @@
 """Tracks of one frame, the result that every sink receives, and the protocols around it.
 
 Comes in: detections over time. Goes out: `Tracks` (a structure of read-only arrays) and
-`TrackedFrame`.
+`TrackedFrame`. `CameraMotion` is what a tracker may be told of the camera between two frames.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -15,6 +16,7 @@ import numpy as np
 from tracker.arrays import (
     BoolArray,
     Float32Array,
+    Float64Array,
     IndexArray,
     Int32Array,
     Int64Array,
@@ -22,6 +24,7 @@ from tracker.arrays import (
     frozen,
 )
 from tracker.detections import Detections
+from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
 
 
@@ -90,18 +93,66 @@ class Tracks:
         return type(self)(**{name: getattr(self, name)[index] for name in _LAYOUT})
 
 
-_LAYOUT: dict[str, tuple[str, int | None]] = {
-    "ids": ("int64", None),
-    "boxes": ("float32", 4),
-    "velocities": ("float32", 2),
-    "scores": ("float32", None),
-    "classes": ("int32", None),
-    "class_scores": ("float32", None),
-    "states": ("uint8", None),
-    "ages": ("int32", None),
-    "misses": ("int32", None),
-    "detection_index": ("int32", None),
+_LAYOUT: dict[str, tuple[np.dtype[Any], int | None]] = {
+    "ids": (np.dtype(np.int64), None),
+    "boxes": (np.dtype(np.float32), 4),
+    "velocities": (np.dtype(np.float32), 2),
+    "scores": (np.dtype(np.float32), None),
+    "classes": (np.dtype(np.int32), None),
+    "class_scores": (np.dtype(np.float32), None),
+    "states": (np.dtype(np.uint8), None),
+    "ages": (np.dtype(np.int32), None),
+    "misses": (np.dtype(np.int32), None),
+    "detection_index": (np.dtype(np.int32), None),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMotion:
+    """How the still background moved in the picture since the last frame, by the camera's motion.
+
+    A point `p` of the last frame is seen at `scale * R @ p + shift` in this frame, where `R` turns
+    by `rotation_rad`. The default is a camera that stood still.
+
+    Attributes:
+        scale: Zoom, > 0; above 1 things grow.
+        rotation_rad: Turn in radians about the top-left corner of the picture, from the x axis
+            towards the y axis (clockwise, as y points down).
+        shift: x and y in pixels.
+
+    Example:
+        >>> CameraMotion(scale=2.0, shift=(3.0, -1.0)).matrix.tolist()
+        [[2.0, -0.0, 3.0], [0.0, 2.0, -1.0]]
+    """
+
+    scale: float = 1.0
+    rotation_rad: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        numbers = (self.scale, self.rotation_rad, *self.shift)
+        if not (len(numbers) == 4 and self.scale > 0 and all(map(math.isfinite, numbers))):
+            raise DataError(
+                "CameraMotion: expected finite numbers, scale above 0 and shift (x, y), got "
+                f"scale {self.scale}, rotation_rad {self.rotation_rad}, shift {self.shift}"
+            )
+
+    @classmethod
+    def identity(cls) -> Self:
+        """Returns the motion of a camera that stood still."""
+        return cls()
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the camera stood still, exactly."""
+        return self.scale == 1 and self.rotation_rad == 0 and self.shift == (0, 0)
+
+    @property
+    def matrix(self) -> Float64Array:
+        """`(2, 3)` float64: multiply by `(x, y, 1)` of the last frame for this frame's pixels."""
+        cos = self.scale * math.cos(self.rotation_rad)
+        sin = self.scale * math.sin(self.rotation_rad)
+        return np.array([[cos, -sin, self.shift[0]], [sin, cos, self.shift[1]]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +180,7 @@ class TrackedFrame:
         frame: The picture and its time.
         detections: What the detector found in it.
         tracks: The tracks that the tracker reports for it.
-        timings_s: Seconds by stage: decode, preprocess, infer, nms, embed, track.
+        timings_s: Seconds by stage: decode, preprocess, infer, nms, embed, camera, track.
         dropped: Frames lost so far because a live source was faster than the pipeline.
         alive: Tracks that the tracker keeps, reported or not.
         run: What is the same for all frames of the run.
@@ -144,6 +195,18 @@ class TrackedFrame:
     alive: int = 0
 
 
+class CameraObserver(Protocol):
+    """Tells how the camera moved from frame to frame."""
+
+    def reset(self) -> None:
+        """Forgets the last frame, for a new source."""
+        ...
+
+    def estimate(self, frame: Frame, detections: Detections) -> CameraMotion:
+        """Returns the motion since the last frame; the identity for the first one."""
+        ...
+
+
 class MultiObjectTracker(Protocol):
     """Joins detections over time into tracks."""
 
@@ -152,20 +215,24 @@ class MultiObjectTracker(Protocol):
         """Tracks that are kept at present, reported or not."""
         ...
 
-    def reset(self, *, frame_interval_s: float) -> None:
+    def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
         """Forgets all tracks and starts ids at 1 again, for a new source.
 
         Args:
             frame_interval_s: Nominal seconds between two frames; the unit of `dt` in `step`.
+            frame_size: Width and height of the frames in pixels; `None` where it is not known.
         """
         ...
 
-    def step(self, detections: Detections, *, dt: float = 1.0) -> Tracks:
+    def step(
+        self, detections: Detections, *, dt: float = 1.0, camera: CameraMotion | None = None
+    ) -> Tracks:
         """Returns the tracks of the next frame.
 
         Args:
             detections: What was found in the frame.
             dt: Nominal frame intervals since the last step, > 0 (2 = one frame was dropped).
+            camera: How the camera moved since the last step; `None` where nobody looked.
         """
         ...
 

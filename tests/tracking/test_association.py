@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.errors import DataError
-from tracker.tracking.association import assign, matching_cascade, unmatched
+from tracker.tracking.association import Matches, Pairs, matching_cascade, remaining
+from tracker.tracking.association import assign as assign_pairs
+
+
+def assign(cost: np.ndarray, admissible: np.ndarray, *, unmatched_cost: float) -> Matches:
+    return assign_pairs(Pairs.of(cost, admissible), unmatched_cost=unmatched_cost)
+
+
+def cascade(cost: np.ndarray, misses: list[int]) -> Matches:
+    pairs = Pairs.of(cost, all_allowed(cost))
+    return matching_cascade(pairs, np.array(misses), unmatched_cost=1)
 
 
 def all_allowed(cost: np.ndarray) -> np.ndarray:
@@ -19,10 +29,7 @@ def all_allowed(cost: np.ndarray) -> np.ndarray:
 def test_nothing_to_match(shape: tuple[int, int]) -> None:
     cost = np.zeros(shape)
     assert len(assign(cost, all_allowed(cost), unmatched_cost=1)) == 0
-    assert (
-        len(matching_cascade(cost, all_allowed(cost), np.ones(shape[0], int), unmatched_cost=1))
-        == 0
-    )
+    assert len(cascade(cost, [1] * shape[0])) == 0
 
 
 def test_one_pair() -> None:
@@ -82,18 +89,46 @@ def test_equals_brute_force(data: st.DataObject, rows: int, columns: int) -> Non
 def test_cascade_serves_the_track_seen_last_first() -> None:
     # Track 0 has the better cost but was not seen for 5 frames: track 1 goes first.
     cost = np.array([[0.1], [0.3]])
-    matches = matching_cascade(cost, all_allowed(cost), np.array([5, 1]), unmatched_cost=1)
+    matches = cascade(cost, [5, 1])
     assert (matches.rows.tolist(), matches.columns.tolist()) == ([1], [0])
 
 
 def test_cascade_leaves_the_rest_to_older_tracks() -> None:
     cost = np.array([[0.1, 0.2], [0.3, 0.9], [0.0, 0.0]])
-    matches = matching_cascade(cost, all_allowed(cost), np.array([3, 1, 7]), unmatched_cost=1)
+    matches = cascade(cost, [3, 1, 7])
     assert (matches.rows.tolist(), matches.columns.tolist()) == ([0, 1], [1, 0])
 
 
-def test_unmatched_is_the_rest() -> None:
-    assert unmatched(5, np.array([1, 3])).tolist() == [0, 2, 4]
+def by_hand(cost: np.ndarray, admissible: np.ndarray, misses: np.ndarray) -> list[tuple[int, int]]:
+    """The listing of the paper: one assignment for each age, over what is left."""
+    free = np.ones(cost.shape[1], np.bool_)
+    found = []
+    for age in range(1, misses.max() + 1):
+        allowed = admissible & free & (misses == age)[:, None]
+        matches = assign(cost, allowed, unmatched_cost=1)
+        free[matches.columns] = False
+        found += zip(matches.rows.tolist(), matches.columns.tolist(), strict=True)
+    return sorted(found)
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 7), columns=st.integers(1, 7))
+def test_cascade_equals_the_listing(seed: int, rows: int, columns: int) -> None:
+    random = np.random.default_rng(seed)
+    cost, admissible = random.random((rows, columns)), random.random((rows, columns)) < 0.4
+    misses = random.integers(1, 4, rows)
+    matches = matching_cascade(Pairs.of(cost, admissible), misses, unmatched_cost=1)
+    assert list(zip(matches.rows, matches.columns, strict=True)) == by_hand(
+        cost, admissible, misses
+    )
+
+
+@pytest.mark.parametrize(
+    ("indices", "taken", "expected"),
+    [([], [], []), ([1], [], [1]), ([1, 4], [4, 9], [1]), ([0, 2, 5], [5, 0], [2])],
+)
+def test_remaining(indices: list[int], taken: list[int], expected: list[int]) -> None:
+    left = remaining(np.array(indices, np.intp), np.array(taken, np.intp))
+    assert left.tolist() == expected
 
 
 def test_wrong_input_is_refused() -> None:

@@ -9,7 +9,8 @@ from scipy.stats import chi2
 
 from tracker.errors import ConfigError
 from tracker.tracking import kalman
-from tracker.tracking.kalman import MotionNoise
+from tracker.tracking.candidates import by_motion
+from tracker.tracking.kalman import GATE_95, MotionNoise
 
 NOISE = MotionNoise()
 
@@ -54,10 +55,7 @@ def test_no_tracks_give_no_tracks() -> None:
     mean, covariance = kalman.update(mean, covariance, np.zeros((0, 4)), noise=NOISE)
     assert mean.shape == (0, 8)
     assert covariance.shape == (0, 3, 4)
-    assert kalman.squared_mahalanobis(mean, covariance, np.zeros((3, 4)), noise=NOISE).shape == (
-        0,
-        3,
-    )
+    assert len(by_motion(mean, covariance, np.ones((3, 4)), gate=GATE_95, noise=NOISE)) == 0
 
 
 def test_first_innovation_by_hand() -> None:
@@ -68,10 +66,9 @@ def test_first_innovation_by_hand() -> None:
     assert covariance[0, 0, 0] == pytest.approx(4 + 25 / 16 + 1)
     variance = kalman.innovation_variance(mean, covariance, NOISE)
     assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 1 + 4)
-    distance = kalman.squared_mahalanobis(
-        mean, covariance, np.array([[3.0, 0.0, 0.5, 20.0]]), noise=NOISE
-    )
-    assert distance[0, 0] == pytest.approx(9 / (4 + 25 / 16 + 1 + 4))
+    seen = np.array([[3.0, 0.0, 0.5, 20.0]])
+    pairs = by_motion(mean, covariance, seen, gate=GATE_95, noise=NOISE)
+    assert pairs.costs.tolist() == pytest.approx([9 / (4 + 25 / 16 + 1 + 4)])
 
 
 def test_equals_filterpy_over_a_long_run() -> None:
@@ -86,13 +83,15 @@ def test_equals_filterpy_over_a_long_run() -> None:
             reference.predict()
         mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
         measurement = measurement + random.normal(0, [5, 5, 0.02, 2], (tracks, 4))
-        distance = kalman.squared_mahalanobis(mean, covariance, measurement, noise=NOISE)
+        apart = measurement - mean[:, :4]
+        variance = kalman.innovation_variance(mean, covariance, NOISE)
+        distance = (apart**2 / variance).sum(axis=1)
         for row, reference in enumerate(references):
             set_noise(reference)
             seen = (step + row) % 4 != 0
             reference.update(measurement[row][:, None] if seen else None)
             if seen:
-                assert distance[row, row] == pytest.approx(reference.mahalanobis**2, rel=1e-9)
+                assert distance[row] == pytest.approx(reference.mahalanobis**2, rel=1e-9)
         seen_rows = np.array([(step + row) % 4 != 0 for row in range(tracks)])
         mean[seen_rows], covariance[seen_rows] = kalman.update(
             mean[seen_rows], covariance[seen_rows], measurement[seen_rows], noise=NOISE
@@ -140,3 +139,14 @@ def test_gate_is_the_quantile_of_the_paper() -> None:
 def test_noise_below_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"MotionNoise.velocity: expected a number above 0"):
         MotionNoise(velocity=0)
+
+
+def test_a_scaled_measurement_noise_is_that_of_another_model() -> None:
+    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]] * 2), NOISE)
+    found = np.array([[3.0, 1.0, 0.6, 22.0]] * 2)
+    scaled = kalman.update(mean, covariance, found, noise=NOISE, noise_scale=np.array([1.0, 0.25]))
+    quiet = MotionNoise(measurement=NOISE.measurement / 2, aspect_measurement=0.05)
+    for noise, row in ((NOISE, 0), (quiet, 1)):
+        plain = kalman.update(mean[:1], covariance[:1], found[:1], noise=noise)
+        np.testing.assert_allclose(scaled[0][row], plain[0][0])
+        np.testing.assert_allclose(scaled[1][row], plain[1][0])

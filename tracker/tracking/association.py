@@ -1,16 +1,60 @@
-"""Which detection belongs to which track: the Hungarian assignment and DeepSORT's two stages.
+"""Which detection belongs to which track: the Hungarian assignment and DeepSORT's cascade.
 
-Comes in: cost matrices `(T, N)` and boolean masks of admissible pairs. Goes out: `Matches`. Pure
-functions; rows are tracks, columns are detections.
+Comes in: `Pairs`, the few track-detection pairs that passed the gates, with their costs. Goes out:
+`Matches`. Pure functions; rows are tracks, columns are detections.
+
+Of all pairs of a scene most lie far apart. Whatever follows the gate works on the list of pairs
+that passed, never on a matrix of all.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray
+from tracker.arrays import BoolArray, Float64Array, IndexArray, Int64Array
 from tracker.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Admissible pairs, sorted by row; each at most once.
+
+    Attributes:
+        rows: `(P,)` indices of tracks.
+        columns: `(P,)` indices of detections.
+        costs: `(P,)` price of matching each.
+    """
+
+    rows: IndexArray
+    columns: IndexArray
+    costs: Float64Array
+
+    @classmethod
+    def of(cls, cost: Float64Array, admissible: BoolArray) -> Self:
+        """Returns the admissible pairs of a matrix.
+
+        Args:
+            cost: `(T, N)`; values of pairs that are not admissible are never looked at.
+            admissible: `(T, N)`.
+
+        Raises:
+            DataError: The shapes differ.
+        """
+        if cost.shape != admissible.shape:
+            raise DataError(
+                f"cost and admissible: expected one shape, got {cost.shape} and {admissible.shape}"
+            )
+        rows, columns = admissible.nonzero()
+        return cls(rows, columns, cost[rows, columns])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def select(self, index: BoolArray | IndexArray) -> Self:
+        """Returns the pairs picked by a mask `(P,)` or by rising indices."""
+        return type(self)(self.rows[index], self.columns[index], self.costs[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,98 +73,108 @@ class Matches:
         return len(self.rows)
 
 
-def assign(cost: Float64Array, admissible: BoolArray, *, unmatched_cost: float) -> Matches:
-    """Returns the admissible pairs of least total cost.
+def assign(pairs: Pairs, *, unmatched_cost: float) -> Matches:
+    """Returns the pairs of least total cost, each row and column at most once.
 
-    Leaving a row and a column unmatched costs `unmatched_cost`, and no admissible pair may cost
-    more: one very good pair is therefore preferred to two that barely pass.
+    Leaving a row and a column unmatched costs `unmatched_cost`, and no pair may cost more: one
+    very good pair is therefore preferred to two that barely pass.
 
     Args:
-        cost: `(T, N)`; values of pairs that are not admissible are never looked at.
-        admissible: `(T, N)` pairs that may be matched.
+        pairs: What may be matched.
         unmatched_cost: Price of a pair that is left unmatched.
 
     Raises:
-        DataError: Shapes differ, or an admissible cost is not finite or above `unmatched_cost`.
+        DataError: A cost is not finite or above `unmatched_cost`.
     """
-    if cost.shape != admissible.shape:
-        raise DataError(
-            f"cost and admissible: expected one shape, got {cost.shape} and {admissible.shape}"
-        )
-    allowed = cost[admissible]
-    if not allowed.size:
-        return Matches(np.zeros(0, np.intp), np.zeros(0, np.intp))
-    if not (allowed <= unmatched_cost).all():
-        raise DataError(
-            f"cost: expected admissible values up to {unmatched_cost}, got {allowed.max()}"
-        )
-    pair_rows, pair_columns = np.nonzero(admissible)
-    alone = without_rivals(admissible, pair_rows, pair_columns)
-    certain = Matches(pair_rows[alone], pair_columns[alone])
-    if alone.all():
+    _check_costs(pairs, unmatched_cost)
+    if not len(pairs):
+        return Matches(pairs.rows, pairs.columns)
+    alone = without_rivals(pairs.rows, pairs.columns)
+    certain = Matches(pairs.rows[alone], pairs.columns[alone])
+    if len(certain) == len(pairs):
         return certain
-    # In a scene seen from a distance most pairs have no rival; the rest is a small problem.
-    rows, columns = np.unique(pair_rows[~alone]), np.unique(pair_columns[~alone])
-    block = np.ix_(rows, columns)
-    priced = np.where(admissible[block], cost[block], unmatched_cost)
-    chosen_rows, chosen_columns = linear_sum_assignment(priced)
-    rows, columns = rows[chosen_rows], columns[chosen_columns]
-    kept = admissible[rows, columns]
-    return join(certain, Matches(rows[kept], columns[kept]))
+    return join(certain, _solve(pairs.select(~alone), unmatched_cost))
 
 
-def without_rivals(
-    admissible: BoolArray, pair_rows: IndexArray, pair_columns: IndexArray
-) -> BoolArray:
-    """Returns `(P,)`: whether an admissible pair is the only one of its row and of its column.
-
-    Args:
-        admissible: `(T, N)`.
-        pair_rows: `(P,)` rows of the admissible pairs.
-        pair_columns: `(P,)` columns of the admissible pairs.
-    """
-    in_row = np.bincount(pair_rows, minlength=admissible.shape[0])
-    in_column = np.bincount(pair_columns, minlength=admissible.shape[1])
-    return np.asarray((in_row[pair_rows] == 1) & (in_column[pair_columns] == 1))
-
-
-def matching_cascade(
-    cost: Float64Array, admissible: BoolArray, misses: IndexArray, *, unmatched_cost: float
-) -> Matches:
+def matching_cascade(pairs: Pairs, misses: Int64Array, *, unmatched_cost: float) -> Matches:
     """Returns matches made in order of the tracks' misses, those seen last going first.
 
     DeepSORT, sec. 2.3, listing 1: a track that was not seen for long has a wide gate that would
     otherwise win detections from tracks that are certain of where they are.
 
     Args:
-        cost: `(T, N)`.
-        admissible: `(T, N)`.
-        misses: `(T,)` frames since the track was last seen.
+        pairs: What may be matched.
+        misses: `(T,)` frames since each track was last seen.
         unmatched_cost: See `assign`.
+
+    Raises:
+        DataError: A cost is not finite or above `unmatched_cost`.
     """
-    free = np.ones(cost.shape[1], dtype=np.bool_)
-    found: list[Matches] = []
-    possible = np.flatnonzero(admissible.any(axis=1))
-    for age in np.unique(misses[possible]):
-        rows = possible[misses[possible] == age]
-        matches = assign(cost[rows], admissible[rows] & free, unmatched_cost=unmatched_cost)
+    _check_costs(pairs, unmatched_cost)
+    if not len(pairs):
+        return Matches(pairs.rows, pairs.columns)
+    # Pairs without rivals are matched whenever their turn comes, so it may as well be now.
+    alone = without_rivals(pairs.rows, pairs.columns)
+    found = [Matches(pairs.rows[alone], pairs.columns[alone])]
+    contested = pairs.select(~alone)
+    turns = misses[contested.rows]
+    while len(contested):
+        now = turns == turns.min()
+        matches = assign(contested.select(now), unmatched_cost=unmatched_cost)
+        found.append(matches)
+        free = np.ones(contested.columns.max() + 1, np.bool_)
         free[matches.columns] = False
-        found.append(Matches(rows[matches.rows], matches.columns))
+        left = ~now & free[contested.columns]
+        contested, turns = contested.select(left), turns[left]
     return join(*found)
+
+
+def without_rivals(rows: IndexArray, columns: IndexArray) -> BoolArray:
+    """Returns `(P,)`: whether a pair is the only one of its row and of its column."""
+    return np.asarray((np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1))
 
 
 def join(*parts: Matches) -> Matches:
     """Returns the pairs of all parts, in rising order of rows."""
+    parts = tuple(part for part in parts if len(part)) or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return Matches(np.zeros(0, np.intp), np.zeros(0, np.intp))
     rows = np.concatenate([part.rows for part in parts])
     columns = np.concatenate([part.columns for part in parts])
-    order = np.argsort(rows, kind="stable")
+    order = rows.argsort()
     return Matches(rows[order], columns[order])
 
 
-def unmatched(count: int, taken: IndexArray) -> IndexArray:
-    """Returns the indices below `count` that are not in `taken`, rising."""
-    free = np.ones(count, dtype=np.bool_)
+def remaining(indices: IndexArray, taken: IndexArray) -> IndexArray:
+    """Returns the indices `(n,)`, rising, that are not among `taken`."""
+    if not len(taken) or not len(indices):
+        return indices
+    free = np.ones(max(int(indices[-1]), int(taken.max())) + 1, np.bool_)
     free[taken] = False
-    return np.flatnonzero(free)
+    return indices[free[indices]]
+
+
+def _check_costs(pairs: Pairs, limit: float) -> None:
+    if not (pairs.costs <= limit).all():
+        raise DataError(f"cost: expected admissible values up to {limit}, got {pairs.costs.max()}")
+
+
+def _solve(pairs: Pairs, unmatched_cost: float) -> Matches:
+    """Returns the best assignment of contested pairs by `scipy.optimize`."""
+    rows, row_place = _compact(pairs.rows)
+    columns, column_place = _compact(pairs.columns)
+    cost = np.full((len(rows), len(columns)), unmatched_cost, np.float64)
+    admissible = np.zeros(cost.shape, np.bool_)
+    cost[row_place, column_place] = pairs.costs
+    admissible[row_place, column_place] = True
+    chosen_rows, chosen_columns = linear_sum_assignment(cost)
+    kept = admissible[chosen_rows, chosen_columns]
+    return Matches(rows[chosen_rows[kept]], columns[chosen_columns[kept]])
+
+
+def _compact(values: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Returns the distinct values, rising, and the place of each value among them."""
+    there = np.bincount(values) > 0
+    return there.nonzero()[0], (there.cumsum() - 1)[values]

@@ -6,7 +6,7 @@ gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray
+from tracker.arrays import Float32Array, Float64Array, IndexArray, Int64Array
 from tracker.tracking.association import without_rivals
 
 _NEWEST = 4
@@ -15,9 +15,9 @@ almost always near, and reading a whole gallery of 100 costs 51 kB of memory tra
 
 
 class AppearanceGallery:
-    """Ring buffers of the last `size` embeddings, one for each slot of the track table.
+    """Ring buffers of the last `size` embeddings, one for each slot that a track holds.
 
-    Memory is `slots x size x D` floats, and grows only with the number of slots in use at once.
+    Memory is `slots x size x D` floats, and grows only with the number of tracks alive at once.
 
     Args:
         size: Embeddings kept for each track (`L_k` = 100 in the paper).
@@ -26,87 +26,105 @@ class AppearanceGallery:
     def __init__(self, size: int) -> None:
         self._size = size
         self._vectors: Float32Array = np.zeros((0, size, 0), np.float32)
-        self._count: IndexArray = np.zeros(0, np.intp)
+        self._count: Int64Array = np.zeros(0, np.int64)
 
-    def add(self, slots: IndexArray, embeddings: Float32Array) -> None:
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the embeddings take."""
+        return self._vectors.nbytes
+
+    def add(self, slots: Int64Array, embeddings: Float32Array) -> None:
         """Stores one embedding `(n, D)` for each slot `(n,)`, over the oldest when full."""
         if not embeddings.shape[1] or not len(slots):
             return
         self._reserve(int(slots.max()) + 1, embeddings.shape[1])
-        self._vectors[slots, self._count[slots] % self._size] = embeddings
-        self._count[slots] += 1
+        count = self._count[slots]
+        self._vectors[slots, count % self._size] = embeddings
+        self._count[slots] = count + 1
 
-    def clear(self, slots: IndexArray) -> None:
+    def clear(self, slots: Int64Array) -> None:
         """Forgets what the slots looked like."""
         self._count[slots[slots < len(self._count)]] = 0
 
+    def move(self, source: int, target: int) -> None:
+        """Adds what `source` has looked like to `target`, and forgets it in `source`."""
+        if source < len(self._count):
+            stored = self.stored(source)
+            for row in stored.copy():
+                self.add(np.array([target]), row[None])
+            self._count[source] = 0
+
+    def stored(self, slot: int) -> Float32Array:
+        """Returns `(n, D)` the embeddings of a slot, oldest first."""
+        if slot >= len(self._count):
+            return np.zeros((0, self._vectors.shape[2]), np.float32)
+        count = int(self._count[slot])
+        if count <= self._size:
+            return self._vectors[slot, :count]
+        return np.roll(self._vectors[slot], -(count % self._size), axis=0)
+
     def distances(
         self,
-        slots: IndexArray,
+        pair_slots: Int64Array,
+        columns: IndexArray,
         embeddings: Float32Array,
-        admissible: BoolArray,
         *,
         enough: float = -np.inf,
     ) -> Float64Array:
-        """Returns `(T, N)` smallest cosine distances, infinite where a pair is not admissible.
-
-        A slot without embeddings is infinitely far from everything.
+        """Returns `(P,)` smallest cosine distances; that to a slot without embeddings is infinite.
 
         Args:
-            slots: `(T,)` slots of the tracks.
+            pair_slots: `(P,)` slot of each pair's track; pairs of one track adjoin.
+            columns: `(P,)` row of `embeddings` of each pair.
             embeddings: `(N, D)` unit vectors of the detections.
-            admissible: `(T, N)` pairs worth a comparison; the others cost nothing.
-            enough: A pair without rivals (the only admissible one of its row and its column) gets
+            enough: A pair without rivals (the only one of its track and its detection) gets
                 the distance to the newest embeddings alone where that is at most this: with nobody
                 to compare with, an assignment needs no more than "near enough".
         """
-        result = np.full(admissible.shape, np.inf)
-        rows, columns = np.nonzero(admissible)
-        if not len(rows):
+        result = np.full(len(pair_slots), np.inf)
+        todo = np.arange(len(pair_slots))
+        if not len(todo):
             return result
-        if np.isfinite(enough):
-            alone = without_rivals(admissible, rows, columns)
-            pairs = np.flatnonzero(alone)
-            distance = self._to_newest(slots[rows[pairs]], embeddings[columns[pairs]])
-            done = distance <= enough
-            result[rows[pairs[done]], columns[pairs[done]]] = distance[done]
-            alone[pairs[~done]] = False
-            rows, columns = rows[~alone], columns[~alone]
-        result[rows, columns] = self._to_all(slots[rows], embeddings[columns])
+        if enough > -np.inf:
+            alone = without_rivals(pair_slots, columns).nonzero()[0]
+            result[alone] = self._to_newest(pair_slots[alone], embeddings[columns[alone]])
+            far = result > enough
+            todo = far.nonzero()[0]
+            if not len(todo):
+                return result
+        result[todo] = self._to_all(pair_slots[todo], embeddings[columns[todo]])
         return result
 
-    def _to_newest(self, slots: IndexArray, wanted: Float32Array) -> Float64Array:
+    def _to_newest(self, slots: Int64Array, wanted: Float32Array) -> Float64Array:
         """Returns `(P,)` distances of vectors `(P, D)` to the newest few of each slot."""
         distance = np.full(len(slots), np.inf)
-        known = np.flatnonzero(slots < len(self._count))
-        known = known[self._count[slots[known]] >= _NEWEST]
+        if not len(slots) or slots.max() >= len(self._count):
+            return distance
+        count = self._count[slots]
+        known = (count >= _NEWEST).nonzero()[0]
         if len(known):
-            count = self._count[slots[known]]
-            place = (count[:, None] - 1 - np.arange(_NEWEST)) % self._size
-            newest = self._vectors[slots[known][:, None], place]
+            place = (count[known, None] - _PLACES) % self._size
+            newest = self._vectors[slots[known, None], place]
             alike = np.matmul(newest, wanted[known][:, :, None])[:, :, 0]
-            distance[known] = 1.0 - alike.max(axis=1).astype(np.float64)
+            distance[known] = 1.0 - np.maximum.reduce(alike, axis=1)
         return distance
 
-    def _to_all(self, pair_slots: IndexArray, wanted: Float32Array) -> Float64Array:
+    def _to_all(self, pair_slots: Int64Array, wanted: Float32Array) -> Float64Array:
         """Returns `(P,)` distances of vectors `(P, D)` to whole galleries; equal slots adjoin."""
         nearest = np.full(len(pair_slots), -np.inf, np.float32)
         # A track's few admissible detections against its own gallery: one small product each. A
         # product of all galleries with all detections costs ten times as much at 100 tracks.
-        ends = np.flatnonzero(np.diff(pair_slots, append=-1)) + 1
-        group_slots = pair_slots[ends - 1]
-        known = group_slots < len(self._count)
-        filled = np.zeros(len(ends), np.intp)
-        filled[known] = np.minimum(self._count[group_slots[known]], self._size)
+        ends = ((pair_slots[1:] != pair_slots[:-1]).nonzero()[0] + 1).tolist()
+        ends.append(len(pair_slots))
         start = 0
-        for slot, count, end in zip(
-            group_slots.tolist(), filled.tolist(), ends.tolist(), strict=True
-        ):
+        for end in ends:
+            slot = pair_slots[start]
+            count = self._count[slot] if slot < len(self._count) else 0
             if count:
-                alike = np.dot(wanted[start:end], self._vectors[slot, :count].T)
+                alike = wanted[start:end] @ self._vectors[slot, :count].T
                 np.maximum.reduce(alike, axis=1, out=nearest[start:end])
             start = end
-        return np.asarray(1.0 - nearest.astype(np.float64))
+        return 1.0 - nearest.astype(np.float64)
 
     def _reserve(self, slots: int, width: int) -> None:
         have, _, old_width = self._vectors.shape
@@ -114,8 +132,11 @@ class AppearanceGallery:
             return
         capacity = max(slots, 2 * have if old_width == width else have, 16)
         vectors = np.zeros((capacity, self._size, width), np.float32)
-        count = np.zeros(capacity, np.intp)
+        count = np.zeros(capacity, np.int64)
         if old_width == width:
             vectors[:have] = self._vectors
             count[:have] = self._count
         self._vectors, self._count = vectors, count
+
+
+_PLACES = np.arange(1, _NEWEST + 1)

@@ -11,6 +11,7 @@ variances of the rates. `full_covariance` gives the 8x8 form.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,11 +64,12 @@ def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Arr
         noise: The motion model. A new track's position is twice, and its velocity ten times, as
             uncertain as one step of process noise.
     """
-    height = measurements[:, 3]
-    mean = np.hstack([measurements, np.zeros_like(measurements)])
+    mean = np.zeros((len(measurements), 8))
+    mean[:, :4] = measurements
+    square = np.square(measurements[:, 3:4])
     covariance = np.zeros((len(measurements), 3, 4))
-    covariance[:, 0] = _squares(2 * noise.position, noise.aspect, height)
-    covariance[:, 2] = _squares(10 * noise.velocity, noise.aspect_velocity, height)
+    covariance[:, 0] = square * _per_height(2 * noise.position) + _fixed(noise.aspect)
+    covariance[:, 2] = square * _per_height(10 * noise.velocity) + _fixed(noise.aspect_velocity)
     return mean, covariance
 
 
@@ -86,23 +88,17 @@ def predict(
         dt: Nominal frame intervals, > 0.
         noise: The motion model.
     """
-    height = mean[:, 3]
-    process_position = _squares(noise.position, noise.aspect, height)
-    process_velocity = _squares(noise.velocity, noise.aspect_velocity, height)
-    later = max(dt - 1.0, 0.0)
-    squares = dt * later * (2 * dt - 1) / 6  # 1 + 4 + ... + (dt - 1)^2
-    pairs = dt * later / 2  # 1 + 2 + ... + (dt - 1)
-
     moved = mean.copy()
     moved[:, :4] += dt * mean[:, 4:]
     np.maximum(moved[:, 2:4], MIN_SIZE, out=moved[:, 2:4])
-    value, cross, rate = covariance[:, 0], covariance[:, 1], covariance[:, 2]
-    grown = np.empty_like(covariance)
-    grown[:, 0] = (
-        value + 2 * dt * cross + dt**2 * rate + dt * process_position + squares * process_velocity
-    )
-    grown[:, 1] = cross + dt * rate + pairs * process_velocity
-    grown[:, 2] = rate + dt * process_velocity
+    per_height, fixed = _process_noise(noise, dt)
+    grown = np.square(mean[:, 3])[:, None, None] * per_height
+    grown += fixed
+    grown += covariance
+    cross, rate = covariance[:, 1], covariance[:, 2]
+    step = dt * rate
+    grown[:, 1] += step
+    grown[:, 0] += dt * (2 * cross + step)
     return moved, grown
 
 
@@ -110,12 +106,22 @@ def innovation_variance(
     mean: Float64Array, covariance: Float64Array, noise: MotionNoise
 ) -> Float64Array:
     """Returns `(T, 4)` variances of `measurement - prediction`: the diagonal of S (eq. 1)."""
-    measured = _squares(noise.measurement, noise.aspect_measurement, mean[:, 3])
-    return np.asarray(covariance[:, 0] + measured)
+    return np.asarray(covariance[:, 0] + measurement_variance(mean, noise))
+
+
+def measurement_variance(mean: Float64Array, noise: MotionNoise) -> Float64Array:
+    """Returns `(T, 4)` variances of measured values of objects as high as the tracks."""
+    square = np.square(mean[:, 3:4])
+    return square * _per_height(noise.measurement) + _fixed(noise.aspect_measurement)
 
 
 def update(
-    mean: Float64Array, covariance: Float64Array, measurements: Float64Array, *, noise: MotionNoise
+    mean: Float64Array,
+    covariance: Float64Array,
+    measurements: Float64Array,
+    *,
+    noise: MotionNoise,
+    noise_scale: Float64Array | None = None,
 ) -> tuple[Float64Array, Float64Array]:
     """Returns means and covariances after one measurement for each track.
 
@@ -124,43 +130,19 @@ def update(
         covariance: `(T, 3, 4)` predicted.
         measurements: `(T, 4)` cxcyah.
         noise: The motion model.
+        noise_scale: `(T,)` factor of each measurement's variance, > 0; `None` for 1.
     """
-    value, cross, rate = covariance[:, 0], covariance[:, 1], covariance[:, 2]
-    variance = innovation_variance(mean, covariance, noise)
-    value_gain, rate_gain = value / variance, cross / variance
+    measured = measurement_variance(mean, noise)
+    if noise_scale is not None:
+        measured *= noise_scale[:, None]
+    gain = covariance[:, :2] / (covariance[:, 0] + measured)[:, None]
     innovation = measurements - mean[:, :4]
-    corrected = mean + np.hstack([value_gain * innovation, rate_gain * innovation])
+    corrected = mean + (gain * innovation[:, None]).reshape(-1, 8)
     np.maximum(corrected[:, 2:4], MIN_SIZE, out=corrected[:, 2:4])
-    reduced = np.empty_like(covariance)
-    reduced[:, 0] = value - value_gain * value
-    reduced[:, 1] = cross - value_gain * cross
-    reduced[:, 2] = rate - rate_gain * cross
+    reduced = covariance.copy()
+    reduced[:, :2] -= gain[:, :1] * covariance[:, :2]
+    reduced[:, 2] -= gain[:, 1] * covariance[:, 1]
     return corrected, reduced
-
-
-def squared_mahalanobis(
-    mean: Float64Array,
-    covariance: Float64Array,
-    measurements: Float64Array,
-    *,
-    noise: MotionNoise,
-) -> Float64Array:
-    """Returns `(T, N)` squared Mahalanobis distances d1 of measurements to tracks (eq. 1).
-
-    Args:
-        mean: `(T, 8)` predicted.
-        covariance: `(T, 3, 4)` predicted.
-        measurements: `(N, 4)` cxcyah.
-        noise: The motion model.
-    """
-    weight = 1 / innovation_variance(mean, covariance, noise)
-    distance = np.zeros((len(mean), len(measurements)))
-    for axis in range(4):
-        term = measurements[None, :, axis] - mean[:, None, axis]
-        np.square(term, out=term)
-        term *= weight[:, None, axis]
-        distance += term
-    return distance
 
 
 def full_covariance(covariance: Float64Array) -> Float64Array:
@@ -173,9 +155,25 @@ def full_covariance(covariance: Float64Array) -> Float64Array:
     return full
 
 
-def _squares(per_height: float, aspect: float, height: Float64Array) -> Float64Array:
-    """Returns `(T, 4)` variances in the order centre x, centre y, aspect, height."""
-    result = np.empty((len(height), 4))
-    result[:] = np.square(per_height * height)[:, None]
-    result[:, 2] = aspect**2
-    return result
+@lru_cache(maxsize=64)
+def _process_noise(noise: MotionNoise, dt: float) -> tuple[Float64Array, Float64Array]:
+    """Returns the process noise of `dt` intervals, `(3, 4)`: per squared height, and fixed."""
+    later = max(dt - 1.0, 0.0)
+    squares = dt * later * (2 * dt - 1) / 6  # 1 + 4 + ... + (dt - 1)^2
+    pairs = dt * later / 2  # 1 + 2 + ... + (dt - 1)
+    position, velocity = np.array([[dt], [0.0], [0.0]]), np.array([[squares], [pairs], [dt]])
+    per_height = position * _per_height(noise.position) + velocity * _per_height(noise.velocity)
+    fixed = position * _fixed(noise.aspect) + velocity * _fixed(noise.aspect_velocity)
+    return per_height, fixed
+
+
+@lru_cache(maxsize=64)
+def _per_height(deviation: float) -> Float64Array:
+    """Returns `(4,)` variances, in squared heights, of a deviation in heights."""
+    return deviation**2 * np.array([1.0, 1.0, 0.0, 1.0])
+
+
+@lru_cache(maxsize=64)
+def _fixed(deviation: float) -> Float64Array:
+    """Returns `(4,)` variances of a deviation of the aspect ratio."""
+    return deviation**2 * np.array([0.0, 0.0, 1.0, 0.0])

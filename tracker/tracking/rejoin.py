@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from tracker.arrays import Float64Array, IndexArray, Int32Array, Int64Array
 from tracker.boxes import xyxy_to_cxcyah
 from tracker.errors import ConfigError
-from tracker.tracking.association import assign
+from tracker.tracking.association import Pairs, assign
 from tracker.tracking.rows import TrackRows
 
 
@@ -193,7 +193,7 @@ def _assign_sparse(
         place = np.full((len(row_names), len(column_names)), -1, np.intp)
         place[rows, columns] = group
         table = np.where(place >= 0, cost[place], limit)
-        matches = assign(table, place >= 0, unmatched_cost=limit)
+        matches = assign(Pairs.of(table, place >= 0), unmatched_cost=limit)
         chosen += place[matches.rows, matches.columns].tolist()
     return chosen
 

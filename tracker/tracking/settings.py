@@ -50,6 +50,7 @@ class DeepSortSettings:
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_frames: Nominal frame intervals without a detection after which a confirmed track
             ends (`A_max` = 30).
+        max_age_s: The same in seconds, in place of `max_age_frames`; `None` to count frames.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
         max_appearance_distance: Largest admissible cosine distance `t2` (eq. 4).
         motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
@@ -61,6 +62,19 @@ class DeepSortSettings:
         refind_growth: Added to the reach for each frame that the track was not seen.
         refind_max_reach: Limit of the reach.
         refind_size_ratio: Largest ratio of heights for that, >= 1.
+        resume_distance: A track about to be confirmed takes up the id of a lost track that looked
+            alike to within this cosine distance; 0 = never.
+        resume_reach: Largest distance for that, in object heights, from where the lost track was
+            seen last or is predicted.
+        low_score: Detections below this score only continue tracks that were seen in the last
+            frame, after all others had their turn (ByteTrack, arXiv 2110.06864); `None` for no
+            such difference.
+        low_min_iou: Smallest overlap for that.
+        score_noise: Share by which a detection's score lowers the noise of its measurement (NSA
+            Kalman, GIAOTracker, arXiv 2202.11983): variance * (1 - score_noise * score).
+        min_height_px: Detections lower than this are left out.
+        max_aspect: Detections wider than this, in heights, are left out; `None` for no limit.
+        end_outside: Whether a track that is lost and predicted to be outside the picture ends.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             what suits the detector (0 for `DeepSort` on its own).
         min_mean_score: Tracks whose detections lately scored less on average are neither confirmed
@@ -72,6 +86,7 @@ class DeepSortSettings:
 
     confirm_hits: int = 3
     max_age_frames: float = 30
+    max_age_s: float | None = None
     gallery_size: int = 100
     max_appearance_distance: float = 0.2
     motion_weight: float = 0.0
@@ -82,6 +97,14 @@ class DeepSortSettings:
     refind_growth: float = 0.02
     refind_max_reach: float = 0.8
     refind_size_ratio: float = 1.4
+    resume_distance: float = 0.0
+    resume_reach: float = 2.0
+    low_score: float | None = None
+    low_min_iou: float = 0.5
+    score_noise: float = 0.0
+    min_height_px: float = 0.0
+    max_aspect: float | None = None
+    end_outside: bool = False
     birth_score: float | None = None
     min_mean_score: float | None = None
     classes: ClassPolicy = ClassPolicy.ANY
@@ -98,6 +121,7 @@ class DeepSortSettings:
 _RANGES: dict[str, tuple[float, float]] = {
     "confirm_hits": (1, np.inf),
     "max_age_frames": (0, np.inf),
+    "max_age_s": (0, np.inf),
     "gallery_size": (1, np.inf),
     "max_appearance_distance": (0, 2),
     "motion_weight": (0, 1),
@@ -107,6 +131,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "refind_growth": (0, np.inf),
     "refind_max_reach": (0, np.inf),
     "refind_size_ratio": (1, np.inf),
+    "resume_distance": (0, 2),
+    "resume_reach": (0, np.inf),
+    "low_score": (0, 1),
+    "low_min_iou": (0, 1),
+    "score_noise": (0, 0.99),
+    "min_height_px": (0, np.inf),
+    "max_aspect": (0, np.inf),
     "birth_score": (0, 1),
     "min_mean_score": (0, 1),
 }

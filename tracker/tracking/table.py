@@ -1,144 +1,192 @@
-"""The track table: all state of all tracks, as arrays over slots.
+"""The track table: all state of all tracks, as arrays with one row for each track alive.
 
 Comes in: births, matches and misses. Goes out: the arrays that association and reporting read.
-A slot is reused after its track has died; `order` lists the slots in use, oldest track first.
+Rows are in order of birth; they move up when a track dies. What must not move (a gallery of
+embeddings is large) is kept by `slots`, which a track holds for life.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from tracker.arrays import (
-    BoolArray,
-    Float32Array,
-    Float64Array,
-    IndexArray,
-    Int32Array,
-    Int64Array,
-)
+from tracker.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 from tracker.detections import Detections
-from tracker.tracks import TrackState
 
-_FIRST_CAPACITY = 16
 _SCORE_MEMORY = 0.2
 """Weight of the newest score in a track's mean: it looks back over about five detections."""
 
+# Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
+# few objects these calls are most of its time: hence two blocks and not ten arrays.
+_ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
+_UNSEEN, _SCORE, _MEAN_SCORE = range(3)
+
+
+class Counts(NamedTuple):
+    """Whole numbers of some tracks, `(n,)` each; see the properties of `TrackTable`."""
+
+    ids: Int64Array
+    ages: Int32Array
+    misses: Int32Array
+    detection_index: Int32Array
+
 
 class TrackTable:
-    """Arrays with one row for each slot.
+    """Tracks alive, `T` rows.
 
     Attributes:
-        order: `(T,)` slots in use, by rising time of birth.
-        mean: `(S, 8)` Kalman means.
-        covariance: `(S, 3, 4)` Kalman covariances.
-        ids: `(S,)` ids; negative while tentative.
-        confirmed: `(S,)` whether the track is believed.
-        hits: `(S,)` detections so far.
-        ages: `(S,)` frames since birth, from 1.
-        misses: `(S,)` frames since the last detection.
-        unseen: `(S,)` nominal frame intervals since the last detection.
-        scores: `(S,)` score of the last detection.
-        mean_scores: `(S,)` moving average of the detections' scores.
-        votes: `(S, C)` summed scores of the detections by class.
+        mean: `(T, 8)` Kalman means.
+        covariance: `(T, 3, 4)` Kalman covariances.
+        votes: `(T, C)` summed scores of the detections by class.
     """
 
     def __init__(self) -> None:
-        self.order: IndexArray = np.zeros(0, np.intp)
         self.mean: Float64Array = np.zeros((0, 8))
         self.covariance: Float64Array = np.zeros((0, 3, 4))
-        self.ids: Int64Array = np.zeros(0, np.int64)
-        self.confirmed: BoolArray = np.zeros(0, np.bool_)
-        self.hits: Int32Array = np.zeros(0, np.int32)
-        self.ages: Int32Array = np.zeros(0, np.int32)
-        self.misses: Int32Array = np.zeros(0, np.int32)
-        self.unseen: Float64Array = np.zeros(0)
-        self.scores: Float32Array = np.zeros(0, np.float32)
-        self.mean_scores: Float32Array = np.zeros(0, np.float32)
         self.votes: Float64Array = np.zeros((0, 1))
-        self._free: list[int] = []
+        self._counts: Int64Array = np.zeros((0, 7), np.int64)
+        self._reals: Float64Array = np.zeros((0, 3))
+        self._free_slots: list[int] = []
         self._next_id = 1
         self._next_provisional_id = -1
 
     def __len__(self) -> int:
-        return len(self.order)
+        return len(self.mean)
+
+    @property
+    def ids(self) -> Int64Array:
+        """`(T,)` ids; negative while tentative."""
+        return self._counts[:, _ID]
+
+    @property
+    def slots(self) -> Int64Array:
+        """`(T,)` numbers from 0 that tell tracks alive apart and are used again."""
+        return self._counts[:, _SLOT]
+
+    @property
+    def confirmed(self) -> BoolArray:
+        """`(T,)` whether each track is believed."""
+        return self._counts[:, _CONFIRMED].astype(np.bool_)
+
+    @property
+    def hits(self) -> Int64Array:
+        """`(T,)` detections so far."""
+        return self._counts[:, _HITS]
+
+    @property
+    def ages(self) -> Int64Array:
+        """`(T,)` frames since birth, from 1."""
+        return self._counts[:, _AGE]
+
+    @property
+    def misses(self) -> Int64Array:
+        """`(T,)` frames since the last detection."""
+        return self._counts[:, _MISSES]
+
+    @property
+    def detection_index(self) -> Int64Array:
+        """`(T,)` row of this frame's detections, -1 = not seen."""
+        return self._counts[:, _DETECTION]
+
+    @property
+    def unseen(self) -> Float64Array:
+        """`(T,)` nominal frame intervals since the last detection."""
+        return self._reals[:, _UNSEEN]
+
+    @property
+    def scores(self) -> Float64Array:
+        """`(T,)` score of the last detection."""
+        return self._reals[:, _SCORE]
+
+    @property
+    def mean_scores(self) -> Float64Array:
+        """`(T,)` moving average of the detections' scores."""
+        return self._reals[:, _MEAN_SCORE]
 
     def age(self, dt: float) -> None:
         """Makes every track one frame, and `dt` frame intervals, older and unseen."""
-        self.ages[self.order] += 1
-        self.misses[self.order] += 1
-        self.unseen[self.order] += dt
+        self._counts[:, _AGE : _MISSES + 1] += 1
+        self._counts[:, _DETECTION] = -1
+        self._reals[:, _UNSEEN] += dt
 
-    def see(self, slots: IndexArray, detections: Detections, columns: IndexArray) -> None:
-        """Notes that each slot `(n,)` was seen as the detection of the same row of `columns`."""
-        self.hits[slots] += 1
-        self.misses[slots] = 0
-        self.unseen[slots] = 0
-        self.scores[slots] = detections.scores[columns]
-        surprise = detections.scores[columns] - self.mean_scores[slots]
-        self.mean_scores[slots] += np.float32(_SCORE_MEMORY) * surprise
-        self._vote(slots, detections.classes[columns], detections.scores[columns])
+    def see(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
+        """Notes that each row `(n,)` was seen as the detection of the same place in `columns`."""
+        counts, reals = self._counts[rows], self._reals[rows]
+        scores = detections.scores[columns].astype(np.float64)
+        counts[:, _HITS] += 1
+        counts[:, _MISSES] = 0
+        counts[:, _DETECTION] = columns
+        self._counts[rows] = counts
+        reals[:, _UNSEEN] = 0
+        reals[:, _SCORE] = scores
+        reals[:, _MEAN_SCORE] += _SCORE_MEMORY * (scores - reals[:, _MEAN_SCORE])
+        self._reals[rows] = reals
+        self._vote(rows, detections.classes[columns], scores)
 
-    def born(
+    def give_birth(
         self,
         mean: Float64Array,
         covariance: Float64Array,
         detections: Detections,
         columns: IndexArray,
-    ) -> IndexArray:
+    ) -> Int64Array:
         """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`."""
-        count = len(columns)
-        while len(self._free) < count:
-            self._grow()
-        slots = np.array([self._free.pop() for _ in range(count)], np.intp)
-        self.mean[slots] = mean
-        self.covariance[slots] = covariance
-        self.ids[slots] = self._next_provisional_id - np.arange(count)
+        old, count = len(self), len(columns)
+        while len(self._free_slots) < count:
+            self._free_slots.append(old + len(self._free_slots))
+        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 3))
+        counts[:, _ID] = self._next_provisional_id - np.arange(count)
+        counts[:, _SLOT] = [self._free_slots.pop() for _ in range(count)]
+        counts[:, _AGE] = 1
+        reals[:, _MEAN_SCORE] = detections.scores[columns]
         self._next_provisional_id -= count
-        self.confirmed[slots] = False
-        self.hits[slots] = 0
-        self.ages[slots] = 1
-        self.votes[slots] = 0
-        self.mean_scores[slots] = detections.scores[columns]
-        self.order = np.concatenate([self.order, slots])
-        self.see(slots, detections, columns)
+        self.mean = np.concatenate([self.mean, mean])
+        self.covariance = np.concatenate([self.covariance, covariance])
+        self.votes = np.concatenate([self.votes, np.zeros((count, self.votes.shape[1]))])
+        self._counts = np.concatenate([self._counts, counts])
+        self._reals = np.concatenate([self._reals, reals])
+        self.see(np.arange(old, old + count), detections, columns)
+        return counts[:, _SLOT]
+
+    def counts(self, rows: IndexArray) -> "Counts":
+        """Returns what a report says in whole numbers of the rows `(n,)`, read-only."""
+        wide = self._counts[rows].T
+        ids, narrow = wide[_ID].copy(), wide.astype(np.int32, order="C")
+        ids.setflags(write=False)
+        narrow.setflags(write=False)
+        return Counts(ids, narrow[_AGE], narrow[_MISSES], narrow[_DETECTION])
+
+    def confirm(self, rows: IndexArray) -> None:
+        """Believes the tracks and gives them the next ids, in the order of the rows given."""
+        self._counts[rows, _CONFIRMED] = 1
+        self._counts[rows, _ID] = self._next_id + np.arange(len(rows))
+        self._next_id += len(rows)
+
+    def kill(self, dead: BoolArray) -> Int64Array:
+        """Returns the freed slots of the tracks picked by a mask `(T,)`."""
+        slots = self.slots[dead]
+        alive = (~dead).nonzero()[0]
+        self.mean, self.covariance = self.mean[alive], self.covariance[alive]
+        self.votes = self.votes[alive]
+        self._counts, self._reals = self._counts[alive], self._reals[alive]
+        self._free_slots.extend(slots[::-1].tolist())
         return slots
 
-    def confirm(self, slots: IndexArray) -> None:
-        """Believes the tracks and gives them the next ids, in the order of the slots given."""
-        self.confirmed[slots] = True
-        self.ids[slots] = self._next_id + np.arange(len(slots))
-        self._next_id += len(slots)
+    def resume(self, lost: int, found: int) -> None:
+        """Lets the track in row `lost` go on as the one in row `found`, which is to be killed.
 
-    def kill(self, dead: BoolArray) -> IndexArray:
-        """Returns the freed slots of the tracks picked by a mask `(T,)` over `order`."""
-        slots = self.order[dead]
-        self.order = self.order[~dead]
-        self._free.extend(int(slot) for slot in reversed(slots))
-        return slots
+        It keeps its id, slot, hits and votes, and takes the other's motion and what it saw last.
+        """
+        self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
+        self.votes[lost] += self.votes[found]
+        self._counts[lost, _HITS] += self._counts[found, _HITS]
+        self._counts[lost, _MISSES:] = self._counts[found, _MISSES:]
+        self._reals[lost] = self._reals[found]
 
-    def states(self) -> Int32Array:
-        """Returns `(T,)` `TrackState` values in the order of `order`."""
-        believed = self.confirmed[self.order]
-        seen = self.misses[self.order] == 0
-        return np.where(
-            believed,
-            np.where(seen, np.int32(TrackState.CONFIRMED), np.int32(TrackState.LOST)),
-            np.int32(TrackState.TENTATIVE),
-        ).astype(np.int32)
-
-    def _vote(self, slots: IndexArray, classes: Int32Array, scores: Float32Array) -> None:
-        if not len(slots):
+    def _vote(self, rows: IndexArray, classes: Int32Array, scores: Float64Array) -> None:
+        if not len(rows):
             return
         missing = int(classes.max()) + 1 - self.votes.shape[1]
         if missing > 0:
             self.votes = np.pad(self.votes, [(0, 0), (0, missing)])
         # A score of 0 still is a vote: without the small constant a track could have none.
-        self.votes[slots, classes] += scores + 1e-9
-
-    def _grow(self) -> None:
-        old = len(self.ids)
-        new = max(2 * old, _FIRST_CAPACITY)
-        for name in ("mean", "covariance", "ids", "confirmed", "hits", "ages", "misses",
-                     "unseen", "scores", "mean_scores", "votes"):  # fmt: skip
-            array = getattr(self, name)
-            setattr(self, name, np.concatenate([array, np.zeros((new - old, *array.shape[1:]),
-                                                                array.dtype)]))  # fmt: skip
-        self._free = list(range(new - 1, old - 1, -1)) + self._free
+        self.votes[rows, classes] += scores + 1e-9

@@ -1,0 +1,178 @@
+"""What goes beyond the paper: each switch off and on, on scenes whose right answer is plain."""
+
+import numpy as np
+import pytest
+
+from tracker.detections import Detections
+from tracker.errors import DataError
+from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.settings import ClassPolicy, DeepSortSettings, Report
+from tracker.tracks import CameraMotion, Tracks, TrackState
+
+LOOKS = np.eye(4, dtype=np.float32)
+
+
+def box(x: float, y: float = 100, width: float = 40, height: float = 40) -> list[float]:
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+
+
+def seen(*boxes: list[float], score: float = 0.9) -> Detections:
+    return Detections.create(np.reshape(boxes, (-1, 4)), np.full(len(boxes), score))
+
+
+def looking(places: dict[int, float], classes: list[int] | None = None) -> Detections:
+    """One box for each look at its place."""
+    boxes = np.reshape([box(x) for x in places.values()], (-1, 4))
+    return Detections.create(boxes, np.full(len(boxes), 0.9), classes, LOOKS[list(places)])
+
+
+def steady(deepsort: DeepSort, frames: int = 4, x: float = 100) -> Tracks:
+    for _ in range(frames):
+        tracks = deepsort.step(seen(box(x)))
+    return tracks
+
+
+def test_max_age_in_seconds_follows_the_frame_rate() -> None:
+    deepsort = DeepSort(DeepSortSettings(max_age_s=0.5, max_age_frames=1))
+    for interval, frames in ((0.1, 5), (0.25, 2)):
+        deepsort.reset(frame_interval_s=interval)
+        steady(deepsort)
+        for _ in range(frames):
+            deepsort.step(Detections.empty())
+            assert deepsort.alive == 1
+        deepsort.step(Detections.empty())
+        assert deepsort.alive == 0
+
+
+def test_low_scores_continue_a_track_and_start_none() -> None:
+    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    steady(deepsort)
+    tracks = deepsort.step(seen(box(101), box(300), score=0.3))
+    assert tracks.ids.tolist() == [1]
+    assert deepsort.alive == 1
+
+
+def test_low_scores_wait_until_the_others_had_their_turn() -> None:
+    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    steady(deepsort)
+    # The low one lies exactly on the track, the usual one beside it.
+    found = Detections.create([box(100), box(108)], [0.3, 0.9])
+    tracks = deepsort.step(found)
+    assert found.scores[tracks.detection_index].tolist() == pytest.approx([0.9])
+
+
+def test_low_scores_do_not_bring_back_a_lost_track() -> None:
+    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    steady(deepsort)
+    deepsort.step(Detections.empty())
+    assert len(deepsort.step(seen(box(100), score=0.3))) == 0
+
+
+def test_a_sure_detection_pulls_harder_where_noise_follows_the_score() -> None:
+    def left_edge(weight: float, score: float) -> float:
+        deepsort = DeepSort(DeepSortSettings(score_noise=weight))
+        steady(deepsort)
+        return float(deepsort.step(seen(box(110), score=score)).boxes[0, 0])
+
+    assert left_edge(0.0, 0.1) == left_edge(0.0, 0.9)
+    assert left_edge(0.9, 0.1) < left_edge(0.9, 0.9)
+
+
+def test_too_small_or_too_wide_is_left_out() -> None:
+    deepsort = DeepSort(DeepSortSettings(min_height_px=30, max_aspect=2, report=Report.ALL))
+    found = seen(box(100), box(300, height=29), box(500, width=81), box(700, width=80))
+    tracks = deepsort.step(found)
+    np.testing.assert_allclose(sorted(tracks.boxes[:, 0]), [80, 660])
+    assert sorted(tracks.detection_index) == [0, 3]
+
+
+def leave(deepsort: DeepSort) -> int:
+    """A track walks out at the left; returns the tracks alive three frames later."""
+    deepsort.reset(frame_interval_s=1 / 30, frame_size=(640, 480))
+    for x in range(100, 9, -10):
+        deepsort.step(seen(box(x)))
+    for _ in range(3):
+        deepsort.step(Detections.empty())
+    return deepsort.alive
+
+
+def test_a_track_that_left_the_picture_ends() -> None:
+    assert leave(DeepSort()) == 1
+    assert leave(DeepSort(DeepSortSettings(end_outside=True))) == 0
+
+
+def test_ending_outside_needs_the_size_of_the_picture() -> None:
+    deepsort = DeepSort(DeepSortSettings(end_outside=True))
+    with pytest.raises(DataError, match="frame_size"):
+        deepsort.step(Detections.empty())
+
+
+def hide_and_return(settings: DeepSortSettings) -> Tracks:
+    """Two stand 300 px apart, hide, and come back 30 px from each other's place."""
+    deepsort = DeepSort(settings)
+    for _ in range(5):
+        deepsort.step(looking({0: 100, 1: 200}))
+    for _ in range(10):
+        deepsort.step(looking({}))
+    for _ in range(4):
+        tracks = deepsort.step(looking({0: 230, 1: 70}))
+    return tracks
+
+
+def test_who_comes_back_elsewhere_is_new_without_resume() -> None:
+    tracks = hide_and_return(DeepSortSettings())
+    assert tracks.ids.tolist() == [3, 4]
+
+
+def test_who_comes_back_elsewhere_resumes_its_id_by_looks() -> None:
+    tracks = hide_and_return(DeepSortSettings(resume_distance=0.2, resume_reach=5))
+    assert tracks.ids.tolist() == [1, 2]
+    np.testing.assert_allclose(tracks.boxes[:, 0], [210, 50], atol=1)
+    assert tracks.states.tolist() == [TrackState.CONFIRMED] * 2
+    assert tracks.detection_index.tolist() == [0, 1]
+
+
+def test_resume_goes_no_farther_than_its_reach_and_its_distance() -> None:
+    # 130 px are 3.25 heights.
+    near = hide_and_return(DeepSortSettings(resume_distance=0.2, resume_reach=3))
+    assert near.ids.tolist() == [3, 4]
+    deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
+    for look, x in ((0, 100), (1, 250)):
+        for _ in range(4):
+            tracks = deepsort.step(looking({look: x}))
+    assert tracks.ids.tolist() == [2]
+
+
+def test_nobody_resumes_one_who_was_there_at_the_same_time() -> None:
+    deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
+    for k in range(8):
+        places = {0: 100.0} if k < 2 else {0: 100.0, 3: 250.0}
+        deepsort.step(looking(places))
+    # The first is lost one frame before the third, its double, was born: no.
+    twin = Detections.create([box(400)], [0.9], None, LOOKS[:1])
+    both = Detections.create([box(100), box(400)], [0.9, 0.9], None, LOOKS[[0, 0]])
+    deepsort.step(both)
+    deepsort.step(twin)
+    tracks = deepsort.step(twin)
+    assert 1 not in tracks.ids
+
+
+def test_resume_keeps_classes_apart_where_they_are() -> None:
+    deepsort = DeepSort(
+        DeepSortSettings(resume_distance=0.2, resume_reach=9, classes=ClassPolicy.SAME)
+    )
+    for kind, x in ((2, 100), (7, 250)):
+        for _ in range(4):
+            tracks = deepsort.step(looking({0: x}, [kind]))
+    assert tracks.ids.tolist() == [2]
+
+
+def test_a_pan_of_the_camera_moves_no_track() -> None:
+    told, untold = DeepSort(), DeepSort()
+    ids = []
+    for k in range(8):
+        x = 100 if k < 5 else 160  # the camera jerks by 60 px, more than a box
+        jerk = CameraMotion(shift=(60.0, 0.0)) if k == 5 else CameraMotion()
+        ids = [told.step(seen(box(x)), camera=jerk).ids.tolist(), untold.step(seen(box(x))).ids]
+    assert ids[0] == [1]
+    assert list(ids[1]) == [2]
