@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tracker.boxes import cxcyah_to_xyxy, pairwise_iou
@@ -36,6 +36,7 @@ def expected(cost: np.ndarray, admissible: np.ndarray) -> dict[tuple[int, int], 
 
 
 @given(seed=st.integers(0, 999), tracks=st.integers(0, 8), detections=st.integers(0, 8))
+@example(5, 90, 80)  # so many that they are sorted first
 def test_motion_gate_finds_what_the_full_matrix_finds(
     seed: int, tracks: int, detections: int
 ) -> None:

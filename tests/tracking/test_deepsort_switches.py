@@ -6,7 +6,7 @@ import pytest
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracking.settings import ClassPolicy, DeepSortSettings, Report
+from tracker.tracking.settings import AppearanceOrder, ClassPolicy, DeepSortSettings, Report
 from tracker.tracks import CameraMotion, Tracks, TrackState
 
 LOOKS = np.eye(4, dtype=np.float32)
@@ -176,3 +176,32 @@ def test_a_pan_of_the_camera_moves_no_track() -> None:
         ids = [told.step(seen(box(x)), camera=jerk).ids.tolist(), untold.step(seen(box(x))).ids]
     assert ids[0] == [1]
     assert list(ids[1]) == [2]
+
+
+def test_overlap_links_nobody_who_looks_like_another() -> None:
+    def swap(limit: float | None) -> list[int]:
+        deepsort = DeepSort(DeepSortSettings(overlap_appearance_distance=limit))
+        for _ in range(4):
+            deepsort.step(looking({0: 100}))
+        for _ in range(3):
+            tracks = deepsort.step(looking({1: 102}))  # someone else steps into the place
+        return tracks.ids.tolist()
+
+    assert swap(None) == [1]
+    assert swap(0.7) == [2]
+
+
+def hidden_behind(order: AppearanceOrder) -> list[int]:
+    """One is hidden, its neighbour shifts; then one detection that looks like the hidden one."""
+    slanted = np.array([[0.9, 0.436, 0, 0], [0, 1, 0, 0]], np.float32)
+    deepsort = DeepSort(DeepSortSettings(appearance_order=order, max_appearance_distance=0.7))
+    for _ in range(4):
+        deepsort.step(Detections.create([box(100), box(112)], [0.9, 0.9], None, slanted))
+    deepsort.step(Detections.create([box(112)], [0.9], None, slanted[1:]))
+    return deepsort.step(Detections.create([box(106)], [0.9], None, slanted[:1])).ids.tolist()
+
+
+def test_looks_decide_at_once_and_the_cascade_prefers_who_was_seen_last() -> None:
+    # Distances are 0 to the hidden one and 1 - 0.436 to its neighbour, both admissible.
+    assert hidden_behind(AppearanceOrder.AT_ONCE) == [1]
+    assert hidden_behind(AppearanceOrder.CASCADE) == [2]

@@ -116,6 +116,8 @@ def matching_cascade(pairs: Pairs, misses: Int64Array, *, unmatched_cost: float)
     # Pairs without rivals are matched whenever their turn comes, so it may as well be now.
     alone = without_rivals(pairs.rows, pairs.columns)
     found = [Matches(pairs.rows[alone], pairs.columns[alone])]
+    if len(found[0]) == len(pairs):
+        return found[0]
     contested = pairs.select(~alone)
     turns = misses[contested.rows]
     while len(contested):

@@ -97,6 +97,9 @@ def _neighbours(
 
     Sorted by row.
     """
+    if len(centres) * len(values) <= _FEW:
+        rows, columns = (np.abs(values - centres[:, None]) <= reach[:, None]).nonzero()
+        return rows, columns
     order = values.argsort(kind="stable")
     ordered = values[order]
     low = ordered.searchsorted(centres - reach, side="left")
@@ -104,6 +107,10 @@ def _neighbours(
     rows = np.arange(len(centres)).repeat(count)
     place = np.arange(len(rows)) + (low - count.cumsum() + count).repeat(count)
     return rows, order[place]
+
+
+_FEW = 4096
+"""Up to so many pairs, comparing all takes less time than sorting: about 64 by 64 objects."""
 
 
 def _none() -> Pairs:

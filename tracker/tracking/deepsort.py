@@ -23,10 +23,11 @@ from tracker.tracks import CameraMotion, Tracks, TrackState
 class DeepSort:
     """Follows objects by motion and, where detections have embeddings, by appearance.
 
-    One step is: predict; match confirmed tracks in the cascade by appearance within the motion
-    gate; match what is left of the tracks seen in the last frame, and the tentative ones, by IoU;
-    update, confirm, give birth, let die. Without embeddings (`(N, 0)`) the cascade compares motion
-    alone (`motion_cost`), and lost tracks may take near detections that nothing claimed.
+    One step is: predict; match confirmed tracks by appearance within the motion gate; match what
+    is left of the tracks seen in the last frame, and the tentative ones, by IoU; update, confirm,
+    give birth, let die. Without embeddings (`(N, 0)`) confirmed tracks are matched in the paper's
+    cascade by motion alone (`motion_cost`), and lost ones may take near detections that nothing
+    claimed.
 
     All state, the next id included, belongs to the instance.
 
@@ -210,15 +211,14 @@ class DeepSort:
 
     def _report(self) -> Tracks:
         table, settings = self._table, self._settings
-        shown = np.ones(len(table), np.bool_)
+        rows = table.ids.argsort()
         if settings.report is not Report.ALL:
             shown = table.confirmed
             if settings.min_mean_score:
                 shown &= table.mean_scores >= settings.min_mean_score
             if settings.report is Report.SEEN:
                 shown &= table.misses == 0
-        rows = shown.nonzero()[0]
-        rows = rows[table.ids[rows].argsort()]
+            rows = rows[shown[rows]]
         mean, votes, counts = table.mean[rows], table.votes[rows], table.counts(rows)
         states = np.where(counts.misses == 0, _CONFIRMED, _LOST)
         if settings.report is Report.ALL:

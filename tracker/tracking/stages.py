@@ -1,4 +1,4 @@
-"""DeepSORT's stages of matching: the cascade, then IoU, then what goes beyond the paper.
+"""DeepSORT's stages of matching: confirmed tracks, then IoU, then what goes beyond.
 
 Comes in: a `Scene`, that is predicted tracks and the detections of a frame. Goes out: `Matches` of
 rows of the table with detections. Nothing is changed.
@@ -13,7 +13,12 @@ from tracker.detections import Detections
 from tracker.tracking import candidates
 from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade, remaining
 from tracker.tracking.gallery import AppearanceGallery
-from tracker.tracking.settings import ClassPolicy, DeepSortSettings, MotionCost
+from tracker.tracking.settings import (
+    AppearanceOrder,
+    ClassPolicy,
+    DeepSortSettings,
+    MotionCost,
+)
 from tracker.tracking.table import TrackTable
 
 _NOTHING: IndexArray = np.zeros(0, np.intp)
@@ -60,11 +65,11 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
     if not len(table) or not len(scene.detections):
         return Matches(_NOTHING, _NOTHING)
     confirmed, just_seen = table.confirmed, table.misses == 1
-    matches = cascade(scene, confirmed.nonzero()[0], usual)
+    matches = match_confirmed(scene, confirmed.nonzero()[0], usual)
     left = remaining(usual, matches.columns)
     if len(left):
         rows = remaining((~confirmed | just_seen).nonzero()[0], matches.rows)
-        pairs = overlapping(scene, rows, left, settings.min_iou)
+        pairs = not_unlike(scene, overlapping(scene, rows, left, settings.min_iou))
         matches = join(matches, assign(pairs, unmatched_cost=1.0))
     if len(low):
         rows = remaining((confirmed & just_seen).nonzero()[0], matches.rows)
@@ -77,8 +82,8 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
     return join(matches, refind(scene, rows, free))
 
 
-def cascade(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
-    """Returns the cascade's matches of confirmed tracks in `rows` with detections in `columns`."""
+def match_confirmed(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
+    """Returns matches of confirmed tracks in `rows` with detections in `columns`."""
     table, settings = scene.table, scene.settings
     if not scene.has_appearance and settings.motion_cost is MotionCost.OVERLAP:
         pairs = overlapping(scene, rows, columns, settings.min_iou)
@@ -93,6 +98,8 @@ def cascade(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
     pairs, limit = _allowed(scene, near, rows, columns), settings.motion_gate
     if scene.has_appearance:
         pairs, limit = priced(scene, pairs)
+        if settings.appearance_order is AppearanceOrder.AT_ONCE:
+            return assign(pairs, unmatched_cost=limit)
     return matching_cascade(pairs, table.misses, unmatched_cost=limit)
 
 
@@ -116,6 +123,19 @@ def overlapping(scene: Scene, rows: IndexArray, columns: IndexArray, min_iou: fl
     boxes = scene.detections.boxes[columns]
     near = candidates.by_overlap(scene.table.mean[rows], boxes, min_iou=min_iou)
     return _allowed(scene, near, rows, columns)
+
+
+def not_unlike(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs that do not look as if they were two objects.
+
+    Where people pass each other, the box of the one in front overlaps the track of the other.
+    """
+    limit = scene.settings.overlap_appearance_distance
+    if limit is None or not scene.has_appearance or not len(pairs):
+        return pairs
+    slots, embeddings = scene.table.slots[pairs.rows], scene.detections.embeddings
+    distance = scene.gallery.distances(slots, pairs.columns, embeddings, enough=limit)
+    return pairs.select(distance <= limit)
 
 
 def refind(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
