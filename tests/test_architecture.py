@@ -20,6 +20,7 @@ LAYERS = [
     ["detections"],
     ["tracks"],
     ["camera_motion"],
+    ["embedding_text"],
     ["recorded"],
     ["sources", "models", "detection", "tracking", "sinks", "evaluation"],
     ["pipeline", "training"],

@@ -67,6 +67,13 @@ def test_a_source_without_frames_is_an_error() -> None:
     assert worker_threads() == []
 
 
+def test_without_an_embedder_detections_keep_the_embeddings_that_they_have() -> None:
+    found = Detections.create([[0, 0, 10, 20]], [0.9], None, [[0.6, 0.8]])
+    stages = Pipeline(detector=ScriptedDetector(lambda frame: found), tracker=DeepSort())
+    (result,) = stages.run(ScriptedSource(1))
+    assert result.detections is found
+
+
 def test_one_frame() -> None:
     (result,) = pipeline().run(ScriptedSource(1))
     assert result.frame.index == 0

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_result, make_tracks
+from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError, SourceError
 from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
 from tracker.sinks.json_document import JsonSink
@@ -208,6 +209,43 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_tracks(tmp_path / "picture")
 
 
+def test_embeddings_and_what_was_not_seen(tmp_path: Path) -> None:
+    look = encode_embeddings(np.array([[3.0, 4.0]], np.float32))[0]
+    path = lines(
+        tmp_path / "a",
+        {**HEADER, "embedding_size": 2},
+        frame(0, track(2), track(1, embedding=look, state="confirmed", misses=0)),
+        frame(1, track(1, state="lost", misses=1), track(3, misses=2)),
+    )
+    recorded = read_tracks(path)
+    assert recorded.ids.tolist() == [1, 2, 1, 3]
+    assert recorded.seen.tolist() == [True, True, False, False]
+    np.testing.assert_allclose(recorded.embeddings, [[0.6, 0.8], *[[0, 0]] * 3], atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(recorded.embeddings[0]), 1, rtol=1e-6)
+    assert recorded.select(recorded.seen).ids.tolist() == [1, 2]
+    empty = read_tracks(lines(tmp_path / "b", {**HEADER, "embedding_size": 2}, frame(0)))
+    assert empty.embeddings.shape == (0, 2)
+    assert read_tracks(lines(tmp_path / "c", HEADER, frame(0, track()))).embeddings.shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("size", "text", "message"),
+    [
+        (None, "ADwAAA==", "line 2, id 1: 'embedding': expected 'embedding_size' in the header"),
+        (3, "ADwAAA==", r"line 2, id 1: 'embedding': expected 3 float16 values .*, got 4 bytes"),
+        (2, 5, "line 2, id 1: 'embedding': expected base64 text, got 5"),
+        (-1, None, "line 1: 'embedding_size': expected a whole number"),
+    ],
+)
+def test_bad_embeddings_are_refused(
+    tmp_path: Path, size: int | None, text: object, message: str
+) -> None:
+    header = HEADER if size is None else {**HEADER, "embedding_size": size}
+    found = track() if text is None else track(embedding=text)
+    with pytest.raises(DataError, match=message):
+        read_tracks(lines(tmp_path / "a", header, frame(0, found)))
+
+
 def test_arrays_are_checked_and_read_only() -> None:
     def make(frames: list[int], ids: list[int], box: float = 0.0) -> RecordedTracks:
         count = len(ids)
@@ -217,6 +255,8 @@ def test_arrays_are_checked_and_read_only() -> None:
             boxes=np.full((count, 4), box),
             scores=np.ones(count, np.float32),
             classes=np.zeros(count, np.int32),
+            seen=np.ones(count, np.bool_),
+            embeddings=np.zeros((count, 0), np.float32),
             class_names=(),
             frame_count=None,
             fps=None,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.sources.test_blank import sequence
 from tests.test_cli import failure, lines_of, run
+from tracker.embedding_text import encode_embeddings
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "docs" / "json-format.schema.json").read_text(encoding="utf-8")
@@ -110,7 +111,7 @@ def test_refine_fills_the_gap_and_keeps_the_header(
             VALIDATOR.validate(record)
     before, *old_frames, _ = lines_of(recording)
     refined = header["config"].pop("refined")
-    assert refined["join"]["max_gap_s"] == 2
+    assert refined["join"]["max_gap_s"] == 3
     assert refined["program"] == before["program"]
     assert header == before
     assert [f["time_s"] for f in frames] == [f["time_s"] for f in old_frames]
@@ -190,3 +191,105 @@ def test_refine_says_what_is_wrong(
         assert code == 2
         assert message in text
         assert not (tmp_path / "o.txt").exists()
+
+
+@pytest.fixture
+def changed_places(tmp_path: Path) -> tuple[Path, Path]:
+    """Two who stand side by side, are hidden for 12 frames and come back in each other's place."""
+    folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
+    looks = encode_embeddings(np.array([[1, 0, 0, 0], [0, 0, 1, 1]], np.float32))
+    header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
+              "embedding_size": 4}  # fmt: skip
+    records = [header]
+    for n in range(FRAMES):
+        places = (100, 140) if n < 14 else (140, 100)
+        tracks = [
+            {
+                "id": i,
+                "class": "person",
+                "score": 0.9,
+                "box": [x, 50, x + 20, 90],
+                "embedding": look,
+            }
+            for i, (x, look) in enumerate(zip(places, looks, strict=True))
+            if not 14 <= n < 26
+        ]
+        records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": tracks})
+    path = tmp_path / "looks.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return folder, path
+
+
+def ids_by_place(frames: list[dict[str, Any]]) -> list[dict[int, int]]:
+    """Where each id was in the first and the last frame: left edge rounded to 40 px."""
+    return [
+        {t["id"]: 20 + 40 * round((t["box"][0] - 20) / 40) for t in frames[n]["tracks"]}
+        for n in (5, -1)
+    ]
+
+
+def test_appearance_runs_from_a_file(changed_places: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, looks = changed_places
+    out = tmp_path / "out.jsonl"
+    assert run("run", folder, "--detections", looks, "--json", out, "--embeddings") == 0
+    header, *frames, _ = lines_of(out)
+    assert header["embedding_size"] == 4
+    for record in (header, *frames):
+        VALIDATOR.validate(record)
+    assert all("embedding" in track for frame in frames for track in frame["tracks"])
+    assert ids_by_place(frames)[0] == {1: 100, 2: 140}
+    after = ids_by_place(frames)[1]
+    assert after.get(1) != 100  # nobody gets the other's id ...
+    assert after.get(2) != 140
+    records = [json.loads(line) for line in looks.read_text().splitlines()]
+    for record in records[1:]:
+        for track in record["tracks"]:
+            del track["embedding"]
+    blind = {k: v for k, v in records[0].items() if k != "embedding_size"}
+    looks.write_text("".join(json.dumps(record) + "\n" for record in [blind, *records[1:]]))
+    assert run("run", folder, "--detections", looks, "--json", out) == 0
+    assert ids_by_place(lines_of(out)[1:-1]) == [{1: 100, 2: 140}] * 2  # ... which motion does
+
+
+def test_refine_joins_by_looks_and_keeps_them(
+    changed_places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, looks = changed_places
+    out, refined, blind = (tmp_path / name for name in ("out.jsonl", "fine.jsonl", "blind.jsonl"))
+    short = ("--set", "tracking.max_age_frames=5")  # on-line, both tracks end while hidden
+    assert run("run", folder, "--detections", looks, "--json", out, "--embeddings", *short) == 0
+    assert lines_of(out)[-1]["ids"] == 4
+    assert run("refine", out, "-o", refined) == 0
+    header, *frames, footer = lines_of(refined)
+    assert (header["embedding_size"], footer["ids"]) == (4, 2)
+    for record in (header, *frames, footer):
+        VALIDATOR.validate(record)
+    assert ids_by_place(frames) == [{1: 100, 2: 140}, {1: 140, 2: 100}]
+    old = {t["embedding"] for frame in lines_of(out)[1:-1] for t in frame["tracks"]}
+    states = {(t["state"], t.get("embedding")) for frame in frames for t in frame["tracks"]}
+    assert states == {("lost", None), *(("confirmed", text) for text in old)}
+
+    run("run", folder, "--detections", looks, "--json", blind, *short)  # no --embeddings
+    run("refine", blind, "-o", blind)
+    assert ids_by_place(lines_of(blind)[1:-1]) == [{1: 100, 2: 140}, {1: 100, 2: 140}]
+    strict = ("--max-appearance-distance", 1e-9, "--appearance-gap-s", 0.5)
+    assert run("refine", out, "-o", refined, *strict) == 0
+    assert lines_of(refined)[-1]["ids"] == 4
+
+
+def test_embeddings_that_cannot_be_written_are_an_error(
+    walker: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, det = walker
+    out = tmp_path / "out.jsonl"
+    for words, message in [
+        (("--detections", det, "--mot", tmp_path / "o.txt"), "name an output with --json"),
+        (("--json", out), "expected an embedder, got 'none'"),
+        (("--detections", det, "--json", out), "the detections have none"),
+        (("--detections", det, "--save-dir", tmp_path / "all"), "the detections have none"),
+    ]:
+        code, text = failure(capsys, "run", folder, "--embeddings", *words)
+        assert code == 2
+        assert message in text
+        assert not out.exists()
+        assert not (tmp_path / "all").exists()

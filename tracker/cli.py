@@ -66,6 +66,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Write to JSON what each track looks like.")
+    ] = False,
     detector: Annotated[
         str | None,
         typer.Option(help="'motion' (fixed cameras, no model) or a Darknet .cfg. [motion]"),
@@ -114,6 +117,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     from tracker.config import load_config, overlay
     from tracker.run_command import Outputs, RunRequest
     from tracker.run_command import run as run_request
+    from tracker.sinks.json_records import Embeddings
 
     settings = load_config(config, set_ or ())
     is_motion = (detector or settings.detector.name) == "motion"
@@ -158,7 +162,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "draw.seed": seed,
         },
     )
-    outputs = Outputs(json=json, mot=mot, csv=csv, video=video, show=show, save_dir=save_dir)
+    outputs = Outputs(
+        json=json,
+        mot=mot,
+        csv=csv,
+        video=video,
+        show=show,
+        save_dir=save_dir,
+        embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
+    )
     code = run_request(RunRequest(source, settings, outputs, progress=not no_progress))
     raise typer.Exit(code)
 
@@ -193,18 +205,25 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
         str, typer.Option("--output", "-o", help="Where to write: NAME.jsonl, .json or .txt.")
     ],
     max_gap_s: Annotated[
-        float | None, typer.Option(help="Longest gap that is bridged, in seconds. [2]")
+        float | None, typer.Option(help="Longest gap that is bridged, in seconds. [3]")
     ] = None,
     max_offset: Annotated[
         float | None,
         typer.Option(help="Largest misfit of two ends that are joined, in heights. [0.4]"),
+    ] = None,
+    max_appearance_distance: Annotated[
+        float | None,
+        typer.Option(help="Joined tracks look at least so alike, where JSON tells. [0.25]"),
+    ] = None,
+    appearance_gap_s: Annotated[
+        float | None, typer.Option(help="As --max-gap-s, for tracks that look alike. [5]")
     ] = None,
     min_seen: Annotated[
         int | None, typer.Option(help="Drop tracks seen in fewer frames. [8]")
     ] = None,
     min_score: Annotated[
         float | None,
-        typer.Option(help="Drop tracks below this share of the median score. [0.85]"),
+        typer.Option(help="Drop tracks below this share of the median score. [0.5]"),
     ] = None,
     no_smooth: Annotated[
         bool, typer.Option("--no-smooth", help="Leave boxes as they are.")
@@ -217,7 +236,12 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
     from tracker.tracking.rejoin import JoinSettings
 
     default = RefineSettings()
-    gates = {"max_gap_s": max_gap_s, "max_offset": max_offset}
+    gates = {
+        "max_gap_s": max_gap_s,
+        "max_offset": max_offset,
+        "max_appearance_distance": max_appearance_distance,
+        "appearance_gap_s": appearance_gap_s,
+    }
     settings = RefineSettings(
         join=JoinSettings(**{k: v for k, v in gates.items() if v is not None}),
         min_seen=default.min_seen if min_seen is None else min_seen,

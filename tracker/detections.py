@@ -140,5 +140,5 @@ class Embedder(Protocol):
         ...
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
-        """Returns the detections with embeddings `(N, D)`; `(N, 0)` from the null embedder."""
+        """Returns the detections with embeddings `(N, D)`; `D` is the same where `N` is 0."""
         ...

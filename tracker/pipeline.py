@@ -12,9 +12,6 @@ from collections.abc import Callable, Generator, Mapping
 from queue import Empty, Full, Queue
 from typing import Any, Self, TypeVar
 
-import numpy as np
-
-from tracker.arrays import Float32Array
 from tracker.detections import Detections, Detector, Embedder
 from tracker.errors import SourceError
 from tracker.frames import Frame, Source
@@ -43,7 +40,10 @@ _JOIN_S = 10.0
 
 
 class NoEmbedder:
-    """The embedder that gives no appearance: embeddings `(N, 0)`."""
+    """The embedder that adds no appearance: detections keep the embeddings that they have.
+
+    Replayed detections may have some (`ReplayDetector`); those of detectors are `(N, 0)`.
+    """
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -51,11 +51,8 @@ class NoEmbedder:
         return {}
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
-        """Returns the detections with embeddings `(N, 0)`, the same object where they have none."""
-        if not detections.embeddings.shape[1]:
-            return detections
-        none: Float32Array = np.zeros((len(detections), 0), np.float32)
-        return detections.with_embeddings(none)
+        """Returns the detections as they are."""
+        return detections
 
 
 class _StopRequestedError(Exception):

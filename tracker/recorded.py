@@ -7,13 +7,22 @@ content tells which, not the ending. Goes out: `RecordedTracks`, or the plain ro
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, Int32Array, Int64Array, frozen
+from tracker.arrays import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    frozen,
+)
+from tracker.embedding_text import decode_embedding
 from tracker.errors import DataError, SourceError
 
 SCHEMA = "tracker-json/1"
@@ -36,6 +45,9 @@ class RecordedTracks:
         boxes: `(R, 4)` float64 xyxy in pixels of the original frame.
         scores: `(R,)` float32 as written; 1 where the file has no scores.
         classes: `(R,)` int32 index into `class_names`; 0 for MOT text.
+        seen: `(R,)` false where the box was predicted or filled in (JSON: lost, or with misses).
+        embeddings: `(R, D)` float32 unit vectors, zero where a row has none; `(R, 0)` where the
+            file has none.
         class_names: Names by class index; `()` for MOT text, which has none.
         frame_count: Frames that the writer counted (the footer's `frames`); `None` for MOT text
             and for a recording that was cut off.
@@ -51,6 +63,8 @@ class RecordedTracks:
     boxes: Float64Array
     scores: Float32Array
     classes: Int32Array
+    seen: BoolArray
+    embeddings: Float32Array
     class_names: tuple[str, ...]
     frame_count: int | None
     fps: float | None
@@ -84,13 +98,19 @@ class RecordedTracks:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def select(self, index: BoolArray | IndexArray) -> Self:
+        """Returns the rows picked by a boolean mask `(R,)` or by indices."""
+        return replace(self, **{name: getattr(self, name)[index] for name in _LAYOUT})
 
-_LAYOUT: dict[str, tuple[str, tuple[int, ...]]] = {
+
+_LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "frames": ("int32", ()),
     "ids": ("int64", ()),
     "boxes": ("float64", (4,)),
     "scores": ("float32", ()),
     "classes": ("int32", ()),
+    "seen": ("bool", ()),
+    "embeddings": ("float32", (None,)),
 }
 
 
@@ -207,6 +227,8 @@ def _from_mot_rows(rows: Float64Array, path: str | Path) -> RecordedTracks:
         boxes=np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]]),
         scores=scores.astype(np.float32),
         classes=np.zeros(len(rows), np.int32),
+        seen=np.ones(len(rows), np.bool_),
+        embeddings=np.zeros((len(rows), 0), np.float32),
         class_names=(),
         frame_count=None,
         fps=None,
@@ -266,17 +288,20 @@ def _from_records(records: Sequence[_Record], path: str | Path) -> RecordedTrack
     names: dict[str, int] = {}
     for name in header.get("class_names", []):
         names.setdefault(str(name), len(names))
+    width = _whole(header.get("embedding_size", 0), f"{place}: 'embedding_size'")
     rows = []
     frame_count = None
     for place, record in records[1:]:
         kind = record.get("kind") if isinstance(record, dict) else None
         if kind == "frame":
-            rows += _frame_rows(record, names, place)
+            rows += _frame_rows(record, names, width, place)
         elif kind == "footer":
             frame_count = _whole(record.get("frames"), f"{place}: 'frames'")
         else:
             raise DataError(f"{place}: expected an object of kind 'frame' or 'footer'")
-    frames, ids, boxes, scores, classes = zip(*rows, strict=True) if rows else ((),) * 5
+    frames, ids, boxes, scores, classes, seen, looks = zip(*rows, strict=True) if rows else _EMPTY
+    nothing = np.zeros(width, np.float32)
+    known = [nothing if look is None else look for look in looks]
     try:
         return RecordedTracks(
             frames=np.array(frames, np.int32),
@@ -284,6 +309,8 @@ def _from_records(records: Sequence[_Record], path: str | Path) -> RecordedTrack
             boxes=np.array(boxes, np.float64).reshape(-1, 4),
             scores=np.array(scores, np.float32),
             classes=np.array(classes, np.int32),
+            seen=np.array(seen, np.bool_),
+            embeddings=np.array(known, np.float32).reshape(len(rows), width),
             class_names=tuple(names),
             frame_count=frame_count,
             fps=_fps(header, path),
@@ -292,10 +319,13 @@ def _from_records(records: Sequence[_Record], path: str | Path) -> RecordedTrack
         raise DataError(f"{path}: {error}") from error
 
 
-_Row = tuple[int, int, list[float], float, int]
+_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None]
+_EMPTY: tuple[tuple[()], ...] = ((),) * 7
 
 
-def _frame_rows(record: Mapping[str, Any], names: dict[str, int], place: str) -> list[_Row]:
+def _frame_rows(
+    record: Mapping[str, Any], names: dict[str, int], width: int, place: str
+) -> list[_Row]:
     """Returns the rows of one frame; a class that the header does not name is added."""
     frame = _whole(record.get("frame"), f"{place}: 'frame'")
     if frame > _LARGEST_FRAME:
@@ -317,8 +347,21 @@ def _frame_rows(record: Mapping[str, Any], names: dict[str, int], place: str) ->
         corners = [_number(value, f"{place}, id {track_id}: 'box'") for value in box]
         score = _number(track.get("score"), f"{place}, id {track_id}: 'score'")
         index = names.setdefault(str(track.get("class")), len(names))
-        rows.append((frame, track_id, corners, score, index))
+        is_seen = track.get("state") != "lost" and not track.get("misses")
+        look = _look(track, width, f"{place}, id {track_id}: 'embedding'")
+        rows.append((frame, track_id, corners, score, index, is_seen, look))
     return rows
+
+
+def _look(track: Mapping[str, Any], width: int, what: str) -> Float32Array | None:
+    if "embedding" not in track:
+        return None
+    if not width:
+        raise DataError(f"{what}: expected 'embedding_size' in the header, got none")
+    try:
+        return decode_embedding(track["embedding"], width)
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def _is_whole(value: object) -> bool:

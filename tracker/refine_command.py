@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.arrays import Float32Array, Int32Array
 from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, OutputError, SourceError
@@ -23,6 +24,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.recorded import RecordedTracks, read_tracks
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
+from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.output import check_writable, output_error
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
@@ -34,7 +36,7 @@ _log = logging.getLogger(__name__)
 MOT_FPS = 30.0
 """Frames a second of MOT text, which does not tell, unless the user does."""
 
-_SINKS = {".txt": MotTextSink, ".jsonl": JsonLinesSink, ".json": JsonSink}
+_ENDINGS = (".txt", ".jsonl", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,11 @@ class _Recording:
         header: The JSON header; empty for MOT text.
         frames: One record for each frame, without its tracks.
         complete: Whether the run that made it came to its end.
-        lost: Frame and id of the rows that were predictions, not sightings.
     """
 
     header: Mapping[str, Any]
     frames: tuple[Mapping[str, Any], ...]
     complete: bool = True
-    lost: frozenset[tuple[int, int]] = frozenset()
 
 
 def run_refine(request: RefineRequest) -> str:
@@ -82,9 +82,9 @@ def run_refine(request: RefineRequest) -> str:
         OutputError: The output cannot be written; what was there before is still there.
     """
     suffix = Path(request.output).suffix.lower()
-    if suffix not in _SINKS:
+    if suffix not in _ENDINGS:
         raise ConfigError(
-            f"{request.output}: expected a name that ends with {', '.join(_SINKS)}, got "
+            f"{request.output}: expected a name that ends with {', '.join(_ENDINGS)}, got "
             f"{suffix or 'no ending'}"
         )
     check_writable(request.output)
@@ -96,8 +96,9 @@ def run_refine(request: RefineRequest) -> str:
             "name an output that ends with .txt, or refine the JSON output of the run"
         )
     fps = _fps(request, tracks)
-    refined = refine(_rows(request.source, tracks, recording), request.settings, fps=fps)
-    _write(request, recording, _results(request, tracks, recording, refined))
+    refined = refine(_rows(request.source, tracks), request.settings, fps=fps)
+    embeddings = Embeddings.INCLUDE if tracks.embeddings.shape[1] else Embeddings.OMIT
+    _write(request, recording, _results(request, tracks, recording, refined), embeddings)
     filled = np.count_nonzero(~refined.rows.seen)
     return (
         f"{request.output}: {len(refined.rows.spans())} tracks of {len(set(tracks.ids.tolist()))}; "
@@ -116,22 +117,21 @@ def _fps(request: RefineRequest, tracks: RecordedTracks) -> float:
     return tracks.fps
 
 
-def _rows(source: str, tracks: RecordedTracks, recording: _Recording) -> TrackRows:
+def _rows(source: str, tracks: RecordedTracks) -> TrackRows:
     """Returns the rows where an object was seen; predictions are made anew by `refine`."""
     keep = is_proper(tracks.boxes.astype(np.float32))
     if not keep.all():
         _log.warning(
             "%s: %d boxes without width or height left out", source, np.count_nonzero(~keep)
         )
-    if recording.lost:
-        pairs = zip(tracks.frames.tolist(), tracks.ids.tolist(), strict=True)
-        keep &= [pair not in recording.lost for pair in pairs]
+    keep &= tracks.seen
     return TrackRows.create(
         tracks.frames[keep],
         tracks.ids[keep],
         tracks.boxes[keep],
         tracks.scores[keep],
         tracks.classes[keep],
+        tracks.embeddings[keep],
     )
 
 
@@ -149,12 +149,6 @@ def _read_recording(source: str, tracks: RecordedTracks) -> _Recording:
         header=header,
         frames=tuple({k: v for k, v in f.items() if k != "tracks"} for f in frames),
         complete=bool(footers and footers[0].get("complete", True)),
-        lost=frozenset(
-            (frame["frame"], track["id"])
-            for frame in frames
-            for track in frame["tracks"]
-            if track.get("state") == "lost"
-        ),
     )
 
 
@@ -188,18 +182,32 @@ def _results(
     by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
     columns = {name: values[by_frame] for name, values in columns.items()}
     frames = columns.pop("frames")
+    embeddings = refined.rows.embeddings[by_frame]
     image = np.zeros((1, 1, 3), np.uint8)  # text formats do not look at pictures
     for record in recording.frames:
         low, high = np.searchsorted(frames, [record["frame"], record["frame"] + 1])
         wall_time = record.get("wall_time")
+        tracks_now = Tracks(**{name: values[low:high] for name, values in columns.items()})
+        detections, index = _detections(tracks_now, embeddings[low:high])
         yield TrackedFrame(
             frame=Frame(image, record["frame"], record["time_s"], run.video.source, wall_time),
-            detections=Detections.empty(),
-            tracks=Tracks(**{name: values[low:high] for name, values in columns.items()}),
+            detections=detections,
+            tracks=dataclasses.replace(tracks_now, detection_index=index),
             timings_s={},
             run=run,
             dropped=record.get("dropped", 0),
         )
+
+
+def _detections(tracks: Tracks, embeddings: Float32Array) -> tuple[Detections, Int32Array]:
+    """Returns what was seen in a frame, and `(T,)` which of that is which track (-1: none)."""
+    seen = np.flatnonzero(tracks.states == TrackState.CONFIRMED)
+    # `Detections` sorts by score; sorted already, rows keep their places.
+    seen = seen[np.argsort(-tracks.scores[seen], kind="stable")]
+    index = np.full(len(tracks), -1, np.int32)
+    index[seen] = np.arange(len(seen))
+    found = (tracks.boxes, tracks.scores, tracks.classes, embeddings)
+    return Detections.create(*(values[seen] for values in found)), index
 
 
 def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:
@@ -245,13 +253,18 @@ def _run_info(request: RefineRequest, tracks: RecordedTracks, recording: _Record
     )
 
 
-def _write(request: RefineRequest, recording: _Recording, results: Iterator[TrackedFrame]) -> None:
+def _write(
+    request: RefineRequest,
+    recording: _Recording,
+    results: Iterator[TrackedFrame],
+    embeddings: Embeddings,
+) -> None:
     """Writes beside the output and moves it there, so that it appears whole or not at all."""
     target = Path(os.path.realpath(request.output))
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {request.output}: expected a regular file or none")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    sink: Sink = _SINKS[target.suffix.lower()](str(part))
+    sink = _sink(str(part), target.suffix.lower(), embeddings)
     try:
         with sink:
             for result in results:
@@ -264,3 +277,10 @@ def _write(request: RefineRequest, recording: _Recording, results: Iterator[Trac
         raise output_error(request.output, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sink(path: str, suffix: str, embeddings: Embeddings) -> Sink:
+    if suffix == ".txt":
+        return MotTextSink(path)
+    json_sink = JsonLinesSink if suffix == ".jsonl" else JsonSink
+    return json_sink(path, embeddings=embeddings)

@@ -16,8 +16,9 @@ from types import FrameType
 
 from tracker.config import Config
 from tracker.errors import ConfigError, OutputClosed, OutputError, SourceError, TrackerError
-from tracker.factory import build_pipeline, open_source
+from tracker.factory import NO_EMBEDDER, build_pipeline, open_source
 from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output import STDOUT, check_not_source
 from tracker.tracks import Sink, TrackedFrame
 
@@ -33,6 +34,7 @@ class Outputs:
         video: Path of an annotated H.264 video.
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
+        embeddings: Whether JSON tells what tracks look like.
     """
 
     json: str | None = None
@@ -41,6 +43,7 @@ class Outputs:
     video: str | None = None
     show: bool = False
     save_dir: str | None = None
+    embeddings: Embeddings = Embeddings.OMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
     Each sink has checked that its path can be written.
 
     Raises:
-        ConfigError: Two outputs share a path.
+        ConfigError: Two outputs share a path, or embeddings are asked for where there are none.
         OutputError: A path cannot be written or is the source itself.
     """
     from tracker.sinks.csv_table import CsvSink
@@ -123,8 +126,9 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
     paths = [p for p in [*json_paths, outputs.mot, outputs.csv, *video_paths] if p is not None]
     replayed = request.config.detector.detections
     _check_paths(paths, [request.source, *([] if replayed is None else [replayed])])
+    _check_embeddings(request)
     sinks: list[Sink] = [
-        JsonSink(path) if path.endswith(".json") else JsonLinesSink(path)
+        (JsonSink if path.endswith(".json") else JsonLinesSink)(path, embeddings=outputs.embeddings)
         for path in json_paths
         if path is not None
     ]
@@ -143,6 +147,20 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
         window = WindowSink(f"tracker: {request.source}", style=style)
         return [*sinks, window], lambda: window.stop_requested
     return sinks, lambda: False
+
+
+def _check_embeddings(request: RunRequest) -> None:
+    """Finds out early what would export nothing; a replayed file is looked at when it is open."""
+    outputs, config = request.outputs, request.config
+    if outputs.embeddings is Embeddings.OMIT:
+        return
+    if outputs.json is None and outputs.save_dir is None:
+        raise ConfigError("--embeddings: they are written to JSON; name an output with --json")
+    if config.embedder.name == NO_EMBEDDER and config.detector.detections is None:
+        raise ConfigError(
+            f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}, which makes none; choose "
+            "one with --embedder, or replay detections that have embeddings with --detections"
+        )
 
 
 def _check_paths(paths: Sequence[str], inputs: Sequence[str]) -> None:

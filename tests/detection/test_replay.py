@@ -61,6 +61,20 @@ def test_boxes_without_extent_are_left_out(
     assert len(detect(detector, 0)) == 1
 
 
+def test_our_json_brings_its_embeddings_and_no_predictions(tmp_path: Path) -> None:
+    header = {"kind": "header", "schema": "tracker-json/1", "embedding_size": 2}
+    seen = {"id": 1, "class": "a", "score": 0.5, "box": [1, 2, 3, 4], "embedding": "ADwAAA=="}
+    better = {"id": 2, "class": "a", "score": 0.9, "box": [5, 6, 7, 8]}
+    lost = {**better, "id": 3, "state": "lost", "misses": 1}
+    frame = {"kind": "frame", "frame": 4, "tracks": [seen, better, lost]}
+    text = "\n".join(json.dumps(record) for record in (header, frame))
+    detector = ReplayDetector(written(tmp_path / "x.jsonl", text))
+    found = detect(detector, 4)
+    assert found.boxes[:, 0].tolist() == [5, 1]
+    assert found.embeddings.tolist() == [[0, 0], [1, 0]]
+    assert detect(detector, 0).embeddings.shape == (0, 2)
+
+
 @pytest.mark.parametrize("form", ["lines", "document"])
 def test_our_json_brings_its_classes(tmp_path: Path, form: str) -> None:
     header = {"kind": "header", "schema": "tracker-json/1", "class_names": ["person", "car"]}

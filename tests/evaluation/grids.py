@@ -49,6 +49,8 @@ def tracks_of(lines: Sequence[str]) -> RecordedTracks:
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
         scores=np.ones(len(ids), np.float32),
         classes=np.zeros(len(ids), np.int32),
+        seen=np.ones(len(ids), np.bool_),
+        embeddings=np.zeros((len(ids), 0), np.float32),
         class_names=(),
         frame_count=None,
         fps=None,

@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 import os
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_result, make_run, make_tracks
+from tracker.detections import Detections
 from tracker.errors import DataError, OutputError
 from tracker.sinks.csv_table import CsvSink
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
-from tracker.sinks.json_records import Timings
+from tracker.sinks.json_records import Embeddings, Timings
 from tracker.sinks.mot_text import MotTextSink
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json-format.schema.json").read_text())
@@ -128,6 +131,56 @@ def test_both_forms_fit_the_schema_and_say_the_same(tmp_path, run, timings):
     assert [document["header"], *document["frames"], document["footer"]] == records
     assert ("timings_ms" in records[1]) == (timings is Timings.INCLUDE)
     assert ("dropped" in records[1]) == run.video.is_live
+
+
+def seen_as(index, tracks, places, *, looks):
+    """A result whose tracks took the detections at `places` (-1: none) of those with `looks`."""
+    boxes = [[0, 0, 10, 20]] * len(looks)
+    found = Detections.create(boxes, [0.9] * len(looks), None, np.reshape(looks, (-1, 2)))
+    tracks = replace(tracks, detection_index=np.array(places, np.int32))
+    return replace(make_result(index, tracks), detections=found)
+
+
+@pytest.mark.parametrize("kind", [JsonLinesSink, JsonSink])
+def test_embeddings_are_told_of_tracks_that_were_seen(tmp_path, kind):
+    with kind(str(tmp_path / "a"), embeddings=Embeddings.INCLUDE) as sink:
+        sink.write(seen_as(0, FIRST, [1, 0], looks=[[0, 1], [3, 4]]))  # made unit vectors
+        sink.write(seen_as(1, SECOND, [0, -1, 1], looks=[[1, 0], [0, 0]]))
+        sink.write(seen_as(2, THIRD, [-1], looks=[]))
+    if kind is JsonSink:
+        document = json.loads((tmp_path / "a").read_text("utf-8"))
+        VALIDATOR.validate(document)
+        records = [document["header"], *document["frames"], document["footer"]]
+    else:
+        records = lines(tmp_path / "a")
+        for record in records:
+            VALIDATOR.validate(record)
+    header, *frames, footer = records
+    assert header["embedding_size"] == 2
+    texts = [[track.get("embedding") for track in frame["tracks"]] for frame in frames]
+    assert [[bool(text) for text in row] for row in texts] == [
+        [True, True],
+        [True, False, False],  # lost; zeros, which say nothing
+        [False],
+    ]
+    first = np.frombuffer(base64.b64decode(texts[0][0]), "<f2")
+    np.testing.assert_allclose(first, [0.6, 0.8], atol=5e-4)
+    assert "embedding" not in json.dumps(footer)
+
+
+@pytest.mark.parametrize("kind", [JsonLinesSink, JsonSink])
+def test_embeddings_that_are_not_there_are_an_error_and_leave_nothing(tmp_path, kind):
+    sink = kind(str(tmp_path / "a"), embeddings=Embeddings.INCLUDE)
+    with pytest.raises(DataError, match="the detections have none; choose an embedder"):
+        sink.write(make_result(0, None))
+    sink.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_embeddings_are_left_out_unless_asked_for(tmp_path):
+    with JsonLinesSink(str(tmp_path / "a")) as sink:
+        sink.write(seen_as(0, THIRD, [0], looks=[[0, 1]]))
+    assert b"embedding" not in (tmp_path / "a").read_bytes()
 
 
 def test_live_frames_tell_the_time_of_day_and_the_loss(tmp_path):

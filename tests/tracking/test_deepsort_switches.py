@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tracker.detections import Detections
-from tracker.errors import DataError
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import AppearanceOrder, ClassPolicy, DeepSortSettings, Report
 from tracker.tracks import CameraMotion, Tracks, TrackState
@@ -86,9 +85,9 @@ def test_too_small_or_too_wide_is_left_out() -> None:
     assert sorted(tracks.detection_index) == [0, 3]
 
 
-def leave(deepsort: DeepSort) -> int:
+def leave(deepsort: DeepSort, size: tuple[int, int] | None) -> int:
     """A track walks out at the left; returns the tracks alive three frames later."""
-    deepsort.reset(frame_interval_s=1 / 30, frame_size=(640, 480))
+    deepsort.reset(frame_interval_s=1 / 30, frame_size=size)
     for x in range(100, 9, -10):
         deepsort.step(seen(box(x)))
     for _ in range(3):
@@ -97,14 +96,12 @@ def leave(deepsort: DeepSort) -> int:
 
 
 def test_a_track_that_left_the_picture_ends() -> None:
-    assert leave(DeepSort()) == 1
-    assert leave(DeepSort(DeepSortSettings(end_outside=True))) == 0
+    assert leave(DeepSort(), (640, 480)) == 0
+    assert leave(DeepSort(DeepSortSettings(end_outside=False)), (640, 480)) == 1
 
 
-def test_ending_outside_needs_the_size_of_the_picture() -> None:
-    deepsort = DeepSort(DeepSortSettings(end_outside=True))
-    with pytest.raises(DataError, match="frame_size"):
-        deepsort.step(Detections.empty())
+def test_without_the_size_of_the_picture_nothing_is_outside() -> None:
+    assert leave(DeepSort(), None) == 1
 
 
 def hide_and_return(settings: DeepSortSettings) -> Tracks:
@@ -120,12 +117,12 @@ def hide_and_return(settings: DeepSortSettings) -> Tracks:
 
 
 def test_who_comes_back_elsewhere_is_new_without_resume() -> None:
-    tracks = hide_and_return(DeepSortSettings())
+    tracks = hide_and_return(DeepSortSettings(resume_distance=0))
     assert tracks.ids.tolist() == [3, 4]
 
 
 def test_who_comes_back_elsewhere_resumes_its_id_by_looks() -> None:
-    tracks = hide_and_return(DeepSortSettings(resume_distance=0.2, resume_reach=5))
+    tracks = hide_and_return(DeepSortSettings(resume_reach=5))
     assert tracks.ids.tolist() == [1, 2]
     np.testing.assert_allclose(tracks.boxes[:, 0], [210, 50], atol=1)
     assert tracks.states.tolist() == [TrackState.CONFIRMED] * 2

@@ -1,6 +1,7 @@
 """The off-line pass on hand-made tracks, and what must hold for any."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tracker.tracking.kalman import MotionNoise
 from tracker.tracking.refine import (
     RefineSettings,
     add_lead_in,
-    cut_at_gaps,
+    cut_where_in_doubt,
     fill_gaps,
     refine,
     without_ghosts,
@@ -29,8 +30,15 @@ RAW = RefineSettings(noise=None, cut_missing=5, min_seen=5, lead_in=0)
 Place = Callable[[int], tuple[float, float]]
 
 
-def walk(track: int, frames: Iterable[int], place: Place, **more: float) -> TrackRows:
-    """Boxes 20 x 40 whose centre is `place(frame)`."""
+def walk(
+    track: int,
+    frames: Iterable[int],
+    place: Place,
+    *,
+    look: Sequence[float] = (),
+    **more: float,
+) -> TrackRows:
+    """Boxes 20 x 40 whose centre is `place(frame)`; `look` is the embedding of each."""
     frames = list(frames)
     height = more.get("height", 40.0)
     boxes = [(x - 10, y - height / 2, x + 10, y + height / 2) for x, y in map(place, frames)]
@@ -40,6 +48,7 @@ def walk(track: int, frames: Iterable[int], place: Place, **more: float) -> Trac
         boxes,
         scores=[more.get("score", 0.9)] * len(frames),
         classes=[int(more.get("kind", 0))] * len(frames),
+        embeddings=np.array([look] * len(frames)).reshape(len(frames), len(look)),
     )
 
 
@@ -128,7 +137,7 @@ def test_two_broken_tracks_that_cross_keep_their_directions() -> None:
 @pytest.mark.parametrize(
     "later",
     [
-        walk(2, range(35, 50), right),  # 2.5 s later
+        walk(2, range(41, 60), right),  # 3.2 s later
         walk(2, range(15, 30), lambda frame: (right(frame)[0], 130.0)),  # 30 px = 0.75 heights off
         walk(2, range(15, 30), right, height=20.0),  # half as high
         walk(2, range(15, 30), right, kind=1),  # another class
@@ -140,6 +149,85 @@ def test_two_broken_tracks_that_cross_keep_their_directions() -> None:
 def test_what_does_not_fit_is_not_joined(later: TrackRows) -> None:
     rows = table(walk(1, range(10), right), later)
     assert len(lives(rejoin(rows, JoinSettings(), fps=FPS))) == 2
+
+
+def test_the_ratio_of_sizes_counts_like_distance() -> None:
+    """ln(40 / 36) is 0.105: with weight 3 it counts as 0.316 object heights."""
+    rows = table(walk(1, range(10), right), walk(2, range(15, 30), right, height=36.0))
+    for limit, tracks in ((0.33, 1), (0.3, 2)):
+        assert len(lives(rejoin(rows, JoinSettings(max_offset=limit), fps=FPS))) == tracks
+    weightless = JoinSettings(max_offset=0.3, size_weight=0)
+    assert len(lives(rejoin(rows, weightless, fps=FPS))) == 1
+
+
+RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.6, 0.8)
+
+
+def swapped(first: Sequence[float], second: Sequence[float]) -> TrackRows:
+    """Two that stand side by side, vanish for 1.5 s and come back in each other's place."""
+    return table(
+        walk(1, range(20), lambda frame: (100, 100), look=first),
+        walk(2, range(20), lambda frame: (140, 100), look=second),
+        walk(3, range(35, 55), lambda frame: (100, 100), look=second),
+        walk(4, range(35, 55), lambda frame: (140, 100), look=first),
+    )
+
+
+def test_looks_tell_apart_what_motion_mistakes() -> None:
+    by_motion = refine(swapped((), ()), RAW, fps=FPS).rows
+    by_looks = refine(swapped(RED, BLUE), RAW, fps=FPS).rows
+    for rows, same_place in ((by_motion, True), (by_looks, False)):
+        assert lives(rows) == {1: (0, 54), 2: (0, 54)}
+        end = {int(rows.ids[s.start]): rows.boxes[s.stop - 1, 0] for s in rows.spans()}
+        assert end == ({1: 90, 2: 130} if same_place else {1: 130, 2: 90})
+    totals = by_looks.embeddings[by_looks.seen].sum(axis=0)
+    np.testing.assert_allclose(totals, [40, 24, 32], rtol=1e-5)
+    assert not by_looks.embeddings[~by_looks.seen].any()
+
+
+def test_who_looks_alike_is_joined_over_a_longer_gap_that_stays_open() -> None:
+    for look, tracks in ((RED, 1), ((), 2)):
+        rows = table(walk(1, range(20), right, look=look), walk(2, range(60, 80), right, look=look))
+        refined = refine(rows, RAW, fps=FPS).rows  # 4 s: no line is drawn over more than 3
+        assert len(lives(refined)) == tracks
+        assert refined.frames.tolist() == [*range(20), *range(60, 80)]
+        smooth = refine(rows, replace(RAW, noise=MotionNoise()), fps=FPS)
+        np.testing.assert_allclose(smooth.rows.boxes, rows.boxes, atol=2)
+
+
+@pytest.mark.parametrize(
+    ("later", "tracks"),
+    [
+        (
+            walk(2, range(25, 40), lambda frame: (195, 100), look=BLUE),
+            2,
+        ),  # fits in motion, looks different
+        (
+            walk(2, range(25, 40), lambda frame: (195, 100), look=(0.0,) * 3),
+            1,
+        ),  # looks unknown: by motion
+        # From x = 195 to 247 or 250 in 0.6 s: 1.3 or 1.375 heights; 0.4 + 1.5 * 0.6 is 1.3.
+        (walk(2, range(25, 40), lambda frame: (246.9, 100), look=RED), 1),
+        (walk(2, range(25, 40), lambda frame: (250.0, 100), look=RED), 2),
+        (walk(2, range(70, 89), lambda frame: (200, 100), look=RED), 2),  # 5.1 s
+    ],
+    ids=["different", "unknown", "reached", "too far", "late"],
+)
+def test_looks_and_motion_have_to_agree(later: TrackRows, tracks: int) -> None:
+    rows = table(walk(1, range(20), lambda frame: (195, 100), look=RED), later)
+    assert len(lives(rejoin(rows, JoinSettings(), fps=FPS))) == tracks
+
+
+def test_the_weight_says_whether_looks_or_place_decide() -> None:
+    near, far = (0.98, 0.199, 0.0), (1.0, 0.0, 0.0)
+    rows = table(
+        walk(1, range(10), lambda frame: (100, 100), look=RED),
+        walk(2, range(15, 30), lambda frame: (100, 101), look=near),  # in place, 0.02 off in looks
+        walk(3, range(15, 30), lambda frame: (130, 100), look=far),
+    )
+    for weight, follower in ((1.0, 3), (0.0, 2)):
+        joined = rejoin(rows, JoinSettings(appearance_weight=weight), fps=FPS)
+        assert follower not in lives(joined)
 
 
 def test_the_best_of_two_successors_is_taken() -> None:
@@ -162,10 +250,35 @@ def test_a_track_that_jumped_to_another_object_is_cut() -> None:
     assert (refined.cut, refined.joined) == (1, 0)
 
 
-def test_short_gaps_are_not_cut() -> None:
-    rows = walk(1, [0, 1, 2, 7, 8, 14, 15], right)  # 4 and 5 frames missing
-    assert lives(cut_at_gaps(rows, min_missing=5)) == {1: (0, 8), 2: (14, 15)}
-    assert lives(cut_at_gaps(rows, min_missing=6)) == {1: (0, 15)}
+def test_only_gaps_whose_sides_do_not_fit_are_cut() -> None:
+    def jump(frame: int) -> tuple[float, float]:
+        return right(frame)[0], 100.0 + 40 * (frame >= 30)  # one height down
+
+    parts = [walk(1, frames, jump) for frames in (range(10), range(16, 24), range(30, 40))]
+    rows = table(*parts)
+    settings = replace(RAW, cut_missing=6)  # six frames are missing in both gaps
+    assert lives(cut_where_in_doubt(rows, settings, fps=FPS)) == {1: (0, 23), 2: (30, 39)}
+    assert cut_where_in_doubt(rows, replace(RAW, cut_missing=7), fps=FPS) is rows
+    loose = replace(settings, keep_offset=1.01)
+    assert lives(cut_where_in_doubt(rows, loose, fps=FPS)) == {1: (0, 39)}
+    impatient = replace(loose, join=JoinSettings(max_gap_s=0.5))  # five frames
+    assert lives(cut_where_in_doubt(rows, impatient, fps=FPS)) == {
+        1: (0, 9),
+        2: (16, 23),
+        3: (30, 39),
+    }
+
+
+def test_each_part_of_a_cut_track_gets_an_id_of_its_own() -> None:
+    rows = table(
+        walk(1, range(5), right),
+        walk(1, range(20, 25), left),
+        walk(7, range(5), left),
+        walk(7, range(20, 25), right),
+        walk(7, range(40, 45), left),
+    )
+    cut = cut_where_in_doubt(rows, replace(RAW, keep_offset=1e-9), fps=FPS)
+    assert lives(cut) == {1: (0, 4), 7: (0, 4), 8: (20, 24), 9: (20, 24), 10: (40, 44)}
 
 
 def test_ghosts_are_dropped() -> None:
@@ -177,7 +290,7 @@ def test_ghosts_are_dropped() -> None:
     )
     assert set(lives(without_ghosts(rows, min_seen=5, min_score=0.0))) == {1, 3, 4}
     assert set(lives(without_ghosts(rows, min_seen=1, min_score=0.85))) == {1, 2, 4}
-    assert refine(rows, RAW, fps=FPS).dropped == 2
+    assert refine(rows, replace(RAW, min_score=0.85), fps=FPS).dropped == 2
 
 
 def test_a_lead_in_goes_back_along_the_line_but_not_before_frame_0() -> None:
@@ -222,7 +335,7 @@ def test_smoothing_equals_filterpy() -> None:
     means, covariances = [reference.x.copy()], [reference.P.copy()]
     for frame in range(1, 30):
         reference.predict(Q=process(heights[frame]))
-        position = (noise.position * heights[frame]) ** 2
+        position = (noise.measurement * heights[frame]) ** 2
         around = np.diag([position, position, noise.aspect_measurement**2, position])
         reference.update(measured[frame] if seen[frame] else None, R=around)
         means.append(reference.x.copy())
@@ -246,9 +359,10 @@ def test_smoothing_brings_jittery_boxes_nearer_to_the_truth() -> None:
 
 def test_gaps_of_several_tracks_are_filled_apart() -> None:
     rows = table(walk(1, [0, 2], right), walk(2, [5, 8], left))
-    filled = fill_gaps(rows)
+    filled = fill_gaps(rows, max_missing=2)
     assert lives(filled) == {1: (0, 2), 2: (5, 8)}
     assert len(filled) == 3 + 4
+    assert len(fill_gaps(rows, max_missing=1)) == 3 + 2
 
 
 @pytest.mark.parametrize(
@@ -257,7 +371,15 @@ def test_gaps_of_several_tracks_are_filled_apart() -> None:
         (lambda: JoinSettings(max_gap_s=0), "max_gap_s: expected a number > 0, got 0"),
         (lambda: JoinSettings(fit_s=0), "fit_s: expected a number > 0"),
         (lambda: JoinSettings(max_offset=float("nan")), "max_offset: expected"),
-        (lambda: JoinSettings(min_size_ratio=1.1), r"min_size_ratio: expected a number in \(0, 1"),
+        (lambda: JoinSettings(size_weight=-1), "size_weight: expected a number of 0 or more"),
+        (lambda: JoinSettings(max_speed=float("inf")), "max_speed: expected a number of 0 or more"),
+        (lambda: JoinSettings(appearance_gap_s=0), "appearance_gap_s: expected a number > 0"),
+        (lambda: JoinSettings(appearance_weight=2), r"appearance_weight: .* in \[0, 1\], got 2"),
+        (
+            lambda: JoinSettings(max_appearance_distance=0),
+            r"max_appearance_distance: expected a number in \(0, 2\], got 0",
+        ),
+        (lambda: RefineSettings(keep_offset=0), "keep_offset: expected a number > 0"),
         (lambda: RefineSettings(min_seen=0), "min_seen: expected 1 or more"),
         (lambda: RefineSettings(min_score=2), r"min_score: expected a number in \[0, 1\], got 2"),
         (lambda: RefineSettings(cut_missing=0), "cut_missing: expected 1 or more"),
@@ -324,7 +446,7 @@ def test_whatever_comes_in(rows: TrackRows, smooth: bool, cut_missing: int) -> N
 def test_joined_tracks_never_overlap_in_time_and_a_second_pass_joins_nothing(
     rows: TrackRows,
 ) -> None:
-    loose = JoinSettings(max_gap_s=3, max_offset=2, min_size_ratio=0.2)
+    loose = JoinSettings(max_gap_s=3, max_offset=2, size_weight=0.5)
     joined = rejoin(rows, loose, fps=FPS)
     assert len(joined) == len(rows)
     for span in joined.spans():

@@ -46,3 +46,27 @@ def test_the_most_frequent_class_wins_and_the_lower_of_equals() -> None:
 def test_bad_rows_are_refused(frames: list[int], boxes: list[list[float]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         TrackRows.create(frames, [1, 1], boxes)
+
+
+def test_embeddings_stay_with_their_rows() -> None:
+    looks = [[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]
+    rows = TrackRows.create([4, 2, 3], [7, 9, 7], [BOX] * 3, embeddings=looks)
+    np.testing.assert_allclose(rows.embeddings, [looks[2], looks[0], looks[1]], rtol=1e-6)
+    swapped = rows.replace(ids=np.array([2, 2, 1], np.int64))
+    np.testing.assert_allclose(swapped.embeddings, [looks[1], looks[2], looks[0]], rtol=1e-6)
+    unseen = rows.unseen(2, np.array([5], np.int32), rows.boxes[:1], rows.scores[:1])
+    assert (unseen.ids.tolist(), unseen.frames.tolist(), unseen.seen.tolist()) == (
+        [9],
+        [5],
+        [False],
+    )
+    assert unseen.embeddings.tolist() == [[0.0, 0.0]]
+    both = TrackRows.concatenate([rows, unseen])
+    assert both.embeddings.shape == (4, 2)
+    assert TrackRows.create([0], [1], [BOX]).embeddings.shape == (1, 0)
+
+
+@pytest.mark.parametrize("looks", [[[np.nan, 0.0]], [[1.0]] * 2])
+def test_bad_embeddings_are_refused(looks: list[list[float]]) -> None:
+    with pytest.raises(DataError, match=r"TrackRows\.embeddings: expected"):
+        TrackRows.create([0], [1], [BOX], embeddings=looks)

@@ -31,7 +31,9 @@ class ReplayDetector:
     """Answers each frame with what a file holds for its number.
 
     Boxes that are not proper (no width or height) are left out; their number is logged. Scores
-    outside `[0, 1]` are mapped by `unit_scores`.
+    outside `[0, 1]` are mapped by `unit_scores`. Boxes of JSON that were predicted, not seen, are
+    no detections and are left out too. Embeddings come along where the file has them; all zero,
+    hence like nothing else, where a track has none.
 
     Args:
         path: MOTChallenge text (frames from 1), JSON Lines or a JSON document of ours; the content
@@ -52,7 +54,7 @@ class ReplayDetector:
         self._digests = {Path(path).name: hashlib.sha256(content).hexdigest()}
         is_json = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
         read = _read_json if is_json else _read_mot
-        frames, boxes, scores, kinds, self._class_names = read(path)
+        frames, boxes, scores, kinds, embeddings, self._class_names = read(path)
         keep = is_proper(boxes)
         self.left_out = int(np.count_nonzero(~keep))
         """Boxes of the file that were left out because they have no width or height."""
@@ -64,6 +66,7 @@ class ReplayDetector:
         self._frames = frames[order]
         self._boxes, self._kinds = boxes[order], kinds[order]
         self._scores = unit_scores(scores)[order]
+        self._embeddings = embeddings[order]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -91,7 +94,9 @@ class ReplayDetector:
     def _of(self, index: int) -> Detections:
         low, high = np.searchsorted(self._frames, [index, index + 1])
         rows = slice(int(low), int(high))
-        return Detections.create(self._boxes[rows], self._scores[rows], self._kinds[rows])
+        return Detections.create(
+            self._boxes[rows], self._scores[rows], self._kinds[rows], self._embeddings[rows]
+        )
 
 
 def unit_scores(scores: Float64Array) -> Float32Array:
@@ -116,14 +121,21 @@ def unit_scores(scores: Float64Array) -> Float32Array:
     return np.asarray(1 / (1 + np.exp(-scores / scale)), np.float32)
 
 
-# Frames from 0, boxes xyxy, scores, classes, and names of classes.
-_Content = tuple[Int32Array, Float32Array, Float64Array, Int32Array, tuple[str, ...]]
+# Frames from 0, boxes xyxy, scores, classes, embeddings, and names of classes.
+_Content = tuple[Int32Array, Float32Array, Float64Array, Int32Array, Float32Array, tuple[str, ...]]
 
 
 def _read_json(path: str) -> _Content:
     tracks = read_tracks(path)
-    boxes, scores = tracks.boxes.astype(np.float32), tracks.scores.astype(np.float64)
-    return tracks.frames, boxes, scores, tracks.classes, tracks.class_names
+    seen = tracks.seen
+    return (
+        tracks.frames[seen],
+        tracks.boxes[seen].astype(np.float32),
+        tracks.scores[seen].astype(np.float64),
+        tracks.classes[seen],
+        tracks.embeddings[seen],
+        tracks.class_names,
+    )
 
 
 def _read_mot(path: str) -> _Content:
@@ -131,7 +143,8 @@ def _read_mot(path: str) -> _Content:
     corners = np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]]).astype(np.float32)
     scores = rows[:, 6] if rows.shape[1] > 6 else np.ones(len(rows))
     kinds = np.zeros(len(rows), np.int32)
-    return (rows[:, 0] - 1).astype(np.int32), corners, scores, kinds, (DEFAULT_CLASS,)
+    nothing = np.zeros((len(rows), 0), np.float32)
+    return (rows[:, 0] - 1).astype(np.int32), corners, scores, kinds, nothing, (DEFAULT_CLASS,)
 
 
 def _class_index(name: str, known: tuple[str, ...]) -> int:

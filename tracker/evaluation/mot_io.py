@@ -5,7 +5,7 @@ and the files of each sequence.
 """
 
 import configparser
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -222,6 +222,4 @@ def people_only(tracks: RecordedTracks) -> RecordedTracks:
     people = [n for n, name in enumerate(tracks.class_names) if name.lower() in _PEOPLE]
     if not people:
         return tracks
-    keep = np.isin(tracks.classes, people)
-    fields = ("frames", "ids", "boxes", "scores", "classes")
-    return replace(tracks, **{name: getattr(tracks, name)[keep] for name in fields})
+    return tracks.select(np.isin(tracks.classes, people))

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tracker.sinks import json_records
-from tracker.sinks.json_records import Summary, Timings
+from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output import RecordFile
 from tracker.sinks.records import track_rows
 from tracker.tracks import RunInfo, TrackedFrame
@@ -22,14 +22,22 @@ class JsonSink:
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
         timings: Whether each frame tells where its time went.
+        embeddings: Whether each track tells what it looks like.
 
     Raises:
         OutputError: The path cannot be written.
     """
 
-    def __init__(self, path: str, *, timings: Timings = Timings.OMIT) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        timings: Timings = Timings.OMIT,
+        embeddings: Embeddings = Embeddings.OMIT,
+    ) -> None:
         self._file = RecordFile(path, ending=b'\n],"footer":null}\n')
         self._timings = timings
+        self._embeddings = embeddings
         self._summary = Summary()
         self._run: RunInfo | None = None
         self._frames = 0
@@ -46,13 +54,18 @@ class JsonSink:
         Raises:
             OutputError: The frame could not be written; the document ends before it.
             OutputClosed: Nobody reads stdout any more.
-            DataError: The result holds a number that JSON has no form for.
+            DataError: The result holds a number that JSON has no form for, or the first one has no
+                embeddings and they shall be included.
         """
         rows = track_rows(result.tracks, result.run.class_names)
-        frame = json_records.encode(json_records.frame(result, rows, self._timings))
+        frame = json_records.encode(
+            json_records.frame(result, rows, self._timings, self._embeddings)
+        )
+        header = b""
+        if self._run is None:
+            header = json_records.encode(json_records.header(result, self._embeddings))
         self._file.begin(result.run.video.source)
         if self._run is None:
-            header = json_records.encode(json_records.header(result.run))
             self._file.append(b'{"header":' + header + b',"frames":[')
             self._run = result.run
         self._file.append((b",\n" if self._frames else b"\n") + frame)

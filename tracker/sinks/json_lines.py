@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tracker.sinks import json_records
-from tracker.sinks.json_records import Summary, Timings
+from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output import RecordFile
 from tracker.sinks.records import track_rows
 from tracker.tracks import RunInfo, TrackedFrame
@@ -21,6 +21,7 @@ class JsonLinesSink:
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
         timings: Whether each frame tells where its time went.
+        embeddings: Whether each track tells what it looks like.
 
     Raises:
         OutputError: The path cannot be written.
@@ -31,9 +32,16 @@ class JsonLinesSink:
         'stdout: nothing written'
     """
 
-    def __init__(self, path: str, *, timings: Timings = Timings.OMIT) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        timings: Timings = Timings.OMIT,
+        embeddings: Embeddings = Embeddings.OMIT,
+    ) -> None:
         self._file = RecordFile(path)
         self._timings = timings
+        self._embeddings = embeddings
         self._summary = Summary()
         self._run: RunInfo | None = None
         self._frames = 0
@@ -49,13 +57,19 @@ class JsonLinesSink:
         Raises:
             OutputError: The line could not be written; the file ends with the line before.
             OutputClosed: Nobody reads stdout any more.
-            DataError: The result holds a number that JSON has no form for.
+            DataError: The result holds a number that JSON has no form for, or the first one has no
+                embeddings and they shall be included.
         """
         rows = track_rows(result.tracks, result.run.class_names)
-        line = json_records.encode(json_records.frame(result, rows, self._timings))
+        line = json_records.encode(
+            json_records.frame(result, rows, self._timings, self._embeddings)
+        )
+        header = b""
+        if self._run is None:
+            header = json_records.encode(json_records.header(result, self._embeddings))
         self._file.begin(result.run.video.source)
         if self._run is None:
-            self._file.append(json_records.encode(json_records.header(result.run)) + b"\n")
+            self._file.append(header + b"\n")
             self._run = result.run
         self._file.append(line + b"\n")
         self._summary.add(result)

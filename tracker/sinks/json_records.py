@@ -9,6 +9,7 @@ from enum import Enum
 from math import hypot
 from typing import Any
 
+from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
 from tracker.tracks import RunInfo, TrackedFrame
@@ -25,6 +26,15 @@ class Timings(Enum):
     """No times: the same run gives the same bytes."""
     INCLUDE = "include"
     """Each frame has `timings_ms`."""
+
+
+class Embeddings(Enum):
+    """Whether each track tells what it looks like."""
+
+    OMIT = "omit"
+    """No."""
+    INCLUDE = "include"
+    """Tracks that were seen in the frame have `embedding`, and the header has its size."""
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -44,10 +54,19 @@ def encode(record: dict[str, Any]) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def header(run: RunInfo) -> dict[str, Any]:
-    """Returns the object that comes first."""
+def header(first: TrackedFrame, embeddings: Embeddings) -> dict[str, Any]:
+    """Returns the object that comes first.
+
+    Args:
+        first: The first result.
+        embeddings: Whether tracks will have embeddings.
+
+    Raises:
+        DataError: Embeddings shall be included and the result has none.
+    """
+    run = first.run
     video = run.video
-    return {
+    record = {
         "kind": "header",
         "schema": SCHEMA,
         "program": f"tracker-pipeline {__version__}",
@@ -60,9 +79,20 @@ def header(run: RunInfo) -> dict[str, Any]:
         "config": dict(run.config),
         "models": dict(run.model_digests),
     }
+    if embeddings is Embeddings.INCLUDE:
+        size = first.detections.embeddings.shape[1]
+        if not size:
+            raise DataError(
+                "embeddings in JSON: the detections have none; choose an embedder, or replay "
+                "detections that have embeddings"
+            )
+        record["embedding_size"] = size
+    return record
 
 
-def frame(result: TrackedFrame, rows: list[TrackRow], timings: Timings) -> dict[str, Any]:
+def frame(
+    result: TrackedFrame, rows: list[TrackRow], timings: Timings, embeddings: Embeddings
+) -> dict[str, Any]:
     """Returns the object of one frame; `rows` are its tracks."""
     record: dict[str, Any] = {
         "kind": "frame",
@@ -87,11 +117,21 @@ def frame(result: TrackedFrame, rows: list[TrackRow], timings: Timings) -> dict[
         }
         for row in rows
     ]
+    if embeddings is Embeddings.INCLUDE:
+        _add_embeddings(record["tracks"], result)
     if timings is Timings.INCLUDE:
         record["timings_ms"] = {
             stage: round(seconds * 1000, 3) for stage, seconds in result.timings_s.items()
         }
     return record
+
+
+def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:
+    """Adds `embedding` to the tracks that were seen in this frame."""
+    texts = encode_embeddings(result.detections.embeddings)
+    for track, index in zip(tracks, result.tracks.detection_index.tolist(), strict=True):
+        if index >= 0 and texts[index] is not None:
+            track["embedding"] = texts[index]
 
 
 class _Life:

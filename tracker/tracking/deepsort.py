@@ -68,7 +68,8 @@ class DeepSort:
 
         Args:
             frame_interval_s: Nominal seconds between two frames, the unit of `dt`.
-            frame_size: Width and height of the frames in pixels, for `end_outside`.
+            frame_size: Width and height of the frames in pixels; where it is not known, no track
+                ends for being outside.
 
         Raises:
             DataError: The interval is not above 0.
@@ -98,8 +99,7 @@ class DeepSort:
             camera: How the camera moved since the last step; `None` where nobody looked.
 
         Raises:
-            DataError: `dt` is not above 0, the size of the embeddings changed, or `end_outside` is
-                set and `reset` was not told the size of the frames.
+            DataError: `dt` is not above 0, or the size of the embeddings changed.
         """
         self._check_step(detections, dt)
         table, noise = self._table, self._settings.noise
@@ -123,8 +123,6 @@ class DeepSort:
     def _check_step(self, detections: Detections, dt: float) -> None:
         if not 0 < dt < np.inf:
             raise DataError(f"dt: expected frame intervals above 0, got {dt}")
-        if self._settings.end_outside and self._frame_size is None:
-            raise DataError("end_outside: expected reset(frame_size=(width, height)) before step")
         if not len(detections):
             return
         size = detections.embeddings.shape[1]

@@ -1,19 +1,21 @@
 """The off-line second pass: whole tracks are better than what could be known frame by frame.
 
 Comes in: the `TrackRows` of a finished run. Goes out: `RefinedTracks`. Pure functions, in this
-order: tracks are cut at gaps, joined where motion agrees, freed of ghosts, filled, smoothed.
+order: tracks are cut at gaps whose sides do not fit, joined where motion and, where it is known,
+appearance agree, freed of ghosts, filled, smoothed.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, Int64Array
+from tracker.arrays import Float32Array, Float64Array, IndexArray
 from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.errors import ConfigError
+from tracker.tracking.fragments import Fragments
 from tracker.tracking.kalman import MotionNoise
-from tracker.tracking.rejoin import JoinSettings, rejoin
+from tracker.tracking.rejoin import JoinSettings, fit_frames, join_cost, rejoin
 from tracker.tracking.rows import TrackRows
 from tracker.tracking.smooth import smooth_track
 
@@ -27,8 +29,10 @@ class RefineSettings:
 
     Attributes:
         join: When two tracks, or the two sides of a gap, are taken for one object.
-        cut_missing: A track is cut where at least so many frames are missing, because on-line it
-            could not be known what comes after; what passes `join` is put together again.
+        cut_missing: Where at least so many frames are missing within a track, its two sides are
+            compared: on-line it could not be known what comes after.
+        keep_offset: Such a track stays whole where the sides pass `join` with this in place of its
+            `max_offset`: that they were taken for one object on-line counts for something.
         min_seen: Tracks seen in fewer frames are ghosts.
         min_score: Tracks whose mean score is below this share of the recording's median score are
             ghosts, in [0, 1]. A share, since detectors differ in how high they score.
@@ -41,15 +45,17 @@ class RefineSettings:
     """
 
     join: JoinSettings = field(default_factory=JoinSettings)
-    cut_missing: int = 15
+    cut_missing: int = 10
+    keep_offset: float = 0.8
     min_seen: int = 8
-    min_score: float = 0.85
+    min_score: float = 0.5
     lead_in: int = 2
     noise: MotionNoise | None = field(default_factory=MotionNoise)
 
     def __post_init__(self) -> None:
         allowed = {
             "cut_missing": (self.cut_missing >= 1, "1 or more"),
+            "keep_offset": (0 < self.keep_offset < np.inf, "a number > 0"),
             "min_seen": (self.min_seen >= 1, "1 or more"),
             "lead_in": (self.lead_in >= 0, "0 or more"),
             "min_score": (0 <= self.min_score <= 1, "a number in [0, 1]"),
@@ -93,12 +99,11 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
     """
     if not 0 < fps < np.inf:
         raise ConfigError(f"fps: expected a number above 0, got {fps}")
-    # A gap that no join would bridge is not bridged because the track was whole on-line.
-    bridged = max(1, int(settings.join.max_gap_s * fps))
-    pieces = cut_at_gaps(rows, min_missing=min(settings.cut_missing, bridged))
+    pieces = cut_where_in_doubt(rows, settings, fps=fps)
     whole = rejoin(pieces, settings.join, fps=fps)
     kept = without_ghosts(whole, min_seen=settings.min_seen, min_score=settings.min_score)
-    voted, shares = _voted(add_lead_in(fill_gaps(kept), settings.lead_in))
+    filled = fill_gaps(kept, max_missing=int(settings.join.max_gap_s * fps))
+    voted, shares = _voted(add_lead_in(filled, settings.lead_in))
     smoothed, velocities = _smoothed(voted, settings.noise)
     counts = [len(table.spans()) for table in (rows, pieces, whole, kept)]
     return RefinedTracks(
@@ -111,28 +116,34 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
     )
 
 
-def cut_at_gaps(rows: TrackRows, *, min_missing: int) -> TrackRows:
-    """Returns the rows with each track cut where at least `min_missing` frames are missing.
+def cut_where_in_doubt(rows: TrackRows, settings: RefineSettings, *, fps: float) -> TrackRows:
+    """Returns the rows with each track cut at the long gaps whose two sides do not fit.
 
     The first part keeps the track's id, later parts get new ones above all others.
     """
-    changes = np.diff(rows.ids) != 0
-    cuts = ~changes & (np.diff(rows.frames) > min_missing)
-    piece = np.concatenate([[0], np.cumsum(changes | cuts)])[: len(rows)]
-    starts = np.flatnonzero(cuts) + 1
-    if not len(starts):
+    same = np.diff(rows.ids) == 0
+    # A gap that no join would bridge is not bridged because the track was whole on-line.
+    longest = max(1, min(settings.cut_missing, int(settings.join.max_gap_s * fps)))
+    gaps = np.flatnonzero(same & (np.diff(rows.frames) > longest))
+    if not len(gaps):
         return rows
+    edges = np.unique([0, *gaps + 1, *np.flatnonzero(~same) + 1, len(rows)])
+    pieces = [slice(a, b) for a, b in pairwise(edges.tolist())]
+    fragments = Fragments.of(rows, pieces, fit_frames=fit_frames(settings.join, fps))
+    before = np.searchsorted(edges, gaps + 1) - 1
+    gates = replace(settings.join, max_offset=settings.keep_offset)
+    fits = np.isfinite(join_cost(fragments, before, before + 1, gates, fps=fps))
+    return _cut(rows, gaps[~fits] + 1)
+
+
+def _cut(rows: TrackRows, starts: IndexArray) -> TrackRows:
+    """Returns the rows with a new id from each of the given rows to the end of its track."""
     ids = rows.ids.copy()
-    new_id = {int(piece[s]): int(rows.ids.max()) + 1 + n for n, s in enumerate(starts)}
-    for span in _runs(piece):
-        ids[span] = new_id.get(int(piece[span.start]), ids[span.start])
-    return rows.with_ids(ids)
-
-
-def _runs(labels: Int64Array) -> list[slice]:
-    """Returns the slices over which labels stay the same."""
-    edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-    return [slice(a, b) for a, b in pairwise(edges) if b > a]
+    for span in rows.spans():
+        inside = starts[(starts > span.start) & (starts < span.stop)]
+        for number, start in zip(np.searchsorted(starts, inside), inside, strict=True):
+            ids[start : span.stop] = rows.ids.max() + 1 + number
+    return rows.replace(ids=ids)
 
 
 def _voted(rows: TrackRows) -> tuple[TrackRows, Float32Array]:
@@ -140,8 +151,7 @@ def _voted(rows: TrackRows) -> tuple[TrackRows, Float32Array]:
     lengths = [span.stop - span.start for span in rows.spans()]
     winners, shares = rows.class_votes()
     classes = np.repeat(winners, lengths)
-    voted = TrackRows(rows.frames, rows.ids, rows.boxes, rows.scores, classes, rows.seen)
-    return voted, np.repeat(shares, lengths)
+    return rows.replace(classes=classes), np.repeat(shares, lengths)
 
 
 def without_ghosts(rows: TrackRows, *, min_seen: int, min_score: float) -> TrackRows:
@@ -160,31 +170,27 @@ def without_ghosts(rows: TrackRows, *, min_seen: int, min_score: float) -> Track
     return rows.select(keep)
 
 
-def fill_gaps(rows: TrackRows) -> TrackRows:
-    """Returns the rows with all gaps within tracks filled by straight lines.
+def fill_gaps(rows: TrackRows, *, max_missing: int) -> TrackRows:
+    """Returns the rows with the gaps within tracks filled by straight lines.
 
     Centre, aspect, height and score run evenly from one side of a gap to the other.
+
+    Args:
+        rows: All tracks.
+        max_missing: Frames that a gap may have at most; longer ones stay, as nobody knows which way
+            the object went. Looks may tell that it is the same one.
     """
     parts = [rows]
     measured = xyxy_to_cxcyah(rows.boxes)
     for left in np.flatnonzero(np.diff(rows.ids) == 0).tolist():
         frames = np.arange(rows.frames[left] + 1, rows.frames[left + 1], dtype=np.int32)
         count = len(frames)
-        if not count:
+        if not 0 < count <= max_missing:
             continue
         share = (np.arange(1, count + 1) / (count + 1))[:, None]
         between = measured[left] + share * (measured[left + 1] - measured[left])
         scores = rows.scores[left] + share[:, 0] * (rows.scores[left + 1] - rows.scores[left])
-        parts.append(
-            TrackRows(
-                frames=frames,
-                ids=np.full(count, rows.ids[left]),
-                boxes=cxcyah_to_xyxy(between),
-                scores=scores.astype(np.float32),
-                classes=np.full(count, rows.classes[left]),
-                seen=np.zeros(count, np.bool_),
-            )
-        )
+        parts.append(rows.unseen(left, frames, cxcyah_to_xyxy(between), scores.astype(np.float32)))
     return TrackRows.concatenate(parts)
 
 
@@ -195,7 +201,7 @@ def add_lead_in(rows: TrackRows, count: int) -> TrackRows:
     `_LINE` rows; a track of one row is left as it is.
 
     Args:
-        rows: Tracks without gaps.
+        rows: All tracks.
         count: Frames to add.
     """
     parts = [rows]
@@ -205,31 +211,27 @@ def add_lead_in(rows: TrackRows, count: int) -> TrackRows:
         line = xyxy_to_cxcyah(rows.boxes[span][:_LINE])
         if not len(frames) or len(line) < 2:
             continue
-        step = (line[-1] - line[0]) / (len(line) - 1)
+        step = (line[-1] - line[0]) / (rows.frames[span][len(line) - 1] - first)
         step[2] = 0.0
         before = line[0] + (frames - first)[:, None] * step
         before[:, 3] = np.maximum(before[:, 3], line[0, 3] / 2)
-        parts.append(
-            TrackRows(
-                frames=frames,
-                ids=np.full(len(frames), rows.ids[span.start]),
-                boxes=cxcyah_to_xyxy(before),
-                scores=np.full(len(frames), rows.scores[span.start]),
-                classes=np.full(len(frames), rows.classes[span.start]),
-                seen=np.zeros(len(frames), np.bool_),
-            )
-        )
+        scores = np.full(len(frames), rows.scores[span.start])
+        parts.append(rows.unseen(span.start, frames, cxcyah_to_xyxy(before), scores))
     return TrackRows.concatenate(parts)
 
 
 def _smoothed(rows: TrackRows, noise: MotionNoise | None) -> tuple[TrackRows, Float64Array]:
-    """Returns the smoothed rows, and velocities `(R, 2)` in pixels a frame; no track has gaps."""
+    """Returns the smoothed rows, and velocities `(R, 2)` in pixels a frame.
+
+    Where a gap was left, smoothing begins anew.
+    """
     boxes, velocities = rows.boxes.copy(), np.zeros((len(rows), 2))
-    for span in rows.spans():
+    breaks = np.flatnonzero((np.diff(rows.ids) != 0) | (np.diff(rows.frames) != 1)) + 1
+    for start, stop in pairwise(np.unique([0, *breaks, len(rows)]).tolist()):
+        span = slice(start, stop)
         if noise is not None:
             boxes[span], velocities[span] = smooth_track(rows.boxes[span], rows.seen[span], noise)
         elif span.stop - span.start > 1:
             centres = (rows.boxes[span, :2] + rows.boxes[span, 2:]) / 2
             velocities[span] = np.gradient(centres, axis=0)
-    smoothed = TrackRows(rows.frames, rows.ids, boxes, rows.scores, rows.classes, rows.seen)
-    return smoothed, velocities
+    return rows.replace(boxes=boxes), velocities

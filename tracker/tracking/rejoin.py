@@ -1,7 +1,7 @@
 """Broken tracks made whole: which track goes on where another one ended.
 
 Comes in: `TrackRows`. Goes out: the same rows, where tracks that belong together share an id. Pure
-functions; `F` = fragments, that is tracks before they are joined.
+functions; `F` = fragments, that is tracks before they are joined, `P` = pairs of them.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tracker.arrays import Float64Array, IndexArray, Int32Array, Int64Array
-from tracker.boxes import xyxy_to_cxcyah
 from tracker.errors import ConfigError
 from tracker.tracking.association import Pairs, assign
+from tracker.tracking.fragments import Fragments
 from tracker.tracking.rows import TrackRows
 
 
@@ -21,133 +21,131 @@ from tracker.tracking.rows import TrackRows
 class JoinSettings:
     """When the end of one track and the start of a later one are taken for one object.
 
+    By motion alone where one of the two has no embeddings; else they must look alike, and motion
+    has a say in which of several it is.
+
     Attributes:
-        max_gap_s: Longest time in seconds between the two.
+        max_gap_s: Longest time in seconds between the two, by motion alone.
         fit_s: Seconds at each end over which its speed is measured.
         max_offset: Largest admissible distance between where one end is expected and where the
-            other is, in object heights; the mean of looking forward and looking back.
-        min_size_ratio: Smallest admissible ratio of the lower height to the higher, in (0, 1].
+            other is, in object heights, by motion alone; the mean of looking forward and back.
+        size_weight: How much a difference in size adds to the offset: object heights for each unit
+            of the logarithm of the ratio of heights.
+        max_appearance_distance: Largest admissible cosine distance between the mean embeddings.
+        appearance_gap_s: As `max_gap_s`, for two that look alike. Longer needs an embedder that
+            tells apart all who come by in that time.
+        appearance_weight: Share of appearance in the cost of a pair, in [0, 1]; the rest is motion.
+        max_speed: How fast an object may have gone where looks agree, in object heights a second;
+            `max_offset` comes on top.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
-    max_gap_s: float = 2.0
+    max_gap_s: float = 3.0
     fit_s: float = 1.0
     max_offset: float = 0.4
-    min_size_ratio: float = 0.7
+    size_weight: float = 3.0
+    max_appearance_distance: float = 0.25
+    appearance_gap_s: float = 5.0
+    appearance_weight: float = 0.7
+    max_speed: float = 1.5
 
     def __post_init__(self) -> None:
-        allowed = {
-            "max_gap_s": (0 < self.max_gap_s < np.inf, "> 0"),
-            "fit_s": (0 < self.fit_s < np.inf, "> 0"),
-            "max_offset": (0 < self.max_offset < np.inf, "> 0"),
-            "min_size_ratio": (0 < self.min_size_ratio <= 1, "in (0, 1]"),
-        }
-        for name, (is_allowed, expected) in allowed.items():
-            if not is_allowed:
-                raise ConfigError(
-                    f"{name}: expected a number {expected}, got {getattr(self, name)}"
-                )
+        for name, (low, high, expected) in _RANGES.items():
+            value = getattr(self, name)
+            if not (low <= value <= high and value < np.inf):
+                raise ConfigError(f"{name}: expected a number {expected}, got {value}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ends:
-    """One end of each fragment; position and velocity are those of a straight line fitted to it.
-
-    Attributes:
-        frames: `(F,)`.
-        positions: `(F, 2)` centre in pixels.
-        velocities: `(F, 2)` pixels a frame.
-        heights: `(F,)` median height in pixels.
-    """
-
-    frames: Int32Array
-    positions: Float64Array
-    velocities: Float64Array
-    heights: Float64Array
+_ABOVE_0 = (np.nextafter(0, 1), np.inf, "> 0")
+_RANGES = {
+    "max_gap_s": _ABOVE_0,
+    "fit_s": _ABOVE_0,
+    "max_offset": _ABOVE_0,
+    "size_weight": (0, np.inf, "of 0 or more"),
+    "max_appearance_distance": (np.nextafter(0, 1), 2, "in (0, 2]"),
+    "appearance_gap_s": _ABOVE_0,
+    "appearance_weight": (0, 1, "in [0, 1]"),
+    "max_speed": (0, np.inf, "of 0 or more"),
+}
 
 
 def rejoin(rows: TrackRows, settings: JoinSettings, *, fps: float) -> TrackRows:
     """Returns the rows with broken tracks joined; a joined track has the id of its first part.
 
-    Of all pairs that pass the gates, those of least total distance are joined, at most one
-    successor and one predecessor for each; this is repeated until nothing joins.
+    Of all pairs that pass the gates, those of least total cost are joined, at most one successor
+    and one predecessor for each; this is repeated until nothing joins.
 
     Args:
         rows: Tracks whose classes, by vote, differ are not joined.
         settings: The gates.
         fps: Frames a second.
     """
-    max_gap = settings.max_gap_s * fps
-    # A line needs a few points: boxes jitter by some percent of their height from frame to frame.
-    fit_frames = max(round(settings.fit_s * fps), _MIN_FIT_FRAMES)
-    while True:
-        successors = _successors(rows, settings, max_gap=max_gap, fit_frames=fit_frames)
-        if not successors:
-            return rows
+    while successors := _successors(rows, settings, fps=fps):
         rows = _renamed(rows, successors)
+    return rows
 
 
+def fit_frames(settings: JoinSettings, fps: float) -> int:
+    """Returns over how many frames the speed of an end is measured."""
+    return max(round(settings.fit_s * fps), _MIN_FIT_FRAMES)
+
+
+# A line needs a few points: boxes jitter by some percent of their height from frame to frame.
 _MIN_FIT_FRAMES = 5
 
 
-def _successors(
-    rows: TrackRows, settings: JoinSettings, *, max_gap: float, fit_frames: int
-) -> dict[int, int]:
+def join_cost(
+    fragments: Fragments,
+    before: IndexArray,
+    after: IndexArray,
+    settings: JoinSettings,
+    *,
+    fps: float,
+) -> Float64Array:
+    """Returns `(P,)` in [0, 1] how badly two fragments fit, infinite where they are not one object.
+
+    Args:
+        fragments: All fragments.
+        before: `(P,)` fragments that end.
+        after: `(P,)` fragments that start later.
+        settings: The gates.
+        fps: Frames a second.
+    """
+    gap_s = fragments.gaps(before, after) / fps
+    motion = fragments.motion_misfit(before, after, size_weight=settings.size_weight)
+    motion /= settings.max_offset
+    by_motion = np.where((motion <= 1) & (gap_s <= settings.max_gap_s), motion, np.inf)
+    looks = fragments.appearance_distance(before, after) / settings.max_appearance_distance
+    known = np.isfinite(looks)
+    if not known.any():
+        return by_motion
+    reach = settings.max_offset + settings.max_speed * gap_s
+    near = fragments.distance(before, after) <= reach
+    alike = known & (looks <= 1) & near & (gap_s <= settings.appearance_gap_s)
+    share = settings.appearance_weight
+    by_both = share * np.maximum(looks, 0) + (1 - share) * np.minimum(motion, 1)
+    return np.where(known, np.where(alike, by_both, np.inf), by_motion)
+
+
+def _successors(rows: TrackRows, settings: JoinSettings, *, fps: float) -> dict[int, int]:
     """Returns id to id: the track that goes on where another one ended."""
     spans = rows.spans()
     ids = np.array([rows.ids[span.start] for span in spans], np.int64)
     classes, _ = rows.class_votes()
-    measured = xyxy_to_cxcyah(rows.boxes)
-    last = _ends(rows.frames, measured, [_tail(rows, s, fit_frames) for s in spans], anchor=-1)
-    first = _ends(rows.frames, measured, [_head(rows, s, fit_frames) for s in spans], anchor=0)
-    before, after = _in_time(last.frames, first.frames, max_gap)
+    fragments = Fragments.of(rows, spans, fit_frames=fit_frames(settings, fps))
+    longest_s = settings.max_gap_s
+    if fragments.looks.any():
+        longest_s = max(longest_s, settings.appearance_gap_s)
+    before, after = _in_time(fragments.last.frames, fragments.first.frames, longest_s * fps)
     same = classes[before] == classes[after]
     before, after = before[same], after[same]
-    offset = _offset(last, first, before, after)
-    heights = np.sort(np.stack([last.heights[before], first.heights[after]]), axis=0)
-    fits = (offset <= settings.max_offset) & (heights[0] >= settings.min_size_ratio * heights[1])
-    before, after, offset = before[fits], after[fits], offset[fits]
-    chosen = _assign_sparse(before, after, offset, limit=settings.max_offset, count=len(ids))
+    cost = join_cost(fragments, before, after, settings, fps=fps)
+    fits = np.isfinite(cost)
+    before, after = before[fits], after[fits]
+    chosen = _assign_sparse(before, after, cost[fits], count=len(ids))
     return {int(ids[before[pair]]): int(ids[after[pair]]) for pair in chosen}
-
-
-def _tail(rows: TrackRows, span: slice, frames: int) -> slice:
-    """Returns the rows of a track's last frames."""
-    inside = rows.frames[span]
-    return slice(span.start + int(np.searchsorted(inside, inside[-1] - frames + 1)), span.stop)
-
-
-def _head(rows: TrackRows, span: slice, frames: int) -> slice:
-    """Returns the rows of a track's first frames."""
-    inside = rows.frames[span]
-    return slice(span.start, span.start + int(np.searchsorted(inside, inside[0] + frames)))
-
-
-def _ends(
-    frames: Int32Array, measured: Float64Array, windows: list[slice], *, anchor: int
-) -> _Ends:
-    """Returns the ends at row `anchor` of each window (0 = its first row, -1 = its last)."""
-    positions, velocities = np.zeros((len(windows), 2)), np.zeros((len(windows), 2))
-    for place, window in enumerate(windows):
-        time = frames[window].astype(np.float64)
-        values = measured[window, :2]
-        middle, mean = time.mean(), values.mean(axis=0)
-        # The prior of rest keeps two or three jittery boxes from claiming a speed.
-        spread = np.square(time - middle).sum() + _REST_PRIOR
-        velocities[place] = (time - middle) @ (values - mean) / spread
-        positions[place] = mean + (time[anchor] - middle) * velocities[place]
-    return _Ends(
-        frames=np.array([frames[window][anchor] for window in windows], np.int32),
-        positions=positions,
-        velocities=velocities,
-        heights=np.array([np.median(measured[window, 3]) for window in windows]),
-    )
-
-
-_REST_PRIOR = 2.0
-"""Weight of "it stands still" in the fit, in squared frames: the spread of three rows."""
 
 
 def _in_time(ends: Int32Array, starts: Int32Array, max_gap: float) -> tuple[IndexArray, IndexArray]:
@@ -162,18 +160,11 @@ def _in_time(ends: Int32Array, starts: Int32Array, max_gap: float) -> tuple[Inde
     return before, order[np.repeat(low, counts) + offsets]
 
 
-def _offset(last: _Ends, first: _Ends, before: IndexArray, after: IndexArray) -> Float64Array:
-    """Returns for each pair how far apart they are when moved to one time, in mean heights."""
-    gap = (first.frames[after] - last.frames[before])[:, None]
-    distance = first.positions[after] - last.positions[before]
-    forward = np.linalg.norm(distance - gap * last.velocities[before], axis=1)
-    backward = np.linalg.norm(distance - gap * first.velocities[after], axis=1)
-    height = (last.heights[before] + first.heights[after]) / 2
-    return np.asarray((forward + backward) / 2 / height)
+_LARGEST_COST = 1.0
 
 
 def _assign_sparse(
-    before: IndexArray, after: IndexArray, cost: Float64Array, *, limit: float, count: int
+    before: IndexArray, after: IndexArray, cost: Float64Array, *, count: int
 ) -> list[int]:
     """Returns the pairs that are chosen, as places in the lists of pairs.
 
@@ -192,8 +183,8 @@ def _assign_sparse(
         column_names, columns = np.unique(after[group], return_inverse=True)
         place = np.full((len(row_names), len(column_names)), -1, np.intp)
         place[rows, columns] = group
-        table = np.where(place >= 0, cost[place], limit)
-        matches = assign(Pairs.of(table, place >= 0), unmatched_cost=limit)
+        table = np.where(place >= 0, cost[place], _LARGEST_COST)
+        matches = assign(Pairs.of(table, place >= 0), unmatched_cost=_LARGEST_COST)
         chosen += place[matches.rows, matches.columns].tolist()
     return chosen
 
@@ -207,4 +198,4 @@ def _renamed(rows: TrackRows, successors: dict[int, int]) -> TrackRows:
             first = predecessors[first]
         first_of[name] = first
     ids: Int64Array = np.array([first_of.get(i, i) for i in rows.ids.tolist()], np.int64)
-    return rows.with_ids(ids)
+    return rows.replace(ids=ids)

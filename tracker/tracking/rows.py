@@ -4,12 +4,12 @@ Comes in: arrays in any order. Goes out: `TrackRows`, sorted by id and then fram
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tracker.arrays import (
     BoolArray,
@@ -35,6 +35,8 @@ class TrackRows:
         scores: `(R,)` float32.
         classes: `(R,)` int32.
         seen: `(R,)` whether the object was seen; false where the box was filled in.
+        embeddings: `(R, D)` float32 unit vectors, zero where a row has none; `(R, 0)` where no row
+            has one.
 
     Raises:
         DataError: A shape or dtype differs, a box is not proper, or a row is there twice.
@@ -46,12 +48,13 @@ class TrackRows:
     scores: Float32Array
     classes: Int32Array
     seen: BoolArray
+    embeddings: Float32Array
 
     def __post_init__(self) -> None:
         count = len(self.ids)
         order = np.lexsort((self.frames, self.ids)) if len(self.frames) == count else slice(None)
-        for name, dtype in _DTYPES.items():
-            shape = (count, 4) if name == "boxes" else (count,)
+        for name, (dtype, more) in _LAYOUT.items():
+            shape = (count, *more)
             array = np.asarray(getattr(self, name))
             values = frozen(array, dtype=dtype, shape=shape, name=f"TrackRows.{name}")
             object.__setattr__(self, name, frozen(values[order], dtype=dtype, shape=shape, name=""))
@@ -63,6 +66,8 @@ class TrackRows:
                 f"track {self.ids[row]}, frame {self.frames[row]}: expected a finite box with "
                 f"x2 > x1 and y2 > y1, got {self.boxes[row].tolist()}"
             )
+        if not np.isfinite(self.embeddings).all():
+            raise DataError("TrackRows.embeddings: expected finite values, got NaN or infinity")
         if count and self.frames.min() < 0:
             raise DataError(f"TrackRows.frames: expected 0 or more, got {self.frames.min()}")
         twice = (np.diff(self.ids) == 0) & (np.diff(self.frames) == 0)
@@ -81,8 +86,9 @@ class TrackRows:
         boxes: ArrayLike,
         scores: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        embeddings: ArrayLike | None = None,
     ) -> Self:
-        """Returns rows that were all seen; scores default to 1, classes to 0."""
+        """Returns rows that were all seen; by default of score 1, class 0, without embeddings."""
         number = np.asarray(ids, np.int64)
         return cls(
             frames=np.asarray(frames, np.int32),
@@ -95,23 +101,48 @@ class TrackRows:
             if classes is None
             else np.asarray(classes, np.int32),
             seen=np.ones(len(number), np.bool_),
+            embeddings=np.zeros((len(number), 0), np.float32)
+            if embeddings is None
+            else np.asarray(embeddings, np.float32),
         )
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Returns the rows of all parts, of which there is at least one."""
-        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in _DTYPES})
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in _LAYOUT})
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, index: BoolArray | IndexArray) -> Self:
         """Returns the rows picked by a boolean mask `(R,)` or by indices."""
-        return type(self)(**{name: getattr(self, name)[index] for name in _DTYPES})
+        return type(self)(**{name: getattr(self, name)[index] for name in _LAYOUT})
 
-    def with_ids(self, ids: Int64Array) -> Self:
-        """Returns the same rows with other ids `(R,)`, sorted again."""
-        return type(self)(self.frames, ids, self.boxes, self.scores, self.classes, self.seen)
+    def replace(self, **columns: NDArray[Any]) -> Self:
+        """Returns the same rows with other values in the named columns, sorted again."""
+        return replace(self, **columns)
+
+    def unseen(
+        self, row: int, frames: Int32Array, boxes: Float64Array, scores: Float32Array
+    ) -> Self:
+        """Returns rows of the track of one row, in frames where nobody saw it.
+
+        Args:
+            row: A row of the track.
+            frames: `(n,)`.
+            boxes: `(n, 4)` xyxy.
+            scores: `(n,)`.
+        """
+        count = len(frames)
+        return type(self)(
+            frames=frames,
+            ids=np.full(count, self.ids[row]),
+            boxes=boxes,
+            scores=scores,
+            classes=np.full(count, self.classes[row]),
+            seen=np.zeros(count, np.bool_),
+            embeddings=np.zeros((count, self.embeddings.shape[1]), np.float32),
+        )
 
     def spans(self) -> list[slice]:
         """Returns one slice of the rows for each track, by rising id."""
@@ -134,11 +165,12 @@ class TrackRows:
         return np.array(winners, np.int32), np.array(shares, np.float32)
 
 
-_DTYPES = {
-    "frames": "int32",
-    "ids": "int64",
-    "boxes": "float64",
-    "scores": "float32",
-    "classes": "int32",
-    "seen": "bool",
+_LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
+    "frames": ("int32", ()),
+    "ids": ("int64", ()),
+    "boxes": ("float64", (4,)),
+    "scores": ("float32", ()),
+    "classes": ("int32", ()),
+    "seen": ("bool", ()),
+    "embeddings": ("float32", (None,)),
 }

@@ -87,7 +87,8 @@ class DeepSortSettings:
             Kalman, GIAOTracker, arXiv 2202.11983): variance * (1 - score_noise * score).
         min_height_px: Detections lower than this are left out.
         max_aspect: Detections wider than this, in heights, are left out; `None` for no limit.
-        end_outside: Whether a track that is lost and predicted to be outside the picture ends.
+        end_outside: Whether a track ends that is lost and predicted to be outside the picture;
+            where `DeepSort.reset` was told the size of the picture.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             what suits the detector (0 for `DeepSort` on its own).
         min_mean_score: Tracks whose detections lately scored less on average are neither confirmed
@@ -112,14 +113,14 @@ class DeepSortSettings:
     refind_growth: float = 0.02
     refind_max_reach: float = 0.8
     refind_size_ratio: float = 1.4
-    resume_distance: float = 0.0
+    resume_distance: float = 0.5
     resume_reach: float = 2.0
     low_score: float | None = None
     low_min_iou: float = 0.5
     score_noise: float = 0.0
     min_height_px: float = 0.0
     max_aspect: float | None = None
-    end_outside: bool = False
+    end_outside: bool = True
     birth_score: float | None = None
     min_mean_score: float | None = None
     classes: ClassPolicy = ClassPolicy.ANY

@@ -53,6 +53,7 @@ def _noise_by_frame(heights: Float64Array, noise: MotionNoise) -> tuple[Float64A
     deviations[:, 4:] = (noise.velocity * heights)[:, None]
     deviations[:, 2], deviations[:, 6] = noise.aspect, noise.aspect_velocity
     process = np.square(deviations)[:, :, None] * np.eye(8)
-    measured = deviations[:, :4].copy()
+    measured = np.empty((count, 4))
+    measured[:] = (noise.measurement * heights)[:, None]
     measured[:, 2] = noise.aspect_measurement
     return process, np.square(measured)[:, :, None] * np.eye(4)
