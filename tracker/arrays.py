@@ -4,6 +4,7 @@ Comes in: anything array-like. Goes out: an owned, contiguous, read-only `numpy.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,11 +38,11 @@ def frozen(
         DataError: The shape differs, or the values are of another kind (float to integer, text).
     """
     array = np.asarray(values)
-    fits = _fits(array.shape, shape)
+    fits = array.shape == shape or _fits(array.shape, shape)
     same = array.dtype == dtype
     if fits and same and array.flags.c_contiguous and is_immutable(array):
         return array
-    if not same and array.size and not np.can_cast(array.dtype, dtype, casting="same_kind"):
+    if not same and array.size and not _converts(array.dtype, np.dtype(dtype)):
         raise DataError(f"{name}: expected {np.dtype(dtype)} values, got {array.dtype}")
     if not fits:
         wanted = tuple("any" if n is None else n for n in shape)
@@ -49,6 +50,11 @@ def frozen(
     owned = np.array(array, dtype=dtype, order="C", copy=True)
     owned.setflags(write=False)
     return owned
+
+
+@lru_cache(maxsize=256)
+def _converts(have: np.dtype[Any], want: np.dtype[Any]) -> bool:
+    return np.can_cast(have, want, casting="same_kind")
 
 
 def _fits(have: tuple[int, ...], want: Sequence[int | None]) -> bool:

@@ -159,7 +159,8 @@ def remaining(indices: IndexArray, taken: IndexArray) -> IndexArray:
 
 
 def _check_costs(pairs: Pairs, limit: float) -> None:
-    if not (pairs.costs <= limit).all():
+    # Counting costs a tenth of `all()`, and NaN counts as too much.
+    if np.count_nonzero(pairs.costs <= limit) < len(pairs):
         raise DataError(f"cost: expected admissible values up to {limit}, got {pairs.costs.max()}")
 
 

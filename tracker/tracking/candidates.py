@@ -37,7 +37,7 @@ def by_motion(
     difference = measurements[columns] - mean[rows, :4]
     np.square(difference, out=difference)
     difference /= variance[rows]
-    distance = difference.sum(axis=1)
+    distance = np.add.reduce(difference, axis=1)
     within = distance <= gate
     return Pairs(rows[within], columns[within], distance[within])
 

@@ -138,15 +138,13 @@ class DeepSort:
     ) -> tuple[IndexArray, IndexArray]:
         """Returns the detections for every stage, and those for the last one only."""
         settings = self._settings
-        usual = np.ones(len(detections), np.bool_)
-        if settings.min_height_px:
-            usual &= measurements[:, 3] >= settings.min_height_px
-        if settings.max_aspect is not None:
-            usual &= measurements[:, 2] <= settings.max_aspect
-        if settings.low_score is None:
-            return usual.nonzero()[0], _NOTHING
-        low = usual & (detections.scores < settings.low_score)
-        return (usual & ~low).nonzero()[0], low.nonzero()[0]
+        every = np.arange(len(detections))
+        if not (settings.min_height_px or settings.max_aspect or settings.low_score):
+            return every, _NOTHING
+        tall = measurements[:, 3] >= settings.min_height_px
+        narrow = measurements[:, 2] <= (settings.max_aspect or np.inf)
+        low = detections.scores < (settings.low_score or 0)
+        return every[tall & narrow & ~low], every[tall & narrow & low]
 
     def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
         rows, columns = matches.rows, matches.columns
@@ -176,7 +174,7 @@ class DeepSort:
         return dead
 
     def _bury(self, dead: BoolArray) -> None:
-        if dead.any():
+        if np.count_nonzero(dead):
             self._gallery.clear(self._table.kill(dead))
 
     def _give_birth(
@@ -191,7 +189,7 @@ class DeepSort:
         table, settings = self._table, self._settings
         ready = ~table.confirmed & (table.hits >= settings.confirm_hits)
         ready &= table.mean_scores >= (settings.min_mean_score or 0)
-        if not ready.any():
+        if not np.count_nonzero(ready):
             return
         rows = ready.nonzero()[0]
         if settings.resume_distance:

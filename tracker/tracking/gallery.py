@@ -37,7 +37,7 @@ class AppearanceGallery:
         """Stores one embedding `(n, D)` for each slot `(n,)`, over the oldest when full."""
         if not embeddings.shape[1] or not len(slots):
             return
-        self._reserve(int(slots.max()) + 1, embeddings.shape[1])
+        self._reserve(int(np.maximum.reduce(slots)) + 1, embeddings.shape[1])
         count = self._count[slots]
         self._vectors[slots, count % self._size] = embeddings
         self._count[slots] = count + 1
@@ -98,7 +98,7 @@ class AppearanceGallery:
     def _to_newest(self, slots: Int64Array, wanted: Float32Array) -> Float64Array:
         """Returns `(P,)` distances of vectors `(P, D)` to the newest few of each slot."""
         distance = np.full(len(slots), np.inf)
-        if not len(slots) or slots.max() >= len(self._count):
+        if not len(slots) or np.maximum.reduce(slots) >= len(self._count):
             return distance
         count = self._count[slots]
         known = (count >= _NEWEST).nonzero()[0]

@@ -154,7 +154,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "low_min_iou": (0, 1),
     "score_noise": (0, 0.99),
     "min_height_px": (0, np.inf),
-    "max_aspect": (0, np.inf),
+    "max_aspect": (1e-3, np.inf),
     "birth_score": (0, 1),
     "min_mean_score": (0, 1),
 }

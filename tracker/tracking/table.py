@@ -133,18 +133,21 @@ class TrackTable:
         old, count = len(self), len(columns)
         while len(self._free_slots) < count:
             self._free_slots.append(old + len(self._free_slots))
+        order = np.arange(count)
         counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 3))
-        counts[:, _ID] = self._next_provisional_id - np.arange(count)
+        counts[:, _ID] = self._next_provisional_id - order
         counts[:, _SLOT] = [self._free_slots.pop() for _ in range(count)]
-        counts[:, _AGE] = 1
-        reals[:, _MEAN_SCORE] = detections.scores[columns]
+        counts[:, (_HITS, _AGE)] = 1
+        counts[:, _DETECTION] = columns
+        scores = detections.scores[columns].astype(np.float64)
+        reals[:, _SCORE] = reals[:, _MEAN_SCORE] = scores
         self._next_provisional_id -= count
         self.mean = np.concatenate([self.mean, mean])
         self.covariance = np.concatenate([self.covariance, covariance])
         self.votes = np.concatenate([self.votes, np.zeros((count, self.votes.shape[1]))])
         self._counts = np.concatenate([self._counts, counts])
         self._reals = np.concatenate([self._reals, reals])
-        self.see(np.arange(old, old + count), detections, columns)
+        self._vote(old + order, detections.classes[columns], scores)
         return counts[:, _SLOT]
 
     def counts(self, rows: IndexArray) -> "Counts":
@@ -185,7 +188,7 @@ class TrackTable:
     def _vote(self, rows: IndexArray, classes: Int32Array, scores: Float64Array) -> None:
         if not len(rows):
             return
-        missing = int(classes.max()) + 1 - self.votes.shape[1]
+        missing = int(np.maximum.reduce(classes)) + 1 - self.votes.shape[1]
         if missing > 0:
             self.votes = np.pad(self.votes, [(0, 0), (0, missing)])
         # A score of 0 still is a vote: without the small constant a track could have none.
