@@ -14,7 +14,7 @@ PACKAGE = Path(tracker.__file__).parent
 # Each layer may import what stands above it. A stage does not know another stage.
 LAYERS = [
     ["errors", "version"],
-    ["arrays", "opencv", "timing"],
+    ["arrays", "opencv", "timing", "settings_tree"],
     ["boxes"],
     ["frames"],
     ["detections"],
@@ -24,10 +24,14 @@ LAYERS = [
     ["recorded"],
     ["sources", "models", "detection", "tracking", "sinks", "evaluation"],
     ["pipeline", "training"],
-    ["config"],
+    ["config", "train_config"],
     ["factory"],
-    ["api", "progress"],
-    ["run_command", "eval_command", "eval_detector_command", "refine_command"],
+    ["api", "progress", "train_progress"],
+    [
+        *("run_command", "eval_command", "eval_detector_command", "refine_command"),
+        "train_detector_command",
+    ],
+    ["train_command"],
     ["cli"],
     ["__main__"],
 ]

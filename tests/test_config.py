@@ -46,7 +46,11 @@ def test_it_writes_plain_json() -> None:
     assert plain["detector"]["name"] == "motion"
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "file",
+    sorted(p for p in CONFIGS.glob("*.yaml") if not p.name.startswith("train-")),
+    ids=lambda p: p.name,
+)
 def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
     assert load_config(file) != Config()
 

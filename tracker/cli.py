@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from tracker.errors import ConfigError, TrackerError
+from tracker.train_command import train_app
 from tracker.version import __version__
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(train_app, name="train")
 
 
 def _show_version(wanted: bool) -> None:
@@ -71,7 +73,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = False,
     detector: Annotated[
         str | None,
-        typer.Option(help="'motion' (fixed cameras, no model) or a Darknet .cfg. [motion]"),
+        typer.Option(
+            help="'motion' (fixed cameras, no model), a .keras of ours, a Darknet .cfg. [motion]"
+        ),
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
     names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
@@ -139,7 +143,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         if is_motion and value is not None:
             raise ConfigError(
                 f"{option} {value}: the motion detector has no network; name a model with "
-                "--detector FILE.cfg"
+                "--detector FILE.keras or FILE.cfg"
             )
     settings = overlay(
         settings,
@@ -264,7 +268,7 @@ def _check_replay(path: str, options: Mapping[str, object]) -> None:
 @app.command("eval-detector")
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     labels: Annotated[str, typer.Option(help="Folder of YOLO labels, or a COCO JSON file.")],
-    detector: Annotated[str, typer.Option(help="A Darknet .cfg.")],
+    detector: Annotated[str, typer.Option(help="A .keras of ours or a Darknet .cfg.")],
     weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
     names: Annotated[str | None, typer.Option(help="The detector's class names.")] = None,
     images: Annotated[

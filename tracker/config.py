@@ -5,18 +5,17 @@ override defaults; an unknown key, a wrong type or a value out of range is an er
 """
 
 import dataclasses
-import typing
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tracker.detection.motion import MotionSettings
 from tracker.detection.yolo_detector import DetectorSettings
-from tracker.errors import ConfigError, nearest
+from tracker.errors import ConfigError
+from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
 from tracker.sinks.draw import DrawStyle
 from tracker.tracking.settings import DeepSortSettings
 
@@ -54,7 +53,8 @@ class DetectorConfig:
     """Which detector finds the objects.
 
     Attributes:
-        name: `motion` for fixed cameras, or the path of a Darknet `.cfg`.
+        name: `motion` for fixed cameras, the path of a `.keras` file that `tracker train
+            detector` wrote, or that of a Darknet `.cfg`.
         weights: Path of the weights that belong to a `.cfg`.
         names: Path of a file with a class name a line; `None` for the names that are customary
             for the number of classes.
@@ -143,37 +143,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         60.0
     """
     tree = read_yaml(path) if path is not None else {}
-    for word in overrides:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {word}: expected KEY=VALUE, such as tracking.min_iou=0.4")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {word}: the value is not readable as YAML") from None
-        _lay(tree, key.split("."), value)
+    lay_words(tree, overrides, example="tracking.min_iou=0.4")
     return config_from(tree)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Returns the mapping that a YAML file holds.
-
-    Raises:
-        ConfigError: It cannot be read, is not YAML, or does not hold a mapping.
-    """
-    try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where is not None else ""
-        raise ConfigError(f"{path}{line}: not YAML; see configs/ for examples") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys and values, got a {type(tree).__name__}")
-    return tree
 
 
 def config_from(tree: Mapping[str, Any]) -> Config:
@@ -182,17 +153,7 @@ def config_from(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: A key is unknown, or a value has the wrong type or range.
     """
-    _check_keys(tree, Config, "")
-    try:
-        return _ADAPTER.validate_python(dict(tree))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "config"
-        cause = problem.get("ctx", {}).get("error")
-        if isinstance(cause, ConfigError):
-            raise ConfigError(f"{key}: {cause}") from None
-        text = problem["msg"].removeprefix("Input should be ")
-        raise ConfigError(f"{key}: expected {text}, got {problem['input']!r}") from None
+    return settings_from(_ADAPTER, Config, tree)
 
 
 def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -205,27 +166,5 @@ def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
     tree = _ADAPTER.dump_python(config)
     for key, value in changes.items():
         if value is not None:
-            _lay(tree, key.split("."), value)
+            lay(tree, key.split("."), value)
     return config_from(tree)
-
-
-def _lay(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    for depth, key in enumerate(keys[:-1]):
-        below = tree.setdefault(key, {})
-        if not isinstance(below, dict):
-            raise ConfigError(f"{'.'.join(keys[: depth + 1])}: has no keys below it")
-        tree = below
-    tree[keys[-1]] = value
-
-
-def _check_keys(tree: Mapping[str, Any], node: type, prefix: str) -> None:
-    types = typing.get_type_hints(node)
-    known = [field.name for field in dataclasses.fields(node)]
-    for key, value in tree.items():
-        if key not in known:
-            hint = nearest(str(key), known) or f"; known: {', '.join(known)}"
-            raise ConfigError(f"unknown key {prefix}{key}{hint}")
-        if dataclasses.is_dataclass(types[key]):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{prefix}{key}: expected keys below it, got {value!r}")
-            _check_keys(value, typing.cast(type, types[key]), f"{prefix}{key}.")

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tracker.config import Config
 from tracker.detections import Detector
@@ -26,6 +23,7 @@ from tracker.evaluation.labels import (
     read_coco_labels,
     read_yolo_labels,
 )
+from tracker.evaluation.precision_report import precision_table
 from tracker.factory import MOTION, build_detector
 from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
@@ -71,13 +69,14 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
     if choice.name == MOTION or choice.detections is not None:
         raise ConfigError(
             "eval-detector needs a network that sees single pictures; name one with "
-            "--detector FILE.cfg --weights FILE.weights"
+            "--detector FILE.keras or FILE.cfg"
         )
     labelled = _labels(request)
     detector = build_detector(request.config)
     precision = score(labelled, detector, request.classes)
     stream = sys.stderr if request.json == STDOUT else sys.stdout
-    _print(precision, detector.class_names, len(labelled.images), Console(file=stream))
+    table = precision_table(precision, detector.class_names, images=len(labelled.images))
+    Console(file=stream).print(table)
     if request.json is not None:
         record = _record(precision, detector.class_names, len(labelled.images))
         _write(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
@@ -180,21 +179,6 @@ def _results(
 def _read(path: Path) -> tuple[Frame, VideoInfo]:
     with ImageFolder(path) as source:
         return next(iter(source)), source.info
-
-
-def _print(precision: Precision, names: Sequence[str], images: int, console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("%")
-    for name in ("objects", "AP@0.5", "AP@[.5:.95]"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for number, scores in precision.classes.items():
-        cells = (str(scores.truth), f"{100 * scores.ap50:.1f}", f"{100 * scores.ap:.1f}")
-        table.add_row(Text(names[number]), *cells)
-    table.add_section()
-    total = str(sum(scores.truth for scores in precision.classes.values()))
-    means = (f"{100 * precision.map50:.1f}", f"{100 * precision.map:.1f}")
-    table.add_row(f"mean, {images} pictures", total, *means)
-    console.print(table)
 
 
 def _record(precision: Precision, names: Sequence[str], images: int) -> dict[str, Any]:

@@ -123,10 +123,12 @@ def build_detector(config: Config) -> Detector:
         return _replay_detector(config)
     if choice.name == MOTION:
         return _motion_detector(config)
+    if choice.name.lower().endswith(".keras"):
+        return _keras_detector(config)
     if not choice.name.lower().endswith(".cfg"):
         raise ConfigError(
             f"unknown detector {choice.name!r}{nearest(choice.name, [MOTION])}; expected "
-            f"{MOTION!r} or the path of a Darknet .cfg"
+            f"{MOTION!r}, a .keras file that `tracker train detector` wrote, or a Darknet .cfg"
         )
     if choice.weights is None:
         raise ConfigError(f"detector {choice.name}: --weights is missing; name its .weights file")
@@ -138,6 +140,19 @@ def build_detector(config: Config) -> Detector:
         names=choice.names,
         settings=choice.network,
     )
+
+
+def _keras_detector(config: Config) -> Detector:
+    from tracker.detection.yolo_detector import YoloDetector
+
+    choice = config.detector
+    for option, value in (("--weights", choice.weights), ("--names", choice.names)):
+        if value is not None:
+            raise ConfigError(
+                f"{option} {value}: {choice.name} holds its weights and class names itself; leave "
+                f"{option} out"
+            )
+    return YoloDetector.load_keras(choice.name, settings=choice.network)
 
 
 def build_embedder(config: Config) -> Embedder:
@@ -165,7 +180,7 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
     if config.detector.name == MOTION and config.detector.detections is None:
         raise ConfigError(
             "camera_motion flow: expected a detector for moving cameras, got 'motion', for which "
-            "all that moves is an object; name a network with --detector FILE.cfg"
+            "all that moves is an object; name a network with --detector FILE.keras or FILE.cfg"
         )
     from tracker.camera_motion import CameraMotionEstimator
 
@@ -212,7 +227,7 @@ def _motion_detector(config: Config) -> Detector:
         if value is not None:
             raise ConfigError(
                 f"{option} {value}: the motion detector has no model; name the model with "
-                "--detector FILE.cfg"
+                "--detector FILE.keras or FILE.cfg"
             )
     detector = MotionDetector(choice.motion)
     for name in choice.network.classes or ():
@@ -220,6 +235,6 @@ def _motion_detector(config: Config) -> Detector:
             raise ConfigError(
                 f"unknown class {name!r}: the motion detector knows only "
                 f"{', '.join(detector.class_names)}; classes of objects need a network, see "
-                "--detector FILE.cfg"
+                "--detector FILE.keras or FILE.cfg"
             )
     return detector

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracker.detection.decode import decode_candidates, decode_graph
-from tracker.models.heads import BoxCoding, ClassActivation, HeadKind, YoloHead
+from tracker.models.heads import (
+    AnchorFreeHead,
+    BoxCoding,
+    ClassActivation,
+    HeadKind,
+    YoloHead,
+)
 
 INPUT = (64, 96)
 PLAIN = YoloHead(HeadKind.YOLO, ((10.0, 20.0), (30.0, 15.0)), 3)
@@ -17,7 +23,8 @@ SCALED = YoloHead(HeadKind.YOLO, ((10.0, 20.0),), 3, 2.0, BoxCoding.SCALED)
 REGION = YoloHead(
     HeadKind.REGION, ((1.5, 2.0), (0.5, 1.0)), 3, class_activation=ClassActivation.SOFTMAX
 )
-HEADS = {"plain": PLAIN, "stretched": STRETCHED, "scaled": SCALED, "region": REGION}
+FREE = AnchorFreeHead(3)
+HEADS = {"plain": PLAIN, "stretched": STRETCHED, "scaled": SCALED, "region": REGION, "free": FREE}
 
 
 def _logistic(value):
@@ -26,6 +33,8 @@ def _logistic(value):
 
 def _reference(raw_map, head):
     """One anchor at a time, in float64: `(box, score, class)` in the order of the decoder."""
+    if isinstance(head, AnchorFreeHead):
+        return _anchor_free_reference(raw_map)
     rows, columns, _ = raw_map.shape
     found = []
     for row, column, anchor in np.ndindex(rows, columns, len(head.anchors)):
@@ -53,9 +62,23 @@ def _reference(raw_map, head):
     return tuple(np.array(values) for values in zip(*found, strict=True))
 
 
+def _anchor_free_reference(raw_map):
+    rows, columns, _ = raw_map.shape
+    cell_w, cell_h = INPUT[1] / columns, INPUT[0] / rows
+    found = []
+    for row, column in np.ndindex(rows, columns):
+        raw = raw_map[row, column].astype(float).tolist()
+        left, top, right, bottom = (math.log(1 + math.exp(t)) for t in raw[:4])
+        x, y = column + 0.5, row + 0.5
+        box = [(x - left) * cell_w, (y - top) * cell_h, (x + right) * cell_w, (y + bottom) * cell_h]
+        best = max(raw[4:])
+        found.append((box, _logistic(best), raw[4:].index(best)))
+    return tuple(np.array(values) for values in zip(*found, strict=True))
+
+
 def _random_map(head, seed, grid=(2, 3)):
     values = np.random.default_rng(seed).normal(0, 1.5, (*grid, head.channels))
-    if head.box_coding is BoxCoding.SCALED:
+    if head is SCALED:
         values = 1 / (1 + np.exp(-values))
     return values.astype(np.float32)
 
@@ -102,11 +125,23 @@ def test_one_head_equals_the_formulas(decode, head):
     ]
 
 
+def test_distances_by_hand():
+    """softplus(log(e^d - 1)) = d: cells of 32x32 pixels, 0.25, 0.5, 1 and 2 cells to the sides."""
+    raw_map = np.full((2, 3, FREE.channels), -9, np.float32)
+    raw_map[1, 2, :4] = [math.log(math.expm1(d)) for d in (0.25, 0.5, 1, 2)]
+    raw_map[1, 2, 5] = 0
+    boxes, scores, classes = _candidates([raw_map], [FREE], 0.25)
+    np.testing.assert_allclose(boxes, [[80 - 8, 48 - 16, 80 + 32, 48 + 64]], rtol=1e-6)
+    assert scores.tolist() == [0.5]
+    assert classes.tolist() == [1]
+
+
 @pytest.mark.parametrize("decode", [_graph, _candidates])
-def test_two_heads_follow_each_other(decode):
-    maps = [_random_map(PLAIN, 1, (2, 3)), _random_map(STRETCHED, 2, (4, 6))]
-    together = decode(maps, [PLAIN, STRETCHED])
-    apart = [decode([m], [h]) for m, h in zip(maps, [PLAIN, STRETCHED], strict=True)]
+@pytest.mark.parametrize("second", [STRETCHED, FREE], ids=["anchors", "free"])
+def test_two_heads_follow_each_other(decode, second):
+    maps = [_random_map(PLAIN, 1, (2, 3)), _random_map(second, 2, (4, 6))]
+    together = decode(maps, [PLAIN, second])
+    apart = [decode([m], [h]) for m, h in zip(maps, [PLAIN, second], strict=True)]
     for whole, parts in zip(together, zip(*apart, strict=True), strict=True):
         np.testing.assert_array_equal(whole, np.concatenate(parts))
 
@@ -145,6 +180,18 @@ def test_box_that_is_not_finite_has_no_score(decode, value, channel):
     is_a_position = channel == 0 and value > 0  # the logistic of infinity is 1
     assert scores[0] == (0.25 if is_a_position else 0.0)
     assert (scores[1:] == 0.25).all()
+
+
+@pytest.mark.parametrize("decode", [_graph, _candidates])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("channel", [0, 3])
+def test_distance_that_is_not_finite_has_no_score(decode, value, channel):
+    raw_map = np.zeros((2, 3, FREE.channels), np.float32)
+    raw_map[0, 0, channel] = value
+    boxes, scores, _ = decode([raw_map], [FREE])
+    assert np.isfinite(boxes).all()
+    assert scores[0] == 0
+    assert (scores[1:] == 0.5).all()
 
 
 @pytest.mark.parametrize("channel", [4, 5])

@@ -1,7 +1,8 @@
 """The YOLO detector: frames in, detections in pixels of the frames out.
 
-Comes in: a darknet cfg, its weights, class names and settings. Goes out: a `Detector`. Loading
-reads the files only; `start` prepares the network for the frame size of a source.
+Comes in: a darknet cfg with its weights and class names, or a `.keras` file of ours, and settings.
+Goes out: a `Detector`. Loading reads the files only; `start` prepares the network for the frame
+size of a source.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,9 @@ from tracker.errors import ConfigError, DataError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
 from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
+from tracker.models.detector_file import load_detector, read_description
 from tracker.models.digest import file_digest
+from tracker.models.yolo_shape import STRIDES, yolo_heads
 from tracker.timing import Stopwatch
 
 
@@ -161,6 +164,41 @@ class YoloDetector:
             default_class_names(known.class_count) if names is None else read_class_names(names),
             settings=settings or DetectorSettings(),
             digests={Path(cfg).name: cfg_digest, Path(weights).name: weights_digest},
+        )
+
+    @classmethod
+    def load_keras(
+        cls, path: str | PathLike[str], *, settings: DetectorSettings | None = None
+    ) -> Self:
+        """Returns the detector of a `.keras` file that `tracker train detector` wrote.
+
+        Args:
+            path: The file; it knows its class names and its input size.
+            settings: How to run it.
+
+        Raises:
+            ConfigError: A setting is out of range, or names an unknown class.
+            ModelError: The file is missing, damaged, or no detector of ours.
+        """
+        description = read_description(path)
+        digest = file_digest(path)
+
+        def build(input_size: tuple[int, int]) -> Any:
+            return load_detector(path, input_size=input_size)
+
+        network = YoloNetwork(
+            heads=yolo_heads(len(description.class_names)),
+            class_count=len(description.class_names),
+            stride=STRIDES[-1],
+            long_side=description.long_side,
+            digest=digest,
+            build=build,
+        )
+        return cls(
+            network,
+            description.class_names,
+            settings=settings or DetectorSettings(),
+            digests={Path(path).name: digest},
         )
 
     @property

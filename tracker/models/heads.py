@@ -1,7 +1,7 @@
 """What the numbers of a YOLO output map mean.
 
-Comes in: the options of a head. Goes out: `YoloHead`, all that decoding needs besides the map.
-Loads neither Keras nor TensorFlow.
+Comes in: the options of a head. Goes out: `YoloHead` (with anchors, as darknet has them) or
+`AnchorFreeHead`, all that decoding needs besides the map. Loads neither Keras nor TensorFlow.
 """
 
 from dataclasses import dataclass
@@ -62,3 +62,27 @@ class YoloHead:
     def channels(self) -> int:
         """Channels of the raw map: `A * (5 + C)`."""
         return len(self.anchors) * (5 + self.class_count)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorFreeHead:
+    """How to decode one raw map `(B, h, w, 4 + C)` of a network without anchors.
+
+    The first four channels are `t`: the distances from the middle of the cell to the left, top,
+    right and bottom side of the box are `softplus(t)` cells. Then follow `C` class values, whose
+    sigmoid is the score: there is no objectness.
+
+    Attributes:
+        class_count: `C`.
+    """
+
+    class_count: int
+
+    @property
+    def channels(self) -> int:
+        """Channels of the raw map: `4 + C`."""
+        return 4 + self.class_count
+
+
+Head = YoloHead | AnchorFreeHead
+"""Every kind of head that `detection.decode` knows."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
-from tracker.models.heads import YoloHead
+from tracker.models.heads import Head
 from tracker.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ class YoloNetwork:
         long_side: Long side in pixels of the input that it was made for.
         digest: Tells networks apart: equal digests mean equal structure and weights.
         build: Returns the `keras.Model` for an input height and width: float32 `(B, h, w, 3)` RGB
-            in `[0, 1]` to a list of raw maps `(B, h', w', A * (5 + C))`.
+            in `[0, 1]` to a list of raw maps `(B, h', w', channels)`, one for each head.
     """
 
-    heads: tuple[YoloHead, ...]
+    heads: tuple[Head, ...]
     class_count: int
     stride: int
     long_side: int

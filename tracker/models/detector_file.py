@@ -1,0 +1,190 @@
+"""Finished detectors of ours: a `.keras` file that says what it is.
+
+Comes in: a network with its description, or a path. Goes out: the file, its description, the
+network. The archive that Keras writes gets one more member, `tracker.json`. Loading builds the
+network by our own code and reads numbers from the file; nothing that the file says is executed.
+Reading a description loads no Keras.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from tracker.errors import ModelError, OutputError
+from tracker.models.files import read_model_file
+from tracker.models.yolo_shape import STRIDES, YoloSize
+
+SUFFIX = ".keras"
+"""Ending of the files' names."""
+
+VERSION = 1
+"""Raised whenever files of before can not be read any more."""
+
+_MEMBER, _WEIGHTS = "tracker.json", "model.weights.h5"
+_FORMAT, _HEADS = "tracker detector", "anchor-free"
+_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorDescription:
+    """What a detector is, besides its weights.
+
+    Attributes:
+        size: Size of the network.
+        class_names: Names by class index.
+        long_side: Long side in pixels of the input that it was trained at, a multiple of 32.
+
+    Raises:
+        ModelError: There is no class, two have one name, or the long side does not fit.
+    """
+
+    size: YoloSize
+    class_names: tuple[str, ...]
+    long_side: int
+
+    def __post_init__(self) -> None:
+        names = self.class_names
+        if not names or len(set(names)) != len(names) or not all(names):
+            raise ModelError(f"class names: expected different ones, at least one, got {names}")
+        if self.long_side < STRIDES[-1] or self.long_side % STRIDES[-1]:
+            raise ModelError(
+                f"long side: expected a positive multiple of {STRIDES[-1]}, got {self.long_side}"
+            )
+
+
+def save_detector(network: Any, path: Path, description: DetectorDescription) -> None:
+    """Writes a detector; whoever kills us meanwhile leaves the old file as it was.
+
+    Args:
+        network: From `models.yolo.build_yolo` with the size and classes of the description.
+        path: Where to; its name ends in `.keras`.
+        description: What it is.
+
+    Raises:
+        ModelError: The network has another number of classes, or the name another ending.
+        OutputError: The file cannot be written.
+    """
+    count = network.outputs[0].shape[-1] - 4
+    if count != len(description.class_names):
+        raise ModelError(
+            f"class names: expected {count} as the network has, got {len(description.class_names)}"
+        )
+    if path.suffix != SUFFIX:
+        raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
+    # Keras looks at the ending of the name, so the draft needs it too.
+    draft = path.with_name(f"part-{path.name}")
+    try:
+        network.save(draft)
+        with zipfile.ZipFile(draft, "a") as archive:
+            archive.writestr(zipfile.ZipInfo(_MEMBER, _DATE), _text(description))
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def read_description(path: str | PathLike[str]) -> DetectorDescription:
+    """Returns what a detector file says of itself, after checking that the file is whole.
+
+    Raises:
+        ModelError: It is missing, no archive, damaged, no detector of ours, or of another version.
+    """
+    path = Path(path)
+    start = read_model_file(path, what="detector")[:4]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            names = set(archive.namelist())
+            text = archive.read(_MEMBER) if _MEMBER in names else None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
+        raise ModelError(f"detector {path}: {_why_no_archive(start)}") from error
+    if broken is not None:
+        raise ModelError(f"detector {path}: {broken} in it is damaged; copy it again")
+    if text is None or _WEIGHTS not in names:
+        raise ModelError(
+            f"detector {path}: expected a detector that `tracker train detector` wrote, got "
+            f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
+        )
+    return _description(path, text)
+
+
+def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
+    """Returns the `keras.Model` of a detector file, for inference or as a start of training.
+
+    Args:
+        path: The file.
+        input_size: Height and width in pixels, multiples of 32; `None` takes any.
+
+    Raises:
+        ModelError: It is missing, no archive, damaged, no detector of ours, of another version, or
+            its weights do not fit its description.
+        ConfigError: The input size does not fit.
+    """
+    description = read_description(path)
+    from tracker.models.yolo import build_yolo
+
+    network = build_yolo(description.size, len(description.class_names), input_size=input_size)
+    try:
+        network.load_weights(path)
+    except Exception as error:  # h5py and Keras raise whatever they stumble over
+        reason = (str(error).splitlines() or ["no message"])[0]
+        raise ModelError(
+            f"detector {path}: its weights are not those of {description.size.value} with "
+            f"{len(description.class_names)} classes: {reason}"
+        ) from error
+    return network
+
+
+def _text(description: DetectorDescription) -> str:
+    record = {
+        "format": _FORMAT,
+        "version": VERSION,
+        "size": description.size.value,
+        "heads": _HEADS,
+        "strides": STRIDES,
+        "long_side": description.long_side,
+        "class_names": description.class_names,
+    }
+    return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+
+
+def _description(path: Path, text: bytes) -> DetectorDescription:
+    try:
+        record = json.loads(text)
+        version = record["version"] if record["format"] == _FORMAT else None
+        if version != VERSION:
+            raise ModelError(
+                f"expected format {_FORMAT!r} version {VERSION}, got {record['format']!r} version "
+                f"{record['version']}; use the release that wrote it, or train anew"
+            )
+        if (record["heads"], tuple(record["strides"])) != (_HEADS, STRIDES):
+            raise ModelError(
+                f"expected {_HEADS} heads at strides {STRIDES}, got {record['heads']} at "
+                f"{record['strides']}"
+            )
+        names = record["class_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ModelError(f"class names: expected a list of names, got {names!r}")
+        return DetectorDescription(
+            YoloSize(record["size"]), tuple(names), long_side=int(record["long_side"])
+        )
+    except ModelError as error:
+        raise ModelError(f"detector {path}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"detector {path}: {_MEMBER} in it is malformed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _why_no_archive(start: bytes) -> str:
+    if start.startswith(b"PK"):
+        return "the archive is cut short or damaged; copy it again"
+    if start.startswith(b"\x89HDF"):
+        return "expected a .keras archive of Keras 3, got an HDF5 file"
+    return "expected a .keras archive, got something else"

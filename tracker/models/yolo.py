@@ -1,0 +1,146 @@
+"""A small YOLO-style detector of our own: fully convolutional, without anchors.
+
+Comes in: a size, a number of classes and, where it is fixed, an input size. Goes out: a
+`keras.Model` that turns float32 `(B, H, W, 3)` RGB in `[0, 1]` into three raw maps
+`(B, H / s, W / s, 4 + C)`, s = 8, 16, 32, and the heads that say how to decode them.
+
+Backbone: cross-stage blocks and pyramid pooling. Neck: a feature pyramid downwards and upwards
+(arXiv 1803.01534) that adds instead of joining. Head: one branch for boxes, one for classes
+(arXiv 2107.08430), a 3x3 convolution each.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from tracker.errors import ConfigError
+from tracker.models.blocks import convolution, cross_stage, pyramid_pooling
+from tracker.models.yolo_shape import SHAPES, STRIDES, YoloShape, YoloSize
+
+OUTPUT_NAMES = tuple(f"map_{stride}" for stride in STRIDES)
+"""Names of the output layers."""
+
+_BACKBONE = ("stem", "stage", "pooling")
+_CLASS_OUT = "_class_out"
+
+_PRIOR = 0.01
+"""Score of every class before training (arXiv 1708.02002, sec. 3.3)."""
+
+_DISTANCE_BIAS = 1.0
+"""Boxes before training reach softplus(1) = 1.3 cells to each side."""
+
+
+def build_yolo(
+    size: YoloSize, class_count: int, *, input_size: tuple[int, int] | None = None
+) -> Any:
+    """Returns the network with new weights; its outputs are a list of maps in the order of heads.
+
+    Weights do not depend on the input size: `build_yolo(...).set_weights(other.get_weights())`
+    moves a network to another one.
+
+    Args:
+        size: How large.
+        class_count: `C`.
+        input_size: Height and width in pixels, multiples of 32; `None` takes any.
+
+    Raises:
+        ConfigError: No class, or an input size that is no multiple of 32.
+    """
+    if class_count < 1:
+        raise ConfigError(f"class_count: expected at least 1, got {class_count}")
+    if input_size is not None and any(side < 1 or side % STRIDES[-1] for side in input_size):
+        raise ConfigError(
+            f"input size: expected positive multiples of {STRIDES[-1]}, got {input_size}"
+        )
+    shape = SHAPES[size]
+    image = keras.Input((*(input_size or (None, None)), 3), name="image")
+    levels = _neck(_backbone(image, shape), shape.neck)
+    maps = [
+        _head(level, shape.head, class_count, name=name)
+        for level, name in zip(levels, OUTPUT_NAMES, strict=True)
+    ]
+    return keras.Model(image, maps, name=f"yolo_{size.value}")
+
+
+def backbone_layers(network: Any) -> list[Any]:
+    """Returns the layers of a network of `build_yolo` that come before its neck."""
+    return [layer for layer in network.layers if layer.name.startswith(_BACKBONE)]
+
+
+def copy_features(source: Any, target: Any) -> None:
+    """Copies all weights but those of the last class layers, which fit one set of classes only.
+
+    Args:
+        source: A network of `build_yolo`.
+        target: One of the same size; the number of classes may differ.
+    """
+    for layer in target.layers:
+        if not layer.name.endswith(_CLASS_OUT):
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def _backbone(image: Any, shape: YoloShape) -> list[Any]:
+    """Returns features at strides 8, 16 and 32."""
+    x = convolution(image, shape.stem, strides=2, name="stem")
+    features = []
+    for stage, (filters, depth) in enumerate(zip(shape.stages, shape.depths, strict=True)):
+        x = convolution(x, filters, strides=2, name=f"stage{stage}_down")
+        if depth:
+            x = cross_stage(x, filters, depth=depth, name=f"stage{stage}")
+        features.append(x)
+    features[-1] = pyramid_pooling(x, shape.stages[-1], name="pooling")
+    return features[1:]
+
+
+def _neck(features: list[Any], filters: int) -> list[Any]:
+    """Returns the same strides with `filters` channels, each informed by all."""
+    levels = [
+        convolution(x, filters, kernel_size=1, name=f"lateral{level}")
+        for level, x in enumerate(features)
+    ]
+    for level in (1, 0):
+        raised = keras.layers.UpSampling2D(2, name=f"raise{level}")(levels[level + 1])
+        added = keras.layers.Add(name=f"raise{level}_add")([levels[level], raised])
+        levels[level] = convolution(added, filters, name=f"raise{level}")
+    for level in (1, 2):
+        lowered = convolution(levels[level - 1], filters, strides=2, name=f"lower{level}_down")
+        added = keras.layers.Add(name=f"lower{level}_add")([levels[level], lowered])
+        levels[level] = convolution(added, filters, name=f"lower{level}")
+    return levels
+
+
+def _head(x: Any, filters: int, class_count: int, *, name: str) -> Any:
+    """Returns the raw map `(B, h, w, 4 + C)`."""
+    outputs = []
+    for branch, channels, bias in (
+        ("box", 4, _DISTANCE_BIAS),
+        ("class", class_count, -math.log((1.0 - _PRIOR) / _PRIOR)),
+    ):
+        inner = convolution(x, filters, name=f"{name}_{branch}")
+        last = keras.layers.Conv2D(
+            channels,
+            1,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            bias_initializer=keras.initializers.Constant(bias),
+            name=f"{name}_{branch}_out",
+        )
+        outputs.append(last(inner))
+    return keras.layers.Concatenate(name=name)(outputs)
+
+
+def multiply_adds(model: Any) -> int:
+    """Returns the multiplications of all convolutions of a model with a fixed input size.
+
+    Raises:
+        ConfigError: The input size of the model is not fixed.
+    """
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            if height is None or width is None:
+                raise ConfigError(f"{model.name}: expected a fixed input size, got any")
+            total += int(np.prod(layer.kernel.shape)) * height * width
+    return total

@@ -1,0 +1,104 @@
+"""Checkpoints: all that a training needs to go on where it was killed.
+
+Comes in: the state of a training. Goes out: one `.npz` file, complete or not there at all.
+"""
+
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.errors import ModelError, OutputError
+
+CHECKPOINT = "checkpoint.npz"
+"""Name of the file in the folder of a training."""
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training has come.
+
+    Attributes:
+        step: Steps taken.
+        best_ap50: Highest AP50 so far in validation; -1 before the first.
+        stale: Validations since then.
+    """
+
+    step: int = 0
+    best_ap50: float = -1.0
+    stale: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The state of a training.
+
+    Attributes:
+        progress: How far it has come.
+        weights: Of the network.
+        averages: Averaged weights of the network.
+        optimizer: Variables of the optimizer.
+    """
+
+    progress: Progress
+    weights: list[NDArray[Any]]
+    averages: list[NDArray[Any]]
+    optimizer: list[NDArray[Any]]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint; whoever kills us meanwhile leaves the old one as it was.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    header = json.dumps({"format": _FORMAT, **asdict(checkpoint.progress)})
+    arrays: dict[str, Any] = {"header": np.array(header)}
+    for group in ("weights", "averages", "optimizer"):
+        values = getattr(checkpoint, group)
+        arrays |= {f"{group}_{index}": value for index, value in enumerate(values)}
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        with draft.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Returns the state that a checkpoint holds.
+
+    Raises:
+        ModelError: It is missing or is no checkpoint of ours.
+    """
+    try:
+        # Opened here: NumPy forgets to close what turns out to be no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            groups = {
+                group: [
+                    file[f"{group}_{index}"]
+                    for index in range(sum(name.startswith(f"{group}_") for name in file.files))
+                ]
+                for group in ("weights", "averages", "optimizer")
+            }
+        if header.pop("format") != _FORMAT:
+            raise ModelError(f"{path}: expected a checkpoint of format {_FORMAT}; train anew")
+        return Checkpoint(progress=Progress(**header), **groups)
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"{path}: expected a checkpoint of a training, got something unreadable ({error}); "
+            "remove it to train anew"
+        ) from error

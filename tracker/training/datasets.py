@@ -1,0 +1,321 @@
+"""Labelled pictures as data sets: YOLO folders, COCO JSON, choices of classes, mixtures.
+
+Comes in: paths. Goes out: `DetectionDataset`, from which any sample can be taken by its number.
+A YOLO folder may have `ignore` beside `labels`: files of the same form whose boxes are regions
+that count neither as object nor as background.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from tracker.boxes import clip, is_proper
+from tracker.errors import ConfigError, DataError, SourceError, nearest
+from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
+from tracker.opencv import cv2
+from tracker.training.samples import Sample, owning_sample
+
+
+class DetectionDataset(Protocol):
+    """Samples by number; the same number always gives the same sample."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class index."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class LabelledPictures:
+    """Pictures with their labels.
+
+    Args:
+        images: The pictures and what is in them.
+        class_names: Names by class number.
+    """
+
+    def __init__(self, images: Sequence[LabelledImage], class_names: Sequence[str]) -> None:
+        self.images, self.class_names = tuple(images), tuple(class_names)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return _sample(self.images[index])
+
+
+class YoloFolder:
+    """A YOLO folder: `images`, `labels` and, where there are regions to ignore, `ignore`.
+
+    Args:
+        images: The folder of pictures; the others lie beside it, with the last `images` of the
+            path in their names replaced. A folder that holds `images` will do as well.
+        class_names: Names by class number.
+
+    Raises:
+        SourceError: A folder or a picture is missing.
+        DataError: A label is malformed, or its class has no name.
+    """
+
+    def __init__(self, images: str | Path, class_names: Sequence[str]) -> None:
+        images = Path(images)
+        if (images / "images").is_dir():
+            images /= "images"
+        self.class_names = tuple(class_names)
+        labels = read_yolo_labels(_beside(images, "labels"), images).images
+        ignore_folder = _beside(images, "ignore")
+        if ignore_folder.is_dir():
+            ignored = read_yolo_labels(ignore_folder, images).images
+            self.images = tuple(map(_joined, labels, ignored))
+        else:
+            self.images = labels
+        _check_numbers(self.images, self.class_names, images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return _sample(self.images[index])
+
+
+class CocoJson:
+    """Pictures that a COCO JSON file labels; its crowds are regions to ignore.
+
+    Args:
+        annotations: JSON with `images`, `annotations` and `categories`.
+        images: Folder of the pictures.
+
+    Raises:
+        SourceError: The file cannot be read, or there is no such folder.
+        DataError: It is malformed.
+    """
+
+    def __init__(self, annotations: str | Path, images: str | Path) -> None:
+        found = read_coco_labels(annotations, images)
+        self.class_names = found.names or ()
+        self.images = found.images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return _sample(self.images[index])
+
+
+class SelectClasses:
+    """A data set with the classes chosen by name, in the order of the choice.
+
+    Boxes of other classes are left out: what they hold is background.
+
+    Args:
+        dataset: The data set.
+        class_names: The classes to keep; each has to be known unless `renamed` leads to it.
+        renamed: New name by old name, before choosing; two classes may become one.
+
+    Raises:
+        ConfigError: A class is not known.
+    """
+
+    def __init__(
+        self,
+        dataset: DetectionDataset,
+        class_names: Sequence[str],
+        *,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
+        renames = dict(renamed or {})
+        for name in renames:
+            _check_known(name, dataset.class_names)
+        known = [renames.get(name, name) for name in dataset.class_names]
+        for name in class_names:
+            _check_known(name, known)
+        self.class_names = tuple(class_names)
+        self._dataset = dataset
+        self._numbers = np.array(
+            [self.class_names.index(name) if name in class_names else -1 for name in known],
+            np.int32,
+        )
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        sample = self._dataset[index]
+        numbers = self._numbers[sample.classes]
+        kept = numbers >= 0
+        return Sample(sample.image, sample.boxes[kept], numbers[kept], sample.ignore[kept])
+
+
+class Mixed:
+    """Several data sets as one; a weight of 2 shows a data set twice in each epoch.
+
+    A weight of 2.5 shows all its samples twice and every other one a third time.
+
+    Args:
+        datasets: Data sets with the same class names.
+        weights: One for each data set, above 0; `None` for 1 each.
+
+    Raises:
+        ConfigError: There is no data set, class names differ, or a weight is wrong.
+    """
+
+    def __init__(
+        self, datasets: Sequence[DetectionDataset], weights: Sequence[float] | None = None
+    ) -> None:
+        if not datasets:
+            raise ConfigError("data sets: expected at least one, got none")
+        weights = [1.0] * len(datasets) if weights is None else list(weights)
+        if len(weights) != len(datasets) or not all(0 < w < float("inf") for w in weights):
+            raise ConfigError(
+                f"weights: expected {len(datasets)} numbers above 0, got {list(weights)}"
+            )
+        for dataset in datasets[1:]:
+            if dataset.class_names != datasets[0].class_names:
+                raise ConfigError(
+                    f"data sets: expected the class names {', '.join(datasets[0].class_names)}, "
+                    f"got {', '.join(dataset.class_names)}; choose with SelectClasses"
+                )
+        self.class_names = datasets[0].class_names
+        self._datasets = tuple(datasets)
+        shown = [max(1, round(len(d) * w)) for d, w in zip(datasets, weights, strict=True)]
+        self._ends = np.cumsum(shown)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int, /) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        start = int(self._ends[which - 1]) if which else 0
+        dataset, shown = self._datasets[which], int(self._ends[which]) - start
+        rounds, rest = divmod(index - start, len(dataset))
+        left = shown - rounds * len(dataset)
+        # The last, incomplete round takes its samples from all over the data set.
+        return dataset[rest if left >= len(dataset) else rest * len(dataset) // left]
+
+
+class Cached:
+    """A data set whose pictures are decoded once, made smaller, and kept in memory.
+
+    Args:
+        dataset: The data set.
+        long_side: Pictures are made smaller to this long side in pixels; none is made larger.
+        max_bytes: What is beyond this is decoded each time.
+    """
+
+    def __init__(
+        self, dataset: DetectionDataset, *, long_side: int = 512, max_bytes: int = 4 << 30
+    ) -> None:
+        self.class_names = dataset.class_names
+        self._dataset = dataset
+        self._long_side = long_side
+        self._bytes_left = max_bytes
+        self._samples: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        # Two threads may decode the same sample; both get the same one, so no lock is needed.
+        sample = self._samples.get(index)
+        if sample is None:
+            sample = shrink(self._dataset[index], self._long_side)
+            if sample.image.nbytes <= self._bytes_left:
+                self._bytes_left -= sample.image.nbytes
+                self._samples[index] = sample
+        return sample
+
+
+def shrink(sample: Sample, long_side: int) -> Sample:
+    """Returns a sample whose picture is no longer than this in pixels; smaller ones as they are."""
+    height, width = sample.size
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return sample
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+    factor = np.array([size[0] / width, size[1] / height] * 2, np.float32)
+    boxes = clip(sample.boxes * factor, width=size[0], height=size[1])
+    return _proper(np.asarray(image, np.uint8), boxes, sample.classes, sample.ignore)
+
+
+def read_image(path: str | Path) -> UInt8Array:
+    """Returns a picture `(H, W, 3)` uint8 RGB.
+
+    Raises:
+        SourceError: It is missing, or no picture.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise SourceError(f"{path}: expected a picture, got something that cannot be decoded")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _beside(images: Path, name: str) -> Path:
+    parts = images.absolute().parts
+    if "images" not in parts:
+        raise SourceError(f"{images}: expected a part of its path named 'images', got none")
+    last = len(parts) - 1 - parts[::-1].index("images")
+    return Path(*parts[:last], name, *parts[last + 1 :])
+
+
+def _joined(labels: LabelledImage, ignored: LabelledImage) -> LabelledImage:
+    return LabelledImage(
+        path=labels.path,
+        boxes=np.concatenate([labels.boxes, ignored.boxes]),
+        classes=np.concatenate([labels.classes, ignored.classes]),
+        crowd=np.arange(len(labels.classes) + len(ignored.classes)) >= len(labels.classes),
+    )
+
+
+def _check_numbers(images: Sequence[LabelledImage], names: Sequence[str], folder: Path) -> None:
+    for image in images:
+        if len(image.classes) and image.classes.max() >= len(names):
+            number = int(image.classes.max())
+            raise DataError(
+                f"{_where(image.path.stem, number, folder)}: class {number} has no name, there "
+                f"are {len(names)}, counted from 0: {', '.join(names[:10])}"
+            )
+
+
+def _where(stem: str, number: int, images: Path) -> str:
+    """Returns the file and the line of a picture's first label with this class number."""
+    for folder in ("labels", "ignore"):
+        path = _beside(images, folder) / f"{stem}.txt"
+        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+        for line, text in enumerate(lines, start=1):
+            if text.strip() and float(text.split()[0]) == number:
+                return f"{path}, line {line}"
+    return str(images / stem)
+
+
+def _check_known(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise ConfigError(f"classes: the data set has no {name!r}{nearest(name, known)}")
+
+
+def _sample(image: LabelledImage) -> Sample:
+    pixels = read_image(image.path)
+    height, width = pixels.shape[:2]
+    boxes = (image.boxes * np.array([width, height] * 2, np.float64)).astype(np.float32)
+    boxes = clip(boxes, width=width, height=height)
+    return _proper(pixels, boxes, image.classes, image.crowd)
+
+
+def _proper(
+    image: UInt8Array, boxes: Float32Array, classes: Int32Array, ignore: BoolArray
+) -> Sample:
+    """Returns a sample without the boxes that have no area."""
+    kept = is_proper(boxes)
+    return owning_sample(image, boxes[kept], classes[kept], ignore[kept])
