@@ -4,8 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import av
+import hypothesis
 import numpy as np
 import pytest
+
+# A slow machine is not a failure: no test is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
