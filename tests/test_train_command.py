@@ -87,6 +87,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_one_epoch_from_another_detector(
     start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
