@@ -52,8 +52,8 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def select(self, index: BoolArray | IndexArray) -> Self:
-        """Returns the pairs picked by a mask `(P,)` or by rising indices."""
+    def select(self, index: BoolArray | IndexArray | slice) -> Self:
+        """Returns the pairs picked by a mask `(P,)`, rising indices or a slice."""
         return type(self)(self.rows[index], self.columns[index], self.costs[index])
 
 
@@ -87,13 +87,7 @@ def assign(pairs: Pairs, *, unmatched_cost: float) -> Matches:
         DataError: A cost is not finite or above `unmatched_cost`.
     """
     _check_costs(pairs, unmatched_cost)
-    if not len(pairs):
-        return Matches(pairs.rows, pairs.columns)
-    alone = without_rivals(pairs.rows, pairs.columns)
-    certain = Matches(pairs.rows[alone], pairs.columns[alone])
-    if len(certain) == len(pairs):
-        return certain
-    return join(certain, _solve(pairs.select(~alone), unmatched_cost))
+    return _assign(pairs, unmatched_cost)
 
 
 def matching_cascade(pairs: Pairs, misses: Int64Array, *, unmatched_cost: float) -> Matches:
@@ -111,18 +105,13 @@ def matching_cascade(pairs: Pairs, misses: Int64Array, *, unmatched_cost: float)
         DataError: A cost is not finite or above `unmatched_cost`.
     """
     _check_costs(pairs, unmatched_cost)
-    if not len(pairs):
-        return Matches(pairs.rows, pairs.columns)
     # Pairs without rivals are matched whenever their turn comes, so it may as well be now.
-    alone = without_rivals(pairs.rows, pairs.columns)
-    found = [Matches(pairs.rows[alone], pairs.columns[alone])]
-    if len(found[0]) == len(pairs):
-        return found[0]
-    contested = pairs.select(~alone)
+    certain, contested = _settled(pairs)
+    found = [certain]
     turns = misses[contested.rows]
     while len(contested):
         now = turns == turns.min()
-        matches = assign(contested.select(now), unmatched_cost=unmatched_cost)
+        matches = _assign(contested.select(now), unmatched_cost)
         found.append(matches)
         free = np.ones(contested.columns.max() + 1, np.bool_)
         free[matches.columns] = False
@@ -162,6 +151,24 @@ def _check_costs(pairs: Pairs, limit: float) -> None:
     # Counting costs a tenth of `all()`, and NaN counts as too much.
     if np.count_nonzero(pairs.costs <= limit) < len(pairs):
         raise DataError(f"cost: expected admissible values up to {limit}, got {pairs.costs.max()}")
+
+
+def _assign(pairs: Pairs, unmatched_cost: float) -> Matches:
+    """Returns what `assign` does, for costs that were checked."""
+    certain, contested = _settled(pairs)
+    if not len(contested):
+        return certain
+    return join(certain, _solve(contested, unmatched_cost))
+
+
+def _settled(pairs: Pairs) -> tuple[Matches, Pairs]:
+    """Returns the matches of pairs without rivals, and the pairs that are contested."""
+    if not len(pairs):
+        return Matches(pairs.rows, pairs.columns), pairs
+    alone = without_rivals(pairs.rows, pairs.columns)
+    if np.count_nonzero(alone) == len(pairs):
+        return Matches(pairs.rows, pairs.columns), pairs.select(slice(0))
+    return Matches(pairs.rows[alone], pairs.columns[alone]), pairs.select(~alone)
 
 
 def _solve(pairs: Pairs, unmatched_cost: float) -> Matches:

@@ -145,7 +145,7 @@ def _successors(rows: TrackRows, settings: JoinSettings, *, fps: float) -> dict[
     fits = np.isfinite(cost)
     before, after = before[fits], after[fits]
     chosen = _assign_sparse(before, after, cost[fits], count=len(ids))
-    return {int(ids[before[pair]]): int(ids[after[pair]]) for pair in chosen}
+    return {int(ids[ended]): int(ids[went_on]) for ended, went_on in chosen}
 
 
 def _in_time(ends: Int32Array, starts: Int32Array, max_gap: float) -> tuple[IndexArray, IndexArray]:
@@ -165,8 +165,8 @@ _LARGEST_COST = 1.0
 
 def _assign_sparse(
     before: IndexArray, after: IndexArray, cost: Float64Array, *, count: int
-) -> list[int]:
-    """Returns the pairs that are chosen, as places in the lists of pairs.
+) -> list[tuple[int, int]]:
+    """Returns the pairs `(before, after)` that are chosen.
 
     Pairs that share no fragment with each other are settled apart, so that memory follows the
     number of pairs and not the square of the number of tracks.
@@ -175,17 +175,16 @@ def _assign_sparse(
         return []
     graph = coo_array((np.ones(len(before)), (before, after + count)), shape=(2 * count,) * 2)
     labels = connected_components(graph, directed=False)[1][before]
-    chosen: list[int] = []
+    chosen: list[tuple[int, int]] = []
     for group in np.split(
         order := np.argsort(labels, kind="stable"), np.flatnonzero(np.diff(labels[order])) + 1
     ):
         row_names, rows = np.unique(before[group], return_inverse=True)
         column_names, columns = np.unique(after[group], return_inverse=True)
-        place = np.full((len(row_names), len(column_names)), -1, np.intp)
-        place[rows, columns] = group
-        table = np.where(place >= 0, cost[place], _LARGEST_COST)
-        matches = assign(Pairs.of(table, place >= 0), unmatched_cost=_LARGEST_COST)
-        chosen += place[matches.rows, matches.columns].tolist()
+        matches = assign(Pairs(rows, columns, cost[group]), unmatched_cost=_LARGEST_COST)
+        chosen += zip(
+            row_names[matches.rows].tolist(), column_names[matches.columns].tolist(), strict=True
+        )
     return chosen
 
 
