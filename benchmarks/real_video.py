@@ -4,8 +4,8 @@
 
 Three videos of pedestrians with truth (PETS09-S2L1, TUD-Campus, TUD-Stadtmitte), boxes by
 Yolo-Fastest-1.1-xl at 640 pixels, one configuration for all, on-line tracks, MOT15 rules. One row a
-sequence and one for all together, for each kind of appearance: none, and the person
-re-identification networks of Open Model Zoo, which OpenVINO runs.
+sequence and one for all together, for each kind of appearance: none, the person re-identification
+networks of Open Model Zoo, which OpenVINO runs, and with `--embedder FILE.keras` one of ours.
 
 Comes in: the folder described in the data's README. Goes out: a markdown table, JSON with `--json`.
 Boxes and embeddings are kept in `--cache`, so that a second run needs seconds. Nothing is installed
@@ -31,6 +31,7 @@ from tracker.arrays import Float32Array, Float64Array, UInt8Array
 from tracker.config import Config, load_config
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections, Embedder
+from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.metrics import RATIO_NAMES, Evaluation, evaluate
 from tracker.evaluation.mot_io import Rules, read_truth
 from tracker.evaluation.similarity import compare
@@ -47,6 +48,8 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 YOLO = "weights/yolo-fastest/yolo-fastest-1.1_coco/yolo-fastest-1.1-xl"
 NETWORKS = {name: f"weights/person-reidentification/{name}/person-reidentification-{name}.xml"
             for name in ("retail-0287", "retail-0288")}  # fmt: skip
+OURS = "ours"
+_APPEARANCES = ("none", *NETWORKS, OURS)
 COLUMNS = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
 INPUT_SIZE = 640
 FLOOR = 0.1
@@ -80,9 +83,10 @@ class OpenVinoEmbedder:
 
     Args:
         path: The `.xml`; its `.bin` lies beside it.
+        threads: CPU threads; `None` leaves it to OpenVINO.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
         import openvino
 
         self._digests = {path.name: file_digest(path)}
@@ -90,7 +94,8 @@ class OpenVinoEmbedder:
             openvino.Core().read_model(path),
             "CPU",
             # Half precision, which OpenVINO picks where the CPU has it, gives other numbers there.
-            {"INFERENCE_PRECISION_HINT": "f32"},
+            {"INFERENCE_PRECISION_HINT": "f32"}
+            | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         )
 
     @property
@@ -232,10 +237,14 @@ class Truths:
         return evaluate(comparisons)
 
 
-def embedders(names: Sequence[str], data: Path) -> dict[str, Embedder]:
+def embedders(names: Sequence[str], data: Path, ours: Path | None) -> dict[str, Embedder]:
     """Returns the embedders by name that are there, and says which are not."""
     found: dict[str, Embedder] = {}
     for name in names:
+        if name == OURS:
+            if ours is not None:
+                found[name] = CropEmbedder.load(ours)
+            continue
         try:
             found[name] = (
                 NoEmbedder() if name == "none" else OpenVinoEmbedder(data / NETWORKS[name])
@@ -279,9 +288,8 @@ def words() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of videos and weights")
     parser.add_argument("--cache", type=Path, help="folder that keeps boxes and embeddings")
     parser.add_argument("--sequences", nargs="+", choices=SEQUENCES, default=list(SEQUENCES))
-    parser.add_argument(
-        "--appearance", nargs="+", choices=["none", *NETWORKS], default=["none", *NETWORKS]
-    )
+    parser.add_argument("--appearance", nargs="+", choices=[*_APPEARANCES], default=[*_APPEARANCES])
+    parser.add_argument("--embedder", type=Path, help="the .keras file that 'ours' is")
     parser.add_argument("--config", help="YAML file, as for `tracker run`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path, help="file for the scores as JSON")
@@ -302,7 +310,9 @@ def main() -> None:
         clips = {name: detect(name, asked.data, cache) for name in asked.sequences}
         evaluations = {}
         with Truths(asked.data, clips) as truths:
-            for appearance, embedder in embedders(asked.appearance, asked.data).items():
+            for appearance, embedder in embedders(
+                asked.appearance, asked.data, asked.embedder
+            ).items():
                 tracks = {}
                 for name, clip in clips.items():
                     found = embed(name, clip, embedder=embedder, data=asked.data, cache=cache)

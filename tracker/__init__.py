@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tracker.detection.motion import MotionDetector, MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
     from tracker.detections import Detections, Detector, Embedder
+    from tracker.embedding.crop_embedder import CropEmbedder
     from tracker.errors import TrackerError
     from tracker.frames import Frame, Source, VideoInfo
     from tracker.models.darknet import load_darknet
@@ -53,6 +54,7 @@ _HOMES = {
     "CameraMotion": "tracker.tracks",
     "CameraMotionEstimator": "tracker.camera_motion",
     "Config": "tracker.config",
+    "CropEmbedder": "tracker.embedding.crop_embedder",
     "CsvSink": "tracker.sinks.csv_table",
     "DeepSort": "tracker.tracking.deepsort",
     "DeepSortSettings": "tracker.tracking.settings",
@@ -93,6 +95,7 @@ __all__ = [
     "CameraMotion",
     "CameraMotionEstimator",
     "Config",
+    "CropEmbedder",
     "CsvSink",
     "DeepSort",
     "DeepSortSettings",

@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
     embedder: Annotated[
-        str | None, typer.Option(help="Appearance model: 'none' follows motion alone. [none]")
+        str | None, typer.Option(help="Appearance: 'none', or a .keras of `train reid`. [none]")
     ] = None,
     conf: Annotated[
         float | None, typer.Option(help="Drop detections that score below this. [0.25]")

@@ -77,10 +77,15 @@ class EmbedderConfig:
     """Which appearance model describes the detections.
 
     Attributes:
-        name: `none`: no appearance, tracks follow motion alone.
+        name: `none`: no appearance, tracks follow motion alone; or the path of a `.keras` file that
+            `tracker train reid` wrote.
+        threads: CPU threads of the network; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
     """
 
     name: str = "none"
+    threads: int | None = None
+    cache_dir: Path | None = None
 
 
 class CameraCompensation(StrEnum):

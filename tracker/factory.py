@@ -160,13 +160,19 @@ def build_embedder(config: Config) -> Embedder:
 
     Raises:
         ConfigError: The name is unknown.
+        ModelError: The file is missing, damaged, or no appearance network of ours.
     """
-    name = config.embedder.name
-    if name != NO_EMBEDDER:
+    choice = config.embedder
+    if choice.name == NO_EMBEDDER:
+        return NoEmbedder()
+    if not choice.name.lower().endswith(".keras"):
         raise ConfigError(
-            f"unknown embedder {name!r}{nearest(name, [NO_EMBEDDER])}; expected {NO_EMBEDDER!r}"
+            f"unknown embedder {choice.name!r}{nearest(choice.name, [NO_EMBEDDER])}; expected "
+            f"{NO_EMBEDDER!r} or a .keras file that `tracker train reid` wrote"
         )
-    return NoEmbedder()
+    from tracker.embedding.crop_embedder import CropEmbedder
+
+    return CropEmbedder.load(choice.name, threads=choice.threads, cache_dir=choice.cache_dir)
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:

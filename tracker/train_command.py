@@ -88,6 +88,47 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     run_train_detector(DetectorTrainRequest(settings, Path(out), progress=not no_progress))
 
 
+@train_app.command("reid")
+def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    data: Annotated[
+        str, typer.Option(help="Folder with one sub-folder of crops for each identity.")
+    ],
+    out: Annotated[
+        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+    ],
+    weights: Annotated[
+        str, typer.Option(help="Start from this .keras appearance network, or none.")
+    ] = "none",
+    val_share: Annotated[
+        float, typer.Option(help="Share of the identities that are held out to judge by.")
+    ] = 0.1,
+    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 40,
+    batch: Annotated[int, typer.Option(help="Crops in a step, even.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without gain. [never]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Train an appearance network on crops by identity; write best.keras and its card."""
+    from tracker.train_reid_command import ReidTrainRequest, run_train_reid
+
+    request = ReidTrainRequest(
+        data=Path(data),
+        out=Path(out),
+        weights=None if weights == "none" else Path(weights),
+        val_share=val_share,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        progress=not no_progress,
+    )
+    run_train_reid(request)
+
+
 def _words(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None

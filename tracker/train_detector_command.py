@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from tracker.detection.runtimes.native import native_output_logged
 from tracker.errors import ConfigError, DependencyError, ModelError, OutputError
 from tracker.evaluation.average_precision import Precision
 from tracker.evaluation.precision_report import precision_table
+from tracker.inference.native import native_output_logged
 from tracker.models.detector_file import (
     DetectorDescription,
     load_detector,

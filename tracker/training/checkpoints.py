@@ -6,7 +6,7 @@ Comes in: the state of a training. Goes out: one `.npz` file, complete or not th
 import json
 import os
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ class Progress:
 
     Attributes:
         step: Steps taken.
-        best_ap50: Highest AP50 so far in validation; -1 before the first.
+        best: Highest score so far in validation; -1 before the first.
         stale: Validations since then.
     """
 
     step: int = 0
-    best_ap50: float = -1.0
+    best: float = -1.0
     stale: int = 0
 
 
@@ -59,7 +59,15 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    header = json.dumps({"format": _FORMAT, **asdict(checkpoint.progress)})
+    progress = checkpoint.progress
+    header = json.dumps(
+        {
+            "format": _FORMAT,
+            "step": progress.step,
+            "best_ap50": progress.best,
+            "stale": progress.stale,
+        }
+    )
     arrays: dict[str, Any] = {"header": np.array(header)}
     for group in ("weights", "averages", "optimizer"):
         values = getattr(checkpoint, group)
@@ -92,9 +100,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
                 ]
                 for group in ("weights", "averages", "optimizer")
             }
-        if header.pop("format") != _FORMAT:
+        if header["format"] != _FORMAT:
             raise ModelError(f"{path}: expected a checkpoint of format {_FORMAT}; train anew")
-        return Checkpoint(progress=Progress(**header), **groups)
+        progress = Progress(header["step"], header["best_ap50"], header["stale"])
+        return Checkpoint(progress=progress, **groups)
     except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, ModelError):
             raise

@@ -33,6 +33,7 @@ from tracker.training.learner import (
     make_optimizer,
     train_on,
 )
+from tracker.training.meter import Meter
 from tracker.training.schedule import average_decay
 from tracker.training.settings import TrainSettings
 from tracker.training.training_log import TrainingLog
@@ -271,7 +272,7 @@ class _Run:
         self._save()
         self._network.set_weights(self._averages.values)
         self._outlets.save(self._network, self._outlets.folder / LAST)
-        return TrainResult(self._progress.step, self._progress.best_ap50, stopped)
+        return TrainResult(self._progress.step, self._progress.best, stopped)
 
     def _is_stale(self) -> bool:
         patience = self._settings.patience
@@ -279,7 +280,7 @@ class _Run:
 
     def _train_epoch(self, epoch: int, *, start: int) -> tuple[float | None, float | None]:
         """Returns the mean loss and pictures a second."""
-        whole, part = _Meter(), _Meter()
+        whole, part = Meter(), Meter()
         for batch in self._batches.epoch(epoch, start=start):
             step = self._progress.step
             rate = self._schedule.learning_rate(step)
@@ -294,14 +295,14 @@ class _Run:
                 meter.add(losses, len(batch.images))
             if part.count == self._settings.log_steps:
                 self._write(epoch, part, rate)
-                part = _Meter()
+                part = Meter()
             if time.monotonic() - self._saved_at > 60 * self._settings.checkpoint_minutes:
                 self._save()
         if part.count:
             self._write(epoch, part, rate)
         return (whole.means()["loss"], whole.images_per_s()) if whole.count else (None, None)
 
-    def _write(self, epoch: int, meter: "_Meter", rate: float) -> None:
+    def _write(self, epoch: int, meter: "Meter", rate: float) -> None:
         values = {**meter.means(), "learning_rate": rate, "images_per_s": meter.images_per_s()}
         self._log.write(self._progress.step, epoch, values)
 
@@ -316,14 +317,14 @@ class _Run:
             heads=yolo_heads(class_count),
             settings=VALIDATION_NMS,
         )
-        is_better = precision.map50 > self._progress.best_ap50
+        is_better = precision.map50 > self._progress.best
         # Of equals the later one: it has learned more, which its scores show.
-        if precision.map50 >= self._progress.best_ap50:
+        if precision.map50 >= self._progress.best:
             self._outlets.save(self._network, self._outlets.folder / BEST)
         self._network.set_weights(weights)
         self._progress = Progress(
             step=self._progress.step,
-            best_ap50=max(precision.map50, self._progress.best_ap50),
+            best=max(precision.map50, self._progress.best),
             stale=0 if is_better else self._progress.stale + 1,
         )
         by_class = {number: scores.ap50 for number, scores in precision.classes.items()}
@@ -340,27 +341,6 @@ class _Run:
         )
         write_checkpoint(self._outlets.folder / CHECKPOINT, state)
         self._saved_at = time.monotonic()
-
-
-class _Meter:
-    """Means of losses, and how fast it went."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sums: dict[str, float] = {}
-        self._images = 0
-        self._since = time.monotonic()
-
-    def add(self, losses: dict[str, float], images: int) -> None:
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in losses.items()}
-        self._images += images
-        self.count += 1
-
-    def means(self) -> dict[str, float]:
-        return {name: value / self.count for name, value in self._sums.items()}
-
-    def images_per_s(self) -> float:
-        return self._images / max(time.monotonic() - self._since, 1e-9)
 
 
 def _check_finite(losses: dict[str, float], step: int) -> None:

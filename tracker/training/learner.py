@@ -53,7 +53,8 @@ class DetectorLearner(keras.Model):  # type: ignore[misc]
         del sample_weight, training
         anchors = make_anchors(tuple(x.shape[1:3]), STRIDES)
         predictions = flatten_maps(y_pred, anchors)
-        targets = assign(predictions, Truth(**y), anchors, self._assign_settings)
+        truth = Truth(**{name: ops.convert_to_tensor(values) for name, values in y.items()})
+        targets = assign(predictions, truth, anchors, self._assign_settings)
         loss = detection_loss(predictions, targets)
         self._parts["box_loss"].update_state(loss.box)
         self._parts["score_loss"].update_state(loss.score)

@@ -104,8 +104,10 @@ def flatten_maps(maps: Sequence[Any], anchors: Anchors) -> Predictions:
     """
     flat = [ops.reshape(m, (-1, m.shape[1] * m.shape[2], m.shape[3])) for m in maps]
     raw = ops.cast(ops.concatenate(flat, axis=1), "float32")
-    distances = ops.softplus(raw[..., :4]) * anchors.strides
-    corners = [anchors.centres - distances[..., :2], anchors.centres + distances[..., 2:]]
+    # PyTorch multiplies no tensor by an array.
+    centres, strides = (ops.convert_to_tensor(array) for array in anchors)
+    distances = ops.softplus(raw[..., :4]) * strides
+    corners = [centres - distances[..., :2], centres + distances[..., 2:]]
     return Predictions(ops.concatenate(corners, axis=-1), raw[..., 4:])
 
 
@@ -138,7 +140,7 @@ def assign(
     chosen = _top(alignment, settings.top_k)
     # An anchor has at most one object: the first of those that it overlaps most.
     best = ops.argmax(ops.where(chosen, overlap, -1.0), axis=1)  # (B, A)
-    slots = np.arange(truth.boxes.shape[1], dtype=np.int32)[:, None]
+    slots = ops.arange(truth.boxes.shape[1], dtype="int32")[:, None]
     chosen = chosen & (ops.cast(best, "int32")[:, None, :] == slots)
     alignment, overlap = ops.where(chosen, alignment, 0.0), ops.where(chosen, overlap, 0.0)
     peak = ops.max(alignment, axis=-1, keepdims=True)
@@ -176,7 +178,8 @@ def _inside(boxes: Any, anchors: Anchors) -> Any:
     """Returns `(B, M, A)`: the anchor's middle lies in the box, widened to the finest cell."""
     centre = 0.5 * (boxes[..., :2] + boxes[..., 2:])
     half = ops.maximum(0.5 * (boxes[..., 2:] - boxes[..., :2]), 0.5 * float(anchors.strides.min()))
-    away = ops.abs(anchors.centres[None, None] - centre[:, :, None, :])
+    centres = ops.convert_to_tensor(anchors.centres)
+    away = ops.abs(centres[None, None] - centre[:, :, None, :])
     return ops.all(away <= half[:, :, None, :], axis=-1)
 
 
@@ -192,7 +195,7 @@ def _top(alignment: Any, count: int) -> Any:
 def _counted(truth: Truth, anchors: Anchors, positive: Any) -> Any:
     """Returns `(B, A)`: has an object, or lies in no ignored region."""
     low, high = truth.boxes[:, :, None, :2], truth.boxes[:, :, None, 2:]
-    centres = anchors.centres[None, None]
+    centres = ops.convert_to_tensor(anchors.centres)[None, None]
     inside = ops.all((centres >= low) & (centres <= high), axis=-1)
     ignored = ops.any(inside & (truth.valid & truth.ignore)[..., None], axis=1)
     return positive | ~ignored

@@ -6,7 +6,7 @@ Comes in: values by step. Goes out: `log.csv`, and TensorBoard's files beside it
 import csv
 import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,7 @@ from tracker.errors import OutputError
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = (
+DETECTOR_COLUMNS = (
     "step",
     "epoch",
     "learning_rate",
@@ -27,6 +27,7 @@ _COLUMNS = (
     "ap",
     "ap50_by_class",
 )
+"""What a detector's training writes."""
 
 
 class TrainingLog:
@@ -34,16 +35,17 @@ class TrainingLog:
 
     Args:
         path: Of the CSV file; TensorBoard's files go to the folder `tensorboard` beside it.
+        columns: Of the CSV file, "step" first.
 
     Raises:
         OutputError: It cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, columns: Sequence[str] = DETECTOR_COLUMNS) -> None:
+        self._path, self._columns = path, tuple(columns)
         self._board = _board(path.parent / "tensorboard")
         if not path.exists():
-            self._append(_COLUMNS, mode="w")
+            self._append(self._columns, mode="w")
 
     def write(
         self,
@@ -67,7 +69,7 @@ class TrainingLog:
         cells |= {name: f"{value:.6g}" for name, value in values.items()}
         if by_class is not None:
             cells["ap50_by_class"] = " ".join(f"{n}={v:.4f}" for n, v in by_class.items())
-        self._append([cells.get(name, "") for name in _COLUMNS], mode="a")
+        self._append([cells.get(name, "") for name in self._columns], mode="a")
         logger.info(" ".join(f"{name}={cell}" for name, cell in cells.items()))
         if self._board is not None:
             scalars = dict(values) | {f"ap50/{n}": v for n, v in (by_class or {}).items()}

@@ -6,11 +6,11 @@ from tracker.detection.runtimes.base import (
     Device,
     RuntimeKind,
     RuntimeRequest,
-    available_cores,
     choose_runtime,
     may_have_gpu,
 )
 from tracker.errors import ConfigError
+from tracker.inference.litert import available_cores
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ loaded only where there may be a GPU.
 
 import ctypes
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -173,10 +172,3 @@ def may_have_gpu(device_folder: Path = Path("/dev")) -> bool:
     except OSError:
         return False
     return True
-
-
-def available_cores() -> int:
-    """Returns the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,12 +14,12 @@ from tracker.arrays import UInt8Array
 from tracker.detection.decode import decode_graph
 from tracker.detection.nms import nms_graph
 from tracker.detection.runtimes.base import Device, InputDetections, RuntimeRequest
-from tracker.detection.runtimes.native import native_output_logged
 from tracker.detection.runtimes.tensorflow_setup import (
-    load_tensorflow,
     set_threads,
     tensorflow_device,
 )
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensorflow import load_tensorflow
 from tracker.timing import Stopwatch
 
 logger = logging.getLogger(__name__)

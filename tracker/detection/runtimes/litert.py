@@ -19,20 +19,20 @@ from tracker.detection.runtimes.base import (
     InputDetections,
     RuntimeRequest,
     YoloNetwork,
-    available_cores,
 )
-from tracker.detection.runtimes.cache import (
+from tracker.inference.cache import (
     cache_key,
     cached,
     default_cache_dir,
     library_version,
 )
-from tracker.detection.runtimes.native import native_output_logged
-from tracker.errors import DependencyError, ModelError
+from tracker.inference.litert import available_cores, export_function, open_interpreter
 from tracker.timing import Stopwatch
 
 _FORMAT = 1
 """Raised whenever the exported graph changes: old cached files are then not found any more."""
+
+_ADVICE = "try runtime xla"
 
 
 class LiteRtRuntime:
@@ -52,7 +52,9 @@ class LiteRtRuntime:
         path = (cache_dir or default_cache_dir()) / "litert" / f"{_key(network, size)}.tflite"
         model = cached(path, lambda: export_litert(network, size))
         self._request = request
-        self._interpreter = _interpreter(model, request.threads or available_cores())
+        self._interpreter = open_interpreter(
+            model, threads=request.threads or available_cores(), advice=_ADVICE
+        )
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = _output_indices(self._interpreter, len(network.heads))
 
@@ -92,19 +94,10 @@ def export_litert(network: YoloNetwork, input_size: tuple[int, int]) -> bytes:
         DependencyError: TensorFlow cannot be loaded.
         ModelError: The network holds an operation that LiteRT does not know.
     """
-    from tracker.detection.runtimes.tensorflow_setup import load_tensorflow
+    from tracker.inference.tensorflow import load_tensorflow
 
-    tf = load_tensorflow()
-    with native_output_logged():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions(
-            [_raw_maps_function(tf, network.build(input_size), input_size)], tf.Module()
-        )
-        try:
-            content: bytes = converter.convert()
-        except Exception as error:  # the converter has no error class of its own that is public
-            first_line = (str(error).splitlines() or ["no message"])[0]
-            raise ModelError(f"export to LiteRT failed: {first_line}; try runtime xla") from error
-    return content
+    function = _raw_maps_function(load_tensorflow(), network.build(input_size), input_size)
+    return export_function(function, advice=_ADVICE)
 
 
 def _raw_maps_function(tf: Any, model: Any, input_size: tuple[int, int]) -> Any:
@@ -136,23 +129,6 @@ def _key(network: YoloNetwork, input_size: tuple[int, int]) -> str:
             "tensorflow": [library_version(name) for name in ("tensorflow", "tensorflow-cpu")],
         }
     )
-
-
-def _interpreter(model: bytes, threads: int) -> Any:
-    try:
-        # LiteRT's C++ code announces its CPU delegate on standard error.
-        with native_output_logged():
-            from ai_edge_litert.interpreter import Interpreter
-
-            interpreter = Interpreter(model_content=model, num_threads=threads)
-            interpreter.allocate_tensors()
-    except ImportError as error:
-        raise DependencyError(f"LiteRT cannot be loaded: {error}") from error
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"LiteRT does not accept the exported network: {error}; try runtime xla"
-        ) from error
-    return interpreter
 
 
 def _output_indices(interpreter: Any, count: int) -> list[int]:

@@ -1,35 +1,13 @@
-"""Loading TensorFlow, quietly and with the memory settings that sharing a GPU needs.
+"""The devices of TensorFlow, with the memory settings that sharing a GPU needs.
 
-Comes in: a device. Goes out: the module, and the name TensorFlow has for the device, or one line
-that says why it is not there.
+Comes in: a device. Goes out: the name TensorFlow has for it, or one line that says why it is not
+there.
 """
 
-from typing import Any
-
 from tracker.detection.runtimes.base import Device
-from tracker.detection.runtimes.native import native_output_logged
-from tracker.errors import ConfigError, DependencyError, DeviceError
-
-
-def load_tensorflow() -> Any:
-    """Returns the module `tensorflow`, with Keras loaded on top of it.
-
-    Raises:
-        DependencyError: It cannot be loaded, or Keras runs on another backend.
-    """
-    # Its C++ code prints to standard error whether it likes this machine; that is no news to users.
-    with native_output_logged():
-        try:
-            import keras
-            import tensorflow as tf
-        except ImportError as error:
-            raise DependencyError(f"TensorFlow cannot be loaded: {error}") from error
-    if keras.backend.backend() != "tensorflow":
-        raise DependencyError(
-            f"Keras: expected the backend tensorflow, got {keras.backend.backend()}; "
-            "unset KERAS_BACKEND"
-        )
-    return tf
+from tracker.errors import ConfigError, DeviceError
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensorflow import load_tensorflow
 
 
 def why_no_gpu() -> str | None:

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tracker.detection.runtimes.cache import cache_key, cached, library_version
+from tracker.inference.cache import cache_key, cached, library_version
 
 
 class Maker:

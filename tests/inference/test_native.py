@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tracker.detection.runtimes.native import native_output_logged
+from tracker.inference.native import native_output_logged
 
 
 def test_words_of_native_code_go_to_the_log(capfd, caplog):

@@ -1,0 +1,1 @@
+"""Describing how detections look: crops of a frame to unit vectors."""

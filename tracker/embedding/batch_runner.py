@@ -1,0 +1,123 @@
+"""An appearance network on LiteRT, for any number of crops at a time.
+
+Comes in: a network's file. Goes out: a runner of uint8 crops. The graph is exported once and kept
+in the cache; with a warm cache neither Keras nor TensorFlow is loaded.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import Float32Array, UInt8Array
+from tracker.errors import ConfigError
+from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
+from tracker.inference.litert import available_cores, export_function, open_interpreter
+from tracker.models.digest import file_digest
+from tracker.models.reid_file import load_reid
+from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+
+BUCKETS = (64, 32, 16, 8, 4, 2, 1)
+"""Numbers of crops that one call of the network takes: their memory is planned once each."""
+
+_FORMAT = 1
+"""Raised whenever the exported graph changes: old cached files are then not found any more."""
+
+_ADVICE = "use embedder none"
+
+
+class BatchRunner:
+    """Runs an appearance network on the CPU.
+
+    Args:
+        path: A `.keras` file that `tracker train reid` wrote.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+
+    Raises:
+        ConfigError: Fewer threads than one.
+        ModelError: The file is no appearance network of ours, or LiteRT does not accept it.
+        DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
+    """
+
+    def __init__(
+        self, path: Path, *, threads: int | None = None, cache_dir: Path | None = None
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"embedder.threads: expected at least 1, got {threads}")
+        exported = (cache_dir or default_cache_dir()) / "litert" / f"{_key(path)}.tflite"
+        self._model = cached(exported, lambda: export_reid(path))
+        self._threads = threads or available_cores()
+        self._interpreters: dict[int, Any] = {}
+        self.dimension = int(self._interpreter(1).get_output_details()[0]["shape"][-1])
+
+    def run(self, crops: UInt8Array) -> Float32Array:
+        """Returns unit vectors `(N, D)` of crops `(N, 128, 64, 3)` uint8 RGB.
+
+        `N` is taken apart into the largest buckets that fit, so that nothing is computed in vain:
+        13 crops are calls with 8, 4 and 1. Measured, a crop takes 1.6 ms alone and 1.3 to 1.4 ms in
+        a call of 8 or 32, so small calls cost little.
+        """
+        vectors = np.empty((len(crops), self.dimension), np.float32)
+        start = 0
+        for bucket in BUCKETS:
+            while len(crops) - start >= bucket:
+                end = start + bucket
+                vectors[start:end] = self._call(crops[start:end])
+                start = end
+        return vectors
+
+    def _call(self, crops: UInt8Array) -> Float32Array:
+        interpreter = self._interpreter(len(crops))
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], crops)
+        interpreter.invoke()
+        vectors: Float32Array = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        return vectors
+
+    def _interpreter(self, bucket: int) -> Any:
+        if bucket not in self._interpreters:
+            self._interpreters[bucket] = open_interpreter(
+                self._model,
+                threads=self._threads,
+                advice=_ADVICE,
+                input_shape=(bucket, CROP_HEIGHT, CROP_WIDTH, 3),
+            )
+        return self._interpreters[bucket]
+
+
+def export_reid(path: Path) -> bytes:
+    """Returns the `.tflite` of an appearance network: uint8 `(B, 128, 64, 3)` to `(B, D)`.
+
+    Raises:
+        ModelError: The file is no appearance network of ours, or cannot be exported.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    from tracker.inference.tensorflow import load_tensorflow
+
+    tf = load_tensorflow()
+    network = load_reid(path)
+    # As constants: exporting variables takes three times as long.
+    trainable, fixed = (
+        [tf.constant(variable.numpy()) for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    )
+
+    def vectors(pixels: Any) -> Any:
+        image = tf.cast(pixels, tf.float32) / 255.0
+        result, _ = network.stateless_call(trainable, fixed, image, training=False)
+        return result
+
+    spec = tf.TensorSpec((None, CROP_HEIGHT, CROP_WIDTH, 3), tf.uint8, name="pixels")
+    function = tf.function(vectors, input_signature=[spec]).get_concrete_function()
+    return export_function(function, advice=_ADVICE)
+
+
+def _key(path: Path) -> str:
+    return cache_key(
+        {
+            "format": _FORMAT,
+            "reid": file_digest(path),
+            "versions": [library_version(name) for name in ("ai-edge-litert", "keras")],
+            "tensorflow": [library_version(name) for name in ("tensorflow", "tensorflow-cpu")],
+        }
+    )

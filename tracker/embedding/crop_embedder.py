@@ -1,0 +1,77 @@
+"""The embedder that looks at each detection by itself, with an appearance network of ours.
+
+Comes in: a frame and its detections. Goes out: the detections with unit vectors.
+"""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from tracker.detections import Detections
+from tracker.embedding.batch_runner import BatchRunner
+from tracker.embedding.crops import cut_crops
+from tracker.frames import Frame
+from tracker.models.digest import file_digest
+from tracker.models.reid_file import read_reid_description
+from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+
+
+class CropEmbedder:
+    """Describes detections by what is in their boxes.
+
+    Args:
+        runner: Runs the network.
+        digests: SHA-256 by file name of the files that define it.
+
+    Example:
+        ```python
+        embedder = CropEmbedder.load("best.keras")
+        pipeline = Pipeline(detector=..., embedder=embedder, tracker=DeepSort())
+        ```
+    """
+
+    def __init__(self, runner: BatchRunner, *, digests: Mapping[str, str]) -> None:
+        self._runner = runner
+        self._digests = MappingProxyType(dict(digests))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        threads: int | None = None,
+        cache_dir: Path | None = None,
+    ) -> Self:
+        """Returns the embedder of a `.keras` file that `tracker train reid` wrote.
+
+        Args:
+            path: The file.
+            threads: CPU threads; `None` = one for each core that this process may use.
+            cache_dir: Folder of exported networks; `None` takes the platform's.
+
+        Raises:
+            ConfigError: Fewer threads than one.
+            ModelError: The file is missing, damaged, or no appearance network of ours.
+            DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
+        """
+        path = Path(path)
+        read_reid_description(path)
+        runner = BatchRunner(path, threads=threads, cache_dir=cache_dir)
+        return cls(runner, digests={path.name: file_digest(path)})
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the files that define the network."""
+        return self._digests
+
+    @property
+    def dimension(self) -> int:
+        """`D`, values of an embedding."""
+        return self._runner.dimension
+
+    def embed(self, frame: Frame, detections: Detections) -> Detections:
+        """Returns the detections, in their order, with embeddings `(N, D)`."""
+        crops = cut_crops(frame.image, detections.boxes, height=CROP_HEIGHT, width=CROP_WIDTH)
+        return detections.with_embeddings(self._runner.run(crops))

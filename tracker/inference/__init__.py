@@ -1,0 +1,1 @@
+"""What runs networks, for every stage that has one: export, cache, LiteRT."""

@@ -1,0 +1,74 @@
+"""LiteRT: functions of TensorFlow as `.tflite`, and what runs them on a CPU.
+
+Comes in: a function, or an exported model. Goes out: the model as bytes, or an interpreter.
+"""
+
+import os
+from typing import Any
+
+from tracker.errors import DependencyError, ModelError
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensorflow import load_tensorflow
+
+
+def export_function(function: Any, *, advice: str) -> bytes:
+    """Returns the `.tflite` of a concrete function of TensorFlow that captures no variables.
+
+    Args:
+        function: What to export.
+        advice: What a user may try where the export fails.
+
+    Raises:
+        DependencyError: TensorFlow cannot be loaded.
+        ModelError: The function holds an operation that LiteRT does not know.
+    """
+    tf = load_tensorflow()
+    with native_output_logged():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+        try:
+            content: bytes = converter.convert()
+        except Exception as error:  # the converter has no error class of its own that is public
+            first_line = (str(error).splitlines() or ["no message"])[0]
+            raise ModelError(f"export to LiteRT failed: {first_line}; {advice}") from error
+    return content
+
+
+def open_interpreter(
+    model: bytes, *, threads: int, advice: str, input_shape: tuple[int, ...] | None = None
+) -> Any:
+    """Returns an interpreter of a `.tflite` with one input, ready to run.
+
+    Args:
+        model: The content of the file.
+        threads: CPU threads.
+        advice: What a user may try where LiteRT does not accept the model.
+        input_shape: Shape to give to the input; `None` keeps the model's.
+
+    Raises:
+        DependencyError: LiteRT cannot be loaded.
+        ModelError: LiteRT does not accept the model.
+    """
+    try:
+        # LiteRT's C++ code announces its CPU delegate on standard error.
+        with native_output_logged():
+            from ai_edge_litert.interpreter import Interpreter
+
+            interpreter = Interpreter(model_content=model, num_threads=threads)
+            if input_shape is not None:
+                index = interpreter.get_input_details()[0]["index"]
+                interpreter.resize_tensor_input(index, input_shape, strict=True)
+            interpreter.allocate_tensors()
+    except ImportError as error:
+        raise DependencyError(f"LiteRT cannot be loaded: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"LiteRT does not accept the exported network: {error}; {advice}"
+        ) from error
+    return interpreter
+
+
+def available_cores() -> int:
+    """Returns the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,30 @@
+"""Loading TensorFlow, quietly.
+
+Comes in: nothing. Goes out: the module.
+"""
+
+from typing import Any
+
+from tracker.errors import DependencyError
+from tracker.inference.native import native_output_logged
+
+
+def load_tensorflow() -> Any:
+    """Returns the module `tensorflow`, with Keras loaded on top of it.
+
+    Raises:
+        DependencyError: It cannot be loaded, or Keras runs on another backend.
+    """
+    # Its C++ code prints to standard error whether it likes this machine; that is no news to users.
+    with native_output_logged():
+        try:
+            import keras
+            import tensorflow as tf
+        except ImportError as error:
+            raise DependencyError(f"TensorFlow cannot be loaded: {error}") from error
+    if keras.backend.backend() != "tensorflow":
+        raise DependencyError(
+            f"Keras: expected the backend tensorflow, got {keras.backend.backend()}; "
+            "unset KERAS_BACKEND"
+        )
+    return tf

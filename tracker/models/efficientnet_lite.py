@@ -1,0 +1,123 @@
+"""EfficientNet-Lite, the classifier's features as a backbone.
+
+Comes in: an image in `[0, 1]`. Goes out: features at strides 8, 16 and 32. Mobile inverted
+bottlenecks (arXiv 1801.04381) as EfficientNet scales them (arXiv 1905.11946), in the Lite variants:
+no squeeze-and-excitation and ReLU6 in place of swish, so that integers serve as well as floats.
+keras.applications has no Lite variants.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+PREFIX = "efficientnet"
+"""All names of layers begin with it."""
+
+_SCALE, _OFFSET = 255.0 / 128.0, -127.0 / 128.0
+"""From `[0, 1]` to what the published weights were trained with, `(pixel - 127) / 128`."""
+
+_EPSILON, _MOMENTUM = 1e-3, 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Equal blocks; the first of them has the stride.
+
+    Attributes:
+        repeats: Number of blocks.
+        kernel_size: Side of the depthwise kernels.
+        strides: Of the first block.
+        expansion: Widening before the depthwise convolution; 1 leaves the widening out.
+        filters: Channels that go out.
+    """
+
+    repeats: int
+    kernel_size: int
+    strides: int
+    expansion: int
+    filters: int
+
+
+_STEM = 32
+_HEAD_OF_LITE0 = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+)
+STAGES: Mapping[str, tuple[_Stage, ...]] = MappingProxyType(
+    {
+        "efficientnet-lite0": (
+            *_HEAD_OF_LITE0,
+            _Stage(4, 5, 2, 6, 192),
+            _Stage(1, 3, 1, 6, 320),
+        ),
+        "efficientnet-lite0-short": (*_HEAD_OF_LITE0, _Stage(1, 5, 2, 6, 192)),
+    }
+)
+"""Stages by name (arXiv 1905.11946, table 1). `short` ends after the first block at stride 32."""
+
+
+def efficientnet_lite_features(image: Any, name: str) -> list[Any]:
+    """Returns features at strides 8, 16 and 32, each the last of its stride.
+
+    Args:
+        image: `(B, H, W, 3)` RGB in `[0, 1]`.
+        name: Key of `STAGES`.
+    """
+    x = keras.layers.Rescaling(_SCALE, offset=_OFFSET, name=f"{PREFIX}_scale")(image)
+    x = keras.layers.Conv2D(
+        _STEM, 3, strides=2, padding="same", use_bias=False, name=f"{PREFIX}_stem_conv"
+    )(x)
+    x = _normed(x, f"{PREFIX}_stem")
+    by_stride, stride, number = {}, 2, 0
+    for stage in STAGES[name]:
+        for repeat in range(stage.repeats):
+            strides = stage.strides if repeat == 0 else 1
+            x = _bottleneck(x, stage, strides=strides, name=f"{PREFIX}_{number}")
+            stride, number = stride * strides, number + 1
+        by_stride[stride] = x
+    return [by_stride[stride] for stride in (8, 16, 32)]
+
+
+def _bottleneck(x: Any, stage: _Stage, *, strides: int, name: str) -> Any:
+    """Returns `(B, H / strides, W / strides, filters)`."""
+    inner, channels = x, x.shape[-1]
+    if stage.expansion > 1:
+        inner = _pointwise(inner, channels * stage.expansion, name=f"{name}_expand")
+        inner = _normed(inner, f"{name}_expand")
+    inner = keras.layers.DepthwiseConv2D(
+        stage.kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer="he_normal",
+        name=f"{name}_depth_conv",
+    )(inner)
+    inner = _normed(inner, f"{name}_depth")
+    inner = _pointwise(inner, stage.filters, name=f"{name}_project")
+    inner = _norm(inner, f"{name}_project")
+    if strides == 1 and channels == stage.filters:
+        return keras.layers.Add(name=f"{name}_add")([x, inner])
+    return inner
+
+
+def _pointwise(x: Any, filters: int, *, name: str) -> Any:
+    return keras.layers.Conv2D(
+        filters, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+    )(x)
+
+
+def _norm(x: Any, name: str) -> Any:
+    norm = keras.layers.BatchNormalization(
+        epsilon=_EPSILON, momentum=_MOMENTUM, name=f"{name}_norm"
+    )
+    return norm(x)
+
+
+def _normed(x: Any, name: str) -> Any:
+    return keras.layers.ReLU(6.0, name=f"{name}_relu")(_norm(x, name))
