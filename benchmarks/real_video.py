@@ -3,9 +3,10 @@
     python benchmarks/real_video.py --cache /tmp/real_video --set tracking.max_age_frames=60
 
 Three videos of pedestrians with truth (PETS09-S2L1, TUD-Campus, TUD-Stadtmitte), boxes by
-Yolo-Fastest-1.1-xl at 640 pixels, one configuration for all, on-line tracks, MOT15 rules. One row a
-sequence and one for all together, for each kind of appearance: none, the person re-identification
-networks of Open Model Zoo, which OpenVINO runs, and with `--embedder FILE.keras` one of ours.
+Yolo-Fastest-1.1-xl at 640 pixels or by `--detector small@416` of this package, one configuration
+for all, on-line tracks, MOT15 rules. One row a sequence and one for all together, for each kind of
+appearance: none, the person re-identification networks of Open Model Zoo, which OpenVINO runs, and
+with `--embedder FILE` one of ours.
 
 Comes in: the folder described in the data's README. Goes out: a markdown table, JSON with `--json`.
 Boxes and embeddings are kept in `--cache`, so that a second run needs seconds. Nothing is installed
@@ -28,6 +29,7 @@ from typing import Any, Self
 import numpy as np
 
 from tracker.arrays import Float32Array, Float64Array, UInt8Array
+from tracker.builtin import detector_files
 from tracker.config import Config, load_config
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections, Embedder
@@ -35,6 +37,7 @@ from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.metrics import RATIO_NAMES, Evaluation, evaluate
 from tracker.evaluation.mot_io import Rules, read_truth
 from tracker.evaluation.similarity import compare
+from tracker.models.detector_file import CONFIDENCE
 from tracker.models.digest import file_digest
 from tracker.opencv import cv2
 from tracker.pipeline import NoEmbedder, frame_intervals
@@ -52,6 +55,7 @@ OURS = "ours"
 _APPEARANCES = ("none", *NETWORKS, OURS)
 COLUMNS = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
 INPUT_SIZE = 640
+PEER = "yolo-fastest-1.1-xl"
 FLOOR = 0.1
 """Boxes are cached down to this score. Greedy suppression never lets a worse box decide over a
 better one, so filtering later by `detector.network.confidence` is the same as detecting with it."""
@@ -122,14 +126,50 @@ def crop(image: UInt8Array, box: Float32Array) -> Float32Array:
     return np.ascontiguousarray(cut[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
 
 
-def detect(name: str, data: Path, cache: Path) -> Clip:
+@dataclass(frozen=True, slots=True)
+class DetectorChoice:
+    """Whose boxes are tracked: Yolo-Fastest-1.1-xl's, or those of a detector of this package."""
+
+    name: str = PEER
+    long_side: int = INPUT_SIZE
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Returns the choice of `NAME@LONG_SIDE`."""
+        name, _, side = text.partition("@")
+        return cls(name, int(side))
+
+    def files(self, data: Path) -> list[Path]:
+        """Returns the files that define it."""
+        if self.name == PEER:
+            return [data / f"{YOLO}.cfg", data / f"{YOLO}.weights"]
+        return [detector_files(self.name).exported]
+
+    def load(self, data: Path) -> YoloDetector:
+        """Returns the detector."""
+        settings = DetectorSettings(
+            confidence=FLOOR, input_size=self.long_side, classes=("person",)
+        )
+        if self.name == PEER:
+            cfg, weights = self.files(data)
+            return YoloDetector.load(cfg, weights=weights, settings=settings)
+        return YoloDetector.load_exported(*self.files(data), settings=settings)
+
+
+def least_score(config: Config) -> float:
+    """Returns the score above which boxes are tracked."""
+    asked = config.detector.network.confidence
+    return CONFIDENCE if asked is None else asked
+
+
+def detect(name: str, choice: DetectorChoice, data: Path, cache: Path) -> Clip:
     """Returns the detections of a video, from the cache where they are there."""
     video = data / "video" / f"{name}.mp4"
-    key = _key(video, data / f"{YOLO}.cfg", data / f"{YOLO}.weights", INPUT_SIZE, FLOOR)
+    key = _key(video, *choice.files(data), choice.long_side, FLOOR)
     file = cache / f"{name}-boxes-{key}.npz"
     if not file.is_file():
         print(f"{name}: detecting", file=sys.stderr)
-        _detect_into(file, video, data)
+        _detect_into(file, video, choice.load(data))
     with np.load(file) as arrays:
         ends = np.cumsum(arrays["counts"])[:-1]
         parts = zip(np.split(arrays["boxes"], ends), np.split(arrays["scores"], ends), strict=True)
@@ -143,11 +183,7 @@ def detect(name: str, data: Path, cache: Path) -> Clip:
     return Clip(interval_s, times_s, found, size, scale)
 
 
-def _detect_into(file: Path, video: Path, data: Path) -> None:
-    settings = DetectorSettings(confidence=FLOOR, input_size=INPUT_SIZE, classes=("person",))
-    detector = YoloDetector.load(
-        data / f"{YOLO}.cfg", weights=data / f"{YOLO}.weights", settings=settings
-    )
+def _detect_into(file: Path, video: Path, detector: YoloDetector) -> None:
     found, times_s = [], []
     with VideoFile(video) as source:
         detector.start(source.info)
@@ -197,7 +233,7 @@ def track(clip: Clip, found: Sequence[Detections], config: Config) -> Iterator[s
     deepsort.reset(frame_interval_s=clip.interval_s, frame_size=clip.size)
     steps = np.diff(clip.times_s, prepend=clip.times_s[0] - clip.interval_s)
     for number, (step_s, detections) in enumerate(zip(steps, found, strict=True), 1):
-        kept = detections.select(detections.scores > config.detector.network.confidence)
+        kept = detections.select(detections.scores > least_score(config))
         tracks = deepsort.step(kept, dt=frame_intervals(float(step_s), clip.interval_s))
         for track_id, (x1, y1, x2, y2), score in zip(
             tracks.ids, tracks.boxes, tracks.scores, strict=True
@@ -289,7 +325,8 @@ def words() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder that keeps boxes and embeddings")
     parser.add_argument("--sequences", nargs="+", choices=SEQUENCES, default=list(SEQUENCES))
     parser.add_argument("--appearance", nargs="+", choices=[*_APPEARANCES], default=[*_APPEARANCES])
-    parser.add_argument("--embedder", type=Path, help="the .keras file that 'ours' is")
+    parser.add_argument("--embedder", type=Path, help="the .keras or .tflite that 'ours' is")
+    parser.add_argument("--detector", default=f"{PEER}@{INPUT_SIZE}", help="NAME@LONG_SIDE")
     parser.add_argument("--config", help="YAML file, as for `tracker run`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path, help="file for the scores as JSON")
@@ -299,7 +336,8 @@ def words() -> argparse.Namespace:
 def main() -> None:
     asked = words()
     config = load_config(asked.config, asked.set)
-    if config.detector.network.confidence < FLOOR:
+    choice = DetectorChoice.parse(asked.detector)
+    if least_score(config) < FLOOR:
         sys.exit(f"detector.network.confidence: expected {FLOOR} or more; boxes below are not kept")
     if not (asked.data / "video").is_dir():
         print(f"skipped: no videos in {asked.data}; name their folder with --data")
@@ -307,7 +345,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as passing:
         cache = asked.cache or Path(passing)
         cache.mkdir(parents=True, exist_ok=True)
-        clips = {name: detect(name, asked.data, cache) for name in asked.sequences}
+        clips = {name: detect(name, choice, asked.data, cache) for name in asked.sequences}
         evaluations = {}
         with Truths(asked.data, clips) as truths:
             for appearance, embedder in embedders(
@@ -325,8 +363,9 @@ def main() -> None:
         except importlib.metadata.PackageNotFoundError:
             about[package] = "not installed"
     print(", ".join(f"{key} {value}" for key, value in about.items()))
-    confidence, settings = config.detector.network.confidence, " ".join(asked.set) or "defaults"
-    print(f"Yolo-Fastest-1.1-xl, {INPUT_SIZE} pixels, score above {confidence}; {settings}\n")
+    confidence = least_score(config)
+    settings = " ".join(asked.set) or "defaults"
+    print(f"{choice.name}, {choice.long_side} pixels, score above {confidence}; {settings}\n")
     print(table(evaluations))
     if asked.json is not None:
         asked.json.write_text(json.dumps(record(evaluations, config, about), indent=2) + "\n")

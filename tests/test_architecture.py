@@ -14,7 +14,7 @@ PACKAGE = Path(tracker.__file__).parent
 # Each layer may import what stands above it. A stage does not know another stage.
 LAYERS = [
     ["errors", "version"],
-    ["arrays", "opencv", "timing", "settings_tree"],
+    ["arrays", "builtin", "opencv", "timing", "settings_tree"],
     ["boxes"],
     ["frames"],
     ["detections"],
@@ -25,15 +25,19 @@ LAYERS = [
     ["inference"],
     ["sources", "models", "detection", "embedding", "tracking", "sinks", "evaluation"],
     ["pipeline", "training"],
-    ["config", "train_config"],
+    ["config", "train_config", "train_labels_config"],
     ["factory"],
-    ["api", "progress", "train_progress", "train_reid_progress"],
+    ["train_network"],
+    ["api", "progress", "train_progress", "train_reid_progress", "train_count_progress"],
     [
         *("run_command", "eval_command", "eval_detector_command", "refine_command"),
+        "export_command",
         "train_detector_command",
         "train_reid_command",
+        "train_labels_command",
+        "train_crops_command",
     ],
-    ["train_command"],
+    ["train_command", "offline_commands"],
     ["cli"],
     ["__main__"],
 ]
@@ -92,7 +96,7 @@ def test_starting_loads_no_heavy_library(code: str) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_the_motion_detector_needs_no_tensorflow() -> None:
+def test_the_models_of_this_package_need_no_tensorflow() -> None:
     program = (
         "import sys\nfrom tracker.config import Config\n"
         "from tracker.factory import build_pipeline\n"

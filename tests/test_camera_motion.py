@@ -211,7 +211,7 @@ def test_tiny_pictures_have_no_answer(size: tuple[int, int]) -> None:
 def test_the_configuration_builds_it() -> None:
     assert build_camera_motion(Config()) is None
     with pytest.raises(ConfigError, match="expected a detector for moving cameras"):
-        build_camera_motion(load_config(overrides=["camera_motion=flow"]))
+        build_camera_motion(load_config(overrides=["detector.name=motion", "camera_motion=flow"]))
     network = ["detector.name=yolo.cfg", "camera_motion=flow"]
     flow = build_camera_motion(load_config(overrides=network))
     assert isinstance(flow, CameraMotionEstimator)

@@ -19,6 +19,7 @@ from tests.matching import read_truth, recall_and_precision
 from tracker.cli import main
 
 TRACKER = [sys.executable, "-m", "tracker"]
+MOTION = ("--detector", "motion")
 
 
 def run(*words: object) -> int:
@@ -57,7 +58,7 @@ def test_all_outputs_of_one_run(
 ) -> None:
     out = {name: tmp_path / f"out.{name}" for name in ("jsonl", "json", "txt", "csv", "mp4")}
     code = run(
-        "run", clip, "--json", out["jsonl"], "--mot", out["txt"], "--csv", out["csv"],
+        "run", clip, *MOTION, "--json", out["jsonl"], "--mot", out["txt"], "--csv", out["csv"],
         "--video", out["mp4"],
     )  # fmt: skip
     assert code == 0
@@ -83,20 +84,22 @@ def test_all_outputs_of_one_run(
         assert sum(1 for _ in video.decode(video=0)) == 60
         assert video.streams.video[0].average_rate == 25
 
-    assert run("run", clip, "--json", out["json"]) == 0
+    assert run("run", clip, *MOTION, "--json", out["json"]) == 0
     document = json.loads(out["json"].read_text())
     assert document["frames"] == frames
 
 
 def test_the_same_run_gives_the_same_bytes(clip: Path, tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
-        assert run("run", clip, "--json", tmp_path / name) == 0
+        assert run("run", clip, *MOTION, "--json", tmp_path / name) == 0
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_start_stride_and_max_frames(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    code = run("run", clip, "--json", out, "--start", "0.4", "--stride", 3, "--max-frames", 4)
+    code = run(
+        "run", clip, *MOTION, "--json", out, "--start", "0.4", "--stride", 3, "--max-frames", 4
+    )
     assert code == 0
     frames = lines_of(out)[1:-1]
     assert [f["frame"] for f in frames] == [10, 13, 16, 19]
@@ -104,7 +107,9 @@ def test_start_stride_and_max_frames(clip: Path, tmp_path: Path) -> None:
 
 
 def test_save_dir_names_files_by_the_source(clip: Path, tmp_path: Path) -> None:
-    assert run("run", clip, "--save-dir", tmp_path / "runs" / "one", "--max-frames", 3) == 0
+    assert (
+        run("run", clip, *MOTION, "--save-dir", tmp_path / "runs" / "one", "--max-frames", 3) == 0
+    )
     assert sorted(p.name for p in (tmp_path / "runs" / "one").iterdir()) == [
         "square.jsonl",
         "square.mp4",
@@ -115,7 +120,7 @@ def test_seed_picks_another_palette(clip: Path, tmp_path: Path) -> None:
     pictures = []
     for seed in (0, 1, 0):
         out = tmp_path / f"{len(pictures)}.mp4"
-        assert run("run", clip, "--video", out, "--seed", seed, "--max-frames", 30) == 0
+        assert run("run", clip, *MOTION, "--video", out, "--seed", seed, "--max-frames", 30) == 0
         with av.open(str(out)) as video:
             pictures.append([f.to_ndarray(format="rgb24") for f in video.decode(video=0)][-1])
     assert (pictures[0] == pictures[2]).all()
@@ -126,8 +131,9 @@ def test_a_darknet_network_finds_and_follows_people(data: Path, tmp_path: Path) 
     model = data / "weights" / "yolo-fastest" / "yolo-fastest-1.1_body" / "yolo-fastest-1.1_body"
     out = tmp_path / "out.jsonl"
     code = run(
-        "run", data / "video" / "TUD-Campus.mp4", "--detector", f"{model}.cfg",
-        "--weights", f"{model}.weights", "--imgsz", 640, "--max-frames", 40, "--json", out,
+        "run", data / "video" / "TUD-Campus.mp4", "--embedder", "none",
+        "--detector", f"{model}.cfg", "--weights", f"{model}.weights",
+        "--imgsz", 640, "--max-frames", 40, "--json", out,
         "--set", f"detector.network.cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
     assert code == 0
@@ -148,7 +154,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
     config.write_text("tracking: {report: all, confirm_hits: 50}\n")
     out = tmp_path / "out.jsonl"
     words = ["--config", config, "--set", "tracking.confirm_hits=49"]
-    assert run("run", clip, "--json", out, *words, "--max-frames", 30) == 0
+    assert run("run", clip, *MOTION, "--json", out, *words, "--max-frames", 30) == 0
     lines = lines_of(out)
     assert lines[0]["config"]["tracking"]["confirm_hits"] == 49
     states = {t["state"] for line in lines[1:-1] for t in line["tracks"]}
@@ -160,13 +166,15 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
     [
         (["run", "no-such.mp4"], "no-such.mp4"),
         (["run", "{clip}", "--detecter", "x"], "--detecter"),
-        (["run", "{clip}", "--classes", "movin"], "unknown class 'movin'"),
+        (["run", "{clip}", *MOTION, "--classes", "movin"], "unknown class 'movin'"),
         (["run", "{clip}", "--classes", "a,,b"], "commas"),
         (["run", "{clip}", "--detector", "motoin"], "did you mean 'motion'"),
         (["run", "{clip}", "--detector", "none.cfg"], "--weights is missing"),
         (["run", "{clip}", "--detector", "none.cfg", "--weights", "none.weights"], "none.cfg"),
-        (["run", "{clip}", "--weights", "x.weights"], "the motion detector has no model"),
-        (["run", "{clip}", "--imgsz", "640"], "the motion detector has no network"),
+        (["run", "{clip}", *MOTION, "--weights", "x.weights"], "the motion detector has no model"),
+        (["run", "{clip}", *MOTION, "--imgsz", "640"], "the motion detector has no network"),
+        (["run", "{clip}", "--weights", "x.weights"], "detector small holds its weights"),
+        (["run", "{clip}", "--classes", "persn"], "did you mean 'person'"),
         (["run", "{clip}", "--embedder", "reid"], "unknown embedder 'reid'"),
         (["run", "{clip}", "--conf", "7"], "confidence"),
         (["run", "{clip}", "--stride", "0"], "source.stride: expected >= 1, got 0"),
@@ -205,7 +213,7 @@ def test_a_file_that_is_no_video(
     file.write_bytes(content)
     out = tmp_path / "out.jsonl"
     out.write_text("an earlier result\n")
-    code, line = failure(capsys, "run", file, "--json", out)
+    code, line = failure(capsys, "run", file, *MOTION, "--json", out)
     assert code == 2
     assert "bad.mp4" in line
     assert out.read_text() == "an earlier result\n"
@@ -218,7 +226,7 @@ def test_debug_shows_the_trace(tmp_path: Path) -> None:
 
 def test_json_on_stdout_is_pure(clip: Path) -> None:
     done = subprocess.run(
-        [*TRACKER, "run", clip, "--json", "-", "--max-frames", "5"],
+        [*TRACKER, "run", clip, *MOTION, "--json", "-", "--max-frames", "5"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == [
@@ -230,7 +238,9 @@ def test_json_on_stdout_is_pure(clip: Path) -> None:
 def test_a_reader_that_leaves_ends_the_run_quietly(tmp_path: Path) -> None:
     long = write_clip(tmp_path / "long.mp4", moving_square(600))
     process = subprocess.Popen(
-        [*TRACKER, "run", long, "--json", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*TRACKER, "run", long, *MOTION, "--json", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     process.stdout.readline()
@@ -246,7 +256,7 @@ def test_a_full_disk_is_one_line_and_code_1(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.txt"
-    code, line = failure(capsys, "run", clip, "--json", "/dev/full", "--mot", out)
+    code, line = failure(capsys, "run", clip, *MOTION, "--json", "/dev/full", "--mot", out)
     assert code == 1
     assert "cannot write /dev/full: disk full" in line
 
@@ -257,7 +267,7 @@ def test_a_file_that_may_not_grow_is_brought_to_a_valid_end(clip: Path, tmp_path
 
     out = tmp_path / "out.jsonl"
     done = subprocess.run(
-        [*TRACKER, "run", clip, "--json", out, "--video", tmp_path / "out.mp4"],
+        [*TRACKER, "run", clip, *MOTION, "--json", out, "--video", tmp_path / "out.mp4"],
         capture_output=True, text=True, preexec_fn=limit, check=False,
     )  # fmt: skip
     assert done.returncode == 1
@@ -271,7 +281,7 @@ def test_ctrl_c_closes_every_output(number: signal.Signals, tmp_path: Path) -> N
     long = write_clip(tmp_path / "long.mp4", moving_square(3000))
     out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     process = subprocess.Popen(
-        [*TRACKER, "run", long, "--json", out, "--video", video],
+        [*TRACKER, "run", long, *MOTION, "--json", out, "--video", video],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -294,7 +304,7 @@ def test_opencv_without_its_libraries_is_one_line(clip: Path, tmp_path: Path) ->
         "raise ImportError('libGL.so.1: cannot open shared object file: No such file')\n"
     )
     done = subprocess.run(
-        [*TRACKER, "run", clip, "--json", tmp_path / "out.jsonl"],
+        [*TRACKER, "run", clip, *MOTION, "--json", tmp_path / "out.jsonl"],
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)},
         cwd=tmp_path, check=False,
     )  # fmt: skip
@@ -310,7 +320,11 @@ def test_show_without_a_display_is_one_line(clip: Path) -> None:
         pytest.skip("other systems always have a display")
     hidden = {k: v for k, v in os.environ.items() if k not in {"DISPLAY", "WAYLAND_DISPLAY"}}
     done = subprocess.run(
-        [*TRACKER, "run", clip, "--show"], capture_output=True, text=True, env=hidden, check=False
+        [*TRACKER, "run", clip, *MOTION, "--show"],
+        capture_output=True,
+        text=True,
+        env=hidden,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

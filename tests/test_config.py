@@ -43,7 +43,7 @@ def test_a_bare_off_is_what_yaml_reads_as_false(text: str) -> None:
 def test_it_writes_plain_json() -> None:
     plain = json.loads(json.dumps(Config().to_json()))
     assert plain["tracking"]["report"] == "seen"
-    assert plain["detector"]["name"] == "motion"
+    assert plain["detector"]["name"] == "small"
 
 
 @pytest.mark.parametrize(

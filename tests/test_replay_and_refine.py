@@ -284,7 +284,7 @@ def test_embeddings_that_cannot_be_written_are_an_error(
     out = tmp_path / "out.jsonl"
     for words, message in [
         (("--detections", det, "--mot", tmp_path / "o.txt"), "name an output with --json"),
-        (("--json", out), "expected an embedder, got 'none'"),
+        (("--embedder", "none", "--json", out), "expected an embedder, got 'none'"),
         (("--detections", det, "--json", out), "the detections have none"),
         (("--detections", det, "--save-dir", tmp_path / "all"), "the detections have none"),
     ]:

@@ -13,11 +13,17 @@ import pytest
 from tests.conftest import write_clip
 from tracker.cli import main
 from tracker.errors import ConfigError
-from tracker.models.detector_file import DetectorDescription, read_description, save_detector
+from tracker.models.detector_file import (
+    DetectorDescription,
+    load_detector,
+    read_description,
+    save_detector,
+)
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
 from tracker.opencv import cv2
 from tracker.train_config import TrainConfig, load_train_config
+from tracker.training.settings import MixedPrecision
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -116,6 +122,47 @@ def test_one_epoch_from_another_detector(
 
 
 @pytest.mark.slow
+def test_a_backbone_by_name_frozen_then_free(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A backbone of another training; what is frozen comes out as it went in."""
+    name = "efficientnet-lite0-short"
+    keras.utils.set_random_seed(0)
+    first = build_yolo(YoloSize.NANO, 1, backbone=name)
+    description = DetectorDescription(YoloSize.NANO, ("a",), long_side=64, backbone=name)
+    save_detector(first, tmp_path / "first.keras", description)
+    data, out = make_data(tmp_path / "data", train=4, val=2), tmp_path / "out"
+    words = [
+        "train", "detector", "--data", data, "--out", out, "--epochs", 2, "--batch", 2,
+        "--imgsz", 64, "--backbone", name, "--backbone-weights", tmp_path / "first.keras",
+        "--freeze-epochs", 1, "--set", "network.frozen_until=efficientnet_4_add",
+    ]  # fmt: skip
+    assert run(*words) == 0
+    assert f"first.keras: the backbone, {name}" in capsys.readouterr().err
+    assert read_description(out / "best.keras").backbone == name
+    last = load_detector(out / "last.keras")
+    for layer, same in (
+        ("efficientnet_0_depth_conv", True),
+        ("efficientnet_5_depth_norm", True),
+        ("efficientnet_5_depth_conv", False),
+    ):
+        pairs = zip(
+            last.get_layer(layer).get_weights(), first.get_layer(layer).get_weights(), strict=True
+        )
+        assert all(np.array_equal(*pair) for pair in pairs) == same, layer
+    card = (out / "model-card.md").read_text()
+    assert f"Backbone `{name}`, weights: from `{tmp_path / 'first.keras'}`" in card
+    assert "all of it in the first 1 epochs" in card
+    assert "what comes before `efficientnet_4_add`" in card
+    assert "its batch norms throughout" in card
+    # The same command goes on, although the weights are not read again.
+    assert run(*words[:7], 3, *words[8:]) == 0
+    output = capsys.readouterr().err
+    assert "going on from the checkpoint" in output
+    assert "the backbone, " not in output
+
+
+@pytest.mark.slow
 def test_trained_stopped_gone_on_and_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +230,36 @@ def test_trained_stopped_gone_on_and_used(
             ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--size", "small"],
             "expected size 'small', got 'nano'; give --size nano",
         ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--backbone",
+             "xception"],
+            "expected backbone 'xception', got 'cross-stage'; give --backbone cross-stage",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--backbone", "mobilenet3"],
+            "backbone: expected a known name, got 'mobilenet3'; near: mobilenetv",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--backbone-weights", "imagenet"],
+            "Keras has no published weights of cross-stage",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--backbone-weights", "no.keras"],
+            "backbone_weights no.keras: no such file",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--set", "network.frozen_until=stem_conv"],
+            "a new backbone knows nothing worth keeping",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--set",
+             "network.frozen_until=stem_con"],
+            "network.frozen_until: cross-stage has no layer 'stem_con'; near: stem_conv",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--set", "training.mixed_precision=half"],
+            "training.mixed_precision: expected 'auto', 'on' or 'off', got 'half'",
+        ),
         (["--data", "{data}", "--out", "{out}", "--set", "trainin.epochs=3"], "did you mean"),
         (["--data", "{data}", "--out", "{out}", "--set", "epochs"], "training.learning_rate=0.001"),
         (["--data", "{data}", "--out", "{out}", "--config", "no.yaml"], "no.yaml: cannot be read"),
@@ -231,7 +308,7 @@ def test_another_training_in_the_folder(
         (["{start}", "--classes", "c"], "does not know 'c'"),
         (["{start}", "--imgsz", "100"], "100"),
         (["none.keras"], "no such file"),
-        (["{data}"], "expected 'motion', a .keras file that `tracker train detector` wrote, or"),
+        (["{data}"], "a .keras file that `tracker train detector` wrote, a .tflite"),
     ],
 )
 def test_wrong_use_of_a_detector_file(
@@ -255,9 +332,12 @@ def test_the_example_configuration_is_valid() -> None:
 
 
 def test_settings_are_written_and_read_alike(tmp_path: Path) -> None:
-    config = load_train_config(
-        overrides=["augment.scale=[0.5, 1]", "data.classes=[a, b]", "network.size=small"]
-    )
+    words = ["augment.scale=[0.5, 1]", "data.classes=[a, b]", "network.size=small"]
+    words += ["network.backbone=resnet50v2", "network.backbone_weights=imagenet"]
+    words += ["network.frozen_until=conv4_block6_out", "training.mixed_precision=on"]
+    config = load_train_config(overrides=words)
+    assert config.network.choice().norms_are_frozen
+    assert config.training.mixed_precision is MixedPrecision.ON
     assert config.network.size is YoloSize.SMALL
     assert config.augment.scale == (0.5, 1.0)
     (tmp_path / "c.yaml").write_text(config.to_yaml())

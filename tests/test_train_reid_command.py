@@ -74,6 +74,23 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
     assert any("embedding" in track for line in lines[1:-1] for track in line["tracks"])
 
 
+@pytest.mark.slow
+def test_a_backbone_by_name(data, tmp_path, capsys):
+    name = "efficientnet-lite0-short"
+    save_reid(build_reid(8, backbone=name), tmp_path / "start.keras", backbone=name)
+    words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
+    words += ["--epochs", 2, "--batch", 12, "--backbone", name, "--freeze-epochs", 1]
+    words += ["--backbone-weights", tmp_path / "start.keras"]
+    assert run(*words, "--frozen-until", "efficientnet_4_add", "--mixed-precision", "on") == 0
+    assert f"the backbone, {name}" in capsys.readouterr().err
+    assert read_reid_description(tmp_path / "out" / "best.keras").backbone == name
+    card = (tmp_path / "out" / "model-card.md").read_text()
+    assert f"Backbone `{name}`, weights: from" in card
+    assert "computed in " in card
+    line = failure(capsys, *words)
+    assert "frozen_until: the training in" in line
+
+
 def moving_square():
     for step in range(40):
         image = np.full((120, 160, 3), 80, np.uint8)
@@ -81,6 +98,7 @@ def moving_square():
         yield image
 
 
+@pytest.mark.slow
 def test_weights_to_start_from(data, tmp_path, capsys):
     save_reid(build_reid(16), tmp_path / "start.keras")
     words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
@@ -99,6 +117,11 @@ def test_weights_to_start_from(data, tmp_path, capsys):
         (["--data", "{data}", "--batch", "7"], "an even number"),
         (["--data", "{data}", "--epochs", "0"], "epochs: expected at least 1"),
         (["--data", "{data}", "--learning-rate", "0"], "learning_rate"),
+        (["--data", "{data}", "--backbone", "cross-stage"], "got 'cross-stage'; known: residual"),
+        (["--data", "{data}", "--freeze-epochs", "1"], "freeze_epochs: a new backbone knows"),
+        (["--data", "{data}", "--frozen-norms"], "a new backbone knows nothing"),
+        (["--data", "{data}", "--backbone-weights", "no.h5"], "no.h5: no such file"),
+        (["--data", "{data}", "--mixed-precision", "half"], "--mixed-precision"),
     ],
 )
 def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):

@@ -28,8 +28,9 @@ def track(
 
     Args:
         source: A video file, a camera index, a folder of images, a MOT sequence or a glob.
-        detector: `motion`, or the path of a Darknet `.cfg`; `None` for the configuration's.
-        weights: Weights that belong to a `.cfg`.
+        detector: `small`, `nano`, `motion`, `fcn`, or the path of a `.keras`, `.tflite` or Darknet
+            `.cfg`; `None` for the configuration's.
+        weights: Weights that belong to a `.cfg`, or to `fcn`.
         names: File with a class name a line.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.

@@ -53,21 +53,25 @@ class DetectorConfig:
     """Which detector finds the objects.
 
     Attributes:
-        name: `motion` for fixed cameras, the path of a `.keras` file that `tracker train
-            detector` wrote, or that of a Darknet `.cfg`.
-        weights: Path of the weights that belong to a `.cfg`.
+        name: `motion` for fixed cameras, `fcn` for a window classifier that slides over the frame
+            (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote, or that
+            of a Darknet `.cfg`.
+        weights: Path of the weights that belong to a `.cfg`, or of the `.keras` file of `fcn`.
         names: Path of a file with a class name a line; `None` for the names that are customary
             for the number of classes.
         detections: Path of detections made earlier (MOTChallenge `det.txt`, or JSON of ours) that
             are replayed by frame number in place of a detector; `None` to detect.
+        scales: Of `fcn`: sizes at which frames are looked at, as multiples of their own, each in
+            (0, 8]; `None` for their own size alone.
         network: Settings of a network.
         motion: Settings of `motion`.
     """
 
-    name: str = "motion"
+    name: str = "small"
     weights: str | None = None
     names: str | None = None
     detections: str | None = None
+    scales: tuple[float, ...] | None = None
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
 
@@ -77,13 +81,14 @@ class EmbedderConfig:
     """Which appearance model describes the detections.
 
     Attributes:
-        name: `none`: no appearance, tracks follow motion alone; or the path of a `.keras` file that
-            `tracker train reid` wrote.
+        name: `builtin`: the appearance network of this package; `none`: no appearance, tracks
+            follow motion alone; the path of a `.keras` or `.tflite` file that `tracker train reid`
+            or `tracker export` wrote; or `auto`: `builtin` where a network detects, else `none`.
         threads: CPU threads of the network; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
     """
 
-    name: str = "none"
+    name: str = "auto"
     threads: int | None = None
     cache_dir: Path | None = None
 

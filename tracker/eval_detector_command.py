@@ -69,7 +69,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
     if choice.name == MOTION or choice.detections is not None:
         raise ConfigError(
             "eval-detector needs a network that sees single pictures; name one with "
-            "--detector FILE.keras or FILE.cfg"
+            "--detector small or a file"
         )
     labelled = _labels(request)
     detector = build_detector(request.config)

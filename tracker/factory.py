@@ -7,10 +7,12 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 import dataclasses
 from fractions import Fraction
 
-from tracker.config import CameraCompensation, Config
+from tracker.builtin import DETECTORS, EMBEDDER, detector_files, embedder_files
+from tracker.config import CameraCompensation, Config, DetectorConfig
 from tracker.detections import Detector, Embedder
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
+from tracker.models.detector_file import CONFIDENCE
 from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
@@ -19,6 +21,9 @@ from tracker.tracks import CameraObserver
 
 MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
+
+FCN = "fcn"
+"""Detector name: a classifier of windows that slides over the frame."""
 
 RECORDED_BIRTH_SHARE = 0.83
 """Recorded detections below this share of their median score start no track."""
@@ -29,6 +34,10 @@ chosen on the public detections of MOT15, see docs/tracking.md."""
 
 NO_EMBEDDER = "none"
 """Embedder name: no appearance."""
+
+AUTO_EMBEDDER = "auto"
+"""Embedder name: the one of this package where a detector of objects is chosen, none otherwise:
+what merely moves, or fits a window, looks like anything; recordings may have no pictures."""
 
 
 def open_source(text: str, config: Config) -> Source:
@@ -119,16 +128,27 @@ def build_detector(config: Config) -> Detector:
         ModelError: A model file is missing or malformed.
     """
     choice = config.detector
+    if choice.scales is not None and (choice.name != FCN or choice.detections is not None):
+        raise ConfigError(
+            f"detector.scales {list(choice.scales)}: only detector {FCN!r} looks at several sizes "
+            "of a frame; leave it out"
+        )
     if choice.detections is not None:
         return _replay_detector(config)
     if choice.name == MOTION:
         return _motion_detector(config)
-    if choice.name.lower().endswith(".keras"):
-        return _keras_detector(config)
+    if choice.name == FCN:
+        return _fcn_detector(choice)
+    if choice.name in DETECTORS:
+        return _builtin_detector(config)
+    if choice.name.lower().endswith((".keras", ".tflite")):
+        return _own_detector(config)
     if not choice.name.lower().endswith(".cfg"):
+        known = [*DETECTORS, MOTION, FCN]
         raise ConfigError(
-            f"unknown detector {choice.name!r}{nearest(choice.name, [MOTION])}; expected "
-            f"{MOTION!r}, a .keras file that `tracker train detector` wrote, or a Darknet .cfg"
+            f"unknown detector {choice.name!r}{nearest(choice.name, known)}; expected "
+            f"{', '.join(map(repr, known))}, a .keras file that `tracker train "
+            "detector` wrote, a .tflite that `tracker export` wrote, or a Darknet .cfg"
         )
     if choice.weights is None:
         raise ConfigError(f"detector {choice.name}: --weights is missing; name its .weights file")
@@ -142,17 +162,74 @@ def build_detector(config: Config) -> Detector:
     )
 
 
-def _keras_detector(config: Config) -> Detector:
+def _fcn_detector(choice: DetectorConfig) -> Detector:
+    from tracker.detection.fcn_detector import FcnDetector, FcnSettings
+    from tracker.detection.runtimes.base import RuntimeKind
+
+    if choice.weights is None:
+        raise ConfigError(
+            f"detector {FCN}: --weights is missing; name the .keras file of a window classifier"
+        )
+    network = choice.network
+    of_others = {
+        "input_size": network.input_size,
+        "runtime": None if network.runtime is RuntimeKind.AUTO else network.runtime.value,
+        "cache_dir": network.cache_dir,
+    }
+    for name, value in of_others.items():
+        if value is not None:
+            raise ConfigError(
+                f"detector.network.{name} {value}: detector {FCN!r} slides over frames at their "
+                "own size, on TensorFlow; leave it out (detector.scales=[1,0.5] looks at others)"
+            )
+    settings = FcnSettings(
+        scales=(1.0,) if choice.scales is None else choice.scales,
+        confidence=CONFIDENCE if network.confidence is None else network.confidence,
+        iou=network.iou,
+        max_detections=network.max_detections,
+        classes=network.classes,
+        nms_mode=network.nms_mode,
+        device=network.device,
+        threads=network.threads,
+    )
+    return FcnDetector.load(choice.weights, names=choice.names, settings=settings)
+
+
+def _builtin_detector(config: Config) -> Detector:
     from tracker.detection.yolo_detector import YoloDetector
 
     choice = config.detector
+    _check_alone(choice)
+    files = detector_files(choice.name)
+    return YoloDetector.load_exported(files.exported, keras=files.keras, settings=choice.network)
+
+
+def _own_detector(config: Config) -> Detector:
+    from tracker.detection.yolo_detector import YoloDetector
+
+    choice = config.detector
+    _check_alone(choice)
+    if choice.name.lower().endswith(".tflite"):
+        return YoloDetector.load_exported(choice.name, settings=choice.network)
+    return YoloDetector.load_keras(choice.name, settings=choice.network)
+
+
+def _check_alone(choice: DetectorConfig) -> None:
     for option, value in (("--weights", choice.weights), ("--names", choice.names)):
         if value is not None:
             raise ConfigError(
-                f"{option} {value}: {choice.name} holds its weights and class names itself; leave "
-                f"{option} out"
+                f"{option} {value}: detector {choice.name} holds its weights and class names "
+                f"itself; leave {option} out"
             )
-    return YoloDetector.load_keras(choice.name, settings=choice.network)
+
+
+def embedder_name(config: Config) -> str:
+    """Returns the embedder that a configuration means, `auto` resolved."""
+    choice = config.detector
+    if config.embedder.name != AUTO_EMBEDDER:
+        return config.embedder.name
+    detects = choice.detections is None and choice.name not in (MOTION, FCN)
+    return EMBEDDER if detects else NO_EMBEDDER
 
 
 def build_embedder(config: Config) -> Embedder:
@@ -162,17 +239,20 @@ def build_embedder(config: Config) -> Embedder:
         ConfigError: The name is unknown.
         ModelError: The file is missing, damaged, or no appearance network of ours.
     """
-    choice = config.embedder
-    if choice.name == NO_EMBEDDER:
+    choice, name = config.embedder, embedder_name(config)
+    if name == NO_EMBEDDER:
         return NoEmbedder()
-    if not choice.name.lower().endswith(".keras"):
+    if name != EMBEDDER and not name.lower().endswith((".keras", ".tflite")):
+        known = [AUTO_EMBEDDER, EMBEDDER, NO_EMBEDDER]
         raise ConfigError(
-            f"unknown embedder {choice.name!r}{nearest(choice.name, [NO_EMBEDDER])}; expected "
-            f"{NO_EMBEDDER!r} or a .keras file that `tracker train reid` wrote"
+            f"unknown embedder {name!r}{nearest(name, known)}; expected "
+            f"{', '.join(map(repr, known))}, or a .keras or .tflite file that `tracker train reid` "
+            "or `tracker export` wrote"
         )
     from tracker.embedding.crop_embedder import CropEmbedder
 
-    return CropEmbedder.load(choice.name, threads=choice.threads, cache_dir=choice.cache_dir)
+    path = embedder_files().exported if name == EMBEDDER else name
+    return CropEmbedder.load(path, threads=choice.threads, cache_dir=choice.cache_dir)
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:
@@ -186,7 +266,7 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
     if config.detector.name == MOTION and config.detector.detections is None:
         raise ConfigError(
             "camera_motion flow: expected a detector for moving cameras, got 'motion', for which "
-            "all that moves is an object; name a network with --detector FILE.keras or FILE.cfg"
+            "all that moves is an object; name a network with --detector small or a file"
         )
     from tracker.camera_motion import CameraMotionEstimator
 
@@ -194,7 +274,7 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
 
 
 def _check_needs_no_pictures(text: str, config: Config) -> None:
-    if config.embedder.name != NO_EMBEDDER:
+    if embedder_name(config) != NO_EMBEDDER:
         raise ConfigError(
             f"{text}: appearance needs pictures and the sequence has none; expected embedder "
             f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
@@ -211,7 +291,7 @@ def _replay_detector(config: Config) -> Detector:
 
     choice = config.detector
     others = {
-        "--detector": None if choice.name == MOTION else choice.name,
+        "--detector": None if choice.name == DetectorConfig().name else choice.name,
         "--weights": choice.weights,
         "--names": choice.names,
     }
@@ -233,7 +313,7 @@ def _motion_detector(config: Config) -> Detector:
         if value is not None:
             raise ConfigError(
                 f"{option} {value}: the motion detector has no model; name the model with "
-                "--detector FILE.keras or FILE.cfg"
+                "--detector small or a file"
             )
     detector = MotionDetector(choice.motion)
     for name in choice.network.classes or ():
@@ -241,6 +321,6 @@ def _motion_detector(config: Config) -> Detector:
             raise ConfigError(
                 f"unknown class {name!r}: the motion detector knows only "
                 f"{', '.join(detector.class_names)}; classes of objects need a network, see "
-                "--detector FILE.keras or FILE.cfg"
+                "--detector small or a file"
             )
     return detector

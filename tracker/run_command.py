@@ -16,7 +16,7 @@ from types import FrameType
 
 from tracker.config import Config
 from tracker.errors import ConfigError, OutputClosed, OutputError, SourceError, TrackerError
-from tracker.factory import NO_EMBEDDER, build_pipeline, open_source
+from tracker.factory import NO_EMBEDDER, build_pipeline, embedder_name, open_source
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output import STDOUT, check_not_source
@@ -156,7 +156,7 @@ def _check_embeddings(request: RunRequest) -> None:
         return
     if outputs.json is None and outputs.save_dir is None:
         raise ConfigError("--embeddings: they are written to JSON; name an output with --json")
-    if config.embedder.name == NO_EMBEDDER and config.detector.detections is None:
+    if embedder_name(config) == NO_EMBEDDER and config.detector.detections is None:
         raise ConfigError(
             f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}, which makes none; choose "
             "one with --embedder, or replay detections that have embeddings with --detections"

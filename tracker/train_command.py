@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tracker.errors import ConfigError
+from tracker.training.settings import MixedPrecision
 
 train_app = typer.Typer(
     help="Train models on your own data.",
@@ -42,12 +43,23 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         float | None, typer.Option(help="Where there is no val: share held out of train. [0.1]")
     ] = None,
     size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
+            "resnet50v2. [cross-stage]"
+        ),
+    ] = None,
+    backbone_weights: Annotated[
+        str | None,
+        typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(help="Start from this .keras detector of the same size, or none. [none]"),
     ] = None,
     freeze_epochs: Annotated[
-        int | None, typer.Option(help="With --weights: keep the backbone in the first epochs. [0]")
+        int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
     imgsz: Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")] = None,
@@ -75,6 +87,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         "data.classes": _words(classes),
         "data.val_share": val_share,
         "network.size": size,
+        "network.backbone": backbone,
+        "network.backbone_weights": backbone_weights,
         "network.weights": None if weights == "none" else weights,
         "network.input_size": imgsz,
         "batches.batch": batch,
@@ -91,7 +105,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
 @train_app.command("reid")
 def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     data: Annotated[
-        str, typer.Option(help="Folder with one sub-folder of crops for each identity.")
+        str,
+        typer.Option(help="Folder from `train crops`, or with one sub-folder for each identity."),
     ],
     out: Annotated[
         str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
@@ -99,8 +114,30 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     weights: Annotated[
         str, typer.Option(help="Start from this .keras appearance network, or none.")
     ] = "none",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="residual, efficientnet-lite0, or a keras.applications name such as mobilenetv2."
+        ),
+    ] = "residual",
+    backbone_weights: Annotated[
+        str, typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE.")
+    ] = "none",
+    frozen_until: Annotated[
+        str | None, typer.Option(help="The backbone never learns up to this layer. [all learns]")
+    ] = None,
+    frozen_norms: Annotated[
+        bool | None,
+        typer.Option(help="Keep its batch norms. [with --backbone-weights]"),
+    ] = None,
+    freeze_epochs: Annotated[
+        int, typer.Option(help="Keep a trained backbone as it is in the first epochs.")
+    ] = 0,
+    mixed_precision: Annotated[
+        MixedPrecision, typer.Option(help="Compute in 16 bits; auto: on a GPU.")
+    ] = MixedPrecision.AUTO,
     val_share: Annotated[
-        float, typer.Option(help="Share of the identities that are held out to judge by.")
+        float, typer.Option(help="Share of the objects that are held out to judge by.")
     ] = 0.1,
     epochs: Annotated[int, typer.Option(help="Length of the training.")] = 40,
     batch: Annotated[int, typer.Option(help="Crops in a step, even.")] = 128,
@@ -111,13 +148,19 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
 ) -> None:
-    """Train an appearance network on crops by identity; write best.keras and its card."""
+    """Train an appearance network on crops; write best.keras and its card."""
     from tracker.train_reid_command import ReidTrainRequest, run_train_reid
 
     request = ReidTrainRequest(
         data=Path(data),
         out=Path(out),
         weights=None if weights == "none" else Path(weights),
+        backbone=backbone,
+        backbone_weights=backbone_weights,
+        frozen_until=frozen_until,
+        frozen_norms=frozen_norms,
+        freeze_epochs=freeze_epochs,
+        mixed_precision=mixed_precision,
         val_share=val_share,
         epochs=epochs,
         batch=batch,
@@ -127,6 +170,106 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
         progress=not no_progress,
     )
     run_train_reid(request)
+
+
+@train_app.command("labels")
+def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    pictures: Annotated[
+        list[str],
+        typer.Option(
+            help="Folder, quoted pattern, picture, .txt list of pictures, or video. Repeatable."
+        ),
+    ],
+    out: Annotated[
+        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+    ],
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Detector that labels: .cfg, .onnx (NanoDet, FastestDet), .xml (OpenVINO SSD) or "
+            ".keras. Repeatable."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to label: person,car. [all that teachers know]")
+    ] = None,
+    size: Annotated[
+        list[int] | None,
+        typer.Option(help="Long side of .cfg and .keras teachers, px. Repeatable. [their own]"),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Class names of .cfg and .xml without .names beside.")
+    ] = None,
+    every: Annotated[int | None, typer.Option(help="Label each N-th frame of a video. [1]")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-labels.yaml."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: sure=0.4.")
+    ] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Label pictures by detectors that exist; write what `train detector` takes."""
+    from tracker.train_labels_command import LabelRequest, run_train_labels
+    from tracker.train_labels_config import load_label_config
+
+    options = {
+        "teachers": tuple(teacher) if teacher else None,
+        "classes": _words(classes),
+        "sizes": tuple(size) if size else None,
+        "names": names,
+        "every": every,
+    }
+    settings = load_label_config(config, set_ or (), options)
+    run_train_labels(LabelRequest(tuple(pictures), settings, Path(out), progress=not no_progress))
+
+
+@train_app.command("crops")
+def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    out: Annotated[
+        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="YAML as for `train detector`; its train pictures are cut.")
+    ] = None,
+    video: Annotated[list[str] | None, typer.Option(help="Video with tracks. Repeatable.")] = None,
+    tracks: Annotated[
+        list[str] | None, typer.Option(help="Its tracks, JSON or MOT text; one for each --video.")
+    ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="OpenVINO .xml network of appearance to learn from. Repeatable."),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to cut: person,car. [all]")] = None,
+    margin: Annotated[
+        float, typer.Option(help="Surroundings on each side, share of the object's size.")
+    ] = 0.125,
+    min_score: Annotated[
+        float, typer.Option(help="Leave out boxes of tracks with lower scores.")
+    ] = 0.3,
+    every: Annotated[int, typer.Option(help="Look at each N-th frame of a video.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of a teacher.")] = 1,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Cut out labelled and tracked objects, with teachers' words; write what `train reid` takes."""
+    from tracker.train_crops_command import CropRequest, run_train_crops
+    from tracker.training.crops import CropSettings
+
+    request = CropRequest(
+        out=Path(out),
+        data=None if data is None else Path(data),
+        videos=tuple(map(Path, video or ())),
+        tracks=tuple(map(Path, tracks or ())),
+        teachers=tuple(map(Path, teacher or ())),
+        classes=_words(classes),
+        min_score=min_score,
+        every=every,
+        threads=threads,
+        settings=CropSettings(margin=margin),
+        progress=not no_progress,
+    )
+    run_train_crops(request)
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:

@@ -12,6 +12,13 @@ import yaml
 from pydantic import TypeAdapter
 
 from tracker.errors import ConfigError
+from tracker.models.backbone_names import (
+    CROSS_STAGE,
+    DETECTOR_BACKBONES,
+    NONE,
+    BackboneChoice,
+    check_backbone,
+)
 from tracker.models.yolo_shape import STRIDES, YoloSize
 from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
 from tracker.training.augment import AugmentSettings
@@ -47,20 +54,43 @@ class NetworkConfig:
     """Which network learns.
 
     Attributes:
-        size: How large it is.
-        weights: Path of a `.keras` detector of the same size to start from; `None` starts anew.
+        size: How large it is; with a backbone other than "cross-stage": its neck and heads.
+        backbone: Name of the backbone, see `backbone_names.DETECTOR_BACKBONES`.
+        weights: Path of a `.keras` detector of the same size and backbone to start from; `None`
+            starts anew.
+        backbone_weights: Where the backbone alone starts from: `none`, `imagenet` or a path, see
+            `BackboneChoice`.
+        frozen_until: Name of a layer of the backbone: it and those before it never learn.
+        frozen_norms: The backbone's batch norms keep their statistics and never learn; `None`
+            where `backbone_weights` is not `none`.
         input_size: Side in pixels of the pictures that it learns from, a multiple of 32.
     """
 
     size: YoloSize = YoloSize.NANO
+    backbone: str = CROSS_STAGE
     weights: str | None = None
+    backbone_weights: str = NONE
+    frozen_until: str | None = None
+    frozen_norms: bool | None = None
     input_size: int = 320
 
     def __post_init__(self) -> None:
+        check_backbone(self.backbone, DETECTOR_BACKBONES)
+        self.choice()
         if self.input_size < STRIDES[-1] or self.input_size % STRIDES[-1]:
             raise ConfigError(
                 f"input_size: expected a positive multiple of {STRIDES[-1]}, got {self.input_size}"
             )
+
+    def choice(self) -> BackboneChoice:
+        """Returns the backbone, its weights, and what of it never learns."""
+        return BackboneChoice(
+            self.backbone,
+            weights=self.backbone_weights,
+            frozen_until=self.frozen_until,
+            frozen_norms=self.frozen_norms,
+            whole=self.weights,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,10 +136,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ConfigError(f"seed: expected at least 0, got {self.seed}")
-        if self.training.freeze_epochs and self.network.weights is None:
+        if self.training.freeze_epochs and not self.network.choice().is_trained:
             raise ConfigError(
                 "training.freeze_epochs: a new backbone knows nothing worth keeping; expected "
-                "weights to start from, such as --weights FILE.keras"
+                "weights to start from, such as --weights FILE.keras or --backbone-weights"
             )
 
     def to_yaml(self) -> str:

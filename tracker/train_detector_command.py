@@ -28,6 +28,7 @@ from tracker.models.detector_file import (
 )
 from tracker.models.yolo_shape import yolo_heads
 from tracker.train_config import TrainConfig, load_train_config
+from tracker.train_network import check_output, start_detector
 from tracker.training.batches import Batches
 from tracker.training.checkpoints import CHECKPOINT
 from tracker.training.data_file import (
@@ -84,7 +85,7 @@ def run_train_detector(request: DetectorTrainRequest) -> Precision:
         DataError: Data are malformed, or the loss is not finite any more.
         ModelError: The weights to start from, or a checkpoint, do not fit.
         OutputError: A file cannot be written.
-        DependencyError: Keras cannot be loaded.
+        DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
     config, out = request.config, request.out
     if config.data.file is None:
@@ -96,14 +97,20 @@ def run_train_detector(request: DetectorTrainRequest) -> Precision:
         seed=config.seed,
     )
     description = DetectorDescription(
-        config.network.size, splits.class_names, long_side=config.network.input_size
+        config.network.size,
+        splits.class_names,
+        long_side=config.network.input_size,
+        backbone=config.network.backbone,
     )
     _check_start(config, description)
+    check_output(out)
+    record = _record(splits)
+    resumed = _check_begun(request, record)
     _tell_data(splits, config)
-    _begin(request, splits)
-    _load_keras()
+    network = _network(config, description, resumed=resumed)
+    _begin(request, record)
     try:
-        steps = _train(request, splits, description)
+        steps = _train(request, splits, description, network)
     except KeyboardInterrupt:
         logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
         raise
@@ -111,17 +118,16 @@ def run_train_detector(request: DetectorTrainRequest) -> Precision:
 
 
 def _train(
-    request: DetectorTrainRequest, splits: DataSplits, description: DetectorDescription
+    request: DetectorTrainRequest,
+    splits: DataSplits,
+    description: DetectorDescription,
+    network: Any,
 ) -> int:
     """Returns the steps taken."""
-    import keras
-
     from tracker.train_progress import TrainProgress
     from tracker.training.detector import train_detector
 
     config = request.config
-    keras.utils.set_random_seed(config.seed)
-    network = _network(config, description, resumed=(request.out / CHECKPOINT).exists())
     batches = Batches(
         training_set(splits),
         size=config.network.input_size,
@@ -151,23 +157,11 @@ def _train(
 
 
 def _network(config: TrainConfig, description: DetectorDescription, *, resumed: bool) -> Any:
-    from tracker.models.yolo import build_yolo, copy_features
+    _load_keras()
+    import keras
 
-    network = build_yolo(description.size, len(description.class_names))
-    path = config.network.weights
-    if path is None or resumed:
-        return network
-    source = load_detector(path)
-    if read_description(path).class_names == description.class_names:
-        network.set_weights(source.get_weights())
-        print(f"start from {path}, the same classes: all weights", file=sys.stderr)
-    else:
-        copy_features(source, network)
-        print(
-            f"start from {path}, other classes: all weights but the last class layers'",
-            file=sys.stderr,
-        )
-    return network
+    keras.utils.set_random_seed(config.seed)
+    return start_detector(description, config.network.choice(), fill=not resumed)
 
 
 def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Precision:
@@ -175,6 +169,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
     import keras
 
     from tracker.training.detector import BEST
+    from tracker.training.precision import policy_of
     from tracker.training.validation import VALIDATION_NMS, validate
 
     path = request.out / BEST
@@ -188,15 +183,18 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
     Console(file=sys.stdout).print(
         precision_table(precision, splits.class_names, images=len(splits.validation))
     )
+    config = request.config
     facts = CardFacts(
         path=path,
         config_file=CONFIG,
-        config=request.config.to_yaml(),
-        data_file=str(request.config.data.file),
-        size=request.config.network.size,
-        input_size=request.config.network.input_size,
+        config=config.to_yaml(),
+        data_file=str(config.data.file),
+        size=config.network.size,
+        input_size=config.network.input_size,
+        backbone=config.network.choice().story(config.training.freeze_epochs),
         steps=steps,
         parameters=int(network.count_params()),
+        precision=policy_of(config.training.mixed_precision),
         libraries=(f"Keras {keras.__version__} on {keras.backend.backend()}",),
     )
     _write(request.out / CARD, model_card(facts, splits, precision))
@@ -215,9 +213,15 @@ def _validation(splits: DataSplits, config: TrainConfig) -> Batches:
 
 def _check_start(config: TrainConfig, description: DetectorDescription) -> None:
     path = config.network.weights
+    config.network.choice().check_file()
     if path is None:
         return
     start = read_description(path)
+    if start.backbone != description.backbone:
+        raise ModelError(
+            f"network.weights {path}: expected backbone {description.backbone!r}, got "
+            f"{start.backbone!r}; give --backbone {start.backbone}"
+        )
     if start.size is not description.size:
         raise ModelError(
             f"network.weights {path}: expected size {description.size.value!r}, got "
@@ -254,11 +258,39 @@ def _tell_data(splits: DataSplits, config: TrainConfig) -> None:
         )
 
 
-def _begin(request: DetectorTrainRequest, splits: DataSplits) -> None:
-    """Writes what the training is; where one is already, checks that it is the same.
+def _record(splits: DataSplits) -> dict[str, Any]:
+    """Returns what tells one set of data from another."""
+    return {
+        "classes": list(splits.class_names),
+        "train": [len(images) for images in splits.train],
+        "weights": list(splits.weights),
+        "val": len(splits.validation),
+    }
+
+
+def _check_begun(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
+    """Returns whether the folder holds this training, which will go on.
 
     Raises:
-        ConfigError: The folder holds another training.
+        ConfigError: It holds another one.
+    """
+    out = request.out
+    if not (out / CHECKPOINT).exists():
+        return False
+    before = _begun(out)
+    for key, now in {"data": record, **request.config.flat()}.items():
+        if key not in _MAY_CHANGE and before.get(key) != now:
+            raise ConfigError(
+                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
+                "go on with the same, or name another --out folder"
+            )
+    return True
+
+
+def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
+    """Writes what the training is.
+
+    Raises:
         OutputError: The folder cannot be written.
     """
     out = request.out
@@ -266,20 +298,6 @@ def _begin(request: DetectorTrainRequest, splits: DataSplits) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-    record = {
-        "classes": list(splits.class_names),
-        "train": [len(images) for images in splits.train],
-        "weights": list(splits.weights),
-        "val": len(splits.validation),
-    }
-    if (out / CHECKPOINT).exists():
-        before = _begun(out)
-        for key, now in {"data": record, **request.config.flat()}.items():
-            if key not in _MAY_CHANGE and before.get(key) != now:
-                raise ConfigError(
-                    f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
-                    "go on with the same, or name another --out folder"
-                )
     _write(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
     _write(out / CONFIG, request.config.to_yaml())
 

@@ -1,4 +1,4 @@
-"""The work behind `tracker train reid`: crops by identity to an appearance network and its card.
+"""The work behind `tracker train reid`: crops to an appearance network and its card.
 
 Comes in: a `ReidTrainRequest`. Goes out, in a folder: `best.keras`, `model-card.md`,
 `training.json`, `log.csv` and what a training needs to go on where it was killed. Data are read and
@@ -9,22 +9,38 @@ import json
 import logging
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tracker.errors import ConfigError, DependencyError, OutputError
-from tracker.evaluation.appearance import AppearanceScores, appearance_scores
+from tracker.errors import ConfigError, DependencyError, ModelError, OutputError
 from tracker.inference.native import native_output_logged
+from tracker.models.backbone_names import (
+    NONE,
+    REID_BACKBONES,
+    RESIDUAL,
+    BackboneChoice,
+    check_backbone,
+)
 from tracker.models.digest import file_digest
-from tracker.models.reid_file import load_reid, read_reid_description
+from tracker.models.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
+from tracker.train_network import check_output, start_reid
 from tracker.training.checkpoints import CHECKPOINT
 from tracker.training.reid_augment import ReidAugmentSettings
 from tracker.training.reid_batches import ReidBatches
-from tracker.training.reid_data import CropSet, read_identities, split_identities, tight_crops
+from tracker.training.reid_data import CropSet, tight_crops
 from tracker.training.reid_settings import ReidTrainSettings
+from tracker.training.reid_taught import (
+    Verdict,
+    measure_of,
+    read_training_crops,
+    split_crops,
+    verdict,
+)
+from tracker.training.settings import MixedPrecision
 from tracker.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -34,20 +50,38 @@ CARD, RECORD = "model-card.md", "training.json"
 _MAY_CHANGE = frozenset({"epochs", "patience", "weights"})
 """Keys of the record that may differ when a training goes on."""
 
+_BEFORE = {
+    "backbone": RESIDUAL,
+    "backbone_weights": NONE,
+    "frozen_until": None,
+    "frozen_norms": None,
+    "freeze_epochs": 0,
+    "mixed_precision": MixedPrecision.AUTO.value,
+    "taught": False,
+}
+"""What records that lack these keys mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReidTrainRequest:
     """What to train, and where the results go.
 
     Attributes:
-        data: Folder with one sub-folder of crops for each identity.
+        data: Folder from `tracker train crops`, or with one sub-folder for each identity.
         out: Folder of the results.
         weights: A `.keras` file to start from; `None` starts anew.
-        val_share: Share of the identities that are held out to judge by, in `(0, 1)`.
+        backbone: Name of the backbone, see `backbone_names.REID_BACKBONES`.
+        backbone_weights: Where the backbone alone starts from, see `BackboneChoice`.
+        frozen_until: Name of a layer of the backbone: it and those before it never learn.
+        frozen_norms: The backbone's batch norms keep their statistics and never learn; `None`
+            where `backbone_weights` is not `none`.
+        freeze_epochs: The backbone keeps its weights in the first so many epochs.
+        mixed_precision: Whether layers compute in 16 bits.
+        val_share: Share of the objects that are held out to judge by, in `(0, 1)`.
         epochs: Length of the training.
         batch: Crops in a step, even.
         learning_rate: The highest.
-        patience: Stop after this many epochs without a better rank-1; `None` never does.
+        patience: Stop after this many epochs without a better score; `None` never does.
         seed: Of all random draws.
         progress: Whether to show a bar.
     """
@@ -55,6 +89,12 @@ class ReidTrainRequest:
     data: Path
     out: Path
     weights: Path | None = None
+    backbone: str = RESIDUAL
+    backbone_weights: str = NONE
+    frozen_until: str | None = None
+    frozen_norms: bool | None = None
+    freeze_epochs: int = 0
+    mixed_precision: MixedPrecision = MixedPrecision.AUTO
     val_share: float = 0.1
     epochs: int = 40
     batch: int = 128
@@ -63,50 +103,88 @@ class ReidTrainRequest:
     seed: int = 0
     progress: bool = True
 
-    @property
-    def settings(self) -> ReidTrainSettings:
-        """How the network is trained: without a teacher, by contrast alone."""
+    def choice(self) -> BackboneChoice:
+        """Returns the backbone, its weights, and what of it never learns.
+
+        Raises:
+            ConfigError: They do not fit each other.
+        """
+        check_backbone(self.backbone, REID_BACKBONES)
+        choice = BackboneChoice(
+            self.backbone,
+            weights=self.backbone_weights,
+            frozen_until=self.frozen_until,
+            frozen_norms=self.frozen_norms,
+            whole=None if self.weights is None else str(self.weights),
+        )
+        if self.freeze_epochs and not choice.is_trained:
+            raise ConfigError(
+                "freeze_epochs: a new backbone knows nothing worth keeping; expected weights to "
+                "start from, such as --weights FILE.keras or --backbone-weights"
+            )
+        return choice
+
+    def settings(self, data: CropSet) -> ReidTrainSettings:
+        """Returns how a network learns from crops: without a teacher by contrast alone.
+
+        With one as our own network was trained (see its card): mostly from the similarities.
+        """
+        taught = bool(data.targets.shape[1])
         return ReidTrainSettings(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             patience=self.patience,
-            regression=0.0,
-            relation=0.0,
-            contrast=1.0,
+            freeze_epochs=self.freeze_epochs,
+            mixed_precision=self.mixed_precision,
+            regression=1.0 if taught else 0.0,
+            relation=6.0 if taught else 0.0,
+            contrast=0.1 if taught else 1.0,
         )
 
 
-def run_train_reid(request: ReidTrainRequest) -> AppearanceScores:
-    """Returns the scores of the best network on held-out identities, after writing it and its card.
+def run_train_reid(request: ReidTrainRequest) -> Verdict:
+    """Returns what the best network is worth on held-out crops, after writing it and its card.
 
     The same request goes on with a training that was stopped.
 
     Raises:
         ConfigError: A setting is wrong, or differs from those the training began with.
         SourceError: The data are missing, or a picture cannot be read.
-        DataError: There are too few identities, or the loss is not finite any more.
+        DataError: There are too few objects, or the loss is not finite any more.
         ModelError: The weights to start from, or a checkpoint, do not fit.
         OutputError: A file cannot be written.
-        DependencyError: Keras cannot be loaded.
+        DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
-    settings = request.settings
+    choice = request.choice()
+    choice.check_file()
     if not 0 < request.val_share < 1:
         raise ConfigError(f"--val-share: expected between 0 and 1, got {request.val_share}")
     dimension = DIMENSION
     if request.weights is not None:
-        dimension = read_reid_description(request.weights).dimension
-    data, names = read_identities(request.data)
-    train, held = split_identities(data, share=request.val_share, seed=request.seed)
+        start = read_reid_description(request.weights)
+        dimension = start.dimension
+        if start.backbone != choice.name:
+            raise ModelError(
+                f"--weights {request.weights}: expected backbone {choice.name!r}, got "
+                f"{start.backbone!r}; give --backbone {start.backbone}"
+            )
+    data = read_training_crops(request.data, dimension=dimension)
+    settings = request.settings(data)
+    train, held = split_crops(data, share=request.val_share, seed=request.seed)
     batches = ReidBatches(
         train, batch=request.batch, augment=ReidAugmentSettings(), seed=request.seed
     )
     for label, part in (("train", train), ("val", held)):
         count = len(np.unique(part.groups))
         print(f"{label:<12}{len(part)} pictures of {count} identities", file=sys.stderr)
-    _begin(request, data, names)
-    _load_keras()
+    check_output(request.out)
+    record = _record(request, data)
+    resumed = _check_begun(request.out, record)
+    _load_keras(request.seed)
+    network = start_reid(dimension, choice, fill=not resumed)
+    _begin(request.out, record)
     try:
-        steps = _train(request, settings, batches, held, dimension)
+        steps = _train(request, settings, batches, held, network)
     except KeyboardInterrupt:
         logger.warning(
             "stopped; the same command goes on from the last checkpoint in %s", request.out
@@ -120,72 +198,65 @@ def _train(
     settings: ReidTrainSettings,
     batches: ReidBatches,
     held: CropSet,
-    dimension: int,
+    network: Any,
 ) -> int:
     """Returns the steps taken."""
-    import keras
-
-    from tracker.models.reid import build_reid
     from tracker.train_reid_progress import ReidProgress
     from tracker.training.reid import train_reid
     from tracker.training.reid_learner import embed_crops
 
-    keras.utils.set_random_seed(request.seed)
-    network = build_reid(dimension)
-    if request.weights is not None and not (request.out / CHECKPOINT).exists():
-        network.set_weights(load_reid(request.weights).get_weights())
-        print(f"start from {request.weights}", file=sys.stderr)
     crops = tight_crops(held)
 
     def judge(network: Any) -> float:
-        return appearance_scores(embed_crops(network, crops), held.groups).rank1
+        return verdict(embed_crops(network, crops), held).score
 
-    with ReidProgress(request.epochs, request.batch, shown=request.progress) as progress:
-        result = train_reid(network, batches, settings, request.out, judge=judge, observer=progress)
+    with ReidProgress(
+        request.epochs, request.batch, shown=request.progress, measure=measure_of(held)
+    ) as progress:
+        result = train_reid(
+            network,
+            batches,
+            settings,
+            request.out,
+            judge=judge,
+            save=partial(save_reid, backbone=request.backbone),
+            observer=progress,
+        )
     if result.stopped_early:
-        print(f"stopped early: {request.patience} epochs without a better rank-1", file=sys.stderr)
+        print(f"stopped early: {request.patience} epochs without a better score", file=sys.stderr)
     return result.steps
 
 
-def _judge(
-    request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
-) -> AppearanceScores:
-    """Returns the scores of the best network as it lies on disk; prints them, writes the card."""
+def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int) -> Verdict:
+    """Returns what the best network, as it lies on disk, is worth; prints it, writes the card."""
     import keras
 
+    from tracker.training.precision import policy_of
     from tracker.training.reid import BEST
     from tracker.training.reid_learner import embed_crops
 
     path, held = request.out / BEST, parts[1]
     network = load_reid(path)
-    scores = appearance_scores(embed_crops(network, tight_crops(held)), held.groups)
-    print(_scores_text(scores))
+    found = verdict(embed_crops(network, tight_crops(held)), held)
+    print(found.text)
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
-    _write(request.out / CARD, _card(request, parts, scores, f"{steps} steps, {library}"))
+    recipe = f"{steps} steps, {library}, computed in {policy_of(request.mixed_precision)}"
+    _write(request.out / CARD, _card(request, parts, found, recipe))
     print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
-    return scores
-
-
-def _scores_text(scores: AppearanceScores) -> str:
-    return "\n".join(
-        (
-            f"rank-1      {100 * scores.rank1:.1f} %",
-            f"AUC         {100 * scores.auc:.1f} %",
-            f"distance    {scores.same:.3f} same, {scores.different:.3f} different, "
-            f"{scores.threshold:.3f} divides them best",
-        )
-    )
+    return found
 
 
 def _card(
     request: ReidTrainRequest,
     parts: tuple[CropSet, CropSet],
-    scores: AppearanceScores,
+    found: Verdict,
     recipe: str,
 ) -> str:
     path = request.out / "best.keras"
     train, held = parts
-    start = "new weights" if request.weights is None else f"`{request.weights}`"
+    loss = "supervised contrastive loss without a teacher"
+    if train.targets.shape[1]:
+        loss = "distance from teachers' targets, from their similarities, and contrast"
     return f"""# {path.name}
 
 An appearance network of tracker-pipeline {__version__}: crops of 128x64 pixels to unit vectors.
@@ -200,32 +271,35 @@ An appearance network of tracker-pipeline {__version__}: crops of 128x64 pixels 
 
 ## Recipe
 
-Supervised contrastive loss without a teacher, from {start}: {recipe}.
+{request.choice().story(request.freeze_epochs)}
+
+Loss: {loss}. {recipe}.
 Epochs {request.epochs}, batch {request.batch}, learning rate {request.learning_rate}, seed
 {request.seed}. All settings: `{RECORD}`.
 
-## Measured on the held-out identities
+## Measured on the held-out crops
 
 ```
-{_scores_text(scores)}
+{found.text}
 ```
 
-The best epoch was chosen by these identities, so the numbers flatter a little. A distance that
-divides well is a first guess for `tracking.max_appearance_distance`.
+The best epoch was chosen by these crops, so the numbers flatter a little. Where a distance is told,
+the one that divides best is a first guess for `tracking.max_appearance_distance`.
 """
 
 
-def _begin(request: ReidTrainRequest, data: CropSet, names: tuple[str, ...]) -> None:
-    """Writes what the training is; where one is already, checks that it is the same.
-
-    Raises:
-        ConfigError: The folder holds another training.
-        OutputError: The folder cannot be written.
-    """
-    out = request.out
-    record = {
-        "data": {"identities": len(names), "pictures": len(data)},
+def _record(request: ReidTrainRequest, data: CropSet) -> dict[str, Any]:
+    """Returns what tells one training from another."""
+    return {
+        "data": {"identities": len(np.unique(data.groups)), "pictures": len(data)},
+        "taught": bool(data.targets.shape[1]),
         "weights": None if request.weights is None else str(request.weights),
+        "backbone": request.backbone,
+        "backbone_weights": request.backbone_weights,
+        "frozen_until": request.frozen_until,
+        "frozen_norms": request.frozen_norms,
+        "freeze_epochs": request.freeze_epochs,
+        "mixed_precision": request.mixed_precision.value,
         "val_share": request.val_share,
         "epochs": request.epochs,
         "batch": request.batch,
@@ -233,18 +307,36 @@ def _begin(request: ReidTrainRequest, data: CropSet, names: tuple[str, ...]) -> 
         "patience": request.patience,
         "seed": request.seed,
     }
+
+
+def _check_begun(out: Path, record: dict[str, Any]) -> bool:
+    """Returns whether the folder holds this training, which will go on.
+
+    Raises:
+        ConfigError: It holds another one.
+    """
+    if not (out / CHECKPOINT).exists():
+        return False
+    before = _BEFORE | _begun(out)
+    for key, now in record.items():
+        if key not in _MAY_CHANGE and before.get(key) != now:
+            raise ConfigError(
+                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
+                "go on with the same, or name another --out folder"
+            )
+    return True
+
+
+def _begin(out: Path, record: dict[str, Any]) -> None:
+    """Writes what the training is.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-    if (out / CHECKPOINT).exists():
-        before = _begun(out)
-        for key, now in record.items():
-            if key not in _MAY_CHANGE and before.get(key) != now:
-                raise ConfigError(
-                    f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
-                    "go on with the same, or name another --out folder"
-                )
     _write(out / RECORD, json.dumps(record, indent=2) + "\n")
 
 
@@ -259,13 +351,16 @@ def _begun(out: Path) -> dict[str, Any]:
     return record
 
 
-def _load_keras() -> None:
+def _load_keras(seed: int) -> None:
     # TensorFlow's C++ code prints to standard error whether it likes this machine.
     with native_output_logged():
         try:
+            import keras
+
             import tracker.training.reid  # noqa: F401
         except ImportError as error:
             raise DependencyError(f"training: Keras cannot be loaded: {error}") from error
+    keras.utils.set_random_seed(seed)
 
 
 def _write(path: Path, text: str) -> None:

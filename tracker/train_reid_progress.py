@@ -19,12 +19,13 @@ class ReidProgress:
     Args:
         epochs: All epochs.
         batch: Crops in a step.
+        measure: What the score of an epoch is called.
         shown: Whether to show the bar; it also needs a terminal. Lines are always written.
     """
 
-    def __init__(self, epochs: int, batch: int, *, shown: bool) -> None:
+    def __init__(self, epochs: int, batch: int, *, shown: bool, measure: str = "rank-1") -> None:
         console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self._epochs, self._batch = epochs, batch
+        self._epochs, self._batch, self._measure = epochs, batch, measure
         self._progress = Progress(
             TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
             BarColumn(),
@@ -68,5 +69,5 @@ class ReidProgress:
             facts.append(f"loss {report.loss:.3f}")
         if report.crops_per_s is not None:
             facts.append(f"{report.crops_per_s:.0f} crops/s")
-        facts.append(f"rank-1 {100 * report.score:.1f} %")
+        facts.append(f"{self._measure} {100 * report.score:.1f} %")
         self._progress.console.print(", ".join(facts))

@@ -120,14 +120,14 @@ def test_the_configuration_names_the_file(path, folder):
     built = build_embedder(load_config(overrides=words))
     assert isinstance(built, CropEmbedder)
     assert built.digests
-    assert isinstance(build_embedder(load_config()), NoEmbedder)
+    assert isinstance(build_embedder(load_config(overrides=["embedder.name=none"])), NoEmbedder)
 
 
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
         ("nome", ConfigError, "did you mean 'none'"),
-        ("resnet50", ConfigError, r"expected 'none' or a \.keras file"),
+        ("resnet50", ConfigError, r"expected 'auto', 'builtin', 'none', or a"),
         ("missing.keras", ModelError, "no such file"),
         (".keras", ModelError, "no such file"),
     ],

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from tracker.errors import ModelError
+from tracker.models.backbones import backbone_layers
 from tracker.models.detector_file import (
     DetectorDescription,
     load_detector,
     read_description,
     save_detector,
 )
-from tracker.models.yolo import backbone_layers, build_yolo, copy_features
+from tracker.models.yolo import build_yolo, copy_features
 from tracker.models.yolo_shape import YoloSize
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -180,12 +181,32 @@ def test_another_model_and_another_archive(tmp_path: Path) -> None:
         ({"class_names": []}, "class names"),
         ({"class_names": "person"}, "list of names"),
         ({"class_names": [1]}, "list of names"),
+        ({"backbone": "resnet50v3"}, "got 'resnet50v3'; near: resnet50v2"),
     ],
 )
 def test_wrong_descriptions(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = crafted(tmp_path / "a.keras", **changes)
     with pytest.raises(ModelError, match=message):
         read_description(path)
+
+
+def test_files_of_before_stand_on_our_own_backbone(tmp_path: Path) -> None:
+    assert read_description(crafted(tmp_path / "a.keras")).backbone == "cross-stage"
+
+
+@pytest.mark.slow
+def test_another_backbone_comes_back(network: Any, tmp_path: Path) -> None:
+    short = "efficientnet-lite0-short"
+    other = build_yolo(YoloSize.NANO, 2, backbone=short)
+    description = DetectorDescription(YoloSize.NANO, NANO.class_names, long_side=96, backbone=short)
+    save_detector(other, tmp_path / "a.keras", description)
+    assert read_description(tmp_path / "a.keras") == description
+    loaded = load_detector(tmp_path / "a.keras", input_size=(32, 64))
+    for have, want in zip(loaded.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(have, want)
+    save_detector(network, tmp_path / "wrong.keras", description)
+    with pytest.raises(ModelError, match="2 classes on efficientnet-lite0-short"):
+        load_detector(tmp_path / "wrong.keras")
 
 
 def test_weights_that_are_none(tmp_path: Path) -> None:

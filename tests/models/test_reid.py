@@ -94,6 +94,7 @@ def test_another_dimension_comes_back(tmp_path):
         ({"dimension": 0}, "dimension: expected at least 1"),
         ({"dimension": "many"}, "malformed"),
         ({"dimension": None}, "malformed"),
+        ({"backbone": "cross-stage"}, "got 'cross-stage'; known: residual"),
         ({"weights": False}, "another archive"),
         ({}, "its weights are not those"),
     ],
@@ -101,6 +102,26 @@ def test_another_dimension_comes_back(tmp_path):
 def test_a_wrong_archive(tmp_path, changes, message):
     with pytest.raises(ModelError, match=message):
         load_reid(crafted(tmp_path / "x.keras", **changes))
+
+
+@pytest.mark.slow
+def test_another_backbone_comes_back(tmp_path):
+    network = build_reid(16, backbone="mobilenetv3small")
+    save_reid(network, tmp_path / "a.keras", backbone="mobilenetv3small")
+    assert read_reid_description(tmp_path / "a.keras") == ReidDescription(16, "mobilenetv3small")
+    some = crops(3)
+    vectors = np.asarray(load_reid(tmp_path / "a.keras")(some))
+    np.testing.assert_allclose(vectors, np.asarray(network(some)), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    # Four stripes of the features at stride 32.
+    assert network.get_layer("flat").output.shape == (None, 4 * 576)
+    save_reid(network, tmp_path / "wrong.keras")
+    with pytest.raises(ModelError, match="16 values on residual"):
+        load_reid(tmp_path / "wrong.keras")
+
+
+def test_files_of_before_stand_on_our_own_backbone(tmp_path):
+    assert read_reid_description(crafted(tmp_path / "x.keras")).backbone == "residual"
 
 
 def test_wrong_files(tmp_path, path):

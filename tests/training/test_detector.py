@@ -172,6 +172,7 @@ def test_one_run_writes_all_files(tmp_path):
         np.testing.assert_array_equal(have, want)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_one_run(tmp_path):
     """The kill comes in the middle of the second epoch; a checkpoint was written at every step."""
     whole = Squares(fresh=True)
@@ -193,6 +194,7 @@ def test_killed_and_resumed_equals_one_run(tmp_path):
     assert rates[0] == rates[1]
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training(tmp_path):
     """Validation pictures show other classes than the network can learn: AP50 stays at 0."""
     blind = _batch(5)
@@ -347,9 +349,10 @@ def _network_with_backbone():
     keras.utils.set_random_seed(0)
     x = image = keras.Input((None, None, 3))
     maps = []
-    for stride, name in ((8, "stem"), (2, "neck1"), (2, "neck2")):
+    for stride, name in ((8, "stem"), (2, "lateral1"), (2, "lateral2")):
         x = keras.layers.Conv2D(8, stride, strides=stride, activation="relu", name=name)(x)
-        maps.append(keras.layers.Conv2D(6, 1, bias_initializer="ones")(x))
+        last = keras.layers.Conv2D(6, 1, bias_initializer="ones", name=f"map_{len(maps)}")
+        maps.append(last(x))
     return keras.Model(image, maps, name="tiny")
 
 
@@ -382,6 +385,31 @@ def test_frozen_epochs_keep_the_backbone(tmp_path):
     assert watcher.steps == [3, 4]
     changed = [not np.array_equal(*pair) for pair in zip(_backbone(network), before, strict=True)]
     assert any(changed)
+    assert network.get_layer("stem").trainable
+
+
+@pytest.mark.slow
+def test_what_never_learns_stays_when_the_rest_goes_on(tmp_path):
+    """Both epochs leave it alone; afterwards the network is as it was given."""
+    network = _network_with_backbone()
+    network.get_layer("stem").trainable = False
+    before, neck = _backbone(network), network.get_layer("lateral1").get_weights()
+    settings = _settings(epochs=2, freeze_epochs=1, warmup_steps=0, average_decay=0.0)
+    train_detector(network, Squares(), settings, tmp_path)
+    for have, want in zip(_backbone(network), before, strict=True):
+        np.testing.assert_array_equal(have, want)
+    assert not np.array_equal(network.get_layer("lateral1").get_weights()[0], neck[0])
+    assert not network.get_layer("stem").trainable
+    assert network.get_layer("lateral1").trainable
+
+
+def test_counters_are_followed_not_averaged():
+    image = keras.Input((4, 4, 3))
+    network = keras.Model(image, keras.layers.Normalization()(image))  # mean, variance, count
+    averages = AverageWeights(network)
+    network.set_weights([np.full(3, 2.0), np.full(3, 4.0), np.array(7)])
+    averages.update(network, 0.5)
+    assert [a.tolist() for a in averages.values] == [[1.0] * 3, [2.5] * 3, 7]
 
 
 def test_a_training_that_stopped_early_stays_stopped(tmp_path):

@@ -19,6 +19,7 @@ from tracker.training.reid_data import CropSet
 from tracker.training.reid_learner import embed_crops
 from tracker.training.reid_losses import contrastive_loss, regression_loss, relation_loss
 from tracker.training.reid_settings import ReidTrainSettings
+from tracker.training.settings import MixedPrecision
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -89,6 +90,7 @@ def test_contrast_of_strangers_is_nothing():
         ({"learning_rate": 0}, "learning_rate: expected above 0"),
         ({"temperature": float("nan")}, "temperature"),
         ({"contrast": -1}, "contrast: expected at least 0"),
+        ({"freeze_epochs": -1}, "freeze_epochs: expected at least 0"),
         ({"average_decay": 1}, "average_decay"),
         ({"regression": 0, "relation": 0, "contrast": 0}, "expected one above 0"),
     ],
@@ -178,12 +180,53 @@ def test_a_training_without_a_teacher_goes_on_where_it_stopped(tmp_path):
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_frozen_backbone_learns_when_it_is_let(tmp_path):
+    """One epoch frozen with 16 bits, then one free; what never learns stays."""
+    keras.utils.set_random_seed(0)
+    network = build_reid(16)
+    network.get_layer("stage_0_0_conv").trainable = False
+    before = {
+        name: network.get_layer(name).get_weights()[0]
+        for name in ("stem_conv", "stage_0_0_conv", "project")
+    }
+    batches = ReidBatches(people(), batch=12, augment=NO_CHANGE, seed=0)
+    seen, dtypes = [], []
+
+    def judge(network):
+        changed = [
+            name
+            for name, old in before.items()
+            if not np.array_equal(network.get_layer(name).get_weights()[0], old)
+        ]
+        seen.append(changed)
+        dtypes.append(network.get_layer("stem_conv").compute_dtype)
+        return 0.5
+
+    settings = ReidTrainSettings(
+        epochs=2,
+        freeze_epochs=1,
+        average_decay=0.0,
+        regression=0.0,
+        relation=0.0,
+        contrast=1.0,
+        mixed_precision=MixedPrecision.ON,
+    )
+    train_reid(network, batches, settings, tmp_path, judge=judge)
+    assert seen == [["project"], ["stem_conv", "project"]]
+    assert dtypes == ["float32", "float32"]
+    assert not network.get_layer("stage_0_0_conv").trainable
+    assert load_reid(tmp_path / LAST).output_shape == (None, 16)
+
+
+@pytest.mark.slow
 def test_patience_ends_it(tmp_path):
     scores = iter([0.5, 0.6, 0.6, 0.1, 0.9])
     _, result = train(tmp_path, people(), epochs=9, patience=2, judge=lambda _: next(scores))
     assert (result.steps, result.best, result.stopped_early) == (8, 0.6, True)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong(tmp_path):
     with pytest.raises(DataError, match="expected a finite loss at step 0"):
         train(tmp_path / "nan", people(), epochs=1, contrast=math.inf)

@@ -10,7 +10,6 @@ from tracker.detections import Detections
 from tracker.errors import ModelError
 from tracker.training.datasets import read_image
 from tracker.training.teachers import (
-    DarknetTeacher,
     FastestDetTeacher,
     Mirrored,
     NanoDetTeacher,
@@ -20,6 +19,7 @@ from tracker.training.teachers import (
     decode_nanodet,
     onnx_session,
 )
+from tracker.training.teachers_yolo import DarknetTeacher
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

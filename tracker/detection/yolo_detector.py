@@ -5,8 +5,9 @@ Goes out: a `Detector`. Loading reads the files only; `start` prepares the netwo
 size of a source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -40,8 +41,14 @@ from tracker.errors import ConfigError, DataError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
 from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
-from tracker.models.detector_file import load_detector, read_description
+from tracker.models.detector_file import (
+    DetectorDescription,
+    load_detector,
+    parse_detector,
+    read_description,
+)
 from tracker.models.digest import file_digest
+from tracker.models.exported import read_exported
 from tracker.models.yolo_shape import STRIDES, yolo_heads
 from tracker.timing import Stopwatch
 
@@ -51,7 +58,8 @@ class DetectorSettings:
     """How a detector is run.
 
     Attributes:
-        confidence: Detections are kept if their score is greater than this, in `[0, 1]`.
+        confidence: Detections are kept if their score is greater than this, in `[0, 1]`; `None`
+            takes the network's own: what its file says, else 0.25.
         iou: A detection is suppressed if it overlaps a better one by more than this, in `[0, 1]`.
         max_detections: At most this many a frame, the best ones.
         input_size: Long side of the network's input in pixels, a multiple of its stride; `None`
@@ -64,7 +72,7 @@ class DetectorSettings:
         cache_dir: Folder of exported networks; `None` takes the platform's.
     """
 
-    confidence: float = 0.25
+    confidence: float | None = None
     iou: float = 0.45
     max_detections: int = 300
     input_size: int | None = None
@@ -75,10 +83,14 @@ class DetectorSettings:
     threads: int | None = None
     cache_dir: Path | None = None
 
-    @property
-    def nms(self) -> NmsSettings:
-        """What suppression keeps."""
-        return NmsSettings(self.confidence, self.iou, self.max_detections, self.nms_mode)
+    def nms(self, confidence: float) -> NmsSettings:
+        """Returns what suppression keeps.
+
+        Args:
+            confidence: The network's own.
+        """
+        chosen = confidence if self.confidence is None else self.confidence
+        return NmsSettings(chosen, self.iou, self.max_detections, self.nms_mode)
 
 
 class YoloDetector:
@@ -112,7 +124,7 @@ class YoloDetector:
         self._class_names = tuple(class_names)
         self._settings = settings
         self._digests = MappingProxyType(dict(digests))
-        self._nms = settings.nms
+        self._nms = settings.nms(network.confidence)
         self._device = Device.parse(settings.device)
         self._allowed = _allowed(self._class_names, settings.classes)
         self._long_side = network.long_side if settings.input_size is None else settings.input_size
@@ -182,20 +194,38 @@ class YoloDetector:
         """
         description = read_description(path)
         digest = file_digest(path)
-
-        def build(input_size: tuple[int, int]) -> Any:
-            return load_detector(path, input_size=input_size)
-
-        network = YoloNetwork(
-            heads=yolo_heads(len(description.class_names)),
-            class_count=len(description.class_names),
-            stride=STRIDES[-1],
-            long_side=description.long_side,
-            digest=digest,
-            build=build,
-        )
         return cls(
-            network,
+            _network(description, digest, partial(_build, path)),
+            description.class_names,
+            settings=settings or DetectorSettings(),
+            digests={Path(path).name: digest},
+        )
+
+    @classmethod
+    def load_exported(
+        cls,
+        path: str | PathLike[str],
+        *,
+        keras: str | PathLike[str] | None = None,
+        settings: DetectorSettings | None = None,
+    ) -> Self:
+        """Returns the detector of a `.tflite` file that `tracker export` wrote.
+
+        Args:
+            path: The file; it knows its class names and its input size.
+            keras: The `.keras` file that it was made of, which a GPU needs.
+            settings: How to run it.
+
+        Raises:
+            ConfigError: A setting is out of range, or names an unknown class.
+            ModelError: The file is missing, cut short, or no export of ours.
+        """
+        exported = read_exported(path, what="detector")
+        description = parse_detector(Path(path), exported.text)
+        build = partial(_refuse, path) if keras is None else partial(_build, keras)
+        digest = file_digest(path)
+        return cls(
+            _network(description, digest, build, exported.model),
             description.class_names,
             settings=settings or DetectorSettings(),
             digests={Path(path).name: digest},
@@ -276,6 +306,36 @@ class YoloDetector:
         from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 
         return KerasXlaRuntime(request, device=self._device)
+
+
+def _network(
+    description: DetectorDescription,
+    digest: str,
+    build: Callable[[tuple[int, int]], Any],
+    exported: bytes | None = None,
+) -> YoloNetwork:
+    """Returns the network of a detector of ours."""
+    return YoloNetwork(
+        heads=yolo_heads(len(description.class_names)),
+        class_count=len(description.class_names),
+        stride=STRIDES[-1],
+        long_side=description.long_side,
+        digest=digest,
+        build=build,
+        exported=exported,
+        confidence=description.confidence,
+    )
+
+
+def _build(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
+    return load_detector(path, input_size=input_size)
+
+
+def _refuse(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
+    raise ConfigError(
+        f"detector {path}: a .tflite runs on LiteRT and a CPU only; for runtime xla or a GPU name "
+        "the .keras that it was made of, or take --runtime litert"
+    )
 
 
 def _allowed(names: Sequence[str], wanted: Sequence[str] | None) -> BoolArray:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from tracker.arrays import Float32Array, UInt8Array
+from tracker.embedding.export import ADVICE, export_reid
 from tracker.errors import ConfigError
 from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
-from tracker.inference.litert import available_cores, export_function, open_interpreter
+from tracker.inference.litert import available_cores, open_interpreter
 from tracker.models.digest import file_digest
-from tracker.models.reid_file import load_reid
+from tracker.models.exported import SUFFIX, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
 BUCKETS = (64, 32, 16, 8, 4, 2, 1)
@@ -23,14 +24,12 @@ BUCKETS = (64, 32, 16, 8, 4, 2, 1)
 _FORMAT = 1
 """Raised whenever the exported graph changes: old cached files are then not found any more."""
 
-_ADVICE = "use embedder none"
-
 
 class BatchRunner:
     """Runs an appearance network on the CPU.
 
     Args:
-        path: A `.keras` file that `tracker train reid` wrote.
+        path: A `.keras` file that `tracker train reid` wrote, or a `.tflite` of `tracker export`.
         threads: CPU threads; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
 
@@ -45,8 +44,11 @@ class BatchRunner:
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"embedder.threads: expected at least 1, got {threads}")
-        exported = (cache_dir or default_cache_dir()) / "litert" / f"{_key(path)}.tflite"
-        self._model = cached(exported, lambda: export_reid(path))
+        if path.suffix == SUFFIX:
+            self._model = read_exported(path, what="embedder").model
+        else:
+            stored = (cache_dir or default_cache_dir()) / "litert" / f"{_key(path)}.tflite"
+            self._model = cached(stored, lambda: export_reid(path))
         self._threads = threads or available_cores()
         self._interpreters: dict[int, Any] = {}
         self.dimension = int(self._interpreter(1).get_output_details()[0]["shape"][-1])
@@ -79,37 +81,10 @@ class BatchRunner:
             self._interpreters[bucket] = open_interpreter(
                 self._model,
                 threads=self._threads,
-                advice=_ADVICE,
+                advice=ADVICE,
                 input_shape=(bucket, CROP_HEIGHT, CROP_WIDTH, 3),
             )
         return self._interpreters[bucket]
-
-
-def export_reid(path: Path) -> bytes:
-    """Returns the `.tflite` of an appearance network: uint8 `(B, 128, 64, 3)` to `(B, D)`.
-
-    Raises:
-        ModelError: The file is no appearance network of ours, or cannot be exported.
-        DependencyError: TensorFlow cannot be loaded.
-    """
-    from tracker.inference.tensorflow import load_tensorflow
-
-    tf = load_tensorflow()
-    network = load_reid(path)
-    # As constants: exporting variables takes three times as long.
-    trainable, fixed = (
-        [tf.constant(variable.numpy()) for variable in variables]
-        for variables in (network.trainable_variables, network.non_trainable_variables)
-    )
-
-    def vectors(pixels: Any) -> Any:
-        image = tf.cast(pixels, tf.float32) / 255.0
-        result, _ = network.stateless_call(trainable, fixed, image, training=False)
-        return result
-
-    spec = tf.TensorSpec((None, CROP_HEIGHT, CROP_WIDTH, 3), tf.uint8, name="pixels")
-    function = tf.function(vectors, input_signature=[spec]).get_concrete_function()
-    return export_function(function, advice=_ADVICE)
 
 
 def _key(path: Path) -> str:

@@ -14,7 +14,8 @@ from tracker.embedding.batch_runner import BatchRunner
 from tracker.embedding.crops import cut_crops
 from tracker.frames import Frame
 from tracker.models.digest import file_digest
-from tracker.models.reid_file import read_reid_description
+from tracker.models.exported import SUFFIX, read_exported
+from tracker.models.reid_file import parse_reid, read_reid_description
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
 
@@ -44,10 +45,10 @@ class CropEmbedder:
         threads: int | None = None,
         cache_dir: Path | None = None,
     ) -> Self:
-        """Returns the embedder of a `.keras` file that `tracker train reid` wrote.
+        """Returns the embedder of a file that `tracker train reid` or `tracker export` wrote.
 
         Args:
-            path: The file.
+            path: The `.keras` or `.tflite` file.
             threads: CPU threads; `None` = one for each core that this process may use.
             cache_dir: Folder of exported networks; `None` takes the platform's.
 
@@ -57,7 +58,10 @@ class CropEmbedder:
             DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
         """
         path = Path(path)
-        read_reid_description(path)
+        if path.suffix == SUFFIX:
+            parse_reid(path, read_exported(path, what="embedder").text)
+        else:
+            read_reid_description(path)
         runner = BatchRunner(path, threads=threads, cache_dir=cache_dir)
         return cls(runner, digests={path.name: file_digest(path)})
 

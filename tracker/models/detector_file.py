@@ -15,7 +15,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ModelError, OutputError
+from tracker.errors import ConfigError, ModelError, OutputError
+from tracker.models.backbone_names import CROSS_STAGE, DETECTOR_BACKBONES, check_backbone
+from tracker.models.exported import MEMBER
 from tracker.models.files import read_model_file
 from tracker.models.yolo_shape import STRIDES, YoloSize
 
@@ -25,7 +27,10 @@ SUFFIX = ".keras"
 VERSION = 1
 """Raised whenever files of before can not be read any more."""
 
-_MEMBER, _WEIGHTS = "tracker.json", "model.weights.h5"
+CONFIDENCE = 0.25
+"""Score above which a detection counts, where neither the user nor the file says otherwise."""
+
+_WEIGHTS = "model.weights.h5"
 _FORMAT, _HEADS = "tracker detector", "anchor-free"
 _DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
 
@@ -38,14 +43,20 @@ class DetectorDescription:
         size: Size of the network.
         class_names: Names by class index.
         long_side: Long side in pixels of the input that it was trained at, a multiple of 32.
+        backbone: Name of its backbone; files without one have "cross-stage".
+        confidence: Score above which a detection is worth following, in `[0, 1]`, where the user
+            names none; files without one have 0.25.
 
     Raises:
-        ModelError: There is no class, two have one name, or the long side does not fit.
+        ModelError: There is no class, two have one name, the long side or the confidence does not
+            fit, or the backbone is unknown.
     """
 
     size: YoloSize
     class_names: tuple[str, ...]
     long_side: int
+    backbone: str = CROSS_STAGE
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -55,13 +66,20 @@ class DetectorDescription:
             raise ModelError(
                 f"long side: expected a positive multiple of {STRIDES[-1]}, got {self.long_side}"
             )
+        if not 0 <= self.confidence <= 1:
+            raise ModelError(f"confidence: expected from 0 to 1, got {self.confidence}")
+        try:
+            check_backbone(self.backbone, DETECTOR_BACKBONES)
+        except ConfigError as error:
+            raise ModelError(str(error)) from error
 
 
 def save_detector(network: Any, path: Path, description: DetectorDescription) -> None:
     """Writes a detector; whoever kills us meanwhile leaves the old file as it was.
 
     Args:
-        network: From `models.yolo.build_yolo` with the size and classes of the description.
+        network: From `models.yolo.build_yolo` with the size, the classes and the backbone of
+            the description.
         path: Where to; its name ends in `.keras`.
         description: What it is.
 
@@ -81,7 +99,7 @@ def save_detector(network: Any, path: Path, description: DetectorDescription) ->
     try:
         network.save(draft)
         with zipfile.ZipFile(draft, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(_MEMBER, _DATE), _text(description))
+            archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), detector_text(description))
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
@@ -101,7 +119,7 @@ def read_description(path: str | PathLike[str]) -> DetectorDescription:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             names = set(archive.namelist())
-            text = archive.read(_MEMBER) if _MEMBER in names else None
+            text = archive.read(MEMBER) if MEMBER in names else None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
         raise ModelError(f"detector {path}: {_why_no_archive(start)}") from error
     if broken is not None:
@@ -111,7 +129,7 @@ def read_description(path: str | PathLike[str]) -> DetectorDescription:
             f"detector {path}: expected a detector that `tracker train detector` wrote, got "
             f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
         )
-    return _description(path, text)
+    return parse_detector(path, text)
 
 
 def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
@@ -125,36 +143,50 @@ def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | No
         ModelError: It is missing, no archive, damaged, no detector of ours, of another version, or
             its weights do not fit its description.
         ConfigError: The input size does not fit.
+        DependencyError: This release of Keras lacks its backbone.
     """
     description = read_description(path)
     from tracker.models.yolo import build_yolo
 
-    network = build_yolo(description.size, len(description.class_names), input_size=input_size)
+    network = build_yolo(
+        description.size,
+        len(description.class_names),
+        input_size=input_size,
+        backbone=description.backbone,
+    )
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise whatever they stumble over
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(
             f"detector {path}: its weights are not those of {description.size.value} with "
-            f"{len(description.class_names)} classes: {reason}"
+            f"{len(description.class_names)} classes on {description.backbone}: {reason}"
         ) from error
     return network
 
 
-def _text(description: DetectorDescription) -> str:
+def detector_text(description: DetectorDescription) -> str:
+    """Returns a description as JSON."""
     record = {
         "format": _FORMAT,
         "version": VERSION,
         "size": description.size.value,
+        "backbone": description.backbone,
         "heads": _HEADS,
         "strides": STRIDES,
         "long_side": description.long_side,
+        "confidence": description.confidence,
         "class_names": description.class_names,
     }
     return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
-def _description(path: Path, text: bytes) -> DetectorDescription:
+def parse_detector(path: Path, text: bytes) -> DetectorDescription:
+    """Returns the description that the JSON in a file gives.
+
+    Raises:
+        ModelError: It is malformed, of another version, or of something else.
+    """
     try:
         record = json.loads(text)
         version = record["version"] if record["format"] == _FORMAT else None
@@ -172,13 +204,17 @@ def _description(path: Path, text: bytes) -> DetectorDescription:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ModelError(f"class names: expected a list of names, got {names!r}")
         return DetectorDescription(
-            YoloSize(record["size"]), tuple(names), long_side=int(record["long_side"])
+            YoloSize(record["size"]),
+            tuple(names),
+            long_side=int(record["long_side"]),
+            backbone=str(record.get("backbone", CROSS_STAGE)),
+            confidence=float(record.get("confidence", CONFIDENCE)),
         )
     except ModelError as error:
         raise ModelError(f"detector {path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"detector {path}: {_MEMBER} in it is malformed: {type(error).__name__}: {error}"
+            f"detector {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
         ) from error
 
 

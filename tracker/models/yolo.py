@@ -4,7 +4,7 @@ Comes in: a size, a number of classes and, where it is fixed, an input size. Goe
 `keras.Model` that turns float32 `(B, H, W, 3)` RGB in `[0, 1]` into three raw maps
 `(B, H / s, W / s, 4 + C)`, s = 8, 16, 32, and the heads that say how to decode them.
 
-Backbone: cross-stage blocks and pyramid pooling. Neck: a feature pyramid downwards and upwards
+Backbone: by name, see `backbones`. Neck: a feature pyramid downwards and upwards
 (arXiv 1803.01534) that adds instead of joining. Head: one branch for boxes, one for classes
 (arXiv 2107.08430), a 3x3 convolution each.
 """
@@ -16,13 +16,14 @@ import keras
 import numpy as np
 
 from tracker.errors import ConfigError
-from tracker.models.blocks import convolution, cross_stage, pyramid_pooling
-from tracker.models.yolo_shape import SHAPES, STRIDES, YoloShape, YoloSize
+from tracker.models.backbone_names import CROSS_STAGE
+from tracker.models.backbones import backbone_features
+from tracker.models.blocks import convolution
+from tracker.models.yolo_shape import SHAPES, STRIDES, YoloSize
 
 OUTPUT_NAMES = tuple(f"map_{stride}" for stride in STRIDES)
 """Names of the output layers."""
 
-_BACKBONE = ("stem", "stage", "pooling")
 _CLASS_OUT = "_class_out"
 
 _PRIOR = 0.01
@@ -33,7 +34,11 @@ _DISTANCE_BIAS = 1.0
 
 
 def build_yolo(
-    size: YoloSize, class_count: int, *, input_size: tuple[int, int] | None = None
+    size: YoloSize,
+    class_count: int,
+    *,
+    input_size: tuple[int, int] | None = None,
+    backbone: str = CROSS_STAGE,
 ) -> Any:
     """Returns the network with new weights; its outputs are a list of maps in the order of heads.
 
@@ -44,9 +49,12 @@ def build_yolo(
         size: How large.
         class_count: `C`.
         input_size: Height and width in pixels, multiples of 32; `None` takes any.
+        backbone: One of `backbone_names.DETECTOR_BACKBONES`; but for "cross-stage", the size
+            decides about neck and heads only.
 
     Raises:
-        ConfigError: No class, or an input size that is no multiple of 32.
+        ConfigError: No class, an input size that is no multiple of 32, or an unknown backbone.
+        DependencyError: This release of Keras lacks the backbone.
     """
     if class_count < 1:
         raise ConfigError(f"class_count: expected at least 1, got {class_count}")
@@ -56,7 +64,7 @@ def build_yolo(
         )
     shape = SHAPES[size]
     image = keras.Input((*(input_size or (None, None)), 3), name="image")
-    levels = _neck(_backbone(image, shape), shape.neck)
+    levels = _neck(backbone_features(image, backbone, shape=shape), shape.neck)
     maps = [
         _head(level, shape.head, class_count, name=name)
         for level, name in zip(levels, OUTPUT_NAMES, strict=True)
@@ -64,34 +72,16 @@ def build_yolo(
     return keras.Model(image, maps, name=f"yolo_{size.value}")
 
 
-def backbone_layers(network: Any) -> list[Any]:
-    """Returns the layers of a network of `build_yolo` that come before its neck."""
-    return [layer for layer in network.layers if layer.name.startswith(_BACKBONE)]
-
-
 def copy_features(source: Any, target: Any) -> None:
     """Copies all weights but those of the last class layers, which fit one set of classes only.
 
     Args:
         source: A network of `build_yolo`.
-        target: One of the same size; the number of classes may differ.
+        target: One of the same size and backbone; the number of classes may differ.
     """
     for layer in target.layers:
         if not layer.name.endswith(_CLASS_OUT):
             layer.set_weights(source.get_layer(layer.name).get_weights())
-
-
-def _backbone(image: Any, shape: YoloShape) -> list[Any]:
-    """Returns features at strides 8, 16 and 32."""
-    x = convolution(image, shape.stem, strides=2, name="stem")
-    features = []
-    for stage, (filters, depth) in enumerate(zip(shape.stages, shape.depths, strict=True)):
-        x = convolution(x, filters, strides=2, name=f"stage{stage}_down")
-        if depth:
-            x = cross_stage(x, filters, depth=depth, name=f"stage{stage}")
-        features.append(x)
-    features[-1] = pyramid_pooling(x, shape.stages[-1], name="pooling")
-    return features[1:]
 
 
 def _neck(features: list[Any], filters: int) -> list[Any]:

@@ -97,6 +97,31 @@ def read_splits(
     return splits
 
 
+def read_training_pictures(
+    path: str | Path, *, classes: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], tuple[LabelledImage, ...]]:
+    """Returns the class names, and all pictures that a data file names to learn from.
+
+    None is held out where the file has no `val`; those of a `val` are left alone.
+
+    Args:
+        path: The YAML file, see `read_splits`.
+        classes: The classes to keep, by name; `None` keeps all.
+
+    Raises:
+        ConfigError: A key is missing or wrong, or a class is not known.
+        SourceError: A file or a folder is missing.
+        DataError: A label is malformed.
+    """
+    path = Path(path)
+    record = read_yaml(path)
+    names = _names(record, path)
+    parts = [_read_entry(entry, names, record, path) for entry in _entries(record, "train", path)]
+    kept = tuple(classes) if classes is not None else names or parts[0].class_names
+    images = [_choose(image, part.class_names, kept) for part in parts for image in part.images]
+    return kept, tuple(images)
+
+
 def training_set(splits: DataSplits) -> DetectionDataset:
     """Returns the pictures to learn from, decoded once and kept in memory as far as it goes."""
     parts = [Cached(LabelledPictures(images, splits.class_names)) for images in splits.train]

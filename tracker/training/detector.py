@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from tracker.errors import DataError, ModelError, OutputError
-from tracker.models.yolo import backbone_layers
 from tracker.models.yolo_shape import yolo_heads
 from tracker.training.batches import Batch
 from tracker.training.checkpoints import (
@@ -26,6 +25,7 @@ from tracker.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from tracker.training.freezing import learning_backbone, set_learning
 from tracker.training.learner import (
     AverageWeights,
     DetectorLearner,
@@ -34,6 +34,7 @@ from tracker.training.learner import (
     train_on,
 )
 from tracker.training.meter import Meter
+from tracker.training.precision import computing_by, policy_of, scaled_by
 from tracker.training.schedule import average_decay
 from tracker.training.settings import TrainSettings
 from tracker.training.training_log import TrainingLog
@@ -150,7 +151,8 @@ def train_detector(
     fewer epochs than before stretch or shrink the schedule.
 
     Args:
-        network: From `models.yolo.build_yolo`, for any size or that of the batches.
+        network: From `models.yolo.build_yolo`, for any size or that of the batches. Layers that
+            are not trainable never learn.
         batches: What to learn from; all pictures have one size.
         settings: How.
         out_dir: Folder of all files; made if it is not there.
@@ -171,8 +173,11 @@ def train_detector(
         raise OutputError(f"{out_dir}: cannot be made: {error.strerror or error}") from error
     with TrainingLog(out_dir / LOG) as log:
         run = _Run(network, batches, settings, log, _Outlets(out_dir, save, observer))
-        run.resume()
-        return run.train(validation)
+        try:
+            run.resume()
+            return run.train(validation)
+        finally:
+            run.release()
 
 
 class _Outlets:
@@ -203,25 +208,29 @@ class _Run:
         self._progress = Progress()
         self._saved_at = time.monotonic()
         self._frozen = settings.freeze_epochs > 0
+        self._backbone = learning_backbone(network)
+        self._policy = policy_of(settings.mixed_precision)
         self._prepare()
 
     def _prepare(self) -> None:
         """Makes learner and optimizer for the layers that learn now."""
         settings = self._settings
-        for layer in backbone_layers(self._network):
-            layer.trainable = not self._frozen
+        set_learning(self._backbone, learning=not self._frozen)
         self._learner = DetectorLearner(
             self._network, settings.assign, box_weight=settings.box_weight
         )
-        self._optimizer = make_optimizer(
-            weight_decay=settings.weight_decay, clip_norm=settings.clip_norm
-        )
+        optimizer = make_optimizer(weight_decay=settings.weight_decay, clip_norm=settings.clip_norm)
+        self._optimizer = scaled_by(optimizer, self._policy)
         compile_learner(self._learner, self._optimizer, size=32)
 
     def _freeze(self, frozen: bool) -> None:
         if frozen != self._frozen:
             self._frozen = frozen
             self._prepare()
+
+    def release(self) -> None:
+        """Leaves the backbone as it was found."""
+        set_learning(self._backbone, learning=True)
 
     def resume(self) -> None:
         """Goes back to the checkpoint in the folder, if there is one."""
@@ -255,7 +264,9 @@ class _Run:
         first = self._progress.step // per_epoch
         for epoch in range(first, 0 if stopped else settings.epochs):
             self._freeze(epoch < settings.freeze_epochs)
-            loss, speed = self._train_epoch(epoch, start=self._progress.step - epoch * per_epoch)
+            with computing_by(self._network, self._policy):
+                start = self._progress.step - epoch * per_epoch
+                loss, speed = self._train_epoch(epoch, start=start)
             is_last = epoch + 1 == settings.epochs
             ap50 = None
             if validation is not None and (is_last or (epoch + 1) % settings.validate_epochs == 0):

@@ -116,4 +116,7 @@ class AverageWeights:
     def update(self, network: Any, decay: float) -> None:
         """Moves the average by `1 - decay` of the way to the weights of now."""
         for average, weight in zip(self.values, network.get_weights(), strict=True):
-            np.add(average, np.float32(1.0 - decay) * (weight - average), out=average)
+            if np.issubdtype(average.dtype, np.floating):
+                np.add(average, np.float32(1.0 - decay) * (weight - average), out=average)
+            else:  # Counters, which some backbones have.
+                average[...] = weight

@@ -28,8 +28,10 @@ class CardFacts:
         data_file: The data file as the user named it.
         size: Size of the network.
         input_size: Side of the pictures in pixels.
+        backbone: What its backbone is, where its weights came from and what of it was frozen.
         steps: Steps taken.
         parameters: Numbers in the network.
+        precision: Name of the Keras policy that it was trained by.
         libraries: Names with versions of what it was trained with.
     """
 
@@ -39,8 +41,10 @@ class CardFacts:
     data_file: str
     size: YoloSize
     input_size: int
+    backbone: str
     steps: int
     parameters: int
+    precision: str
     libraries: tuple[str, ...]
 
 
@@ -148,8 +152,10 @@ def _recipe(facts: CardFacts) -> str:
     ]
     return f"""## Recipe
 
+{facts.backbone}
+
 `tracker train detector --config {facts.config_file} --out FOLDER`, {facts.steps} steps, with
-{", ".join(versions)}. `{facts.config_file}` holds:
+{", ".join(versions)}, computed in {facts.precision}. `{facts.config_file}` holds:
 
 ```yaml
 {facts.config.rstrip()}

@@ -24,8 +24,10 @@ from tracker.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from tracker.training.freezing import learning_backbone, set_learning
 from tracker.training.learner import AverageWeights, make_optimizer
 from tracker.training.meter import Meter
+from tracker.training.precision import computing_by, policy_of, scaled_by
 from tracker.training.reid_batches import ReidBatches
 from tracker.training.reid_learner import LOSSES, ReidLearner, compile_reid_learner, train_on
 from tracker.training.reid_settings import ReidTrainSettings
@@ -109,6 +111,7 @@ def train_reid(
     out_dir: Path,
     *,
     judge: Callable[[Any], float],
+    save: Callable[[Any, Path], None] = save_reid,
     observer: ReidObserver | None = None,
 ) -> ReidResult:
     """Returns how the training went; the network holds the averaged weights of the end.
@@ -117,11 +120,12 @@ def train_reid(
     fewer epochs than before stretch or shrink the schedule.
 
     Args:
-        network: From `models.reid.build_reid`.
+        network: From `models.reid.build_reid`. Layers that are not trainable never learn.
         batches: What to learn from.
         settings: How.
         out_dir: Folder of all files; made if it is not there.
         judge: Tells how good a network is, higher is better; asked after every epoch.
+        save: Writes `best.keras` and `last.keras`.
         observer: Is told how it goes.
 
     Raises:
@@ -134,9 +138,20 @@ def train_reid(
     except OSError as error:
         raise OutputError(f"{out_dir}: cannot be made: {error.strerror or error}") from error
     with TrainingLog(out_dir / LOG, columns=_COLUMNS) as log:
-        run = _Run(network, batches, settings, log, out_dir)
-        run.resume()
-        return run.train(judge, SilentObserver() if observer is None else observer)
+        run = _Run(network, batches, settings, log, _Outlets(out_dir, save))
+        try:
+            run.resume()
+            return run.train(judge, SilentObserver() if observer is None else observer)
+        finally:
+            run.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlets:
+    """Where results go."""
+
+    folder: Path
+    save: Callable[[Any, Path], None]
 
 
 class _Run:
@@ -148,19 +163,36 @@ class _Run:
         batches: ReidBatches,
         settings: ReidTrainSettings,
         log: TrainingLog,
-        folder: Path,
+        outlets: _Outlets,
     ) -> None:
         self._network, self._batches, self._settings = network, batches, settings
-        self._log, self._folder = log, folder
+        self._log, self._folder, self._write_network = log, outlets.folder, outlets.save
         self._schedule = settings.schedule(len(batches))
         self._averages = AverageWeights(network)
         self._progress = Progress()
         self._saved_at = time.monotonic()
-        self._learner = ReidLearner(network, settings)
-        self._optimizer = make_optimizer(
-            weight_decay=settings.weight_decay, clip_norm=settings.clip_norm
-        )
+        self._frozen = settings.freeze_epochs > 0
+        self._backbone = learning_backbone(network)
+        self._policy = policy_of(settings.mixed_precision)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes learner and optimizer for the layers that learn now."""
+        settings = self._settings
+        set_learning(self._backbone, learning=not self._frozen)
+        self._learner = ReidLearner(self._network, settings)
+        optimizer = make_optimizer(weight_decay=settings.weight_decay, clip_norm=settings.clip_norm)
+        self._optimizer = scaled_by(optimizer, self._policy)
         compile_reid_learner(self._learner, self._optimizer)
+
+    def _freeze(self, frozen: bool) -> None:
+        if frozen != self._frozen:
+            self._frozen = frozen
+            self._prepare()
+
+    def release(self) -> None:
+        """Leaves the backbone as it was found."""
+        set_learning(self._backbone, learning=True)
 
     def resume(self) -> None:
         """Goes back to the checkpoint in the folder, if there is one."""
@@ -169,6 +201,9 @@ class _Run:
             self._log.forget_after(0)
             return
         state = read_checkpoint(path)
+        # The optimizer's state is that of the last step, which may have ended the frozen epochs.
+        last_epoch = max(0, state.progress.step - 1) // len(self._batches)
+        self._freeze(last_epoch < self._settings.freeze_epochs)
         have = [tuple(v.shape) for v in (*self._network.weights, *self._optimizer.variables)]
         if [a.shape for a in (*state.weights, *state.optimizer)] != have:
             raise ModelError(
@@ -190,8 +225,10 @@ class _Run:
         stopped = self._is_stale()
         first = self._progress.step // per_epoch
         for epoch in range(first, 0 if stopped else settings.epochs):
+            self._freeze(epoch < settings.freeze_epochs)
             start = self._progress.step - epoch * per_epoch
-            loss, speed = self._train_epoch(epoch, start, observer)
+            with computing_by(self._network, self._policy):
+                loss, speed = self._train_epoch(epoch, start, observer)
             score = self._validate(judge, epoch)
             self._save()
             observer.epoch(ReidEpoch(epoch, self._progress.step, loss, speed, score))
@@ -203,7 +240,7 @@ class _Run:
             self._validate(judge, settings.epochs - 1)
         self._save()
         self._network.set_weights(self._averages.values)
-        save_reid(self._network, self._folder / LAST)
+        self._write_network(self._network, self._folder / LAST)
         return ReidResult(self._progress.step, self._progress.best, stopped)
 
     def _is_stale(self) -> bool:
@@ -251,7 +288,7 @@ class _Run:
         is_better = score > self._progress.best
         # Of equals the later one: it has learned more.
         if score >= self._progress.best:
-            save_reid(self._network, self._folder / BEST)
+            self._write_network(self._network, self._folder / BEST)
         self._network.set_weights(weights)
         self._progress = Progress(
             step=self._progress.step,

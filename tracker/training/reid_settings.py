@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tracker.errors import ConfigError
 from tracker.training.schedule import Schedule
+from tracker.training.settings import MixedPrecision
 
 _WARMUP_STEPS = 200
 
@@ -20,6 +21,11 @@ class ReidTrainSettings:
         learning_rate: The highest.
         weight_decay: Share by which weights shrink, times the learning rate.
         clip_norm: Longer gradients are shortened to this.
+        freeze_epochs: The backbone keeps its weights in the first so many epochs, from which on
+            the optimizer begins anew; for a network that was trained before. Layers that are not
+            trainable when the training begins never learn.
+        mixed_precision: Whether layers compute in 16 bits: bfloat16, or float16 with a scaled loss
+            on GPUs that are slow at bfloat16. Validation and files are float32.
         average_decay: How much of themselves averaged weights keep in a step, in `[0, 1)`.
         regression: Weight of the distance from the teacher's vectors; data with targets only.
         relation: Weight of the difference from the teacher's similarities; likewise.
@@ -39,6 +45,8 @@ class ReidTrainSettings:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     clip_norm: float = 10.0
+    freeze_epochs: int = 0
+    mixed_precision: MixedPrecision = MixedPrecision.AUTO
     average_decay: float = 0.998
     regression: float = 1.0
     relation: float = 2.0
@@ -57,7 +65,8 @@ class ReidTrainSettings:
         for name in ("learning_rate", "clip_norm", "temperature"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}: expected above 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "checkpoint_minutes", "regression", "relation", "contrast"):
+        weights = ("regression", "relation", "contrast")
+        for name in ("freeze_epochs", "weight_decay", "checkpoint_minutes", *weights):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if not 0 <= self.average_decay < 1:

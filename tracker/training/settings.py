@@ -5,11 +5,28 @@ told at once.
 """
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from tracker.errors import ConfigError
 from tracker.training.schedule import Schedule
 
 _WARMUP_STEPS = 200
+
+
+class MixedPrecision(Enum):
+    """Whether layers compute in 16 bits while weights stay float32."""
+
+    AUTO = "auto"
+    """Where there is a GPU."""
+    ON = "on"
+    """Everywhere."""
+    OFF = "off"
+    """Nowhere."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "MixedPrecision | None":
+        # YAML reads a bare `on` as true.
+        return {True: cls.ON, False: cls.OFF}[value] if isinstance(value, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,10 @@ class TrainSettings:
         weight_decay: Share by which weights shrink, times the learning rate.
         clip_norm: Longer gradients are shortened to this.
         freeze_epochs: The backbone keeps its weights in the first so many epochs, from which on
-            the optimizer begins anew; for a network that was trained before.
+            the optimizer begins anew; for a network that was trained before. Layers that are not
+            trainable when the training begins never learn.
+        mixed_precision: Whether layers compute in 16 bits: bfloat16, or float16 with a scaled loss
+            on GPUs that are slow at bfloat16. Validation and files are float32.
         average_decay: How much of themselves averaged weights keep in a step, in `[0, 1)`.
         box_weight: Weight of the boxes' loss against the scores'.
         assign: Which anchors learn an object.
@@ -71,6 +91,7 @@ class TrainSettings:
     weight_decay: float = 0.05
     clip_norm: float = 10.0
     freeze_epochs: int = 0
+    mixed_precision: MixedPrecision = MixedPrecision.AUTO
     average_decay: float = 0.998
     box_weight: float = 2.5
     assign: AssignSettings = field(default_factory=AssignSettings)

@@ -7,7 +7,6 @@ this package uses. ONNX models run on ONNX Runtime (extra `onnx`), which is load
 import importlib
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,12 +18,9 @@ from tracker.boxes import is_proper
 from tracker.detection.default_names import COCO_NAMES
 from tracker.detection.letterbox import letterbox, letterbox_geometry, undo_letterbox
 from tracker.detection.nms import NmsSettings, nms
-from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.errors import DependencyError, ModelError
-from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
-from tracker.timing import Stopwatch
 
 CANDIDATES = NmsSettings(confidence=0.05, iou=0.5, max_detections=100)
 """What a teacher hands on: weak candidates too, because agreement among teachers lifts them."""
@@ -46,63 +42,6 @@ class Teacher(Protocol):
     def detect(self, image: UInt8Array) -> Detections:
         """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
         ...
-
-
-class DarknetTeacher:
-    """A darknet YOLO network, run at one long side.
-
-    Pictures of all shapes share five network inputs, because each one has to be compiled.
-
-    Args:
-        cfg: darknet cfg file; its weights lie beside it, named alike.
-        long_side: Long side of the network's input in pixels.
-        names: Class names; `None` takes the usual ones for their number.
-        threads: CPU threads.
-    """
-
-    # Short side by long side of the inputs; a picture takes the first that holds it.
-    _SHAPES = (Fraction(3, 5), Fraction(3, 4), Fraction(1))
-
-    def __init__(
-        self,
-        cfg: str | PathLike[str],
-        *,
-        long_side: int,
-        names: str | PathLike[str] | None = None,
-        threads: int = 1,
-    ) -> None:
-        self._cfg, self._names = Path(cfg), names
-        self._settings = DetectorSettings(
-            confidence=CANDIDATES.confidence,
-            iou=CANDIDATES.iou,
-            max_detections=CANDIDATES.max_detections,
-            input_size=long_side,
-            threads=threads,
-        )
-        self._detectors: dict[tuple[int, int], YoloDetector] = {}
-        self.name = f"{self._cfg.stem}-{long_side}"
-        self.class_names = self._load().class_names
-
-    def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
-        height, width = image.shape[:2]
-        ratio = Fraction(min(height, width), max(height, width))
-        shape = next(shape for shape in self._SHAPES if ratio <= shape)
-        size = (shape.denominator * 96, shape.numerator * 96)
-        if height > width:
-            size = size[::-1]
-        if size not in self._detectors:
-            detector = self._load()
-            detector.start(VideoInfo("teacher", *size, fps=Fraction(1), time_base=Fraction(1)))
-            self._detectors[size] = detector
-        frame = Frame(image, index=0, time_s=0.0, source="teacher")
-        return self._detectors[size].detect([frame], Stopwatch())[0]
-
-    def _load(self) -> YoloDetector:
-        weights = self._cfg.with_suffix(".weights")
-        return YoloDetector.load(
-            self._cfg, weights=weights, names=self._names, settings=self._settings
-        )
 
 
 class NanoDetTeacher:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
+from tracker.models.detector_file import CONFIDENCE
 from tracker.models.heads import Head
 from tracker.timing import Stopwatch
 
@@ -48,6 +49,9 @@ class YoloNetwork:
         digest: Tells networks apart: equal digests mean equal structure and weights.
         build: Returns the `keras.Model` for an input height and width: float32 `(B, h, w, 3)` RGB
             in `[0, 1]` to a list of raw maps `(B, h', w', channels)`, one for each head.
+        exported: The `.tflite` that `detection.export` made of it, for any input size; `None` where
+            there is none: LiteRT then exports `build`'s network for the input size at hand.
+        confidence: Score above which its detections count, where nobody says otherwise.
     """
 
     heads: tuple[Head, ...]
@@ -56,6 +60,8 @@ class YoloNetwork:
     long_side: int
     digest: str
     build: Callable[[tuple[int, int]], Any]
+    exported: bytes | None = None
+    confidence: float = CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

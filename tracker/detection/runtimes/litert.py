@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import UInt8Array
+from tracker.arrays import Float32Array, UInt8Array
 from tracker.detection.decode import decode_candidates
+from tracker.detection.export import part_names
 from tracker.detection.nms import nms
 from tracker.detection.runtimes.base import (
     InputDetections,
@@ -49,11 +50,16 @@ class LiteRtRuntime:
 
     def __init__(self, request: RuntimeRequest, *, cache_dir: Path | None = None) -> None:
         network, size = request.network, request.input_size
-        path = (cache_dir or default_cache_dir()) / "litert" / f"{_key(network, size)}.tflite"
-        model = cached(path, lambda: export_litert(network, size))
+        model = network.exported
+        if model is None:
+            path = (cache_dir or default_cache_dir()) / "litert" / f"{_key(network, size)}.tflite"
+            model = cached(path, lambda: export_litert(network, size))
         self._request = request
         self._interpreter = open_interpreter(
-            model, threads=request.threads or available_cores(), advice=_ADVICE
+            model,
+            threads=request.threads or available_cores(),
+            advice=_ADVICE,
+            input_shape=None if network.exported is None else (1, *size, 3),
         )
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = _output_indices(self._interpreter, len(network.heads))
@@ -69,7 +75,10 @@ class LiteRtRuntime:
             self._interpreter.invoke()
             # Views of the interpreter's memory: they must not outlive this call, and do not, since
             # decoding copies the cells that it picks.
-            maps = [self._interpreter.tensor(index)()[0] for index in self._outputs]
+            maps = [
+                _joined([self._interpreter.tensor(index)()[0] for index in parts])
+                for parts in self._outputs
+            ]
             boxes, scores, classes = decode_candidates(
                 maps,
                 request.network.heads,
@@ -131,14 +140,25 @@ def _key(network: YoloNetwork, input_size: tuple[int, int]) -> str:
     )
 
 
-def _output_indices(interpreter: Any, count: int) -> list[int]:
-    """Returns the tensors of the maps in the order of the heads.
+def _output_indices(interpreter: Any, count: int) -> list[list[int]]:
+    """Returns the tensors of the maps in the order of the heads: one each, or its parts.
 
     The converter keeps the names of outputs, not their order.
     """
-    runner = interpreter.get_signature_runner()
-    details = runner.get_output_details()
-    return [int(details[_map_name(index)]["index"]) for index in range(count)]
+    details = interpreter.get_signature_runner().get_output_details()
+    return [
+        [
+            int(details[name]["index"])
+            for name in (_map_name(index), *part_names(index))
+            if name in details
+        ]
+        for index in range(count)
+    ]
+
+
+def _joined(parts: list[Float32Array]) -> Float32Array:
+    """Returns a map from its parts."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def _map_name(index: int) -> str:

@@ -1,0 +1,263 @@
+"""How well detectors find people and vehicles, and how long they take, ours beside others.
+
+    python benchmarks/detectors.py --ours small@416 nano@320 --peers --json out.json
+
+AP50 on pictures that nobody here trained on: `detection/coco256` (val2017) and
+every 10th frame of PETS09-S2L1, TUD-Campus and TUD-Stadtmitte (people only). All detectors give
+their candidates down to a score of 0.05, cut by the same suppression, and are judged by the same
+code (COCO's rules). Speed: milliseconds of a call on a picture of 480x360, preprocessing included,
+one detector after the other in one process, on 1 and on 2 threads.
+
+Comes in: the folder described in the data's README. Goes out: markdown tables, JSON with `--json`.
+What is missing (a file, ONNX Runtime, OpenVINO) is skipped with a line that says so.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import UInt8Array
+from tracker.builtin import DETECTORS, detector_files
+from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
+from tracker.detections import Detections
+from tracker.errors import TrackerError
+from tracker.evaluation.average_precision import PictureResult, average_precision
+from tracker.evaluation.labels import read_yolo_labels
+from tracker.frames import Frame, VideoInfo
+from tracker.opencv import cv2
+from tracker.recorded import read_mot_rows
+from tracker.sources.video_file import VideoFile
+from tracker.timing import Stopwatch
+from tracker.training.teachers import CANDIDATES, FastestDetTeacher, NanoDetTeacher
+from tracker.training.teachers_openvino import OpenVinoSsdTeacher
+from tracker.training.teachers_yolo import DarknetTeacher
+
+DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
+COCO_IDS = (0, 1, 2, 3, 5, 7)
+SEQUENCES = ("PETS09-S2L1", "TUD-Campus", "TUD-Stadtmitte")
+EVERY = 10
+REPEATS = 15
+
+_YOLO_FASTEST = DATA / "weights/yolo-fastest"
+_COCO = _YOLO_FASTEST / "yolo-fastest-1.1_coco"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture with its truth, boxes `(M, 4)` in pixels, classes by `CLASSES`."""
+
+    image: UInt8Array
+    boxes: Any
+    classes: Any
+    crowd: Any
+
+
+class Ours:
+    """One of our detectors on LiteRT, at any picture size."""
+
+    class_names: tuple[str, ...] = ()
+
+    def __init__(self, name: str, *, long_side: int, threads: int) -> None:
+        settings = DetectorSettings(
+            confidence=CANDIDATES.confidence,
+            iou=CANDIDATES.iou,
+            max_detections=CANDIDATES.max_detections,
+            input_size=long_side,
+            threads=threads,
+        )
+        if name in DETECTORS:
+            files = detector_files(name)
+            self._net = YoloDetector.load_exported(files.exported, settings=settings)
+        elif name.endswith(".tflite"):
+            self._net = YoloDetector.load_exported(name, settings=settings)
+        else:
+            self._net = YoloDetector.load_keras(name, settings=settings)
+        self.class_names = self._net.class_names
+
+    def detect(self, image: UInt8Array) -> Detections:
+        """Returns what is in a picture, in its pixels."""
+        height, width = image.shape[:2]
+        self._net.start(VideoInfo("benchmark", width, height, Fraction(1), Fraction(1)))
+        return self._net.detect(
+            [Frame(image, index=0, time_s=0.0, source="benchmark")], Stopwatch()
+        )[0]
+
+
+def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any]]:
+    """Returns what makes each detector for a number of threads, by its name in the tables."""
+    made: dict[str, Callable[[int], Any]] = {}
+    for word in ours:
+        name, _, side = word.rpartition("@")
+        made[f"{Path(name).name} {side}"] = lambda threads, name=name, side=side: Ours(
+            name, long_side=int(side), threads=threads
+        )
+    if not peers:
+        return made
+    for stem in ("yolo-fastest-1.1", "yolo-fastest-1.1-xl"):
+        for side in (320, 416, 640):
+            made[f"{stem} {side}"] = lambda threads, stem=stem, side=side: DarknetTeacher(
+                _COCO / f"{stem}.cfg", long_side=side, threads=threads
+            )
+    weights = DATA / "weights"
+    made["nanodet 320"] = lambda threads: NanoDetTeacher(
+        weights / "nanodet/nanodet.onnx", threads=threads
+    )
+    made["nanodet_m 416"] = lambda threads: NanoDetTeacher(
+        weights / "nanodet/nanodet_m.onnx", threads=threads
+    )
+    made["FastestDet 352"] = lambda threads: FastestDetTeacher(
+        weights / "fastestdet/FastestDet.onnx", threads=threads
+    )
+    adas = "pedestrian-detection-adas-0002"
+    made["pedestrian-adas 672x384"] = lambda threads: OpenVinoSsdTeacher(
+        weights / adas / f"{adas}.xml", names=("person",), threads=threads
+    )
+    return made
+
+
+def labelled(folder: str) -> Iterator[Picture]:
+    """Returns the pictures of a folder of YOLO labels, the six classes kept."""
+    root = DATA / "detection/coco256"
+    for entry in read_yolo_labels(root / "labels" / folder, root / "images" / folder).images:
+        image = cv2.imread(str(entry.path))[..., ::-1].copy()
+        height, width = image.shape[:2]
+        kept = np.isin(entry.classes, COCO_IDS)
+        classes = [COCO_IDS.index(int(number)) for number in entry.classes[kept]]
+        boxes = entry.boxes[kept] * np.array([width, height, width, height])
+        yield Picture(image, boxes, np.array(classes, np.int32), entry.crowd[kept])
+
+
+def video(name: str) -> Iterator[Picture]:
+    """Returns every 10th frame of a sequence with the people in it."""
+    rows = read_mot_rows(DATA / "mot15" / name / "gt/gt.txt")
+    rows = rows[rows[:, 6] == 1]
+    scale = 0.625 if name.startswith("PETS") else 1.0
+    with VideoFile(DATA / "video" / f"{name}.mp4") as source:
+        for frame in source:
+            if frame.index % EVERY:
+                continue
+            boxes = rows[rows[:, 0] == frame.index + 1, 2:6] * scale
+            boxes[:, 2:] += boxes[:, :2]
+            person = np.zeros(len(boxes), np.int32)
+            yield Picture(frame.image, boxes, person, person.astype(bool))
+
+
+def judge(detector: Any, pictures: Sequence[Picture]) -> dict[str, float]:
+    """Returns AP50 by class, in per cent."""
+    place = {name: CLASSES.index(name) for name in detector.class_names if name in CLASSES}
+    numbers = np.array([place.get(name, -1) for name in detector.class_names])
+    results = []
+    for picture in pictures:
+        found = detector.detect(picture.image)
+        classes = numbers[found.classes] if len(found) else np.zeros(0, int)
+        kept = classes >= 0
+        results.append(
+            PictureResult(
+                picture.boxes,
+                picture.classes,
+                picture.crowd,
+                found.boxes[kept],
+                found.scores[kept],
+                classes[kept].astype(np.int32),
+            )
+        )
+    classes_found = average_precision(results).classes
+    return {
+        CLASSES[number]: 100 * scores.ap50
+        for number, scores in classes_found.items()
+        if CLASSES[number] in place
+    }
+
+
+def milliseconds(
+    made: Mapping[str, Callable[[int], Any]], threads: int, image: UInt8Array
+) -> dict[str, float]:
+    """Returns the median time of a call by detector.
+
+    One after the other, each alone: threads of a library that wait for its next call, as those of
+    ONNX Runtime do, would take time from the others.
+    """
+    times = {}
+    for name in made:
+        detector = build({name: made[name]}, threads).get(name)
+        if detector is None:
+            continue
+        seen = []
+        for _ in range(REPEATS + 2):
+            begin = time.perf_counter()
+            detector.detect(image)
+            seen.append(1e3 * (time.perf_counter() - begin))
+        times[name] = float(np.median(seen[2:]))
+    return times
+
+
+def build(made: Mapping[str, Callable[[int], Any]], threads: int) -> dict[str, Any]:
+    """Returns the detectors that can be had here."""
+    detectors = {}
+    for name, make in made.items():
+        try:
+            detectors[name] = make(threads)
+        except TrackerError as error:
+            print(f"skipped: {name}: {error}", file=sys.stderr)
+    return detectors
+
+
+def accuracy(
+    made: Mapping[str, Callable[[int], Any]], sets: Mapping[str, Sequence[Picture]]
+) -> dict[str, Any]:
+    """Returns AP50 by detector, set and class; prints a table row by row."""
+    report = {}
+    print("| detector | " + " | ".join(sets) + " | val2017, other classes |")
+    print("|---|" + "---|" * (len(sets) + 1))
+    for name, detector in build(made, 2).items():
+        scores = {key: judge(detector, pictures) for key, pictures in sets.items()}
+        report[name] = scores
+        people = " | ".join(f"{score['person']:.1f}" for score in scores.values())
+        others = ", ".join(f"{c} {scores['val2017'].get(c, 0.0):.0f}" for c in CLASSES[1:])
+        print(f"| {name} | {people} | {others} |", flush=True)
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--ours", nargs="*", default=["small@416", "nano@416"], help="NAME_OR_FILE@LONG_SIDE"
+    )
+    parser.add_argument("--peers", action="store_true", help="the others too")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--no-speed", action="store_true", help="accuracy only")
+    only.add_argument("--no-accuracy", action="store_true", help="speed only")
+    parser.add_argument("--json", type=Path, help="where to write the numbers")
+    arguments = parser.parse_args()
+    if not DATA.is_dir():
+        sys.exit(f"{DATA}: no such folder; see the data's README")
+    cv2.setNumThreads(1)
+    sets = {"val2017": list(labelled("val2017"))}
+    sets |= {name: list(video(name)) for name in SEQUENCES}
+    made = makers(arguments.ours, peers=arguments.peers)
+    report: dict[str, Any] = {"machine": platform.machine(), "ap50": {}, "ms": {}}
+    if not arguments.no_accuracy:
+        report["ap50"] = accuracy(made, sets)
+    if not arguments.no_speed:
+        image = sets["PETS09-S2L1"][0].image
+        by_threads = {n: milliseconds(made, n, image) for n in (1, 2)}
+        report["ms"] = by_threads
+        print("\n| detector, ms a picture of 480x360 | 1 thread | 2 threads |\n|---|---|---|")
+        for name, one in by_threads[1].items():
+            print(f"| {name} | {one:.1f} | {by_threads[2][name]:.1f} |")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Detectors of ours as one `.tflite` for every input size.
+
+Comes in: a `.keras` detector. Goes out: a file that LiteRT runs at once, without TensorFlow or
+Keras, on machines that have neither. Boxes and classes of a map are outputs of their own: joined,
+they would share one scale as integers, which is far too coarse for the classes.
+"""
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import UInt8Array
+from tracker.detection.letterbox import letterbox, letterbox_geometry
+from tracker.errors import ConfigError
+from tracker.inference.litert import Precision, export_function
+from tracker.inference.tensorflow import load_tensorflow
+from tracker.models.detector_file import detector_text, load_detector, read_description
+from tracker.models.exported import write_exported
+from tracker.models.yolo_shape import STRIDES
+
+CALIBRATION_SIDE = 320
+"""Pictures are seen at this size to find the ranges of integers; the ranges hold for all sizes."""
+
+_ADVICE = "use the .keras file itself"
+
+
+def part_names(index: int) -> tuple[str, str]:
+    """Returns the names of the outputs that hold the boxes and the classes of a map."""
+    return f"map_{index}_box", f"map_{index}_class"
+
+
+def export_detector(
+    path: str | PathLike[str],
+    out: Path,
+    *,
+    precision: Precision = Precision.FLOAT16,
+    calibration: Iterable[UInt8Array] = (),
+) -> None:
+    """Writes the `.tflite` of a detector.
+
+    Args:
+        path: The `.keras` file.
+        out: Where to; its name ends in `.tflite`.
+        precision: How numbers are stored and computed.
+        calibration: For `INT8`: pictures `(H, W, 3)` uint8 RGB like those that will come; a
+            hundred varied ones are plenty.
+
+    Raises:
+        ConfigError: `INT8` without a picture.
+        ModelError: The file is missing, damaged, no detector of ours, or cannot be exported.
+        OutputError: The export cannot be written.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    description = read_description(path)
+    tf = load_tensorflow()
+    inputs = [_input(picture) for picture in calibration] if precision is Precision.INT8 else []
+    if precision is Precision.INT8 and not inputs:
+        raise ConfigError("int8: expected pictures to calibrate with, got none; give --pictures")
+    graph = export_function(
+        _function(tf, load_detector(path)),
+        advice=_ADVICE,
+        precision=precision,
+        calibration=inputs,
+    )
+    write_exported(out, graph, detector_text(description))
+
+
+def _input(picture: UInt8Array) -> UInt8Array:
+    """Returns `(1, S, S, 3)` uint8."""
+    side = (CALIBRATION_SIDE, CALIBRATION_SIDE)
+    return np.asarray(letterbox(picture, letterbox_geometry(picture.shape[:2], side)))[None]
+
+
+def _function(tf: Any, network: Any) -> Any:
+    """Returns the TensorFlow function of pixels uint8 `(1, H, W, 3)`, any multiples of 32."""
+    import keras
+
+    parts = {
+        name: network.get_layer(f"map_{stride}_{kind}_out").output
+        for index, stride in enumerate(STRIDES)
+        for name, kind in zip(part_names(index), ("box", "class"), strict=True)
+    }
+    whole = keras.Model(network.input, list(parts.values()))
+    model = keras.models.clone_model(whole, clone_function=_resizable)
+    model.set_weights(whole.get_weights())
+    trainable, fixed = (
+        [tf.constant(variable.numpy()) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    )
+
+    def raw_maps(pixels: Any) -> Any:
+        image = tf.cast(pixels, tf.float32) / 255.0
+        outputs, _ = model.stateless_call(trainable, fixed, image, training=False)
+        return dict(zip(parts, outputs, strict=True))
+
+    spec = tf.TensorSpec((1, None, None, 3), tf.uint8, name="pixels")
+    return tf.function(raw_maps, input_signature=[spec]).get_concrete_function()
+
+
+def _resizable(layer: Any) -> Any:
+    """Returns a layer like this one, that LiteRT can give another input size.
+
+    Keras doubles pixels by shapes that it computes, which LiteRT takes for unknown: all after it
+    would run without its fast kernels. Moving depth to space needs no shape.
+    """
+    import keras
+    import tensorflow as tf
+
+    if not isinstance(layer, keras.layers.UpSampling2D):
+        return layer.__class__.from_config(layer.get_config())
+
+    def double(x: Any) -> Any:
+        return tf.nn.depth_to_space(tf.concat([x] * 4, axis=-1), 2)
+
+    return keras.layers.Lambda(double, name=layer.name)

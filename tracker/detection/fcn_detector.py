@@ -1,0 +1,274 @@
+"""The sliding classifier as a detector: frames in, detections in pixels of the frames out.
+
+Comes in: a `.keras` file of a classifier-plus-localiser of single windows. Goes out: a `Detector`
+that runs it over whole frames in one pass a scale. Overlapping windows see an object more than
+once; suppression keeps the best (OverFeat, arXiv 1312.6229, sec. 4; it merges boxes, we do not).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tracker.arrays import Float32Array, Int32Array
+from tracker.boxes import is_proper
+from tracker.detection.class_filter import class_mask
+from tracker.detection.default_names import default_class_names
+from tracker.detection.letterbox import letterbox, undo_letterbox
+from tracker.detection.nms import NmsMode, NmsSettings, nms
+from tracker.detection.runtimes.base import Device
+from tracker.detection.windows import decode_windows, window_geometry
+from tracker.detections import Detections
+from tracker.errors import ConfigError, DataError, ModelError
+from tracker.frames import Frame, VideoInfo
+from tracker.inference.native import native_output_logged
+from tracker.models.class_names import read_class_names
+from tracker.models.digest import file_digest
+from tracker.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from tracker.models.fcn import WindowNetwork
+
+_MOST_SCALE = 8.0
+
+_Found = tuple[Float32Array, Float32Array, Int32Array]
+
+
+@dataclass(frozen=True, slots=True)
+class FcnSettings:
+    """How a sliding classifier is run.
+
+    Attributes:
+        scales: Sizes at which a frame is looked at, as multiples of its own, each in (0, 8]. The
+            window is fixed: 0.5 finds objects twice as large as 1 does.
+        confidence: Detections are kept if their score is greater than this, in `[0, 1]`.
+        iou: A detection is suppressed if it overlaps a better one by more than this, in `[0, 1]`.
+        max_detections: At most this many a frame, the best ones.
+        classes: Names of the classes to keep; `None` keeps all.
+        nms_mode: Which detections can suppress each other.
+        device: `auto`, `cpu`, `gpu` or `gpu:N`.
+        threads: CPU threads of TensorFlow; `None` leaves it the choice.
+
+    Raises:
+        ConfigError: A value is out of its range.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    confidence: float = 0.25
+    iou: float = 0.45
+    max_detections: int = 300
+    classes: tuple[str, ...] | None = None
+    nms_mode: NmsMode = NmsMode.PER_CLASS
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_scales(self.scales)
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"threads: expected at least 1, got {self.threads}")
+
+    @property
+    def nms(self) -> NmsSettings:
+        """What suppression keeps."""
+        return NmsSettings(self.confidence, self.iou, self.max_detections, self.nms_mode)
+
+
+class FcnDetector:
+    """Finds objects by a classifier that slides over the frame.
+
+    Args:
+        network: From `models.fcn.fully_convolutional`; its pictures are RGB in `[0, 255]`.
+        class_names: Names by class index.
+        settings: How to run it.
+        digests: SHA-256 by file name of the files that define the network.
+
+    Raises:
+        ConfigError: A setting is out of range, or names a class that the network does not know.
+        ModelError: The number of names is not the number of classes, or the network does not take
+            three channels.
+        DependencyError: TensorFlow cannot be loaded.
+        DeviceError: The GPU that was asked for is not there.
+    """
+
+    def __init__(
+        self,
+        network: "WindowNetwork",
+        class_names: Sequence[str],
+        *,
+        settings: FcnSettings | None = None,
+        digests: Mapping[str, str] | None = None,
+    ) -> None:
+        from tracker.detection.runtimes.tensorflow_setup import tensorflow_device
+        from tracker.inference.tensorflow import load_tensorflow
+
+        settings = settings or FcnSettings()
+        if len(class_names) != network.class_count:
+            raise ModelError(
+                f"class names: expected {network.class_count} as the network has, got "
+                f"{len(class_names)}; is this the names file that belongs to the weights?"
+            )
+        if network.channels != 3:
+            raise ModelError(
+                f"window classifier: expected 3 channels, red, green and blue, got "
+                f"{network.channels}; train one on colour pictures"
+            )
+        self._network = network
+        self._class_names = tuple(class_names)
+        self._scales = settings.scales
+        self._nms = settings.nms
+        self._allowed = class_mask(self._class_names, settings.classes)
+        self._digests = MappingProxyType(dict(digests or {}))
+        self._tf = load_tensorflow()
+        self._device = tensorflow_device(Device.parse(settings.device))
+        self._function: Any = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        names: str | PathLike[str] | None = None,
+        settings: FcnSettings | None = None,
+    ) -> Self:
+        """Returns the detector of a window classifier that plain `model.save()` wrote.
+
+        Args:
+            path: The `.keras` file; see `models.fcn.fully_convolutional` for what it has to be.
+            names: Class names, one a line; `None` takes COCO's for 80 classes, Pascal VOC's for
+                20, and `class_0`, `class_1`, ... otherwise.
+            settings: How to run it.
+
+        Raises:
+            ConfigError: A setting is out of range, or names an unknown class.
+            ModelError: A file is missing or malformed, the model cannot slide, or the names do not
+                fit it.
+            DependencyError: TensorFlow cannot be loaded.
+            DeviceError: The GPU that was asked for is not there.
+        """
+        settings = settings or FcnSettings()
+        known = None if names is None else read_class_names(names)
+        digests = {Path(path).name: file_digest(path)}
+        from tracker.detection.runtimes.tensorflow_setup import set_threads, tensorflow_device
+        from tracker.inference.tensorflow import load_tensorflow
+
+        tf = load_tensorflow()
+        set_threads(settings.threads)
+        from tracker.models.fcn import fully_convolutional
+        from tracker.models.window_file import load_window_classifier
+
+        device = tensorflow_device(Device.parse(settings.device))
+        try:
+            with native_output_logged(), tf.device(device):
+                network = fully_convolutional(load_window_classifier(path))
+        except ModelError as error:
+            named = str(path) in str(error)
+            raise ModelError(str(error) if named else f"{path}: {error}") from error
+        return cls(
+            network,
+            default_class_names(network.class_count) if known is None else known,
+            settings=settings,
+            digests=digests,
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class index."""
+        return self._class_names
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the files that define the network."""
+        return self._digests
+
+    def start(self, info: VideoInfo) -> None:
+        """Prepares the network; it takes frames of any size, so once for all sources.
+
+        The first run at a new size plans its memory: it is done here for the source's size.
+        """
+        if self._function is None:
+            self._function = self._compile()
+        blank = np.zeros((info.height, info.width, 3), dtype=np.uint8)
+        frame = Frame(image=blank, index=0, time_s=0.0, source=info.source)
+        self.detect([frame], Stopwatch())
+
+    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+        """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
+
+        Args:
+            frames: Any number of frames; of one size, they are one call of the network a scale.
+            stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
+
+        Raises:
+            DataError: `start` was not called.
+        """
+        if self._function is None:
+            raise DataError("detector: expected start(info) before detect, got no such call")
+        if len({(frame.height, frame.width) for frame in frames}) > 1:
+            return [self.detect([frame], stopwatch)[0] for frame in frames]
+        if not frames:
+            return []
+        levels = [self._level(frames, scale, stopwatch) for scale in self._scales]
+        with stopwatch.measure("nms"):
+            return [self._detections(found) for found in zip(*levels, strict=True)]
+
+    def _compile(self) -> Any:
+        """Returns the function of pixels uint8 `(B, h, w, 3)`; one serves all sizes."""
+        tf, network = self._tf, self._network.network
+
+        def run(pixels: Any) -> Any:
+            outputs = network(tf.cast(pixels, tf.float32), training=False)
+            return {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
+
+        spec = tf.TensorSpec((None, None, None, 3), tf.uint8, name="pixels")
+        with native_output_logged():
+            return tf.function(run, input_signature=[spec])
+
+    def _level(self, frames: Sequence[Frame], scale: float, stopwatch: Stopwatch) -> list[_Found]:
+        """Returns boxes in pixels of the frame, scores and classes, for each frame."""
+        window, stride = self._network.window, self._network.stride
+        size = (frames[0].height, frames[0].width)
+        geometry = window_geometry(size, scale, window=window, stride=stride)
+        with stopwatch.measure("preprocess"):
+            batch = np.stack([letterbox(frame.image, geometry) for frame in frames])
+        with stopwatch.measure("infer"), self._tf.device(self._device):
+            outputs = self._function(self._tf.constant(batch))
+            maps = {name: output.numpy() for name, output in outputs.items()}
+        found = []
+        with stopwatch.measure("nms"):
+            for row in range(len(frames)):
+                boxes, scores, classes = decode_windows(
+                    {name: values[row] for name, values in maps.items()},
+                    window=window,
+                    stride=stride,
+                )
+                keep = (scores > self._nms.confidence) & self._allowed[classes] & is_proper(boxes)
+                boxes = undo_letterbox(boxes[keep], geometry)
+                found.append((boxes, scores[keep], classes[keep]))
+        return found
+
+    def _detections(self, found: Sequence[_Found]) -> Detections:
+        """Returns what suppression leaves of all scales of one frame."""
+        boxes, scores, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        inside = is_proper(boxes)
+        boxes, scores, classes = boxes[inside], scores[inside], classes[inside]
+        kept = nms(boxes, scores, classes, settings=self._nms)
+        # Rounding may carry a score past 1 by its last bit.
+        return Detections.create(boxes[kept], np.minimum(scores[kept], 1), classes[kept])
+
+
+def check_scales(scales: Sequence[float]) -> None:
+    """Checks the sizes at which frames are looked at.
+
+    Raises:
+        ConfigError: There is none, one twice, or one out of (0, 8].
+    """
+    if not scales or len(set(scales)) != len(scales):
+        raise ConfigError(f"scales: expected different numbers, at least one, got {list(scales)}")
+    for scale in scales:
+        if not (math.isfinite(scale) and 0 < scale <= _MOST_SCALE):
+            raise ConfigError(f"scales: expected numbers in (0, {_MOST_SCALE:g}], got {scale}")

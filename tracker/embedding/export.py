@@ -1,0 +1,70 @@
+"""Appearance networks of ours for LiteRT.
+
+Comes in: a `.keras` file. Goes out: a `.tflite` for any number of crops.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from tracker.errors import ConfigError
+from tracker.inference.litert import Precision, export_function
+from tracker.inference.tensorflow import load_tensorflow
+from tracker.models.exported import write_exported
+from tracker.models.reid_file import load_reid, read_reid_description, reid_text
+from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+
+ADVICE = "use embedder none"
+"""What to try where LiteRT does not accept a network."""
+
+
+def export_embedder(path: Path, out: Path, *, precision: Precision = Precision.FLOAT16) -> None:
+    """Writes the `.tflite` of an appearance network.
+
+    Args:
+        path: The `.keras` file.
+        out: Where to; its name ends in `.tflite`.
+        precision: How numbers are stored; integers are for detectors only.
+
+    Raises:
+        ConfigError: `INT8`.
+        ModelError: The file is no appearance network of ours, or cannot be exported.
+        OutputError: The export cannot be written.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    if precision is Precision.INT8:
+        raise ConfigError(f"{path}: int8 is for detectors; an appearance network needs float16")
+    description = read_reid_description(path)
+    write_exported(
+        out,
+        export_reid(path, precision=precision),
+        reid_text(description.dimension, backbone=description.backbone),
+    )
+
+
+def export_reid(path: Path, *, precision: Precision = Precision.FLOAT32) -> bytes:
+    """Returns the `.tflite` of an appearance network: uint8 `(B, 128, 64, 3)` to `(B, D)`.
+
+    Args:
+        path: The `.keras` file.
+        precision: How numbers are stored; `INT8` is not among them.
+
+    Raises:
+        ModelError: The file is no appearance network of ours, or cannot be exported.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    tf = load_tensorflow()
+    network = load_reid(path)
+    # As constants: exporting variables takes three times as long.
+    trainable, fixed = (
+        [tf.constant(variable.numpy()) for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    )
+
+    def vectors(pixels: Any) -> Any:
+        image = tf.cast(pixels, tf.float32) / 255.0
+        result, _ = network.stateless_call(trainable, fixed, image, training=False)
+        return result
+
+    spec = tf.TensorSpec((None, CROP_HEIGHT, CROP_WIDTH, 3), tf.uint8, name="pixels")
+    function = tf.function(vectors, input_signature=[spec]).get_concrete_function()
+    return export_function(function, advice=ADVICE, precision=precision)

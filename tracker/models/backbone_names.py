@@ -1,0 +1,173 @@
+"""Backbones by name, and where their weights come from; known without Keras.
+
+Comes in: words of a configuration. Goes out: `BackboneChoice`, checked.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tracker.errors import ConfigError, ModelError
+
+CROSS_STAGE = "cross-stage"
+"""Our own backbone of detectors, in widths by the size of the detector."""
+
+RESIDUAL = "residual"
+"""Our own small network of appearance."""
+
+LITE = ("efficientnet-lite0", "efficientnet-lite0-short")
+"""Those of `models.efficientnet_lite`."""
+
+APPLICATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        name.lower(): name
+        for name in (
+            *("ResNet50V2", "ResNet101V2", "ResNet152V2"),
+            *("MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"),
+            *(f"EfficientNetB{number}" for number in range(8)),
+            *(f"EfficientNetV2B{number}" for number in range(4)),
+            *("Xception", "DenseNet121", "ConvNeXtTiny"),
+        )
+    }
+)
+"""Names of functions in `keras.applications`, by the same name in lower case."""
+
+DETECTOR_BACKBONES = (CROSS_STAGE, *LITE, *APPLICATIONS)
+"""What a detector may stand on."""
+
+REID_BACKBONES = (RESIDUAL, *LITE, *APPLICATIONS)
+"""What an appearance network may stand on."""
+
+NONE, IMAGENET = "none", "imagenet"
+"""Words that stand for weights; anything else is a path."""
+
+_ENDINGS = (".keras", ".h5", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneChoice:
+    """Which backbone, where its weights come from, and what of it never learns.
+
+    Attributes:
+        name: One of the known names.
+        weights: `none` for new ones; `imagenet` lets Keras fetch the published ones; or a path: a
+            `.keras` file of ours, or a `.weights.h5` or `.h5` of the same keras.applications
+            network without its top, or, for EfficientNet-Lite, a `.pth` of the PyTorch port.
+        frozen_until: Name of a layer: it and all layers of the backbone before it never learn.
+        frozen_norms: Batch norms keep their statistics and never learn; `None` where `weights` is
+            not `none`.
+        whole: The whole network, its backbone included, starts from this file.
+
+    Raises:
+        ConfigError: Keras has no published weights of this name, the ending of the path is
+            another, weights are given twice, or something new is to be frozen.
+    """
+
+    name: str
+    weights: str = NONE
+    frozen_until: str | None = None
+    frozen_norms: bool | None = None
+    whole: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights == IMAGENET and self.name not in APPLICATIONS:
+            raise ConfigError(
+                f"backbone_weights: Keras has no published weights of {self.name}; expected "
+                f"{NONE} or a path, got {IMAGENET!r}"
+            )
+        if self.from_file and not self.weights.endswith(_ENDINGS):
+            raise ConfigError(
+                f"backbone_weights: expected {NONE}, {IMAGENET} or a path that ends in "
+                f"{' or '.join(_ENDINGS)}, got {self.weights!r}"
+            )
+        if self.weights != NONE and self.whole is not None:
+            raise ConfigError(
+                f"backbone_weights: {self.whole} holds those of its backbone; expected {NONE} with "
+                f"weights to start from, got {self.weights!r}"
+            )
+        if not self.is_trained and (self.frozen_until is not None or self.frozen_norms):
+            raise ConfigError(
+                "frozen_until, frozen_norms: a new backbone knows nothing worth keeping; expected "
+                "weights to start from, such as --backbone-weights FILE.keras"
+            )
+
+    @property
+    def from_file(self) -> bool:
+        """Whether `weights` is a path."""
+        return self.weights not in {NONE, IMAGENET}
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the backbone starts from weights that know something."""
+        return self.weights != NONE or self.whole is not None
+
+    @property
+    def norms_are_frozen(self) -> bool:
+        """Whether batch norms never learn."""
+        return self.weights != NONE if self.frozen_norms is None else self.frozen_norms
+
+    def check_file(self) -> None:
+        """Checks that the file of `weights` is there, before Keras is loaded.
+
+        Raises:
+            ModelError: It is not.
+        """
+        if self.from_file and not Path(self.weights).is_file():
+            raise ModelError(f"backbone_weights {self.weights}: no such file; check the path")
+
+    def story(self, freeze_epochs: int) -> str:
+        """Returns a sentence or two for the card of a model.
+
+        Args:
+            freeze_epochs: In how many epochs the backbone was frozen as a whole.
+        """
+        if self.whole is not None:
+            origin = f"from `{self.whole}`, as the whole network"
+        elif self.from_file:
+            origin = f"from `{self.weights}`"
+        elif self.weights == IMAGENET:
+            origin = "those that keras.applications publishes for ImageNet"
+        else:
+            origin = "new"
+        frozen = [
+            f"all of it in the first {freeze_epochs} epochs" if freeze_epochs else "",
+            f"what comes before `{self.frozen_until}`, that layer included, throughout"
+            if self.frozen_until
+            else "",
+            "its batch norms throughout" if self.norms_are_frozen else "",
+        ]
+        kept = "; ".join(part for part in frozen if part) or "nothing"
+        return f"Backbone `{self.name}`, weights: {origin}. Frozen: {kept}."
+
+
+def check_backbone(name: str, known: Iterable[str]) -> None:
+    """Checks the name of a backbone.
+
+    Args:
+        name: The name.
+        known: What it may be.
+
+    Raises:
+        ConfigError: It is unknown.
+    """
+    known = tuple(known)
+    if name not in known:
+        raise ConfigError(f"backbone: expected a known name, got {name!r}{near(name, known)}")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Returns a hint that names up to three similar words, or all where none is.
+
+    Args:
+        name: The word that was not found.
+        known: The words that would have been accepted.
+
+    Example:
+        >>> near("resnet50v3", ["resnet50v2", "xception"])
+        '; near: resnet50v2'
+    """
+    known = tuple(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; near: {', '.join(close)}" if close else f"; known: {', '.join(known)}"

@@ -1,0 +1,102 @@
+"""Networks as `.tflite` files that say what they are.
+
+Comes in: an exported graph and its description. Goes out: one file, and both again. The description
+is the member `tracker.json` of a ZIP archive behind the graph, where TensorFlow Lite's own metadata
+put their associated files: whatever runs the graph takes no notice of it.
+"""
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from tracker.errors import ModelError, OutputError
+from tracker.models.files import read_model_file
+
+SUFFIX = ".tflite"
+"""Ending of the files' names."""
+
+MEMBER = "tracker.json"
+"""The description, in the archive behind the graph."""
+
+_MARK = b"TFL3"
+_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal files
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an exported file holds.
+
+    Attributes:
+        model: The whole file, which is what runs the graph takes.
+        text: The description, JSON.
+    """
+
+    model: bytes
+    text: bytes
+
+    @property
+    def format(self) -> str:
+        """Kind of network that the description names; empty where it names none."""
+        try:
+            record = json.loads(self.text)
+            return str(record["format"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+
+def write_exported(path: Path, graph: bytes, text: str) -> None:
+    """Writes an exported network; whoever kills us meanwhile leaves the old file as it was.
+
+    Args:
+        path: Where to; its name ends in `.tflite`.
+        graph: What the converter gave.
+        text: The description, JSON.
+
+    Raises:
+        ModelError: The name has another ending.
+        OutputError: The file cannot be written.
+    """
+    if path.suffix != SUFFIX:
+        raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
+    buffer = io.BytesIO(graph)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        with draft.open("wb") as file:
+            file.write(buffer.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def read_exported(path: str | PathLike[str], *, what: str) -> Exported:
+    """Returns what an exported file holds.
+
+    Args:
+        path: The file.
+        what: What the messages call it, for example "detector".
+
+    Raises:
+        ModelError: It is missing, cut short, no `.tflite`, or one that `tracker export` did not
+            write.
+    """
+    model = read_model_file(path, what=what)
+    if model[4:8] != _MARK:
+        raise ModelError(f"{what} {path}: expected a .tflite file, got something else")
+    try:
+        with zipfile.ZipFile(io.BytesIO(model)) as archive:
+            text = archive.read(MEMBER)
+    except (zipfile.BadZipFile, zlib.error, KeyError, OSError, EOFError, RuntimeError) as error:
+        raise ModelError(
+            f"{what} {path}: expected a .tflite that `tracker export` wrote, got another one, or "
+            "one that was cut short"
+        ) from error
+    return Exported(model, text)

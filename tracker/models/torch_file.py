@@ -1,0 +1,91 @@
+"""Weights out of a checkpoint file of PyTorch, without PyTorch.
+
+Comes in: a `.pth` in the format that PyTorch wrote by default before 1.6. Goes out: arrays by name.
+Such files are pickles, which can run anything: this reader knows tensors and dictionaries and
+refuses all else.
+"""
+
+import pickle
+from collections import OrderedDict
+from io import BufferedReader
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tracker.errors import ModelError
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_DTYPES = {
+    "FloatStorage": np.dtype(np.float32),
+    "HalfStorage": np.dtype(np.float16),
+    "DoubleStorage": np.dtype(np.float64),
+    "LongStorage": np.dtype(np.int64),
+}
+
+
+def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Returns the tensors of a state dictionary by name, each a copy of its own.
+
+    Raises:
+        ModelError: The file is missing, cut short, of another format, or holds something other
+            than tensors.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return _read(file)
+    except FileNotFoundError as error:
+        raise ModelError(f"weights {path}: no such file; check the path") from error
+    except Exception as error:  # pickles raise whatever their content makes them raise
+        raise ModelError(
+            f"weights {path}: expected tensors as PyTorch wrote them before 1.6, got something "
+            f"else or a part: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        ) from error
+
+
+def _read(file: BufferedReader) -> dict[str, np.ndarray]:
+    if _Unpickler(file).load() != _MAGIC:
+        raise ModelError("another mark at its beginning")
+    _Unpickler(file).load()  # version of the protocol
+    _Unpickler(file).load()  # of the machine that wrote it: little-endian everywhere by now
+    tensors = _Unpickler(file).load()
+    dtypes = {key: dtype for (key, dtype), *_ in tensors.values()}
+    storages = {}
+    for key in _Unpickler(file).load():
+        count = int(np.frombuffer(file.read(8), "<i8")[0])
+        dtype = dtypes[key]
+        storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+    return {name: _tensor(storages, *parts) for name, parts in tensors.items()}
+
+
+def _tensor(
+    storages: dict[str, np.ndarray],
+    storage: tuple[str, np.dtype[Any]],
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+) -> np.ndarray:
+    values = storages[storage[0]][offset:]
+    reach = sum((side - 1) * step for side, step in zip(shape, strides, strict=True)) + 1
+    if min((*shape, 1)) < 1 or min((*strides, 0)) < 0 or reach > len(values):
+        raise ModelError(f"a tensor {shape} reaches out of its {len(values)} values")
+    return as_strided(values, shape, [step * values.itemsize for step in strides]).copy()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows what state dictionaries are made of, nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda storage, offset, shape, strides, *_: (storage, offset, shape, strides)
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in _DTYPES:
+            return _DTYPES[name]
+        raise ModelError(f"{module}.{name} is no part of a tensor")
+
+    def persistent_load(self, pid: Any) -> Any:
+        _, dtype, key, *_ = pid
+        return key, dtype

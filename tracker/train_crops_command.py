@@ -1,0 +1,269 @@
+"""The work behind `tracker train crops`: labelled objects to crops with what teachers say of them.
+
+Comes in: a `CropRequest`. Goes out: a folder that `tracker train reid --data` takes (see
+`training.crop_folder`).
+"""
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.arrays import Float32Array, UInt8Array
+from tracker.errors import ConfigError, DataError
+from tracker.inference.native import native_output_logged
+from tracker.models.digest import file_digest
+from tracker.train_count_progress import CountProgress
+from tracker.training.appearance_teachers import (
+    AppearanceTeacher,
+    OpenVinoAppearance,
+    describe_both_ways,
+)
+from tracker.training.crop_folder import (
+    RECORD,
+    TABLE,
+    CropRow,
+    asked,
+    replace_file,
+    write_crop,
+    write_table,
+)
+from tracker.training.crop_sources import LabelledPicture, StillPictures, TrackedVideo
+from tracker.training.crops import CropSettings, cut, fit_for_crops
+from tracker.training.data_file import read_training_pictures
+from tracker.training.reid_data import fitted
+from tracker.version import __version__
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CropRequest:
+    """What to cut out, and where the crops go.
+
+    Attributes:
+        out: Folder of the results.
+        data: Data file as of a detector's training, or `None`; its `train` pictures are used.
+        videos: Videos.
+        tracks: A file of tracks for each video.
+        teachers: OpenVINO networks of appearance.
+        classes: Names of the classes to cut out; `None` for all.
+        min_score: Boxes of tracks with lower scores are left out.
+        every: Of a video, each so many-th frame is looked at.
+        threads: CPU threads of a teacher.
+        settings: Which objects are cut out, and how.
+        progress: Whether to show a bar.
+    """
+
+    out: Path
+    data: Path | None = None
+    videos: tuple[Path, ...] = ()
+    tracks: tuple[Path, ...] = ()
+    teachers: tuple[Path, ...] = ()
+    classes: tuple[str, ...] | None = None
+    min_score: float = 0.3
+    every: int = 1
+    threads: int = 1
+    settings: CropSettings = field(default_factory=CropSettings)
+    progress: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAppearance:
+    """A teacher of appearance, and the SHA-256 of its files."""
+
+    teacher: AppearanceTeacher
+    digest: str
+
+
+def run_train_crops(request: CropRequest) -> int:
+    """Returns the number of crops, after writing them and printing a line about them.
+
+    The same request goes on with a run that was stopped; one more teacher is asked for what the
+    others have seen already.
+
+    Raises:
+        ConfigError: A setting is wrong, or the folder holds other crops.
+        SourceError: A picture, video or track file is missing or cannot be read.
+        DataError: Labels or tracks are malformed, or no object is fit.
+        ModelError: A teacher's file is missing, damaged or no network of appearance.
+        DependencyError: OpenVINO is not installed.
+        OutputError: A file cannot be written.
+    """
+    if request.threads < 1:
+        raise ConfigError(f"--threads: expected at least 1, got {request.threads}")
+    opened = []
+    with native_output_logged():
+        for path in request.teachers:
+            digest = "+".join(file_digest(file) for file in (path, path.with_suffix(".bin")))
+            teacher = OpenVinoAppearance(path, threads=request.threads)
+            opened.append(OpenedAppearance(teacher, digest))
+    return cut_crops_for(request, opened)
+
+
+def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> int:
+    """Returns the number of crops, as `run_train_crops`, with teachers that are open already."""
+    sources = _sources(request)
+    _check_names([one.teacher.name for one in opened])
+    _begin(request, opened)
+    teachers = [one.teacher for one in opened]
+    rows: list[CropRow] = []
+    vectors: dict[str, list[Float32Array]] = {teacher.name: [] for teacher in teachers}
+    try:
+        with CountProgress(sum(map(len, sources)), shown=request.progress) as bar:
+            for done, picture in enumerate(_pictures(sources), start=1):
+                found, said = _cut_picture(picture, request, teachers)
+                rows += found
+                for name, part in said.items():
+                    vectors[name].append(part)
+                bar.done(done)
+    except KeyboardInterrupt:
+        logger.warning("stopped; the same command goes on in %s", request.out)
+        raise
+    if not rows:
+        raise DataError(
+            f"crops: expected objects of at least {request.settings.min_width_px:g}x"
+            f"{request.settings.min_height_px:g} pixels, got none that is fit"
+        )
+    write_table(request.out, rows, vectors)
+    print(_summary(rows))
+    print(f"written     {request.out}; tracker train reid --data takes it", file=sys.stderr)
+    return len(rows)
+
+
+_Source = StillPictures | TrackedVideo
+
+
+def _sources(request: CropRequest) -> list[_Source]:
+    if request.data is None and not request.videos:
+        raise ConfigError("crops: expected --data FILE.yaml, or --video with --tracks, got neither")
+    if len(request.videos) != len(request.tracks):
+        raise ConfigError(
+            f"--tracks: expected one for each --video ({len(request.videos)}), got "
+            f"{len(request.tracks)}"
+        )
+    _check_names([video.stem for video in request.videos])
+    sources: list[_Source] = []
+    if request.data is not None:
+        names, images = read_training_pictures(request.data, classes=request.classes)
+        sources.append(StillPictures(images, names))
+    for video, tracks in zip(request.videos, request.tracks, strict=True):
+        sources.append(
+            TrackedVideo(
+                video,
+                tracks,
+                classes=request.classes,
+                min_score=request.min_score,
+                every=request.every,
+            )
+        )
+    return sources
+
+
+def _pictures(sources: Sequence[_Source]) -> Iterator[LabelledPicture]:
+    for source in sources:
+        yield from source
+
+
+def _cut_picture(
+    picture: LabelledPicture, request: CropRequest, teachers: Sequence[AppearanceTeacher]
+) -> tuple[list[CropRow], dict[str, Float32Array]]:
+    """Returns the crops of a picture, written, and what each teacher says of them."""
+    settings, out = request.settings, request.out
+    chosen = np.flatnonzero(fit_for_crops(picture.boxes, picture.class_names, settings))
+    if not len(chosen):
+        return [], {}
+    boxes = picture.boxes[chosen]
+    rows = []
+    for number, index in enumerate(chosen.tolist()):
+        name = f"{picture.name}-{number}.png"
+        crop = cut(picture.image, picture.boxes[index], margin=settings.margin)
+        write_crop(out, name, fitted(crop, settings.size))
+        group, class_name = picture.groups[index], picture.class_names[index]
+        rows.append(CropRow(name, group, class_name, picture.source))
+    said = {}
+    for teacher in teachers:
+
+        def ask(teacher: AppearanceTeacher = teacher) -> Float32Array:
+            return _ask(teacher, picture.image, boxes)
+
+        said[teacher.name] = asked(out, teacher.name, picture.name, boxes, ask)
+    return rows, said
+
+
+def _ask(teacher: AppearanceTeacher, image: UInt8Array, boxes: Float32Array) -> Float32Array:
+    """Returns `(N, E)`: what a teacher says of objects as they are in the picture, uncut."""
+    return np.stack([describe_both_ways(teacher, cut(image, box, margin=0.0)) for box in boxes])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"expected files of different names, got {twice[0]!r} more than once")
+
+
+def _begin(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
+    """Writes what the folder is; where one is already, checks that it is the same.
+
+    Raises:
+        ConfigError: The folder holds other crops, or something else.
+        OutputError: The folder cannot be written.
+    """
+    out, settings = request.out, request.settings
+    digests = {one.teacher.name: one.digest for one in opened}
+    record: dict[str, Any] = {
+        "program": f"tracker-pipeline {__version__}",
+        "data": None if request.data is None else str(request.data),
+        "videos": [str(video) for video in request.videos],
+        "tracks": [str(tracks) for tracks in request.tracks],
+        "classes": None if request.classes is None else list(request.classes),
+        "min_score": request.min_score,
+        "every": request.every,
+        "margin": settings.margin,
+        "size": list(settings.size),
+    }
+    before = _begun(out)
+    for key, now in record.items():
+        if before and key != "program" and before.get(key) != now:
+            raise ConfigError(
+                f"{key}: the crops in {out} were begun with {before.get(key)!r}, got {now!r}; go "
+                "on with the same, or name another --out folder"
+            )
+    known = dict(before.get("teachers", {}))
+    for name, digest in digests.items():
+        if known.get(name, digest) != digest:
+            raise ConfigError(
+                f"{out}: what it holds under asked/{name} was said by another file of this name; "
+                "name another --out folder"
+            )
+    record |= {"teachers": {**known, **digests}, "in_use": list(digests)}
+    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    replace_file(out / RECORD, text.encode())
+    (out / TABLE).unlink(missing_ok=True)
+
+
+def _begun(out: Path) -> Mapping[str, Any]:
+    """Returns the record of the crops that a folder holds; empty where there are none."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return {}
+    try:
+        return dict(json.loads((out / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{out}: expected a new or empty folder, or one of earlier crops with its {RECORD}, "
+            f"got neither ({error}); name another --out folder"
+        ) from error
+
+
+def _summary(rows: Sequence[CropRow]) -> str:
+    """Returns one line: crops, objects, crops by class."""
+    counts = Counter(row.class_name for row in rows)
+    by_class = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+    crops, objects = len(rows), len({row.group for row in rows})
+    return f"{crops} crop{'s' * (crops != 1)} of {objects} object{'s' * (objects != 1)}: {by_class}"

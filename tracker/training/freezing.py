@@ -1,0 +1,54 @@
+"""Layers of a backbone that do not learn: for good, or in the first epochs.
+
+Comes in: a network of ours. Goes out: its layers, changed in whether they learn.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from tracker.errors import ConfigError
+from tracker.models.backbone_names import BackboneChoice, near
+from tracker.models.backbones import backbone_layers
+
+
+def freeze_for_good(network: Any, choice: BackboneChoice) -> None:
+    """Marks the layers that never learn as not trainable; `train_detector` leaves them so.
+
+    A batch norm that does not learn also keeps its statistics, in training as in use.
+
+    Args:
+        network: Of `build_yolo` or `build_reid`; is changed.
+        choice: Says which layers.
+
+    Raises:
+        ConfigError: The backbone has no layer of the name.
+    """
+    layers = backbone_layers(network)
+    names = [layer.name for layer in layers]
+    until = choice.frozen_until
+    if until is not None and until not in names:
+        raise ConfigError(
+            f"network.frozen_until: {choice.name} has no layer {until!r}{near(until, names)}"
+        )
+    frozen = layers[: names.index(until) + 1] if until is not None else []
+    if choice.norms_are_frozen:
+        frozen += [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    set_learning(frozen, learning=False)
+
+
+def learning_backbone(network: Any) -> list[Any]:
+    """Returns the layers of a network's backbone that learn as things are."""
+    return [layer for layer in backbone_layers(network) if layer.trainable]
+
+
+def set_learning(layers: Iterable[Any], *, learning: bool) -> None:
+    """Lets layers learn, or not; a compiled model has to be compiled anew.
+
+    Args:
+        layers: Are changed.
+        learning: Whether they learn.
+    """
+    for layer in layers:
+        layer.trainable = learning
