@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from tracker.builtin import DETECTORS, FOLDER, detector_files, embedder_files
+from tracker.cli import main
 from tracker.config import Config, load_config
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detections
@@ -17,6 +19,7 @@ from tracker.models.reid_file import parse_reid, read_reid_description
 from tracker.pipeline import NoEmbedder
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
+from tracker.train_command import builtin_start
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 
@@ -68,6 +71,43 @@ def test_looks_are_for_objects(words: list[str], name: str) -> None:
     assert embedder_name(config) == name
     if name == "none":
         assert isinstance(build_embedder(config), NoEmbedder)
+
+
+def test_a_training_starts_from_them_by_name() -> None:
+    start = builtin_start("small", size=None, backbone=None)
+    assert start == {
+        "network.weights": str(FOLDER / "detector-small.keras"),
+        "network.size": "small",
+        "network.backbone": "efficientnet-lite0",
+    }
+    assert builtin_start("nano", size="small", backbone=None)["network.size"] == "small"
+    assert builtin_start("mine.keras", size=None, backbone=None) == {}
+    assert builtin_start(None, size=None, backbone=None) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_their_weights_go_over_to_other_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image)
+        (tmp_path / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
+    (tmp_path / "my.yaml").write_text("train: images\nval: images\nnames: [pallet]\n")
+    words = ["--data", str(tmp_path / "my.yaml"), "--weights", "nano", "--epochs", "1"]
+    words += ["--imgsz", "64"]
+    words += ["--batch", "2", "--out", str(tmp_path / "out"), "--no-progress"]
+    with pytest.raises(SystemExit) as done:
+        main(["train", "detector", *words])
+    assert not done.value.code
+    assert "all weights but the last class layers'" in capsys.readouterr().err
+    description = read_description(tmp_path / "out" / "best.keras")
+    assert description.class_names == ("pallet",)
+    assert description.backbone == "efficientnet-lite0-short"
 
 
 @pytest.mark.parametrize("name", DETECTORS)

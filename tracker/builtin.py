@@ -12,7 +12,10 @@ FOLDER = Path(__file__).parent / "weights"
 
 _INT8 = "-int8"
 
-DETECTORS = ("nano", "small", f"nano{_INT8}", f"small{_INT8}")
+TRAINED = ("nano", "small")
+"""Names of the detectors that were trained."""
+
+DETECTORS = (*TRAINED, *(f"{name}{_INT8}" for name in TRAINED))
 """Names of the detectors; those with `int8` compute in integers on LiteRT, and as they were trained
 on a GPU."""
 

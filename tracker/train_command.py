@@ -56,7 +56,10 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Start from this .keras detector of the same size, or none. [none]"),
+        typer.Option(
+            help="Start from nano or small of this package, a .keras detector of the same size, "
+            "or none. [none]"
+        ),
     ] = None,
     freeze_epochs: Annotated[
         int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
@@ -97,9 +100,34 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         "training.patience": patience,
         "seed": seed,
     }
+    options |= builtin_start(weights, size=size, backbone=backbone)
     overrides = [*(["network.weights=null"] if weights == "none" else []), *(set_ or ())]
     settings = load_train_config(config, overrides, options)
     run_train_detector(DetectorTrainRequest(settings, Path(out), progress=not no_progress))
+
+
+def builtin_start(
+    weights: str | None, *, size: str | None, backbone: str | None
+) -> dict[str, object]:
+    """Returns the options that start from a detector of this package; none for other weights.
+
+    Args:
+        weights: As the user named them.
+        size: Size that the user asks for; `None` takes that of the detector.
+        backbone: Backbone, likewise.
+    """
+    from tracker.builtin import TRAINED, detector_files
+    from tracker.models.detector_file import read_description
+
+    if weights is None or weights not in TRAINED:
+        return {}
+    path = detector_files(weights).keras
+    description = read_description(path)
+    return {
+        "network.weights": str(path),
+        "network.size": description.size.value if size is None else size,
+        "network.backbone": description.backbone if backbone is None else backbone,
+    }
 
 
 @train_app.command("reid")
