@@ -12,6 +12,7 @@ from tracker.config import Config, load_config
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detections
 from tracker.embedding.crop_embedder import CropEmbedder
+from tracker.errors import ConfigError
 from tracker.factory import build_detector, build_embedder, embedder_name
 from tracker.models.detector_file import parse_detector, read_description
 from tracker.models.exported import read_exported
@@ -53,6 +54,11 @@ def test_they_are_what_a_run_takes() -> None:
     assert detector.digests.keys() == {"detector-small.tflite"}
     assert isinstance(embedder, CropEmbedder)
     assert embedder.digests.keys() == {"reid.tflite"}
+
+
+def test_there_is_no_such_detector() -> None:
+    with pytest.raises(ConfigError, match="got 'smal'; did you mean 'small'"):
+        YoloDetector.load_builtin("smal")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracker.api import track
     from tracker.camera_motion import CameraMotionEstimator
     from tracker.config import Config, load_config
+    from tracker.detection.fcn_detector import FcnDetector, FcnSettings
     from tracker.detection.motion import MotionDetector, MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
     from tracker.detections import Detections, Detector, Embedder
@@ -63,6 +64,8 @@ _HOMES = {
     "DetectorSettings": "tracker.detection.yolo_detector",
     "DrawStyle": "tracker.sinks.draw",
     "Embedder": "tracker.detections",
+    "FcnDetector": "tracker.detection.fcn_detector",
+    "FcnSettings": "tracker.detection.fcn_detector",
     "Frame": "tracker.frames",
     "ImageFolder": "tracker.sources.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",

@@ -7,7 +7,7 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 import dataclasses
 from fractions import Fraction
 
-from tracker.builtin import DETECTORS, EMBEDDER, detector_files, embedder_files
+from tracker.builtin import DETECTORS, EMBEDDER
 from tracker.config import CameraCompensation, Config, DetectorConfig
 from tracker.detections import Detector, Embedder
 from tracker.errors import ConfigError, nearest
@@ -200,8 +200,7 @@ def _builtin_detector(config: Config) -> Detector:
 
     choice = config.detector
     _check_alone(choice)
-    files = detector_files(choice.name)
-    return YoloDetector.load_exported(files.exported, keras=files.keras, settings=choice.network)
+    return YoloDetector.load_builtin(choice.name, settings=choice.network)
 
 
 def _own_detector(config: Config) -> Detector:
@@ -251,8 +250,9 @@ def build_embedder(config: Config) -> Embedder:
         )
     from tracker.embedding.crop_embedder import CropEmbedder
 
-    path = embedder_files().exported if name == EMBEDDER else name
-    return CropEmbedder.load(path, threads=choice.threads, cache_dir=choice.cache_dir)
+    if name == EMBEDDER:
+        return CropEmbedder.load_builtin(threads=choice.threads)
+    return CropEmbedder.load(name, threads=choice.threads, cache_dir=choice.cache_dir)
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:

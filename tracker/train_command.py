@@ -106,9 +106,7 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     run_train_detector(DetectorTrainRequest(settings, Path(out), progress=not no_progress))
 
 
-def builtin_start(
-    weights: str | None, *, size: str | None, backbone: str | None
-) -> dict[str, object]:
+def builtin_start(weights: str | None, *, size: str | None, backbone: str | None) -> dict[str, str]:
     """Returns the options that start from a detector of this package; none for other weights.
 
     Args:

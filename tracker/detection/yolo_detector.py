@@ -17,6 +17,7 @@ import numpy as np
 
 from tracker.arrays import BoolArray, UInt8Array
 from tracker.boxes import is_proper
+from tracker.builtin import DETECTORS, detector_files
 from tracker.detection.default_names import default_class_names
 from tracker.detection.letterbox import (
     LetterboxGeometry,
@@ -230,6 +231,26 @@ class YoloDetector:
             settings=settings or DetectorSettings(),
             digests={Path(path).name: digest},
         )
+
+    @classmethod
+    def load_builtin(cls, name: str = "small", *, settings: DetectorSettings | None = None) -> Self:
+        """Returns a detector of this package.
+
+        Args:
+            name: One of `builtin.DETECTORS`.
+            settings: How to run it.
+
+        Raises:
+            ConfigError: There is no detector of this name, a setting is out of range, or names an
+                unknown class.
+        """
+        if name not in DETECTORS:
+            raise ConfigError(
+                f"detector: expected one of {', '.join(DETECTORS)}, got {name!r}"
+                f"{nearest(name, DETECTORS)}"
+            )
+        files = detector_files(name)
+        return cls.load_exported(files.exported, keras=files.keras, settings=settings)
 
     @property
     def class_names(self) -> tuple[str, ...]:

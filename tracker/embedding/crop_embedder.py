@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
+from tracker.builtin import embedder_files
 from tracker.detections import Detections
 from tracker.embedding.batch_runner import BatchRunner
 from tracker.embedding.crops import cut_crops
@@ -28,7 +29,7 @@ class CropEmbedder:
 
     Example:
         ```python
-        embedder = CropEmbedder.load("best.keras")
+        embedder = CropEmbedder.load_builtin()
         pipeline = Pipeline(detector=..., embedder=embedder, tracker=DeepSort())
         ```
     """
@@ -64,6 +65,19 @@ class CropEmbedder:
             read_reid_description(path)
         runner = BatchRunner(path, threads=threads, cache_dir=cache_dir)
         return cls(runner, digests={path.name: file_digest(path)})
+
+    @classmethod
+    def load_builtin(cls, *, threads: int | None = None) -> Self:
+        """Returns the embedder of this package.
+
+        Args:
+            threads: CPU threads; `None` = one for each core that this process may use.
+
+        Raises:
+            ConfigError: Fewer threads than one.
+            DependencyError: LiteRT cannot be loaded.
+        """
+        return cls.load(embedder_files().exported, threads=threads)
 
     @property
     def digests(self) -> Mapping[str, str]:
