@@ -107,6 +107,8 @@ __all__ = [
     "DetectorSettings",
     "DrawStyle",
     "Embedder",
+    "FcnDetector",
+    "FcnSettings",
     "Frame",
     "ImageFolder",
     "JsonLinesSink",
