@@ -117,6 +117,7 @@ def as_port(network: Any) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_backbone_starts_from_the_port(tmp_path: Path) -> None:
     image = keras.Input((None, None, 3))

@@ -272,6 +272,7 @@ def test_checkpoint_of_another_network(tmp_path):
         train_detector(_network(), Squares(), _settings(), tmp_path)
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite(tmp_path):
     network = _network()
     network.set_weights([w * np.nan for w in network.get_weights()])
@@ -356,6 +357,7 @@ def _network_with_backbone():
     return keras.Model(image, maps, name="tiny")
 
 
+@pytest.mark.slow
 def test_frozen_epochs_keep_the_backbone(tmp_path):
     """The first epoch leaves it as it was, a restart after it lets it learn."""
     network, watcher = _network_with_backbone(), Watcher()
