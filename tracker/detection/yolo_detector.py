@@ -15,9 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracker.arrays import BoolArray, UInt8Array
+from tracker.arrays import UInt8Array
 from tracker.boxes import is_proper
 from tracker.builtin import DETECTORS, detector_files
+from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import default_class_names
 from tracker.detection.letterbox import (
     LetterboxGeometry,
@@ -127,7 +128,7 @@ class YoloDetector:
         self._digests = MappingProxyType(dict(digests))
         self._nms = settings.nms(network.confidence)
         self._device = Device.parse(settings.device)
-        self._allowed = _allowed(self._class_names, settings.classes)
+        self._allowed = class_mask(self._class_names, settings.classes)
         self._long_side = network.long_side if settings.input_size is None else settings.input_size
         check_long_side(self._long_side, stride=network.stride)
         self._input_size = (0, 0)
@@ -357,19 +358,6 @@ def _refuse(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
         f"detector {path}: a .tflite runs on LiteRT and a CPU only; for runtime xla or a GPU name "
         "the .keras that it was made of, or take --runtime litert"
     )
-
-
-def _allowed(names: Sequence[str], wanted: Sequence[str] | None) -> BoolArray:
-    """Returns `(C,)`: whether a class is to be kept."""
-    if wanted is None:
-        return np.ones(len(names), dtype=bool)
-    if not wanted:
-        raise ConfigError("classes: expected at least one name, got none")
-    for name in wanted:
-        if name not in names:
-            hint = nearest(name, names) or f"; known: {', '.join(names[:10])}"
-            raise ConfigError(f"classes: the detector does not know {name!r}{hint}")
-    return np.array([name in wanted for name in names])
 
 
 def _batch(images: Sequence[UInt8Array]) -> UInt8Array:

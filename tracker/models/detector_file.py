@@ -7,22 +7,16 @@ Reading a description loads no Keras.
 """
 
 import json
-import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ConfigError, ModelError, OutputError
+from tracker.errors import ConfigError, ModelError
+from tracker.models.archive import read_text, write_archive
 from tracker.models.backbone_names import CROSS_STAGE, DETECTOR_BACKBONES, check_backbone
 from tracker.models.exported import MEMBER
-from tracker.models.files import read_model_file
 from tracker.models.yolo_shape import STRIDES, YoloSize
-
-SUFFIX = ".keras"
-"""Ending of the files' names."""
 
 VERSION = 1
 """Raised whenever files of before can not be read any more."""
@@ -30,9 +24,7 @@ VERSION = 1
 CONFIDENCE = 0.25
 """Score above which a detection counts, where neither the user nor the file says otherwise."""
 
-_WEIGHTS = "model.weights.h5"
 _FORMAT, _HEADS = "tracker detector", "anchor-free"
-_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +84,7 @@ def save_detector(network: Any, path: Path, description: DetectorDescription) ->
         raise ModelError(
             f"class names: expected {count} as the network has, got {len(description.class_names)}"
         )
-    if path.suffix != SUFFIX:
-        raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
-    # Keras looks at the ending of the name, so the draft needs it too.
-    draft = path.with_name(f"part-{path.name}")
-    try:
-        network.save(draft)
-        with zipfile.ZipFile(draft, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), detector_text(description))
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_archive(network, path, detector_text(description))
 
 
 def read_description(path: str | PathLike[str]) -> DetectorDescription:
@@ -114,21 +94,8 @@ def read_description(path: str | PathLike[str]) -> DetectorDescription:
         ModelError: It is missing, no archive, damaged, no detector of ours, or of another version.
     """
     path = Path(path)
-    start = read_model_file(path, what="detector")[:4]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = set(archive.namelist())
-            text = archive.read(MEMBER) if MEMBER in names else None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
-        raise ModelError(f"detector {path}: {_why_no_archive(start)}") from error
-    if broken is not None:
-        raise ModelError(f"detector {path}: {broken} in it is damaged; copy it again")
-    if text is None or _WEIGHTS not in names:
-        raise ModelError(
-            f"detector {path}: expected a detector that `tracker train detector` wrote, got "
-            f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
-        )
+    wanted = "a detector that `tracker train detector` wrote"
+    text = read_text(path, what="detector", wanted=wanted)
     return parse_detector(path, text)
 
 
@@ -216,11 +183,3 @@ def parse_detector(path: Path, text: bytes) -> DetectorDescription:
         raise ModelError(
             f"detector {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
         ) from error
-
-
-def _why_no_archive(start: bytes) -> str:
-    if start.startswith(b"PK"):
-        return "the archive is cut short or damaged; copy it again"
-    if start.startswith(b"\x89HDF"):
-        return "expected a .keras archive of Keras 3, got an HDF5 file"
-    return "expected a .keras archive, got something else"

@@ -7,31 +7,22 @@ Keras.
 """
 
 import json
-import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ConfigError, ModelError, OutputError
+from tracker.errors import ConfigError, ModelError
+from tracker.models.archive import read_text, write_archive
 from tracker.models.backbone_names import REID_BACKBONES, RESIDUAL, check_backbone
 from tracker.models.exported import MEMBER
-from tracker.models.files import read_model_file
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
-
-SUFFIX = ".keras"
-"""Ending of the files' names."""
 
 VERSION = 1
 """Raised whenever files of before can not be read any more."""
 
 FORMAT = "tracker reid"
 """What the file says that it is."""
-
-_WEIGHTS = "model.weights.h5"
-_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +61,9 @@ def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
         ModelError: The name has another ending, or the backbone is unknown.
         OutputError: The file cannot be written.
     """
-    if path.suffix != SUFFIX:
-        raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
     description = ReidDescription(int(network.output_shape[-1]), backbone)
     text = reid_text(description.dimension, backbone=description.backbone)
-    # Keras looks at the ending of the name, so the draft needs it too.
-    draft = path.with_name(f"part-{path.name}")
-    try:
-        network.save(draft)
-        with zipfile.ZipFile(draft, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_archive(network, path, text)
 
 
 def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
@@ -95,26 +74,8 @@ def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
             version.
     """
     path = Path(path)
-    start = read_model_file(path, what="embedder")[:4]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = set(archive.namelist())
-            text = archive.read(MEMBER) if MEMBER in names else None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
-        reason = (
-            "the archive is cut short or damaged; copy it again"
-            if start.startswith(b"PK")
-            else "expected a .keras archive of Keras 3, got something else"
-        )
-        raise ModelError(f"embedder {path}: {reason}") from error
-    if broken is not None:
-        raise ModelError(f"embedder {path}: {broken} in it is damaged; copy it again")
-    if text is None or _WEIGHTS not in names:
-        raise ModelError(
-            f"embedder {path}: expected a file that `tracker train reid` wrote, got "
-            f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
-        )
+    wanted = "a file that `tracker train reid` wrote"
+    text = read_text(path, what="embedder", wanted=wanted)
     return parse_reid(path, text)
 
 
