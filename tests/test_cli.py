@@ -127,6 +127,7 @@ def test_seed_picks_another_palette(clip: Path, tmp_path: Path) -> None:
     assert (pictures[0] != pictures[1]).any()
 
 
+@pytest.mark.slow
 def test_a_darknet_network_finds_and_follows_people(data: Path, tmp_path: Path) -> None:
     model = data / "weights" / "yolo-fastest" / "yolo-fastest-1.1_body" / "yolo-fastest-1.1_body"
     out = tmp_path / "out.jsonl"

@@ -205,6 +205,7 @@ def test_the_small_detector_does_not_fit_the_nano_one(tmp_path):
         load_backbone(small, BackboneChoice("cross-stage", weights=str(tmp_path / "nano.keras")))
 
 
+@pytest.mark.slow
 def test_files_that_do_not_fit(tmp_path):
     network = features(SHORT)
     image = keras.Input((2,))

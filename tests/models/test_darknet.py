@@ -185,6 +185,7 @@ def test_a_batch_equals_its_pictures(tmp_path):
 
 
 # Keras hands h5py its variables, whose __array__ predates NumPy 2.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("name", ["yolov2", "csp-mish-spp", "yolov4-tiny", "grouped-odd"])
 def test_saved_models_come_back_equal(name, tmp_path):

@@ -66,6 +66,7 @@ def test_what_was_saved_comes_back(network: Any, path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["mine.keras"]
 
 
+@pytest.mark.slow
 def test_keras_reads_it_too(network: Any, path: Path) -> None:
     loaded = keras.models.load_model(path)
     assert loaded.output_names == network.output_names
@@ -92,6 +93,7 @@ def test_the_backbone_is_what_comes_before_the_neck(network: Any) -> None:
     assert all(n.startswith(("image", "lateral", "raise", "lower", "map")) for n in rest)
 
 
+@pytest.mark.slow
 def test_weights_of_another_size_are_refused(network: Any, tmp_path: Path) -> None:
     wrong = DetectorDescription(YoloSize.SMALL, NANO.class_names, long_side=96)
     save_detector(network, tmp_path / "wrong.keras", wrong)

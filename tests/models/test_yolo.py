@@ -76,6 +76,7 @@ def test_operations_of_any_size_are_unknown(nano):
         multiply_adds(nano)
 
 
+@pytest.mark.slow
 def test_weights_fit_every_input_size(nano):
     fixed = build_yolo(YoloSize.NANO, 3, input_size=(64, 96))
     fixed.set_weights(nano.get_weights())
@@ -83,6 +84,7 @@ def test_weights_fit_every_input_size(nano):
         np.testing.assert_allclose(have, want, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_saved_and_loaded(nano, tmp_path):
     path = tmp_path / "nano.keras"
