@@ -14,7 +14,7 @@ PACKAGE = Path(tracker.__file__).parent
 # Each layer may import what stands above it. A stage does not know another stage.
 LAYERS = [
     ["errors", "version"],
-    ["arrays", "builtin", "opencv", "timing", "settings_tree"],
+    ["arrays", "builtin", "opencv", "timing", "settings_tree", "work_bar"],
     ["boxes"],
     ["frames"],
     ["detections"],
@@ -28,7 +28,7 @@ LAYERS = [
     ["config", "train_config", "train_labels_config"],
     ["factory"],
     ["train_network"],
-    ["api", "progress", "train_progress", "train_reid_progress", "train_count_progress"],
+    ["api", "progress", "train_progress"],
     [
         *("run_command", "eval_command", "eval_detector_command", "refine_command"),
         "export_command",

@@ -186,7 +186,8 @@ def test_trained_stopped_gone_on_and_used(
         (scene(np.random.default_rng(n), 2 + n, 20, 0) for n in range(30)),
     )
     code = run(
-        "run", clip, "--detector", best, "--json", tmp_path / "t.jsonl", "--conf", 0.1,
+        "run", clip, "--detector", best, "--embedder", "none",
+        "--json", tmp_path / "t.jsonl", "--conf", 0.1,
         "--set", f"detector.network.cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
     assert code == 0

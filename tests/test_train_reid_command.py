@@ -64,7 +64,16 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
     tracks = tmp_path / "t.jsonl"
     assert (
         run(
-            *("run", clip, "--embedder", out / "best.keras", "--set", cache),
+            *(
+                "run",
+                clip,
+                "--detector",
+                "motion",
+                "--embedder",
+                out / "best.keras",
+                "--set",
+                cache,
+            ),
             *("--json", tracks, "--embeddings"),
         )
         == 0

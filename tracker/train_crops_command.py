@@ -19,7 +19,7 @@ from tracker.arrays import Float32Array, UInt8Array
 from tracker.errors import ConfigError, DataError
 from tracker.inference.native import native_output_logged
 from tracker.models.digest import file_digest
-from tracker.train_count_progress import CountProgress
+from tracker.train_progress import CountProgress
 from tracker.training.appearance_teachers import (
     AppearanceTeacher,
     OpenVinoAppearance,

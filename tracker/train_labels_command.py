@@ -19,8 +19,8 @@ import yaml
 
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.inference.native import native_output_logged
-from tracker.train_count_progress import CountProgress
 from tracker.train_labels_config import LabelConfig
+from tracker.train_progress import CountProgress
 from tracker.training.distill import SYNONYMS, Labelled, LabelSettings, label_images
 from tracker.training.pictures import FoundPictures, FrameFile, find_pictures, save_frames
 from tracker.training.teacher_files import OpenedTeacher, open_teachers

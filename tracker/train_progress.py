@@ -1,25 +1,73 @@
-"""What a person sees of a training: a bar while it goes on, a line for every epoch.
+"""What a person sees of a training and of what goes before it: a bar, a line for every epoch.
 
-Comes in: steps and epochs. Goes out: text on stderr.
+Comes in: pictures, steps and epochs. Goes out: text on stderr. Loads no Keras.
 """
 
 import time
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from tracker.training.detector import EpochReport
+from tracker.training.reports import EpochReport
+from tracker.work_bar import WorkBar
 
 
-class TrainProgress:
-    """An `Observer` of a training.
+class CountProgress(WorkBar):
+    """A bar of pictures done, pictures a second and time left.
+
+    Args:
+        total: All pictures.
+        shown: Whether to show the bar; it also needs a terminal.
+    """
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        super().__init__(
+            "{task.completed:.0f}/{task.total:.0f} pictures",
+            "{task.fields[speed]:.1f} pictures/s, left",
+            total=total,
+            shown=shown,
+        )
+
+    def done(self, count: int) -> None:
+        """So many pictures are done."""
+        self.advance(count)
+
+
+class StepProgress(WorkBar):
+    """The steps of a training.
+
+    Args:
+        epochs: All epochs.
+        batch: Things in a step.
+        things: What they are called, for example "images".
+        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+    """
+
+    def __init__(self, epochs: int, batch: int, *, things: str, shown: bool) -> None:
+        super().__init__(
+            "step {task.completed:.0f}/{task.total:.0f}",
+            f"loss {{task.fields[loss]:.3f}}, {{task.fields[speed]:.0f}} {things}/s, left",
+            total=None,
+            shown=shown,
+            loss=0.0,
+        )
+        self._epochs, self._batch = epochs, batch
+
+    def begin(self, step: int, total: int) -> None:
+        """So many of all steps were taken before."""
+        if step:
+            self.line(f"going on from the checkpoint at step {step} of {total}")
+        self.update(step, total=total)
+
+    def step(self, step: int, loss: float) -> None:
+        """So many steps were taken; the last one had this loss."""
+        self.advance(step, share=self._batch, loss=loss)
+
+    def facts(self, report: EpochReport) -> list[str]:
+        """Returns what every training says of an epoch."""
+        loss = [] if report.loss is None else [f"loss {report.loss:.3f}"]
+        return [f"epoch {report.epoch + 1}/{self._epochs}", *loss]
+
+
+class TrainProgress(StepProgress):
+    """An `Observer` of a detector's training.
 
     Args:
         epochs: All epochs.
@@ -28,64 +76,51 @@ class TrainProgress:
     """
 
     def __init__(self, epochs: int, batch: int, *, shown: bool) -> None:
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self._epochs, self._batch = epochs, batch
-        self._progress = Progress(
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            BarColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}, {task.fields[speed]:.0f} images/s, left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not (shown and console.is_terminal),
-        )
-        self._task = self._progress.add_task("", total=None, loss=0.0, speed=0.0)
-        self._times: list[float] = []
+        super().__init__(epochs, batch, things="images", shown=shown)
         self._total = 0
         self._began = (0, 0.0)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def begin(self, step: int, total: int) -> None:
         """So many of all steps were taken before."""
         self._total, self._began = total, (step, time.monotonic())
-        if step:
-            self._line(f"going on from the checkpoint at step {step} of {total}")
-        self._progress.update(self._task, total=total, completed=step)
-
-    def step(self, step: int, loss: float) -> None:
-        """So many steps were taken; the last one had this loss."""
-        self._times = [*self._times[-19:], time.monotonic()]
-        span = self._times[-1] - self._times[0]
-        speed = self._batch * (len(self._times) - 1) / span if span > 0 else 0.0
-        self._progress.update(self._task, completed=step, loss=loss, speed=speed)
+        super().begin(step, total)
 
     def epoch(self, report: EpochReport) -> None:
         """An epoch ended."""
-        facts = [f"epoch {report.epoch + 1}/{self._epochs}"]
-        if report.loss is not None:
-            facts.append(f"loss {report.loss:.3f}")
+        facts = self.facts(report)
         if report.images_per_s is not None:
             facts.append(f"{report.images_per_s:.1f} images/s")
-        if report.ap50 is not None:
-            facts.append(f"AP50 {100 * report.ap50:.1f} %")
+        if report.score is not None:
+            facts.append(f"AP50 {100 * report.score:.1f} %")
         steps, since = report.step - self._began[0], time.monotonic() - self._began[1]
         if steps and report.step < self._total:
             left = since / steps * (self._total - report.step)
             facts.append(f"{_clock(left)} left")
-        self._line(", ".join(facts))
+        self.line(", ".join(facts))
 
-    def _line(self, text: str) -> None:
-        self._progress.console.print(text)
+
+class ReidProgress(StepProgress):
+    """An `Observer` of an appearance network's training.
+
+    Args:
+        epochs: All epochs.
+        batch: Crops in a step.
+        measure: What the score of an epoch is called.
+        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+    """
+
+    def __init__(self, epochs: int, batch: int, *, shown: bool, measure: str = "rank-1") -> None:
+        super().__init__(epochs, batch, things="crops", shown=shown)
+        self._measure = measure
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch ended."""
+        facts = self.facts(report)
+        if report.images_per_s is not None:
+            facts.append(f"{report.images_per_s:.0f} crops/s")
+        if report.score is not None:
+            facts.append(f"{self._measure} {100 * report.score:.1f} %")
+        self.line(", ".join(facts))
 
 
 def _clock(seconds: float) -> str:

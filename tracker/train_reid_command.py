@@ -201,7 +201,7 @@ def _train(
     network: Any,
 ) -> int:
     """Returns the steps taken."""
-    from tracker.train_reid_progress import ReidProgress
+    from tracker.train_progress import ReidProgress
     from tracker.training.reid import train_reid
     from tracker.training.reid_learner import embed_crops
 

@@ -368,7 +368,7 @@ def test_frozen_epochs_keep_the_backbone(tmp_path):
         np.testing.assert_array_equal(have, want)
     assert watcher.begun == (0, 2)
     assert watcher.steps == [1, 2]
-    assert [(r.epoch, r.step, r.ap50) for r in watcher.epochs] == [(0, 2, None)]
+    assert [(r.epoch, r.step, r.score) for r in watcher.epochs] == [(0, 2, None)]
     assert watcher.epochs[0].loss > 0
 
     settings, watcher = _settings(epochs=2, freeze_epochs=1, warmup_steps=0), Watcher()

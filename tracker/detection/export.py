@@ -15,8 +15,7 @@ import numpy as np
 from tracker.arrays import UInt8Array
 from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.errors import ConfigError
-from tracker.inference.litert import Precision, export_function
-from tracker.inference.tensorflow import load_tensorflow
+from tracker.inference.litert import Precision, export_network
 from tracker.models.detector_file import detector_text, load_detector, read_description
 from tracker.models.exported import write_exported
 from tracker.models.yolo_shape import STRIDES
@@ -55,12 +54,14 @@ def export_detector(
         DependencyError: TensorFlow cannot be loaded.
     """
     description = read_description(path)
-    tf = load_tensorflow()
     inputs = [_input(picture) for picture in calibration] if precision is Precision.INT8 else []
     if precision is Precision.INT8 and not inputs:
         raise ConfigError("int8: expected pictures to calibrate with, got none; give --pictures")
-    graph = export_function(
-        _function(tf, load_detector(path)),
+    names = [name for index in range(len(STRIDES)) for name in part_names(index)]
+    graph = export_network(
+        lambda: _in_parts(load_detector(path)),
+        shape=(1, None, None, 3),
+        outputs=lambda results: dict(zip(names, results, strict=True)),
         advice=_ADVICE,
         precision=precision,
         calibration=inputs,
@@ -74,30 +75,19 @@ def _input(picture: UInt8Array) -> UInt8Array:
     return np.asarray(letterbox(picture, letterbox_geometry(picture.shape[:2], side)))[None]
 
 
-def _function(tf: Any, network: Any) -> Any:
-    """Returns the TensorFlow function of pixels uint8 `(1, H, W, 3)`, any multiples of 32."""
+def _in_parts(network: Any) -> Any:
+    """Returns the network for any multiples of 32, with boxes and classes of each map apart."""
     import keras
 
-    parts = {
-        name: network.get_layer(f"map_{stride}_{kind}_out").output
-        for index, stride in enumerate(STRIDES)
-        for name, kind in zip(part_names(index), ("box", "class"), strict=True)
-    }
-    whole = keras.Model(network.input, list(parts.values()))
+    parts = [
+        network.get_layer(f"map_{stride}_{kind}_out").output
+        for stride in STRIDES
+        for kind in ("box", "class")
+    ]
+    whole = keras.Model(network.input, parts)
     model = keras.models.clone_model(whole, clone_function=_resizable)
     model.set_weights(whole.get_weights())
-    trainable, fixed = (
-        [tf.constant(variable.numpy()) for variable in variables]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
-    )
-
-    def raw_maps(pixels: Any) -> Any:
-        image = tf.cast(pixels, tf.float32) / 255.0
-        outputs, _ = model.stateless_call(trainable, fixed, image, training=False)
-        return dict(zip(parts, outputs, strict=True))
-
-    spec = tf.TensorSpec((1, None, None, 3), tf.uint8, name="pixels")
-    return tf.function(raw_maps, input_signature=[spec]).get_concrete_function()
+    return model
 
 
 def _resizable(layer: Any) -> Any:

@@ -4,11 +4,9 @@ Comes in: a `.keras` file. Goes out: a `.tflite` for any number of crops.
 """
 
 from pathlib import Path
-from typing import Any
 
 from tracker.errors import ConfigError
-from tracker.inference.litert import Precision, export_function
-from tracker.inference.tensorflow import load_tensorflow
+from tracker.inference.litert import Precision, export_network
 from tracker.models.exported import write_exported
 from tracker.models.reid_file import load_reid, read_reid_description, reid_text
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
@@ -52,19 +50,10 @@ def export_reid(path: Path, *, precision: Precision = Precision.FLOAT32) -> byte
         ModelError: The file is no appearance network of ours, or cannot be exported.
         DependencyError: TensorFlow cannot be loaded.
     """
-    tf = load_tensorflow()
-    network = load_reid(path)
-    # As constants: exporting variables takes three times as long.
-    trainable, fixed = (
-        [tf.constant(variable.numpy()) for variable in variables]
-        for variables in (network.trainable_variables, network.non_trainable_variables)
+    return export_network(
+        lambda: load_reid(path),
+        shape=(None, CROP_HEIGHT, CROP_WIDTH, 3),
+        outputs=lambda vectors: vectors,
+        advice=ADVICE,
+        precision=precision,
     )
-
-    def vectors(pixels: Any) -> Any:
-        image = tf.cast(pixels, tf.float32) / 255.0
-        result, _ = network.stateless_call(trainable, fixed, image, training=False)
-        return result
-
-    spec = tf.TensorSpec((None, CROP_HEIGHT, CROP_WIDTH, 3), tf.uint8, name="pixels")
-    function = tf.function(vectors, input_signature=[spec]).get_concrete_function()
-    return export_function(function, advice=ADVICE, precision=precision)

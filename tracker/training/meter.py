@@ -28,3 +28,8 @@ class Meter:
     def images_per_s(self) -> float:
         """Returns the images of a second."""
         return self._images / max(time.monotonic() - self._since, 1e-9)
+
+    def values(self, learning_rate: float) -> dict[str, float]:
+        """Returns what the log gets of the steps since: means, learning rate and speed."""
+        speed = self.images_per_s()
+        return {**self.means(), "learning_rate": learning_rate, "images_per_s": speed}
