@@ -294,7 +294,7 @@ def test_a_reference_of_any_size_gives_no_warning():
     ("changes", "message"),
     [
         ({"name": "efficientnet-lite0", "weights": "imagenet"}, "no published weights"),
-        ({"weights": "file.txt"}, r"ends in \.keras or \.h5 or \.pth, got 'file\.txt'"),
+        ({"weights": "file.txt"}, r"ends in \.keras or \.h5 or \.pth or \.onnx, got 'file\.txt'"),
         ({"weights": "a.keras", "whole": "b.keras"}, r"b\.keras holds those of its backbone"),
         ({"frozen_until": "conv1_conv"}, "knows nothing worth keeping"),
         ({"frozen_norms": True}, "knows nothing worth keeping"),

@@ -20,6 +20,9 @@ RESIDUAL = "residual"
 LITE = ("efficientnet-lite0", "efficientnet-lite0-short")
 """Those of `models.efficientnet_lite`."""
 
+SHUFFLENETS = ("shufflenet-v2-1x",)
+"""Those of `models.shufflenet`."""
+
 APPLICATIONS: Mapping[str, str] = MappingProxyType(
     {
         name.lower(): name
@@ -34,16 +37,16 @@ APPLICATIONS: Mapping[str, str] = MappingProxyType(
 )
 """Names of functions in `keras.applications`, by the same name in lower case."""
 
-DETECTOR_BACKBONES = (CROSS_STAGE, *LITE, *APPLICATIONS)
+DETECTOR_BACKBONES = (CROSS_STAGE, *LITE, *SHUFFLENETS, *APPLICATIONS)
 """What a detector may stand on."""
 
-REID_BACKBONES = (RESIDUAL, *LITE, *APPLICATIONS)
+REID_BACKBONES = (RESIDUAL, *LITE, *SHUFFLENETS, *APPLICATIONS)
 """What an appearance network may stand on."""
 
 NONE, IMAGENET = "none", "imagenet"
 """Words that stand for weights; anything else is a path."""
 
-_ENDINGS = (".keras", ".h5", ".pth")
+_ENDINGS = (".keras", ".h5", ".pth", ".onnx")
 
 
 @dataclass(frozen=True, slots=True)

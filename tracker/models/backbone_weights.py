@@ -15,13 +15,22 @@ from typing import Any
 import keras
 
 from tracker.errors import DependencyError, ModelError
-from tracker.models.backbone_names import APPLICATIONS, IMAGENET, LITE, NONE, BackboneChoice
+from tracker.models.backbone_names import (
+    APPLICATIONS,
+    IMAGENET,
+    LITE,
+    NONE,
+    SHUFFLENETS,
+    BackboneChoice,
+)
 from tracker.models.backbones import application, backbone_layers
 from tracker.models.detector_file import load_detector
 from tracker.models.efficientnet_lite import efficientnet_lite_features, put_torch_weights
 from tracker.models.exported import MEMBER
+from tracker.models.onnx_file import read_onnx_convolutions
 from tracker.models.reid_file import FORMAT as REID_FORMAT
 from tracker.models.reid_file import load_reid
+from tracker.models.shufflenet import put_onnx_weights, shufflenet_features
 from tracker.models.torch_file import read_torch_weights
 
 
@@ -73,6 +82,8 @@ def _source(choice: BackboneChoice) -> list[Any]:
         return list(_of_ours(path).layers)
     if path.suffix == ".pth":
         return list(_from_torch(choice.name, path).layers)
+    if path.suffix == ".onnx":
+        return list(_from_onnx(choice.name, path).layers)
     return list(_from_h5(choice.name, path).layers)
 
 
@@ -110,6 +121,9 @@ def _from_h5(name: str, path: Path) -> Any:
     elif name in LITE:
         image = keras.Input((None, None, 3))
         network = keras.Model(image, efficientnet_lite_features(image, name))
+    elif name in SHUFFLENETS:
+        image = keras.Input((None, None, 3))
+        network = keras.Model(image, shufflenet_features(image, name))
     else:
         raise ModelError(f"backbone_weights {path}: expected a .keras file for {name}")
     try:
@@ -135,6 +149,22 @@ def _from_torch(name: str, path: Path) -> Any:
             raise
         raise ModelError(
             f"backbone_weights {path}: expected weights of {name}, got those of another network: "
+            f"{_first_line(error)}"
+        ) from error
+    return network
+
+
+def _from_onnx(name: str, path: Path) -> Any:
+    """Returns a ShuffleNetV2 with the weights of the backbone of a NanoDet."""
+    if name not in SHUFFLENETS:
+        raise ModelError(f"backbone_weights {path}: expected a .keras or .h5 file for {name}")
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, shufflenet_features(image, name))
+    try:
+        put_onnx_weights(network, name, read_onnx_convolutions(path))
+    except ValueError as error:
+        raise ModelError(
+            f"backbone_weights {path}: expected a NanoDet on {name}, got another network: "
             f"{_first_line(error)}"
         ) from error
     return network

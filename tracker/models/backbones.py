@@ -1,8 +1,8 @@
 """Backbones: networks that turn a picture into features, by name.
 
 Comes in: an image in `[0, 1]` and a name. Goes out: features at strides 8, 16 and 32. Our own
-cross-stage blocks, EfficientNet-Lite, and what keras.applications has, each with its own
-preprocessing as layers of the graph. Nothing is downloaded here.
+cross-stage blocks, EfficientNet-Lite, ShuffleNetV2, and what keras.applications has, each with its
+own preprocessing as layers of the graph. Nothing is downloaded here.
 """
 
 import re
@@ -14,9 +14,17 @@ from typing import Any
 import keras
 
 from tracker.errors import ConfigError, DependencyError
-from tracker.models.backbone_names import APPLICATIONS, CROSS_STAGE, DETECTOR_BACKBONES, LITE, near
+from tracker.models.backbone_names import (
+    APPLICATIONS,
+    CROSS_STAGE,
+    DETECTOR_BACKBONES,
+    LITE,
+    SHUFFLENETS,
+    near,
+)
 from tracker.models.blocks import convolution, cross_stage, pyramid_pooling
 from tracker.models.efficientnet_lite import efficientnet_lite_features
+from tracker.models.shufflenet import shufflenet_features
 from tracker.models.yolo_shape import YoloShape
 
 _AFTER = ("lateral", "raise", "lower", "map_", "stripes", "flat", "project", "unit")
@@ -107,6 +115,8 @@ def backbone_features(image: Any, name: str, *, shape: YoloShape | None = None) 
         return _cross_stage_features(image, shape)
     if name in LITE:
         return efficientnet_lite_features(image, name)
+    if name in SHUFFLENETS:
+        return shufflenet_features(image, name)
     if name in APPLICATIONS:
         return _application_features(image, name)
     raise ConfigError(f"backbone: cannot be built: {name!r}{near(name, DETECTOR_BACKBONES)}")

@@ -120,3 +120,31 @@ class DarknetReorg(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "stride": self.stride}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class ChannelShuffle(keras.layers.Layer):  # type: ignore[misc]
+    """The channels of several equal groups in turn: first of each, second of each, ...
+
+    Args:
+        groups: Number of groups; divides the channels.
+    """
+
+    def __init__(self, groups: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, H, W, C)`."""
+        channels = inputs.shape[-1]
+        height, width = ops.shape(inputs)[1:3]
+        x = ops.reshape(inputs, (-1, height, width, self.groups, channels // self.groups))
+        return ops.reshape(ops.swapaxes(x, 3, 4), (-1, height, width, channels))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "groups": self.groups}

@@ -1,0 +1,127 @@
+"""ShuffleNetV2, the classifier's features as a backbone.
+
+Comes in: an image in `[0, 1]`. Goes out: features at strides 8, 16 and 32. Units that split the
+channels, work on one half and shuffle (arXiv 1807.11164), with leaky ReLU, as NanoDet's published
+networks have them: theirs were trained on COCO's detection data, so these features know objects
+where others know pictures of one. Batch norms are folded into the convolutions, as in those files.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from tracker.models.layers import ChannelGroup, ChannelShuffle
+
+PREFIX = "shufflenet"
+"""All names of layers begin with it."""
+
+STAGES: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
+    {"shufflenet-v2-1x": ((4, 116), (8, 232), (4, 464))}
+)
+"""Units and channels at strides 8, 16 and 32, by name (arXiv 1807.11164, table 5)."""
+
+_STEM = 24
+_SLOPE = 0.1
+
+# Mean and deviation of ImageNet's pixels, RGB in [0, 1]; the files of NanoDet have them for BGR.
+_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+_DEVIATION = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+
+
+def shufflenet_features(image: Any, name: str) -> list[Any]:
+    """Returns features at strides 8, 16 and 32, each the last of its stride.
+
+    Args:
+        image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or any.
+        name: Key of `STAGES`.
+    """
+    x = keras.layers.Rescaling(
+        [1 / d for d in _DEVIATION],
+        offset=[-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)],
+        name=f"{PREFIX}_scale",
+    )(image)
+    x = keras.layers.ZeroPadding2D(1, name=f"{PREFIX}_stem_pad")(x)
+    x = keras.layers.Conv2D(_STEM, 3, strides=2, name=f"{PREFIX}_stem_conv")(x)
+    x = _activated(x, f"{PREFIX}_stem")
+    # A window of 3 around every second pixel, as PyTorch pads; Keras's `same` would start at 0.
+    x = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{PREFIX}_pool")(x)
+    x = keras.layers.MaxPooling2D(1, strides=2, name=f"{PREFIX}_pool_half")(x)
+    features = []
+    for stage, (units, channels) in enumerate(STAGES[name]):
+        for unit in range(units):
+            x = _unit(x, channels // 2, is_first=unit == 0, name=f"{PREFIX}_{stage}_{unit}")
+        features.append(x)
+    return features
+
+
+def _unit(x: Any, half: int, *, is_first: bool, name: str) -> Any:
+    """Returns `(B, H, W, 2 * half)`; the first unit of a stage halves height and width."""
+    if is_first:
+        side = _depthwise(x, strides=2, name=f"{name}_side_depth")
+        side = _pointwise(side, half, name=f"{name}_side_point")
+        inner = x
+    else:
+        side = ChannelGroup(2, 0, name=f"{name}_keep")(x)
+        inner = ChannelGroup(2, 1, name=f"{name}_work")(x)
+    inner = _pointwise(inner, half, name=f"{name}_in")
+    inner = _depthwise(inner, strides=2 if is_first else 1, name=f"{name}_depth")
+    inner = _pointwise(inner, half, name=f"{name}_out")
+    joined = keras.layers.Concatenate(name=f"{name}_join")([side, inner])
+    return ChannelShuffle(2, name=f"{name}_shuffle")(joined)
+
+
+def _pointwise(x: Any, filters: int, *, name: str) -> Any:
+    x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_conv")(x)
+    return _activated(x, name)
+
+
+def _depthwise(x: Any, *, strides: int, name: str) -> Any:
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    return keras.layers.DepthwiseConv2D(
+        3, strides=strides, depthwise_initializer="he_normal", name=f"{name}_conv"
+    )(x)
+
+
+def _activated(x: Any, name: str) -> Any:
+    return keras.layers.LeakyReLU(_SLOPE, name=f"{name}_act")(x)
+
+
+def convolution_names(name: str) -> list[str]:
+    """Returns the names of the convolutions of `shufflenet_features`, in the order of NanoDet's.
+
+    Args:
+        name: Key of `STAGES`.
+    """
+    names = [f"{PREFIX}_stem_conv"]
+    for stage, (units, _) in enumerate(STAGES[name]):
+        for unit in range(units):
+            sides = ("side_depth", "side_point") if unit == 0 else ()
+            parts = (*sides, "in", "depth", "out")
+            names += [f"{PREFIX}_{stage}_{unit}_{part}_conv" for part in parts]
+    return names
+
+
+def put_onnx_weights(network: Any, name: str, weights: Sequence[tuple[Any, Any]]) -> None:
+    """Fills the layers of `shufflenet_features` with those of a NanoDet.
+
+    Args:
+        network: A model that has these layers.
+        name: Key of `STAGES`.
+        weights: Kernel `(out, in, h, w)` and bias `(out,)` of the convolutions of a NanoDet, in the
+            order of its graph, for BGR; those after the backbone are left alone.
+
+    Raises:
+        ValueError: There are too few, or one has another shape.
+    """
+    names = convolution_names(name)
+    if len(weights) < len(names):
+        raise ValueError(f"expected at least {len(names)} convolutions, got {len(weights)}")
+    for layer_name, (published, bias) in zip(names, weights, strict=False):
+        layer, kernel = network.get_layer(layer_name), published.transpose(2, 3, 1, 0)
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            kernel = kernel.transpose(0, 1, 3, 2)
+        elif layer_name == names[0]:
+            kernel = kernel[:, :, ::-1]  # from BGR to RGB
+        layer.set_weights([kernel, bias])
