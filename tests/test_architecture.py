@@ -16,33 +16,44 @@ LAYERS = [
     ["errors", "version"],
     ["arrays", "builtin", "opencv", "timing", "settings_tree", "work_bar"],
     ["boxes"],
+    ["masks"],
     ["frames"],
     ["detections"],
     ["tracks"],
     ["camera_motion"],
-    ["embedding_text"],
+    ["embedding_text", "mot_rows"],
     ["recorded"],
     ["inference"],
-    ["sources", "models", "detection", "embedding", "tracking", "sinks", "evaluation"],
+    ["registry_entries"],
+    ["registry", "http_files"],
+    ["downloads"],
+    [
+        *("sources", "models", "detection", "embedding", "segmentation", "tracking", "sinks"),
+        "evaluation",
+    ],
     ["pipeline", "training"],
     ["config", "train_config", "train_labels_config"],
+    ["train_segmenter_config"],
+    ["detector_factory"],
     ["factory"],
-    ["train_network"],
+    ["train_network", "train_folder"],
     ["api", "progress", "train_progress"],
     [
         *("run_command", "eval_command", "eval_detector_command", "refine_command"),
         "export_command",
+        "models_report",
         "train_detector_command",
         "train_reid_command",
         "train_labels_command",
         "train_crops_command",
+        "train_segmenter_command",
     ],
-    ["train_command", "offline_commands"],
+    ["train_command", "offline_commands", "models_command"],
     ["cli"],
     ["__main__"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-EXCEPTIONS = {("detection", "models"), ("embedding", "models")}
+EXCEPTIONS = {("detection", "models"), ("embedding", "models"), ("segmentation", "models")}
 
 
 def room_of(path: Path) -> str:
@@ -79,7 +90,10 @@ def test_imports_flow_one_way(path: Path) -> None:
 
 
 def test_stages_do_not_see_each_other() -> None:
-    stages = ("sources", "models", "detection", "embedding", "tracking", "sinks", "evaluation")
+    stages = (
+        *("sources", "models", "detection", "embedding", "segmentation", "tracking", "sinks"),
+        "evaluation",
+    )
     assert len({RANK[s] for s in stages}) == 1
 
 

@@ -11,9 +11,10 @@ from tracker.cli import main
 from tracker.config import Config, load_config
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detections
+from tracker.detector_factory import build_detector
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.errors import ConfigError
-from tracker.factory import build_detector, build_embedder, embedder_name
+from tracker.factory import build_embedder, embedder_name
 from tracker.models.detector_file import parse_detector, read_description
 from tracker.models.exported import read_exported
 from tracker.models.reid_file import parse_reid, read_reid_description

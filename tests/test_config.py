@@ -48,7 +48,7 @@ def test_it_writes_plain_json() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    sorted(p for p in CONFIGS.glob("*.yaml") if not p.name.startswith("train-")),
+    sorted(p for p in CONFIGS.glob("*.yaml") if not p.name.startswith(("train-", "models."))),
     ids=lambda p: p.name,
 )
 def test_shipped_files_are_valid_and_change_something(file: Path) -> None:

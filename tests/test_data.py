@@ -7,6 +7,7 @@ from tracker.arrays import frozen
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.frames import Frame
+from tracker.masks import encode_mask
 from tracker.tracks import Tracks, TrackState
 
 
@@ -29,6 +30,34 @@ def test_select_takes_masks_and_indices() -> None:
     found = Detections.create([[0, 0, 1, 1], [0, 0, 2, 2]], [0.9, 0.5], [1, 2])
     assert found.select(found.classes == 2).scores.tolist() == [0.5]
     assert found.select(np.array([0])).classes.tolist() == [1]
+
+
+def test_masks_go_with_their_detections() -> None:
+    boxes, scores = [[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], [0.5, 0.9, 0.7]
+    masks = tuple(encode_mask(np.eye(3, dtype=np.bool_) & (np.arange(3) <= n)) for n in range(3))
+    found = Detections.create(boxes, scores, masks=list(masks))
+    assert found.masks == (masks[1], masks[2], masks[0])
+    assert found.select(np.array([2, 0])).masks == (masks[1], masks[0])
+    assert found.select(found.scores < 0.8).masks == (masks[2], masks[0])
+    assert found.select(np.array([], np.intp)).masks == ()
+    assert found.with_embeddings(np.ones((3, 2), np.float32)).masks == found.masks
+    looks = found.with_embeddings(np.eye(3, dtype=np.float32)).with_masks(None)
+    assert looks.masks is None
+    assert looks.with_masks(masks).masks == masks  # in the order of the detections
+    assert looks.with_masks(masks).embeddings.shape == (3, 3)
+    assert looks.select(np.array([1])).masks is None
+    assert (Detections.empty().masks, Detections.create([], [], masks=[]).masks) == (None, ())
+
+
+def test_wrong_masks_are_refused() -> None:
+    small, large = (encode_mask(np.ones(size, np.bool_)) for size in ((3, 4), (4, 3)))
+    boxes, scores = [[0, 0, 1, 1], [0, 0, 2, 2]], [0.9, 0.5]
+    with pytest.raises(DataError, match="masks: expected 2, one for each box, got 1"):
+        Detections.create(boxes, scores, masks=[small])
+    with pytest.raises(DataError, match="masks of one frame size"):
+        Detections.create(boxes, scores, masks=[small, large])
+    with pytest.raises(DataError, match="masks: expected 2, one for each box, got 0"):
+        Detections.create(boxes, scores).with_masks([])
 
 
 def test_data_is_owned_and_read_only() -> None:

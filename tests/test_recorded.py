@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_result, make_tracks
 from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError, SourceError
+from tracker.masks import mask_from_coco
 from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
@@ -244,6 +246,35 @@ def test_bad_embeddings_are_refused(
     found = track() if text is None else track(embedding=text)
     with pytest.raises(DataError, match=message):
         read_tracks(lines(tmp_path / "a", header, frame(0, found)))
+
+
+def test_masks_of_some_rows(tmp_path: Path) -> None:
+    full, half = {"size": [2, 3], "counts": "06"}, {"size": [2, 3], "counts": "33"}
+    path = lines(
+        tmp_path / "a",
+        HEADER,
+        frame(0, track(3, mask=full), track(1), track(2, mask=half), track(-1, mask=full)),
+    )
+    recorded = read_tracks(path)
+    assert recorded.masks == (None, mask_from_coco(half), mask_from_coco(full))
+    assert recorded.select(recorded.ids != 2).masks == (None, mask_from_coco(full))
+    assert read_tracks(lines(tmp_path / "b", HEADER, frame(0, track()))).masks is None
+    with pytest.raises(DataError, match=r"RecordedTracks\.masks: expected 3, got 1"):
+        replace(recorded, masks=(None,))
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (None, "line 2, id 1: 'mask': expected an object with 'size' and 'counts', got 'None'"),
+        ({"size": [2, 3], "counts": "07"}, "id 1: 'mask': .*expected runs over 2 x 3 = 6 pixels"),
+        ({"size": [2, 4], "counts": "8"}, "masks of one frame size, got .*2, 3.*2, 4.*"),
+    ],
+)
+def test_bad_masks_are_refused(tmp_path: Path, mask: object, message: str) -> None:
+    other = track(2, mask={"size": [2, 3], "counts": "6"})
+    with pytest.raises(DataError, match=message):
+        read_tracks(lines(tmp_path / "a", HEADER, frame(0, track(mask=mask), other)))
 
 
 def test_arrays_are_checked_and_read_only() -> None:

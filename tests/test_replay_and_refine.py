@@ -11,6 +11,7 @@ import pytest
 from tests.sources.test_blank import sequence
 from tests.test_cli import failure, lines_of, run
 from tracker.embedding_text import encode_embeddings
+from tracker.masks import encode_mask, mask_to_coco
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "docs" / "json-format.schema.json").read_text(encoding="utf-8")
@@ -275,6 +276,35 @@ def test_refine_joins_by_looks_and_keeps_them(
     strict = ("--max-appearance-distance", 1e-9, "--appearance-gap-s", 0.5)
     assert run("refine", out, "-o", refined, *strict) == 0
     assert lines_of(refined)[-1]["ids"] == 4
+
+
+def test_masks_are_replayed_and_left_out_by_refine(tmp_path: Path) -> None:
+    folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
+    header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"]}
+    records, masks = [header], {}
+    for n in range(FRAMES):
+        pixels = np.zeros((300, 400), np.bool_)
+        pixels[50:90, 100 + 2 * n : 120 + 2 * n] = True
+        masks[n] = mask_to_coco(encode_mask(pixels))
+        track = {"id": 1, "class": "person", "score": 0.9, "mask": masks[n],
+                 "box": [100 + 2 * n, 50, 120 + 2 * n, 90]}  # fmt: skip
+        records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": [track]})
+    path, out, refined = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "fine.jsonl"))
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert run("run", folder, "--detections", path, "--json", out) == 0
+    written = {
+        frame["frame"]: track["mask"]
+        for frame in lines_of(out)[1:-1]
+        for track in frame["tracks"]
+        if track["state"] == "confirmed"
+    }
+    assert len(written) > FRAMES - 5  # all but the first, in which a track is not yet believed
+    assert all(masks[n] == mask for n, mask in written.items())
+    for record in lines_of(out):
+        VALIDATOR.validate(record)
+    assert run("refine", out, "-o", refined) == 0
+    assert lines_of(refined)[-1]["ids"] == 1
+    assert b"mask" not in json.dumps(lines_of(refined)[1:]).encode()
 
 
 def test_embeddings_that_cannot_be_written_are_an_error(

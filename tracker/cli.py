@@ -13,9 +13,13 @@ from typing import Annotated
 import typer
 
 from tracker.errors import ConfigError, TrackerError
+from tracker.models_command import models_app
 from tracker.offline_commands import add_offline_commands, words_of
 from tracker.train_command import train_app
 from tracker.version import __version__
+
+_TELLING = ("tracker.detection", "tracker.embedding")
+"""Loggers whose information a user wants to see: what a model of somebody else was taken for."""
 
 app = typer.Typer(
     name="tracker",
@@ -25,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(train_app, name="train")
+app.add_typer(models_app, name="models")
 
 
 def _show_version(wanted: bool) -> None:
@@ -69,14 +74,22 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Of videos and windows, outside tracked people: keep, blur, remove."),
+    ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(help="The .keras of `tracker train segmenter` that --background needs."),
+    ] = None,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Write to JSON what each track looks like.")
     ] = False,
     detector: Annotated[
         str | None,
         typer.Option(
-            help="nano, small, motion (fixed cameras, no model), fcn (a classifier that slides), "
-            "a .keras or .tflite of ours, a Darknet .cfg. [small]"
+            help="nano, small, motion (fixed cameras, no model), a file (.onnx, .tflite, .keras, "
+            "Darknet .cfg), a SavedModel, ...: docs/models.md. [small]"
         ),
     ] = None,
     weights: Annotated[
@@ -90,7 +103,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
     embedder: Annotated[
         str | None,
-        typer.Option(help="Appearance: auto, builtin, none, or a .keras or .tflite. [auto]"),
+        typer.Option(
+            help="Appearance: auto, builtin, detector, none, or a file that maps crops to vectors. "
+            "[auto]"
+        ),
     ] = None,
     conf: Annotated[
         float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
@@ -164,6 +180,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.network.device": device,
             "detector.network.runtime": runtime,
             "embedder.name": embedder,
+            "segmenter.background": background,
+            "segmenter.file": segmenter,
             "source.max_frames": max_frames,
             "source.stride": stride,
             "source.start_s": None if start is None else _seconds(start),
@@ -223,8 +241,10 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
-    handler = _StderrHandler(logging.WARNING)
+    handler = _StderrHandler(logging.INFO)
     logging.getLogger("tracker").addHandler(handler)
+    for room in _TELLING:
+        logging.getLogger(room).setLevel(logging.INFO)
     try:
         code = app(args=arguments, standalone_mode=False)
     except typer.TyperException as error:
@@ -234,15 +254,10 @@ def main(words: Sequence[str] | None = None) -> None:
     except TrackerError as error:
         if debug:
             raise
-        sys.exit(_fail(str(error), 1 if _failed_while_running(error) else 2))
+        sys.exit(_fail(str(error), error.exit_code))
     finally:
         logging.getLogger("tracker").removeHandler(handler)
     sys.exit(code or 0)
-
-
-def _failed_while_running(error: TrackerError) -> bool:
-    run_command = sys.modules.get("tracker.run_command")
-    return run_command is not None and isinstance(error, run_command.RunFailedError)
 
 
 def _fail(message: str, code: int) -> int:
@@ -255,7 +270,8 @@ class _StderrHandler(logging.Handler):
     """Writes `tracker: warning: ...` to whatever stderr is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"tracker: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        print(f"tracker: {level}{record.getMessage()}", file=sys.stderr)
 
 
 def _quiet_libraries() -> None:

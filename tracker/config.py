@@ -12,10 +12,14 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
+from tracker.detection.model_choice import ModelChoice
 from tracker.detection.motion import MotionSettings
 from tracker.detection.yolo_detector import DetectorSettings
+from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
+from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
+from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.draw import DrawStyle
 from tracker.tracking.settings import DeepSortSettings
 
@@ -54,8 +58,8 @@ class DetectorConfig:
 
     Attributes:
         name: `motion` for fixed cameras, `fcn` for a window classifier that slides over the frame
-            (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote, or that
-            of a Darknet `.cfg`.
+            (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote, that of
+            a Darknet `.cfg`, or any other model that docs/models.md names.
         weights: Path of the weights that belong to a `.cfg`, or of the `.keras` file of `fcn`.
         names: Path of a file with a class name a line; `None` for the names that are customary
             for the number of classes.
@@ -63,6 +67,9 @@ class DetectorConfig:
             are replayed by frame number in place of a detector; `None` to detect.
         scales: Of `fcn`: sizes at which frames are looked at, as multiples of their own, each in
             (0, 8]; `None` for their own size alone.
+        offline: Whether a handle of TensorFlow Hub that is not in the cache is an error, instead
+            of a download.
+        model: What a network of somebody else wants and gives; docs/models.md.
         network: Settings of a network.
         motion: Settings of `motion`.
     """
@@ -72,6 +79,8 @@ class DetectorConfig:
     names: str | None = None
     detections: str | None = None
     scales: tuple[float, ...] | None = None
+    offline: bool = False
+    model: ModelChoice = dataclasses.field(default_factory=ModelChoice)
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
 
@@ -82,15 +91,63 @@ class EmbedderConfig:
 
     Attributes:
         name: `builtin`: the appearance network of this package; `none`: no appearance, tracks
-            follow motion alone; the path of a `.keras` or `.tflite` file that `tracker train reid`
-            or `tracker export` wrote; or `auto`: `builtin` where a network detects, else `none`.
+            follow motion alone; `detector`: features of the detector, if it is one of ours; the
+            path of a file that `tracker train reid` or `tracker export` wrote; a network of anyone
+            that maps crops to vectors, as `.onnx`, `.tflite`, `.keras`, the folder of a SavedModel
+            or a handle of TensorFlow Hub; or `auto`: `builtin` where a network detects, else
+            `none`.
         threads: CPU threads of the network; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
+        offline: Whether a handle of TensorFlow Hub that is not in the cache is an error, instead
+            of a download.
+        input: What a network of anyone wants its crops to be like; networks of ours know.
     """
 
     name: str = "auto"
     threads: int | None = None
     cache_dir: Path | None = None
+    offline: bool = False
+    input: CropInput = dataclasses.field(default_factory=CropInput)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SegmenterConfig:
+    """What becomes of the background in videos and windows, and who tells what it is.
+
+    Attributes:
+        background: `keep`, `blur` or `remove`.
+        file: Path of a `.keras` file that `tracker train segmenter` wrote.
+        classes: Classes that are no background, where they are tracked.
+        input_size: Long side in pixels of the network's input, a multiple of 32; `None` takes the
+            one that it was trained at.
+        margin: By how much of its size a track's box grows on each side, >= 0.
+        blur: Standard deviation of the blur, as a share of the picture's long side, in `(0, 0.2]`.
+        color: RGB of what is removed, each 0 to 255.
+        threads: CPU threads of the network; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+    """
+
+    background: Background = Background.KEEP
+    file: str | None = None
+    classes: tuple[str, ...] = ("person",)
+    input_size: int | None = None
+    margin: float = 0.1
+    blur: float = 0.02
+    color: tuple[int, int, int] = (128, 128, 128)
+    threads: int | None = None
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.settings()
+        self.style()
+
+    def settings(self) -> SegmenterSettings:
+        """Returns how the segmenter is run."""
+        return SegmenterSettings(self.classes, self.input_size, self.threads, self.cache_dir)
+
+    def style(self) -> BackgroundStyle:
+        """Returns how the background looks."""
+        return BackgroundStyle(self.background, self.classes, self.margin, self.blur, self.color)
 
 
 class CameraCompensation(StrEnum):
@@ -119,6 +176,7 @@ class Config:
         camera_motion: Whether tracks are moved along when the camera moves.
         tracking: How DeepSORT follows them.
         draw: How they are drawn.
+        segmenter: What becomes of the background where they are drawn.
     """
 
     seed: int = 0
@@ -128,6 +186,7 @@ class Config:
     camera_motion: CameraCompensation = CameraCompensation.OFF
     tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
     draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
+    segmenter: SegmenterConfig = dataclasses.field(default_factory=SegmenterConfig)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tree as plain JSON types."""

@@ -14,6 +14,7 @@ from tracker.arrays import BoolArray, Float32Array, IndexArray, Int32Array, froz
 from tracker.boxes import is_proper
 from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
+from tracker.masks import Mask
 from tracker.timing import Stopwatch
 
 
@@ -26,12 +27,15 @@ class Detections:
         scores: `(N,)` float32 in `[0, 1]`.
         classes: `(N,)` int32, index into the detector's class names.
         embeddings: `(N, D)` float32 unit vectors, or `(N, 0)` where there is no appearance model.
+        masks: `N` masks of one frame size, an empty one for a detection without; `None` where the
+            detector makes none.
     """
 
     boxes: Float32Array
     scores: Float32Array
     classes: Int32Array
     embeddings: Float32Array
+    masks: tuple[Mask, ...] | None = None
 
     def __post_init__(self) -> None:
         boxes = frozen(self.boxes, dtype="float32", shape=(None, 4), name="Detections.boxes")
@@ -52,13 +56,16 @@ class Detections:
             )
         if not np.isfinite(embeddings).all():
             raise DataError("Detections.embeddings: expected finite values, got NaN or infinity")
+        masks = _checked_masks(self.masks, count)
         order = np.argsort(-scores, kind="stable")
         if not np.array_equal(order, np.arange(count)):
             boxes, scores, classes, embeddings = (
                 _read_only(array[order]) for array in (boxes, scores, classes, embeddings)
             )
-        for name, array in zip(self.__slots__, (boxes, scores, classes, embeddings), strict=True):
-            object.__setattr__(self, name, array)
+            masks = _picked(masks, order)
+        columns = (boxes, scores, classes, embeddings, masks)
+        for name, column in zip(self.__slots__, columns, strict=True):
+            object.__setattr__(self, name, column)
 
     @classmethod
     def create(
@@ -67,8 +74,10 @@ class Detections:
         scores: ArrayLike,
         classes: ArrayLike | None = None,
         embeddings: ArrayLike | None = None,
+        *,
+        masks: Sequence[Mask] | None = None,
     ) -> Self:
-        """Returns detections from anything array-like; classes default to 0, embeddings to none."""
+        """Returns detections from anything array-like; classes default to 0, all else to none."""
         box_array = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
         count = len(box_array)
         return cls(
@@ -80,6 +89,7 @@ class Detections:
                 if embeddings is None
                 else np.asarray(embeddings, np.float32)
             ),
+            masks=None if masks is None else tuple(masks),
         )
 
     @classmethod
@@ -97,11 +107,35 @@ class Detections:
             scores=self.scores[index],
             classes=self.classes[index],
             embeddings=self.embeddings[index],
+            masks=_picked(self.masks, np.arange(len(self))[index]),
         )
 
     def with_embeddings(self, embeddings: Float32Array) -> Self:
         """Returns the same detections with embeddings `(N, D)`."""
-        return type(self)(self.boxes, self.scores, self.classes, embeddings)
+        return type(self)(self.boxes, self.scores, self.classes, embeddings, self.masks)
+
+    def with_masks(self, masks: Sequence[Mask] | None) -> Self:
+        """Returns the same detections with `N` masks, in their order, or with none."""
+        kept = None if masks is None else tuple(masks)
+        return type(self)(self.boxes, self.scores, self.classes, self.embeddings, kept)
+
+
+def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ...] | None:
+    if masks is None:
+        return None
+    if len(masks) != count:
+        raise DataError(f"Detections.masks: expected {count}, one for each box, got {len(masks)}")
+    sizes = {mask.size for mask in masks}
+    if len(sizes) > 1:
+        raise DataError(
+            f"Detections.masks: expected masks of one frame size, got {sorted(sizes)} (height, "
+            "width)"
+        )
+    return tuple(masks)
+
+
+def _picked(masks: tuple[Mask, ...] | None, rows: IndexArray) -> tuple[Mask, ...] | None:
+    return None if masks is None else tuple(masks[row] for row in rows.tolist())
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -6,10 +6,17 @@ work. A message says what failed, what was expected, what was got, and what to t
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class TrackerError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose.
+
+    Attributes:
+        exit_code: What the command exits with: 2 for wrong use, 1 for what failed while running.
+    """
+
+    exit_code: ClassVar[int] = 2
 
 
 class DataError(TrackerError, ValueError):

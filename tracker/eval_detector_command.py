@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tracker.config import Config
 from tracker.detections import Detector
+from tracker.detector_factory import MOTION, build_detector
 from tracker.errors import ConfigError, DataError, OutputError, nearest
 from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
 from tracker.evaluation.labels import (
@@ -24,7 +25,6 @@ from tracker.evaluation.labels import (
     read_yolo_labels,
 )
 from tracker.evaluation.precision_report import precision_table
-from tracker.factory import MOTION, build_detector
 from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
 from tracker.sources.image_folder import ImageFolder

@@ -6,24 +6,21 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
 
-from tracker.builtin import DETECTORS, EMBEDDER
-from tracker.config import CameraCompensation, Config, DetectorConfig
+from tracker.builtin import DETECTORS, EMBEDDER, detector_files
+from tracker.config import CameraCompensation, Config, EmbedderConfig
 from tracker.detections import Detector, Embedder
+from tracker.detector_factory import FCN, MOTION, build_detector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
-from tracker.models.detector_file import CONFIDENCE
 from tracker.pipeline import NoEmbedder, Pipeline
+from tracker.segmentation.segmenter import Segmenter
+from tracker.sinks.background import Backdrop, Background
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
 from tracker.tracks import CameraObserver
-
-MOTION = "motion"
-"""Detector name: background subtraction for fixed cameras."""
-
-FCN = "fcn"
-"""Detector name: a classifier of windows that slides over the frame."""
 
 RECORDED_BIRTH_SHARE = 0.83
 """Recorded detections below this share of their median score start no track."""
@@ -34,6 +31,9 @@ chosen on the public detections of MOT15, see docs/tracking.md."""
 
 NO_EMBEDDER = "none"
 """Embedder name: no appearance."""
+
+DETECTOR_EMBEDDER = "detector"
+"""Embedder name: features of the detector, one of ours."""
 
 AUTO_EMBEDDER = "auto"
 """Embedder name: the one of this package where a detector of objects is chosen, none otherwise:
@@ -120,108 +120,6 @@ def _with_score_limits(config: Config, detector: Detector) -> DeepSortSettings:
     )
 
 
-def build_detector(config: Config) -> Detector:
-    """Returns the detector that `config.detector` names.
-
-    Raises:
-        ConfigError: The name is unknown, or options do not belong to the detector.
-        ModelError: A model file is missing or malformed.
-    """
-    choice = config.detector
-    if choice.scales is not None and (choice.name != FCN or choice.detections is not None):
-        raise ConfigError(
-            f"detector.scales {list(choice.scales)}: only detector {FCN!r} looks at several sizes "
-            "of a frame; leave it out"
-        )
-    if choice.detections is not None:
-        return _replay_detector(config)
-    if choice.name == MOTION:
-        return _motion_detector(config)
-    if choice.name == FCN:
-        return _fcn_detector(choice)
-    if choice.name in DETECTORS:
-        return _builtin_detector(config)
-    if choice.name.lower().endswith((".keras", ".tflite")):
-        return _own_detector(config)
-    if not choice.name.lower().endswith(".cfg"):
-        known = [*DETECTORS, MOTION, FCN]
-        raise ConfigError(
-            f"unknown detector {choice.name!r}{nearest(choice.name, known)}; expected "
-            f"{', '.join(map(repr, known))}, a .keras file that `tracker train "
-            "detector` wrote, a .tflite that `tracker export` wrote, or a Darknet .cfg"
-        )
-    if choice.weights is None:
-        raise ConfigError(f"detector {choice.name}: --weights is missing; name its .weights file")
-    from tracker.detection.yolo_detector import YoloDetector
-
-    return YoloDetector.load(
-        choice.name,
-        weights=choice.weights,
-        names=choice.names,
-        settings=choice.network,
-    )
-
-
-def _fcn_detector(choice: DetectorConfig) -> Detector:
-    from tracker.detection.fcn_detector import FcnDetector, FcnSettings
-    from tracker.detection.runtimes.base import RuntimeKind
-
-    if choice.weights is None:
-        raise ConfigError(
-            f"detector {FCN}: --weights is missing; name the .keras file of a window classifier"
-        )
-    network = choice.network
-    of_others = {
-        "input_size": network.input_size,
-        "runtime": None if network.runtime is RuntimeKind.AUTO else network.runtime.value,
-        "cache_dir": network.cache_dir,
-    }
-    for name, value in of_others.items():
-        if value is not None:
-            raise ConfigError(
-                f"detector.network.{name} {value}: detector {FCN!r} slides over frames at their "
-                "own size, on TensorFlow; leave it out (detector.scales=[1,0.5] looks at others)"
-            )
-    settings = FcnSettings(
-        scales=(1.0,) if choice.scales is None else choice.scales,
-        confidence=CONFIDENCE if network.confidence is None else network.confidence,
-        iou=network.iou,
-        max_detections=network.max_detections,
-        classes=network.classes,
-        nms_mode=network.nms_mode,
-        device=network.device,
-        threads=network.threads,
-    )
-    return FcnDetector.load(choice.weights, names=choice.names, settings=settings)
-
-
-def _builtin_detector(config: Config) -> Detector:
-    from tracker.detection.yolo_detector import YoloDetector
-
-    choice = config.detector
-    _check_alone(choice)
-    return YoloDetector.load_builtin(choice.name, settings=choice.network)
-
-
-def _own_detector(config: Config) -> Detector:
-    from tracker.detection.yolo_detector import YoloDetector
-
-    choice = config.detector
-    _check_alone(choice)
-    if choice.name.lower().endswith(".tflite"):
-        return YoloDetector.load_exported(choice.name, settings=choice.network)
-    return YoloDetector.load_keras(choice.name, settings=choice.network)
-
-
-def _check_alone(choice: DetectorConfig) -> None:
-    for option, value in (("--weights", choice.weights), ("--names", choice.names)):
-        if value is not None:
-            raise ConfigError(
-                f"{option} {value}: detector {choice.name} holds its weights and class names "
-                f"itself; leave {option} out"
-            )
-
-
 def embedder_name(config: Config) -> str:
     """Returns the embedder that a configuration means, `auto` resolved."""
     choice = config.detector
@@ -235,24 +133,96 @@ def build_embedder(config: Config) -> Embedder:
     """Returns the embedder that `config.embedder` names.
 
     Raises:
-        ConfigError: The name is unknown.
-        ModelError: The file is missing, damaged, or no appearance network of ours.
+        ConfigError: The name is unknown, or options do not belong to the embedder.
+        ModelError: The network is missing, damaged, or does not map crops to vectors.
+        DependencyError: What runs the network cannot be loaded.
     """
     choice, name = config.embedder, embedder_name(config)
+    if name not in (NO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER):
+        from tracker.embedding.model_embedder import ModelEmbedder, is_network_of_others
+
+        if is_network_of_others(name):
+            return ModelEmbedder.load(
+                name, crop_input=choice.input, threads=choice.threads, offline=choice.offline
+            )
+    if choice.input != EmbedderConfig().input:
+        raise ConfigError(
+            f"embedder.input: embedder {name!r} knows what its crops have to be like; leave it out"
+        )
     if name == NO_EMBEDDER:
         return NoEmbedder()
+    if name == DETECTOR_EMBEDDER:
+        return _detector_features(config)
+    return _own_embedder(choice, name)
+
+
+def _own_embedder(choice: EmbedderConfig, name: str) -> Embedder:
     if name != EMBEDDER and not name.lower().endswith((".keras", ".tflite")):
-        known = [AUTO_EMBEDDER, EMBEDDER, NO_EMBEDDER]
+        known = [AUTO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER, NO_EMBEDDER]
         raise ConfigError(
             f"unknown embedder {name!r}{nearest(name, known)}; expected "
-            f"{', '.join(map(repr, known))}, or a .keras or .tflite file that `tracker train reid` "
-            "or `tracker export` wrote"
+            f"{', '.join(map(repr, known))}, or a network that maps crops to vectors: a .keras, "
+            ".tflite or .onnx file, the folder of a SavedModel, or an https:// handle"
         )
     from tracker.embedding.crop_embedder import CropEmbedder
 
     if name == EMBEDDER:
         return CropEmbedder.load_builtin(threads=choice.threads)
     return CropEmbedder.load(name, threads=choice.threads, cache_dir=choice.cache_dir)
+
+
+def _detector_features(config: Config) -> Embedder:
+    choice = config.detector
+    path = detector_files(choice.name).keras if choice.name in DETECTORS else Path(choice.name)
+    if choice.detections is not None or path.suffix.lower() != ".keras":
+        got = choice.name if choice.detections is None else f"recorded {choice.detections}"
+        raise ConfigError(
+            f"embedder {DETECTOR_EMBEDDER}: expected a detector of ours ({', '.join(DETECTORS)}, "
+            f"or a .keras that `tracker train detector` wrote), got {got}; use embedder {EMBEDDER}"
+        )
+    from tracker.embedding.detector_features import DetectorFeatures
+
+    return DetectorFeatures.load(
+        path,
+        long_side=choice.network.input_size,
+        threads=config.embedder.threads,
+        cache_dir=config.embedder.cache_dir,
+    )
+
+
+def build_segmenter(config: Config) -> Segmenter:
+    """Returns the segmenter that `config.segmenter` names.
+
+    Raises:
+        ConfigError: None is named, or it does not know a class.
+        ModelError: The file is missing, damaged, or no segmenter of ours.
+    """
+    choice = config.segmenter
+    if choice.file is None:
+        raise ConfigError(
+            f"--background {choice.background.value}: expected a segmenter, got none; name one "
+            "with --segmenter FILE.keras, which `tracker train segmenter --data my.yaml --out "
+            "FOLDER` writes, see docs/segmentation.md"
+        )
+    return Segmenter.load(choice.file, choice.settings())
+
+
+def build_backdrop(config: Config) -> Backdrop | None:
+    """Returns what changes the background of pictures; `None` where it is kept.
+
+    Raises:
+        ConfigError: No segmenter is named, or one that is not needed, or it does not know a class.
+        ModelError: The segmenter's file is missing, damaged, or none of ours.
+    """
+    choice = config.segmenter
+    if choice.background is Background.KEEP:
+        if choice.file is not None:
+            raise ConfigError(
+                f"--segmenter {choice.file}: it tells what is background, which is kept; give "
+                "--background blur or remove, or leave it out"
+            )
+        return None
+    return Backdrop(build_segmenter(config), choice.style())
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:
@@ -284,43 +254,3 @@ def _check_needs_no_pictures(text: str, config: Config) -> None:
             f"{text}: the camera's motion is seen in pictures and the sequence has none; expected "
             f"camera_motion 'off', got {config.camera_motion.value!r}"
         )
-
-
-def _replay_detector(config: Config) -> Detector:
-    from tracker.detection.replay import ReplayDetector
-
-    choice = config.detector
-    others = {
-        "--detector": None if choice.name == DetectorConfig().name else choice.name,
-        "--weights": choice.weights,
-        "--names": choice.names,
-    }
-    for option, value in others.items():
-        if value is not None:
-            raise ConfigError(
-                f"--detections {choice.detections} and {option} {value}: detections are either "
-                "replayed or made anew; leave one out"
-            )
-    assert choice.detections is not None
-    return ReplayDetector(choice.detections, classes=choice.network.classes or ())
-
-
-def _motion_detector(config: Config) -> Detector:
-    from tracker.detection.motion import MotionDetector
-
-    choice = config.detector
-    for option, value in (("--weights", choice.weights), ("--names", choice.names)):
-        if value is not None:
-            raise ConfigError(
-                f"{option} {value}: the motion detector has no model; name the model with "
-                "--detector small or a file"
-            )
-    detector = MotionDetector(choice.motion)
-    for name in choice.network.classes or ():
-        if name not in detector.class_names:
-            raise ConfigError(
-                f"unknown class {name!r}: the motion detector knows only "
-                f"{', '.join(detector.class_names)}; classes of objects need a network, see "
-                "--detector small or a file"
-            )
-    return detector

@@ -24,13 +24,11 @@ from tracker.arrays import (
 )
 from tracker.embedding_text import decode_embedding
 from tracker.errors import DataError, SourceError
+from tracker.masks import Mask, mask_from_coco
+from tracker.mot_rows import LARGEST_FRAME, parse_mot_rows
 
 SCHEMA = "tracker-json/1"
 """The JSON format that this module reads (`docs/json-format.md`)."""
-
-_LARGEST_FRAME = np.iinfo(np.int32).max
-# Above this a float64, which is how MOT rows are kept, cannot tell two ids apart.
-_LARGEST_ID = 2**53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +50,12 @@ class RecordedTracks:
         frame_count: Frames that the writer counted (the footer's `frames`); `None` for MOT text
             and for a recording that was cut off.
         fps: Nominal frames a second; `None` for MOT text.
+        masks: `R` masks of one frame size, `None` for a row that has none; `None` where the file
+            has none.
 
     Raises:
         DataError: An array has the wrong shape or dtype, a value is not finite, a frame is
-            negative, or an id occurs twice in a frame.
+            negative, an id occurs twice in a frame, or masks are of different frame sizes.
     """
 
     frames: Int32Array
@@ -68,6 +68,7 @@ class RecordedTracks:
     class_names: tuple[str, ...]
     frame_count: int | None
     fps: float | None
+    masks: tuple[Mask | None, ...] | None = None
 
     def __post_init__(self) -> None:
         frames, ids = np.asarray(self.frames), np.asarray(self.ids)
@@ -84,6 +85,7 @@ class RecordedTracks:
             object.__setattr__(
                 self, name, frozen(array[order], dtype=dtype, shape=array.shape, name=field)
             )
+        object.__setattr__(self, "masks", _ordered_masks(self.masks, order))
         if not (np.all(np.isfinite(self.boxes)) and np.all(np.isfinite(self.scores))):
             raise DataError("RecordedTracks: expected finite boxes and scores, got NaN or infinity")
         if len(frames) and self.frames[0] < 0:
@@ -100,7 +102,26 @@ class RecordedTracks:
 
     def select(self, index: BoolArray | IndexArray) -> Self:
         """Returns the rows picked by a boolean mask `(R,)` or by indices."""
-        return replace(self, **{name: getattr(self, name)[index] for name in _LAYOUT})
+        columns = {name: getattr(self, name)[index] for name in _LAYOUT}
+        rows = np.arange(len(self))[index]
+        masks = None if self.masks is None else tuple(self.masks[row] for row in rows.tolist())
+        return replace(self, **columns, masks=masks)
+
+
+def _ordered_masks(
+    masks: tuple[Mask | None, ...] | None, order: IndexArray
+) -> tuple[Mask | None, ...] | None:
+    if masks is None:
+        return None
+    if len(masks) != len(order):
+        raise DataError(f"RecordedTracks.masks: expected {len(order)}, got {len(masks)}")
+    sizes = {mask.size for mask in masks if mask is not None}
+    if len(sizes) > 1:
+        raise DataError(
+            "RecordedTracks.masks: expected masks of one frame size, got "
+            f"{sorted(sizes)} (height, width)"
+        )
+    return tuple(masks[row] for row in order.tolist())
 
 
 _LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
@@ -131,7 +152,7 @@ def read_tracks(path: str | Path) -> RecordedTracks:
     # A byte order mark is what some Windows programs put before the text.
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start.startswith(b"{"):
-        return _from_mot_rows(_parse_mot(path, content), path)
+        return _from_mot_rows(parse_mot_rows(content, path=path), path)
     return _from_records(_json_records(path, start), path)
 
 
@@ -152,7 +173,7 @@ def read_mot_rows(path: str | Path) -> Float64Array:
             width or height is negative, or an id occurs twice in a frame. The message names the
             line.
     """
-    return _parse_mot(path, _read_bytes(path))
+    return parse_mot_rows(_read_bytes(path), path=path)
 
 
 def _read_bytes(path: str | Path) -> bytes:
@@ -160,58 +181,6 @@ def _read_bytes(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _parse_mot(path: str | Path, content: bytes) -> Float64Array:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected MOT text or JSON of ours, got bytes that are not text; "
-            "give a file that tracker run wrote with --mot or --json"
-        ) from error
-    rows: list[list[float]] = []
-    seen: dict[tuple[float, float], int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        row = _mot_row(line, f"{path}, line {number}")
-        if rows and len(row) != len(rows[0]):
-            raise DataError(
-                f"{path}, line {number}: expected {len(rows[0])} columns as in the rows before, "
-                f"got {len(row)}"
-            )
-        frame, track = row[:2]
-        first = seen.setdefault((frame, track), number)
-        if first != number and track != -1:
-            raise DataError(
-                f"{path}, line {number}: id {track:.0f} occurs twice in frame {frame:.0f}, "
-                f"first in line {first}"
-            )
-        rows.append(row)
-    return np.array(rows) if rows else np.zeros((0, 10))
-
-
-def _mot_row(line: str, place: str) -> list[float]:
-    words = line.split(",") if "," in line else line.split()
-    try:
-        row = [float(word) for word in words]
-    except ValueError as error:
-        raise DataError(f"{place}: expected numbers, got {line.strip()[:60]!r}") from error
-    if not 6 <= len(row) <= 10:
-        raise DataError(f"{place}: expected 6 to 10 columns (frame,id,x,y,w,h,...), got {len(row)}")
-    if not all(map(math.isfinite, row)):
-        raise DataError(f"{place}: expected finite numbers, got {line.strip()[:60]!r}")
-    frame, track, _, _, width, height = row[:6]
-    if not frame.is_integer() or not 1 <= frame <= _LARGEST_FRAME:
-        raise DataError(f"{place}: expected a whole frame number from 1, got {frame:g}")
-    if not track.is_integer() or abs(track) > _LARGEST_ID:
-        raise DataError(f"{place}: expected a whole number as id, got {track:g}")
-    if width < 0 or height < 0:
-        raise DataError(
-            f"{place}: expected a width and height of 0 or more, got {width:g}x{height:g}"
-        )
-    return row
 
 
 def _from_mot_rows(rows: Float64Array, path: str | Path) -> RecordedTracks:
@@ -299,7 +268,8 @@ def _from_records(records: Sequence[_Record], path: str | Path) -> RecordedTrack
             frame_count = _whole(record.get("frames"), f"{place}: 'frames'")
         else:
             raise DataError(f"{place}: expected an object of kind 'frame' or 'footer'")
-    frames, ids, boxes, scores, classes, seen, looks = zip(*rows, strict=True) if rows else _EMPTY
+    columns = zip(*rows, strict=True) if rows else _EMPTY
+    frames, ids, boxes, scores, classes, seen, looks, masks = columns
     nothing = np.zeros(width, np.float32)
     known = [nothing if look is None else look for look in looks]
     try:
@@ -314,13 +284,14 @@ def _from_records(records: Sequence[_Record], path: str | Path) -> RecordedTrack
             class_names=tuple(names),
             frame_count=frame_count,
             fps=_fps(header, path),
+            masks=masks if any(mask is not None for mask in masks) else None,
         )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None]
-_EMPTY: tuple[tuple[()], ...] = ((),) * 7
+_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None, Mask | None]
+_EMPTY: tuple[tuple[()], ...] = ((),) * 8
 
 
 def _frame_rows(
@@ -328,8 +299,8 @@ def _frame_rows(
 ) -> list[_Row]:
     """Returns the rows of one frame; a class that the header does not name is added."""
     frame = _whole(record.get("frame"), f"{place}: 'frame'")
-    if frame > _LARGEST_FRAME:
-        raise DataError(f"{place}: 'frame': expected at most {_LARGEST_FRAME}, got {frame}")
+    if frame > LARGEST_FRAME:
+        raise DataError(f"{place}: 'frame': expected at most {LARGEST_FRAME}, got {frame}")
     tracks = record.get("tracks")
     if not isinstance(tracks, list):
         raise DataError(f"{place}: expected a list under 'tracks', got {tracks!r}")
@@ -349,7 +320,8 @@ def _frame_rows(
         index = names.setdefault(str(track.get("class")), len(names))
         is_seen = track.get("state") != "lost" and not track.get("misses")
         look = _look(track, width, f"{place}, id {track_id}: 'embedding'")
-        rows.append((frame, track_id, corners, score, index, is_seen, look))
+        mask = _mask(track, f"{place}, id {track_id}: 'mask'")
+        rows.append((frame, track_id, corners, score, index, is_seen, look, mask))
     return rows
 
 
@@ -360,6 +332,15 @@ def _look(track: Mapping[str, Any], width: int, what: str) -> Float32Array | Non
         raise DataError(f"{what}: expected 'embedding_size' in the header, got none")
     try:
         return decode_embedding(track["embedding"], width)
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
+
+
+def _mask(track: Mapping[str, Any], what: str) -> Mask | None:
+    if "mask" not in track:
+        return None
+    try:
+        return mask_from_coco(track["mask"])
     except DataError as error:
         raise DataError(f"{what}: {error}") from error
 

@@ -16,8 +16,15 @@ from types import FrameType
 
 from tracker.config import Config
 from tracker.errors import ConfigError, OutputClosed, OutputError, SourceError, TrackerError
-from tracker.factory import NO_EMBEDDER, build_pipeline, embedder_name, open_source
+from tracker.factory import (
+    NO_EMBEDDER,
+    build_backdrop,
+    build_pipeline,
+    embedder_name,
+    open_source,
+)
 from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.sinks.background import BackgroundSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output import STDOUT, check_not_source
 from tracker.tracks import Sink, TrackedFrame
@@ -66,6 +73,8 @@ class RunRequest:
 class RunFailedError(TrackerError):
     """The run broke after it had begun; the message says what became of the outputs."""
 
+    exit_code = 1
+
 
 def run(request: RunRequest) -> int:
     """Returns the exit code after running a source through the pipeline into all outputs.
@@ -109,7 +118,8 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
     Each sink has checked that its path can be written.
 
     Raises:
-        ConfigError: Two outputs share a path, or embeddings are asked for where there are none.
+        ConfigError: Two outputs share a path, embeddings are asked for where there are none, or
+            another background where no picture is written or shown.
         OutputError: A path cannot be written or is the source itself.
     """
     from tracker.sinks.csv_table import CsvSink
@@ -127,6 +137,16 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
     replayed = request.config.detector.detections
     _check_paths(paths, [request.source, *([] if replayed is None else [replayed])])
     _check_embeddings(request)
+    backdrop = build_backdrop(request.config)
+    if backdrop is not None and not outputs.show and not any(video_paths):
+        raise ConfigError(
+            f"--background {request.config.segmenter.background.value}: it changes pictures, and "
+            "none are written; name an output with --video or --show"
+        )
+
+    def drawing(sink: Sink) -> Sink:
+        return sink if backdrop is None else BackgroundSink(sink, backdrop)
+
     sinks: list[Sink] = [
         (JsonSink if path.endswith(".json") else JsonLinesSink)(path, embeddings=outputs.embeddings)
         for path in json_paths
@@ -140,12 +160,12 @@ def make_sinks(request: RunRequest) -> tuple[list[Sink], Callable[[], bool]]:
         if path is not None:
             from tracker.sinks.video_file import VideoSink
 
-            sinks.append(VideoSink(path, style=style))
+            sinks.append(drawing(VideoSink(path, style=style)))
     if outputs.show:
         from tracker.sinks.window import WindowSink
 
         window = WindowSink(f"tracker: {request.source}", style=style)
-        return [*sinks, window], lambda: window.stop_requested
+        return [*sinks, drawing(window)], lambda: window.stop_requested
     return sinks, lambda: False
 
 

@@ -198,6 +198,71 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     run_train_reid(request)
 
 
+@train_app.command("segmenter")
+def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    out: Annotated[
+        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="YAML with path, train, val, names: masks as PNG, or COCO JSON."),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
+            "resnet50v2. [cross-stage]"
+        ),
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Of cross-stage: nano or small. [small]")] = None,
+    backbone_weights: Annotated[
+        str | None,
+        typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Start from this .keras segmenter. [none]")
+    ] = None,
+    freeze_epochs: Annotated[
+        int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training. [60]")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures in a step. [8]")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many validations without gain. [never]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-segmenter.yaml."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
+    ] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Train a segmenter on pictures with masks; write best.keras, its scores and its card."""
+    from tracker.train_segmenter_command import SegmentTrainRequest, run_train_segmenter
+    from tracker.train_segmenter_config import load_segment_config
+
+    options = {
+        "data.file": data,
+        "data.batch": batch,
+        "network.size": size,
+        "network.backbone": backbone,
+        "network.backbone_weights": backbone_weights,
+        "network.weights": weights,
+        "network.input_size": imgsz,
+        "training.freeze_epochs": freeze_epochs,
+        "training.epochs": epochs,
+        "training.patience": patience,
+        "seed": seed,
+    }
+    settings = load_segment_config(config, set_ or (), options)
+    run_train_segmenter(SegmentTrainRequest(settings, Path(out), progress=not no_progress))
+
+
 @train_app.command("labels")
 def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     pictures: Annotated[

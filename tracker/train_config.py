@@ -151,7 +151,7 @@ class TrainConfig:
 
     def flat(self) -> dict[str, Any]:
         """Returns plain values by dotted key."""
-        return dict(_flatten(_ADAPTER.dump_python(self, mode="json"), ""))
+        return dict(flatten(_ADAPTER.dump_python(self, mode="json"), ""))
 
 
 _ADAPTER = TypeAdapter(TrainConfig)
@@ -184,11 +184,17 @@ def load_train_config(
     return settings_from(_ADAPTER, TrainConfig, tree)
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    """Returns the values of a tree by dotted key.
+
+    Args:
+        tree: Keys and values, which may be trees in turn.
+        prefix: What all keys begin with.
+    """
     pairs: list[tuple[str, Any]] = []
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            pairs += _flatten(value, f"{prefix}{key}.")
+            pairs += flatten(value, f"{prefix}{key}.")
         else:
             pairs.append((f"{prefix}{key}", value))
     return pairs

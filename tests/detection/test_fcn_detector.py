@@ -24,8 +24,8 @@ from tracker.detection.class_filter import class_mask
 from tracker.detection.fcn_detector import FcnDetector, FcnSettings
 from tracker.detection.letterbox import undo_letterbox
 from tracker.detection.windows import decode_windows, window_geometry
+from tracker.detector_factory import build_detector
 from tracker.errors import ConfigError, DataError, ModelError
-from tracker.factory import build_detector
 from tracker.frames import Frame, VideoInfo
 from tracker.models.digest import file_digest
 from tracker.models.fcn import fully_convolutional

@@ -14,6 +14,7 @@ from tracker.detection.replay import ReplayDetector, unit_scores
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, SourceError
 from tracker.frames import Frame
+from tracker.masks import empty_mask, mask_from_coco
 from tracker.timing import Stopwatch
 
 
@@ -114,3 +115,33 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
         ReplayDetector(str(tmp_path / "missing.txt"))
     with pytest.raises(DataError, match="line 1: expected 6 to 10 columns"):
         ReplayDetector(written(tmp_path / "det.txt", "1,2,3\n"))
+
+
+def test_masks_come_along_and_are_empty_where_a_track_has_none(tmp_path: Path) -> None:
+    full, half = {"size": [2, 3], "counts": "06"}, {"size": [2, 3], "counts": "33"}
+    track = {"id": 1, "class": "person", "score": 0.5, "box": [0, 0, 3, 2]}
+    frames = [
+        [
+            {**track, "mask": half},
+            {**track, "id": 2, "score": 0.9},
+            {**track, "id": 3, "score": 0.7, "class": "car", "mask": full},
+            {**track, "id": 4, "state": "lost", "misses": 1},
+        ],
+        [],
+    ]
+    header = {"kind": "header", "schema": "tracker-json/1", "class_names": ["person"]}
+    records = [
+        header,
+        *({"kind": "frame", "frame": n, "tracks": tracks} for n, tracks in enumerate(frames)),
+    ]
+    path = written(tmp_path / "a.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    nothing = empty_mask((2, 3))
+    found = detect(ReplayDetector(path), 0)
+    assert found.masks == (nothing, mask_from_coco(full), mask_from_coco(half))
+    people = detect(ReplayDetector(path, classes=["person"]), 0)
+    assert people.masks == (nothing, mask_from_coco(half))
+    assert detect(ReplayDetector(path), 1).masks == ()
+
+
+def test_without_masks_there_are_none(tmp_path: Path) -> None:
+    assert detect(ReplayDetector(written(tmp_path / "a", "1,-1,0,0,5,6\n")), 0).masks is None

@@ -127,7 +127,7 @@ def test_the_configuration_names_the_file(path, folder):
     ("name", "error", "message"),
     [
         ("nome", ConfigError, "did you mean 'none'"),
-        ("resnet50", ConfigError, r"expected 'auto', 'builtin', 'none', or a"),
+        ("resnet50", ConfigError, r"expected 'auto', 'builtin', 'detector', 'none', or a network"),
         ("missing.keras", ModelError, "no such file"),
         (".keras", ModelError, "no such file"),
     ],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_tracks
 from tracker.errors import ConfigError, DataError
+from tracker.masks import empty_mask, encode_mask
 from tracker.sinks.draw import (
     DrawStyle,
     Labels,
@@ -19,10 +22,12 @@ from tracker.tracks import Tracks
 PLAIN = DrawStyle(labels=Labels.NONE, trail_s=0)
 
 
-def draw(tracks, *, style=PLAIN, size=(120, 160), trails=None, names=("person", "行人")):
+def draw(
+    tracks, *, style=PLAIN, size=(120, 160), trails=None, names=("person", "行人"), masks=None
+):
     image = np.full((*size, 3), 90, np.uint8)
     trails = trails or Trails(style.trail_s)
-    drawn = draw_tracks(image, tracks, class_names=names, trails=trails, style=style)
+    drawn = draw_tracks(image, tracks, class_names=names, trails=trails, style=style, masks=masks)
     assert (image == 90).all(), "the picture that came in is untouched"
     return drawn
 
@@ -116,6 +121,76 @@ def test_a_box_outside_the_picture_has_no_label():
     assert not changed(drawn).any()
 
 
+def block(left, top, right, bottom, size=(120, 160)):
+    pixels = np.zeros(size, np.bool_)
+    pixels[top:bottom, left:right] = True
+    return encode_mask(pixels)
+
+
+BOX = (20, 30, 80, 90)
+
+
+def test_a_mask_is_tinted_and_nothing_beside_it():
+    track = make_tracks((3, BOX, CONFIRMED))
+    style = replace(PLAIN, mask_opacity=0.25)
+    drawn = draw(track, style=style, masks=[block(30, 40, 70, 80)])
+    mixed = np.rint(0.75 * 90 + 0.25 * np.array(color_of(3, 0)))
+    assert (drawn[40:80, 30:70] == mixed).all()
+    drawn[40:80, 30:70] = 90
+    assert (drawn == draw(track)).all()
+
+
+def test_masks_that_overlap_are_mixed_in_the_order_of_ids():
+    tracks = make_tracks((1, BOX, CONFIRMED), (2, BOX, CONFIRMED), (4, BOX, TENTATIVE))
+    tracks = replace(tracks, detection_index=np.array([1, 0, 2], np.int32))
+    masks = [block(40, 50, 60, 60), block(30, 50, 50, 60), block(0, 119, 160, 120)]
+    drawn = draw(tracks, style=replace(PLAIN, mask_opacity=0.5), masks=masks).astype(int)
+    first, second = (np.array(color_of(number, 0)) for number in (1, 2))
+    below = np.rint(0.5 * 90 + 0.5 * first)
+    assert (drawn[50:60, 30:40] == below).all()
+    assert (drawn[50:60, 40:50] == np.rint(0.5 * below + 0.5 * second)).all()
+    assert (drawn[50:60, 50:60] == np.rint(0.5 * 90 + 0.5 * second)).all()
+    assert (drawn[119] == np.rint(0.5 * 90 + 0.5 * np.array(color_of(4, 0)))).all()
+
+
+def test_boxes_and_labels_lie_above_masks():
+    track = make_tracks((1, BOX, CONFIRMED))
+    style = DrawStyle(trail_s=0)
+    on_top = changed(draw(track, style=style))
+    drawn = draw(track, style=style, masks=[block(0, 0, 160, 120)])
+    assert (drawn[on_top] == draw(track, style=style)[on_top]).all()
+    assert changed(drawn).all()
+
+
+def test_what_was_not_seen_or_is_not_wanted_has_no_tint():
+    track = make_tracks((1, BOX, LOST))
+    lost = replace(track, detection_index=np.array([-1], np.int32))
+    assert (draw(lost, masks=[block(0, 0, 160, 120)]) == draw(track)).all()
+    off = replace(PLAIN, mask_opacity=0)
+    assert (draw(track, style=off, masks=[block(0, 0, 160, 120)]) == draw(track)).all()
+    assert (draw(track, masks=[empty_mask((120, 160))]) == draw(track)).all()
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [(0, 0, 1, 1), (159, 119, 160, 120), (7, 0, 8, 120), (0, 5, 160, 6), (0, 0, 160, 120)],
+)
+def test_masks_of_one_pixel_one_line_and_the_whole_picture(corners):
+    track = make_tracks((1, (1e6, 1e6, 2e6, 2e6), CONFIRMED))
+    left, top, right, bottom = corners
+    expected = np.zeros((120, 160), np.bool_)
+    expected[top:bottom, left:right] = True
+    assert (changed(draw(track, masks=[block(*corners)])) == expected).all()
+
+
+def test_a_mask_of_another_size_is_refused():
+    track = make_tracks((7, BOX, CONFIRMED))
+    with pytest.raises(
+        DataError, match=r"mask of track 7: expected .*\(120, 160\), got \(48, 64\)"
+    ):
+        draw(track, masks=[block(0, 0, 5, 5, size=(48, 64))])
+
+
 def test_a_trail_fades_towards_its_old_end():
     trails = Trails(10)
     for step in range(40):
@@ -145,7 +220,13 @@ def test_trails_of_no_length_keep_nothing():
 
 
 def test_wrong_styles_and_boxes_are_refused():
-    for wrong in ({"line_scale": 0}, {"font_scale": float("nan")}, {"trail_s": -1}):
+    for wrong in (
+        {"line_scale": 0},
+        {"font_scale": float("nan")},
+        {"trail_s": -1},
+        {"mask_opacity": 1.5},
+        {"mask_opacity": float("nan")},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             DrawStyle(**wrong)
     with pytest.raises(DataError, match="finite"):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from tests.sinks.clips import hear, make_clip
 from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
+from tracker.detections import Detections
 from tracker.errors import ConfigError, OutputError
-from tracker.sinks.draw import color_of
+from tracker.masks import encode_mask
+from tracker.sinks.draw import DrawStyle, Labels, color_of
 from tracker.sinks.recording import usable_time_base
 from tracker.sinks.sound import adts_config
 from tracker.sinks.video_file import VideoSink
@@ -47,6 +50,17 @@ def test_no_result_leaves_nothing(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
     assert sink.status == f"{tmp_path / 'x' / 'a.mp4'}: nothing written"
+
+
+def test_masks_of_the_detections_are_drawn(tmp_path):
+    mask = encode_mask(np.ones((48, 64), np.bool_))
+    found = Detections.create([[5, 5, 30, 30]], [0.5], masks=[mask])
+    tracks = make_tracks((1, (5, 5, 30, 30), CONFIRMED))
+    style = DrawStyle(labels=Labels.NONE, trail_s=0, mask_opacity=1)
+    with VideoSink(str(tmp_path / "a.mp4"), style=style) as sink:
+        sink.write(replace(make_result(0, tracks, image=grey(0)), detections=found))
+    (frame,) = pictures(tmp_path / "a.mp4")
+    np.testing.assert_allclose(rgb(frame)[40:, 40:].mean(axis=(0, 1)), color_of(1, 0), atol=12)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])

@@ -1,11 +1,14 @@
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.sinks.results import CONFIRMED, make_result, make_tracks
+from tracker.detections import Detections
 from tracker.errors import OutputError
+from tracker.masks import encode_mask
 from tracker.sinks.window import WindowSink, check_display
 
 
@@ -51,6 +54,19 @@ def test_pictures_are_shown_with_their_tracks():
     sink = show(screen, 2)
     assert [np.any(image) for image in screen.shown] == [True, True]
     assert not sink.stop_requested
+
+
+def test_masks_of_the_detections_are_shown():
+    screen = FakeScreen([])
+    plain = make_result(0, make_tracks((1, (5, 5, 30, 30), CONFIRMED)))
+    mask = encode_mask(np.ones((plain.frame.height, plain.frame.width), np.bool_))
+    found = Detections.create([[5, 5, 30, 30]], [0.5], masks=[mask])
+    with WindowSink(screen=screen) as sink:
+        sink.write(plain)
+        sink.write(replace(plain, detections=found))
+    without, tinted = (np.any(image, axis=2) for image in screen.shown)
+    assert not without.all()
+    assert tinted.all()
 
 
 @pytest.mark.parametrize("key", [ord("q"), ord("Q"), 27])

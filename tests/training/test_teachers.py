@@ -1,4 +1,4 @@
-"""Teachers: decoders against hand-made outputs, wrappers against scripted teachers, real models."""
+"""Teachers: wrappers against scripted teachers, real models."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from tracker.detection.default_names import COCO_NAMES
 from tracker.detections import Detections
 from tracker.errors import ModelError
+from tracker.inference.onnx_network import onnx_session
 from tracker.training.datasets import read_image
 from tracker.training.teachers import (
     FastestDetTeacher,
@@ -15,9 +16,6 @@ from tracker.training.teachers import (
     NanoDetTeacher,
     Teacher,
     Tiled,
-    decode_fastestdet,
-    decode_nanodet,
-    onnx_session,
 )
 from tracker.training.teachers_yolo import DarknetTeacher
 
@@ -60,53 +58,6 @@ def test_tiles_leave_out_what_their_border_cuts() -> None:
     assert len(tiled.detect(rectangle(10, 5, 90, 35))) == 0
     # Cut by the second tile's border at 33, whole in the first.
     np.testing.assert_array_equal(tiled.detect(rectangle(20, 5, 50, 35)).boxes, [[20, 5, 50, 35]])
-
-
-def test_nanodet_distances_are_expected_values() -> None:
-    # A 32x32 input has 16, 4 and 1 cells; each side's distribution is put on one bin.
-    def sides(cells: int) -> np.ndarray:
-        logits = np.full((1, cells, 4, 8), -100, np.float32)
-        for side, bin_ in enumerate((0, 1, 2, 3)):
-            logits[..., side, bin_] = 100
-        return logits.reshape(1, cells, 32)
-
-    scores = [np.full((1, n, 3), n / 16, np.float32) for n in (16, 4, 1)]
-    outputs = [scores[2], sides(4), scores[0], sides(1), sides(16), scores[1]]
-    boxes, made = decode_nanodet(outputs)
-    assert boxes.shape == (21, 4)
-    np.testing.assert_allclose(made[:, 0], [1] * 16 + [0.25] * 4 + [1 / 16])
-    # First cell, stride 8: centre (4, 4), distances 0, 8, 16, 24. The second lies 8 to the right.
-    np.testing.assert_allclose(boxes[0], [4, -4, 20, 28], atol=1e-4)
-    np.testing.assert_allclose(boxes[1], [12, -4, 28, 28], atol=1e-4)
-    np.testing.assert_allclose(boxes[4], [4, 4, 20, 36], atol=1e-4)
-    # The only cell at stride 32: centre (16, 16).
-    np.testing.assert_allclose(boxes[20], [16, -16, 80, 112], atol=1e-3)
-
-
-def test_nanodet_means_over_the_bins() -> None:
-    outputs = [np.zeros((n, 32), np.float32) for n in (16, 4, 1)]
-    outputs += [np.zeros((n, 80), np.float32) for n in (16, 4, 1)]
-    boxes, _ = decode_nanodet(outputs)
-    # Even shares of 0 to 7 strides: 3.5 strides each way.
-    np.testing.assert_allclose(boxes[0], [4 - 28, 4 - 28, 4 + 28, 4 + 28], atol=1e-4)
-
-
-def test_nanodet_refuses_other_outputs() -> None:
-    with pytest.raises(ModelError, match="three strides"):
-        decode_nanodet([np.zeros((16, 32), np.float32), np.zeros((16, 80), np.float32)])
-
-
-def test_fastestdet_cells() -> None:
-    output = np.zeros((7, 2, 4), np.float32)
-    output[0, 1, 2] = 0.5  # objectness
-    output[1:5, 1, 2] = [np.arctanh(0.5), np.arctanh(-0.5), np.log(1 / 3), 0]
-    output[5:, 1, 2] = [0.25, 1]
-    boxes, scores = decode_fastestdet(output)
-    cell = 1 * 4 + 2
-    # Centre (2.5 / 4, 0.5 / 2), size sigmoid(log 1/3) = 1/4 and 1/2.
-    np.testing.assert_allclose(boxes[cell], [0.5, 0, 0.75, 0.5], atol=1e-6)
-    np.testing.assert_allclose(scores[cell], [0.5**0.6 * 0.25**0.4, 0.5**0.6], rtol=1e-6)
-    assert scores.sum() == pytest.approx(scores[cell].sum())
 
 
 def test_a_broken_model_file_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,13 @@
 """Class names for networks that come without any.
 
-Comes in: a number of classes. Goes out: the names of COCO, of Pascal VOC, or numbered ones.
+Comes in: a number of classes, or what a user gave as names. Goes out: names by class index.
 """
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from types import MappingProxyType
+
+from tracker.models.class_names import read_class_names
 
 COCO_NAMES = (
     *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
@@ -26,14 +32,62 @@ VOC_NAMES = (
 """The 20 classes of Pascal VOC."""
 
 
+_PAPER_ONLY = {
+    11: "street sign",
+    25: "hat",
+    28: "shoe",
+    29: "eye glasses",
+    44: "plate",
+    65: "mirror",
+    67: "window",
+    68: "desk",
+    70: "door",
+    82: "blender",
+}
+"""Places, from 0, of classes that COCO's paper names and its detection task leaves out."""
+
+
+def _paper_names() -> tuple[str, ...]:
+    of_task = iter(COCO_NAMES)
+    count = len(COCO_NAMES) + len(_PAPER_ONLY)
+    return tuple(_PAPER_ONLY.get(index) or next(of_task) for index in range(count))
+
+
+COCO_PAPER_NAMES = _paper_names()
+"""90 classes in the numbering of COCO's annotations, less 1: TensorFlow's detectors use it."""
+
+
+NAME_LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"coco": COCO_NAMES, "coco91": COCO_PAPER_NAMES, "voc": VOC_NAMES}
+)
+"""Lists of names by the word that the registry of models uses."""
+
+Names = str | PathLike[str] | Sequence[str]
+"""A file with a name a line, or the names themselves."""
+
+
+def given_class_names(names: Names) -> tuple[str, ...]:
+    """Returns the names that a file or a list holds.
+
+    Raises:
+        ModelError: The file cannot be read or holds something else.
+    """
+    if isinstance(names, str | PathLike):
+        return read_class_names(names)
+    return tuple(names)
+
+
 def default_class_names(count: int) -> tuple[str, ...]:
-    """Returns COCO's names for 80 classes, Pascal VOC's for 20, numbered ones otherwise.
+    """Returns the names that networks with so many classes usually have, else numbered ones.
+
+    20 are Pascal VOC's, 80 those of COCO's detection task, 90 those of COCO's annotations, and 91
+    the same after one that stands for nothing.
 
     Example:
         >>> default_class_names(2)
         ('class_0', 'class_1')
     """
-    for names in (COCO_NAMES, VOC_NAMES):
+    for names in (COCO_NAMES, VOC_NAMES, COCO_PAPER_NAMES, ("background", *COCO_PAPER_NAMES)):
         if len(names) == count:
             return names
     return tuple(f"class_{index}" for index in range(count))

@@ -106,12 +106,15 @@ def letterbox_geometry(
     )
 
 
-def letterbox(image: UInt8Array, geometry: LetterboxGeometry) -> UInt8Array:
+def letterbox(
+    image: UInt8Array, geometry: LetterboxGeometry, *, padding: int = PADDING
+) -> UInt8Array:
     """Returns the network's input `(h, w, 3)` uint8; the image itself where nothing changes.
 
     Args:
         image: `(H, W, 3)` uint8 of the geometry's frame size.
         geometry: From `letterbox_geometry`.
+        padding: Grey level of what the image does not cover.
 
     Raises:
         DataError: The image is not of the geometry's frame size.
@@ -127,7 +130,7 @@ def letterbox(image: UInt8Array, geometry: LetterboxGeometry) -> UInt8Array:
     if geometry.content_size == geometry.input_size:
         return image
     top, left = geometry.offset
-    canvas = np.full((*geometry.input_size, 3), PADDING, dtype=np.uint8)
+    canvas = np.full((*geometry.input_size, 3), padding, dtype=np.uint8)
     canvas[top : top + height, left : left + width] = image
     return canvas
 
@@ -139,13 +142,24 @@ def undo_letterbox(boxes: Float32Array, geometry: LetterboxGeometry) -> Float32A
         boxes: `(N, 4)` float32 xyxy in pixels of the network's input.
         geometry: How the frame was letterboxed.
     """
+    height, width = geometry.frame_size
+    return clip(to_frame(boxes, geometry), width=width, height=height)
+
+
+def to_frame(boxes: Float32Array, geometry: LetterboxGeometry) -> Float32Array:
+    """Returns boxes `(N, 4)` float32 xyxy in pixels of the frame, which may reach beyond it.
+
+    Args:
+        boxes: `(N, 4)` float32 xyxy in pixels of the network's input.
+        geometry: How the frame was letterboxed.
+    """
     frame_height, frame_width = geometry.frame_size
     height, width = geometry.content_size
     top, left = geometry.offset
     # The two scales differ slightly, because the content has whole pixels.
     scale = np.array([frame_width / width, frame_height / height] * 2, dtype=np.float32)
     offset = np.array([left, top] * 2, dtype=np.float32)
-    return clip((boxes - offset) * scale, width=frame_width, height=frame_height)
+    return (boxes - offset) * scale
 
 
 def _resized(image: UInt8Array, *, width: int, height: int) -> UInt8Array:

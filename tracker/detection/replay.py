@@ -16,7 +16,8 @@ from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, SourceError, nearest
 from tracker.frames import Frame, VideoInfo
-from tracker.recorded import read_mot_rows, read_tracks
+from tracker.masks import Mask, empty_mask
+from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
 from tracker.timing import Stopwatch
 
 _log = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class ReplayDetector:
 
     Boxes that are not proper (no width or height) are left out; their number is logged. Scores
     outside `[0, 1]` are mapped by `unit_scores`. Boxes of JSON that were predicted, not seen, are
-    no detections and are left out too. Embeddings come along where the file has them; all zero,
-    hence like nothing else, where a track has none.
+    no detections and are left out too. Embeddings and masks come along where the file has them; a
+    track without has an embedding of zeros, hence like nothing else, and an empty mask.
 
     Args:
         path: MOTChallenge text (frames from 1), JSON Lines or a JSON document of ours; the content
@@ -54,7 +55,7 @@ class ReplayDetector:
         self._digests = {Path(path).name: hashlib.sha256(content).hexdigest()}
         is_json = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
         read = _read_json if is_json else _read_mot
-        frames, boxes, scores, kinds, embeddings, self._class_names = read(path)
+        frames, boxes, scores, kinds, embeddings, masks, self._class_names = read(path)
         keep = is_proper(boxes)
         self.left_out = int(np.count_nonzero(~keep))
         """Boxes of the file that were left out because they have no width or height."""
@@ -67,6 +68,7 @@ class ReplayDetector:
         self._boxes, self._kinds = boxes[order], kinds[order]
         self._scores = unit_scores(scores)[order]
         self._embeddings = embeddings[order]
+        self._masks = None if masks is None else tuple(masks[row] for row in order.tolist())
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -95,7 +97,11 @@ class ReplayDetector:
         low, high = np.searchsorted(self._frames, [index, index + 1])
         rows = slice(int(low), int(high))
         return Detections.create(
-            self._boxes[rows], self._scores[rows], self._kinds[rows], self._embeddings[rows]
+            self._boxes[rows],
+            self._scores[rows],
+            self._kinds[rows],
+            self._embeddings[rows],
+            masks=None if self._masks is None else self._masks[rows],
         )
 
 
@@ -121,21 +127,34 @@ def unit_scores(scores: Float64Array) -> Float32Array:
     return np.asarray(1 / (1 + np.exp(-scores / scale)), np.float32)
 
 
-# Frames from 0, boxes xyxy, scores, classes, embeddings, and names of classes.
-_Content = tuple[Int32Array, Float32Array, Float64Array, Int32Array, Float32Array, tuple[str, ...]]
+_Masks = tuple[Mask, ...] | None
+# Frames from 0, boxes xyxy, scores, classes, embeddings, masks, and names of classes.
+_Content = tuple[
+    Int32Array, Float32Array, Float64Array, Int32Array, Float32Array, _Masks, tuple[str, ...]
+]
 
 
 def _read_json(path: str) -> _Content:
     tracks = read_tracks(path)
-    seen = tracks.seen
+    tracks = tracks.select(tracks.seen)
     return (
-        tracks.frames[seen],
-        tracks.boxes[seen].astype(np.float32),
-        tracks.scores[seen].astype(np.float64),
-        tracks.classes[seen],
-        tracks.embeddings[seen],
+        tracks.frames,
+        tracks.boxes.astype(np.float32),
+        tracks.scores.astype(np.float64),
+        tracks.classes,
+        tracks.embeddings,
+        _whole_masks(tracks),
         tracks.class_names,
     )
+
+
+def _whole_masks(tracks: RecordedTracks) -> _Masks:
+    """Returns a mask for each row, empty where the file has none; `None` if no row has one."""
+    known = [mask for mask in tracks.masks or () if mask is not None]
+    if tracks.masks is None or not known:
+        return None
+    nothing = empty_mask(known[0].size)
+    return tuple(nothing if mask is None else mask for mask in tracks.masks)
 
 
 def _read_mot(path: str) -> _Content:
@@ -144,7 +163,8 @@ def _read_mot(path: str) -> _Content:
     scores = rows[:, 6] if rows.shape[1] > 6 else np.ones(len(rows))
     kinds = np.zeros(len(rows), np.int32)
     nothing = np.zeros((len(rows), 0), np.float32)
-    return (rows[:, 0] - 1).astype(np.int32), corners, scores, kinds, nothing, (DEFAULT_CLASS,)
+    frames = (rows[:, 0] - 1).astype(np.int32)
+    return frames, corners, scores, kinds, nothing, None, (DEFAULT_CLASS,)
 
 
 def _class_index(name: str, known: tuple[str, ...]) -> int:

@@ -19,7 +19,7 @@ from tracker.arrays import UInt8Array
 from tracker.boxes import is_proper
 from tracker.builtin import DETECTORS, detector_files
 from tracker.detection.class_filter import class_mask
-from tracker.detection.default_names import default_class_names
+from tracker.detection.default_names import Names, default_class_names, given_class_names
 from tracker.detection.letterbox import (
     LetterboxGeometry,
     check_long_side,
@@ -41,7 +41,6 @@ from tracker.detection.runtimes.base import (
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
-from tracker.models.class_names import read_class_names
 from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
 from tracker.models.detector_file import (
     DetectorDescription,
@@ -140,7 +139,7 @@ class YoloDetector:
         cfg: str | PathLike[str],
         *,
         weights: str | PathLike[str],
-        names: str | PathLike[str] | None = None,
+        names: Names | None = None,
         settings: DetectorSettings | None = None,
     ) -> Self:
         """Returns the detector of a darknet cfg file and its weights.
@@ -148,8 +147,8 @@ class YoloDetector:
         Args:
             cfg: darknet cfg file.
             weights: darknet weights file.
-            names: Class names, one a line; `None` takes COCO's for 80 classes, Pascal VOC's for
-                20, and `class_0`, `class_1`, ... otherwise.
+            names: File of class names, one a line, or the names; `None` takes COCO's for 80
+                classes, Pascal VOC's for 20, and `class_0`, `class_1`, ... otherwise.
             settings: How to run it.
 
         Raises:
@@ -175,7 +174,7 @@ class YoloDetector:
         )
         return cls(
             network,
-            default_class_names(known.class_count) if names is None else read_class_names(names),
+            default_class_names(known.class_count) if names is None else given_class_names(names),
             settings=settings or DetectorSettings(),
             digests={Path(cfg).name: cfg_digest, Path(weights).name: weights_digest},
         )

@@ -1,25 +1,25 @@
-"""Tracks drawn into a picture: boxes, labels and fading trails.
+"""Tracks drawn into a picture: tinted masks, boxes, labels and fading trails.
 
-Comes in: an RGB picture, its tracks and their past. Goes out: a new RGB picture.
+Comes in: an RGB picture, its tracks, their masks and their past. Goes out: a new RGB picture.
 """
 
 import colorsys
 import math
-import threading
-import unicodedata
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError, DataError
+from tracker.masks import Mask
 from tracker.opencv import cv2
+from tracker.sinks.draw_masks import tint_mask
+from tracker.sinks.draw_text import drawable, fitted, put_text
 from tracker.sinks.records import class_name
 from tracker.tracks import Tracks, TrackState
 
@@ -45,6 +45,7 @@ class DrawStyle:
         font_scale: Factor on the size of text, which follows the size of the picture; > 0.
         trail_s: Seconds of the past that a trail shows; 0 = no trails.
         labels: What stands beside a box.
+        mask_opacity: Share of a track's colour within its mask, in [0, 1]; 0 = no masks.
         seed: Picks another set of colours.
 
     Raises:
@@ -55,6 +56,7 @@ class DrawStyle:
     font_scale: float = 1.0
     trail_s: float = 1.5
     labels: Labels = Labels.FULL
+    mask_opacity: float = 0.4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,6 +64,10 @@ class DrawStyle:
             value = getattr(self, name)
             if not low <= value < math.inf:
                 raise ConfigError(f"DrawStyle.{name}: expected a number >= {low}, got {value}")
+        if not 0 <= self.mask_opacity <= 1:
+            raise ConfigError(
+                f"DrawStyle.mask_opacity: expected a number in [0, 1], got {self.mask_opacity}"
+            )
 
 
 class Trails:
@@ -105,11 +111,13 @@ def draw_tracks(
     class_names: Sequence[str],
     trails: Trails,
     style: DrawStyle,
+    masks: Sequence[Mask] | None = None,
 ) -> UInt8Array:
     """Returns a copy of the picture with the tracks drawn into it.
 
     Confirmed tracks have full boxes, lost ones dashed boxes, tentative ones thin boxes and no id.
-    A colour belongs to an id for as long as it lives.
+    Under all of this lie the masks of tracks that were seen in this picture. A colour belongs to an
+    id for as long as it lives.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
@@ -117,15 +125,19 @@ def draw_tracks(
         class_names: Names by class index.
         trails: The past of the tracks, up to date.
         style: How they look.
+        masks: Those of the picture's detections, which `tracks.detection_index` counts; `None`
+            where there are none.
 
     Raises:
-        DataError: A box is not finite, or a class has no name.
+        DataError: A box is not finite, a class has no name, or a mask is not of the picture's size.
     """
     if not np.isfinite(tracks.boxes).all():
         raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")
     canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
     if not canvas.size:
         return canvas
+    if masks is not None and style.mask_opacity > 0:
+        _draw_masks(canvas, tracks, masks, style)
     width_px = line_width(canvas, style)
     for track_id in tracks.ids.tolist():
         _draw_trail(canvas, trails.of(track_id), color_of(track_id, style.seed), width_px)
@@ -171,6 +183,22 @@ def _corners(canvas: UInt8Array, tracks: Tracks) -> list[list[int]]:
     high = np.array([2 * width, 2 * height] * 2)
     corners: list[list[int]] = np.rint(np.clip(tracks.boxes, low, high)).astype(int).tolist()
     return corners
+
+
+def _draw_masks(
+    canvas: UInt8Array, tracks: Tracks, masks: Sequence[Mask], style: DrawStyle
+) -> None:
+    seen = zip(tracks.ids.tolist(), tracks.detection_index.tolist(), strict=True)
+    for track_id, index in seen:
+        if index < 0:
+            continue
+        mask = masks[index]
+        if mask.size != canvas.shape[:2]:
+            raise DataError(
+                f"mask of track {track_id}: expected the picture's height and width "
+                f"{canvas.shape[:2]}, got {mask.size}"
+            )
+        tint_mask(canvas, mask, color_of(track_id, style.seed), opacity=style.mask_opacity)
 
 
 def _draw_trail(
@@ -239,26 +267,13 @@ def _label(tracks: Tracks, row: int, class_names: Sequence[str], labels: Labels)
     return f"{number} {name} {tracks.scores[row]:.2f}"
 
 
-def drawable(name: str, class_index: int) -> str:
-    """Returns the class name as this OpenCV can draw it.
-
-    OpenCV 5 draws most scripts. OpenCV 4 draws ASCII only: accents are dropped there, and a name
-    that does not survive this becomes its class number.
-    """
-    if name.isascii() or _has_true_type():
-        return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    letters = sum(not unicodedata.combining(c) for c in unicodedata.normalize("NFKD", name))
-    return plain if len(plain) == letters else f"class {class_index}"
-
-
 def _draw_label(
     canvas: UInt8Array, text: str, corners: list[int], color: Color, style: DrawStyle
 ) -> None:
     height, width = canvas.shape[:2]
     size = font_size(canvas, style)
     pad = max(1, size // 6)
-    text, text_width = _fitted(text, width - 2 * pad, size)
+    text, text_width = fitted(text, width - 2 * pad, size)
     plate_height = round(size * 1.15) + 2 * pad
     x1, y1, x2, y2 = corners
     if x2 < 0 or y2 < 0 or x1 >= width or y1 >= height:
@@ -271,50 +286,5 @@ def _draw_label(
     # Perceived brightness (BT.601) decides between black and white ink.
     bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 130
     ink = (0, 0, 0) if bright else (255, 255, 255)
-    _put_text(canvas, text, (left + pad, bottom - pad - round(size * 0.22)), ink, size)
-
-
-def _fitted(text: str, room_px: int, size: int) -> tuple[str, int]:
-    """Returns the text, shortened until it fits, and its width in pixels."""
-    width = _text_width(text, size)
-    while width > room_px and len(text) > 1:
-        text = text[:-4] + "..." if text.endswith("...") else text[:-3] + "..."
-        width = _text_width(text, size)
-        if text == "...":
-            break
-    return text, width
-
-
-_fonts = threading.local()  # A FontFace is not documented as safe to share between threads.
-
-
-def _has_true_type() -> bool:
-    return "FontFace" in vars(cv2)
-
-
-def _font() -> Any:
-    if "face" not in vars(_fonts):
-        _fonts.face = cv2.FontFace("sans")
-    return _fonts.face
-
-
-def _hershey(size: int) -> tuple[float, int]:
-    # Capitals are 21 units high at scale 1 here, and 0.7 of the size in the TrueType font.
-    return size * 0.7 / 21, max(1, round(size / 16))
-
-
-def _text_width(text: str, size: int) -> int:
-    if _has_true_type():
-        x, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, 500)
-        return int(x + width)
-    scale, stroke = _hershey(size)
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
-    return int(width)
-
-
-def _put_text(canvas: UInt8Array, text: str, origin: Point, ink: Color, size: int) -> None:
-    if _has_true_type():
-        cv2.putText(canvas, text, origin, ink, _font(), size, 500)
-        return
-    scale, stroke = _hershey(size)
-    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, stroke, cv2.LINE_AA)
+    origin = (left + pad, bottom - pad - round(size * 0.22))
+    put_text(canvas, text, origin, ink=ink, size=size)

@@ -5,12 +5,14 @@ Comes in: results. Goes out: plain dicts, and their one-line UTF-8 encoding.
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
 from math import hypot
 from typing import Any
 
 from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError
+from tracker.masks import Mask, mask_to_coco
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
 from tracker.tracks import RunInfo, TrackedFrame
 from tracker.version import __version__
@@ -117,6 +119,8 @@ def frame(
         }
         for row in rows
     ]
+    if result.detections.masks is not None:
+        _add_masks(record["tracks"], result, result.detections.masks)
     if embeddings is Embeddings.INCLUDE:
         _add_embeddings(record["tracks"], result)
     if timings is Timings.INCLUDE:
@@ -124,6 +128,13 @@ def frame(
             stage: round(seconds * 1000, 3) for stage, seconds in result.timings_s.items()
         }
     return record
+
+
+def _add_masks(tracks: list[dict[str, Any]], result: TrackedFrame, masks: Sequence[Mask]) -> None:
+    """Adds `mask` to the tracks that were seen in this frame, unless it has no pixels."""
+    for track, index in zip(tracks, result.tracks.detection_index.tolist(), strict=True):
+        if index >= 0 and not masks[index].is_empty:
+            track["mask"] = mask_to_coco(masks[index])
 
 
 def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:

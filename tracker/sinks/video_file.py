@@ -90,6 +90,7 @@ class VideoSink:
             class_names=result.run.class_names,
             trails=self._trails,
             style=self._style,
+            masks=result.detections.masks,
         )
         try:
             if self._file is None:

@@ -96,6 +96,7 @@ class WindowSink:
             class_names=result.run.class_names,
             trails=self._trails,
             style=self._style,
+            masks=result.detections.masks,
         )
         try:
             self._screen.show(picture)

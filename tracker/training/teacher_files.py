@@ -10,9 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.onnx_network import onnx_session
 from tracker.models.class_names import read_class_names
 from tracker.models.digest import file_digest
-from tracker.training.teachers import FastestDetTeacher, NanoDetTeacher, Teacher, onnx_session
+from tracker.training.teachers import FastestDetTeacher, NanoDetTeacher, Teacher
 from tracker.training.teachers_openvino import OpenVinoSsdTeacher
 from tracker.training.teachers_yolo import DarknetTeacher, KerasTeacher
 

@@ -4,7 +4,6 @@ Comes in: pictures `(H, W, 3)` uint8 RGB. Goes out: `Detections` in their pixels
 this package uses. ONNX models run on ONNX Runtime (extra `onnx`), which is loaded on first use.
 """
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -16,10 +15,14 @@ import numpy as np
 from tracker.arrays import Float32Array, UInt8Array
 from tracker.boxes import is_proper
 from tracker.detection.default_names import COCO_NAMES
+from tracker.detection.layouts.base import Candidates, Layout
+from tracker.detection.layouts.fastestdet import FastestDet
+from tracker.detection.layouts.nanodet import NanoDet
 from tracker.detection.letterbox import letterbox, letterbox_geometry, undo_letterbox
 from tracker.detection.nms import NmsSettings, nms
 from tracker.detections import Detections
-from tracker.errors import DependencyError, ModelError
+from tracker.inference.onnx_network import onnx_session
+from tracker.inference.tensors import TensorSpec
 from tracker.opencv import cv2
 
 CANDIDATES = NmsSettings(confidence=0.05, iou=0.5, max_detections=100)
@@ -47,9 +50,6 @@ class Teacher(Protocol):
 class NanoDetTeacher:
     """NanoDet (Apache-2.0, github.com/RangiLyu/nanodet, first generation), a COCO detector.
 
-    Its outputs are class scores `(cells, 80)` and, for each side of a box, a distribution over the
-    distances 0 to 7 in strides (generalised focal loss, arXiv 2006.04388), at strides 8, 16, 32.
-
     Args:
         path: ONNX file.
         threads: CPU threads.
@@ -72,8 +72,8 @@ class NanoDetTeacher:
         """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
         geometry = letterbox_geometry((image.shape[0], image.shape[1]), self._size)
         pixels = letterbox(image, geometry)[..., ::-1].astype(np.float32)
-        boxes, scores = decode_nanodet(_run(self._session, (pixels - self._MEAN) / self._STD))
-        return _candidates(undo_letterbox(boxes, geometry), scores)
+        found = _found(self._session, (pixels - self._MEAN) / self._STD, NanoDet())
+        return _detections(found, undo_letterbox(found.boxes, geometry))
 
 
 class FastestDetTeacher:
@@ -98,10 +98,11 @@ class FastestDetTeacher:
         """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
         height, width = self._size
         pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        (output,) = _run(self._session, pixels[..., ::-1].astype(np.float32) / np.float32(255))
-        boxes, scores = decode_fastestdet(output[0])
+        pixels = pixels[..., ::-1].astype(np.float32) / np.float32(255)
+        found = _found(self._session, pixels, FastestDet())
+        unit = np.array([width, height] * 2, np.float32)
         frame = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
-        return _candidates(np.clip(boxes, 0, 1) * frame, scores)
+        return _detections(found, np.clip(found.boxes / unit, 0, 1) * frame)
 
 
 class Mirrored:
@@ -165,92 +166,14 @@ _CUT_PX = 4.0
 """A box this close to the border of a tile is taken to go on beyond it."""
 
 
-def onnx_session(path: str | PathLike[str], *, threads: int) -> Any:
-    """Returns an ONNX Runtime session on the CPU.
-
-    Raises:
-        ModelError: The file cannot be loaded.
-        DependencyError: ONNX Runtime is not installed.
-    """
-    try:
-        runtime: Any = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise DependencyError(
-            f"ONNX models need the package onnxruntime: {error}; "
-            "pip install 'tracker-pipeline[onnx]'"
-        ) from error
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # Old exporters' files cause a hundred warnings.
-    try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # The library raises classes of its own, without a common base.
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
-
-
-def decode_nanodet(outputs: Sequence[Float32Array]) -> tuple[Float32Array, Float32Array]:
-    """Returns boxes `(N, 4)` xyxy in pixels of the square input, and scores `(N, C)`.
-
-    Args:
-        outputs: For each stride 8, 16, 32 class scores `([1,] cells, C)` in `[0, 1]` and
-            distributions `([1,] cells, 32)`, in any order; more cells mean a finer stride.
-
-    Raises:
-        ModelError: The outputs are others.
-    """
-    flat = [output.reshape(-1, output.shape[-1]) for output in outputs]
-    sides = sorted((o for o in flat if o.shape[1] == 4 * _BINS), key=len, reverse=True)
-    scores = sorted((o for o in flat if o.shape[1] != 4 * _BINS), key=len, reverse=True)
-    if [len(o) for o in sides] != [len(o) for o in scores] or len(sides) != len(_STRIDES):
-        raise ModelError(
-            f"NanoDet: expected scores and {4 * _BINS} box values for three strides, got outputs "
-            f"of shapes {[output.shape for output in outputs]}"
-        )
-    boxes = [_nanodet_boxes(*pair) for pair in zip(sides, _STRIDES, strict=True)]
-    return np.concatenate(boxes), np.concatenate(scores)
-
-
-_STRIDES = (8, 16, 32)
-_BINS = 8
-
-
-def _nanodet_boxes(logits: Float32Array, stride: int) -> Float32Array:
-    logits = logits.reshape(-1, 4, _BINS)
-    share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    share /= share.sum(axis=-1, keepdims=True)
-    left, top, right, bottom = (share @ np.arange(_BINS, dtype=np.float32)).T * stride
-    side = round(len(logits) ** 0.5)
-    y, x = (np.indices((side, side), dtype=np.float32).reshape(2, -1) + 0.5) * stride
-    return np.stack([x - left, y - top, x + right, y + bottom], axis=1).astype(np.float32)
-
-
-def decode_fastestdet(output: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Returns boxes `(N, 4)` xyxy as fractions of the picture, and scores `(N, C)`.
-
-    A cell holds objectness, centre and size of one box, and class shares. The README's score is
-    `objectness ** 0.6 * class ** 0.4`.
-
-    Args:
-        output: `(5 + C, h, w)` float32; objectness and shares in `[0, 1]`.
-    """
-    height, width = output.shape[1:]
-    cells = output.reshape(len(output), -1)
-    y, x = np.indices((height, width), dtype=np.float32).reshape(2, -1)
-    centre = np.stack([(x + np.tanh(cells[1])) / width, (y + np.tanh(cells[2])) / height], axis=1)
-    half = 0.5 / (1 + np.exp(-cells[3:5].T))
-    scores = cells[0, :, None] ** 0.6 * cells[5:].T ** 0.4
-    boxes = np.hstack([centre - half, centre + half])
-    return boxes.astype(np.float32), scores.astype(np.float32)
-
-
-def _candidates(boxes: Float32Array, scores: Float32Array) -> Detections:
-    """Returns what survives suppression of boxes `(N, 4)` with scores `(N, C)`."""
-    cells, classes = np.nonzero(scores > CANDIDATES.confidence)
-    boxes, scores, classes = boxes[cells], scores[cells, classes], classes.astype(np.int32)
-    proper = is_proper(boxes)
-    found = Detections.create(boxes[proper], np.minimum(scores[proper], 1), classes[proper])
-    return found.select(nms(found.boxes, found.scores, found.classes, settings=CANDIDATES))
+def _detections(found: Candidates, boxes: Float32Array) -> Detections:
+    """Returns what survives suppression of candidates whose boxes `(N, 4)` in the picture are."""
+    kept = is_proper(boxes) & (found.scores > CANDIDATES.confidence)
+    detections = Detections.create(
+        boxes[kept], np.minimum(found.scores[kept], 1), found.classes[kept]
+    )
+    index = nms(detections.boxes, detections.scores, detections.classes, settings=CANDIDATES)
+    return detections.select(index)
 
 
 def _merged(parts: Sequence[Detections]) -> Detections:
@@ -274,6 +197,15 @@ def _input_size(session: Any) -> tuple[int, int]:
     return int(shape[2]), int(shape[3])
 
 
-def _run(session: Any, pixels: Float32Array) -> list[Float32Array]:
+def _found(session: Any, pixels: Float32Array, layout: Layout) -> Candidates:
+    """Returns what a network says about pixels `(h, w, 3)` of its input."""
     batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
-    return list(session.run(None, {session.get_inputs()[0].name: batch}))
+    outputs = session.run(None, {session.get_inputs()[0].name: batch})
+    specs = [TensorSpec(node.name, tuple(node.shape), "float32") for node in session.get_outputs()]
+    (found,) = layout.decode(
+        outputs,
+        specs,
+        input_size=(pixels.shape[0], pixels.shape[1]),
+        least_score=CANDIDATES.confidence,
+    )
+    return found

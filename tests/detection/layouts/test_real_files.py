@@ -1,0 +1,134 @@
+"""Real networks: found by themselves, decoded as a plain decoder of all cells does it."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.detection.layouts.given import spec
+from tracker.detection.layouts.base import Candidates, Layout
+from tracker.detection.layouts.known import find_layout
+from tracker.detection.picture_input import picture_batch, picture_geometry
+from tracker.inference.tensors import TensorSpec
+from tracker.opencv import cv2
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+PICTURE = DATA / "detection" / "coco256" / "images" / "train2017" / "000000000036.jpg"
+
+
+def picture() -> np.ndarray:
+    if not PICTURE.is_file():
+        pytest.skip("coco256 is not in shared/data")
+    return cv2.cvtColor(cv2.imread(str(PICTURE)), cv2.COLOR_BGR2RGB)
+
+
+def weights(*parts: str) -> str:
+    path = DATA.joinpath("weights", *parts)
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in shared/data")
+    return str(path)
+
+
+def run_onnx(path: str) -> tuple[Layout, list[np.ndarray], list[TensorSpec], tuple[int, int]]:
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    options = runtime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    inputs, specs = (
+        [spec(node.name, *node.shape) for node in nodes]
+        for nodes in (session.get_inputs(), session.get_outputs())
+    )
+    layout = find_layout(inputs, specs)
+    wanted = layout.picture_input(inputs[0])
+    assert wanted.size is not None
+    image = picture()
+    geometry = picture_geometry(image.shape[:2], wanted, wanted.size)
+    batch = picture_batch([image], [geometry], wanted)
+    return layout, session.run(None, {inputs[0].name: batch}), specs, wanted.size
+
+
+def plain_nanodet(outputs: list[np.ndarray], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes and scores of all cells, in float64, cell by cell."""
+    flat = sorted((o.reshape(-1, o.shape[-1]) for o in outputs), key=len, reverse=True)
+    boxes, scores = [], []
+    for stride, two in zip((8, 16, 32), (flat[:2], flat[2:4], flat[4:]), strict=True):
+        logits, shown = sorted(two, key=lambda array: array.shape[1])
+        columns = side // stride
+        for cell, row in enumerate(logits.astype(np.float64).reshape(-1, 4, 8)):
+            share = np.exp(row) / np.exp(row).sum(axis=1, keepdims=True)
+            left, top, right, bottom = (share * np.arange(8)).sum(axis=1) * stride
+            x, y = (cell % columns + 0.5) * stride, (cell // columns + 0.5) * stride
+            boxes.append([x - left, y - top, x + right, y + bottom])
+        scores.append(shown)
+    return np.array(boxes), np.concatenate(scores)
+
+
+def plain_fastestdet(output: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes and scores of all cells, in float64, cell by cell."""
+    rows, columns = output.shape[2:]
+    boxes, scores = [], []
+    for cell, values in enumerate(output[0].reshape(output.shape[1], -1).T.astype(np.float64)):
+        row, column = divmod(cell, columns)
+        x, y = (column + np.tanh(values[1])) / columns, (row + np.tanh(values[2])) / rows
+        width, height = 1 / (1 + np.exp(-values[3:5]))
+        boxes.append([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+        scores.append(values[0] ** 0.6 * values[5:] ** 0.4)
+    return np.array(boxes) * side, np.array(scores)
+
+
+def check_against(found: Candidates, boxes: np.ndarray, scores: np.ndarray) -> None:
+    cells, classes = np.nonzero(scores > 0.05)
+    assert len(cells) > 10
+    np.testing.assert_array_equal(found.classes, classes)
+    np.testing.assert_allclose(found.boxes, boxes[cells], atol=2e-3)
+    np.testing.assert_allclose(found.scores, scores[cells, classes], rtol=1e-4)
+    assert found.classes[found.scores.argmax()] == 0  # the picture shows a person
+    assert found.scores.max() > 0.5
+
+
+@pytest.mark.parametrize("kind", ["nanodet", "nanodet_m"])
+def test_nanodet(kind: str) -> None:
+    layout, outputs, specs, size = run_onnx(weights("nanodet", f"{kind}.onnx"))
+    assert layout.name == "nanodet"
+    assert layout.class_count(specs) == 80
+    (found,) = layout.decode(outputs, specs, input_size=size, least_score=0.05)
+    check_against(found, *plain_nanodet(outputs, size[0]))
+
+
+def test_fastestdet() -> None:
+    layout, outputs, specs, size = run_onnx(weights("fastestdet", "FastestDet.onnx"))
+    assert layout.name == "fastestdet"
+    assert layout.class_count(specs) == 80
+    (found,) = layout.decode(outputs, specs, input_size=size, least_score=0.05)
+    check_against(found, *plain_fastestdet(outputs[0], size[0]))
+
+
+def test_ssd_finds_the_person_where_the_label_is() -> None:
+    path = weights("ssd_mobilenet_v1", "detect.tflite")
+    interpreter = importlib.import_module("ai_edge_litert.interpreter").Interpreter(path)
+    interpreter.allocate_tensors()
+    inputs, specs = (
+        [spec(d["name"], *map(int, d["shape"]), dtype=np.dtype(d["dtype"]).name) for d in details]
+        for details in (interpreter.get_input_details(), interpreter.get_output_details())
+    )
+    layout = find_layout(inputs, specs)
+    assert layout.name == "tflite-detection"
+    wanted = layout.picture_input(inputs[0])
+    assert (wanted.size, wanted.dtype) == ((300, 300), "uint8")
+    image = picture()
+    geometry = picture_geometry(image.shape[:2], wanted, (300, 300))
+    interpreter.set_tensor(
+        interpreter.get_input_details()[0]["index"], picture_batch([image], [geometry], wanted)
+    )
+    interpreter.invoke()
+    outputs = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+    (found,) = layout.decode(outputs, specs, input_size=(300, 300), least_score=0.3)
+    label = PICTURE.parents[2] / "labels" / "train2017" / f"{PICTURE.stem}.txt"
+    people = [row for row in np.loadtxt(label, ndmin=2) if row[0] == 0]
+    assert 27 in found.classes  # her umbrella: COCO's category 28
+    best = np.where(found.classes == 0, found.scores, 0).argmax()
+    assert found.scores[best] > 0.5
+    _, x, y, width, height = people[0]
+    truth = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * 300
+    np.testing.assert_allclose(found.boxes[best], truth, atol=0.12 * 300)

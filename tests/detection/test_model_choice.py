@@ -1,0 +1,70 @@
+"""What a user and the file beside a model say, and whose word counts."""
+
+from pathlib import Path
+
+import pytest
+
+from tracker.detection.model_choice import (
+    Declaration,
+    InputChoice,
+    ModelChoice,
+    read_declaration,
+)
+from tracker.detection.picture_input import ColourOrder, Fit, PictureInput
+from tracker.errors import ConfigError, ModelError
+
+
+def test_without_a_word_the_layout_decides() -> None:
+    wanted = PictureInput(size=(320, 320), fit=Fit.STRETCH)
+    assert ModelChoice().input.applied(wanted) == wanted
+
+
+def test_the_user_counts_more_than_the_file() -> None:
+    user = ModelChoice(None, InputChoice(fit=Fit.CORNER))
+    file = ModelChoice("yolox", InputChoice(fit=Fit.STRETCH, colours=ColourOrder.BGR))
+    both = user.over(file)
+    assert both.layout == "yolox"
+    wanted = both.input.applied(PictureInput(size=(320, 320)))
+    assert (wanted.fit, wanted.colours, wanted.size) == (Fit.CORNER, ColourOrder.BGR, (320, 320))
+
+
+def test_a_size_is_chosen_only_where_the_network_has_none() -> None:
+    choice = InputChoice(size=(320, 640))
+    assert choice.applied(PictureInput()).size == (320, 640)
+    assert choice.applied(PictureInput(size=(320, 640))).size == (320, 640)
+    with pytest.raises(ConfigError, match=r"takes \(640, 640\) only, got \(320, 640\)"):
+        choice.applied(PictureInput(size=(640, 640)))
+
+
+def test_the_file_beside_a_model(tmp_path: Path) -> None:
+    model = tmp_path / "mine.onnx"
+    assert read_declaration(model) == Declaration()
+    (tmp_path / "mine.yaml").write_text(
+        "layout: yolox\nnames: [cat, dog]\ninput: {mean: [1, 2, 3], fit: stretch}\n"
+    )
+    declared = read_declaration(model)
+    assert declared.names == ("cat", "dog")
+    assert declared.choice == ModelChoice(
+        "yolox", InputChoice(mean=(1.0, 2.0, 3.0), fit=Fit.STRETCH)
+    )
+
+
+def test_the_file_beside_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "saved.v1"
+    folder.mkdir()
+    (tmp_path / "saved.v1.yaml").write_text("layout: tf-detection\n")
+    assert read_declaration(folder).layout == "tf-detection"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layuot: yolox", "mine.yaml: unknown key layuot.*layout"),
+        ("input: {fit: squeeze}", "input.fit: expected .*letterbox"),
+        ("[1, 2]", "expected keys and values, got a list"),
+    ],
+)
+def test_a_malformed_file_is_told(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        read_declaration(tmp_path / "mine.onnx")

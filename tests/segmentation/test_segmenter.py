@@ -1,0 +1,78 @@
+"""The segmenter of a run: sizes, classes, and the same answer as Keras."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tracker.errors import ConfigError, ModelError
+from tracker.models.fcn8s import build_fcn8s
+from tracker.models.segmenter_file import SegmenterDescription, load_segmenter, save_segmenter
+from tracker.models.yolo_shape import YoloSize
+from tracker.opencv import cv2
+from tracker.segmentation.segmenter import Segmenter, SegmenterSettings, input_size_for
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes that random weights tell apart somewhere in a picture."""
+    keras.utils.set_random_seed(1)
+    network = build_fcn8s("cross-stage", 2, size=YoloSize.NANO)
+    rng = np.random.default_rng(0)
+    layer = network.get_layer("map_8_class_out")
+    layer.set_weights([rng.normal(0, 1, weight.shape) for weight in layer.weights])
+    path = tmp_path_factory.mktemp("segmenter") / "people.keras"
+    description = SegmenterDescription(("background", "person"), 64, "cross-stage", YoloSize.NANO)
+    save_segmenter(network, path, description)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ((1, 1), (320, 320)),
+        ((320, 320), (320, 320)),
+        ((1080, 1920), (192, 320)),  # 180 rows, the nearest multiple of 32 is 192
+        ((1920, 1080), (320, 192)),
+        ((10, 1000), (32, 320)),
+    ],
+)
+def test_input_sizes(frame: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert input_size_for(frame, 320) == expected
+
+
+def test_masks_are_those_of_keras_at_the_size_of_the_picture(path: Path, tmp_path: Path) -> None:
+    """40x64 pixels go in as 32x64; a picture of another size needs another graph."""
+    segmenter = Segmenter.load(path, SegmenterSettings(cache_dir=tmp_path, threads=1))
+    assert segmenter.class_names == ("background", "person")
+    image = np.random.default_rng(3).integers(0, 256, (40, 64, 3)).astype(np.uint8)
+    mask = segmenter.mask(image)
+    assert (mask.shape, mask.dtype) == ((40, 64), np.bool_)
+    pixels = cv2.resize(image, (64, 32), interpolation=cv2.INTER_LINEAR)
+    scores = np.asarray(load_segmenter(path)(pixels[None].astype(np.float32) / 255))[0]
+    share = 1 / (1 + np.exp(scores[..., 0] - scores[..., 1]))
+    share = cv2.resize(share, (64, 40), interpolation=cv2.INTER_LINEAR)
+    clear = np.abs(share - 0.5) > 1e-4
+    assert 0.05 < mask.mean() < 0.95
+    np.testing.assert_array_equal(mask[clear], (share > 0.5)[clear])
+    everything = Segmenter.load(
+        path, SegmenterSettings(("background", "person"), cache_dir=tmp_path, threads=1)
+    )
+    assert everything.mask(image).all()
+    assert len(list((tmp_path / "litert").iterdir())) == 1  # the graph was found in the cache
+
+
+def test_what_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"knows background, person, not 'persn'; did you mean"):
+        Segmenter.load(path, SegmenterSettings(("persn",)))
+    with pytest.raises(ModelError, match="no such file"):
+        Segmenter.load(tmp_path / "none.keras")
+    with pytest.raises(ConfigError, match=r"segmenter\.classes: expected at least one name"):
+        SegmenterSettings(())
+    with pytest.raises(ConfigError, match=r"segmenter\.input_size: expected .* got 100"):
+        SegmenterSettings(input_size=100)
+    with pytest.raises(ConfigError, match=r"segmenter\.threads: expected at least 1, got 0"):
+        SegmenterSettings(threads=0)

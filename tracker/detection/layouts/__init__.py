@@ -1,0 +1,1 @@
+"""Layouts: what the outputs of detection networks mean, one module a family."""

@@ -1,0 +1,114 @@
+"""What the outputs of a detection network mean: the one interface of all layouts.
+
+Comes in: what a model's file says about its inputs and outputs, then the outputs themselves. Goes
+out: boxes, scores and classes picture by picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from tracker.arrays import Float32Array, Int32Array
+from tracker.detection.picture_input import PictureInput
+from tracker.inference.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What a network says about one picture, before suppression; `N` candidates in any order.
+
+    Values are as the network gave them: boxes may be empty, cross the border, or not be finite.
+
+    Attributes:
+        boxes: `(N, 4)` float32 xyxy in pixels of the network's input.
+        scores: `(N,)` float32.
+        classes: `(N,)` int32.
+        masks: `(N, h, w)` float32 in `[0, 1]`, each stretched over its box; `None` where the
+            network has none.
+    """
+
+    boxes: Float32Array
+    scores: Float32Array
+    classes: Int32Array
+    masks: Float32Array | None = None
+
+
+class Layout(Protocol):
+    """One way to lay out the outputs of a detection network."""
+
+    @property
+    def name(self) -> str:
+        """What logs, configurations and errors call it, such as "yolox"."""
+        ...
+
+    @property
+    def outputs_text(self) -> str:
+        """The outputs that it needs, in words, for errors."""
+        ...
+
+    @property
+    def is_suppressed(self) -> bool:
+        """Whether the network itself keeps one box an object: nothing need be suppressed."""
+        ...
+
+    def matches(self, outputs: Sequence[TensorSpec], inputs: Sequence[TensorSpec] = ()) -> bool:
+        """Returns whether outputs of these names and shapes are of this layout.
+
+        Args:
+            outputs: What the network gives.
+            inputs: What it takes. Without them the answer is whether the layout is possible, as a
+                user who names it wants to know; with them, whether it is what names, axes and the
+                declared size point to.
+        """
+        ...
+
+    def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
+        """Returns the number of classes; `None` where the outputs do not tell."""
+        ...
+
+    def picture_input(self, spec: TensorSpec) -> PictureInput:
+        """Returns what the published networks of this layout want to be given.
+
+        Args:
+            spec: Of the network's first input; size, axes and type are read from it where it
+                says them.
+        """
+        ...
+
+    def extra_inputs(
+        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
+    ) -> list[NDArray[Any]]:
+        """Returns what the network is to be given beside the pictures; mostly nothing.
+
+        Args:
+            specs: All its inputs; the first takes the pictures.
+            input_size: Height and width in pixels of the pictures.
+            count: Number of pictures.
+
+        Raises:
+            ModelError: The network has an input that this layout does not know.
+        """
+        ...
+
+    def decode(
+        self,
+        outputs: Sequence[NDArray[Any]],
+        specs: Sequence[TensorSpec],
+        *,
+        input_size: tuple[int, int],
+        least_score: float,
+    ) -> list[Candidates]:
+        """Returns the candidates of each picture of a batch.
+
+        Args:
+            outputs: The network's outputs.
+            specs: Their names and declared shapes, in the same order.
+            input_size: Height and width in pixels of the network's input.
+            least_score: Candidates that score no more than this may be left out.
+
+        Raises:
+            ModelError: The arrays do not have the shapes that the layout needs.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""YOLO networks without suppression after them: YOLOv10 and YOLO26, end to end.
+
+Comes in: `(B, N, 6)` left, top, right, bottom in input pixels, score, class. Goes out: its rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tracker.detection.layouts.base import Candidates
+from tracker.detection.layouts.reading import fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.rows import SuppressedRows, shape_error, suppressed_candidates
+from tracker.detection.layouts.yolo import is_anchor_count
+from tracker.detection.picture_input import PictureInput
+from tracker.inference.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EndToEnd:
+    """Rows of box, score and class, one for each object.
+
+    A YOLOv5 or YOLOX of one class has the same shape, with as many rows as it has anchors: where
+    the number of rows can be one of anchors, this layout has to be named.
+    """
+
+    name: str = "end-to-end"
+    outputs_text: str = (
+        "one output (batch, objects, 6): left, top, right, bottom in pixels of the input, score, "
+        "class"
+    )
+    is_suppressed: bool = True
+
+    def matches(self, outputs: Sequence[TensorSpec], inputs: Sequence[TensorSpec] = ()) -> bool:
+        """Returns whether outputs of these names and shapes are of this layout."""
+        if len(outputs) != 1 or not fits(outputs[0], None, None, 6):
+            return False
+        rows = outputs[0].shape[1] if outputs[0].shape else None
+        return (
+            not inputs
+            or rows is None
+            or not any(is_anchor_count(rows, inputs, anchors_a_cell=n) for n in (1, 3))
+        )
+
+    def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
+        """Returns `None`: the outputs do not tell."""
+        return None
+
+    def picture_input(self, spec: TensorSpec) -> PictureInput:
+        """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
+        return fitted_input(PictureInput(), spec)
+
+    def extra_inputs(
+        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
+    ) -> list[NDArray[Any]]:
+        """Returns nothing: the network takes pictures only."""
+        return no_extra_inputs(specs, self.name)
+
+    def decode(
+        self,
+        outputs: Sequence[NDArray[Any]],
+        specs: Sequence[TensorSpec],
+        *,
+        input_size: tuple[int, int],
+        least_score: float,
+    ) -> list[Candidates]:
+        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        if len(outputs) != 1 or outputs[0].ndim != 3 or outputs[0].shape[2] != 6:
+            raise shape_error(self.name, self.outputs_text, outputs)
+        values = outputs[0]
+        rows = SuppressedRows(values[..., :4], values[..., 4], values[..., 5])
+        return suppressed_candidates(rows, least_score=least_score)

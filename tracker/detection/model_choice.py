@@ -1,0 +1,139 @@
+"""What a user, or a file beside a model, says about a detection network of somebody else.
+
+Comes in: keys of a configuration, or `NAME.yaml` beside `NAME.onnx`. Goes out: `ModelChoice`; what
+it leaves open, the layout decides.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tracker.detection.picture_input import AxisOrder, ColourOrder, Fit, PictureInput
+from tracker.errors import ConfigError, ModelError
+from tracker.settings_tree import read_yaml, settings_from
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputChoice:
+    """What a network wants to be given; `None` takes what networks of its layout want.
+
+    Attributes:
+        size: Height and width in pixels, for a network that takes more than one size.
+        long_side: Long side in pixels, for a network that takes any size.
+        stride: Both sides are multiples of this, for a network that takes any size.
+        fit: How a frame is brought to the size.
+        padding: Grey level of what the frame does not cover, 0 to 255.
+        colours: Order of the channels.
+        axes: Where the channels are.
+        scale: Factor of pixels 0 to 255.
+        mean: What is subtracted from the scaled pixels, in the order of `colours`.
+        std: What they are divided by.
+        dtype: NumPy's name of the input's type, where the file does not say it.
+    """
+
+    size: tuple[int, int] | None = None
+    long_side: int | None = None
+    stride: int | None = None
+    fit: Fit | None = None
+    padding: int | None = None
+    colours: ColourOrder | None = None
+    axes: AxisOrder | None = None
+    scale: float | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    dtype: str | None = None
+
+    def over(self, other: "InputChoice") -> "InputChoice":
+        """Returns this choice, and the other one where this leaves something open."""
+        return dataclasses.replace(other, **_chosen(self))
+
+    def applied(self, wanted: PictureInput) -> PictureInput:
+        """Returns a layout's input with these changes.
+
+        Raises:
+            ConfigError: A value is out of range, or the network has another size.
+        """
+        if self.size is not None and wanted.size is not None and self.size != wanted.size:
+            raise ConfigError(
+                f"detector.model.input.size: the network takes {wanted.size} only, got {self.size}"
+            )
+        return dataclasses.replace(wanted, **_chosen(self))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """What is known about a network of somebody else.
+
+    Attributes:
+        layout: Name of what its outputs mean; `None` to tell by their names and shapes.
+        input: What it wants to be given.
+    """
+
+    layout: str | None = None
+    input: InputChoice = dataclasses.field(default_factory=InputChoice)
+
+    def over(self, other: "ModelChoice") -> "ModelChoice":
+        """Returns this choice, and the other one where this leaves something open."""
+        layout = other.layout if self.layout is None else self.layout
+        return ModelChoice(layout, self.input.over(other.input))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the file beside a model says.
+
+    Attributes:
+        layout: See `ModelChoice`.
+        input: See `ModelChoice`.
+        names: Class names; `None` for the customary ones.
+    """
+
+    layout: str | None = None
+    input: InputChoice = dataclasses.field(default_factory=InputChoice)
+    names: tuple[str, ...] | None = None
+
+    @property
+    def choice(self) -> ModelChoice:
+        """Layout and input."""
+        return ModelChoice(self.layout, self.input)
+
+
+_ADAPTER = TypeAdapter(Declaration)
+_INPUTS = TypeAdapter(InputChoice)
+
+
+def input_choice(values: Mapping[str, object]) -> InputChoice:
+    """Returns what plain values by key, such as `{"fit": "stretch"}`, say.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is wrong.
+    """
+    return settings_from(_INPUTS, InputChoice, values)
+
+
+def read_declaration(model: str | PathLike[str]) -> Declaration:
+    """Returns what `NAME.yaml` beside `NAME.onnx` (or beside the folder `NAME`) says.
+
+    Args:
+        model: Path of the model; an empty declaration where there is no such file.
+
+    Raises:
+        ModelError: The file has an unknown key or a wrong value.
+    """
+    path = Path(model)
+    path = path.with_name(f"{path.name}.yaml") if path.is_dir() else path.with_suffix(".yaml")
+    if not path.is_file():
+        return Declaration()
+    try:
+        return settings_from(_ADAPTER, Declaration, read_yaml(path))
+    except ConfigError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _chosen(choice: InputChoice) -> dict[str, Any]:
+    pairs = ((field.name, getattr(choice, field.name)) for field in dataclasses.fields(choice))
+    return {name: value for name, value in pairs if value is not None}

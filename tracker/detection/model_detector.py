@@ -1,0 +1,246 @@
+"""A detector on a network of somebody else: any runtime, any known layout.
+
+Comes in: a `Network`, its `Layout`, what it wants to be given, class names. Goes out: a `Detector`.
+Values that are not finite never leave it.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.arrays import BoolArray, Float32Array
+from tracker.boxes import is_proper
+from tracker.detection.class_filter import class_mask
+from tracker.detection.layouts.base import Candidates, Layout
+from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
+from tracker.detection.nms import nms
+from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.detections import Detections
+from tracker.errors import ConfigError, DataError, ModelError, TrackerError
+from tracker.frames import Frame, VideoInfo
+from tracker.inference.tensors import Network
+from tracker.masks import paste_masks
+from tracker.models.detector_file import CONFIDENCE
+from tracker.timing import Stopwatch
+
+_log = logging.getLogger(__name__)
+
+
+class ModelDetector:
+    """Finds objects with a network of somebody else.
+
+    Args:
+        network: The network, ready to run.
+        layout: What its outputs mean.
+        wanted: What it wants to be given.
+        class_names: Names by class index.
+        settings: How to run it. `confidence` of `None` is 0.25; `iou` and `nms_mode` do nothing
+            where the network suppresses itself.
+
+    Raises:
+        ConfigError: A setting is out of range, names a class that the network does not know, or
+            an input size that it cannot take.
+        ModelError: The number of names is not the number of classes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        layout: Layout,
+        wanted: PictureInput,
+        class_names: Sequence[str],
+        settings: DetectorSettings,
+    ) -> None:
+        count = layout.class_count(network.outputs)
+        if count is not None and count != len(class_names):
+            raise ModelError(
+                f"class names: expected {count} as the network has, got {len(class_names)}; name "
+                "the file that belongs to the model with --names"
+            )
+        self._network = network
+        self._layout = layout
+        self._wanted = _sized(wanted, settings.input_size)
+        self._class_names = tuple(class_names)
+        self._nms = settings.nms(CONFIDENCE)
+        self._allowed = class_mask(self._class_names, settings.classes)
+        self._digests = MappingProxyType(dict(network.digests))
+        self._input_size = (0, 0)
+        self._has_warned = False
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class index."""
+        return self._class_names
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the files that define the network."""
+        return self._digests
+
+    @property
+    def layout_name(self) -> str:
+        """What the outputs are taken for."""
+        return self._layout.name
+
+    @property
+    def picture_input(self) -> PictureInput:
+        """What the network is given."""
+        return self._wanted
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the network's input, from `start` on; before it zeros."""
+        return self._input_size
+
+    def start(self, info: VideoInfo) -> None:
+        """Runs the network once on grey, so that one that does not work is found out at once.
+
+        Raises:
+            ModelError: The network fails, or its outputs are not of the layout.
+        """
+        size = self._wanted.size_for((info.height, info.width))
+        if size == self._input_size:
+            return
+        self._input_size = size
+        grey = np.full((info.height, info.width, 3), 128, np.uint8)
+        try:
+            outputs = self._outputs(self._prepared([grey])[0])
+            self._candidates(outputs, count=1)
+        except TrackerError:
+            self._input_size = (0, 0)  # Else a second start would find nothing to do.
+            raise
+        if _is_nothing_but_nan(outputs):
+            # Layouts that list what was found would give no row at all, and no hint.
+            self._warn("all that the network gives is NaN")
+
+    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+        """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
+
+        Args:
+            frames: Any number of frames; one call of the network where it takes a batch.
+            stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
+
+        Raises:
+            DataError: `start` was not called.
+            ModelError: The network fails, or its outputs are not of the layout.
+        """
+        if self._input_size == (0, 0):
+            raise DataError("detector: expected start(info) before detect, got no such call")
+        if not frames:
+            return []
+        with stopwatch.measure("preprocess"):
+            batch, geometries = self._prepared([frame.image for frame in frames])
+        with stopwatch.measure("infer"):
+            found = self._candidates(self._outputs(batch), count=len(batch))
+        with stopwatch.measure("nms"):
+            return [self._detections(*pair) for pair in zip(found, geometries, strict=True)]
+
+    def _prepared(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> tuple[NDArray[Any], list[LetterboxGeometry]]:
+        geometries = [
+            picture_geometry((image.shape[0], image.shape[1]), self._wanted, self._input_size)
+            for image in images
+        ]
+        return picture_batch(images, geometries, self._wanted), geometries
+
+    def _outputs(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        extra = self._layout.extra_inputs(
+            self._network.inputs, input_size=self._input_size, count=len(batch)
+        )
+        return self._network.run([batch, *extra])
+
+    def _candidates(self, outputs: Sequence[NDArray[Any]], *, count: int) -> list[Candidates]:
+        found = self._layout.decode(
+            outputs,
+            self._network.outputs,
+            input_size=self._input_size,
+            least_score=self._nms.confidence,
+        )
+        if len(found) != count:
+            raise ModelError(
+                f"layout {self._layout.name}: expected the outputs of {count} pictures, "
+                f"got {len(found)}; --set detector.model.layout=NAME names another"
+            )
+        return found
+
+    def _detections(self, found: Candidates, geometry: LetterboxGeometry) -> Detections:
+        finite = np.isfinite(found.boxes).all(axis=1) & np.isfinite(found.scores)
+        if found.masks is not None:
+            finite &= np.isfinite(found.masks).all(axis=(1, 2))
+        if not finite.all():
+            self._warn(f"{(~finite).sum()} boxes, scores or masks are not finite and are left out")
+        boxes = undo_letterbox(np.where(finite[:, None], found.boxes, 0), geometry)
+        kept = finite & is_proper(boxes) & (found.scores > self._nms.confidence)
+        kept &= self._is_allowed(found, finite)
+        index = np.flatnonzero(kept)
+        index = index[self._winners(boxes[index], found, index)]
+        masks = None
+        if found.masks is not None:
+            placed = to_frame(found.boxes[index], geometry)
+            width_height = geometry.frame_size[::-1]
+            masks = paste_masks(found.masks[index], placed, frame_size=width_height)
+        return Detections.create(
+            boxes[index],
+            np.clip(found.scores[index], 0, 1),
+            found.classes[index],
+            masks=masks,
+        )
+
+    def _winners(
+        self, boxes: Float32Array, found: Candidates, index: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Returns which of the candidates at `index` stay."""
+        if self._layout.is_suppressed:
+            best = np.argsort(-found.scores[index], kind="stable")
+            return best[: self._nms.max_detections]
+        return nms(boxes, found.scores[index], found.classes[index], settings=self._nms)
+
+    def _is_allowed(self, found: Candidates, finite: BoolArray) -> BoolArray:
+        classes = found.classes
+        known = (classes >= 0) & (classes < len(self._class_names))
+        relevant = finite & (found.scores > self._nms.confidence)
+        if not known[relevant].all():
+            wrong = int(classes[relevant & ~known][0])
+            raise ModelError(
+                f"layout {self._layout.name}: expected classes 0 to {len(self._class_names) - 1}, "
+                f"got {wrong}; do the class names belong to the model?"
+            )
+        return known & self._allowed[np.where(known, classes, 0)]
+
+    def _warn(self, what: str) -> None:
+        # Once: a broken network says so in every frame.
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "detector: %s, here and from now on; is the model damaged, or its input another "
+                "than %s?",
+                what,
+                self._wanted,
+            )
+
+
+def _is_nothing_but_nan(outputs: Sequence[NDArray[Any]]) -> bool:
+    numbers = [array for array in outputs if np.issubdtype(array.dtype, np.floating) and array.size]
+    return bool(numbers) and all(np.isnan(array).all() for array in numbers)
+
+
+def _sized(wanted: PictureInput, long_side: int | None) -> PictureInput:
+    """Returns the input at the long side that the user asked for."""
+    if long_side is None:
+        return wanted
+    if wanted.size is not None:
+        if long_side == max(wanted.size):
+            return wanted
+        raise ConfigError(
+            f"input size {long_side}: the network takes {wanted.size[1]}x{wanted.size[0]} only; "
+            "leave --imgsz out"
+        )
+    return dataclasses.replace(wanted, long_side=long_side)

@@ -1,0 +1,165 @@
+"""What a network wants to be given: size, fit, colours, range of values.
+
+Comes in: frames `(H, W, 3)` uint8 RGB. Goes out: the network's input, and where the frame lies in
+it. Nothing about a network is guessed here: its layout, a file beside it, or the user says it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.arrays import UInt8Array
+from tracker.detection.letterbox import (
+    LetterboxGeometry,
+    check_long_side,
+    letterbox,
+    letterbox_geometry,
+    minimal_input_size,
+)
+from tracker.errors import ConfigError
+
+
+class Fit(StrEnum):
+    """How a frame is brought to the network's size."""
+
+    LETTERBOX = "letterbox"
+    """As large as fits with its aspect kept, in the middle, grey around it."""
+    CORNER = "corner"
+    """As large as fits with its aspect kept, in the top left corner, grey beside or below it."""
+    STRETCH = "stretch"
+    """To the network's height and width, whatever becomes of the aspect."""
+
+
+class ColourOrder(StrEnum):
+    """Order of the channels."""
+
+    RGB = "rgb"
+    """Red first."""
+    BGR = "bgr"
+    """Blue first, as OpenCV reads pictures."""
+
+
+class AxisOrder(StrEnum):
+    """Where the channels are."""
+
+    NHWC = "nhwc"
+    """Last: TensorFlow's order."""
+    NCHW = "nchw"
+    """Before height and width: PyTorch's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureInput:
+    """What a network wants: `(pixel * scale - mean) / std`, channel by channel.
+
+    Attributes:
+        size: Height and width in pixels; `None` where the network takes any multiple of `stride`.
+        long_side: Long side in pixels of the input where `size` is `None`.
+        stride: Both sides are multiples of this where `size` is `None`.
+        fit: How the frame is brought to the size.
+        padding: Grey level of what the frame does not cover, 0 to 255.
+        colours: Order of the channels.
+        axes: Where the channels are.
+        scale: Factor of pixels 0 to 255.
+        mean: What is subtracted from the scaled pixels, in the order of `colours`.
+        std: What they are divided by, in the order of `colours`.
+        dtype: NumPy's name of the input's type.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    size: tuple[int, int] | None = None
+    long_side: int = 640
+    stride: int = 32
+    fit: Fit = Fit.LETTERBOX
+    padding: int = 114
+    colours: ColourOrder = ColourOrder.RGB
+    axes: AxisOrder = AxisOrder.NCHW
+    scale: float = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and min(self.size) < 1:
+            raise ConfigError(f"input.size: expected at least 1x1 pixels, got {self.size}")
+        if self.stride < 1:
+            raise ConfigError(f"input.stride: expected at least 1, got {self.stride}")
+        if self.size is None:
+            check_long_side(self.long_side, stride=self.stride)
+        if not 0 <= self.padding <= 255:
+            raise ConfigError(f"input.padding: expected 0 to 255, got {self.padding}")
+        if not self.scale > 0 or not min(self.std) > 0:
+            raise ConfigError(
+                f"input.scale, input.std: expected above 0, got {self.scale}, {self.std}"
+            )
+
+    def __str__(self) -> str:
+        size = (
+            f"long side {self.long_side}" if self.size is None else f"{self.size[1]}x{self.size[0]}"
+        )
+        values = f"(pixel * {self.scale:.6g} - {list(self.mean)}) / {list(self.std)}"
+        if self.dtype == "uint8":
+            values = "pixels as they are"
+        return f"{size} {self.fit} {self.colours} {self.axes} {self.dtype}, {values}"
+
+    def size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
+        """Returns height and width in pixels of the input for frames of this height and width."""
+        if self.size is not None:
+            return self.size
+        return minimal_input_size(frame_size, self.long_side, stride=self.stride)
+
+
+def picture_geometry(
+    frame_size: tuple[int, int], wanted: PictureInput, input_size: tuple[int, int]
+) -> LetterboxGeometry:
+    """Returns where a frame lies inside the network's input.
+
+    Args:
+        frame_size: Height and width of the frame in pixels.
+        wanted: What the network wants.
+        input_size: Height and width of the input in pixels.
+
+    Raises:
+        DataError: The frame is empty.
+    """
+    fitted = letterbox_geometry(frame_size, input_size)
+    if wanted.fit is Fit.STRETCH:
+        return LetterboxGeometry(frame_size, input_size, input_size, (0, 0))
+    if wanted.fit is Fit.CORNER:
+        return LetterboxGeometry(frame_size, input_size, fitted.content_size, (0, 0))
+    return fitted
+
+
+def picture_batch(
+    images: Sequence[UInt8Array], geometries: Sequence[LetterboxGeometry], wanted: PictureInput
+) -> NDArray[Any]:
+    """Returns the network's input `(B, h, w, 3)` or `(B, 3, h, w)`, of its type.
+
+    Args:
+        images: `B` frames `(H, W, 3)` uint8 RGB.
+        geometries: Of `picture_geometry`, one for each frame; all of one input size.
+        wanted: What the network wants.
+    """
+    pixels = np.stack(
+        [
+            letterbox(image, geometry, padding=wanted.padding)
+            for image, geometry in zip(images, geometries, strict=True)
+        ]
+    )
+    if wanted.colours is ColourOrder.BGR:
+        pixels = pixels[..., ::-1]
+    if wanted.dtype != "uint8":
+        # One multiplication and one addition: (p * scale - mean) / std.
+        deviation = np.asarray(wanted.std, np.float32)
+        factor = np.float32(wanted.scale) / deviation
+        shift = np.asarray(wanted.mean, np.float32) / deviation
+        pixels = (pixels * factor - shift).astype(wanted.dtype)
+    if wanted.axes is AxisOrder.NCHW:
+        pixels = pixels.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,233 @@
+"""The embedder that looks at each detection by itself, with a network of anyone.
+
+Comes in: a frame and its detections. Goes out: the detections with unit vectors. The network may
+come as ONNX, LiteRT, SavedModel, Keras, or from TensorFlow Hub; it has one input, pictures, and one
+output, vectors.
+"""
+
+import logging
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.arrays import Float32Array, UInt8Array
+from tracker.detections import Detections
+from tracker.embedding.crop_input import Axes, CropInput, network_pixels
+from tracker.embedding.crops import OUTSIDE, cut_crops
+from tracker.embedding.vectors import unit_vectors
+from tracker.errors import ConfigError, ModelError
+from tracker.frames import Frame
+from tracker.inference.calls import described
+from tracker.inference.open_network import SUFFIXES, open_network
+from tracker.inference.saved_model_network import is_handle, is_saved_model
+from tracker.inference.tensors import Network
+from tracker.models.exported import MEMBER
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 32
+"""Crops that go through a network at once: more need memory, and are not faster."""
+
+_TYPES = ("float32", "float16", "uint8")
+
+
+class ModelEmbedder:
+    """Describes detections by what is in their boxes, with a network of anyone.
+
+    Crops are cut to the picture and stretched to the network's input, see `crops.cut_crops`; what
+    becomes of their pixels is what `crop_input` says, and is written to the log. Outputs are made
+    unit vectors; one of nothing but zeros stays what it is, and is like nothing.
+
+    Args:
+        network: One input `(B, h, w, 3)` or `(B, 3, h, w)`, one output `(B, D)`, or with sides of
+            length 1 more; `B` is 1 or open.
+        name: What logs and messages call it.
+        crop_input: What its crops have to be like.
+
+    Raises:
+        ModelError: The network does not map a picture to a vector.
+        ConfigError: `crop_input` contradicts the network, or lacks what its file does not say.
+    """
+
+    def __init__(self, network: Network, *, name: str, crop_input: CropInput | None = None) -> None:
+        self._network = network
+        self._name = name
+        self._wanted = crop_input or CropInput()
+        if len(network.inputs) != 1 or len(network.outputs) != 1:
+            raise _no_map(name, network)
+        self._form = _form(network, self._wanted, name)
+        grey = np.full((1, *self._form.size, 3), OUTSIDE, np.uint8)
+        self._dimension = int(self._vectors(grey).shape[1])
+        logger.info("embedder %s: crops %s", name, self._form.text(self._wanted))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        crop_input: CropInput | None = None,
+        threads: int | None = None,
+        offline: bool = False,
+    ) -> Self:
+        """Returns the embedder of a file, a SavedModel's folder, or a handle.
+
+        Args:
+            path: Whatever `open_network` opens.
+            crop_input: What its crops have to be like.
+            threads: CPU threads; `None` = one for each core that this process may use.
+            offline: Whether a handle that is not in TensorFlow Hub's cache is an error, instead of
+                a download.
+
+        Raises:
+            ModelError: It cannot be loaded, or does not map a picture to a vector.
+            ConfigError: `crop_input` does not suit the network, or fewer threads than one.
+            DependencyError: What runs it cannot be loaded.
+        """
+        network = open_network(path, threads=threads, offline=offline)
+        return cls(network, name=str(path), crop_input=crop_input)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by name of the files that define the network."""
+        return self._network.digests
+
+    @property
+    def dimension(self) -> int:
+        """`D`, values of an embedding."""
+        return self._dimension
+
+    def embed(self, frame: Frame, detections: Detections) -> Detections:
+        """Returns the detections, in their order, with embeddings `(N, D)`.
+
+        Raises:
+            ModelError: The network fails, or gives values that are not finite.
+        """
+        height, width = self._form.size
+        crops = cut_crops(frame.image, detections.boxes, height=height, width=width)
+        parts = [np.empty((0, self._dimension), np.float32)]
+        for start in range(0, len(crops), CHUNK):
+            parts.append(self._vectors(crops[start : start + CHUNK]))
+        vectors = np.concatenate(parts)
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"embedder {self._name}: expected finite values, got NaN or infinity in frame "
+                f"{frame.index}; are embedder.input.scale, mean and std those of its training?"
+            )
+        return detections.with_embeddings(unit_vectors(vectors))
+
+    def _vectors(self, crops: UInt8Array) -> Float32Array:
+        """Returns what the network makes of crops, `(N, D)`."""
+        spec = self._network.inputs[0]
+        pixels = network_pixels(crops, self._wanted, axes=self._form.axes, dtype=spec.dtype)
+        (output,) = self._network.run([pixels])
+        long_sides = [side for side in output.shape[1:] if side != 1]
+        if output.shape[:1] != (len(crops),) or len(long_sides) != 1:
+            raise _no_map(self._name, self._network, output)
+        return output.reshape(len(crops), -1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How crops are laid out: height and width in pixels, where the channels are, the type."""
+
+    size: tuple[int, int]
+    axes: Axes
+    dtype: str
+
+    def text(self, wanted: CropInput) -> str:
+        height, width = self.size
+        values = f"{wanted.colours}, as they are" if self.dtype == "uint8" else wanted.values_text
+        return f"{height}x{width} {self.axes} {self.dtype} {values}"
+
+
+def is_network_of_others(name: str) -> bool:
+    """Returns whether a name means a network that is not one of ours.
+
+    What ours say of themselves lies in their archive. A `.keras` that is no whole archive counts
+    as ours, whose reader says what is wrong with it.
+
+    Args:
+        name: A path or a handle.
+    """
+    path = Path(name)
+    if is_handle(name) or is_saved_model(path):
+        return True
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES or not path.is_file():
+        return suffix == ".onnx"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MEMBER not in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return suffix != ".keras"
+
+
+def _form(network: Network, wanted: CropInput, name: str) -> _Form:
+    """Returns the layout that the file and the user agree on."""
+    spec = network.inputs[0]
+    if len(spec.shape) != 4 or spec.dtype not in _TYPES:
+        raise _no_map(name, network)
+    if spec.dtype == "uint8" and _changes_values(wanted):
+        raise ConfigError(
+            f"embedder {name} takes uint8 pixels as they are: leave out embedder.input.scale, "
+            "mean and std"
+        )
+    axes = _axes(network, wanted.axes, name)
+    sides = spec.shape[1:3] if axes is Axes.NHWC else spec.shape[2:]
+    return _Form(_size(sides, wanted.size, name), axes, spec.dtype)
+
+
+def _changes_values(wanted: CropInput) -> bool:
+    plain = CropInput()
+    return (wanted.scale, wanted.mean, wanted.std) != (plain.scale, plain.mean, plain.std)
+
+
+def _axes(network: Network, wanted: Axes | None, name: str) -> Axes:
+    spec = network.inputs[0]
+    channels = {Axes.NHWC: spec.shape[3], Axes.NCHW: spec.shape[1]}
+    possible = [axes for axes, count in channels.items() if count in (3, None)]
+    if not possible:
+        raise _no_map(name, network)
+    if wanted is not None and wanted not in possible:
+        raise ConfigError(
+            f"embedder.input.axes {wanted}: embedder {name} takes {spec}; leave it out"
+        )
+    declared = [axes for axes, count in channels.items() if count == 3]
+    if wanted is None and len(declared) != 1:
+        raise ConfigError(
+            f"embedder {name} takes {spec}: expected one side of 3 channels; say which it is with "
+            "embedder.input.axes=nhwc or nchw"
+        )
+    return wanted or declared[0]
+
+
+def _size(
+    sides: Sequence[int | None], wanted: tuple[int, int] | None, name: str
+) -> tuple[int, int]:
+    if wanted is None:
+        height, width = sides
+        if height is None or width is None:
+            raise ConfigError(
+                f"embedder {name} takes pictures of any size: say that of its training, height "
+                "first, such as embedder.input.size=[256,128]"
+            )
+        return height, width
+    if any(side not in (None, asked) for side, asked in zip(sides, wanted, strict=True)):
+        raise ConfigError(
+            f"embedder.input.size {list(wanted)}: embedder {name} takes {list(sides)}; leave it out"
+        )
+    return wanted
+
+
+def _no_map(name: str, network: Network, output: NDArray[Any] | None = None) -> ModelError:
+    got = "" if output is None else f"; crops gave {output.shape}"
+    return ModelError(
+        f"embedder {name}: expected one input, pictures of 3 channels in {', '.join(_TYPES)}, and "
+        f"one output, a vector for each; got {described(network.inputs, network.outputs)}{got}"
+    )

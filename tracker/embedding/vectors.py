@@ -1,0 +1,20 @@
+"""What all embedders do to vectors.
+
+Comes in: vectors of any length. Goes out: vectors of length 1.
+"""
+
+import numpy as np
+
+from tracker.arrays import Float32Array
+
+
+def unit_vectors(vectors: Float32Array) -> Float32Array:
+    """Returns vectors `(N, D)` of length 1; zeros stay zeros, which are like nothing.
+
+    Args:
+        vectors: `(N, D)` finite float32.
+    """
+    wide = vectors.astype(np.float64)  # Squares of large values do not fit into float32.
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    np.divide(wide, lengths, out=wide, where=lengths > 0)
+    return wide.astype(np.float32)

@@ -1,0 +1,95 @@
+"""Where networks run: what `cpu`, `gpu:1` and their like mean to TensorFlow.
+
+Comes in: the word of a user. Goes out: a `Device`, and TensorFlow's name of it, or one line that
+says why it is not there.
+"""
+
+from dataclasses import dataclass
+
+from tracker.errors import ConfigError, DeviceError
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensorflow import load_tensorflow
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a network runs.
+
+    Attributes:
+        kind: "auto", "cpu" or "gpu".
+        index: Number of the GPU.
+    """
+
+    kind: str = "auto"
+    index: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Device":
+        """Returns the device that `auto`, `cpu`, `gpu` or `gpu:N` names.
+
+        Raises:
+            ConfigError: The text is none of these.
+        """
+        kind, colon, number = text.partition(":")
+        if kind in ("auto", "cpu", "gpu") and not colon:
+            return cls(kind)
+        if kind == "gpu" and number.isdecimal():
+            return cls(kind, int(number))
+        raise ConfigError(f"device: expected auto, cpu, gpu or gpu:N, got {text!r}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Checks a number of CPU threads; `None` leaves it to whoever runs the network.
+
+    Raises:
+        ConfigError: Fewer than one.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads: expected at least 1, got {threads}")
+
+
+def tensorflow_device(device: Device, *, threads: int | None) -> str:
+    """Returns TensorFlow's name of a device, with its memory and threads set up.
+
+    A GPU's memory is then taken as needed, not at once.
+
+    Args:
+        device: The device.
+        threads: CPU threads of one operation; `None` leaves them alone.
+
+    Raises:
+        DependencyError: TensorFlow cannot be loaded.
+        DeviceError: The GPU that was asked for is not there.
+        ConfigError: TensorFlow is already running with another number of threads.
+    """
+    tf = load_tensorflow()
+    with native_output_logged():
+        _set_threads(tf, threads)
+        gpus = [] if device.kind == "cpu" else tf.config.list_physical_devices("GPU")
+    if device.kind == "cpu" or (device.kind == "auto" and not gpus):
+        return "/CPU:0"
+    if device.index >= len(gpus):
+        raise DeviceError(
+            f"GPU {device.index} is not there: TensorFlow sees {len(gpus)}, counted from 0; device "
+            "cpu works"
+        )
+    for gpu in gpus:
+        if not tf.config.experimental.get_memory_growth(gpu):
+            try:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:
+                break  # The program around us has already set up its GPUs: its choice holds.
+    return f"/GPU:{device.index}"
+
+
+def _set_threads(tf: object, threads: int | None) -> None:
+    threading = tf.config.threading  # type: ignore[attr-defined]
+    if threads is None or threading.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"threads: TensorFlow already runs in this process and cannot change to {threads} "
+            "threads; set them before its first use"
+        ) from error

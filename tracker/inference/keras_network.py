@@ -1,0 +1,151 @@
+"""Networks of anyone in Keras 3's `.keras` format, run by TensorFlow.
+
+Comes in: a path. Goes out: a `Network`. Files are loaded in Keras' safe mode: what asks for code of
+its own to be run is refused.
+"""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tracker.errors import ModelError
+from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.devices import Device, check_threads, tensorflow_device
+from tracker.inference.digests import network_file_digest
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensorflow import load_tensorflow
+from tracker.inference.tensors import TensorSpec
+
+
+class KerasNetwork:
+    """A network in a `.keras` file; inputs and outputs in the order in which Keras flattens them.
+
+    Outputs are called by their keys where the network gives a dictionary, else by their layers.
+
+    Args:
+        path: The file.
+        threads: CPU threads of TensorFlow; `None` leaves them alone.
+        device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
+
+    Raises:
+        ModelError: The file is missing, damaged, needs code that is not part of Keras, or is of a
+            network without declared inputs.
+        ConfigError: The device is none, or TensorFlow already runs with other threads.
+        DeviceError: The GPU that was asked for is not there.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        check_threads(threads)
+        chosen, file = Device.parse(device), Path(path)
+        self._what = f"network {file}"
+        self._digests = MappingProxyType({file.name: network_file_digest(file)})
+        self._tf = load_tensorflow()
+        self._device = tensorflow_device(chosen, threads=threads)
+        with native_output_logged(), self._tf.device(self._device):
+            model = _loaded(file, self._what)
+            taken, given = _structures(model, self._what)
+            self._inputs = _specs(taken, _input_names(taken))
+            self._outputs = _specs(given, _output_names(model, given))
+            self._function = _function(self._tf, model, taken, self._inputs)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What it takes."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What it gives."""
+        return self._outputs
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the file."""
+        return self._digests
+
+    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Returns the outputs, in the order of `outputs`; see `Network.run`.
+
+        Raises:
+            ModelError: The network does not take these arrays, or fails on them.
+        """
+        return run_network(
+            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
+        )
+
+    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
+        with self._tf.device(self._device):
+            results = self._function(*map(self._tf.constant, arrays))
+        return [result.numpy() for result in results]
+
+
+def _loaded(file: Path, what: str) -> Any:
+    import keras
+
+    try:
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever it stumbles over.
+        raise ModelError(
+            f"{what}: Keras cannot load it: {first_line(error)}; a network with code of its own "
+            "can be exported as a SavedModel where that code is"
+        ) from error
+
+
+def _structures(model: Any, what: str) -> tuple[Any, Any]:
+    """Returns the symbolic inputs and outputs of a network, nested as it takes and gives them."""
+    import keras
+
+    if isinstance(model, keras.Sequential) and model.built:
+        return model.inputs[0], model.outputs[0]
+    if not isinstance(model, keras.Sequential) and getattr(model, "inputs", None):
+        return model.input, model.output
+    raise ModelError(
+        f"{what}: expected a network with declared inputs, got {type(model).__name__} without; "
+        "export it as a SavedModel"
+    )
+
+
+def _specs(tensors: Any, names: list[str]) -> tuple[TensorSpec, ...]:
+    import keras
+
+    return tuple(
+        TensorSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
+        for name, tensor in zip(names, keras.tree.flatten(tensors), strict=True)
+    )
+
+
+def _input_names(taken: Any) -> list[str]:
+    import keras
+
+    return [str(tensor.name) for tensor in keras.tree.flatten(taken)]
+
+
+def _output_names(model: Any, given: Any) -> list[str]:
+    import keras
+
+    if isinstance(given, dict) and len(given) == len(keras.tree.flatten(given)):
+        return sorted(given)
+    if isinstance(model, keras.Sequential):
+        return [str(model.layers[-1].name)]
+    return list(model.output_names)
+
+
+def _function(tf: Any, model: Any, taken: Any, inputs: tuple[TensorSpec, ...]) -> Any:
+    """Returns the network as one function of TensorFlow, traced once for all open sides."""
+    import keras
+
+    def run(*arrays: Any) -> list[Any]:
+        results = model(keras.tree.pack_sequence_as(taken, list(arrays)), training=False)
+        return list(keras.tree.flatten(results))
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{n}") for n, spec in enumerate(inputs)
+    ]
+    return tf.function(run, input_signature=specs)

@@ -1,0 +1,173 @@
+"""Networks in `.tflite` files of any origin, run by LiteRT on the CPU.
+
+Comes in: a path. Goes out: a `Network`. All operations that the interpreter itself brings are
+there, `TFLite_Detection_PostProcess` among them; those of TensorFlow ("flex") are not.
+"""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.errors import ConfigError, DependencyError, ModelError
+from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.devices import Device, check_threads
+from tracker.inference.digests import network_file_digest
+from tracker.inference.litert import available_cores
+from tracker.inference.native import native_output_logged
+from tracker.inference.tensors import TensorSpec
+
+
+class LiteRtNetwork:
+    """A network in a `.tflite` file; inputs and outputs in the order of the file.
+
+    Integers go in as the file declares them. Outputs that are integers with a scale come out as
+    float32 values. Sides that the file leaves open may differ from call to call; each change lets
+    LiteRT plan its memory anew.
+
+    Names are those of the file's signature where it has one, else of its tensors.
+
+    Args:
+        path: The file.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        device: `cpu` or `auto`.
+
+    Raises:
+        ModelError: The file is missing, cut short, no `.tflite`, or holds an operation that LiteRT
+            does not know.
+        ConfigError: The device is a GPU or none, or fewer threads than one.
+        DependencyError: LiteRT cannot be loaded.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        check_threads(threads)
+        if Device.parse(device).kind == "gpu":
+            raise ConfigError(f"network {path}: a .tflite runs on the CPU, got device {device}")
+        file = Path(path)
+        self._what = f"network {file}"
+        self._digests = MappingProxyType({file.name: network_file_digest(file)})
+        self._interpreter = _interpreter(file, threads=threads or available_cores())
+        taken, given = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
+        names = _signature_names(self._interpreter)
+        self._inputs = tuple(_spec(tensor, names, tensor["dtype"]) for tensor in taken)
+        self._outputs = tuple(
+            _spec(tensor, names, np.float32 if _scales(tensor) is not None else tensor["dtype"])
+            for tensor in given
+        )
+        self._places = [int(tensor["index"]) for tensor in taken]
+        self._results = [(int(tensor["index"]), tensor, _scales(tensor)) for tensor in given]
+        self._shapes: list[tuple[int, ...]] | None = [
+            tuple(map(int, tensor["shape"])) for tensor in taken
+        ]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What it takes."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What it gives."""
+        return self._outputs
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the file."""
+        return self._digests
+
+    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Returns the outputs, in the order of `outputs`; see `Network.run`.
+
+        Raises:
+            ModelError: The network does not take these arrays, or fails on them.
+        """
+        return run_network(
+            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
+        )
+
+    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
+        self._resize([array.shape for array in arrays])
+        for place, array in zip(self._places, arrays, strict=True):
+            self._interpreter.set_tensor(place, array)
+        self._interpreter.invoke()
+        return [
+            _plain(self._interpreter.get_tensor(place), tensor, scales)
+            for place, tensor, scales in self._results
+        ]
+
+    def _resize(self, shapes: list[tuple[int, ...]]) -> None:
+        """Lets the interpreter plan its memory for inputs of these shapes, if it has not yet."""
+        if shapes == self._shapes:
+            return
+        # A plan that fails leaves none behind: the next call has to plan in any case.
+        self._shapes = None
+        for place, shape, spec in zip(self._places, shapes, self._inputs, strict=True):
+            if spec.shape:
+                self._interpreter.resize_tensor_input(place, shape, strict=True)
+        self._interpreter.allocate_tensors()
+        self._shapes = shapes
+
+
+def _interpreter(file: Path, *, threads: int) -> Any:
+    try:
+        # LiteRT's C++ code announces its CPU delegate on standard error.
+        with native_output_logged():
+            from ai_edge_litert.interpreter import Interpreter
+
+            interpreter = Interpreter(model_path=str(file), num_threads=threads)
+            interpreter.allocate_tensors()
+    except ImportError as error:
+        raise DependencyError(f"LiteRT cannot be loaded: {error}") from error
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"network {file}: LiteRT cannot load it: {first_line(error)}") from error
+    return interpreter
+
+
+def _signature_names(interpreter: Any) -> dict[int, str]:
+    """Returns the names that the only signature of a file has for its tensors."""
+    signatures = interpreter.get_signature_list()
+    if len(signatures) != 1:
+        return {}
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    named = {**runner.get_input_details(), **runner.get_output_details()}
+    return {int(tensor["index"]): name for name, tensor in named.items()}
+
+
+def _spec(tensor: Mapping[str, Any], names: Mapping[int, str], dtype: Any) -> TensorSpec:
+    sides = tensor["shape_signature"] if len(tensor["shape_signature"]) else tensor["shape"]
+    return TensorSpec(
+        names.get(int(tensor["index"]), tensor["name"]),
+        tuple(int(side) if side >= 0 else None for side in sides),
+        np.dtype(dtype).name,
+    )
+
+
+def _scales(tensor: Mapping[str, Any]) -> NDArray[np.float32] | None:
+    """Returns the scales of an integer tensor; `None` where its values are what they are."""
+    scales: NDArray[np.float32] = tensor["quantization_parameters"]["scales"]
+    is_integer = np.issubdtype(tensor["dtype"], np.integer)
+    return scales if is_integer and len(scales) else None
+
+
+def _plain(
+    values: NDArray[Any], tensor: Mapping[str, Any], scales: NDArray[np.float32] | None
+) -> NDArray[Any]:
+    """Returns the values that scaled integers stand for: `(value - zero) * scale`."""
+    if scales is None:
+        return values
+    parameters = tensor["quantization_parameters"]
+    sides = [1] * values.ndim
+    if len(scales) > 1:
+        sides[parameters["quantized_dimension"]] = len(scales)
+    zeros = parameters["zero_points"].astype(np.float32).reshape(sides)
+    plain: NDArray[np.float32] = (values.astype(np.float32) - zeros) * scales.reshape(sides)
+    return plain

@@ -1,0 +1,158 @@
+"""Networks in ONNX files, run by ONNX Runtime (extra `onnx`).
+
+Comes in: a path. Goes out: a session, or a `Network`. The library is loaded on first use.
+"""
+
+import importlib
+import re
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tracker.errors import DependencyError, DeviceError, ModelError
+from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.devices import Device, check_threads
+from tracker.inference.digests import network_file_digest
+from tracker.inference.litert import available_cores
+from tracker.inference.tensors import TensorSpec
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+_TYPES = {"float": "float32", "double": "float64"}
+"""Element types that NumPy calls otherwise."""
+
+# An entry of `external_data` as protobuf writes it: the key, then the length and the value.
+_EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
+
+
+class OnnxNetwork:
+    """A network in an ONNX file; inputs and outputs in the order of the file.
+
+    Args:
+        path: The file; weights that it keeps in other files lie beside it.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where ONNX Runtime was built for one.
+
+    Raises:
+        ModelError: The file is missing, cut short, no ONNX model, or of a version or with an
+            operation that this ONNX Runtime does not know.
+        ConfigError: The device is none, or fewer threads than one.
+        DeviceError: The GPU that was asked for is not there.
+        DependencyError: ONNX Runtime is not installed.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        check_threads(threads)
+        chosen, file = Device.parse(device), Path(path)
+        self._what = f"network {file}"
+        files = [file, *_external_files(file)]
+        self._digests = MappingProxyType({part.name: network_file_digest(part) for part in files})
+        self._session = onnx_session(file, threads=threads or available_cores(), device=chosen)
+        self._inputs = tuple(_spec(node, file) for node in self._session.get_inputs())
+        self._outputs = tuple(_spec(node, file) for node in self._session.get_outputs())
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What it takes."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What it gives."""
+        return self._outputs
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the file and of those that hold its weights."""
+        return self._digests
+
+    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Returns the outputs, in the order of `outputs`; see `Network.run`.
+
+        Raises:
+            ModelError: The network does not take these arrays, or fails on them.
+        """
+        return run_network(
+            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
+        )
+
+    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
+        names = (spec.name for spec in self._inputs)
+        return list(self._session.run(None, dict(zip(names, arrays, strict=True))))
+
+
+def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | None = None) -> Any:
+    """Returns an ONNX Runtime session.
+
+    Args:
+        path: The ONNX file.
+        threads: CPU threads.
+        device: Where it runs; `None` = on the CPU.
+
+    Raises:
+        ModelError: The file cannot be loaded.
+        DependencyError: ONNX Runtime is not installed.
+        DeviceError: The GPU that was asked for is not there.
+    """
+    try:
+        runtime: Any = importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise DependencyError(
+            f"ONNX models need the package onnxruntime: {error}; "
+            "pip install 'tracker-pipeline[onnx]'"
+        ) from error
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # Old exporters' files cause a hundred warnings.
+    providers = _providers(device or Device("cpu"), runtime.get_available_providers())
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # The library raises classes of its own, without a common base.
+        reason = first_line(error)
+        raise ModelError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
+    if device is not None and device.kind == "gpu" and _CUDA not in session.get_providers():
+        raise DeviceError(
+            f"GPU {device.index}: ONNX Runtime cannot use it, its driver or CUDA libraries do not "
+            "fit; device cpu works"
+        )
+    return session
+
+
+def _providers(device: Device, available: list[str]) -> list[Any]:
+    """Returns what ONNX Runtime shall try, best first."""
+    if device.kind == "cpu" or (device.kind == "auto" and _CUDA not in available):
+        return [_CPU]
+    if _CUDA not in available:
+        raise DeviceError(
+            f"GPU {device.index}: this ONNX Runtime is built for CPUs only; install "
+            "onnxruntime-gpu in place of onnxruntime; device cpu works"
+        )
+    return [(_CUDA, {"device_id": device.index}), _CPU]
+
+
+def _spec(node: Any, file: Path) -> TensorSpec:
+    kind = re.fullmatch(r"tensor\((\w+)\)", node.type)
+    if kind is None:
+        raise ModelError(f"network {file}: {node.name}: expected a tensor, got {node.type}")
+    sides = node.shape or ()
+    shape = tuple(side if isinstance(side, int) and side > 0 else None for side in sides)
+    return TensorSpec(node.name, shape, _TYPES.get(kind[1], kind[1]))
+
+
+def _external_files(file: Path) -> list[Path]:
+    """Returns the files beside an ONNX file that it names as places of its weights."""
+    try:
+        content = file.read_bytes()
+    except (OSError, ValueError):
+        return []  # `network_file_digest` says why.
+    names = set()
+    for match in _EXTERNAL.finditer(content):
+        name = content[match.end() : match.end() + match[1][0]]
+        names.add(name.decode(errors="replace"))
+    return [file.parent / name for name in sorted(names) if (file.parent / name).is_file()]

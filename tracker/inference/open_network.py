@@ -1,0 +1,73 @@
+"""One door to networks of any origin: what lies at a path decides what runs it.
+
+Comes in: a path or a handle. Goes out: a `Network`. What runs it is loaded only where it is needed.
+"""
+
+from os import PathLike
+from pathlib import Path
+
+from tracker.errors import ModelError
+from tracker.inference.tensors import Network
+
+SUFFIXES = (".onnx", ".tflite", ".keras")
+"""Endings of the names of files that hold a network."""
+
+
+def open_network(
+    path: str | PathLike[str],
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    offline: bool = False,
+) -> Network:
+    """Returns the network of a file, a folder or a handle, ready to run.
+
+    A `.onnx` runs on ONNX Runtime, a `.tflite` on LiteRT; a `.keras` in Keras' safe mode, the
+    folder of a SavedModel, and a handle of TensorFlow Hub or Kaggle Models run on TensorFlow.
+    Nothing is downloaded but what a handle names.
+
+    Args:
+        path: The file, the folder, or an address "https://...".
+        threads: CPU threads; `None` = one for each core that this process may use.
+        device: `cpu`, `gpu`, `gpu:N` or `auto`; a `.tflite` runs on the CPU only.
+        offline: Whether a handle that is not in TensorFlow Hub's cache (`TFHUB_CACHE_DIR`) is an
+            error, instead of a download.
+
+    Raises:
+        ModelError: There is nothing of these kinds, or it cannot be loaded.
+        ConfigError: The device does not suit, or fewer threads than one.
+        DeviceError: The GPU that was asked for is not there.
+        DependencyError: What runs it cannot be loaded.
+    """
+    from tracker.inference.saved_model_network import (
+        SavedModelNetwork,
+        is_handle,
+        is_saved_model,
+    )
+
+    text, file = str(path), Path(path)
+    if is_handle(text) or is_saved_model(file):
+        return SavedModelNetwork(text, threads=threads, device=device, offline=offline)
+    suffix = file.suffix.lower()
+    if file.is_dir() or suffix not in SUFFIXES:
+        raise ModelError(
+            f"network {text}: expected a file that ends in {', '.join(SUFFIXES)}, the folder of a "
+            f"SavedModel (saved_model.pb in it), or an https:// handle, got {_found(file)}"
+        )
+    if suffix == ".onnx":
+        from tracker.inference.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(file, threads=threads, device=device)
+    if suffix == ".tflite":
+        from tracker.inference.litert_network import LiteRtNetwork
+
+        return LiteRtNetwork(file, threads=threads, device=device)
+    from tracker.inference.keras_network import KerasNetwork
+
+    return KerasNetwork(file, threads=threads, device=device)
+
+
+def _found(path: Path) -> str:
+    if path.is_dir():
+        return "another folder"
+    return "a file of another name" if path.exists() else "nothing there"

@@ -1,0 +1,209 @@
+"""The stage that tells for every pixel whether it belongs to chosen classes.
+
+Comes in: pictures of any size. Goes out: masks of the same size. The network sees the whole
+picture, scaled to its input; the graph is exported to LiteRT once for each size and kept in the
+cache, and with a warm cache neither Keras nor TensorFlow is loaded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from tracker.arrays import BoolArray, UInt8Array
+from tracker.errors import ConfigError, nearest
+from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
+from tracker.inference.litert import available_cores, export_network, open_interpreter
+from tracker.models.digest import file_digest
+from tracker.models.segmenter_file import load_segmenter, read_segmenter_description
+from tracker.models.yolo_shape import STRIDES
+from tracker.opencv import cv2
+
+_FORMAT = 1
+"""Raised whenever the exported graph changes: old cached files are then not found any more."""
+
+_ADVICE = "leave --background out"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterSettings:
+    """How a segmenter is run.
+
+    Attributes:
+        classes: Names of the classes of interest.
+        input_size: Long side in pixels of the network's input, a multiple of 32; `None` takes the
+            one that it was trained at.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+
+    Raises:
+        ConfigError: There is no class, or a number is out of range.
+    """
+
+    classes: tuple[str, ...] = ("person",)
+    input_size: int | None = None
+    threads: int | None = None
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise ConfigError("segmenter.classes: expected at least one name, got none")
+        side = self.input_size
+        if side is not None and (side < STRIDES[-1] or side % STRIDES[-1]):
+            raise ConfigError(
+                f"segmenter.input_size: expected a positive multiple of {STRIDES[-1]}, got {side}"
+            )
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"segmenter.threads: expected at least 1, got {self.threads}")
+
+
+class Segmenter:
+    """Finds the pixels of chosen classes, by a network that `tracker train segmenter` wrote.
+
+    Args:
+        path: The `.keras` file.
+        settings: How it is run.
+
+    Raises:
+        ModelError: The file is missing, damaged, or no segmenter of ours.
+        ConfigError: It does not know a class.
+
+    Example:
+        ```python
+        people = Segmenter.load("people.keras").mask(frame.image)
+        ```
+    """
+
+    def __init__(self, path: Path, settings: SegmenterSettings) -> None:
+        self._path, self._settings = path, settings
+        self._description = read_segmenter_description(path)
+        names = self._description.class_names
+        for name in settings.classes:
+            if name not in names:
+                raise ConfigError(
+                    f"segmenter.classes: {path} knows {', '.join(names)}, not {name!r}"
+                    f"{nearest(name, names)}"
+                )
+        self._chosen = [names.index(name) for name in settings.classes]
+        self._digest = file_digest(path)
+        self._frame_size: tuple[int, int] | None = None
+        self._input_size = (0, 0)
+        self._interpreter: Any = None
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], settings: SegmenterSettings | None = None) -> Self:
+        """Returns the segmenter of a file; see the class."""
+        return cls(Path(path), settings or SegmenterSettings())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of all classes, by class index."""
+        return self._description.class_names
+
+    def prepare(self, frame_size: tuple[int, int]) -> None:
+        """Makes ready for pictures of this size; the first time, a network is exported.
+
+        Args:
+            frame_size: Height and width in pixels.
+
+        Raises:
+            ModelError: LiteRT does not accept the network.
+            DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
+        """
+        if frame_size == self._frame_size:
+            return
+        size = input_size_for(frame_size, self._settings.input_size or self._description.long_side)
+        if size != self._input_size:
+            folder = (self._settings.cache_dir or default_cache_dir()) / "litert"
+            path = folder / f"{_key(self._digest, size)}.tflite"
+            self._interpreter = open_interpreter(
+                cached(path, lambda: export_segmenter(self._path, size)),
+                threads=self._settings.threads or available_cores(),
+                advice=_ADVICE,
+            )
+        self._frame_size, self._input_size = frame_size, size
+
+    def mask(self, image: UInt8Array) -> BoolArray:
+        """Returns `(H, W)`: whether a pixel belongs to one of the chosen classes.
+
+        That is where their probabilities sum up to more than one half.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+
+        Raises:
+            ModelError: LiteRT does not accept the network.
+            DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
+        """
+        height, width = image.shape[:2]
+        self.prepare((height, width))
+        rows, columns = self._input_size
+        pixels = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        interpreter = self._interpreter
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[None])
+        interpreter.invoke()
+        shares = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        chosen = np.ascontiguousarray(shares[..., self._chosen].sum(axis=-1))
+        share = cv2.resize(chosen, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(share > 0.5)
+
+
+def input_size_for(frame_size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Returns height and width of the network's input for a frame.
+
+    The aspect changes a little, as it does in training: by less than a quarter unless the frame is
+    long and narrow.
+
+    Args:
+        frame_size: Height and width of the frame in pixels.
+        long_side: Long side of the input in pixels, a multiple of 32.
+
+    Example:
+        >>> input_size_for((1080, 1920), 320)
+        (192, 320)
+    """
+    unit = STRIDES[-1]
+    height, width = (
+        max(unit, round(side * long_side / max(frame_size) / unit) * unit) for side in frame_size
+    )
+    return height, width
+
+
+def export_segmenter(path: Path, input_size: tuple[int, int]) -> bytes:
+    """Returns the `.tflite` of a segmenter: uint8 `(1, h, w, 3)` to probabilities `(1, h, w, C)`.
+
+    Args:
+        path: The `.keras` file.
+        input_size: Height and width in pixels, multiples of 32.
+
+    Raises:
+        ModelError: The file is no segmenter of ours, or cannot be exported.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    return export_network(
+        lambda: load_segmenter(path, input_size=input_size),
+        shape=(1, *input_size, 3),
+        outputs=_probabilities,
+        advice=_ADVICE,
+    )
+
+
+def _probabilities(scores: Any) -> Any:
+    import keras
+
+    return keras.ops.softmax(scores, axis=-1)
+
+
+def _key(digest: str, input_size: Sequence[int]) -> str:
+    return cache_key(
+        {
+            "format": _FORMAT,
+            "segmenter": digest,
+            "input": list(input_size),
+            "versions": [library_version(name) for name in ("ai-edge-litert", "keras")],
+            "tensorflow": [library_version(name) for name in ("tensorflow", "tensorflow-cpu")],
+        }
+    )

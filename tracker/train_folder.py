@@ -1,0 +1,80 @@
+"""The folder of a training: what tells which training it holds, and whether that goes on.
+
+Comes in: a folder and what a training is. Goes out: the same folder, or a `ConfigError` where it
+holds another one.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracker.errors import ConfigError, OutputError
+from tracker.training.checkpoints import CHECKPOINT
+
+RECORD = "training.json"
+"""Name of the file that says what the training is."""
+
+
+def goes_on(out: Path, record: Mapping[str, Any], *, may_change: Collection[str]) -> bool:
+    """Returns whether a folder holds this training, which will go on.
+
+    Args:
+        out: The folder; it need not be there.
+        record: What the training is: plain JSON types by key.
+        may_change: Keys that may differ.
+
+    Raises:
+        ConfigError: It holds another one.
+    """
+    if not (out / CHECKPOINT).exists():
+        return False
+    before = _read_record(out)
+    for key, now in json.loads(json.dumps(record)).items():
+        if key not in may_change and before.get(key) != now:
+            raise ConfigError(
+                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
+                "go on with the same, or name another --out folder"
+            )
+    return True
+
+
+def begin(out: Path, record: Mapping[str, Any]) -> None:
+    """Makes the folder and writes what the training is.
+
+    Args:
+        out: The folder.
+        record: What the training is: plain JSON types by key.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
+    write_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file; whoever kills us meanwhile leaves the old one as it was.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        draft.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((out / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{out / CHECKPOINT}: expected {RECORD} beside it to tell which training this is, got "
+            f"none that can be read ({error}); name another --out folder"
+        ) from error
