@@ -19,11 +19,12 @@ from tracker.config import load_config
 from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.motion import MotionDetector
-from tracker.detection.picture_input import AxisOrder, ColourOrder, Fit
+from tracker.detection.picture_input import Fit
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detector
 from tracker.detector_factory import build_detector
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensors import AxisOrder, ColourOrder
 from tracker.registry import read_registry
 
 BUILTIN_CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")

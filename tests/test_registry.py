@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from tracker.detection.picture_input import AxisOrder, ColourOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensors import AxisOrder, ColourOrder
 from tracker.models.darknet_cfg import read_darknet_cfg
 from tracker.models.darknet_sections import Detection
 from tracker.registry import (

@@ -18,12 +18,12 @@ from tracker.detection.layouts.known import LAYOUTS
 from tracker.detection.load_model import load_model
 from tracker.detection.model_choice import InputChoice, ModelChoice
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.picture_input import ColourOrder
 from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.tensors import ColourOrder
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
 

@@ -10,8 +10,9 @@ from tracker.detection.model_choice import (
     ModelChoice,
     read_declaration,
 )
-from tracker.detection.picture_input import ColourOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensors import ColourOrder
 
 
 def test_without_a_word_the_layout_decides() -> None:

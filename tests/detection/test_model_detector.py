@@ -12,11 +12,11 @@ from tracker.detection.layouts.tf_detection import TfDetection
 from tracker.detection.layouts.yolo import YoloColumns
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.nms import NmsMode
-from tracker.detection.picture_input import AxisOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.tensors import AxisOrder, TensorSpec
 from tracker.masks import decode_mask
 from tracker.timing import Stopwatch
 

@@ -21,11 +21,11 @@ from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import default_class_names
 from tracker.detection.letterbox import letterbox, undo_letterbox
 from tracker.detection.nms import NmsMode, NmsSettings, nms
-from tracker.detection.runtimes.base import Device
 from tracker.detection.windows import decode_windows, window_geometry
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.devices import Device
 from tracker.inference.native import native_output_logged
 from tracker.models.class_names import read_class_names
 from tracker.models.digest import file_digest

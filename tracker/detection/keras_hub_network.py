@@ -7,9 +7,10 @@ TensorFlow function of network, decoding and the preset's own scaling of pixels.
 from typing import Any
 
 from tracker.detection.keras_hub_preset import load_keras_hub
-from tracker.detection.picture_input import AxisOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.tensorflow import load_tensorflow
+from tracker.inference.tensors import AxisOrder
 
 _STRIDE = 32
 """Sides of RetinaNet's input are multiples of this, as in torchvision, whose weights KerasHub's

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tracker.detection.picture_input import AxisOrder, ColourOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensors import AxisOrder, ColourOrder
 from tracker.settings_tree import read_yaml, settings_from
 
 

@@ -21,6 +21,7 @@ from tracker.detection.letterbox import (
     minimal_input_size,
 )
 from tracker.errors import ConfigError
+from tracker.inference.tensors import AxisOrder, ColourOrder
 
 
 class Fit(StrEnum):
@@ -32,24 +33,6 @@ class Fit(StrEnum):
     """As large as fits with its aspect kept, in the top left corner, grey beside or below it."""
     STRETCH = "stretch"
     """To the network's height and width, whatever becomes of the aspect."""
-
-
-class ColourOrder(StrEnum):
-    """Order of the channels."""
-
-    RGB = "rgb"
-    """Red first."""
-    BGR = "bgr"
-    """Blue first, as OpenCV reads pictures."""
-
-
-class AxisOrder(StrEnum):
-    """Where the channels are."""
-
-    NHWC = "nhwc"
-    """Last: TensorFlow's order."""
-    NCHW = "nchw"
-    """Before height and width: PyTorch's order."""
 
 
 @dataclass(frozen=True, slots=True)

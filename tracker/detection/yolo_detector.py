@@ -31,7 +31,6 @@ from tracker.detection.letterbox import (
 from tracker.detection.nms import NmsMode, NmsSettings
 from tracker.detection.runtimes.base import (
     DetectionRuntime,
-    Device,
     InputDetections,
     RuntimeKind,
     RuntimeRequest,
@@ -41,6 +40,7 @@ from tracker.detection.runtimes.base import (
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.devices import Device
 from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
 from tracker.models.detector_file import (
     DetectorDescription,

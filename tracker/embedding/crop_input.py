@@ -5,7 +5,6 @@ file does not say, the user says.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,7 @@ from numpy.typing import NDArray
 
 from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError
-
-
-class Colours(StrEnum):
-    """Order of the channels."""
-
-    RGB = "rgb"
-    """Red first."""
-    BGR = "bgr"
-    """Blue first, as OpenCV reads pictures."""
-
-
-class Axes(StrEnum):
-    """Where the channels are."""
-
-    NHWC = "nhwc"
-    """Last: TensorFlow's order."""
-    NCHW = "nchw"
-    """Before height and width: PyTorch's order."""
+from tracker.inference.tensors import AxisOrder, ColourOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +34,8 @@ class CropInput:
     """
 
     size: tuple[int, int] | None = None
-    colours: Colours = Colours.RGB
-    axes: Axes | None = None
+    colours: ColourOrder = ColourOrder.RGB
+    axes: AxisOrder | None = None
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -74,22 +56,24 @@ class CropInput:
         return f"{self.colours}, (pixel * {self.scale:.6g} - {[*self.mean]}) / {[*self.std]}"
 
 
-def network_pixels(crops: UInt8Array, wanted: CropInput, *, axes: Axes, dtype: str) -> NDArray[Any]:
+def network_pixels(
+    crops: UInt8Array, wanted: CropInput, *, axes: AxisOrder, dtype: str
+) -> NDArray[Any]:
     """Returns the network's input `(N, h, w, 3)` or `(N, 3, h, w)`, of its type.
 
     Args:
         crops: `(N, h, w, 3)` uint8 RGB.
-        wanted: Colours and range of values.
+        wanted: ColourOrder and range of values.
         axes: Where the channels go.
         dtype: NumPy's name of the input's type; "uint8" takes pixels as they are.
     """
-    pixels: NDArray[Any] = crops[..., ::-1] if wanted.colours is Colours.BGR else crops
+    pixels: NDArray[Any] = crops[..., ::-1] if wanted.colours is ColourOrder.BGR else crops
     if dtype != "uint8":
         # One multiplication and one subtraction: (p * scale - mean) / std.
         deviation = np.asarray(wanted.std, np.float32)
         factor = np.float32(wanted.scale) / deviation
         shift = np.asarray(wanted.mean, np.float32) / deviation
         pixels = (pixels * factor - shift).astype(dtype)
-    if axes is Axes.NCHW:
+    if axes is AxisOrder.NCHW:
         pixels = pixels.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(pixels)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tracker.arrays import Float32Array, UInt8Array
 from tracker.detections import Detections
-from tracker.embedding.crop_input import Axes, CropInput, network_pixels
+from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.crops import OUTSIDE, cut_crops
 from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
@@ -26,7 +26,7 @@ from tracker.frames import Frame
 from tracker.inference.calls import described
 from tracker.inference.open_network import SUFFIXES, open_network
 from tracker.inference.saved_model_network import is_handle, is_saved_model
-from tracker.inference.tensors import Network
+from tracker.inference.tensors import AxisOrder, Network
 from tracker.models.exported import MEMBER
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class _Form:
     """How crops are laid out: height and width in pixels, where the channels are, the type."""
 
     size: tuple[int, int]
-    axes: Axes
+    axes: AxisOrder
     dtype: str
 
     def text(self, wanted: CropInput) -> str:
@@ -179,7 +179,7 @@ def _form(network: Network, wanted: CropInput, name: str) -> _Form:
             "mean and std"
         )
     axes = _axes(network, wanted.axes, name)
-    sides = spec.shape[1:3] if axes is Axes.NHWC else spec.shape[2:]
+    sides = spec.shape[1:3] if axes is AxisOrder.NHWC else spec.shape[2:]
     return _Form(_size(sides, wanted.size, name), axes, spec.dtype)
 
 
@@ -188,9 +188,9 @@ def _changes_values(wanted: CropInput) -> bool:
     return (wanted.scale, wanted.mean, wanted.std) != (plain.scale, plain.mean, plain.std)
 
 
-def _axes(network: Network, wanted: Axes | None, name: str) -> Axes:
+def _axes(network: Network, wanted: AxisOrder | None, name: str) -> AxisOrder:
     spec = network.inputs[0]
-    channels = {Axes.NHWC: spec.shape[3], Axes.NCHW: spec.shape[1]}
+    channels = {AxisOrder.NHWC: spec.shape[3], AxisOrder.NCHW: spec.shape[1]}
     possible = [axes for axes, count in channels.items() if count in (3, None)]
     if not possible:
         raise _no_map(name, network)

@@ -18,6 +18,7 @@ from tracker.inference.calls import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
+from tracker.inference.onnx_repair import repaired_onnx
 from tracker.inference.tensors import TensorSpec
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -97,7 +98,7 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
 
     Raises:
         ModelError: The file cannot be loaded.
-        DependencyError: ONNX Runtime is not installed.
+        DependencyError: ONNX Runtime is not installed, or `onnx`, which a repair needs.
         DeviceError: The GPU that was asked for is not there.
     """
     try:
@@ -111,8 +112,9 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # Old exporters' files cause a hundred warnings.
     providers = _providers(device or Device("cpu"), runtime.get_available_providers())
+    model = repaired_onnx(Path(path)) or str(path)
     try:
-        session = runtime.InferenceSession(str(path), options, providers=providers)
+        session = runtime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # The library raises classes of its own, without a common base.
         reason = first_line(error)
         raise ModelError(f"{path}: ONNX Runtime cannot load it: {reason}") from error

@@ -5,9 +5,28 @@ Comes in: a model's file, through one of the modules that open such files. Goes 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+
+class ColourOrder(StrEnum):
+    """Order of the channels."""
+
+    RGB = "rgb"
+    """Red first."""
+    BGR = "bgr"
+    """Blue first, as OpenCV reads pictures."""
+
+
+class AxisOrder(StrEnum):
+    """Where the channels are."""
+
+    NHWC = "nhwc"
+    """Last: TensorFlow's order."""
+    NCHW = "nchw"
+    """Before height and width: PyTorch's order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tests.detection.layouts.given import check, decode, nchw, spec
 from tracker.detection.layouts.fastestdet import FastestDet
-from tracker.detection.picture_input import ColourOrder, Fit
+from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
+from tracker.inference.tensors import ColourOrder
 
 FASTEST = FastestDet()
 

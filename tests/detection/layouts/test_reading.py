@@ -12,8 +12,9 @@ from tracker.detection.layouts.reading import (
     fits,
     fitted_input,
 )
-from tracker.detection.picture_input import AxisOrder, Fit, PictureInput
+from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ModelError
+from tracker.inference.tensors import AxisOrder
 
 
 def test_axes_are_where_the_three_channels_are() -> None:

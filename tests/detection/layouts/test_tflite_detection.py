@@ -5,8 +5,9 @@ import pytest
 
 from tests.detection.layouts.given import check, decode, nhwc, spec
 from tracker.detection.layouts.tflite_detection import TfliteDetection
-from tracker.detection.picture_input import AxisOrder, Fit
+from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
+from tracker.inference.tensors import AxisOrder
 
 TFLITE = TfliteDetection()
 OWN = "TFLite_Detection_PostProcess"

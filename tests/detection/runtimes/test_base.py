@@ -3,13 +3,13 @@ import pytest
 
 from tracker.detection.nms import NmsSettings
 from tracker.detection.runtimes.base import (
-    Device,
     RuntimeKind,
     RuntimeRequest,
     choose_runtime,
     may_have_gpu,
 )
 from tracker.errors import ConfigError
+from tracker.inference.devices import Device
 from tracker.inference.litert import available_cores
 
 

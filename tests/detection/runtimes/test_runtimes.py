@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from tracker.detection.nms import NmsSettings
-from tracker.detection.runtimes.base import Device, RuntimeRequest, YoloNetwork
+from tracker.detection.runtimes.base import RuntimeRequest, YoloNetwork
 from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 from tracker.detection.runtimes.litert import LiteRtRuntime
 from tracker.errors import DeviceError, ModelError
+from tracker.inference.devices import Device
 from tracker.models.heads import HeadKind, YoloHead
 from tracker.timing import Stopwatch
 

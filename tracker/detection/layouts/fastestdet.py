@@ -21,8 +21,8 @@ from tracker.detection.layouts.rows import (
     is_enough,
     shape_error,
 )
-from tracker.detection.picture_input import ColourOrder, Fit, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import Fit, PictureInput
+from tracker.inference.tensors import ColourOrder, TensorSpec
 
 _STRIDE = 16
 _WANTED = PictureInput(fit=Fit.STRETCH, colours=ColourOrder.BGR)

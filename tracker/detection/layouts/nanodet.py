@@ -17,8 +17,8 @@ from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
 from tracker.detection.layouts.reading import declared_size, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.rows import as_float32, is_enough, shape_error
-from tracker.detection.picture_input import ColourOrder, Fit, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import Fit, PictureInput
+from tracker.inference.tensors import ColourOrder, TensorSpec
 
 _BINS = 8
 _SIDES = 4 * _BINS

@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tracker.detection.picture_input import AxisOrder, PictureInput
+from tracker.detection.picture_input import PictureInput
 from tracker.errors import ModelError
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.tensors import AxisOrder, TensorSpec
 
 _CHANNELS = 3
 _TYPES = ("float32", "float16", "float64", "uint8")

@@ -20,8 +20,8 @@ from tracker.detection.layouts.rows import (
     shape_error,
     suppressed_candidates,
 )
-from tracker.detection.picture_input import AxisOrder, Fit, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import Fit, PictureInput
+from tracker.inference.tensors import AxisOrder, TensorSpec
 
 _API_NAMES = ("detection_boxes", "detection_scores", "detection_classes")
 _NMS_NAMES = ("nmsed_boxes", "nmsed_scores", "nmsed_classes", "valid_detections")

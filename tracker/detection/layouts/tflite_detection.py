@@ -19,8 +19,8 @@ from tracker.detection.layouts.rows import (
     shape_error,
     suppressed_candidates,
 )
-from tracker.detection.picture_input import AxisOrder, Fit, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import Fit, PictureInput
+from tracker.inference.tensors import AxisOrder, TensorSpec
 
 _COUNT = 4
 _FOREIGN_NAMES = ("detection_boxes", "nmsed_boxes")

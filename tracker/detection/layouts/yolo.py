@@ -36,8 +36,8 @@ from tracker.detection.layouts.rows import (
     is_enough,
     shape_error,
 )
-from tracker.detection.picture_input import AxisOrder, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import PictureInput
+from tracker.inference.tensors import AxisOrder, TensorSpec
 
 STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 """Strides of the published networks: the usual ones, "P6" and "P2"."""

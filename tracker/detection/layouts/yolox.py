@@ -23,8 +23,8 @@ from tracker.detection.layouts.reading import (
 )
 from tracker.detection.layouts.rows import as_float32, centre_boxes, is_enough, shape_error
 from tracker.detection.layouts.yolo import YOLOV6_NAME, may_be_anchors
-from tracker.detection.picture_input import ColourOrder, Fit, PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.detection.picture_input import Fit, PictureInput
+from tracker.inference.tensors import ColourOrder, TensorSpec
 
 _STRIDES = (8, 16, 32)
 _WANTED = PictureInput(fit=Fit.CORNER, padding=114, colours=ColourOrder.BGR, scale=1.0)

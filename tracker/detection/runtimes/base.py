@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
+from tracker.inference.devices import Device
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.heads import Head
 from tracker.timing import Stopwatch
@@ -112,33 +113,6 @@ class RuntimeKind(Enum):
     """LiteRT on the CPU: starts in a fraction of a second, fastest there."""
     XLA = "xla"
     """Keras, compiled as a whole by XLA: for GPUs; it works on CPUs, slowly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where the network runs.
-
-    Attributes:
-        kind: "auto", "cpu" or "gpu".
-        index: Number of the GPU.
-    """
-
-    kind: str = "auto"
-    index: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> "Device":
-        """Returns the device that `auto`, `cpu`, `gpu` or `gpu:N` names.
-
-        Raises:
-            ConfigError: The text is none of these.
-        """
-        kind, colon, number = text.partition(":")
-        if kind in ("auto", "cpu", "gpu") and not colon:
-            return cls(kind)
-        if kind == "gpu" and number.isdecimal():
-            return cls(kind, int(number))
-        raise ConfigError(f"device: expected auto, cpu, gpu or gpu:N, got {text!r}")
 
 
 def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:

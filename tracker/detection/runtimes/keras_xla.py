@@ -13,11 +13,12 @@ import numpy as np
 from tracker.arrays import UInt8Array
 from tracker.detection.decode import decode_graph
 from tracker.detection.nms import nms_graph
-from tracker.detection.runtimes.base import Device, InputDetections, RuntimeRequest
+from tracker.detection.runtimes.base import InputDetections, RuntimeRequest
 from tracker.detection.runtimes.tensorflow_setup import (
     set_threads,
     tensorflow_device,
 )
+from tracker.inference.devices import Device
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.timing import Stopwatch

@@ -4,8 +4,8 @@ Comes in: a device. Goes out: the name TensorFlow has for it, or one line that s
 there.
 """
 
-from tracker.detection.runtimes.base import Device
 from tracker.errors import ConfigError, DeviceError
+from tracker.inference.devices import Device
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 
