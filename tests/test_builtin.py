@@ -85,7 +85,7 @@ def test_a_training_starts_from_them_by_name() -> None:
     assert start == {
         "network.weights": str(FOLDER / "detector-small.keras"),
         "network.size": "small",
-        "network.backbone": "efficientnet-lite0",
+        "network.backbone": "shufflenet-v2-1x",
     }
     assert builtin_start("nano", size="small", backbone=None)["network.size"] == "small"
     assert builtin_start("mine.keras", size=None, backbone=None) == {}
@@ -114,7 +114,7 @@ def test_their_weights_go_over_to_other_classes(
     assert "all weights but the last class layers'" in capsys.readouterr().err
     description = read_description(tmp_path / "out" / "best.keras")
     assert description.class_names == ("pallet",)
-    assert description.backbone == "efficientnet-lite0-short"
+    assert description.backbone == "shufflenet-v2-1x"
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -38,10 +38,10 @@ class Runner:
         assert code == 0, err
         return out.splitlines()
 
-    def failure(self, *words: object) -> str:
-        """Returns the one line of a command that must fail."""
-        code, out, err = self._run(*words)
-        assert (code, out) == (2, "")
+    def failure(self, *words: object, code: int = 2) -> str:
+        """Returns the one line of a command that must fail with this exit code."""
+        given, out, err = self._run(*words)
+        assert (given, out) == (code, "")
         assert err.startswith("tracker: error: ")
         assert err.count("\n") == 1
         return err
@@ -134,7 +134,7 @@ def test_offline_makes_no_connection(models: Runner, tmp_path: Path) -> None:
 def test_a_failed_pull_is_one_line(models: Runner, tmp_path: Path) -> None:
     with FileServer(CONTENT, [Answer(status=404)]) as server:
         registry = registry_at(tmp_path, server.address.replace("//", "//me:s3cret@"))
-        message = models.failure("pull", "mine", "--registry", registry)
+        message = models.failure("pull", "mine", "--registry", registry, code=1)
         assert f"{server.address}: the server answers 404 Not Found" in message
         assert "s3cret" not in message
         assert "s3cret" not in "".join(models("info", "mine", "--registry", registry))

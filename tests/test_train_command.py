@@ -309,7 +309,7 @@ def test_another_training_in_the_folder(
         (["{start}", "--classes", "c"], "does not know 'c'"),
         (["{start}", "--imgsz", "100"], "100"),
         (["none.keras"], "no such file"),
-        (["{data}"], "a .keras file that `tracker train detector` wrote, a .tflite"),
+        (["{data}"], "a .keras of ours, a .tflite"),
     ],
 )
 def test_wrong_use_of_a_detector_file(

@@ -303,7 +303,7 @@ def test_whole_windows_cover_the_frame_and_hardly_more(frame_size, scale, window
         (["weights={path}", "scales=[0]"], ConfigError, r"scales: expected numbers in \(0, 8\]"),
         (["weights={path}", "network.classes=[class_3]"], ConfigError, "class_3"),
         (["weights={path}", "name=motion", "scales=[1]"], ConfigError, "only detector 'fcn'"),
-        (["detections=x.txt", "scales=[1]"], ConfigError, "only detector 'fcn'"),
+        (["detections=x.txt", "scales=[1]"], ConfigError, "detections are replayed"),
         (["name=fnc"], ConfigError, "did you mean 'fcn'"),
     ],
 )
