@@ -277,7 +277,9 @@ def test_a_file_that_may_not_grow_is_brought_to_a_valid_end(clip: Path, tmp_path
     assert lines_of(out)[0]["kind"] == "header"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_closes_every_output(number: signal.Signals, tmp_path: Path) -> None:
     long = write_clip(tmp_path / "long.mp4", moving_square(3000))
     out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"

@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_detector_and_an_embedder_run_from_their_exports(folder: Path, clip: Path) -> None:
     for name in "dr":
         done = CliRunner().invoke(

@@ -95,6 +95,7 @@ def test_new_networks_interpolate_and_the_last_step_never_learns() -> None:
     assert "pooling_out_conv" in names
 
 
+@pytest.mark.slow
 def test_any_multiple_of_32_with_the_same_weights() -> None:
     network = nano(2)
     fixed = nano(2, input_size=(32, 64))

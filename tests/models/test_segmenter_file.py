@@ -80,6 +80,7 @@ def test_descriptions_that_are_wrong(
         read_segmenter_description(path)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network(saved: tuple[Path, object], tmp_path: Path) -> None:
     path = changed(saved[0], tmp_path / "x.keras", size="small")
     with pytest.raises(ModelError, match="its weights are not those of 2 classes on cross-stage"):

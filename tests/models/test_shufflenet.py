@@ -70,6 +70,7 @@ def test_the_backbone_of_nanodet_gives_what_onnx_runtime_gives(network) -> None:
         np.testing.assert_allclose(mine, reference.transpose(0, 2, 3, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_detector_on_it_is_saved_and_loaded(tmp_path) -> None:
     made = build_yolo(YoloSize.NANO, 2, backbone=NAME)
     path = tmp_path / "own.keras"

@@ -44,6 +44,7 @@ def test_input_sizes(frame: tuple[int, int], expected: tuple[int, int]) -> None:
     assert input_size_for(frame, 320) == expected
 
 
+@pytest.mark.slow
 def test_masks_are_those_of_keras_at_the_size_of_the_picture(path: Path, tmp_path: Path) -> None:
     """40x64 pixels go in as 32x64; a picture of another size needs another graph."""
     segmenter = Segmenter.load(path, SegmenterSettings(cache_dir=tmp_path, threads=1))

@@ -25,7 +25,7 @@ from tracker.detection.windows import decode_windows, window_geometry
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.inference.devices import Device
+from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.native import native_output_logged
 from tracker.models.class_names import read_class_names
 from tracker.models.digest import file_digest
@@ -103,7 +103,6 @@ class FcnDetector:
         settings: FcnSettings | None = None,
         digests: Mapping[str, str] | None = None,
     ) -> None:
-        from tracker.detection.runtimes.tensorflow_setup import tensorflow_device
         from tracker.inference.tensorflow import load_tensorflow
 
         settings = settings or FcnSettings()
@@ -153,15 +152,14 @@ class FcnDetector:
         settings = settings or FcnSettings()
         known = None if names is None else read_class_names(names)
         digests = {Path(path).name: file_digest(path)}
-        from tracker.detection.runtimes.tensorflow_setup import set_threads, tensorflow_device
         from tracker.inference.tensorflow import load_tensorflow
 
         tf = load_tensorflow()
-        set_threads(settings.threads)
+        # Before Keras, which starts TensorFlow's threads.
+        device = tensorflow_device(Device.parse(settings.device), threads=settings.threads)
         from tracker.models.fcn import fully_convolutional
         from tracker.models.window_file import load_window_classifier
 
-        device = tensorflow_device(Device.parse(settings.device))
         try:
             with native_output_logged(), tf.device(device):
                 network = fully_convolutional(load_window_classifier(path))

@@ -48,7 +48,22 @@ def check_threads(threads: int | None) -> None:
         raise ConfigError(f"threads: expected at least 1, got {threads}")
 
 
-def tensorflow_device(device: Device, *, threads: int | None) -> str:
+def why_no_gpu() -> str | None:
+    """Returns why TensorFlow sees no GPU, or `None` if it sees one.
+
+    Raises:
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    tf = load_tensorflow()
+    with native_output_logged():
+        if tf.config.list_physical_devices("GPU"):
+            return None
+    if not tf.test.is_built_with_cuda() and not tf.test.is_built_with_rocm():
+        return "this TensorFlow is built for CPUs only"
+    return "no working driver or CUDA library; try: pip install 'tensorflow[and-cuda]'"
+
+
+def tensorflow_device(device: Device, *, threads: int | None = None) -> str:
     """Returns TensorFlow's name of a device, with its memory and threads set up.
 
     A GPU's memory is then taken as needed, not at once.
@@ -69,10 +84,8 @@ def tensorflow_device(device: Device, *, threads: int | None) -> str:
     if device.kind == "cpu" or (device.kind == "auto" and not gpus):
         return "/CPU:0"
     if device.index >= len(gpus):
-        raise DeviceError(
-            f"GPU {device.index} is not there: TensorFlow sees {len(gpus)}, counted from 0; device "
-            "cpu works"
-        )
+        reason = why_no_gpu() or f"TensorFlow sees {len(gpus)}, counted from 0"
+        raise DeviceError(f"GPU {device.index} is not there: {reason}; device cpu works")
     for gpu in gpus:
         if not tf.config.experimental.get_memory_growth(gpu):
             try:

@@ -101,6 +101,7 @@ def _noise_network():
     return YoloNetwork((head,), 3, stride=16, long_side=96, digest="noise", build=build)
 
 
+@pytest.mark.slow
 def test_litert_equals_xla_on_noise(cache_dir):
     """Same boxes in the same order; a class that is not allowed is gone before the cut."""
     request = _request(

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
-from tracker.inference.devices import Device
+from tracker.inference.devices import Device, why_no_gpu
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.heads import Head
 from tracker.timing import Stopwatch
@@ -131,8 +131,6 @@ def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
         return RuntimeKind.XLA
     if device.kind == "cpu" or not may_have_gpu():
         return RuntimeKind.LITERT
-    from tracker.detection.runtimes.tensorflow_setup import why_no_gpu
-
     reason = why_no_gpu()
     if reason is None:
         return RuntimeKind.XLA

@@ -14,11 +14,7 @@ from tracker.arrays import UInt8Array
 from tracker.detection.decode import decode_graph
 from tracker.detection.nms import nms_graph
 from tracker.detection.runtimes.base import InputDetections, RuntimeRequest
-from tracker.detection.runtimes.tensorflow_setup import (
-    set_threads,
-    tensorflow_device,
-)
-from tracker.inference.devices import Device
+from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.timing import Stopwatch
@@ -44,8 +40,7 @@ class KerasXlaRuntime:
 
     def __init__(self, request: RuntimeRequest, *, device: Device) -> None:
         self._tf = load_tensorflow()
-        set_threads(request.threads)
-        self._device = tensorflow_device(device)
+        self._device = tensorflow_device(device, threads=request.threads)
         if "CPU" in self._device:
             logger.warning(
                 "runtime xla is slow on CPUs; runtime litert gives the same boxes faster"
