@@ -5,11 +5,9 @@ the network learns from this one: the pixel work happens in OpenCV, which lets o
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 import numpy as np
 
@@ -18,6 +16,7 @@ from tracker.boxes import area
 from tracker.errors import ConfigError
 from tracker.training.augment import AugmentSettings, augment, fit
 from tracker.training.datasets import DetectionDataset
+from tracker.training.prefetch import prefetched, shuffled_order
 from tracker.training.samples import Sample
 
 
@@ -111,28 +110,17 @@ class Batches:
         """
         order = self._order(number)
         parts = [order[n : n + self._batch] for n in range(0, len(order), self._batch)]
-        tasks = iter(list(enumerate(parts))[start:])
-        ahead: deque[Future[Batch]] = deque()
-        with ThreadPoolExecutor(self._workers, "batches") as pool:
-            try:
-                for task in islice(tasks, self._workers + 1):
-                    ahead.append(pool.submit(self._make, number, *task))
-                while ahead:
-                    batch = ahead.popleft().result()
-                    for task in islice(tasks, 1):
-                        ahead.append(pool.submit(self._make, number, *task))
-                    yield batch
-            finally:
-                for future in ahead:
-                    future.cancel()
+        return prefetched(
+            lambda task: self._make(number, *task),
+            list(enumerate(parts))[start:],
+            workers=self._workers,
+            ahead=self._workers + 1,
+        )
 
     def _order(self, number: int) -> list[int]:
-        total = len(self._dataset)
         if self._augment is None:
-            return list(range(total))
-        rng = np.random.default_rng([self._seed, number])
-        more = rng.integers(0, total, len(self) * self._batch - total)
-        return [*rng.permutation(total).tolist(), *more.tolist()]
+            return list(range(len(self._dataset)))
+        return shuffled_order(len(self._dataset), self._batch, seed=self._seed, epoch=number)
 
     def _make(self, epoch: int, number: int, indices: list[int]) -> Batch:
         rng = np.random.default_rng([self._seed, epoch, number])

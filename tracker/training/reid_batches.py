@@ -4,11 +4,8 @@ Comes in: a `CropSet`. Goes out: batches by epoch, the same ones for the same se
 on.
 """
 
-import itertools
 import math
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +13,7 @@ import numpy as np
 from tracker.arrays import Float32Array, IndexArray, UInt8Array
 from tracker.errors import ConfigError
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.training.prefetch import prefetched
 from tracker.training.reid_augment import ReidAugmentSettings, augment_crop
 from tracker.training.reid_data import CropSet
 
@@ -74,23 +72,15 @@ class ReidBatches:
         return math.ceil(len(self._data) / self._pairs)
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[ReidBatch]:
-        """Yields the batches of an epoch, without the first `start`; another thread makes them."""
+        """Returns the batches of an epoch, without the first `start`; another thread makes them."""
         order = np.random.default_rng([self._seed, number]).permutation(len(self._data))
         order = np.resize(order, len(self) * self._pairs).reshape(len(self), self._pairs)
-        steps = iter(range(start, len(self)))
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
-            waiting: deque[Future[ReidBatch]] = deque()
-            try:
-                for step in itertools.islice(steps, _AHEAD):
-                    waiting.append(pool.submit(self._make, order[step], number, step))
-                while waiting:
-                    batch = waiting.popleft().result()
-                    for step in itertools.islice(steps, 1):
-                        waiting.append(pool.submit(self._make, order[step], number, step))
-                    yield batch
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return prefetched(
+            lambda step: self._make(order[step], number, step),
+            range(start, len(self)),
+            workers=1,
+            ahead=_AHEAD,
+        )
 
     def _make(self, chosen: IndexArray, epoch: int, step: int) -> ReidBatch:
         rng = np.random.default_rng([self._seed, epoch, step])

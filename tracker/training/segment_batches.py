@@ -5,16 +5,14 @@ while the network learns from this one.
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 
 from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError
+from tracker.training.prefetch import prefetched, shuffled_order
 from tracker.training.segment_augment import SegmentAugmentSettings, augment_segment, fit_segment
 from tracker.training.segment_data import SegmentDataset, SegmentSample
 
@@ -86,28 +84,17 @@ class SegmentBatches:
         """
         order = self._order(number)
         parts = [order[n : n + self._batch] for n in range(0, len(order), self._batch)]
-        tasks = iter(list(enumerate(parts))[start:])
-        ahead: deque[Future[SegmentBatch]] = deque()
-        with ThreadPoolExecutor(self._workers, "batches") as pool:
-            try:
-                for task in islice(tasks, self._workers + 1):
-                    ahead.append(pool.submit(self._make, number, *task))
-                while ahead:
-                    batch = ahead.popleft().result()
-                    for task in islice(tasks, 1):
-                        ahead.append(pool.submit(self._make, number, *task))
-                    yield batch
-            finally:
-                for future in ahead:
-                    future.cancel()
+        return prefetched(
+            lambda task: self._make(number, *task),
+            list(enumerate(parts))[start:],
+            workers=self._workers,
+            ahead=self._workers + 1,
+        )
 
     def _order(self, number: int) -> list[int]:
-        total = len(self._dataset)
         if self._augment is None:
-            return list(range(total))
-        rng = np.random.default_rng([self._seed, number])
-        more = rng.integers(0, total, len(self) * self._batch - total)
-        return [*rng.permutation(total).tolist(), *more.tolist()]
+            return list(range(len(self._dataset)))
+        return shuffled_order(len(self._dataset), self._batch, seed=self._seed, epoch=number)
 
     def _make(self, epoch: int, number: int, indices: list[int]) -> SegmentBatch:
         rng = np.random.default_rng([self._seed, epoch, number])
