@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from tracker.errors import ConfigError, DependencyError, ModelError, OutputError
+from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.evaluation.average_precision import Precision
 from tracker.evaluation.precision_report import precision_table
 from tracker.inference.native import native_output_logged
@@ -28,6 +28,7 @@ from tracker.models.detector_file import (
 )
 from tracker.models.yolo_shape import yolo_heads
 from tracker.train_config import TrainConfig, load_train_config
+from tracker.train_folder import check_same, make_folder, write_text
 from tracker.train_network import check_output, start_detector
 from tracker.training.batches import Batches
 from tracker.training.checkpoints import CHECKPOINT
@@ -197,7 +198,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
         precision=policy_of(config.training.mixed_precision),
         libraries=(f"Keras {keras.__version__} on {keras.backend.backend()}",),
     )
-    _write(request.out / CARD, model_card(facts, splits, precision))
+    write_text(request.out / CARD, model_card(facts, splits, precision))
     print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
     return precision
 
@@ -277,13 +278,8 @@ def _check_begun(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
     out = request.out
     if not (out / CHECKPOINT).exists():
         return False
-    before = _begun(out)
-    for key, now in {"data": record, **request.config.flat()}.items():
-        if key not in _MAY_CHANGE and before.get(key) != now:
-            raise ConfigError(
-                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
-                "go on with the same, or name another --out folder"
-            )
+    now = {"data": record, **request.config.flat()}
+    check_same(out, _begun(out), now, may_change=_MAY_CHANGE)
     return True
 
 
@@ -294,12 +290,9 @@ def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
         OutputError: The folder cannot be written.
     """
     out = request.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-    _write(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
-    _write(out / CONFIG, request.config.to_yaml())
+    make_folder(out)
+    write_text(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(out / CONFIG, request.config.to_yaml())
 
 
 def _begun(out: Path) -> dict[str, Any]:
@@ -321,12 +314,3 @@ def _load_keras() -> None:
             import tracker.training.detector  # noqa: F401
         except ImportError as error:
             raise DependencyError(f"training: Keras cannot be loaded: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -7,6 +7,7 @@ holds another one.
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tracker.errors import ConfigError, OutputError
@@ -16,27 +17,51 @@ RECORD = "training.json"
 """Name of the file that says what the training is."""
 
 
-def goes_on(out: Path, record: Mapping[str, Any], *, may_change: Collection[str]) -> bool:
+def goes_on(
+    out: Path,
+    record: Mapping[str, Any],
+    *,
+    may_change: Collection[str],
+    missing: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
     """Returns whether a folder holds this training, which will go on.
 
     Args:
         out: The folder; it need not be there.
         record: What the training is: plain JSON types by key.
         may_change: Keys that may differ.
+        missing: What keys stand for that trainings of earlier releases did not write.
 
     Raises:
         ConfigError: It holds another one.
     """
     if not (out / CHECKPOINT).exists():
         return False
-    before = _read_record(out)
-    for key, now in json.loads(json.dumps(record)).items():
-        if key not in may_change and before.get(key) != now:
+    before = {**missing, **_read_record(out)}
+    check_same(out, before, json.loads(json.dumps(record)), may_change=may_change)
+    return True
+
+
+def check_same(
+    out: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, may_change: Collection[str]
+) -> None:
+    """Checks that a folder's training is the one that is asked for.
+
+    Args:
+        out: The folder.
+        before: What its training is, by key.
+        now: What is asked for, by key.
+        may_change: Keys that may differ.
+
+    Raises:
+        ConfigError: It is another one.
+    """
+    for key, value in now.items():
+        if key not in may_change and before.get(key) != value:
             raise ConfigError(
-                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
+                f"{key}: the training in {out} began with {before.get(key)!r}, got {value!r}; "
                 "go on with the same, or name another --out folder"
             )
-    return True
 
 
 def begin(out: Path, record: Mapping[str, Any]) -> None:
@@ -49,11 +74,20 @@ def begin(out: Path, record: Mapping[str, Any]) -> None:
     Raises:
         OutputError: It cannot be written.
     """
+    make_folder(out)
+    write_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder of a training, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-    write_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

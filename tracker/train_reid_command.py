@@ -5,7 +5,6 @@ Comes in: a `ReidTrainRequest`. Goes out, in a folder: `best.keras`, `model-card
 checked before Keras is loaded.
 """
 
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tracker.errors import ConfigError, DependencyError, ModelError, OutputError
+from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.native import native_output_logged
 from tracker.models.backbone_names import (
     NONE,
@@ -27,8 +26,8 @@ from tracker.models.backbone_names import (
 from tracker.models.digest import file_digest
 from tracker.models.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
+from tracker.train_folder import RECORD, begin, goes_on, write_text
 from tracker.train_network import check_output, start_reid
-from tracker.training.checkpoints import CHECKPOINT
 from tracker.training.reid_augment import ReidAugmentSettings
 from tracker.training.reid_batches import ReidBatches
 from tracker.training.reid_data import CropSet, tight_crops
@@ -45,7 +44,7 @@ from tracker.version import __version__
 
 logger = logging.getLogger(__name__)
 
-CARD, RECORD = "model-card.md", "training.json"
+CARD = "model-card.md"
 
 _MAY_CHANGE = frozenset({"epochs", "patience", "weights"})
 """Keys of the record that may differ when a training goes on."""
@@ -179,10 +178,10 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
         print(f"{label:<12}{len(part)} pictures of {count} identities", file=sys.stderr)
     check_output(request.out)
     record = _record(request, data)
-    resumed = _check_begun(request.out, record)
+    resumed = goes_on(request.out, record, may_change=_MAY_CHANGE, missing=_BEFORE)
     _load_keras(request.seed)
     network = start_reid(dimension, choice, fill=not resumed)
-    _begin(request.out, record)
+    begin(request.out, record)
     try:
         steps = _train(request, settings, batches, held, network)
     except KeyboardInterrupt:
@@ -241,7 +240,7 @@ def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
     print(found.text)
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
     recipe = f"{steps} steps, {library}, computed in {policy_of(request.mixed_precision)}"
-    _write(request.out / CARD, _card(request, parts, found, recipe))
+    write_text(request.out / CARD, _card(request, parts, found, recipe))
     print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
     return found
 
@@ -309,48 +308,6 @@ def _record(request: ReidTrainRequest, data: CropSet) -> dict[str, Any]:
     }
 
 
-def _check_begun(out: Path, record: dict[str, Any]) -> bool:
-    """Returns whether the folder holds this training, which will go on.
-
-    Raises:
-        ConfigError: It holds another one.
-    """
-    if not (out / CHECKPOINT).exists():
-        return False
-    before = _BEFORE | _begun(out)
-    for key, now in record.items():
-        if key not in _MAY_CHANGE and before.get(key) != now:
-            raise ConfigError(
-                f"{key}: the training in {out} began with {before.get(key)!r}, got {now!r}; "
-                "go on with the same, or name another --out folder"
-            )
-    return True
-
-
-def _begin(out: Path, record: dict[str, Any]) -> None:
-    """Writes what the training is.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-    _write(out / RECORD, json.dumps(record, indent=2) + "\n")
-
-
-def _begun(out: Path) -> dict[str, Any]:
-    try:
-        record: dict[str, Any] = dict(json.loads((out / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{out / CHECKPOINT}: expected {RECORD} beside it to tell which training this is, got "
-            f"none that can be read ({error}); name another --out folder"
-        ) from error
-    return record
-
-
 def _load_keras(seed: int) -> None:
     # TensorFlow's C++ code prints to standard error whether it likes this machine.
     with native_output_logged():
@@ -361,12 +318,3 @@ def _load_keras(seed: int) -> None:
         except ImportError as error:
             raise DependencyError(f"training: Keras cannot be loaded: {error}") from error
     keras.utils.set_random_seed(seed)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
