@@ -214,6 +214,22 @@ def test_a_network_in_numbers_of_any_length(tmp_path: Path, dtype: str) -> None:
     assert len(second) == 0
 
 
+def test_names_in_the_file_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_blocks(tmp_path / "x.onnx")
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {"names": "{0: 'red', 1: 'green'}"})
+    onnx.save(model, str(path))
+    assert load_model(path, choice=YOLOV8).class_names == NAMES
+    assert load_model(path, choice=YOLOV8, names=("a", "b")).class_names == ("a", "b")
+    (tmp_path / "x.yaml").write_text("names: [rot, gruen]\n")
+    assert load_model(path, choice=YOLOV8).class_names == ("rot", "gruen")
+    (tmp_path / "x.yaml").unlink()
+    onnx.helper.set_model_props(model, {"names": "['red']"})
+    onnx.save(model, str(path))
+    assert load_model(path, choice=YOLOV8).class_names == ("class_0", "class_1")
+    assert "the file names 1 classes where the network has 2" in caplog.text
+
+
 def test_names_are_those_given_or_those_beside_it_or_numbers(tmp_path: Path) -> None:
     path = write_blocks(tmp_path / "x.onnx", shape=(1, 3, 64, 96))
     settings = DetectorSettings(classes=("class_1",))

@@ -47,7 +47,8 @@ def load_model(
     Args:
         path: The file, the folder, or the handle.
         names: File of class names, one a line, or the names; `None` takes those of the file beside
-            the model, else those that are usual for their number.
+            the model, else those that the model's file holds, else those that are usual for their
+            number.
         choice: What the user says about the network.
         settings: How to run it.
         declared: What is known of the model in place of the file beside it.
@@ -72,7 +73,9 @@ def load_model(
         network,
         layout=layout,
         wanted=wanted,
-        class_names=_class_names(names, declared, layout.class_count(network.outputs)),
+        class_names=_class_names(
+            names, declared, network.class_names, count=layout.class_count(network.outputs)
+        ),
         settings=settings,
     )
     how = "as asked" if choice.layout is not None else "by its outputs"
@@ -104,10 +107,25 @@ def _check_runtime(path: str | PathLike[str], settings: DetectorSettings) -> Non
         )
 
 
-def _class_names(names: Names | None, declared: Declaration, count: int | None) -> tuple[str, ...]:
+def _class_names(
+    names: Names | None,
+    declared: Declaration,
+    stored: tuple[str, ...] | None,
+    *,
+    count: int | None,
+) -> tuple[str, ...]:
     if names is not None:
         return given_class_names(names)
     if declared.names is not None:
         return declared.names
+    if stored is not None and count in (None, len(stored)):
+        return stored
+    if stored is not None:
+        _log.warning(
+            "the file names %d classes where the network has %d: its names are left alone; "
+            "name them with --names",
+            len(stored),
+            count,
+        )
     # Networks that do not tell their number of classes are those of TensorFlow's zoo.
     return COCO_PAPER_NAMES if count is None else default_class_names(count)

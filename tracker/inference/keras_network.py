@@ -70,6 +70,11 @@ class KerasNetwork:
         """SHA-256 by file name of the file."""
         return self._digests
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """`None`: such a file holds no names of classes."""
+        return None
+
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 

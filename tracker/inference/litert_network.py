@@ -19,6 +19,7 @@ from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
 from tracker.inference.native import native_output_logged
+from tracker.inference.stored_names import archive_class_names
 from tracker.inference.tensors import TensorSpec
 
 
@@ -52,6 +53,7 @@ class LiteRtNetwork:
         file = Path(path)
         self._what = f"network {file}"
         self._digests = MappingProxyType({file.name: network_file_digest(file)})
+        self._class_names = archive_class_names(file)
         self._interpreter = _interpreter(file, threads=threads or available_cores())
         taken, given = (
             self._interpreter.get_input_details(),
@@ -83,6 +85,11 @@ class LiteRtNetwork:
     def digests(self) -> Mapping[str, str]:
         """SHA-256 by file name of the file."""
         return self._digests
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names in the archive behind the network, TensorFlow Lite's metadata, or `None`."""
+        return self._class_names
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.

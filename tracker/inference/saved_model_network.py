@@ -91,6 +91,11 @@ class SavedModelNetwork:
         """SHA-256 by name of the folder, or by handle; see `digests.saved_model_digest`."""
         return self._digests
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """`None`: such a file holds no names of classes."""
+        return None
+
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 

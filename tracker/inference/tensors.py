@@ -67,6 +67,11 @@ class Network(Protocol):
         """SHA-256 by name of the files that define it; a folder or a handle counts as one."""
         ...
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of classes that its file holds; `None` where it holds none."""
+        ...
+
     def run(self, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`.
 
