@@ -16,7 +16,7 @@ from tests.detection.conftest import CFG, block_convolution
 from tracker.builtin import DETECTORS, detector_files
 from tracker.cli import main
 from tracker.config import load_config
-from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES
+from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES, VOC_NAMES
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.motion import MotionDetector
 from tracker.detection.picture_input import Fit
@@ -136,19 +136,22 @@ def test_what_the_user_says_counts_more_than_the_file_beside_it(
     refused(ConfigError, "size: the network takes", blocks, "detector.model.input.size=[32, 32]")
 
 
-def test_a_tflite_with_labels_behind_it_is_none_of_ours(data: Path, tmp_path: Path) -> None:
+def test_a_tflite_with_labels_behind_it_is_none_of_ours_and_has_these_names(
+    data: Path, tmp_path: Path
+) -> None:
     source = data / "weights" / "ssd_mobilenet_v1" / "detect.tflite"
     if not source.is_file():
         pytest.skip("ssd_mobilenet_v1 is not in shared/data")
     plain, labelled = (Path(shutil.copy(source, tmp_path / name)) for name in ("a", "b.tflite"))
     # TensorFlow Lite's metadata puts label files into an archive behind the graph.
     with zipfile.ZipFile(labelled, "a") as archive:
-        archive.writestr("labelmap.txt", "person\n")
-    for path in (plain.rename(tmp_path / "a.tflite"), labelled):
+        archive.writestr("labelmap.txt", "\n".join(VOC_NAMES))
+    plain = plain.rename(tmp_path / "a.tflite")
+    for path, names in ((plain, COCO_PAPER_NAMES), (labelled, VOC_NAMES)):
         detector = built(path)
         assert isinstance(detector, ModelDetector)
         assert detector.layout_name == "tflite-detection"
-        assert detector.class_names == COCO_PAPER_NAMES
+        assert detector.class_names == names
 
 
 @pytest.mark.slow
