@@ -13,6 +13,7 @@ Comes in: the folder described in the data's README. Goes out: two tables.
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -201,6 +202,8 @@ def compared(clip: Clip, motions: list[CameraMotion] | None) -> Comparison:
         boxes=np.vstack([tracks.boxes for tracks in rows]).astype(np.float64),
         scores=np.hstack([tracks.scores for tracks in rows]),
         classes=np.zeros(count.sum(), np.int32),
+        seen=np.hstack([tracks.misses == 0 for tracks in rows]),
+        embeddings=np.zeros((count.sum(), 0), np.float32),
         class_names=(),
         frame_count=len(rows),
         fps=None,
@@ -211,16 +214,7 @@ def compared(clip: Clip, motions: list[CameraMotion] | None) -> Comparison:
 def clipped(tracks: RecordedTracks, *, width: int, height: int) -> RecordedTracks:
     """Returns the tracks with boxes cut to the picture, as the truth's are."""
     boxes = clip(tracks.boxes.astype(np.float32), width=width, height=height)
-    return RecordedTracks(
-        tracks.frames,
-        tracks.ids,
-        boxes.astype(np.float64),
-        tracks.scores,
-        tracks.classes,
-        tracks.class_names,
-        tracks.frame_count,
-        tracks.fps,
-    )
+    return dataclasses.replace(tracks, boxes=boxes.astype(np.float64))
 
 
 def report(scores: dict[tuple[str, str, str], Scores]) -> Table:
