@@ -4,15 +4,19 @@ Comes in: a network and its description, or a path. Goes out: the file, or its d
 archive that Keras writes gets one more member, `tracker.json`. Reading loads no Keras.
 """
 
+import json
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tracker.errors import ModelError, OutputError
 from tracker.models.exported import MEMBER
 from tracker.models.files import read_model_file
+
+DescriptionT = TypeVar("DescriptionT")
 
 SUFFIX = ".keras"
 """Ending of the files' names."""
@@ -75,6 +79,63 @@ def read_text(path: Path, *, what: str, wanted: str) -> bytes:
             f"{'another Keras model' if _WEIGHTS in names else 'another archive'}"
         )
     return text
+
+
+def parse_text(
+    path: Path, text: bytes, read: Callable[[Mapping[str, Any]], DescriptionT], *, what: str
+) -> DescriptionT:
+    """Returns the description that the JSON in a file gives.
+
+    Args:
+        path: The file, for the messages.
+        text: The JSON.
+        read: Makes the description of the object; its `ModelError`s are told with the path.
+        what: What the messages call the file.
+
+    Raises:
+        ModelError: It is malformed, or `read` refuses it.
+    """
+    try:
+        return read(json.loads(text))
+    except ModelError as error:
+        raise ModelError(f"{what} {path}: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{what} {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def read_names(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the class names of a description.
+
+    Raises:
+        ModelError: They are no list of words.
+    """
+    names = record["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"class names: expected a list of names, got {names!r}")
+    return tuple(names)
+
+
+def load_weights(network: Any, path: str | os.PathLike[str], *, what: str, described: str) -> None:
+    """Fills a network with the weights in a file.
+
+    Args:
+        network: A `keras.Model`.
+        path: The file.
+        what: What the messages call it.
+        described: What the file says that its weights are for, for the message.
+
+    Raises:
+        ModelError: They do not fit the network.
+    """
+    try:
+        network.load_weights(path)
+    except Exception as error:  # h5py and Keras raise whatever they stumble over
+        reason = (str(error).splitlines() or ["no message"])[0]
+        raise ModelError(
+            f"{what} {path}: its weights are not those of {described}: {reason}"
+        ) from error
 
 
 def _why_no_archive(start: bytes) -> str:

@@ -7,15 +7,21 @@ Reading a description loads no Keras.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
-from tracker.models.archive import read_text, write_archive
+from tracker.models.archive import (
+    load_weights,
+    parse_text,
+    read_names,
+    read_text,
+    write_archive,
+)
 from tracker.models.backbone_names import CROSS_STAGE, DETECTOR_BACKBONES, check_backbone
-from tracker.models.exported import MEMBER
 from tracker.models.yolo_shape import STRIDES, YoloSize
 
 VERSION = 1
@@ -121,14 +127,11 @@ def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | No
         input_size=input_size,
         backbone=description.backbone,
     )
-    try:
-        network.load_weights(path)
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
-        reason = (str(error).splitlines() or ["no message"])[0]
-        raise ModelError(
-            f"detector {path}: its weights are not those of {description.size.value} with "
-            f"{len(description.class_names)} classes on {description.backbone}: {reason}"
-        ) from error
+    described = (
+        f"{description.size.value} with {len(description.class_names)} classes on "
+        f"{description.backbone}"
+    )
+    load_weights(network, path, what="detector", described=described)
     return network
 
 
@@ -154,32 +157,25 @@ def parse_detector(path: Path, text: bytes) -> DetectorDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    try:
-        record = json.loads(text)
-        version = record["version"] if record["format"] == _FORMAT else None
-        if version != VERSION:
-            raise ModelError(
-                f"expected format {_FORMAT!r} version {VERSION}, got {record['format']!r} version "
-                f"{record['version']}; use the release that wrote it, or train anew"
-            )
-        if (record["heads"], tuple(record["strides"])) != (_HEADS, STRIDES):
-            raise ModelError(
-                f"expected {_HEADS} heads at strides {STRIDES}, got {record['heads']} at "
-                f"{record['strides']}"
-            )
-        names = record["class_names"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ModelError(f"class names: expected a list of names, got {names!r}")
-        return DetectorDescription(
-            YoloSize(record["size"]),
-            tuple(names),
-            long_side=int(record["long_side"]),
-            backbone=str(record.get("backbone", CROSS_STAGE)),
-            confidence=float(record.get("confidence", CONFIDENCE)),
-        )
-    except ModelError as error:
-        raise ModelError(f"detector {path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    return parse_text(path, text, _description, what="detector")
+
+
+def _description(record: Mapping[str, Any]) -> DetectorDescription:
+    version = record["version"] if record["format"] == _FORMAT else None
+    if version != VERSION:
         raise ModelError(
-            f"detector {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
-        ) from error
+            f"expected format {_FORMAT!r} version {VERSION}, got {record['format']!r} version "
+            f"{record['version']}; use the release that wrote it, or train anew"
+        )
+    if (record["heads"], tuple(record["strides"])) != (_HEADS, STRIDES):
+        raise ModelError(
+            f"expected {_HEADS} heads at strides {STRIDES}, got {record['heads']} at "
+            f"{record['strides']}"
+        )
+    return DetectorDescription(
+        YoloSize(record["size"]),
+        read_names(record),
+        long_side=int(record["long_side"]),
+        backbone=str(record.get("backbone", CROSS_STAGE)),
+        confidence=float(record.get("confidence", CONFIDENCE)),
+    )

@@ -7,15 +7,20 @@ Keras.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
-from tracker.models.archive import read_text, write_archive
+from tracker.models.archive import (
+    load_weights,
+    parse_text,
+    read_text,
+    write_archive,
+)
 from tracker.models.backbone_names import REID_BACKBONES, RESIDUAL, check_backbone
-from tracker.models.exported import MEMBER
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
 VERSION = 1
@@ -91,14 +96,10 @@ def load_reid(path: str | PathLike[str]) -> Any:
     from tracker.models.reid import build_reid
 
     network = build_reid(description.dimension, backbone=description.backbone)
-    try:
-        network.load_weights(path)
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
-        reason = (str(error).splitlines() or ["no message"])[0]
-        raise ModelError(
-            f"embedder {path}: its weights are not those of this release's network with "
-            f"{description.dimension} values on {description.backbone}: {reason}"
-        ) from error
+    described = (
+        f"this release's network with {description.dimension} values on {description.backbone}"
+    )
+    load_weights(network, path, what="embedder", described=described)
     return network
 
 
@@ -120,25 +121,21 @@ def parse_reid(path: Path, text: bytes) -> ReidDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    try:
-        record = json.loads(text)
-        if record["format"] != FORMAT:
-            raise ModelError(
-                f"expected a file that `tracker train reid` wrote, got a {record['format']!r} file"
-            )
-        if record["version"] != VERSION:
-            raise ModelError(
-                f"expected version {VERSION}, got {record['version']}; use the release that wrote "
-                "it, or train anew"
-            )
-        if record["input_size"] != [CROP_HEIGHT, CROP_WIDTH]:
-            raise ModelError(
-                f"expected input_size [{CROP_HEIGHT}, {CROP_WIDTH}], got {record['input_size']}"
-            )
-        return ReidDescription(int(record["dimension"]), str(record.get("backbone", RESIDUAL)))
-    except ModelError as error:
-        raise ModelError(f"embedder {path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    return parse_text(path, text, _description, what="embedder")
+
+
+def _description(record: Mapping[str, Any]) -> ReidDescription:
+    if record["format"] != FORMAT:
         raise ModelError(
-            f"embedder {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
-        ) from error
+            f"expected a file that `tracker train reid` wrote, got a {record['format']!r} file"
+        )
+    if record["version"] != VERSION:
+        raise ModelError(
+            f"expected version {VERSION}, got {record['version']}; use the release that wrote "
+            "it, or train anew"
+        )
+    if record["input_size"] != [CROP_HEIGHT, CROP_WIDTH]:
+        raise ModelError(
+            f"expected input_size [{CROP_HEIGHT}, {CROP_WIDTH}], got {record['input_size']}"
+        )
+    return ReidDescription(int(record["dimension"]), str(record.get("backbone", RESIDUAL)))

@@ -7,15 +7,21 @@ Reading a description loads no Keras.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
-from tracker.models.archive import read_text, write_archive
+from tracker.models.archive import (
+    load_weights,
+    parse_text,
+    read_names,
+    read_text,
+    write_archive,
+)
 from tracker.models.backbone_names import DETECTOR_BACKBONES, check_backbone
-from tracker.models.exported import MEMBER
 from tracker.models.yolo_shape import STRIDES, YoloSize
 
 VERSION = 1
@@ -111,14 +117,8 @@ def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | N
         input_size=input_size,
         size=description.size,
     )
-    try:
-        network.load_weights(path)
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
-        reason = (str(error).splitlines() or ["no message"])[0]
-        raise ModelError(
-            f"segmenter {path}: its weights are not those of {len(description.class_names)} "
-            f"classes on {description.backbone}: {reason}"
-        ) from error
+    described = f"{len(description.class_names)} classes on {description.backbone}"
+    load_weights(network, path, what="segmenter", described=described)
     return network
 
 
@@ -142,30 +142,22 @@ def parse_segmenter(path: Path, text: bytes) -> SegmenterDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    try:
-        record = json.loads(text)
-        if record["format"] != _FORMAT:
-            raise ModelError(
-                f"expected a file that `tracker train segmenter` wrote, got a "
-                f"{record['format']!r} file"
-            )
-        if (record["version"], record["head"]) != (VERSION, _HEAD):
-            raise ModelError(
-                f"expected version {VERSION} with head {_HEAD!r}, got {record['version']} with "
-                f"{record['head']!r}; use the release that wrote it, or train anew"
-            )
-        names = record["class_names"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ModelError(f"class names: expected a list of names, got {names!r}")
-        return SegmenterDescription(
-            tuple(names),
-            long_side=int(record["long_side"]),
-            backbone=str(record["backbone"]),
-            size=YoloSize(record["size"]),
-        )
-    except ModelError as error:
-        raise ModelError(f"segmenter {path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    return parse_text(path, text, _description, what="segmenter")
+
+
+def _description(record: Mapping[str, Any]) -> SegmenterDescription:
+    if record["format"] != _FORMAT:
         raise ModelError(
-            f"segmenter {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
-        ) from error
+            f"expected a file that `tracker train segmenter` wrote, got a {record['format']!r} file"
+        )
+    if (record["version"], record["head"]) != (VERSION, _HEAD):
+        raise ModelError(
+            f"expected version {VERSION} with head {_HEAD!r}, got {record['version']} with "
+            f"{record['head']!r}; use the release that wrote it, or train anew"
+        )
+    return SegmenterDescription(
+        read_names(record),
+        long_side=int(record["long_side"]),
+        backbone=str(record["backbone"]),
+        size=YoloSize(record["size"]),
+    )
