@@ -65,6 +65,47 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return tree
 
 
+def layered(
+    path: str | Path | None,
+    words: Sequence[str],
+    options: Mapping[str, Any] | None = None,
+    *,
+    example: str,
+    base: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns a tree of a YAML file, then single keys, then options laid over each other.
+
+    Args:
+        path: A YAML file, or `None`.
+        words: Of the option `--set`.
+        options: Values by dotted key; those of `None` change nothing.
+        example: What a message about a word shows.
+        base: What lies below all of them.
+
+    Raises:
+        ConfigError: The file cannot be read, or a word is no such pair.
+    """
+    tree = _joined(base or {}, read_yaml(path) if path is not None else {})
+    lay_words(tree, words, example=example)
+    for key, value in (options or {}).items():
+        if value is not None:
+            lay(tree, key.split("."), value)
+    return tree
+
+
+def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a new tree; where both have a value, the upper one's."""
+    tree: dict[str, Any] = {}
+    for key in (*lower, *(key for key in upper if key not in lower)):
+        value = upper.get(key, lower.get(key))
+        if isinstance(value, Mapping):
+            below = lower.get(key)
+            tree[key] = _joined(below if isinstance(below, Mapping) else {}, value)
+        else:
+            tree[key] = value
+    return tree
+
+
 def lay_words(tree: dict[str, Any], words: Sequence[str], *, example: str) -> None:
     """Lays words such as `tracking.min_iou=0.4` over a tree; the value is read as YAML.
 

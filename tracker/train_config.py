@@ -20,7 +20,7 @@ from tracker.models.backbone_names import (
     check_backbone,
 )
 from tracker.models.yolo_shape import STRIDES, YoloSize
-from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
+from tracker.settings_tree import layered, settings_from
 from tracker.training.augment import AugmentSettings
 from tracker.training.settings import TrainSettings
 
@@ -176,11 +176,7 @@ def load_train_config(
         >>> load_train_config(overrides=["training.epochs=3"]).training.epochs
         3
     """
-    tree = read_yaml(path) if path is not None else {}
-    lay_words(tree, overrides, example="training.learning_rate=0.001")
-    for key, value in (options or {}).items():
-        if value is not None:
-            lay(tree, key.split("."), value)
+    tree = layered(path, overrides, options, example="training.learning_rate=0.001")
     return settings_from(_ADAPTER, TrainConfig, tree)
 
 

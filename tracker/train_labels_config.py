@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tracker.errors import ConfigError
-from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
+from tracker.settings_tree import layered, settings_from
 from tracker.training.distill import LabelSettings, Thresholds
 from tracker.training.teacher_files import TeacherOptions, takes_any_size
 
@@ -120,9 +120,5 @@ def load_label_config(
         >>> load_label_config(overrides=["thresholds.person=[0.5, 0.2]"]).thresholds
         {'person': (0.5, 0.2)}
     """
-    tree = read_yaml(path) if path is not None else {}
-    lay_words(tree, overrides, example="sure=0.4")
-    for key, value in (options or {}).items():
-        if value is not None:
-            lay(tree, key.split("."), value)
+    tree = layered(path, overrides, options, example="sure=0.4")
     return settings_from(_ADAPTER, LabelConfig, tree)

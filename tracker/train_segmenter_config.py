@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from tracker.errors import ConfigError
 from tracker.models.yolo_shape import YoloSize
-from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
+from tracker.settings_tree import layered, settings_from
 from tracker.train_config import NetworkConfig, flatten
 from tracker.training.segment_augment import SegmentAugmentSettings
 from tracker.training.segment_settings import SegmentTrainSettings
@@ -104,14 +104,7 @@ def load_segment_config(
         3
     """
     # `NetworkConfig` begins with the size of detectors.
-    tree: dict[str, Any] = {"network": {"size": YoloSize.SMALL.value}}
-    for section, values in (read_yaml(path) if path is not None else {}).items():
-        if section == "network" and isinstance(values, Mapping):
-            tree["network"] |= values
-        else:
-            tree[section] = values
-    lay_words(tree, overrides, example="training.learning_rate=0.001")
-    for key, value in (options or {}).items():
-        if value is not None:
-            lay(tree, key.split("."), value)
+    base = {"network": {"size": YoloSize.SMALL.value}}
+    example = "training.learning_rate=0.001"
+    tree = layered(path, overrides, options, example=example, base=base)
     return settings_from(_ADAPTER, SegmentTrainConfig, tree)
