@@ -8,8 +8,37 @@ from typing import Annotated
 
 import typer
 
-from tracker.errors import ConfigError
+from tracker.offline_commands import words_of
 from tracker.training.settings import MixedPrecision
+
+# Options that several trainings have.
+_Out = Annotated[
+    str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+]
+_Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
+        "resnet50v2. [cross-stage]"
+    ),
+]
+_BackboneWeights = Annotated[
+    str | None,
+    typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
+]
+_FreezeEpochs = Annotated[
+    int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
+]
+_PictureSide = Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")]
+_Patience = Annotated[
+    int | None, typer.Option(help="Stop after so many validations without gain. [never]")
+]
+_Seed = Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
+]
+_NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
 
 train_app = typer.Typer(
     help="Train models on your own data.",
@@ -29,9 +58,7 @@ def _common(context: typer.Context) -> None:
 
 @train_app.command("detector")
 def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
-    out: Annotated[
-        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
-    ],
+    out: _Out,
     data: Annotated[
         str | None,
         typer.Option(help="YAML with path, train, val, names: YOLO labels or COCO JSON."),
@@ -43,17 +70,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         float | None, typer.Option(help="Where there is no val: share held out of train. [0.1]")
     ] = None,
     size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
-            "resnet50v2. [cross-stage]"
-        ),
-    ] = None,
-    backbone_weights: Annotated[
-        str | None,
-        typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
-    ] = None,
+    backbone: _Backbone = None,
+    backbone_weights: _BackboneWeights = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -61,25 +79,18 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
             "or none. [none]"
         ),
     ] = None,
-    freeze_epochs: Annotated[
-        int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
-    ] = None,
+    freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
-    imgsz: Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")] = None,
+    imgsz: _PictureSide = None,
     batch: Annotated[int | None, typer.Option(help="Pictures in a step. [16]")] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many validations without gain. [never]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")] = None,
+    patience: _Patience = None,
+    seed: _Seed = None,
     config: Annotated[
         str | None,
         typer.Option(help="YAML that overrides defaults, see configs/train-detector.yaml."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
-    ] = None,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    set_: _Set = None,
+    no_progress: _NoProgress = False,
 ) -> None:
     """Train a detector on labelled pictures; write best.keras, its scores and its card."""
     from tracker.train_config import load_train_config
@@ -87,7 +98,7 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
 
     options = {
         "data.file": data,
-        "data.classes": _words(classes),
+        "data.classes": words_of("--classes", classes),
         "data.val_share": val_share,
         "network.size": size,
         "network.backbone": backbone,
@@ -134,9 +145,7 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
         str,
         typer.Option(help="Folder from `train crops`, or with one sub-folder for each identity."),
     ],
-    out: Annotated[
-        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
-    ],
+    out: _Out,
     weights: Annotated[
         str, typer.Option(help="Start from this .keras appearance network, or none.")
     ] = "none",
@@ -172,7 +181,7 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
         int | None, typer.Option(help="Stop after so many epochs without gain. [never]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    no_progress: _NoProgress = False,
 ) -> None:
     """Train an appearance network on crops; write best.keras and its card."""
     from tracker.train_reid_command import ReidTrainRequest, run_train_reid
@@ -200,47 +209,29 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
 
 @train_app.command("segmenter")
 def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
-    out: Annotated[
-        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
-    ],
+    out: _Out,
     data: Annotated[
         str | None,
         typer.Option(help="YAML with path, train, val, names: masks as PNG, or COCO JSON."),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
-            "resnet50v2. [cross-stage]"
-        ),
-    ] = None,
+    backbone: _Backbone = None,
     size: Annotated[str | None, typer.Option(help="Of cross-stage: nano or small. [small]")] = None,
-    backbone_weights: Annotated[
-        str | None,
-        typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
-    ] = None,
+    backbone_weights: _BackboneWeights = None,
     weights: Annotated[
         str | None, typer.Option(help="Start from this .keras segmenter. [none]")
     ] = None,
-    freeze_epochs: Annotated[
-        int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
-    ] = None,
+    freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [60]")] = None,
-    imgsz: Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")] = None,
+    imgsz: _PictureSide = None,
     batch: Annotated[int | None, typer.Option(help="Pictures in a step. [8]")] = None,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many validations without gain. [never]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")] = None,
+    patience: _Patience = None,
+    seed: _Seed = None,
     config: Annotated[
         str | None,
         typer.Option(help="YAML that overrides defaults, see configs/train-segmenter.yaml."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
-    ] = None,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    set_: _Set = None,
+    no_progress: _NoProgress = False,
 ) -> None:
     """Train a segmenter on pictures with masks; write best.keras, its scores and its card."""
     from tracker.train_segmenter_command import SegmentTrainRequest, run_train_segmenter
@@ -271,9 +262,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
             help="Folder, quoted pattern, picture, .txt list of pictures, or video. Repeatable."
         ),
     ],
-    out: Annotated[
-        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
-    ],
+    out: _Out,
     teacher: Annotated[
         list[str] | None,
         typer.Option(
@@ -299,7 +288,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override one key: sure=0.4.")
     ] = None,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    no_progress: _NoProgress = False,
 ) -> None:
     """Label pictures by detectors that exist; write what `train detector` takes."""
     from tracker.train_labels_command import LabelRequest, run_train_labels
@@ -307,7 +296,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
 
     options = {
         "teachers": tuple(teacher) if teacher else None,
-        "classes": _words(classes),
+        "classes": words_of("--classes", classes),
         "sizes": tuple(size) if size else None,
         "names": names,
         "every": every,
@@ -318,9 +307,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
 
 @train_app.command("crops")
 def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
-    out: Annotated[
-        str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
-    ],
+    out: _Out,
     data: Annotated[
         str | None, typer.Option(help="YAML as for `train detector`; its train pictures are cut.")
     ] = None,
@@ -341,7 +328,7 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
     ] = 0.3,
     every: Annotated[int, typer.Option(help="Look at each N-th frame of a video.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of a teacher.")] = 1,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    no_progress: _NoProgress = False,
 ) -> None:
     """Cut out labelled and tracked objects, with teachers' words; write what `train reid` takes."""
     from tracker.train_crops_command import CropRequest, run_train_crops
@@ -353,7 +340,7 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
         videos=tuple(map(Path, video or ())),
         tracks=tuple(map(Path, tracks or ())),
         teachers=tuple(map(Path, teacher or ())),
-        classes=_words(classes),
+        classes=words_of("--classes", classes),
         min_score=min_score,
         every=every,
         threads=threads,
@@ -361,12 +348,3 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
         progress=not no_progress,
     )
     run_train_crops(request)
-
-
-def _words(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    words = tuple(word.strip() for word in text.split(","))
-    if not all(words):
-        raise ConfigError(f"--classes {text!r}: expected names with commas between, as person,car")
-    return words
