@@ -37,10 +37,11 @@ from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.metrics import RATIO_NAMES, Evaluation, evaluate
 from tracker.evaluation.mot_io import Rules, read_truth
 from tracker.evaluation.similarity import compare
+from tracker.lane import frame_intervals
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.digest import file_digest
 from tracker.opencv import cv2
-from tracker.pipeline import NoEmbedder, frame_intervals
+from tracker.pipeline import NoEmbedder
 from tracker.recorded import read_mot_rows, read_tracks
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch

@@ -189,7 +189,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
         (["run", "{clip}", "--video", "{clip}"], "the source itself"),
         (["run", "{clip}", "--mot", "{tmp}/x", "--csv", "{tmp}/x"], "two outputs cannot share"),
         (["run", "{tmp}"], "{tmp}"),
-        (["run", "rtsp://camera/stream"], "not supported yet"),
+        (["run", "ftp://camera/stream"], "expected an address with"),
         (["run", "99"], "99"),
     ],
     ids=lambda value: " ".join(value[1:]) if isinstance(value, list) else "",

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import yaml
 from tests.file_server import Answer, FileServer
 from tracker.builtin import DETECTORS, detector_files, embedder_files
 from tracker.cli import main
+from tracker.models.exported import MEMBER
+from tracker.models.segmenter_file import SegmenterDescription, segmenter_text
 from tracker.registry import read_registry
 
 CONTENT = b"network" * 1000
@@ -189,6 +192,27 @@ def test_info_of_a_file_that_is_nothing_known(models: Runner, tmp_path: Path) ->
         assert any(line.startswith("holds     ") and what in line for line in models("info", path))
     (tmp_path / "empty.onnx").write_bytes(b"")
     assert "0 bytes" in models.failure("info", tmp_path / "empty.onnx")
+
+
+def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
+    description = SegmenterDescription(("background", "person"), 320, "shufflenet-v2-1x")
+    path = tmp_path / "people.keras"
+    with zipfile.ZipFile(path, "w") as archive:  # what a reader of the description looks at
+        archive.writestr("model.weights.h5", b"")
+        archive.writestr(MEMBER, segmenter_text(description))
+    facts = models("info", path)
+    assert "kind      Keras archive" in facts
+    assert facts[-3:] == [
+        "holds     a segmenter of ours, FCN-8s on shufflenet-v2-1x",
+        "classes   background, person",
+        "input     long side 320 px",
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+        archive.writestr(MEMBER, segmenter_text(description).replace("segmenter", "poem"))
+    assert models("info", path)[-1].startswith(
+        "holds     no detector, appearance network or segmenter of ours: detector "
+    )
 
 
 def test_info_of_networks_of_others(models: Runner, data: Path) -> None:

@@ -1,16 +1,19 @@
 """The frame loop: order, overlap, time, back-pressure, and what happens when something breaks."""
 
+import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.fakes import ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
-from tracker.errors import SourceError
+from tracker.errors import ConfigError, SourceError
 from tracker.frames import Frame
-from tracker.pipeline import QUEUE_SIZE, Pipeline, frame_intervals
+from tracker.lane import frame_intervals
+from tracker.pipeline import QUEUE_SIZE, Pipeline
+from tracker.sources.live_settings import FramePolicy
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, Tracks
 
@@ -22,6 +25,7 @@ class RecordingTracker:
 
     def __init__(self) -> None:
         self.steps: list[float] = []
+        self.coasts: list[float] = []
         self.resets: list[float] = []
         self.cameras: list[CameraMotion | None] = []
 
@@ -34,6 +38,23 @@ class RecordingTracker:
         self.steps.append(dt)
         self.cameras.append(camera)
         return Tracks.empty()
+
+    def coast(self, *, dt: float = 1.0, camera: CameraMotion | None = None) -> Tracks:
+        self.coasts.append(dt)
+        self.cameras.append(camera)
+        return Tracks.empty()
+
+
+class Captured(ScriptedSource):
+    """Frames that were captured some seconds before they are delivered."""
+
+    def __init__(self, count: int, *, before_s: float) -> None:
+        super().__init__(count, live=True)
+        self._before_s = before_s
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            yield dataclasses.replace(frame, captured_s=time.monotonic() - self._before_s)
 
 
 class ScriptedCamera:
@@ -189,6 +210,120 @@ def test_a_live_source_keeps_only_the_newest_frame() -> None:
     results = list(pipeline(answer).run(source))
     assert [r.frame.index for r in results] == [0, 8, 9]
     assert [r.dropped for r in results][-1] == 7
+
+
+def wait_for_the_reader_to_end() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "tracker-read":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("live", "policy", "keeps_all"),
+    [
+        (False, FramePolicy.AUTO, True),
+        (True, FramePolicy.AUTO, False),
+        (False, FramePolicy.NEWEST, False),
+        (True, FramePolicy.ALL, True),
+    ],
+)
+def test_the_policy_says_which_frames_are_processed(
+    live: bool, policy: FramePolicy, keeps_all: bool
+) -> None:
+    taken = threading.Event()
+
+    def before_frame(index: int) -> None:
+        if index == 1:
+            assert taken.wait(5)
+
+    source = ScriptedSource(100, live=live, before_frame=before_frame)
+    results = []
+    for result in pipeline().run(source, policy=policy):
+        results.append(result)
+        taken.set()
+        if len(results) == 1 and not keeps_all:
+            wait_for_the_reader_to_end()  # It waits for nobody, however slow the caller is.
+    indices = [result.frame.index for result in results]
+    assert indices[0] == 0
+    assert indices[-1] == 99
+    assert len(results) + results[-1].dropped == 100
+    if keeps_all:
+        assert indices == list(range(100))
+    else:
+        # One result waited for the caller, and then there was only the newest frame.
+        assert len(results) <= 3
+
+
+def test_frames_before_a_drop_are_counted_exactly() -> None:
+    results = pipeline().run(ScriptedSource(300), policy=FramePolicy.NEWEST)
+    for count, result in enumerate(results):
+        assert result.frame.index == count + result.dropped
+
+
+def test_results_have_the_age_at_which_they_leave() -> None:
+    results = pipeline().run(Captured(2, before_s=5), policy=FramePolicy.ALL)
+    first = next(results)
+    assert first.age_s == pytest.approx(5, abs=1)
+    time.sleep(0.2)
+    second = next(results)
+    assert second.age_s is not None
+    assert second.age_s > 5.15  # it waited meanwhile
+    results.close()
+    (unknown,) = pipeline().run(ScriptedSource(1))
+    assert unknown.age_s is None
+
+
+def test_between_detections_tracks_coast() -> None:
+    seen: list[int] = []
+
+    def answer(frame: Frame) -> Detections:
+        seen.append(frame.index)
+        return one_walker(frame)
+
+    tracker, camera = RecordingTracker(), ScriptedCamera()
+    stages = Pipeline(
+        detector=ScriptedDetector(answer), tracker=tracker, camera_motion=camera, detect_every=3
+    )
+    results = list(stages.run(ScriptedSource(0, indices=[0, 1, 2, 3, 4])))
+    assert seen == [0, 3]
+    assert [r.is_coasted for r in results] == [False, True, True, False, True]
+    assert [len(r.detections) for r in results] == [1, 0, 0, 1, 0]
+    assert (tracker.steps, tracker.coasts) == ([1, 1], [1, 1, 1])
+    # Every frame is looked at for the camera, with the objects where they were last seen.
+    assert tracker.cameras == [CameraMotion(shift=(x, 0.0)) for x in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    assert "infer" not in results[1].timings_s
+
+
+def test_deepsort_coasts_along_its_prediction() -> None:
+    stages = Pipeline(detector=ScriptedDetector(one_walker), tracker=DeepSort(), detect_every=2)
+    results = list(stages.run(ScriptedSource(19)))
+    last, before = results[17], results[16]
+    assert last.is_coasted
+    assert last.tracks.ids.tolist() == [1]
+    # Two pixels to the right in each frame.
+    assert last.tracks.boxes[0, 0] - before.tracks.boxes[0, 0] == pytest.approx(2, abs=0.5)
+
+
+def test_detections_in_no_frame_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"detector.every: expected >= 1, got 0"):
+        Pipeline(detector=ScriptedDetector(one_walker), tracker=DeepSort(), detect_every=0)
+
+
+def test_all_frames_before_one_that_cannot_be_read_arrive() -> None:
+    def before_frame(index: int) -> None:
+        if index == 30:
+            raise SourceError("broke")
+
+    seen: list[int] = []
+
+    def take() -> None:
+        for result in pipeline().run(ScriptedSource(50, before_frame=before_frame)):
+            seen.append(result.frame.index)
+
+    with pytest.raises(SourceError, match="broke"):
+        take()
+    assert seen == list(range(30))
 
 
 @pytest.mark.parametrize("stage", ["source", "detector"])

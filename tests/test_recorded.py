@@ -230,6 +230,20 @@ def test_embeddings_and_what_was_not_seen(tmp_path: Path) -> None:
     assert read_tracks(lines(tmp_path / "c", HEADER, frame(0, track()))).embeddings.shape == (1, 0)
 
 
+def test_nothing_is_seen_in_coasted_frames(tmp_path: Path) -> None:
+    live = {"wall_time": 1e9, "age_s": 0.05, "dropped": 3}
+    path = lines(
+        tmp_path / "a",
+        HEADER,
+        {**frame(0, track(state="confirmed", misses=0)), **live},
+        {**frame(1, track(state="confirmed", misses=0)), **live, "coasted": True},
+        {**FOOTER, "dropped": 3, "latency_s": {"p50": 0.1, "p95": 0.1, "p99": 0.1, "max": 0.1}},
+    )
+    recorded = read_tracks(path)
+    assert recorded.seen.tolist() == [True, False]
+    assert recorded.frame_count == 2
+
+
 @pytest.mark.parametrize(
     ("size", "text", "message"),
     [

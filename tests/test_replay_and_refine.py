@@ -278,7 +278,7 @@ def test_refine_joins_by_looks_and_keeps_them(
     assert lines_of(refined)[-1]["ids"] == 4
 
 
-def test_masks_are_replayed_and_left_out_by_refine(tmp_path: Path) -> None:
+def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
     header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"]}
     records, masks = [header], {}
@@ -303,8 +303,104 @@ def test_masks_are_replayed_and_left_out_by_refine(tmp_path: Path) -> None:
     for record in lines_of(out):
         VALIDATOR.validate(record)
     assert run("refine", out, "-o", refined) == 0
-    assert lines_of(refined)[-1]["ids"] == 1
-    assert b"mask" not in json.dumps(lines_of(refined)[1:]).encode()
+    header, *frames, footer = lines_of(refined)
+    assert footer["ids"] == 1
+    for record in (header, *frames, footer):
+        VALIDATOR.validate(record)
+    found = {frame["frame"]: frame["tracks"][0] for frame in frames if frame["tracks"]}
+    assert {n: t["mask"] for n, t in found.items() if t["state"] == "confirmed"} == written
+    filled = [track for track in found.values() if track["state"] == "lost"]
+    assert filled  # the frames before the track was believed
+    assert not any("mask" in track for track in filled)
+    run("refine", out, "-o", tmp_path / "fine.txt")  # a form that has no masks
+    assert len(mot_rows(tmp_path / "fine.txt")) == len(found)
+
+
+def test_joined_tracks_keep_the_masks_of_their_parts(tmp_path: Path) -> None:
+    """Two cross; each is known by two ids. Of one of them every third frame has no mask."""
+    header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
+              "source": "in.mp4", "width": 400, "height": 300}  # fmt: skip
+    records, masks = [header], {}
+    for n in range(FRAMES):
+        tracks = []
+        for who, left in ((0, 20 + 6 * n), (1, 260 - 6 * n)):
+            track_id = (1, 2)[who] if n < 10 else (4, 3)[who]
+            track = {"id": track_id, "class": "person", "score": 0.9,
+                     "box": [left, 50 + 80 * who, left + 20, 90 + 80 * who]}  # fmt: skip
+            if who == 0 or n % 3:
+                pixels = np.zeros((300, 400), np.bool_)
+                pixels[50 + 80 * who : 90, left : left + 20] = True
+                pixels[50 + 80 * who : 90 + 80 * who, left + 4 : left + 16] = True
+                track["mask"] = masks[n, who] = mask_to_coco(encode_mask(pixels))
+            if not 10 <= n < 13:
+                tracks.append(track)
+        records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": tracks})
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.json"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert run("refine", path, "-o", out) == 0
+    document = json.loads(out.read_text())
+    VALIDATOR.validate(document)
+    assert [life["id"] for life in document["footer"]["tracks"]] == [1, 2]
+    for n, frame in enumerate(document["frames"]):
+        for who, track in enumerate(frame["tracks"]):
+            is_seen = not 10 <= n < 13
+            assert track.get("mask") == (masks.get((n, who)) if is_seen else None)
+
+
+def live_recording(path: Path, *, coasted: int = 2, **changes: object) -> Path:
+    """A live source's recording in which objects were looked for in every `coasted`-th frame."""
+    header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
+              "source": "0", "width": 400, "height": 300, "live": True}  # fmt: skip
+    records: list[dict[str, Any]] = [header]
+    for n in range(FRAMES):
+        # As the tracker reports it: while coasting, a track stays confirmed, without a miss.
+        shift = 0 if n % coasted == 0 else 3
+        track = {"id": 1, "class": "person", "score": 0.9, "state": "confirmed", "misses": 0,
+                 "box": [20 + 4 * n + shift, 50, 40 + 4 * n + shift, 90]}  # fmt: skip
+        record = {"kind": "frame", "frame": n, "time_s": n / 10, "wall_time": 1e9 + n / 10,
+                  "age_s": (n + 1) / 100, "dropped": n // 4, "tracks": [track]}  # fmt: skip
+        if n % coasted:
+            record["coasted"] = True
+        records.append(record | changes)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_refine_keeps_what_live_frames_tell(tmp_path: Path) -> None:
+    path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
+    assert run("refine", path, "-o", out) == 0
+    _, *frames, footer = lines_of(out)
+    for record in (*frames, footer):
+        VALIDATOR.validate(record)
+    kept = ("wall_time", "age_s", "dropped", "coasted")
+    for before, after in zip(lines_of(path)[1:], frames, strict=True):
+        assert {k: after.get(k) for k in kept} == {k: before.get(k) for k in kept}
+    assert footer["dropped"] == (FRAMES - 1) // 4
+    assert footer["latency_s"]["max"] == 0.4
+    assert footer["latency_s"]["p50"] == pytest.approx(0.2, rel=0.005)
+
+
+def test_predictions_of_coasted_frames_are_made_anew(tmp_path: Path) -> None:
+    path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
+    assert run("refine", path, "-o", out, "--no-smooth") == 0
+    for n, frame in enumerate(lines_of(out)[1:-2]):  # the last one is coasted, with nothing after
+        (track,) = frame["tracks"]
+        assert track["state"] == ("lost" if n % 2 else "confirmed")
+        left = 20 + 4 * n  # not 3 px beside it, where the tracker had predicted it
+        np.testing.assert_allclose(track["box"], [left, 50, left + 20, 90], atol=0.011)
+    assert lines_of(out)[-2]["tracks"] == []
+
+
+@pytest.mark.parametrize("key", ["wall_time", "age_s", "dropped"])
+def test_live_frames_that_tell_nonsense(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    out = tmp_path / "out.jsonl"
+    for wrong in (-1, "soon", True):
+        path = live_recording(tmp_path / "in.jsonl", **{key: wrong})
+        code, text = failure(capsys, "refine", path, "-o", out)
+        assert (code, out.exists()) == (2, False)
+        assert f"frame 0: '{key}': expected a number of 0 or more, got {wrong!r}" in text
 
 
 def test_embeddings_that_cannot_be_written_are_an_error(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.version import __version__
 
 if TYPE_CHECKING:
-    from tracker.api import track
+    from tracker.api import track, track_many
     from tracker.camera_motion import CameraMotionEstimator
     from tracker.config import Config, load_config
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tracker.errors import TrackerError
     from tracker.frames import Frame, Source, VideoInfo
     from tracker.models.darknet import load_darknet
+    from tracker.multi_pipeline import MultiPipeline, SourceEnd, SourceResult, StageMakers
     from tracker.pipeline import NoEmbedder, Pipeline
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.draw import DrawStyle, draw_tracks
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tracker.sinks.window import WindowSink
     from tracker.sources.camera import Camera
     from tracker.sources.image_folder import ImageFolder
+    from tracker.sources.live_settings import FramePolicy
     from tracker.sources.video_file import VideoFile
     from tracker.tracking.deepsort import DeepSort
     from tracker.tracking.settings import DeepSortSettings
@@ -67,6 +69,7 @@ _HOMES = {
     "FcnDetector": "tracker.detection.fcn_detector",
     "FcnSettings": "tracker.detection.fcn_detector",
     "Frame": "tracker.frames",
+    "FramePolicy": "tracker.sources.live_settings",
     "ImageFolder": "tracker.sources.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",
     "JsonSink": "tracker.sinks.json_document",
@@ -74,10 +77,14 @@ _HOMES = {
     "MotionDetector": "tracker.detection.motion",
     "MotionSettings": "tracker.detection.motion",
     "MultiObjectTracker": "tracker.tracks",
+    "MultiPipeline": "tracker.multi_pipeline",
     "NoEmbedder": "tracker.pipeline",
     "Pipeline": "tracker.pipeline",
     "Sink": "tracker.tracks",
     "Source": "tracker.frames",
+    "SourceEnd": "tracker.multi_pipeline",
+    "SourceResult": "tracker.multi_pipeline",
+    "StageMakers": "tracker.multi_pipeline",
     "TrackState": "tracker.tracks",
     "TrackedFrame": "tracker.tracks",
     "TrackerError": "tracker.errors",
@@ -91,6 +98,7 @@ _HOMES = {
     "load_config": "tracker.config",
     "load_darknet": "tracker.models.darknet",
     "track": "tracker.api",
+    "track_many": "tracker.api",
 }
 
 __all__ = [
@@ -110,6 +118,7 @@ __all__ = [
     "FcnDetector",
     "FcnSettings",
     "Frame",
+    "FramePolicy",
     "ImageFolder",
     "JsonLinesSink",
     "JsonSink",
@@ -117,10 +126,14 @@ __all__ = [
     "MotionDetector",
     "MotionSettings",
     "MultiObjectTracker",
+    "MultiPipeline",
     "NoEmbedder",
     "Pipeline",
     "Sink",
     "Source",
+    "SourceEnd",
+    "SourceResult",
+    "StageMakers",
     "TrackState",
     "TrackedFrame",
     "TrackerError",
@@ -135,6 +148,7 @@ __all__ = [
     "load_config",
     "load_darknet",
     "track",
+    "track_many",
 ]
 
 

@@ -3,12 +3,14 @@
 Comes in: a source by name. Goes out: one `TrackedFrame` after the other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tracker.config import Config, overlay
 from tracker.errors import ConfigError
-from tracker.factory import build_pipeline, open_source
+from tracker.factory import build_multi_pipeline, build_pipeline, open_source
+from tracker.multi_pipeline import SourceEvent
 from tracker.tracks import TrackedFrame
 
 
@@ -27,7 +29,8 @@ def track(
     the source is closed when the iterator ends or is dropped.
 
     Args:
-        source: A video file, a camera index, a folder of images, a MOT sequence or a glob.
+        source: A video file, a camera index, a stream's address, a folder of images, a MOT
+            sequence or a glob.
         detector: `small`, `nano`, `motion`, `fcn`, or the path of a `.keras`, `.tflite` or Darknet
             `.cfg`; `None` for the configuration's.
         weights: Weights that belong to a `.cfg`, or to `fcn`.
@@ -38,9 +41,84 @@ def track(
     Raises:
         TrackerError: The source, a model or an option is wrong.
     """
+    settings = _settings(config, detector, weights, names, classes)
+    pipeline = build_pipeline(settings)
+    opened = open_source(str(source), settings)
+
+    def results() -> Iterator[TrackedFrame]:
+        with opened:
+            run = pipeline.run(opened, policy=settings.source.live.policy)
+            for count, result in enumerate(run, start=1):
+                yield result
+                if count == settings.source.max_frames:
+                    return
+
+    return results()
+
+
+def track_many(
+    sources: Sequence[str | Path | int],
+    *,
+    detector: str | None = None,
+    weights: str | Path | None = None,
+    names: str | Path | None = None,
+    classes: Sequence[str] | None = None,
+    config: Config | None = None,
+) -> Iterator[SourceEvent]:
+    """Returns an iterator over the results of several sources, which share one network.
+
+    It gives a `SourceResult` for each frame, as they come, and a `SourceEnd` for each source; a
+    source that breaks does not stop the others. Models are loaded and the sources are opened by
+    the call; they are closed when the iterator ends or is dropped.
+
+    Args:
+        sources: Each as for `track`.
+        detector: As for `track`, and so are the other arguments.
+        weights: Weights that belong to a `.cfg`, or to `fcn`.
+        names: File with a class name a line.
+        classes: Names of the classes to keep; `None` for all.
+        config: Everything else; `None` for the defaults.
+
+    Raises:
+        TrackerError: A source, a model or an option is wrong.
+
+    Example:
+        ```python
+        for event in tracker.track_many([0, "rtsp://door/main"]):
+            if isinstance(event, tracker.SourceResult):
+                print(event.index, event.result.tracks.ids)
+        ```
+    """
+    if isinstance(sources, str) or not sources:
+        raise ConfigError(f"sources: expected a list of sources, got {sources!r}")
+    settings = _settings(config, detector, weights, names, classes)
+    pipeline = build_multi_pipeline(settings)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_source(str(source), settings)) for source in sources]
+        kept_open = stack.pop_all()
+
+    def events() -> Generator[SourceEvent]:
+        run = pipeline.run(opened, policy=settings.source.live.policy)
+        try:
+            for event in run:  # noqa: UP028 - closed here, `yield from` would close `run` first
+                yield event
+        finally:
+            kept_open.close()  # First: a reader that waits for a camera that hangs would not end.
+            run.close()
+
+    return events()
+
+
+def _settings(
+    config: Config | None,
+    detector: str | None,
+    weights: str | Path | None,
+    names: str | Path | None,
+    classes: Sequence[str] | None,
+) -> Config:
     if isinstance(classes, str):
         raise ConfigError(f"classes: expected a list of names, got {classes!r}; try [{classes!r}]")
-    settings = overlay(
+    return overlay(
         config or Config(),
         {
             "detector.name": detector,
@@ -49,14 +127,3 @@ def track(
             "detector.network.classes": None if classes is None else tuple(classes),
         },
     )
-    pipeline = build_pipeline(settings)
-    opened = open_source(str(source), settings)
-
-    def results() -> Iterator[TrackedFrame]:
-        with opened:
-            for count, result in enumerate(pipeline.run(opened), start=1):
-                yield result
-                if count == settings.source.max_frames:
-                    return
-
-    return results()

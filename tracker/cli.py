@@ -14,9 +14,10 @@ import typer
 
 from tracker.errors import ConfigError, TrackerError
 from tracker.models_command import models_app
-from tracker.offline_commands import add_offline_commands, words_of
+from tracker.offline_commands import add_offline_commands
 from tracker.train_command import train_app
 from tracker.version import __version__
+from tracker.words import words_of
 
 _TELLING = ("tracker.detection", "tracker.embedding")
 """Loggers whose information a user wants to see: what a model of somebody else was taken for."""
@@ -56,14 +57,18 @@ def _common(
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     source: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="Video file, camera index (0), folder of images, MOT sequence, or 'glob*.jpg'."
+            help="Video file, camera index (0), stream (rtsp://...), - for stdin, folder of "
+            "images, MOT sequence, or 'glob*.jpg'; several run side by side."
         ),
     ],
     json: Annotated[
         str | None,
-        typer.Option(help="Tracks as JSON Lines (.jsonl; - for stdout) or one document (.json)."),
+        typer.Option(
+            help="Tracks as JSON Lines (.jsonl; - for stdout) or one document (.json). "
+            "{name} in a path becomes the name of the source."
+        ),
     ] = None,
     video: Annotated[
         str | None, typer.Option(help="Annotated H.264 video (.mp4, .mov, .mkv).")
@@ -122,7 +127,26 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None,
         typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
     ] = None,
-    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Frames to process where they come faster: newest, all, or auto (newest of "
+            "cameras and streams). [auto]"
+        ),
+    ] = None,
+    reconnect: Annotated[
+        str | None,
+        typer.Option(help="Attempts to get a lost camera or stream back, or forever. [forever]"),
+    ] = None,
+    detect_every: Annotated[
+        int | None, typer.Option(help="Detect in each n-th frame, predict in the others. [1]")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Compute in float16: on GPUs, with runtime xla.")
+    ] = False,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Stop after so many frames of each source.")
+    ] = None,
     stride: Annotated[int | None, typer.Option(help="Take each n-th frame. [1]")] = None,
     start: Annotated[
         str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
@@ -138,10 +162,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
 ) -> None:
-    """Track the objects of a source; write, show or print the result."""
-    from tracker.config import load_config, overlay
-    from tracker.run_command import Outputs, RunRequest
-    from tracker.run_command import run as run_request
+    """Track the objects of one or several sources; write, show or print the result."""
+    from tracker.config import load_config, overlay, with_reconnect_attempts
+    from tracker.run_command import RunRequest
+    from tracker.run_command import run as run_one
+    from tracker.run_many_command import run_many
+    from tracker.run_outputs import Outputs
     from tracker.sinks.json_records import Embeddings
 
     settings = load_config(config, set_ or ())
@@ -179,9 +205,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.network.input_size": imgsz,
             "detector.network.device": device,
             "detector.network.runtime": runtime,
+            "detector.network.half": half or None,
+            "detector.every": detect_every,
             "embedder.name": embedder,
             "segmenter.background": background,
             "segmenter.file": segmenter,
+            "source.live.policy": policy,
             "source.max_frames": max_frames,
             "source.stride": stride,
             "source.start_s": None if start is None else _seconds(start),
@@ -189,6 +218,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "draw.seed": seed,
         },
     )
+    if reconnect is not None:
+        settings = with_reconnect_attempts(settings, _attempts(reconnect))
     outputs = Outputs(
         json=json,
         mot=mot,
@@ -198,8 +229,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         save_dir=save_dir,
         embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
     )
-    code = run_request(RunRequest(source, settings, outputs, progress=not no_progress))
-    raise typer.Exit(code)
+    request = RunRequest(tuple(source), settings, outputs, progress=not no_progress)
+    raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
 
 
 def _check_replay(path: str, options: Mapping[str, object]) -> None:
@@ -210,6 +241,15 @@ def _check_replay(path: str, options: Mapping[str, object]) -> None:
                 "nothing is detected; leave one out (--set tracking.birth_score=0.5 asks for a "
                 "score before a track starts)"
             )
+
+
+def _attempts(text: str) -> int | None:
+    """Returns how many attempts a word means; `None` for no limit."""
+    if text == "forever":
+        return None
+    if not text.isdecimal():
+        raise ConfigError(f"--reconnect {text}: expected a number of attempts >= 0, or forever")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

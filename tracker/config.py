@@ -5,6 +5,7 @@ override defaults; an unknown key, a wrong type or a value out of range is an er
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,10 +18,12 @@ from tracker.detection.motion import MotionSettings
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
+from tracker.multi_pipeline import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.draw import DrawStyle
+from tracker.sources.live_settings import LiveSettings
 from tracker.tracking.settings import DeepSortSettings
 
 
@@ -33,12 +36,14 @@ class SourceConfig:
         stride: Take each n-th frame, >= 1.
         max_frames: Stop after so many frames, >= 1; `None` for all.
         image_fps: Frames a second that a folder of images stands for, > 0.
+        live: How cameras and streams are read; docs/live.md.
     """
 
     start_s: float = 0.0
     stride: int = 1
     max_frames: int | None = None
     image_fps: float = 30.0
+    live: LiveSettings = dataclasses.field(default_factory=LiveSettings)
 
     def __post_init__(self) -> None:
         allowed = {
@@ -67,8 +72,10 @@ class DetectorConfig:
             are replayed by frame number in place of a detector; `None` to detect.
         scales: Of `fcn`: sizes at which frames are looked at, as multiples of their own, each in
             (0, 8]; `None` for their own size alone.
-        offline: Whether a handle of TensorFlow Hub that is not in the cache is an error, instead
-            of a download.
+        offline: Whether a handle of TensorFlow Hub, or a preset of KerasHub, that is not in the
+            cache is an error, instead of a download.
+        every: Each n-th frame is looked at, from the first one on, >= 1; in the others tracks are
+            as predicted. `motion` learns from all frames and needs 1.
         model: What a network of somebody else wants and gives; docs/models.md.
         network: Settings of a network.
         motion: Settings of `motion`.
@@ -80,9 +87,29 @@ class DetectorConfig:
     detections: str | None = None
     scales: tuple[float, ...] | None = None
     offline: bool = False
+    every: int = 1
     model: ModelChoice = dataclasses.field(default_factory=ModelChoice)
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"detector.every: expected >= 1, got {self.every}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """How frames of several sources come together.
+
+    Attributes:
+        wait_s: Seconds that the first frame of a batch waits for those of other sources, >= 0.
+    """
+
+    wait_s: float = BATCH_WAIT_S
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.wait_s < math.inf:
+            raise ConfigError(f"batch.wait_s: expected seconds >= 0, got {self.wait_s}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,6 +204,7 @@ class Config:
         tracking: How DeepSORT follows them.
         draw: How they are drawn.
         segmenter: What becomes of the background where they are drawn.
+        batch: How frames of several sources come together.
     """
 
     seed: int = 0
@@ -187,6 +215,7 @@ class Config:
     tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
     draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
     segmenter: SegmenterConfig = dataclasses.field(default_factory=SegmenterConfig)
+    batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tree as plain JSON types."""
@@ -223,6 +252,18 @@ def config_from(tree: Mapping[str, Any]) -> Config:
         ConfigError: A key is unknown, or a value has the wrong type or range.
     """
     return settings_from(_ADAPTER, Config, tree)
+
+
+def with_reconnect_attempts(config: Config, attempts: int | None) -> Config:
+    """Returns the configuration with another number of attempts to reconnect.
+
+    Args:
+        config: The configuration.
+        attempts: Attempts for each loss, >= 0; `None` for no limit.
+    """
+    tree = _ADAPTER.dump_python(config)
+    lay(tree, ("source", "live", "reconnect", "attempts"), attempts)
+    return config_from(tree)
 
 
 def overlay(config: Config, changes: Mapping[str, Any]) -> Config:

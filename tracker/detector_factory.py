@@ -38,8 +38,11 @@ def build_detector(config: Config) -> Detector:
     choice = config.detector
     if choice.detections is not None:
         _check_not_chosen(choice, "scales", "model", why="detections are replayed")
+        choice.network.refuse_half("what is replayed")
         return _replay_detector(config)
     builder = _builder(choice)
+    if builder in {_fcn_detector, _motion_detector}:
+        choice.network.refuse_half(f"detector {choice.name}")
     if builder is not _fcn_detector:
         _check_not_chosen(choice, "scales", why=f"only detector {FCN!r} looks at several sizes")
     if builder is not _model_detector and builder is not _registered_detector:

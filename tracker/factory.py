@@ -7,13 +7,15 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from tracker.builtin import DETECTORS, EMBEDDER, detector_files
-from tracker.config import CameraCompensation, Config, EmbedderConfig
+from tracker.config import CameraCompensation, Config, EmbedderConfig, SourceConfig
 from tracker.detections import Detector, Embedder
 from tracker.detector_factory import FCN, MOTION, build_detector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
+from tracker.multi_pipeline import MultiPipeline, StageMakers
 from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.segmentation.segmenter import Segmenter
 from tracker.sinks.background import Backdrop, Background
@@ -44,24 +46,18 @@ def open_source(text: str, config: Config) -> Source:
     """Returns an open source.
 
     Args:
-        text: A camera index, a video file, an image, a folder of images, a MOT sequence or a glob.
-        config: Its `source` section says which frames.
+        text: A camera, a stream's address, `-` for standard input, a video file, an image, a
+            folder of images, a MOT sequence or a glob.
+        config: Its `source` section says which frames, and how live sources are read.
 
     Raises:
         SourceError: It does not exist or cannot be read.
-        ConfigError: A camera was given a start or a stride.
+        ConfigError: A camera, a live stream or standard input was given a start or a stride.
     """
     settings = config.source
     kind = source_kind(text)
-    if kind is SourceKind.CAMERA:
-        from tracker.sources.camera import Camera
-
-        if settings.start_s or settings.stride != 1:
-            raise ConfigError(
-                f"camera {text}: source.start_s and source.stride need a recorded source; "
-                "a camera always gives its newest frame"
-            )
-        return Camera(int(text))
+    if kind in (SourceKind.CAMERA, SourceKind.STREAM, SourceKind.PIPE):
+        return _open_live(text, kind, settings)
     if config.detector.detections is not None and kind is SourceKind.IMAGES:
         from tracker.sources.blank import BlankSequence, has_no_pictures
 
@@ -82,6 +78,27 @@ def open_source(text: str, config: Config) -> Source:
     return VideoFile(text, start_s=settings.start_s, stride=settings.stride)
 
 
+def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
+    """Returns an open camera, stream or standard input."""
+    if kind is SourceKind.STREAM:
+        from tracker.sources.stream import NetworkStream
+
+        return NetworkStream(text, settings.live, start_s=settings.start_s, stride=settings.stride)
+    if settings.start_s or settings.stride != 1:
+        name = f"camera {text}" if kind is SourceKind.CAMERA else "standard input"
+        raise ConfigError(
+            f"{name}: source.start_s and source.stride need a recorded source; leave them out"
+        )
+    if kind is SourceKind.PIPE:
+        from tracker.sources.pipe import Pipe
+
+        return Pipe(settings.live)
+    from tracker.sources.camera import Camera
+    from tracker.sources.camera_names import camera_index
+
+    return Camera(camera_index(text), settings.live)
+
+
 def build_pipeline(config: Config) -> Pipeline:
     """Returns the pipeline that a configuration describes.
 
@@ -91,15 +108,84 @@ def build_pipeline(config: Config) -> Pipeline:
     from tracker.opencv import cv2
 
     cv2.setRNGSeed(config.seed)
+    _check_every(config)
     detector = build_detector(config)
-    config = dataclasses.replace(config, tracking=_with_score_limits(config, detector))
+    config = _resolved(config, detector)
     return Pipeline(
         detector=detector,
         embedder=build_embedder(config),
         camera_motion=build_camera_motion(config),
         tracker=DeepSort(config.tracking),
         config=config.to_json(),
+        detect_every=config.detector.every,
     )
+
+
+def build_multi_pipeline(config: Config) -> MultiPipeline:
+    """Returns the pipeline that a configuration describes, for many sources.
+
+    They share a network. What learns from its source, or is prepared for its frame size, is made
+    for each.
+
+    Raises:
+        ConfigError: Detections are replayed, which are those of one source.
+        TrackerError: A model is missing or malformed, a class or device does not exist.
+    """
+    from tracker.opencv import cv2
+
+    if config.detector.detections is not None:
+        raise ConfigError(
+            f"--detections {config.detector.detections}: expected one source, whose detections "
+            "they are, got several; run them one by one"
+        )
+    cv2.setRNGSeed(config.seed)
+    _check_every(config)
+    detector, embedder = build_detector(config), build_embedder(config)
+    config = _resolved(config, detector)
+    build_camera_motion(config)  # An error comes before the first frame.
+    is_motion = config.detector.name == MOTION
+    adapts = embedder_name(config) == DETECTOR_EMBEDDER
+    return MultiPipeline(
+        StageMakers(
+            detector=(lambda: build_detector(config)) if is_motion else lambda: detector,
+            embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
+            camera_motion=lambda: build_camera_motion(config),
+            tracker=lambda: DeepSort(config.tracking),
+        ),
+        config=config.to_json(),
+        detect_every=config.detector.every,
+        batch_wait_s=config.batch.wait_s,
+        max_frames=config.source.max_frames,
+    )
+
+
+def _check_every(config: Config) -> None:
+    choice = config.detector
+    if choice.every > 1 and choice.name == MOTION and choice.detections is None:
+        raise ConfigError(
+            f"detector.every: expected 1 for detector {MOTION!r}, which learns the background from "
+            f"all frames, got {choice.every}; name a network with --detector small or a file"
+        )
+
+
+@runtime_checkable
+class _Thresholded(Protocol):
+    """A detector that drops what scores low."""
+
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        ...
+
+
+def _resolved(config: Config, detector: Detector) -> Config:
+    """Returns the configuration with what the detector decides filled in."""
+    choice = config.detector
+    if choice.network.confidence is None and isinstance(detector, _Thresholded):
+        network = dataclasses.replace(choice.network, confidence=detector.confidence)
+        choice = dataclasses.replace(choice, network=network)
+    tracking = _with_score_limits(config, detector)
+    return dataclasses.replace(config, detector=choice, tracking=tracking)
 
 
 def _with_score_limits(config: Config, detector: Detector) -> DeepSortSettings:

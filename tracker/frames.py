@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from tracker.arrays import UInt8Array, frozen
 
@@ -23,6 +23,7 @@ class Frame:
         time_s: Presentation time in seconds after the source's first frame.
         source: The source as the user named it.
         wall_time_s: Unix time of capture for live sources, else `None`.
+        captured_s: The same moment on `time.monotonic`, which nobody sets back: for ages.
     """
 
     image: UInt8Array
@@ -30,6 +31,7 @@ class Frame:
     time_s: float
     source: str
     wall_time_s: float | None = None
+    captured_s: float | None = None
 
     def __post_init__(self) -> None:
         image = frozen(self.image, dtype="uint8", shape=(None, None, 3), name="Frame.image")
@@ -107,3 +109,13 @@ class Source(Protocol):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Reconnecting(Protocol):
+    """A source that comes back by itself when it was lost."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often so far it was lost and came back."""
+        ...

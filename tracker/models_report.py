@@ -3,7 +3,7 @@
 Comes in: a registry, a name or a path. Goes out: lines of text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from tracker.models.detector_file import DetectorDescription, parse_detector, re
 from tracker.models.exported import SUFFIX, Exported, read_exported
 from tracker.models.reid_file import FORMAT, ReidDescription, parse_reid, read_reid_description
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.models.segmenter_file import SegmenterDescription, read_segmenter_description
 from tracker.registry import CacheState, Registry, cache_state, file_problem, model_folder
 from tracker.registry_entries import CLASS_LISTS, DARKNET, InputEntry, ModelEntry, Task, shown
 
 _OURS = "Apache-2.0"
 _BUILT_IN = "built-in"
 _COLUMNS = ("name", "task", "classes", "input", "size", "licence", "here")
+
+_NOTHING_OF_OURS = "no detector, appearance network or segmenter of ours"
 
 _KINDS = {
     ".keras": "Keras archive",
@@ -170,14 +173,20 @@ def _built_in_name(digest: str) -> str | None:
     return None
 
 
-def _keras_facts(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        yield from _detector_facts(read_description(path))
-    except ModelError as error:
+def _keras_facts(path: Path) -> list[tuple[str, str]]:
+    """Returns what a `.keras` says of itself, if it is one of ours."""
+    readers: tuple[Callable[[], list[tuple[str, str]]], ...] = (
+        lambda: _detector_facts(read_description(path)),
+        lambda: _reid_facts(read_reid_description(path)),
+        lambda: _segmenter_facts(read_segmenter_description(path)),
+    )
+    reasons = []
+    for read in readers:
         try:
-            yield from _reid_facts(read_reid_description(path))
-        except ModelError:
-            yield "holds", f"no detector or appearance network of ours: {error}"
+            return read()
+        except ModelError as error:
+            reasons.append(str(error))
+    return [("holds", f"{_NOTHING_OF_OURS}: {reasons[0]}")]
 
 
 def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
@@ -191,7 +200,7 @@ def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
             try:
                 yield from _ours_facts(path, exported)
             except ModelError as error:
-                yield "holds", f"no detector or appearance network of ours: {error}"
+                yield "holds", f"{_NOTHING_OF_OURS}: {error}"
             return
     from tracker.inference.open_network import open_network
 
@@ -231,6 +240,14 @@ def _reid_facts(description: ReidDescription) -> list[tuple[str, str]]:
         ("holds", f"an appearance network of ours on {description.backbone}"),
         ("input", f"crops of {CROP_WIDTH}x{CROP_HEIGHT} px"),
         ("output", f"{description.dimension} values"),
+    ]
+
+
+def _segmenter_facts(description: SegmenterDescription) -> list[tuple[str, str]]:
+    return [
+        ("holds", f"a segmenter of ours, FCN-8s on {description.backbone}"),
+        ("classes", ", ".join(description.class_names)),
+        ("input", f"long side {description.long_side} px"),
     ]
 
 

@@ -1,14 +1,20 @@
-"""Commands that need no source: scores, refinement, exports.
+"""Commands that follow nothing live: scores, refinement, exports, measurements.
 
 Comes in: the words of the command line. Goes out: requests to the modules that do the work, which
 load only then.
 """
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tracker.errors import ConfigError
+from tracker.words import words_of
+
+if TYPE_CHECKING:
+    from tracker.bench_command import LivePlay
+    from tracker.config import Config
 
 
 def add_offline_commands(app: typer.Typer) -> None:
@@ -17,6 +23,7 @@ def add_offline_commands(app: typer.Typer) -> None:
     app.command("eval-detector")(evaluate_detector)
     app.command()(refine)
     app.command()(export)
+    app.command()(bench)
 
 
 def evaluate(
@@ -156,15 +163,103 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     run_eval_detector(DetectorEvalRequest(labels, settings, images, label_names, chosen, json=json))
 
 
-def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Returns the words of a list with commas; `None` where there is none.
+def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    video: Annotated[str, typer.Argument(help="Video file, folder of images, or 'glob*.jpg'.")],
+    live: Annotated[
+        bool, typer.Option("--live", help="Play it at its own pace, as a camera would.")
+    ] = False,
+    load: Annotated[
+        str | None, typer.Option(help="With --live: play it so many times as fast: 0.5,1,2,4. [1]")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="With --live: play so long, over and over. [once]")
+    ] = None,
+    json: Annotated[str | None, typer.Option(help="Figures as JSON (- for stdout).")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="As in tracker run: nano, small, motion, a file. [small]")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="As in tracker run: auto, builtin, none, a file. [auto]")
+    ] = None,
+    conf: Annotated[
+        float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
+    ] = None,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
+    ] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    config: Annotated[
+        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
+    ] = None,
+) -> None:
+    """Measure speed by stage on a file; with --live, latency and dropped frames under load."""
+    from tracker.bench_command import BenchRequest, run_bench
+    from tracker.config import load_config, overlay
+
+    play = _live_play(live, load, seconds)
+    settings = load_config(config, set_ or ())
+    of_detector = {
+        "--detector": detector,
+        "--conf": conf,
+        "--imgsz": imgsz,
+        "--device": device,
+        "--runtime": runtime,
+    }
+    changes = {
+        **_detector_changes(settings, of_detector),
+        "embedder.name": embedder,
+        "source.max_frames": max_frames,
+    }
+    run_bench(BenchRequest(video, overlay(settings, changes), play, json=json))
+
+
+def _live_play(live: bool, load: str | None, seconds: float | None) -> "LivePlay | None":
+    from tracker.bench_command import LivePlay
+
+    for option, value in (("--load", load), ("--seconds", seconds)):
+        if not live and value is not None:
+            raise ConfigError(
+                f"{option} {value}: without --live a file goes as fast as it can; add --live"
+            )
+    if not live:
+        return None
+    try:
+        loads = tuple(float(word) for word in (load or "1").split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--load {load}: expected numbers with commas between, as 0.5,1,2,4"
+        ) from None
+    return LivePlay(loads, seconds)
+
+
+def _detector_changes(settings: "Config", options: Mapping[str, object]) -> dict[str, object]:
+    """Returns which keys of the configuration options of a detector change, to what.
 
     Raises:
-        ConfigError: A word is empty.
+        ConfigError: The detector has no network, or none runs, that an option could be for.
     """
-    if text is None:
-        return None
-    words = tuple(word.strip() for word in text.split(","))
-    if not all(words):
-        raise ConfigError(f"{option} {text!r}: expected names with commas between, as person,car")
-    return words
+    detector = options["--detector"] or settings.detector.name
+    replayed = settings.detector.detections
+    what = "the motion detector" if detector == "motion" else None
+    if replayed is not None:
+        what = f"replaying {replayed}"
+    for option, value in options.items():
+        is_fitting = what is None or (replayed is None and option in {"--detector", "--conf"})
+        if value is not None and not is_fitting:
+            raise ConfigError(f"{option} {value}: {what} runs no network; leave it out")
+    part = "motion" if what is not None else "network"
+    return {
+        "detector.name": options["--detector"],
+        f"detector.{part}.confidence": options["--conf"],
+        "detector.network.input_size": options["--imgsz"],
+        "detector.network.device": options["--device"],
+        "detector.network.runtime": options["--runtime"],
+    }

@@ -5,6 +5,7 @@ Comes in: results. Goes out: text on stderr.
 
 import time
 from collections.abc import Sequence
+from dataclasses import astuple
 from types import TracebackType
 from typing import Self
 
@@ -19,17 +20,30 @@ from rich.progress import (
 )
 
 from tracker.frames import VideoInfo
+from tracker.latency import LatencyHistogram, Percentiles
 from tracker.tracks import TrackedFrame
 
 
 class RunStatistics:
-    """Counts and seconds of a run; constant memory."""
+    """Counts and seconds of a run; constant memory.
+
+    Attributes:
+        frames: Results so far.
+        tracks: Largest id so far.
+        dropped: Frames that a live source lost.
+        skipped: Frames that the source could not decode.
+        reconnects: How often a live source was lost and came back.
+        latency: Ages of the results of a live source, from capture to result.
+        seconds: Time by stage.
+    """
 
     def __init__(self) -> None:
         self.frames = 0
         self.tracks = 0
         self.dropped = 0
         self.skipped = 0
+        self.reconnects = 0
+        self.latency = LatencyHistogram()
         self.seconds: dict[str, float] = {}
         self._start: float | None = None
         self._end = 0.0
@@ -38,6 +52,8 @@ class RunStatistics:
         """Counts one result."""
         self.frames += 1
         self.dropped = result.dropped
+        if result.age_s is not None:
+            self.latency.add(result.age_s)
         if len(result.tracks):
             self.tracks = max(self.tracks, int(result.tracks.ids.max()))
         for stage, seconds in result.timings_s.items():
@@ -120,8 +136,13 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
         ("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps"),
         ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"),
     ]
-    if statistics.dropped:
-        facts.append(("dropped", f"{statistics.dropped}, the source is faster than the pipeline"))
+    if info.is_live or statistics.dropped:
+        facts.append(("dropped", _dropped(statistics)))
+    ages = statistics.latency.percentiles()
+    if info.is_live and ages is not None:
+        facts.append(("latency", _latency(ages)))
+    if statistics.reconnects:
+        facts.append(("reconnects", str(statistics.reconnects)))
     if statistics.skipped:
         facts.append(("unreadable", f"{statistics.skipped} frames"))
     facts.append(("tracks", str(statistics.tracks)))
@@ -135,3 +156,25 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
     if not outputs:
         facts.append(("written", "nothing; add --json out.jsonl or --video out.mp4"))
     return "\n".join(f"{label:<12}{text}" for label, text in facts)
+
+
+def dropped_share(dropped: int, frames: int) -> float:
+    """Returns which share of all frames was dropped, 0 where there were none.
+
+    Args:
+        dropped: Frames that were dropped.
+        frames: Frames that were not.
+    """
+    return dropped / (dropped + frames) if dropped else 0.0
+
+
+def _dropped(statistics: RunStatistics) -> str:
+    if not statistics.dropped:
+        return "none"
+    share = dropped_share(statistics.dropped, statistics.frames)
+    return f"{statistics.dropped} ({100 * share:.1f} %), the source is faster than the pipeline"
+
+
+def _latency(ages: Percentiles) -> str:
+    p50, p95, p99, longest = (f"{1000 * age:.0f}" for age in astuple(ages))
+    return f"p50 {p50} ms, p95 {p95}, p99 {p99}, longest {longest} (from capture to result)"

@@ -43,7 +43,8 @@ class RecordedTracks:
         boxes: `(R, 4)` float64 xyxy in pixels of the original frame.
         scores: `(R,)` float32 as written; 1 where the file has no scores.
         classes: `(R,)` int32 index into `class_names`; 0 for MOT text.
-        seen: `(R,)` false where the box was predicted or filled in (JSON: lost, or with misses).
+        seen: `(R,)` false where the box was predicted or filled in (JSON: lost, or with misses, or
+            all of a coasted frame).
         embeddings: `(R, D)` float32 unit vectors, zero where a row has none; `(R, 0)` where the
             file has none.
         class_names: Names by class index; `()` for MOT text, which has none.
@@ -304,6 +305,7 @@ def _frame_rows(
     tracks = record.get("tracks")
     if not isinstance(tracks, list):
         raise DataError(f"{place}: expected a list under 'tracks', got {tracks!r}")
+    is_coasted = bool(record.get("coasted"))
     rows = []
     for track in tracks:
         if not isinstance(track, dict):
@@ -318,7 +320,7 @@ def _frame_rows(
         corners = [_number(value, f"{place}, id {track_id}: 'box'") for value in box]
         score = _number(track.get("score"), f"{place}, id {track_id}: 'score'")
         index = names.setdefault(str(track.get("class")), len(names))
-        is_seen = track.get("state") != "lost" and not track.get("misses")
+        is_seen = not is_coasted and track.get("state") != "lost" and not track.get("misses")
         look = _look(track, width, f"{place}, id {track_id}: 'embedding'")
         mask = _mask(track, f"{place}, id {track_id}: 'mask'")
         rows.append((frame, track_id, corners, score, index, is_seen, look, mask))

@@ -7,6 +7,7 @@ at all, and one line that says what was changed.
 import dataclasses
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, OutputError, SourceError
 from tracker.frames import Frame, VideoInfo
+from tracker.masks import Mask, empty_mask
 from tracker.recorded import RecordedTracks, read_tracks
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
@@ -96,12 +98,14 @@ def run_refine(request: RefineRequest) -> str:
             "name an output that ends with .txt, or refine the JSON output of the run"
         )
     fps = _fps(request, tracks)
-    refined = refine(_rows(request.source, tracks), request.settings, fps=fps)
+    before = len(set(tracks.ids.tolist()))
+    tracks = _seen(request.source, tracks)
+    refined = refine(_rows(tracks), request.settings, fps=fps)
     embeddings = Embeddings.INCLUDE if tracks.embeddings.shape[1] else Embeddings.OMIT
     _write(request, recording, _results(request, tracks, recording, refined), embeddings)
     filled = np.count_nonzero(~refined.rows.seen)
     return (
-        f"{request.output}: {len(refined.rows.spans())} tracks of {len(set(tracks.ids.tolist()))}; "
+        f"{request.output}: {len(refined.rows.spans())} tracks of {before}; "
         f"cut at {refined.cut} gaps, {refined.joined} joined, {refined.dropped} ghosts dropped, "
         f"{filled} boxes filled in"
     )
@@ -117,21 +121,19 @@ def _fps(request: RefineRequest, tracks: RecordedTracks) -> float:
     return tracks.fps
 
 
-def _rows(source: str, tracks: RecordedTracks) -> TrackRows:
+def _seen(source: str, tracks: RecordedTracks) -> RecordedTracks:
     """Returns the rows where an object was seen; predictions are made anew by `refine`."""
     keep = is_proper(tracks.boxes.astype(np.float32))
     if not keep.all():
         _log.warning(
             "%s: %d boxes without width or height left out", source, np.count_nonzero(~keep)
         )
-    keep &= tracks.seen
+    return tracks.select(keep & tracks.seen)
+
+
+def _rows(tracks: RecordedTracks) -> TrackRows:
     return TrackRows.create(
-        tracks.frames[keep],
-        tracks.ids[keep],
-        tracks.boxes[keep],
-        tracks.scores[keep],
-        tracks.classes[keep],
-        tracks.embeddings[keep],
+        tracks.frames, tracks.ids, tracks.boxes, tracks.scores, tracks.classes, tracks.embeddings
     )
 
 
@@ -182,32 +184,70 @@ def _results(
     by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
     columns = {name: values[by_frame] for name, values in columns.items()}
     frames = columns.pop("frames")
-    embeddings = refined.rows.embeddings[by_frame]
+    rows = refined.rows
+    looks = _Looks(rows.embeddings[by_frame], _masks(tracks, rows.origins[by_frame]))
     image = np.zeros((1, 1, 3), np.uint8)  # text formats do not look at pictures
     for record in recording.frames:
         low, high = np.searchsorted(frames, [record["frame"], record["frame"] + 1])
-        wall_time = record.get("wall_time")
+        wall_time = _number(request, record, "wall_time")
         tracks_now = Tracks(**{name: values[low:high] for name, values in columns.items()})
-        detections, index = _detections(tracks_now, embeddings[low:high])
+        detections, index = _detections(tracks_now, looks.of(slice(low, high)))
         yield TrackedFrame(
             frame=Frame(image, record["frame"], record["time_s"], run.video.source, wall_time),
             detections=detections,
             tracks=dataclasses.replace(tracks_now, detection_index=index),
             timings_s={},
             run=run,
-            dropped=record.get("dropped", 0),
+            dropped=int(_number(request, record, "dropped") or 0),
+            age_s=_number(request, record, "age_s"),
+            is_coasted=bool(record.get("coasted")),
         )
 
 
-def _detections(tracks: Tracks, embeddings: Float32Array) -> tuple[Detections, Int32Array]:
+def _number(request: RefineRequest, record: Mapping[str, Any], key: str) -> float | None:
+    """Returns what a frame of a live source tells; `None` where it does not."""
+    value = record.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise DataError(
+            f"{request.source}, frame {record['frame']}: '{key}': expected a number of 0 or more, "
+            f"got {value!r}"
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looks:
+    """What rows look like: `(R, D)` embeddings, and `R` masks, some empty, or `None`."""
+
+    embeddings: Float32Array
+    masks: tuple[Mask, ...] | None
+
+    def of(self, rows: slice) -> "_Looks":
+        return _Looks(self.embeddings[rows], None if self.masks is None else self.masks[rows])
+
+
+def _masks(tracks: RecordedTracks, origins: Int32Array) -> tuple[Mask, ...] | None:
+    """Returns the mask of each row, empty for one that was filled in or never had one."""
+    known = tracks.masks or ()
+    first = next((mask for mask in known if mask is not None), None)
+    if first is None:
+        return None
+    nothing = empty_mask(first.size)
+    return tuple((known[row] if row >= 0 else None) or nothing for row in origins.tolist())
+
+
+def _detections(tracks: Tracks, looks: _Looks) -> tuple[Detections, Int32Array]:
     """Returns what was seen in a frame, and `(T,)` which of that is which track (-1: none)."""
     seen = np.flatnonzero(tracks.states == TrackState.CONFIRMED)
     # `Detections` sorts by score; sorted already, rows keep their places.
     seen = seen[np.argsort(-tracks.scores[seen], kind="stable")]
     index = np.full(len(tracks), -1, np.int32)
     index[seen] = np.arange(len(seen))
-    found = (tracks.boxes, tracks.scores, tracks.classes, embeddings)
-    return Detections.create(*(values[seen] for values in found)), index
+    found = (tracks.boxes, tracks.scores, tracks.classes, looks.embeddings)
+    masks = None if looks.masks is None else [looks.masks[row] for row in seen.tolist()]
+    return Detections.create(*(values[seen] for values in found), masks=masks), index
 
 
 def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:

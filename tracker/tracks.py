@@ -34,9 +34,9 @@ class TrackState(IntEnum):
     TENTATIVE = 0
     """Born, but not yet seen often enough to be believed."""
     CONFIRMED = 1
-    """Believed, and seen in this frame."""
+    """Believed, and seen in this frame; while coasting, in the last one that was looked at."""
     LOST = 2
-    """Believed, but not seen in this frame: the box is the Kalman filter's prediction."""
+    """Believed, but not seen when somebody last looked: the box is the filter's prediction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +53,8 @@ class Tracks:
         class_scores: `(T,)` float32 share of the vote that the class has.
         states: `(T,)` uint8, values of `TrackState`.
         ages: `(T,)` int32 frames since birth, from 1.
-        misses: `(T,)` int32 frames since the last detection, 0 = seen in this frame.
+        misses: `(T,)` int32 frames since the last detection, of those in which somebody looked
+            for objects; 0 = seen in the last such frame, which is this one unless coasting.
         detection_index: `(T,)` int32 row of this frame's detections, -1 = predicted only.
     """
 
@@ -183,6 +184,9 @@ class TrackedFrame:
         timings_s: Seconds by stage: decode, preprocess, infer, nms, embed, camera, track.
         dropped: Frames lost so far because a live source was faster than the pipeline.
         alive: Tracks that the tracker keeps, reported or not.
+        age_s: Seconds from capture until the result left the pipeline, for live sources.
+        is_coasted: Whether nothing was detected on purpose (`detector.every`): tracks are as
+            predicted.
         run: What is the same for all frames of the run.
     """
 
@@ -193,6 +197,8 @@ class TrackedFrame:
     run: RunInfo
     dropped: int = 0
     alive: int = 0
+    age_s: float | None = None
+    is_coasted: bool = False
 
 
 class CameraObserver(Protocol):
@@ -219,7 +225,7 @@ class MultiObjectTracker(Protocol):
         """Forgets all tracks and starts ids at 1 again, for a new source.
 
         Args:
-            frame_interval_s: Nominal seconds between two frames; the unit of `dt` in `step`.
+            frame_interval_s: Nominal seconds between two frames; the unit of `dt`.
             frame_size: Width and height of the frames in pixels; `None` where it is not known.
         """
         ...
@@ -231,8 +237,22 @@ class MultiObjectTracker(Protocol):
 
         Args:
             detections: What was found in the frame.
-            dt: Nominal frame intervals since the last step, > 0 (2 = one frame was dropped).
-            camera: How the camera moved since the last step; `None` where nobody looked.
+            dt: Nominal frame intervals since the last step or coast, > 0 (2 = one frame was
+                dropped).
+            camera: How the camera moved since then; `None` where nobody looked.
+        """
+        ...
+
+    def coast(self, *, dt: float = 1.0, camera: CameraMotion | None = None) -> Tracks:
+        """Returns the tracks of the next frame, in which nobody looked for objects.
+
+        All are as predicted (`detection_index` is -1). Nothing is born or confirmed, and no miss
+        is counted: tracks that were seen when somebody last looked go on being reported as
+        confirmed, and those that were lost stay lost until their time is up.
+
+        Args:
+            dt: Nominal frame intervals since the last step or coast, > 0.
+            camera: How the camera moved since then; `None` where nobody looked.
         """
         ...
 

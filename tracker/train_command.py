@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from tracker.offline_commands import words_of
 from tracker.training.settings import MixedPrecision
+from tracker.words import words_of
 
 # Options that several trainings have.
 _Out = Annotated[

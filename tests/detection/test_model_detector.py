@@ -185,6 +185,26 @@ def test_a_new_source_of_another_size_is_another_input() -> None:
     assert detector(Scripted(answer), wanted=wanted, input_size=96).input_size == (64, 96)
 
 
+def test_frames_of_several_sources_in_one_batch() -> None:
+    """One call of the network for each input size; boxes in pixels of their own frames."""
+    seen = []
+
+    def answer(pictures: np.ndarray) -> list[np.ndarray]:
+        seen.append(pictures.shape)
+        return rows([0, 0, 32, 32, 0.9, 0])(pictures)
+
+    made = detector(Scripted(answer), wanted=PictureInput(long_side=64, stride=32))
+    made.start(VideoInfo("upright", 20, 40, fps=Fraction(10), time_base=Fraction(1, 10)))
+    seen.clear()
+    shapes = [(20, 40, 3), (40, 20, 3), (10, 20, 3)]
+    batch = [Frame(np.zeros(shape, np.uint8), n, n / 10, "test") for n, shape in enumerate(shapes)]
+    found = made.detect(batch, Stopwatch())
+    assert seen == [(2, 3, 32, 64), (1, 3, 64, 32)]
+    # The inputs are 1.6, 1.6 and 3.2 times as large as the frames.
+    for one, side in zip(found, (20, 20, 10), strict=True):
+        np.testing.assert_allclose(one.boxes, [[0, 0, side, side]], atol=1e-3)
+
+
 def test_grey_and_square_frames_are_frames_too() -> None:
     made = detector(
         Scripted(rows([0, 0, 40, 40, 0.9, 0])),

@@ -103,6 +103,25 @@ def test_started_again_with_another_size(load):
     assert len(found) == 2
 
 
+def test_frames_of_several_sources_in_one_batch(load):
+    """Wide and upright frames: each goes into the input that its own source prepared."""
+    upright = _scene(1).transpose(1, 0, 2)
+    pictures = [_scene(1), upright, _scene(2), np.zeros_like(upright), upright]
+    alone = []
+    for picture in pictures:
+        detector = load()
+        detector.start(_info(picture.shape[1], picture.shape[0]))
+        alone += detector.detect([_frame(picture)], Stopwatch())
+    detector = load()
+    for picture in pictures:
+        detector.start(_info(picture.shape[1], picture.shape[0]))
+    together = detector.detect([_frame(picture) for picture in pictures], Stopwatch())
+    assert [len(found) for found in together] == [2, 2, 2, 0, 2]
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found.boxes, expected.boxes)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+
+
 def test_class_filter_comes_before_the_cut(load, tmp_path):
     names = tmp_path / "names"
     names.write_text("red\ngreen\n")

@@ -130,7 +130,8 @@ def test_both_forms_fit_the_schema_and_say_the_same(tmp_path, run, timings):
     VALIDATOR.validate(document)
     assert [document["header"], *document["frames"], document["footer"]] == records
     assert ("timings_ms" in records[1]) == (timings is Timings.INCLUDE)
-    assert ("dropped" in records[1]) == run.video.is_live
+    for record in records[1:]:
+        assert ("dropped" in record) == run.video.is_live
 
 
 def seen_as(index, tracks, places, *, looks):
@@ -183,16 +184,88 @@ def test_embeddings_are_left_out_unless_asked_for(tmp_path):
     assert b"embedding" not in (tmp_path / "a").read_bytes()
 
 
-def test_live_frames_tell_the_time_of_day_and_the_loss(tmp_path):
-    run = make_run(is_live=True)
+LIVE = make_run(is_live=True)
+
+
+def test_live_frames_tell_the_time_of_day_their_age_and_the_loss(tmp_path):
     with JsonLinesSink(str(tmp_path / "a")) as sink:
-        sink.write(make_result(4, run=run, wall_time_s=1.7e9 + 0.25, dropped=3))
-    frame = lines(tmp_path / "a")[1]
-    assert (frame["wall_time"], frame["dropped"]) == (1700000000.25, 3)
+        sink.write(make_result(4, run=LIVE, wall_time_s=1.7e9 + 0.25, age_s=0.06128, dropped=3))
+        sink.write(make_result(5, run=LIVE, dropped=4))
+    _, frame, unknown, footer = lines(tmp_path / "a")
+    assert list(frame) == ["kind", "frame", "time_s", "wall_time", "age_s", "dropped", "tracks"]
+    assert (frame["wall_time"], frame["age_s"], frame["dropped"]) == (1700000000.25, 0.0613, 3)
+    assert (unknown["wall_time"], unknown["age_s"], unknown["dropped"]) == (None, None, 4)
+    assert footer["dropped"] == 4
+    assert set(footer["latency_s"].values()) == {0.0613}
+    for record in (frame, unknown, footer):
+        VALIDATOR.validate(record)
+
+
+@pytest.mark.parametrize("kind", [JsonLinesSink, JsonSink])
+def test_the_footer_of_a_live_source_sums_up_its_ages(tmp_path, kind):
+    with kind(str(tmp_path / "a")) as sink:
+        for n in range(100):
+            sink.write(make_result(n, run=LIVE, age_s=(n + 1) / 1000, dropped=n // 10))
+    text = (tmp_path / "a").read_text("utf-8")
+    footer = lines(tmp_path / "a")[-1] if kind is JsonLinesSink else json.loads(text)["footer"]
+    VALIDATOR.validate(footer)
+    assert list(footer)[:6] == ["kind", "frames", "ids", "complete", "dropped", "latency_s"]
+    assert footer["dropped"] == 9
+    expected = {"p50": 0.05, "p95": 0.095, "p99": 0.099, "max": 0.1}
+    assert list(footer["latency_s"]) == list(expected)
+    assert footer["latency_s"] == pytest.approx(expected, rel=0.006)  # and rounded
+
+
+def test_ages_that_nobody_knows_are_null(tmp_path):
+    write(JsonLinesSink(str(tmp_path / "a")), FIRST, run=LIVE)
+    footer = lines(tmp_path / "a")[-1]
+    assert (footer["dropped"], footer["latency_s"]) == (0, None)
+    VALIDATOR.validate(footer)
+
+
+def test_a_coasted_frame_says_so_and_no_other_does(tmp_path):
+    with JsonLinesSink(str(tmp_path / "a")) as sink:
+        sink.write(make_result(0, FIRST))
+        sink.write(make_result(1, FIRST, is_coasted=True))
+        sink.write(make_result(2, FIRST, run=LIVE, is_coasted=True))
+    _, first, second, third, footer = lines(tmp_path / "a")
+    assert [frame.get("coasted") for frame in (first, second, third)] == [None, True, True]
+    for record in (first, second, third, footer):
+        VALIDATOR.validate(record)
+
+
+def test_a_file_says_what_it_said_before_there_were_ages(tmp_path):
+    # Byte for byte as version 0.1 wrote it, whatever a result knows of ages.
+    with JsonLinesSink(str(tmp_path / "a")) as sink:
+        sink.write(make_result(0, age_s=0.1, wall_time_s=1e9))
+    _, frame, footer = (tmp_path / "a").read_bytes().splitlines()
+    assert frame == b'{"kind":"frame","frame":0,"time_s":0.0,"tracks":[]}'
+    assert footer == b'{"kind":"footer","frames":1,"ids":0,"complete":true,"tracks":[]}'
+
+
+def test_live_files_from_before_there_were_ages_fit_the_schema():
+    old = {"kind": "frame", "frame": 0, "time_s": 0, "wall_time": 1.0, "dropped": 0, "tracks": []}
+    VALIDATOR.validate(old)
+    VALIDATOR.validate({"kind": "footer", "frames": 1, "ids": 0, "complete": True, "tracks": []})
 
 
 def test_the_schema_refuses_what_is_wrong():
-    for wrong in ({}, {"kind": "frame", "frame": -1, "time_s": 0, "tracks": []}, {"kind": "x"}):
+    frame = {"kind": "frame", "frame": 0, "time_s": 0, "tracks": []}
+    live = {"wall_time": 1.0, "dropped": 0}
+    footer = {"kind": "footer", "frames": 1, "ids": 0, "complete": True, "tracks": []}
+    ages = {"p50": 0.1, "p95": 0.1, "p99": 0.1, "max": 0.1}
+    for right in (frame | live | {"age_s": 0.1}, footer | {"dropped": 0, "latency_s": ages}):
+        VALIDATOR.validate(right)
+    for wrong in (
+        {},
+        frame | {"frame": -1},
+        {"kind": "x"},
+        frame | {"age_s": 0.1},
+        frame | live | {"age_s": -0.1},
+        frame | {"coasted": False},
+        footer | {"dropped": 0},
+        footer | {"dropped": 0, "latency_s": {"p50": 0.1}},
+    ):
         assert not VALIDATOR.is_valid(wrong)
 
 
@@ -201,6 +274,7 @@ def test_the_example_in_the_documentation_fits_the_schema():
     examples = [json.loads(line) for line in text.splitlines() if line.startswith('{"kind"')]
     assert [example["kind"] for example in examples] == [
         *("header", "frame", "frame", "footer"),
+        *("frame", "footer"),  # live
         "frame",  # with a mask
     ]
     for example in examples:

@@ -1,5 +1,6 @@
 """Cameras, with a scripted device in place of a real one."""
 
+import logging
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 
 from tracker.errors import SourceError
+from tracker.frames import Reconnecting
 from tracker.opencv import cv2
 from tracker.sources.camera import Camera, _hint
+from tracker.sources.live_settings import LiveSettings, Reconnect
+
+FAST = LiveSettings(reconnect=Reconnect(attempts=3, first_s=0.01, longest_s=0.01))
 
 
 class ScriptedCapture:
@@ -191,3 +196,74 @@ def test_the_hint_names_what_is_there(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert f"found {tmp_path}/video2, {tmp_path}/video10" in _hint(0, tmp_path)
     assert "is in use" in _hint(2, tmp_path)
+
+
+class Replugged:
+    """A camera that is another device each time it is opened."""
+
+    def __init__(self, *devices: ScriptedCapture) -> None:
+        self._devices = iter(devices)
+
+    def __call__(self, index: int) -> ScriptedCapture:
+        return next(self._devices)
+
+
+def gone() -> ScriptedCapture:
+    return ScriptedCapture([], opened=False)
+
+
+def test_an_unplugged_camera_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+    first = ScriptedCapture([picture(0), picture(1)])
+    silent, second = ScriptedCapture([]), ScriptedCapture([picture(2), picture(3)])
+    opened = Replugged(first, gone(), silent, second)
+    with Camera(0, FAST, open_capture=opened) as camera:
+        assert isinstance(camera, Reconnecting)
+        frames = [frame for _, frame in zip(range(3), camera, strict=False)]
+        assert camera.reconnects == 1
+        assert camera.skipped == 3  # the reads that failed before it was given up
+    assert [f.image[0, 0, 2] for f in frames] == [1, 2, 3]
+    assert [f.index for f in frames] == [0, 4, 5]
+    assert frames[1].time_s - frames[0].time_s >= 0.03 * 0.8  # three waits less their jitter
+    assert first.released >= 1
+    assert second.released == 1
+    messages = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert messages[0] == "camera 0: lost: it delivers no frames; waiting for it"
+    assert messages[1].startswith("camera 0: back after 0.")
+    assert len(messages) == 2
+
+
+def test_a_camera_that_stays_away_is_given_up() -> None:
+    opened = Replugged(ScriptedCapture([picture(0), picture(1)]), gone(), gone(), gone())
+    with (
+        Camera(0, FAST, open_capture=opened) as camera,
+        pytest.raises(SourceError, match=r"camera 0: lost: .*; 3 attempts to reconnect failed"),
+    ):
+        list(camera)
+    assert camera.reconnects == 0
+
+
+def test_no_attempts_no_waiting() -> None:
+    settings = LiveSettings(reconnect=Reconnect(attempts=0))
+    device = ScriptedCapture([picture(0), picture(1)])
+    with (
+        Camera(0, settings, open_capture=device) as camera,
+        pytest.raises(SourceError, match="camera 0: delivers no frames"),
+    ):
+        list(camera)
+
+
+def test_closing_ends_the_waiting_for_a_camera() -> None:
+    settings = LiveSettings(reconnect=Reconnect(first_s=30.0))
+    camera = Camera(0, settings, open_capture=ScriptedCapture([picture(0), picture(1)]))
+    begun = threading.Event()
+
+    def consume() -> None:
+        for _ in camera:
+            begun.set()
+
+    thread = threading.Thread(target=consume)
+    thread.start()
+    assert begun.wait(5)
+    camera.close()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -26,6 +26,13 @@ def test_rows_are_sorted_by_id_then_frame() -> None:
     assert not rows.boxes.flags.writeable
 
 
+def test_rows_know_where_they_come_from() -> None:
+    rows = TrackRows.create([4, 2, 3], [7, 9, 7], [BOX] * 3)
+    assert rows.origins.tolist() == [2, 0, 1]
+    filled = rows.unseen(2, np.array([5], np.int32), np.array([BOX]), np.ones(1, np.float32))
+    assert TrackRows.concatenate([rows, filled]).origins.tolist() == [2, 0, 1, -1]
+
+
 def test_the_most_frequent_class_wins_and_the_lower_of_equals() -> None:
     rows = TrackRows.create([0, 1, 2, 0, 1], [1, 1, 1, 2, 2], [BOX] * 5, classes=[3, 5, 5, 4, 1])
     winners, shares = rows.class_votes()

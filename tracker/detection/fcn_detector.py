@@ -21,6 +21,7 @@ from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import default_class_names
 from tracker.detection.letterbox import letterbox, undo_letterbox
 from tracker.detection.nms import NmsMode, NmsSettings, nms
+from tracker.detection.sizes import detect_by_size
 from tracker.detection.windows import decode_windows, window_geometry
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError
@@ -183,6 +184,11 @@ class FcnDetector:
         """SHA-256 by file name of the files that define the network."""
         return self._digests
 
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        return self._nms.confidence
+
     def start(self, info: VideoInfo) -> None:
         """Prepares the network; it takes frames of any size, so once for all sources.
 
@@ -198,7 +204,7 @@ class FcnDetector:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
         Args:
-            frames: Any number of frames; of one size, they are one call of the network a scale.
+            frames: Any number of frames; those of one size are one call of the network a scale.
             stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
@@ -206,10 +212,11 @@ class FcnDetector:
         """
         if self._function is None:
             raise DataError("detector: expected start(info) before detect, got no such call")
-        if len({(frame.height, frame.width) for frame in frames}) > 1:
-            return [self.detect([frame], stopwatch)[0] for frame in frames]
-        if not frames:
-            return []
+        sizes = [(frame.height, frame.width) for frame in frames]
+        return detect_by_size(frames, sizes, lambda group, size: self._detect_at(group, stopwatch))
+
+    def _detect_at(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+        """Returns the detections of frames of one size."""
         levels = [self._level(frames, scale, stopwatch) for scale in self._scales]
         with stopwatch.measure("nms"):
             return [self._detections(found) for found in zip(*levels, strict=True)]

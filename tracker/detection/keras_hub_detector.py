@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array, Int32Array, UInt8Array
+from tracker.arrays import Float32Array, Int32Array
 from tracker.boxes import is_proper
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import Names, default_class_names, given_class_names
@@ -27,6 +27,7 @@ from tracker.detection.letterbox import LetterboxGeometry, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
 from tracker.detection.runtimes.base import RuntimeKind
+from tracker.detection.sizes import PreparedSizes, detect_by_size
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError
@@ -86,8 +87,7 @@ class KerasHubDetector:
         self._digests = MappingProxyType(dict(digests))
         self._nms = settings.nms(CONFIDENCE)
         self._allowed = class_mask(self._class_names, settings.classes)
-        self._input_size = (0, 0)
-        self._function: Any = None
+        self._functions = PreparedSizes[Any]()
         self._has_warned = False
 
     @classmethod
@@ -153,59 +153,74 @@ class KerasHubDetector:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the network's input, from `start` on; before it zeros."""
-        return self._input_size
+        """Height and width in pixels of the network's input since the last `start`, or zeros."""
+        return self._functions.last
+
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        return self._nms.confidence
 
     def start(self, info: VideoInfo) -> None:
         """Compiles the network for the frame size of a source, and runs it once on grey.
 
+        Earlier sources stay prepared, so `detect` may be given frames of several.
+
         Raises:
             ModelError: The network fails.
         """
-        size = self._wanted.size_for((info.height, info.width))
-        if size == self._input_size:
-            return
-        self._function = self._network.compiled(size)
-        self._input_size = size
-        grey = np.full((info.height, info.width, 3), 128, np.uint8)
-        with native_output_logged():
-            self._candidates(self._prepared([grey])[0])
+        self._functions.start(self._wanted.size_for((info.height, info.width)), self._compiled)
 
     def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
+        A frame of a size that no source announced is fitted into the input that was prepared last.
+
         Args:
-            frames: Any number of frames; one call of the network.
+            frames: Any number of frames; those of one input size are one call of the network.
             stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
             DataError: `start` was not called.
             ModelError: The network fails.
         """
-        if self._function is None:
+        if self._functions.last == (0, 0):
             raise DataError("detector: expected start(info) before detect, got no such call")
-        if not frames:
-            return []
+        sizes = [
+            self._functions.nearest(self._wanted.size_for((frame.height, frame.width)))
+            for frame in frames
+        ]
+        return detect_by_size(
+            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        )
+
+    def _detect_at(
+        self, size: tuple[int, int], frames: Sequence[Frame], stopwatch: Stopwatch
+    ) -> list[Detections]:
         with stopwatch.measure("preprocess"):
-            batch, geometries = self._prepared([frame.image for frame in frames])
+            geometries = [
+                picture_geometry((frame.height, frame.width), self._wanted, size)
+                for frame in frames
+            ]
+            batch = picture_batch([frame.image for frame in frames], geometries, self._wanted)
         with stopwatch.measure("infer"):
-            found = self._candidates(batch)
+            found = self._candidates(self._functions.of(size), batch)
         with stopwatch.measure("nms"):
             return [self._detections(*pair) for pair in zip(found, geometries, strict=True)]
 
-    def _prepared(
-        self, images: Sequence[UInt8Array]
-    ) -> tuple[NDArray[Any], list[LetterboxGeometry]]:
-        geometries = [
-            picture_geometry((image.shape[0], image.shape[1]), self._wanted, self._input_size)
-            for image in images
-        ]
-        return picture_batch(images, geometries, self._wanted), geometries
+    def _compiled(self, size: tuple[int, int]) -> Any:
+        """Returns the function of an input size, after it ran once."""
+        function = self._network.compiled(size)
+        grey = np.full((*size, 3), 128, np.uint8)
+        geometry = picture_geometry(size, self._wanted, size)
+        with native_output_logged():
+            self._candidates(function, picture_batch([grey], [geometry], self._wanted))
+        return function
 
-    def _candidates(self, batch: NDArray[Any]) -> list[_Candidates]:
+    def _candidates(self, function: Any, batch: NDArray[Any]) -> list[_Candidates]:
         try:
             with self._tf.device(self._device):
-                outputs = self._function(self._tf.constant(batch))
+                outputs = function(self._tf.constant(batch))
             boxes, scores, classes = (output.numpy() for output in outputs)
         except (
             Exception
@@ -249,6 +264,7 @@ def _check_settings(settings: DetectorSettings) -> None:
             f"runtime {settings.runtime.value}: presets of KerasHub run on TensorFlow; leave "
             "--runtime out"
         )
+    settings.refuse_half("a preset of KerasHub")
     if settings.cache_dir is not None:
         raise ConfigError(
             f"cache_dir {settings.cache_dir}: presets of KerasHub are not exported; leave it out "

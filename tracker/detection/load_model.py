@@ -105,6 +105,7 @@ def _check_runtime(path: str | PathLike[str], settings: DetectorSettings) -> Non
             f"runtime {settings.runtime.value}: {path} runs on what its ending says (ONNX Runtime, "
             "LiteRT or TensorFlow); leave --runtime out"
         )
+    settings.refuse_half(str(path))
 
 
 def _class_names(

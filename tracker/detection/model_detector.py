@@ -20,9 +20,10 @@ from tracker.detection.layouts.base import Candidates, Layout
 from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
+from tracker.detection.sizes import PreparedSizes, detect_by_size
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, ModelError, TrackerError
+from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.tensors import Network
 from tracker.masks import paste_masks
@@ -71,7 +72,7 @@ class ModelDetector:
         self._nms = settings.nms(CONFIDENCE)
         self._allowed = class_mask(self._class_names, settings.classes)
         self._digests = MappingProxyType(dict(network.digests))
-        self._input_size = (0, 0)
+        self._sizes = PreparedSizes[None]()
         self._has_warned = False
 
     @property
@@ -96,72 +97,87 @@ class ModelDetector:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the network's input, from `start` on; before it zeros."""
-        return self._input_size
+        """Height and width in pixels of the network's input since the last `start`, or zeros."""
+        return self._sizes.last
+
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        return self._nms.confidence
 
     def start(self, info: VideoInfo) -> None:
         """Runs the network once on grey, so that one that does not work is found out at once.
 
+        Earlier sources stay prepared, so `detect` may be given frames of several.
+
         Raises:
             ModelError: The network fails, or its outputs are not of the layout.
         """
-        size = self._wanted.size_for((info.height, info.width))
-        if size == self._input_size:
-            return
-        self._input_size = size
-        grey = np.full((info.height, info.width, 3), 128, np.uint8)
-        try:
-            outputs = self._outputs(self._prepared([grey])[0])
-            self._candidates(outputs, count=1)
-        except TrackerError:
-            self._input_size = (0, 0)  # Else a second start would find nothing to do.
-            raise
-        if _is_nothing_but_nan(outputs):
-            # Layouts that list what was found would give no row at all, and no hint.
-            self._warn("all that the network gives is NaN")
+        self._sizes.start(self._wanted.size_for((info.height, info.width)), self._prove)
 
     def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
+        A frame of a size that no source announced is fitted into the input that was prepared last.
+
         Args:
-            frames: Any number of frames; one call of the network where it takes a batch.
+            frames: Any number of frames; those of one input size are one call of the network where
+                it takes a batch.
             stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
             DataError: `start` was not called.
             ModelError: The network fails, or its outputs are not of the layout.
         """
-        if self._input_size == (0, 0):
+        if self._sizes.last == (0, 0):
             raise DataError("detector: expected start(info) before detect, got no such call")
-        if not frames:
-            return []
+        sizes = [
+            self._sizes.nearest(self._wanted.size_for((frame.height, frame.width)))
+            for frame in frames
+        ]
+        return detect_by_size(
+            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        )
+
+    def _detect_at(
+        self, size: tuple[int, int], frames: Sequence[Frame], stopwatch: Stopwatch
+    ) -> list[Detections]:
         with stopwatch.measure("preprocess"):
-            batch, geometries = self._prepared([frame.image for frame in frames])
+            batch, geometries = self._prepared([frame.image for frame in frames], size)
         with stopwatch.measure("infer"):
-            found = self._candidates(self._outputs(batch), count=len(batch))
+            found = self._candidates(self._outputs(batch, size), size, count=len(batch))
         with stopwatch.measure("nms"):
             return [self._detections(*pair) for pair in zip(found, geometries, strict=True)]
 
+    def _prove(self, size: tuple[int, int]) -> None:
+        """Runs the network once at an input size."""
+        grey = np.full((*size, 3), 128, np.uint8)
+        outputs = self._outputs(self._prepared([grey], size)[0], size)
+        self._candidates(outputs, size, count=1)
+        if _is_nothing_but_nan(outputs):
+            # Layouts that list what was found would give no row at all, and no hint.
+            self._warn("all that the network gives is NaN")
+
     def _prepared(
-        self, images: Sequence[NDArray[np.uint8]]
+        self, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]
     ) -> tuple[NDArray[Any], list[LetterboxGeometry]]:
         geometries = [
-            picture_geometry((image.shape[0], image.shape[1]), self._wanted, self._input_size)
+            picture_geometry((image.shape[0], image.shape[1]), self._wanted, size)
             for image in images
         ]
         return picture_batch(images, geometries, self._wanted), geometries
 
-    def _outputs(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        extra = self._layout.extra_inputs(
-            self._network.inputs, input_size=self._input_size, count=len(batch)
-        )
+    def _outputs(self, batch: NDArray[Any], size: tuple[int, int]) -> list[NDArray[Any]]:
+        extra = self._layout.extra_inputs(self._network.inputs, input_size=size, count=len(batch))
         return self._network.run([batch, *extra])
 
-    def _candidates(self, outputs: Sequence[NDArray[Any]], *, count: int) -> list[Candidates]:
+    def _candidates(
+        self, outputs: Sequence[NDArray[Any]], size: tuple[int, int], *, count: int
+    ) -> list[Candidates]:
         found = self._layout.decode(
             outputs,
             self._network.outputs,
-            input_size=self._input_size,
+            input_size=size,
             least_score=self._nms.confidence,
         )
         if len(found) != count:

@@ -13,30 +13,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-import numpy as np
-
-from tracker.arrays import UInt8Array
-from tracker.boxes import is_proper
 from tracker.builtin import DETECTORS, detector_files
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import Names, default_class_names, given_class_names
-from tracker.detection.letterbox import (
-    LetterboxGeometry,
-    check_long_side,
-    letterbox,
-    letterbox_geometry,
-    minimal_input_size,
-    undo_letterbox,
-)
+from tracker.detection.letterbox import check_long_side, minimal_input_size
+from tracker.detection.letterboxed import in_frame, letterboxed
 from tracker.detection.nms import NmsMode, NmsSettings
 from tracker.detection.runtimes.base import (
     DetectionRuntime,
-    InputDetections,
     RuntimeKind,
     RuntimeRequest,
     YoloNetwork,
+    check_half,
     choose_runtime,
 )
+from tracker.detection.sizes import PreparedSizes, detect_by_size
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
@@ -71,6 +62,7 @@ class DetectorSettings:
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
         threads: CPU threads; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
+        half: Whether the network computes in float16, which GPUs do faster; runtime XLA only.
     """
 
     confidence: float | None = None
@@ -83,6 +75,7 @@ class DetectorSettings:
     device: str = "auto"
     threads: int | None = None
     cache_dir: Path | None = None
+    half: bool = False
 
     def nms(self, confidence: float) -> NmsSettings:
         """Returns what suppression keeps.
@@ -92,6 +85,21 @@ class DetectorSettings:
         """
         chosen = confidence if self.confidence is None else self.confidence
         return NmsSettings(chosen, self.iou, self.max_detections, self.nms_mode)
+
+    def refuse_half(self, what: str) -> None:
+        """Checks that float16 is not asked of what is run as it is.
+
+        Args:
+            what: The network or detector, for the message.
+
+        Raises:
+            ConfigError: It is.
+        """
+        if self.half:
+            raise ConfigError(
+                f"detector.network.half: {what} has no float16 form; expected a "
+                "detector of ours or a darknet .cfg, on a GPU; leave half out"
+            )
 
 
 class YoloDetector:
@@ -130,8 +138,7 @@ class YoloDetector:
         self._allowed = class_mask(self._class_names, settings.classes)
         self._long_side = network.long_side if settings.input_size is None else settings.input_size
         check_long_side(self._long_side, stride=network.stride)
-        self._input_size = (0, 0)
-        self._runtime: DetectionRuntime | None = None
+        self._runtimes = PreparedSizes[DetectionRuntime]()
 
     @classmethod
     def load(
@@ -264,52 +271,58 @@ class YoloDetector:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the network's input, from `start` on; before it zeros."""
-        return self._input_size
+        """Height and width in pixels of the network's input since the last `start`, or zeros."""
+        return self._runtimes.last
+
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        return self._nms.confidence
 
     def start(self, info: VideoInfo) -> None:
         """Prepares the network for the frame size of a source; once for each input size.
+
+        Earlier sources stay prepared, so `detect` may be given frames of several.
 
         Raises:
             ModelError: The weights do not fit the cfg, or cannot be exported.
             DeviceError: The device that was asked for is not there.
             DependencyError: A library that the runtime needs cannot be loaded.
         """
-        frame_size = (info.height, info.width)
-        size = minimal_input_size(frame_size, self._long_side, stride=self._network.stride)
-        if self._runtime is None or size != self._input_size:
-            self._runtime = self._make_runtime(size)
-            self._input_size = size
+        self._runtimes.start(self._size_for((info.height, info.width)), self._make_runtime)
 
     def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
-        A frame of another size than the source announced is fitted into the same network input.
+        A frame of a size that no source announced is fitted into the input that was prepared last.
 
         Args:
-            frames: Any number of frames; one call of the network where the runtime can.
+            frames: Any number of frames; those of one input size are one call of the network where
+                the runtime can.
             stopwatch: Gets the seconds of "preprocess", "infer" and, with LiteRT, "nms".
 
         Raises:
             DataError: `start` was not called.
         """
-        if self._runtime is None:
+        if self._runtimes.last == (0, 0):
             raise DataError("detector: expected start(info) before detect, got no such call")
-        if not frames:
-            return []
+        sizes = [
+            self._runtimes.nearest(self._size_for((frame.height, frame.width))) for frame in frames
+        ]
+        return detect_by_size(
+            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        )
+
+    def _size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
+        return minimal_input_size(frame_size, self._long_side, stride=self._network.stride)
+
+    def _detect_at(
+        self, size: tuple[int, int], frames: Sequence[Frame], stopwatch: Stopwatch
+    ) -> list[Detections]:
         with stopwatch.measure("preprocess"):
-            geometries = [
-                letterbox_geometry((frame.height, frame.width), self._input_size)
-                for frame in frames
-            ]
-            batch = _batch(
-                [
-                    letterbox(frame.image, geometry)
-                    for frame, geometry in zip(frames, geometries, strict=True)
-                ]
-            )
-        found = self._runtime.run(batch, stopwatch)
-        return [_detections(*pair) for pair in zip(found, geometries, strict=True)]
+            batch, geometries = letterboxed(frames, size)
+        found = self._runtimes.of(size).run(batch, stopwatch)
+        return [in_frame(*pair) for pair in zip(found, geometries, strict=True)]
 
     def _make_runtime(self, input_size: tuple[int, int]) -> DetectionRuntime:
         settings = self._settings
@@ -319,8 +332,12 @@ class YoloDetector:
             nms=self._nms,
             allowed=self._allowed,
             threads=settings.threads,
+            half=settings.half,
         )
-        if choose_runtime(settings.runtime, self._device) is RuntimeKind.LITERT:
+        kind = choose_runtime(settings.runtime, self._device)
+        if settings.half:
+            check_half(kind)
+        if kind is RuntimeKind.LITERT:
             from tracker.detection.runtimes.litert import LiteRtRuntime
 
             return LiteRtRuntime(request, cache_dir=settings.cache_dir)
@@ -357,17 +374,3 @@ def _refuse(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
         f"detector {path}: a .tflite runs on LiteRT and a CPU only; for runtime xla or a GPU name "
         "the .keras that it was made of, or take --runtime litert"
     )
-
-
-def _batch(images: Sequence[UInt8Array]) -> UInt8Array:
-    """Returns `(B, h, w, 3)`; a single image is not copied."""
-    return images[0][None] if len(images) == 1 else np.stack(images)
-
-
-def _detections(found: InputDetections, geometry: LetterboxGeometry) -> Detections:
-    """Returns detections in pixels of the frame; boxes with nothing inside the frame are gone."""
-    boxes = undo_letterbox(found.boxes, geometry)
-    keep = is_proper(boxes)
-    # Rounding may carry a score past 1 by its last bit.
-    scores = np.minimum(found.scores[keep], np.float32(1))
-    return Detections.create(boxes[keep], scores, found.classes[keep])

@@ -6,12 +6,14 @@ Comes in: results. Goes out: plain dicts, and their one-line UTF-8 encoding.
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import Enum
 from math import hypot
 from typing import Any
 
 from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError
+from tracker.latency import LatencyHistogram
 from tracker.masks import Mask, mask_to_coco
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
 from tracker.tracks import RunInfo, TrackedFrame
@@ -19,6 +21,9 @@ from tracker.version import __version__
 
 SCHEMA = "tracker-json/1"
 """Name and version of the format; the version rises when a reader would have to change."""
+
+AGE_DECIMALS = 4
+"""Of ages in seconds: a tenth of a millisecond."""
 
 
 class Timings(Enum):
@@ -102,9 +107,9 @@ def frame(
         "time_s": round(result.frame.time_s, TIME_DECIMALS),
     }
     if result.run.video.is_live:
-        wall = result.frame.wall_time_s
-        record["wall_time"] = None if wall is None else round(wall, TIME_DECIMALS)
-        record["dropped"] = result.dropped
+        record |= _live_facts(result)
+    if result.is_coasted:
+        record["coasted"] = True
     record["tracks"] = [
         {
             "id": row.id,
@@ -128,6 +133,15 @@ def frame(
             stage: round(seconds * 1000, 3) for stage, seconds in result.timings_s.items()
         }
     return record
+
+
+def _live_facts(result: TrackedFrame) -> dict[str, Any]:
+    wall, age = result.frame.wall_time_s, result.age_s
+    return {
+        "wall_time": None if wall is None else round(wall, TIME_DECIMALS),
+        "age_s": None if age is None else round(age, AGE_DECIMALS),
+        "dropped": result.dropped,
+    }
 
 
 def _add_masks(tracks: list[dict[str, Any]], result: TrackedFrame, masks: Sequence[Mask]) -> None:
@@ -162,6 +176,8 @@ class _Life:
 class Summary:
     """The lives of all tracks so far: a few numbers a track, whatever the length of the run.
 
+    Of live sources also how many frames were lost and how old results were.
+
     Tentative tracks (negative ids) are left out: their ids are provisional, and most of them
     are noise.
     """
@@ -169,10 +185,15 @@ class Summary:
     def __init__(self) -> None:
         self._lives: dict[int, _Life] = {}
         self._frames = 0
+        self._dropped = 0
+        self._ages = LatencyHistogram()
 
     def add(self, result: TrackedFrame) -> None:
         """Takes note of one frame."""
         self._frames += 1
+        self._dropped = result.dropped
+        if result.age_s is not None:
+            self._ages.add(result.age_s)
         tracks = result.tracks
         seen = (result.frame.index, round(result.frame.time_s, TIME_DECIMALS))
         columns = (tracks.ids.tolist(), tracks.classes.tolist(), tracks.boxes.tolist())
@@ -197,8 +218,16 @@ class Summary:
             "frames": self._frames,
             "ids": len(self._lives),
             "complete": complete,
+            **(self._live_facts() if run.video.is_live else {}),
             "tracks": [_life_record(run, *item) for item in sorted(self._lives.items())],
         }
+
+    def _live_facts(self) -> dict[str, Any]:
+        ages = self._ages.percentiles()
+        latency = None
+        if ages is not None:
+            latency = {name: round(age, AGE_DECIMALS) for name, age in asdict(ages).items()}
+        return {"dropped": self._dropped, "latency_s": latency}
 
 
 def _life_record(run: RunInfo, track_id: int, life: _Life) -> dict[str, Any]:

@@ -4,10 +4,12 @@ Comes in: a camera's index. Goes out: frames as they are captured, with their ti
 only in here.
 """
 
+import logging
 import math
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
@@ -23,7 +25,11 @@ from tracker.arrays import UInt8Array
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
+from tracker.sources.live_settings import LiveSettings, Reconnect
 from tracker.sources.quiet import quiet_opencv
+from tracker.sources.reconnect import attempts, given_up
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000
@@ -60,6 +66,8 @@ class Camera:
 
     Args:
         index: Number of the camera, from 0.
+        settings: Its `reconnect` says how a camera that was unplugged is waited for; `None` to
+            take that for an error.
         open_capture: Opens a camera by its number.
 
     Raises:
@@ -67,14 +75,21 @@ class Camera:
     """
 
     def __init__(
-        self, index: int, *, open_capture: Callable[[int], Capture] = cv2.VideoCapture
+        self,
+        index: int,
+        settings: LiveSettings | None = None,
+        *,
+        open_capture: Callable[[int], Capture] = cv2.VideoCapture,
     ) -> None:
         if index < 0:
             raise SourceError(f"camera: expected an index of 0 or more, got {index}")
         self._source = str(index)
-        self._closed = False
+        self._settings = settings
+        self._closed = threading.Event()
         self._skipped = 0
-        self._capture = _opened(index, open_capture)
+        self._reconnects = 0
+        self._open: Callable[[], Capture] = lambda: _opened(index, open_capture)
+        self._capture = self._open()
         try:
             first = self._grab()
         except SourceError:
@@ -103,6 +118,11 @@ class Camera:
         """Frames so far that the camera failed to deliver."""
         return self._skipped
 
+    @property
+    def reconnects(self) -> int:
+        """How often so far the camera was lost and came back."""
+        return self._reconnects
+
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._frames:
             if frame is not None:
@@ -110,7 +130,7 @@ class Camera:
 
     def close(self) -> None:
         """Releases the camera; an iteration under way in another thread ends at its next frame."""
-        self._closed = True
+        self._closed.set()
         # ValueError: another thread is inside the generator; it sees the flag and cleans up.
         with suppress(ValueError):
             self._frames.close()
@@ -131,26 +151,56 @@ class Camera:
             yield None
             index = 0
             started = None
-            while not self._closed:
+            while not self._closed.is_set():
                 lost = self._skipped
-                try:
-                    image = self._grab()
-                except SourceError:
-                    if self._closed:
-                        return
-                    raise
+                image = self._next()
                 now, wall = time.monotonic(), time.time()
                 index += self._skipped - lost
                 started = now if started is None else started
                 ticks = round((now - started) * _TICKS_A_SECOND)
-                if self._closed:
+                if self._closed.is_set() or image is None:
                     return
-                yield self._frame(image, index, ticks, wall)
+                yield self._frame(image, index, ticks, (now, wall))
                 index += 1
         finally:
             self._capture.release()
 
-    def _frame(self, image: UInt8Array, index: int, ticks: int, wall_time_s: float) -> Frame:
+    def _next(self) -> UInt8Array | None:
+        """Returns the next picture, of the camera opened again if need be; `None` once closed."""
+        try:
+            return self._grab()
+        except SourceError:
+            if self._closed.is_set():
+                return None
+            if self._settings is None or self._settings.reconnect.attempts == 0:
+                raise
+        return self._reconnected(self._settings.reconnect)
+
+    def _reconnected(self, reconnect: Reconnect) -> UInt8Array | None:
+        lost_s = time.monotonic()
+        _log.warning("camera %s: lost: it delivers no frames; waiting for it", self._source)
+        self._capture.release()
+        for _ in attempts(reconnect, self._closed):
+            # What fails here is one attempt, no frame: it must not count as skipped.
+            skipped = self._skipped
+            try:
+                self._capture = self._open()
+                image = self._grab()
+            except SourceError:
+                self._skipped = skipped
+                self._capture.release()
+                continue
+            self._reconnects += 1
+            gap_s = time.monotonic() - lost_s
+            _log.warning("camera %s: back after %.1f s", self._source, gap_s)
+            return image
+        if self._closed.is_set():
+            return None
+        raise given_up(f"camera {self._source}", "it delivers no frames", reconnect)
+
+    def _frame(
+        self, image: UInt8Array, index: int, ticks: int, clocks: tuple[float, float]
+    ) -> Frame:
         height, width = image.shape[:2]
         if (width, height) != self._size:
             raise SourceError(
@@ -162,7 +212,8 @@ class Camera:
             index=index,
             time_s=ticks / _TICKS_A_SECOND,
             source=self._source,
-            wall_time_s=wall_time_s,
+            wall_time_s=clocks[1],
+            captured_s=clocks[0],
         )
 
     def _grab(self) -> UInt8Array:

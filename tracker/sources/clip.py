@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from tracker.errors import SourceError
 from tracker.frames import VideoInfo
 from tracker.sources.container import (
+    OpenFile,
     declared_frames,
     decoded_frames,
     is_shown,
@@ -55,20 +56,24 @@ class Start:
     seek_to: int | None = None
 
 
-def probe(source: str) -> Clip:
+def probe(source: str, open_file: OpenFile = open_video) -> Clip:
     """Returns what the header and the first frame that can be decoded tell.
+
+    Args:
+        source: The file as messages name it.
+        open_file: Opens it.
 
     Raises:
         SourceError: The file cannot be read or holds no frame.
     """
-    with open_video(source) as video:
+    with open_file(source) as video:
         numbering = Numbering(first_index=0, first_pts=_ANY_PTS)
         frame = next(decoded_frames(video, read_packets(video, source), numbering), None)
         if frame is None:
             raise SourceError(
                 f"{source}: no frame could be decoded; check that it plays with ffplay"
             )
-        stream, rate = video.stream, _rate(video.stream)
+        stream, rate = video.stream, nominal_rate(video.stream)
         # AVI stores no presentation times, and its frames have a constant rate.
         timed = frame.pts is not None and video.container.format.name != "avi"
         first_pts = numbering.earliest if timed else None
@@ -88,8 +93,16 @@ def probe(source: str) -> Clip:
         )
 
 
-def find_start(source: str, clip: Clip, start_s: float) -> Start:
+def find_start(
+    source: str, clip: Clip, start_s: float, *, open_file: OpenFile = open_video
+) -> Start:
     """Returns where to begin, counted exactly from the packets without decoding them.
+
+    Args:
+        source: The file as messages name it.
+        clip: What is known of it.
+        start_s: Seconds after its first frame.
+        open_file: Opens it.
 
     Raises:
         SourceError: The file ends before `start_s`.
@@ -101,7 +114,7 @@ def find_start(source: str, clip: Clip, start_s: float) -> Start:
         if clip.declared is not None and tick >= clip.declared:
             raise _too_late(source, start_s, exact_seconds(clip.declared - 1, clip.time_base))
         return Start(index=tick)
-    scan = _scan(source, clip.first_pts + tick)
+    scan = _scan(source, clip.first_pts + tick, open_file)
     if scan.first_pts is None:
         last_s = exact_seconds(scan.last_pts - clip.first_pts, clip.time_base)
         raise _too_late(source, start_s, last_s)
@@ -124,9 +137,9 @@ class _Scan:
     seek_to: int | None = None
 
 
-def _scan(source: str, start_pts: int) -> _Scan:
+def _scan(source: str, start_pts: int, open_file: OpenFile) -> _Scan:
     scan = _Scan()
-    with open_video(source) as video:
+    with open_file(source) as video:
         for packet in read_packets(video, source):
             pts, dts = packet.pts, packet.dts
             if pts is None or not is_shown(packet):
@@ -168,7 +181,7 @@ def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo
     )
 
 
-def _rate(stream: VideoStream) -> Fraction:
+def nominal_rate(stream: VideoStream) -> Fraction:
     """Returns the nominal frame rate.
 
     The average is what a variable rate has; the guess is the exact fraction (30000/1001) where the

@@ -4,8 +4,8 @@ Comes in: a path. Goes out: an open PyAV container with its video stream, that s
 packets, and the frames decoded from them.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -35,6 +35,10 @@ class OpenVideo:
     stream: VideoStream
 
 
+OpenFile: TypeAlias = Callable[[str], AbstractContextManager[OpenVideo]]
+"""Returns a context that holds a video open, by the name that messages give it."""
+
+
 @contextmanager
 def open_video(source: str) -> Iterator[OpenVideo]:
     """Returns a context that holds the file open, with its decoder set to use all cores.
@@ -52,7 +56,7 @@ def open_video(source: str) -> Iterator[OpenVideo]:
     except av.FFmpegError as error:
         raise SourceError(f"{source}: {_why_unreadable(path, error)}") from error
     with container:
-        stream = _video_stream(container, source)
+        stream = video_stream(container, source)
         stream.thread_type = ThreadType.AUTO
         yield OpenVideo(container, stream)
 
@@ -128,7 +132,16 @@ def declared_frames(video: OpenVideo) -> int | None:
     return stream.frames
 
 
-def _video_stream(container: InputContainer, source: str) -> VideoStream:
+def video_stream(container: InputContainer, source: str) -> VideoStream:
+    """Returns the first stream of moving pictures.
+
+    Args:
+        container: An open container.
+        source: The source as messages name it.
+
+    Raises:
+        SourceError: There is none, or this FFmpeg has no decoder for it.
+    """
     pictures = [
         stream
         for stream in container.streams.video

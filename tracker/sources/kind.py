@@ -7,12 +7,19 @@ import re
 from enum import Enum
 from pathlib import Path
 
-from tracker.errors import SourceError
+from tracker.errors import SourceError, nearest
+from tracker.sources.address import scheme_of, shown_address
+from tracker.sources.camera_names import is_camera
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Extensions of still pictures, in lower case."""
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+PIPE = "-"
+"""How a user names standard input."""
+
+SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+"""Schemes of addresses behind which there may be a stream."""
+
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -20,6 +27,8 @@ class SourceKind(Enum):
     """The kinds of source."""
 
     CAMERA = "camera"
+    STREAM = "stream"
+    PIPE = "pipe"
     VIDEO_FILE = "video file"
     IMAGES = "images"
 
@@ -31,23 +40,30 @@ def source_kind(text: str) -> SourceKind:
     what it is on disk, also where it holds characters of a glob pattern.
 
     Args:
-        text: A camera index, a path, or a glob pattern of images.
+        text: A camera (its number, device file or name), a stream's address, `-` for standard
+            input, a path, or a glob pattern of images.
 
     Raises:
-        SourceError: It is empty, a negative number, or a URL.
+        SourceError: It is empty, a negative number, or a URL with an unknown scheme.
 
     Example:
         >>> source_kind("0").value, source_kind("in.mp4").value, source_kind("seq/*.jpg").value
         ('camera', 'video file', 'images')
+        >>> source_kind("rtsp://camera/stream").value, source_kind("-").value
+        ('stream', 'pipe')
     """
     if not text.strip():
-        raise SourceError("source: expected a camera index, a video file or images, got nothing")
-    if re.fullmatch(r"[0-9]+", text):
+        raise SourceError(
+            "source: expected a camera, a stream, a video file or images, got nothing"
+        )
+    if text == PIPE:
+        return SourceKind.PIPE
+    if is_camera(text):
         return SourceKind.CAMERA
     if re.fullmatch(r"-[0-9]+", text):
         raise SourceError(f"source: expected a camera index of 0 or more, got {text}")
-    if _URL.match(text):
-        raise SourceError(_url_message(text))
+    if scheme_of(text) is not None:
+        return _kind_of_address(text)
     is_image = Path(text).suffix.lower() in IMAGE_SUFFIXES
     if Path(text).exists():
         return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
@@ -59,11 +75,13 @@ def is_pattern(text: str) -> bool:
     return bool(_GLOB.search(text))
 
 
-def _url_message(text: str) -> str:
-    scheme = text.split("://", 1)[0].lower()
+def _kind_of_address(text: str) -> SourceKind:
+    scheme = scheme_of(text) or ""
+    if scheme in SCHEMES:
+        return SourceKind.STREAM
     if scheme == "file":
-        return f"{text}: expected a path, got a URL; leave out 'file://'"
-    return (
-        f"{text}: network streams ({scheme}) are not supported yet; record to a file first: "
-        "ffmpeg -i URL -t 60 -c copy out.mkv"
+        raise SourceError(f"{text}: expected a path, got a URL; leave out 'file://'")
+    raise SourceError(
+        f"{shown_address(text)}: expected an address with {', '.join(SCHEMES)}, got "
+        f"{scheme!r}{nearest(scheme, SCHEMES)}"
     )

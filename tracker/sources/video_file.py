@@ -4,6 +4,7 @@ Comes in: a path, where to start, and how many frames to leave out. Goes out: fr
 numbers and times; damaged frames are left out and counted.
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -28,6 +29,7 @@ from tracker.sources.clip import (
     size_text,
 )
 from tracker.sources.container import (
+    OpenFile,
     OpenVideo,
     VideoPacket,
     decoded_frames,
@@ -53,19 +55,27 @@ class VideoFile:
         start_s: Seconds after the file's first frame at which to start; numbers and times of
             frames stay those in the file.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
+        open_file: Opens what `path` then merely names, such as a file behind an address. Its
+            sound cannot be copied.
 
     Raises:
         SourceError: The file cannot be read, holds no frame, or ends before `start_s`.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, start_s: float = 0.0, stride: int = 1
+        self,
+        path: str | os.PathLike[str],
+        *,
+        start_s: float = 0.0,
+        stride: int = 1,
+        open_file: OpenFile = open_video,
     ) -> None:
         self._source = os.fspath(path)
         check_arguments(self._source, start_s=start_s, stride=stride)
         self._stride = stride
-        self._clip = probe(self._source)
-        self._start = find_start(self._source, self._clip, start_s)
+        self._open_file = open_file
+        self._clip = probe(self._source, open_file)
+        self._start = find_start(self._source, self._clip, start_s, open_file=open_file)
         first_pts = self._clip.first_pts
         if first_pts is None:  # numbers are counted from the file's beginning
             self._numbering = Numbering(first_index=0, first_pts=None)
@@ -73,7 +83,9 @@ class VideoFile:
             self._numbering = Numbering(
                 first_index=self._start.index, first_pts=first_pts + self._start.tick
             )
-        self._info = describe(self._source, self._clip, self._start, stride=stride)
+        info = describe(self._source, self._clip, self._start, stride=stride)
+        has_path = open_file is open_video
+        self._info = info if has_path else dataclasses.replace(info, audio_path=None)
         self._closed = False
         self._frames = self._read()
 
@@ -113,7 +125,7 @@ class VideoFile:
         times = _Times(clip)
         origin: int | None = None
         try:
-            with _open_at(self._source, self._start) as (video, packets):
+            with _open_at(self._source, self._start, self._open_file) as (video, packets):
                 for frame in decoded_frames(video, packets, numbering):
                     if self._closed:
                         return
@@ -181,15 +193,17 @@ class _Times:
 
 
 @contextmanager
-def _open_at(source: str, start: Start) -> Iterator[tuple[OpenVideo, Iterator[VideoPacket]]]:
+def _open_at(
+    source: str, start: Start, open_file: OpenFile
+) -> Iterator[tuple[OpenVideo, Iterator[VideoPacket]]]:
     """Returns a context with the open file and its packets from the keyframe before the start."""
     with ExitStack() as stack:
-        video = stack.enter_context(open_video(source))
+        video = stack.enter_context(open_file(source))
         packets = _packets_from(video, source, start)
         if packets is None:
             # Some containers seek to a later keyframe than the one asked for: begin anew.
             stack.close()
-            video = stack.enter_context(open_video(source))
+            video = stack.enter_context(open_file(source))
             packets = read_packets(video, source)
         yield video, packets
 

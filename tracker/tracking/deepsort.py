@@ -24,10 +24,10 @@ class DeepSort:
     """Follows objects by motion and, where detections have embeddings, by appearance.
 
     One step is: predict; match confirmed tracks by appearance within the motion gate; match what
-    is left of the tracks seen in the last frame, and the tentative ones, by IoU; update, confirm,
+    is left of the tracks seen at the last look, and the tentative ones, by IoU; update, confirm,
     give birth, let die. Without embeddings (`(N, 0)`) confirmed tracks are matched in the paper's
     cascade by motion alone (`motion_cost`), and lost ones may take near detections that nothing
-    claimed.
+    claimed. A frame in which nobody looked for objects takes `coast` in place of `step`.
 
     All state, the next id included, belongs to the instance.
 
@@ -95,20 +95,17 @@ class DeepSort:
 
         Args:
             detections: What was found in the frame.
-            dt: Nominal frame intervals since the last step, > 0.
-            camera: How the camera moved since the last step; `None` where nobody looked.
+            dt: Nominal frame intervals since the last step or coast, > 0.
+            camera: How the camera moved since then; `None` where nobody looked.
 
         Raises:
             DataError: `dt` is not above 0, or the size of the embeddings changed.
         """
-        self._check_step(detections, dt)
-        table, noise = self._table, self._settings.noise
+        _check_dt(dt)
+        self._check_embeddings(detections)
+        table = self._table
         table.age(dt)
-        if camera is not None:
-            table.mean, table.covariance = warp(table.mean, table.covariance, camera)
-        table.mean, table.covariance = kalman.predict(
-            table.mean, table.covariance, dt=dt, noise=noise
-        )
+        self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         usual, low = self._sorted_out(detections, measurements)
         scene = Scene(table, self._gallery, self._settings, detections, measurements)
@@ -118,11 +115,47 @@ class DeepSort:
         free = remaining(usual, matches.columns)
         self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
-        return self._report()
+        return self._report(table.confirmed)
 
-    def _check_step(self, detections: Detections, dt: float) -> None:
-        if not 0 < dt < np.inf:
-            raise DataError(f"dt: expected frame intervals above 0, got {dt}")
+    def coast(self, *, dt: float = 1.0, camera: CameraMotion | None = None) -> Tracks:
+        """Returns the tracks of a frame in which nobody looked for objects, as predicted.
+
+        A track that was seen when somebody last looked stays what it was, tentative or confirmed,
+        and no miss is counted: it is reported with its predicted box and no detection, unless its
+        centre is predicted outside the picture (`end_outside`). A lost track goes on ageing, and
+        ends when it would have ended with somebody looking.
+
+        Args:
+            dt: Nominal frame intervals since the last step or coast, > 0.
+            camera: How the camera moved since then; `None` where nobody looked.
+
+        Raises:
+            DataError: `dt` is not above 0.
+
+        Example:
+            >>> deepsort = DeepSort()
+            >>> for x in (0, 2, 4):
+            ...     tracks = deepsort.step(Detections.create([[x, 0, x + 10, 20]], [0.9]))
+            >>> tracks = deepsort.coast()
+            >>> tracks.ids.tolist(), tracks.misses.tolist(), tracks.detection_index.tolist()
+            ([1], [0], [-1])
+        """
+        _check_dt(dt)
+        self._table.coast(dt)
+        self._predict(dt, camera)
+        self._bury(self._dead())
+        # It may have turned back before it left: only a look can end it.
+        return self._report(self._table.confirmed & ~self._outside())
+
+    def _predict(self, dt: float, camera: CameraMotion | None) -> None:
+        table, noise = self._table, self._settings.noise
+        if camera is not None:
+            table.mean, table.covariance = warp(table.mean, table.covariance, camera)
+        table.mean, table.covariance = kalman.predict(
+            table.mean, table.covariance, dt=dt, noise=noise
+        )
+
+    def _check_embeddings(self, detections: Detections) -> None:
         if not len(detections):
             return
         size = detections.embeddings.shape[1]
@@ -167,11 +200,16 @@ class DeepSort:
         table = self._table
         missed = table.misses > 0
         dead = missed & ~table.confirmed
-        dead |= table.unseen > self._max_age
-        if self._settings.end_outside and self._frame_size is not None:
-            centre = table.mean[:, :2]
-            dead |= missed & ((centre < 0) | (centre > self._frame_size)).any(axis=1)
+        # Who has no miss was seen at the last look, however many coasted frames ago that was.
+        dead |= missed & ((table.unseen > self._max_age) | self._outside())
         return dead
+
+    def _outside(self) -> BoolArray:
+        """Returns a mask `(T,)`: predicted outside the picture, where that ends a track."""
+        if not self._settings.end_outside or self._frame_size is None:
+            return np.zeros(len(self._table), np.bool_)
+        centre = self._table.mean[:, :2]
+        return np.asarray(((centre < 0) | (centre > self._frame_size)).any(axis=1))
 
     def _bury(self, dead: BoolArray) -> None:
         if np.count_nonzero(dead):
@@ -205,11 +243,12 @@ class DeepSort:
         else:
             table.confirm(rows)
 
-    def _report(self) -> Tracks:
+    def _report(self, believed: BoolArray) -> Tracks:
+        """Returns the tracks to be reported; all, or those of the mask `(T,)` at most."""
         table, settings = self._table, self._settings
         rows = table.ids.argsort()
         if settings.report is not Report.ALL:
-            shown = table.confirmed
+            shown = believed
             if settings.min_mean_score:
                 shown &= table.mean_scores >= settings.min_mean_score
             if settings.report is Report.SEEN:
@@ -232,6 +271,11 @@ class DeepSort:
             misses=counts.misses,
             detection_index=counts.detection_index,
         )
+
+
+def _check_dt(dt: float) -> None:
+    if not 0 < dt < np.inf:
+        raise DataError(f"dt: expected frame intervals above 0, got {dt}")
 
 
 _NOTHING: IndexArray = np.zeros(0, np.intp)

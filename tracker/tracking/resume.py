@@ -30,8 +30,9 @@ def resumed(
         fresh: `(F,)` rows of tracks about to be confirmed.
         settings: `resume_distance` and `resume_reach`.
     """
-    # What was seen since the fresh track was born is another object.
-    lost = (table.confirmed & (table.misses >= table.ages[fresh].min())).nonzero()[0]
+    # What was seen since the fresh track was born is another object. A tentative track dies at its
+    # first miss, so its hits are the looks since its birth: the unit that misses are counted in.
+    lost = (table.confirmed & (table.misses >= table.hits[fresh].min())).nonzero()[0]
     rows, columns, costs = [], [], []
     for column in fresh.tolist():
         looks = gallery.stored(int(table.slots[column]))
@@ -58,7 +59,7 @@ def _plausible(
     table: TrackTable, lost: IndexArray, fresh: int, settings: DeepSortSettings
 ) -> IndexArray:
     """Returns the lost rows that may have come to where a fresh track is."""
-    lost = lost[table.misses[lost] >= table.ages[fresh]]
+    lost = lost[table.misses[lost] >= table.hits[fresh]]
     if settings.classes is ClassPolicy.SAME:
         voted = table.votes.argmax(axis=1)
         lost = lost[voted[lost] == voted[fresh]]

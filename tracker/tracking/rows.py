@@ -37,6 +37,7 @@ class TrackRows:
         seen: `(R,)` whether the object was seen; false where the box was filled in.
         embeddings: `(R, D)` float32 unit vectors, zero where a row has none; `(R, 0)` where no row
             has one.
+        origins: `(R,)` int32 place that the row had in what was given to `create`, -1 = filled in.
 
     Raises:
         DataError: A shape or dtype differs, a box is not proper, or a row is there twice.
@@ -49,6 +50,7 @@ class TrackRows:
     classes: Int32Array
     seen: BoolArray
     embeddings: Float32Array
+    origins: Int32Array
 
     def __post_init__(self) -> None:
         count = len(self.ids)
@@ -104,6 +106,7 @@ class TrackRows:
             embeddings=np.zeros((len(number), 0), np.float32)
             if embeddings is None
             else np.asarray(embeddings, np.float32),
+            origins=np.arange(len(number), dtype=np.int32),
         )
 
     @classmethod
@@ -142,6 +145,7 @@ class TrackRows:
             classes=np.full(count, self.classes[row]),
             seen=np.zeros(count, np.bool_),
             embeddings=np.zeros((count, self.embeddings.shape[1]), np.float32),
+            origins=np.full(count, -1, np.int32),
         )
 
     def spans(self) -> list[slice]:
@@ -173,4 +177,5 @@ _LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "classes": ("int32", ()),
     "seen": ("bool", ()),
     "embeddings": ("float32", (None,)),
+    "origins": ("int32", ()),
 }

@@ -17,7 +17,7 @@ class Report(StrEnum):
     """Which tracks `DeepSort.step` returns."""
 
     SEEN = "seen"
-    """Confirmed, and seen in this frame."""
+    """Confirmed, and seen in this frame; while coasting, in the last one that was looked at."""
     CONFIRMED = "confirmed"
     """Confirmed, also where only predicted in this frame."""
     ALL = "all"
@@ -72,22 +72,24 @@ class DeepSortSettings:
         motion_cost: What the cascade compares where there are no embeddings.
         refind_reach: Where there are no embeddings, a lost track takes a detection that nothing
             else claimed from up to this many object heights away; 0 = never.
-        refind_growth: Added to the reach for each frame that the track was not seen.
+        refind_growth: Added to the reach for each nominal frame interval that the track was not
+            seen.
         refind_max_reach: Limit of the reach.
         refind_size_ratio: Largest ratio of heights for that, >= 1.
         resume_distance: A track about to be confirmed takes up the id of a lost track that looked
             alike to within this cosine distance; 0 = never.
         resume_reach: Largest distance for that, in object heights, from where the lost track was
             seen last or is predicted.
-        low_score: Detections below this score only continue tracks that were seen in the last
-            frame, after all others had their turn (ByteTrack, arXiv 2110.06864); `None` for no
+        low_score: Detections below this score only continue tracks that were seen at the last
+            look, after all others had their turn (ByteTrack, arXiv 2110.06864); `None` for no
             such difference.
         low_min_iou: Smallest overlap for that.
         score_noise: Share by which a detection's score lowers the noise of its measurement (NSA
             Kalman, GIAOTracker, arXiv 2202.11983): variance * (1 - score_noise * score).
         min_height_px: Detections lower than this are left out.
         max_aspect: Detections wider than this, in heights, are left out; `None` for no limit.
-        end_outside: Whether a track ends that is lost and predicted to be outside the picture;
+        end_outside: Whether a track ends that is lost and predicted to be outside the picture,
+            and is not reported while coasting there;
             where `DeepSort.reset` was told the size of the picture.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             what suits the detector (0 for `DeepSort` on its own).

@@ -59,7 +59,7 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
     Args:
         scene: Tracks and detections.
         usual: Detections that every stage may match, rising.
-        low: Detections of low score, for tracks seen in the last frame, after all others.
+        low: Detections of low score, for tracks seen at the last look, after all others.
     """
     table, settings = scene.table, scene.settings
     if not len(table) or not len(scene.detections):
@@ -141,7 +141,7 @@ def not_unlike(scene: Scene, pairs: Pairs) -> Pairs:
 def refind(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
     """Returns matches of lost tracks with near detections that would start a track else."""
     settings, table = scene.settings, scene.table
-    grown = settings.refind_reach + settings.refind_growth * table.misses[rows]
+    grown = settings.refind_reach + settings.refind_growth * table.unseen[rows]
     near = candidates.by_reach(
         table.mean[rows],
         scene.measurements[columns],

@@ -79,7 +79,7 @@ class TrackTable:
 
     @property
     def misses(self) -> Int64Array:
-        """`(T,)` frames since the last detection."""
+        """`(T,)` frames since the last detection, of those in which somebody looked."""
         return self._counts[:, _MISSES]
 
     @property
@@ -105,6 +105,12 @@ class TrackTable:
     def age(self, dt: float) -> None:
         """Makes every track one frame, and `dt` frame intervals, older and unseen."""
         self._counts[:, _AGE : _MISSES + 1] += 1
+        self._counts[:, _DETECTION] = -1
+        self._reals[:, _UNSEEN] += dt
+
+    def coast(self, dt: float) -> None:
+        """Makes every track one frame, and `dt` frame intervals, older; nobody looked for it."""
+        self._counts[:, _AGE] += 1
         self._counts[:, _DETECTION] = -1
         self._reals[:, _UNSEEN] += dt
 

@@ -19,8 +19,8 @@ from tracker.timing import Stopwatch
 SIZE = (64, 96)
 
 
-def _request(network, *, allowed=(True, True), threads=None, **nms):
-    return RuntimeRequest(network, SIZE, NmsSettings(**nms), np.array(allowed), threads)
+def _request(network, *, allowed=(True, True), threads=None, half=False, **nms):
+    return RuntimeRequest(network, SIZE, NmsSettings(**nms), np.array(allowed), threads, half)
 
 
 @pytest.fixture(scope="module")

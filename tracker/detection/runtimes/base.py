@@ -75,6 +75,7 @@ class RuntimeRequest:
         nms: What suppression keeps.
         allowed: `(C,)` bool: boxes of other classes are dropped before suppression.
         threads: CPU threads; `None` = one for each core that this process may use.
+        half: Whether the network computes in float16; for `XLA` only.
 
     Raises:
         ConfigError: Fewer threads than one.
@@ -85,6 +86,7 @@ class RuntimeRequest:
     nms: NmsSettings
     allowed: BoolArray
     threads: int | None = None
+    half: bool = False
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
@@ -138,6 +140,23 @@ def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
         "there is a GPU, but TensorFlow does not see it (%s): running on the CPU", reason
     )
     return RuntimeKind.LITERT
+
+
+def check_half(kind: RuntimeKind) -> None:
+    """Checks that a runtime can compute in float16.
+
+    Args:
+        kind: What `choose_runtime` chose.
+
+    Raises:
+        ConfigError: It is LiteRT.
+    """
+    if kind is RuntimeKind.LITERT:
+        raise ConfigError(
+            "detector.network.half: expected a GPU (or runtime xla), got runtime litert on the "
+            "CPU, which computes in float32; take an int8 network such as --detector small-int8, "
+            "or leave half out"
+        )
 
 
 def may_have_gpu(device_folder: Path = Path("/dev")) -> bool:

@@ -17,6 +17,7 @@ from tracker.detection.runtimes.base import InputDetections, RuntimeRequest
 from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
+from tracker.models.half import compute_in_half
 from tracker.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ class KerasXlaRuntime:
     """Runs one network at one input size; compiles for batches of one when it is made.
 
     A larger batch compiles at its first use. A batch that is smaller than one that was compiled is
-    filled up to it, so that the last frames of a video compile nothing.
+    filled up to it, so that the last frames of a video compile nothing. With `half` the layers of
+    the network compute in float16; its outputs, decoding and suppression stay float32.
 
     Args:
         request: What to run.
@@ -78,13 +80,17 @@ class KerasXlaRuntime:
 def _compile(tf: Any, request: RuntimeRequest) -> Any:
     """Returns the compiled function of pixels `(B, h, w, 3)` uint8."""
     model = request.network.build(request.input_size)
+    if request.half:
+        compute_in_half(model)
     allowed = tf.constant(request.allowed)
 
     def detect(pixels: Any) -> Any:
         maps = model(tf.cast(pixels, tf.float32) / 255.0, training=False)
         maps = maps if isinstance(maps, list | tuple) else [maps]
         boxes, scores, classes = decode_graph(
-            maps, request.network.heads, input_size=request.input_size
+            [tf.cast(one, tf.float32) for one in maps],
+            request.network.heads,
+            input_size=request.input_size,
         )
         scores = tf.where(tf.gather(allowed, classes), scores, 0.0)
         return nms_graph(boxes, scores, classes, settings=request.nms)

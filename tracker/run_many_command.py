@@ -1,0 +1,165 @@
+"""What `tracker run` does with several sources: one process, one network, outputs for each.
+
+Comes in: a `RunRequest`. Goes out: files of each source, a summary of each on stderr, an exit code.
+A source that fails does not stop the others.
+"""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from tracker.config import Config
+from tracker.errors import ConfigError, OutputError, SourceError, TrackerError
+from tracker.factory import build_multi_pipeline, open_source
+from tracker.frames import Source, VideoInfo
+from tracker.multi_pipeline import SourceEnd, SourceEvent
+from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.run_command import (
+    RunFailedError,
+    RunRequest,
+    count_source,
+    stop_on_signals,
+    write_result,
+)
+from tracker.run_outputs import SourceSinks, make_sinks, source_names
+from tracker.sources.address import shown_address
+from tracker.sources.kind import PIPE
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One source of a run that is under way."""
+
+    source: Source
+    sinks: SourceSinks
+    statistics: RunStatistics = field(default_factory=RunStatistics)
+    failure: TrackerError | None = None
+    has_ended: bool = False
+
+    def finish(self, error: TrackerError | None, *, complete: bool) -> None:
+        """Closes the source and its outputs; the second time it does nothing."""
+        if self.has_ended:
+            return
+        self.has_ended = True
+        self.source.close()
+        count_source(self.statistics, self.source)
+        unfinished = self.sinks.close(complete=complete and error is None)
+        self.failure = error or unfinished
+
+    @property
+    def text(self) -> str:
+        """The summary of this source."""
+        statuses = [sink.status for sink in self.sinks.sinks]
+        text = summary(self.source.info, self.statistics, statuses)
+        return text if self.failure is None else f"{text}\n{'failed':<12}{self.failure}"
+
+
+def run_many(request: RunRequest) -> int:
+    """Returns the exit code after running all sources: 1 if any could not be opened or broke.
+
+    Raises:
+        RunFailedError: An output or the network failed, which ends the run of all sources.
+        TrackerError: No source can be opened, or something was wrong before the first frame.
+    """
+    if request.sources.count(PIPE) > 1:
+        raise ConfigError(f"{PIPE}: standard input can be read once; name it once")
+    names = source_names(request.sources)
+    sinks = make_sinks(request.sources, names, request.config, request.outputs)
+    pipeline = build_multi_pipeline(request.config)
+    with ExitStack() as stack, stop_on_signals() as stop:
+        opened = _open_all(request.sources, request.config, stack)
+        runs = [_Run(source, sinks[index]) for index, source in opened.items()]
+        events = pipeline.run(
+            [one.source for one in runs],
+            policy=request.config.source.live.policy,
+            stop=stop.event,
+        )
+        stack.callback(events.close)
+        for one in runs:
+            # Before the pipeline's end: a reader that waits for a camera that hangs would not end.
+            stack.callback(one.source.close)
+        info = _together([one.source.info for one in runs])
+        most = request.config.source.max_frames
+        total = None if most is None else most * len(runs)
+        try:
+            with ProgressLine(info, total, shown=request.progress) as line:
+                _write_all(events, runs, line)
+        except TrackerError as error:
+            raise _failed(error, runs) from error
+        finally:
+            for one in runs:
+                one.finish(None, complete=False)
+    print("\n\n".join(one.text for one in runs), file=sys.stderr)
+    if stop.signal_number:
+        return 128 + stop.signal_number
+    failed = len(request.sources) - len(runs) + sum(one.failure is not None for one in runs)
+    return 1 if failed else 0
+
+
+def _open_all(texts: Sequence[str], config: Config, stack: ExitStack) -> dict[int, Source]:
+    """Returns the sources that can be opened, by number; the stack closes them.
+
+    They are opened side by side: cameras that do not answer would else cost their time one after
+    the other, while those that do pile up frames.
+
+    Raises:
+        SourceError: None can be opened.
+        ConfigError: A setting does not suit a source.
+    """
+    with ThreadPoolExecutor(len(texts)) as pool:
+        futures = [pool.submit(open_source, text, config) for text in texts]
+    opened = {}
+    wrong: TrackerError | None = None
+    for index, future in enumerate(futures):
+        error = future.exception()
+        if isinstance(error, SourceError):
+            _log.error("%s", error)
+        elif isinstance(error, TrackerError):
+            wrong = wrong or error
+        else:
+            opened[index] = stack.enter_context(future.result())  # Raises what is no error of ours.
+    if wrong is not None:
+        raise wrong
+    if not opened:
+        shown = ", ".join(map(shown_address, texts))
+        raise SourceError(f"none of {len(texts)} sources can be opened: {shown}")
+    return opened
+
+
+def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: ProgressLine) -> None:
+    """Writes results until all sources have ended or the user has closed a window."""
+    for event in events:
+        one = runs[event.index]
+        if isinstance(event, SourceEnd):
+            if event.error is not None:
+                _log.error("%s", event.error)
+            one.finish(event.error, complete=True)
+            continue
+        write_result(event.result, one.sinks, line, one.statistics)
+        if one.sinks.is_stopped():
+            return
+
+
+def _failed(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:
+    """Returns what to raise for an error that ends all."""
+    for one in runs:
+        one.finish(None, complete=False)
+    if not any(one.statistics.frames for one in runs) and not isinstance(error, OutputError):
+        return error  # a model or device that cannot be used is found out before the first frame
+    statuses = [sink.status for one in runs for sink in one.sinks.sinks if sink.status]
+    states = f" ({'; '.join(statuses)})" if statuses else ""
+    return RunFailedError(f"{error}{states}")
+
+
+def _together(infos: Sequence[VideoInfo]) -> VideoInfo:
+    """Returns a source that stands for all, for the progress bar."""
+    counts = [info.frame_count for info in infos]
+    known = [count for count in counts if count is not None]
+    total = sum(known) if len(known) == len(counts) else None
+    return dataclasses.replace(infos[0], frame_count=total)

@@ -1,0 +1,272 @@
+"""One connection to a stream, read and decoded in a thread of its own.
+
+Comes in: how to open it. Goes out: what it is, its frames as they arrive, and why it ended.
+
+A thread, because FFmpeg can block where nothing interrupts it (resolving a name, reading a pipe)
+and where PyAV's time limit alone does (reading from a socket): whoever waits for frames waits in a
+mailbox instead, which `close` and Ctrl-C end at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+from av import VideoFrame
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.format import Flags
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from tracker.errors import SourceError
+from tracker.sources.clip import nominal_rate
+from tracker.sources.container import VideoPacket, video_stream
+from tracker.sources.mailbox import ClosedError, Mailbox
+from tracker.sources.stream_failure import (
+    BROKEN,
+    ENDED,
+    UNREACHABLE,
+    Failure,
+    StreamLostError,
+    explain,
+    too_late,
+)
+
+# Enough to decode one frame while another is converted; more would only make frames older.
+_WAITING = 2
+_MAX_READ_FAILURES = 20
+# Packets whose time of arrival is kept until their frame comes out: H.264 reorders 16 at most.
+_MAX_PENDING = 64
+# A healthy stream gives its next packet within a frame's time, and then says good-bye in order.
+_RELEASE_S = 0.5
+_SEGMENTED = frozenset({"hls", "dash"})
+_TICKS_A_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a stream tells when it is opened.
+
+    Attributes:
+        rate: Nominal frames a second.
+        time_base: Unit of the frames' stamps.
+        is_timed: Whether the stream has stamps of its own; MJPEG and raw H.264 have none.
+        is_segmented: Whether it comes in pieces of some seconds, as HLS and DASH do.
+        is_finite: Whether its end is known: a file, not something live.
+        pixel_aspect: Width of a pixel divided by its height.
+    """
+
+    rate: Fraction
+    time_base: Fraction
+    is_timed: bool
+    is_segmented: bool
+    is_finite: bool
+    pixel_aspect: Fraction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A decoded frame, and when the packet with it arrived.
+
+    Attributes:
+        frame: The frame.
+        captured_s: Arrival on `time.monotonic`.
+        wall_time_s: Arrival in Unix time.
+        lost: Frames since the last arrival that could not be decoded.
+    """
+
+    frame: VideoFrame
+    captured_s: float
+    wall_time_s: float
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more frames come.
+
+    Attributes:
+        failure: Why; `None` at an ordinary end.
+        lost: Frames since the last arrival that could not be decoded.
+    """
+
+    failure: Failure | None
+    lost: int = 0
+
+
+class Connection:
+    """A stream that is being opened, read and decoded in a thread.
+
+    Args:
+        source: The stream as messages name it, without credentials.
+        open_container: Opens it; may block.
+    """
+
+    def __init__(self, source: str, open_container: Callable[[], InputContainer]) -> None:
+        self._source = source
+        self._open = open_container
+        self._items: Mailbox[StreamFacts | Arrival | Ended | _Fault] = Mailbox(_WAITING)
+        self._lost = 0
+        self._clocks: dict[int, tuple[float, float]] = {}
+        self._thread = threading.Thread(target=self._run, name="tracker-stream", daemon=True)
+        self._thread.start()
+
+    def opened(self, timeout_s: float | None) -> StreamFacts:
+        """Returns what the stream is, once it is open; to be asked first.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            StreamLostError: It cannot be opened, or not in that time.
+            ClosedError: It was closed.
+        """
+        item = self._next(timeout_s)
+        if isinstance(item, StreamFacts):
+            return item
+        if item is None:
+            raise StreamLostError(too_late(timeout_s or 0, "open_timeout_s", "no answer"))
+        assert isinstance(item, Ended)
+        raise StreamLostError(item.failure or ENDED)
+
+    def receive(self, timeout_s: float | None) -> Arrival | Ended:
+        """Returns the next frame or the end; to be asked once it is open.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            ClosedError: It was closed.
+        """
+        item = self._next(timeout_s)
+        if item is None:
+            return Ended(too_late(timeout_s or 0, "stall_s", "no frame"))
+        assert not isinstance(item, StreamFacts)
+        return item
+
+    def first(self, timeout_s: float | None) -> Arrival:
+        """Returns the first frame.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            StreamLostError: It ended, or gave no frame in that time.
+            ClosedError: It was closed.
+        """
+        item = self.receive(timeout_s)
+        if isinstance(item, Ended):
+            raise StreamLostError(item.failure or ENDED)
+        return item
+
+    def close(self) -> None:
+        """Ends it, from any thread; a read that blocks is left to its own time limit."""
+        if not self._items.is_closed:
+            self._items.close()
+            self._thread.join(_RELEASE_S)
+
+    def _next(self, timeout_s: float | None) -> StreamFacts | Arrival | Ended | None:
+        item = self._items.get(timeout_s)
+        if isinstance(item, _Fault):
+            raise item.error
+        return item
+
+    def _run(self) -> None:
+        try:
+            self._items.put(self._read())
+        except ClosedError:
+            return
+
+    def _read(self) -> "Ended | _Fault":
+        """Puts the facts and the arrivals; returns what comes last."""
+        is_open = False
+        try:
+            with self._open() as container:
+                stream = video_stream(container, self._source)
+                stream.thread_type = ThreadType.SLICE  # threads over frames would hold some back
+                self._items.put(_facts(container, stream))
+                is_open = True
+                for arrival in self._arrivals(container, stream):
+                    self._items.put(arrival)
+        except (av.FFmpegError, SourceError, OSError) as error:
+            failure = explain(error, self._source)
+            is_broken = is_open and failure is UNREACHABLE
+            return Ended(BROKEN if is_broken else failure, self._lost)
+        except ClosedError:
+            raise
+        except Exception as error:
+            return _Fault(error)
+        return Ended(None, self._lost)
+
+    def _arrivals(self, container: InputContainer, stream: VideoStream) -> Iterator[Arrival]:
+        begun = False
+        for packet in self._packets(container):
+            # Sound is read as well, so that closing is noticed where pictures stay away.
+            if packet.stream.index != stream.index:
+                continue
+            # A decoder that is fed from the middle of a picture group shows grey smears.
+            begun = begun or packet.is_keyframe
+            if begun:
+                yield from self._decoded(cast(VideoPacket, packet))
+
+    def _packets(self, container: InputContainer) -> Iterator["Packet[Stream]"]:
+        failures = 0
+        while failures < _MAX_READ_FAILURES:
+            try:
+                for packet in container.demux():
+                    if self._items.is_closed:
+                        raise ClosedError
+                    failures = 0
+                    yield packet
+                return
+            except av.error.InvalidDataError:
+                failures += 1
+                self._lost += 1
+
+    def _decoded(self, packet: VideoPacket) -> Iterator[Arrival]:
+        now = time.monotonic(), time.time()
+        if packet.pts is not None:
+            if len(self._clocks) >= _MAX_PENDING:
+                self._clocks.clear()
+            self._clocks[packet.pts] = now
+        frames: list[VideoFrame] = []
+        try:
+            # Half a JPEG decodes to a picture that is half grey. Other codecs conceal damage.
+            if packet.is_corrupt and packet.stream.codec_context.name == "mjpeg":
+                self._lost += 1
+            else:
+                frames = packet.decode()
+        except av.FFmpegError:
+            self._lost += 1
+        for frame in frames:
+            clocks = now if frame.pts is None else self._clocks.pop(frame.pts, now)
+            lost, self._lost = self._lost, 0
+            yield Arrival(frame, *clocks, lost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """An error of this program in the thread, raised where the frames are received."""
+
+    error: Exception
+
+
+def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
+    name = container.format.name
+    is_timed = not container.format.flags & cast(int, Flags.no_timestamps.value)
+    is_segmented = bool(_SEGMENTED & set(name.split(",")))
+    # A server tells the length of a file; cameras that send MJPEG without end may tell any number.
+    has_length = container.size > 0 and not is_segmented and name != "mpjpeg"
+    return StreamFacts(
+        rate=nominal_rate(stream),
+        time_base=(stream.time_base if is_timed else None) or Fraction(1, _TICKS_A_SECOND),
+        is_timed=is_timed,
+        is_segmented=is_segmented,
+        is_finite=bool(container.duration) or has_length,
+        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+    )

@@ -1,0 +1,80 @@
+"""Frames of a stream, from what arrives over a connection.
+
+Comes in: arrivals. Goes out: numbered and timed `Frame`s, all of one size.
+"""
+
+from fractions import Fraction
+
+from tracker.errors import SourceError
+from tracker.frames import Frame, VideoInfo
+from tracker.sources.clip import size_text
+from tracker.sources.connection import Arrival, StreamFacts
+from tracker.sources.rgb import orientation_of, to_rgb
+from tracker.sources.stream_clock import StreamClock
+
+
+class FrameMaker:
+    """Numbers, times and converts the frames of one stream, over all its connections.
+
+    Args:
+        source: The stream as messages and results name it.
+        facts: What it is.
+        first: Its first frame, which `make` has yet to be given.
+        is_live: Whether frames are stamped with their arrival.
+    """
+
+    def __init__(self, source: str, facts: StreamFacts, first: Arrival, *, is_live: bool) -> None:
+        self.skipped = 0
+        self._is_timed = facts.is_timed
+        self._is_live = is_live
+        self._size = (first.frame.width, first.frame.height)
+        self._orientation = orientation_of(first.frame)
+        width, height, aspect = *self._size, facts.pixel_aspect
+        if self._orientation.transposed:
+            width, height, aspect = height, width, 1 / aspect
+        self.info = VideoInfo(
+            source=source,
+            width=width,
+            height=height,
+            fps=facts.rate,
+            time_base=facts.time_base,
+            is_live=is_live,
+            pixel_aspect=aspect,
+        )
+        self._clock = StreamClock(facts.time_base, facts.rate)
+        self._index = 0
+
+    def reconnected(self) -> None:
+        """Notes that what comes now is of another connection."""
+        self._clock.reconnected()
+
+    def time(self, arrival: Arrival) -> float:
+        """Returns the time of the next frame in seconds; to be asked once for each, in order."""
+        frame = arrival.frame
+        stamp = None
+        if self._is_timed and frame.pts is not None and frame.time_base is not None:
+            stamp = Fraction(frame.pts) * frame.time_base
+        return self._clock.seconds(stamp, arrival.captured_s if self._is_live else None)
+
+    def make(self, arrival: Arrival, time_s: float, clocks: tuple[float, float]) -> Frame:
+        """Returns the next frame.
+
+        Args:
+            arrival: What arrived.
+            time_s: Its time.
+            clocks: When it was captured, on `time.monotonic` and in Unix time.
+
+        Raises:
+            SourceError: It has another size than the first one.
+        """
+        self.skipped += arrival.lost
+        size = (arrival.frame.width, arrival.frame.height)
+        if size != self._size:
+            raise SourceError(
+                f"{self.info.source}: frame {self._index} is {size_text(size)} where the first "
+                f"one was {size_text(self._size)}: its settings were changed; run it again"
+            )
+        image = to_rgb(arrival.frame, self._orientation)
+        index, self._index = self._index, self._index + 1
+        captured_s, wall_s = clocks if self._is_live else (None, None)
+        return Frame(image, index, time_s, self.info.source, wall_s, captured_s)

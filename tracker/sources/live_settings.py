@@ -1,0 +1,125 @@
+"""How live sources are read: which frames, how long to wait, how to come back after a loss.
+
+Comes in: values of `source.live` in the configuration. Goes out: frozen, checked settings.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from tracker.errors import ConfigError
+
+
+class FramePolicy(StrEnum):
+    """Which frames are worked on where they come faster than that."""
+
+    AUTO = "auto"
+    """`newest` for what is live (cameras and streams), `all` for files and pipes."""
+    NEWEST = "newest"
+    """The newest; those that came meanwhile are dropped and counted. The delay stays small."""
+    ALL = "all"
+    """Every one; the delay grows where the pipeline is slower than the source."""
+
+
+class RtspTransport(StrEnum):
+    """How the packets of an RTSP stream travel."""
+
+    TCP = "tcp"
+    """Within the RTSP connection: nothing is lost, and firewalls let it pass."""
+    UDP = "udp"
+    """Beside it: lost packets are not sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """How often and how long to wait for a source that was lost.
+
+    Attributes:
+        attempts: Attempts for each loss, >= 0; `None` for no limit.
+        first_s: Seconds before the first attempt, > 0.
+        longest_s: Most seconds between attempts, >= `first_s`.
+        factor: By how much the wait grows from attempt to attempt, >= 1.
+        jitter: Random share of each wait, in [0, 1): cameras of one place do not come back at
+            the same moment.
+    """
+
+    attempts: int | None = None
+    first_s: float = 0.5
+    longest_s: float = 30.0
+    factor: float = 2.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        finite = all(map(math.isfinite, (self.first_s, self.longest_s, self.factor)))
+        _check(
+            "reconnect.",
+            self,
+            {
+                "attempts": (self.attempts is None or self.attempts >= 0, "a number >= 0 or null"),
+                "first_s": (finite and self.first_s > 0, "seconds > 0"),
+                "longest_s": (
+                    finite and self.longest_s >= self.first_s,
+                    f"seconds >= first_s, which is {self.first_s:g}",
+                ),
+                "factor": (finite and self.factor >= 1, "a number >= 1"),
+                "jitter": (0 <= self.jitter < 1, "a share in [0, 1)"),
+            },
+        )
+
+    def delays(self, rng: np.random.Generator) -> Iterator[float]:
+        """Yields the seconds to wait before each attempt, as many as there may be attempts.
+
+        Args:
+            rng: Draws the jitter: a wait lies within `jitter` of its nominal value on both sides.
+
+        Example:
+            >>> steady = Reconnect(attempts=4, first_s=1.0, longest_s=5.0, jitter=0.0)
+            >>> list(steady.delays(np.random.default_rng(0)))
+            [1.0, 2.0, 4.0, 5.0]
+        """
+        wait = self.first_s
+        made = 0
+        while self.attempts is None or made < self.attempts:
+            yield wait * (1 + self.jitter * float(rng.uniform(-1, 1)))
+            wait = min(wait * self.factor, self.longest_s)
+            made += 1
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """How live sources are read.
+
+    Attributes:
+        policy: Which frames are worked on where they come faster than that.
+        stall_s: Seconds without a frame after which a source counts as lost, > 0.
+        open_timeout_s: Seconds that opening a stream may take, > 0.
+        reconnect: How a source that was lost is waited for.
+        rtsp_transport: How the packets of an RTSP stream travel.
+    """
+
+    policy: FramePolicy = FramePolicy.AUTO
+    stall_s: float = 10.0
+    open_timeout_s: float = 10.0
+    reconnect: Reconnect = field(default_factory=Reconnect)
+    rtsp_transport: RtspTransport = RtspTransport.TCP
+
+    def __post_init__(self) -> None:
+        _check(
+            "",
+            self,
+            {
+                "stall_s": (0 < self.stall_s < math.inf, "seconds > 0"),
+                "open_timeout_s": (0 < self.open_timeout_s < math.inf, "seconds > 0"),
+            },
+        )
+
+
+def _check(prefix: str, settings: object, allowed: dict[str, tuple[bool, str]]) -> None:
+    for name, (is_allowed, expected) in allowed.items():
+        if not is_allowed:
+            raise ConfigError(
+                f"source.live.{prefix}{name}: expected {expected}, got {getattr(settings, name)}"
+            )

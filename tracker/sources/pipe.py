@@ -1,0 +1,146 @@
+"""A video that another program writes into this one's standard input.
+
+Comes in: bytes of any container, or of raw H.264 or MJPEG. Goes out: frames, all of them.
+"""
+
+import io
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import av
+
+from tracker.errors import SourceError
+from tracker.frames import Frame, VideoInfo
+from tracker.sources.connection import Arrival, Connection
+from tracker.sources.frame_maker import FrameMaker
+from tracker.sources.kind import PIPE
+from tracker.sources.live_settings import FramePolicy, LiveSettings
+from tracker.sources.mailbox import ClosedError
+from tracker.sources.stream_failure import StreamLostError
+
+
+class Pipe:
+    """Standard input as a source of frames.
+
+    A pipe makes its writer wait, so nothing is lost, and `info.is_live` is false. With
+    `settings.policy` `newest` it is taken as live: frames are stamped with their arrival. There is
+    no time limit, since the writer may be slow to start, and no way to come back.
+
+    Args:
+        settings: Its `policy` counts.
+        file: What to read; `None` for standard input.
+
+    Raises:
+        SourceError: Nothing is piped in, or no video.
+    """
+
+    def __init__(
+        self, settings: LiveSettings | None = None, *, file: BinaryIO | None = None
+    ) -> None:
+        policy = (settings or LiveSettings()).policy
+        readable = _Readable(_standard_input() if file is None else file)
+        self._connection = Connection(
+            PIPE, lambda: av.open(readable, "r", metadata_errors="replace")
+        )
+        try:
+            facts = self._connection.opened(None)
+            first = self._connection.first(None)
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, StreamLostError):
+                raise SourceError(f"{PIPE}: {error.failure}") from None
+            raise
+        self._maker = FrameMaker(PIPE, facts, first, is_live=policy is FramePolicy.NEWEST)
+        self._lost = 0
+        self._frames = self._read(first)
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known before the first frame."""
+        return self._maker.info
+
+    @property
+    def skipped(self) -> int:
+        """Frames so far that could not be decoded and were left out."""
+        return self._maker.skipped + self._lost
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._frames
+
+    def close(self) -> None:
+        """Stops reading; an iteration under way in another thread ends at once."""
+        self._connection.close()
+        # ValueError: another thread is inside the generator; its next wait tells it.
+        with suppress(ValueError):
+            self._frames.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(self, first: Arrival) -> Generator[Frame]:
+        arrival = first
+        try:
+            while True:
+                time_s = self._maker.time(arrival)
+                clocks = arrival.captured_s, arrival.wall_time_s
+                yield self._maker.make(arrival, time_s, clocks)
+                item = self._connection.receive(None)
+                if not isinstance(item, Arrival):
+                    break
+                arrival = item
+            self._lost += item.lost
+            if item.failure is not None:
+                raise SourceError(f"{PIPE}: {item.failure}")
+        except ClosedError:
+            return
+        finally:
+            self._connection.close()
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.isatty():  # None: it was closed by whoever started this
+        got = "nothing" if sys.stdin is None else "a terminal"
+        raise SourceError(
+            f"{PIPE}: expected a video piped in, got {got}; try: ffmpeg -i INPUT -f mpegts - | "
+            f"tracker run {PIPE}"
+        )
+    return sys.stdin.buffer
+
+
+class _Readable:
+    """A file as PyAV reads it: each read returns what is there, and blocks only where nothing is.
+
+    Of a buffered file its raw one is read: a thread that blocks in the buffer's lock would make
+    Python abort when the program ends.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file.raw if isinstance(file, io.BufferedReader) else file
+        self.name = PIPE
+
+    def read(self, size: int) -> bytes:
+        """Returns up to `size` bytes, and none at the end."""
+        return self._file.read(size) or b""
+
+    def seekable(self) -> bool:
+        """Returns whether it is a file after all, as in `tracker run - < video.mp4`."""
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Returns the position after moving to another one."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Returns the position."""
+        return self._file.tell()

@@ -1,0 +1,43 @@
+"""Waiting for a live source that was lost.
+
+Comes in: how often and how long to wait. Goes out: the moments at which to try again.
+"""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from tracker.errors import SourceError
+from tracker.sources.live_settings import Reconnect
+
+
+def attempts(reconnect: Reconnect, closed: threading.Event) -> Iterator[int]:
+    """Yields the number of each attempt when it is time for it, from 1.
+
+    It ends when there may be no further one, or as soon as `closed` is set.
+    """
+    rng = np.random.default_rng()  # unlike on purpose: sources of one place must not act as one
+    for number, delay in enumerate(reconnect.delays(rng), start=1):
+        if closed.wait(delay):
+            return
+        yield number
+
+
+def given_up(source: str, reason: str, reconnect: Reconnect) -> SourceError:
+    """Returns the error for a source that did not come back.
+
+    Args:
+        source: The source as messages name it.
+        reason: Why it was lost, or why the last attempt failed.
+        reconnect: What limits the attempts.
+    """
+    made = (
+        f"{reconnect.attempts} attempts to reconnect failed"
+        if reconnect.attempts
+        else ("no attempt to reconnect is allowed")
+    )
+    return SourceError(
+        f"{source}: lost: {reason}; {made}; allow more with "
+        "--set source.live.reconnect.attempts=NUMBER"
+    )

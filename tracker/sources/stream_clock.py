@@ -1,0 +1,61 @@
+"""Times of frames that always rise, across broken stamps and lost connections.
+
+Comes in: a frame's own stamp and when it arrived. Goes out: seconds since the first frame.
+"""
+
+from fractions import Fraction
+
+from tracker.sources.clip import exact_seconds
+
+# HLS leaves out what its server no longer has; a jump that is longer than that, and did not take
+# that long, is a clock that was set.
+_MAX_JUMP_S = 10.0
+
+
+class StreamClock:
+    """Seconds since the first frame, in whole ticks of one unit.
+
+    The stream's own stamps count where they rise without a leap: they hold no jitter of the
+    network. Where they do not, and from one connection to the next, the real time between arrivals
+    counts; of what is not live, one nominal interval.
+
+    Args:
+        time_base: The unit of the times.
+        rate: Nominal frames a second.
+    """
+
+    def __init__(self, time_base: Fraction, rate: Fraction) -> None:
+        self._time_base = time_base
+        self._interval = max(round(1 / (rate * time_base)), 1)
+        self._ticks: int | None = None
+        self._stamp: int | None = None
+        self._captured_s: float | None = None
+
+    def reconnected(self) -> None:
+        """Notes that the next stamp is of another connection and not to be compared."""
+        self._stamp = None
+
+    def seconds(self, stamp: Fraction | None, captured_s: float | None) -> float:
+        """Returns the time of the next frame: later than that of the last one.
+
+        Args:
+            stamp: Its own stamp in seconds, from any origin; `None` if it has none.
+            captured_s: When it arrived, on a clock that nobody sets; `None` if it is not live.
+        """
+        ticks = None if stamp is None else round(stamp / self._time_base)
+        if self._ticks is None:
+            self._ticks = 0
+        else:
+            self._ticks += self._step(ticks, captured_s)
+        self._stamp, self._captured_s = ticks, captured_s
+        return exact_seconds(self._ticks, self._time_base)
+
+    def _step(self, ticks: int | None, captured_s: float | None) -> int:
+        step = None if ticks is None or self._stamp is None else ticks - self._stamp
+        if captured_s is None or self._captured_s is None:
+            return step if step is not None and step > 0 else self._interval
+        elapsed = (captured_s - self._captured_s) / float(self._time_base)
+        longest = elapsed + _MAX_JUMP_S / float(self._time_base)
+        if step is not None and 0 < step <= longest:
+            return step
+        return max(round(elapsed), 1)

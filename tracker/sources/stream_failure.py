@@ -1,0 +1,134 @@
+"""Why a stream cannot be opened or read, in words that say what to try.
+
+Comes in: an error of FFmpeg, which may hold the address with its password. Goes out: `Failure`,
+which does not.
+"""
+
+import errno
+from dataclasses import dataclass
+
+import av
+
+from tracker.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, and what to try; neither holds an address."""
+
+    what: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.hint}"
+
+
+class StreamLostError(Exception):
+    """A stream could not be opened, or broke; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+ENDED = Failure("expected a stream, got its end before a frame", "check that it plays with ffplay")
+"""A stream that ended before its first frame."""
+
+UNREACHABLE = Failure(
+    "no such host, or its answer ended before a video began",
+    "check the address (the stream itself, not a page about it) and the network",
+)
+"""FFmpeg tells of a name that cannot be resolved as of any input/output error."""
+
+BROKEN = Failure("reading broke off", "check the network, and the program that sends")
+"""An input/output error of a stream that was open."""
+
+_BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
+    (
+        av.error.ConnectionRefusedError,
+        Failure("connection refused", "check the port and that its server runs"),
+    ),
+    (
+        av.error.HTTPUnauthorizedError,
+        Failure(
+            "user and password are missing or wrong (401)",
+            "write them before the host, SCHEME://USER:PASSWORD@HOST/..., with @ as %40, : as "
+            "%3A and / as %2F",
+        ),
+    ),
+    (
+        av.error.HTTPForbiddenError,
+        Failure("access is forbidden (403)", "check what this user may see"),
+    ),
+    (
+        av.error.HTTPNotFoundError,
+        Failure("nothing is there (404)", "check the path of the address in the camera's manual"),
+    ),
+    (
+        av.error.HTTPServerError,
+        Failure("its server failed (5xx)", "try again later, or restart the camera"),
+    ),
+    (
+        av.error.ProtocolNotFoundError,
+        Failure(
+            "this FFmpeg build has no such protocol",
+            "pipe it from an ffmpeg that has: ffmpeg -i ADDRESS -c copy -f mpegts - | tracker "
+            "run -",
+        ),
+    ),
+    (
+        av.error.DecoderNotFoundError,
+        Failure("this FFmpeg build cannot decode its codec", "set the camera to H.264"),
+    ),
+    (
+        av.error.InvalidDataError,
+        Failure(
+            "expected a video, got data that FFmpeg cannot read",
+            "check that it is the stream itself, not a page about it",
+        ),
+    ),
+    (
+        av.error.EOFError,
+        Failure("expected a video, got nothing", "check the path, and that it plays with ffplay"),
+    ),
+    (
+        av.error.ConnectionResetError,
+        Failure("its server broke the connection", "check its load, and how many may connect"),
+    ),
+)
+
+
+def too_late(seconds: float, key: str, what: str) -> Failure:
+    """Returns the failure that something did not come in time.
+
+    Args:
+        seconds: How long was waited.
+        key: Setting of `source.live` that says so.
+        what: What did not come, such as "no frame".
+    """
+    return Failure(
+        f"{what} within {seconds:g} s",
+        f"check that it is there and sends, or allow more with --set source.live.{key}=SECONDS",
+    )
+
+
+def explain(error: Exception, source: str) -> Failure:
+    """Returns what an error means, without the address that it may hold.
+
+    Args:
+        error: What PyAV, or this package, raised.
+        source: The source as our own messages name it, which is left out.
+    """
+    if isinstance(error, SourceError):
+        what, _, hint = str(error).removeprefix(f"{source}: ").partition("; ")
+        return Failure(what, hint)
+    for kind, failure in _BY_TYPE:
+        if isinstance(error, kind):
+            return failure
+    number = getattr(error, "errno", None)
+    if number in {errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}:
+        return UNREACHABLE
+    if isinstance(error, av.error.ExitError | av.error.TimeoutError):
+        return Failure("it does not answer", "check that its host is up and the port is right")
+    words = (getattr(error, "strerror", None) or type(error).__name__).lower()
+    return Failure(f"FFmpeg says: {words}", "check that it plays with ffplay")

@@ -1,0 +1,225 @@
+"""Threads that work side by side, and the bounded channels that join them.
+
+Comes in: functions to run in threads. Goes out: their items in order, then their end or their
+error. A channel either waits while it is full or lets its oldest item go, which it counts.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from queue import Empty
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+from tracker.frames import Frame, Source
+
+ItemT = TypeVar("ItemT")
+
+_log = logging.getLogger(__name__)
+
+_JOIN_S = 10.0
+"""How long all threads together may take to end: a camera that hangs must not hang the program."""
+
+
+class Cancelled(Exception):  # noqa: N818 - no fault: the other side wants no more
+    """A thread is told to stop, at the channel that it uses."""
+
+
+class WhenFull(Enum):
+    """What `Channel.put` does where there is no room."""
+
+    WAIT = "wait"
+    """It waits: nothing is lost."""
+    DROP_OLDEST = "drop oldest"
+    """It lets the oldest item go and never waits: what is there is the newest."""
+
+
+class Taken(NamedTuple, Generic[ItemT]):
+    """What came out of a channel.
+
+    Attributes:
+        item: The item.
+        dropped: Items before this one that were let go.
+    """
+
+    item: ItemT
+    dropped: int
+
+
+class Channel(Generic[ItemT]):
+    """Items on their way from one thread to another; all methods may be called from any thread.
+
+    Its end is no item: it needs no room, so it can neither be dropped nor block.
+
+    Args:
+        capacity: Items that may wait, at least 1.
+        when_full: What happens to one more.
+        changed: Notified of every change; channels that share one can be waited for together.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        when_full: WhenFull = WhenFull.WAIT,
+        *,
+        changed: threading.Condition | None = None,
+    ) -> None:
+        self._capacity = capacity
+        self._when_full = when_full
+        self._changed = changed or threading.Condition()
+        self._items: deque[ItemT] = deque()
+        self._dropped = 0
+        self._has_ended = False
+        self._error: BaseException | None = None
+        self._is_cancelled = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` would not wait: an item is there, or the end."""
+        with self._changed:
+            return bool(self._items) or self._has_ended or self._is_cancelled
+
+    def put(self, item: ItemT) -> None:
+        """Adds an item.
+
+        Raises:
+            Cancelled: The other side wants no more.
+        """
+        with self._changed:
+            if self._when_full is WhenFull.WAIT:
+                self._wait_for_room()
+            if self._is_cancelled:
+                raise Cancelled
+            if len(self._items) >= self._capacity:
+                self._items.popleft()
+                self._dropped += 1
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def wait_for_room(self) -> None:
+        """Waits until an item has room.
+
+        Raises:
+            Cancelled: The other side wants no more.
+        """
+        with self._changed:
+            self._wait_for_room()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Says that no more items come; `take` raises the error once all items are taken."""
+        with self._changed:
+            if not self._has_ended:
+                self._has_ended, self._error = True, error
+                self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Forgets all items and makes everyone who waits here, or comes later, stop."""
+        with self._changed:
+            self._is_cancelled = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float | None = None) -> Taken[ItemT] | None:
+        """Returns the oldest item, or `None` after the last one.
+
+        Args:
+            timeout_s: Longest wait in seconds; `None` for any.
+
+        Raises:
+            queue.Empty: The time has passed.
+            Cancelled: The channel was cancelled.
+            BaseException: That the other side ended with.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.is_ready, timeout_s):
+                raise Empty
+            if self._is_cancelled:
+                raise Cancelled
+            if not self._items:
+                if self._error is not None:
+                    raise self._error
+                return None
+            item = self._items.popleft()
+            self._changed.notify_all()
+            # What was dropped was older than all that is there: it came before this item.
+            return Taken(item, self._dropped)
+
+    def _wait_for_room(self) -> None:
+        self._changed.wait_for(lambda: self._is_cancelled or len(self._items) < self._capacity)
+        if self._is_cancelled:
+            raise Cancelled
+
+
+class ReadFrame(NamedTuple):
+    """A frame as it left its source.
+
+    Attributes:
+        frame: The frame.
+        decode_s: Seconds that the source took for it, waiting for it included.
+    """
+
+    frame: Frame
+    decode_s: float
+
+
+class Workers:
+    """Threads that end together, when the block ends.
+
+    Example:
+        ```python
+        with Workers() as workers:
+            frames = workers.add(Channel(4))
+            workers.start("read", lambda: read_frames(source, frames), frames)
+        ```
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._channels: list[Channel[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for channel in self._channels:
+            channel.cancel()
+        deadline = time.monotonic() + _JOIN_S
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                _log.warning("%s does not answer; it is left behind", thread.name)
+
+    def add(self, channel: Channel[ItemT]) -> Channel[ItemT]:
+        """Returns the channel, which is cancelled at the end of the block."""
+        self._channels.append(channel)
+        return channel
+
+    def start(self, name: str, work: Callable[[], None], output: Channel[Any]) -> None:
+        """Runs `work()` in a new thread; its end, or its error, ends the output."""
+        thread = threading.Thread(target=_run, args=(work, output), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+def read_frames(source: Source, frames: Channel[ReadFrame]) -> None:
+    """Puts the source's frames until its end; runs in a thread of its own."""
+    iterator = iter(source)
+    while True:
+        start = time.perf_counter()
+        frame = next(iterator, None)
+        if frame is None:
+            return
+        frames.put(ReadFrame(frame, time.perf_counter() - start))
+
+
+def _run(work: Callable[[], None], output: Channel[Any]) -> None:
+    try:
+        work()
+    except Cancelled:
+        output.end()
+    except BaseException as error:
+        output.end(error)
+    else:
+        output.end()
