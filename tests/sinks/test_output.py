@@ -184,3 +184,43 @@ def test_a_reader_that_goes_away_is_an_ordinary_end():
         message = process.stderr.read()
     assert message == b"cannot write stdout: its reader has gone away"
     assert process.returncode == 0
+
+
+def test_a_record_may_come_in_parts(tmp_path):
+    file = RecordFile(str(tmp_path / "a"))
+    file.begin("source")
+    file.append_parts(iter([b"1", b"", b"2\n"]))
+    file.append_parts([])
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"12\n"
+    assert file.records == 2
+
+
+def test_a_record_whose_parts_fail_is_taken_back(tmp_path):
+    def torn():
+        yield b"half a record"
+        raise KeyError("the other half")
+
+    file = RecordFile(str(tmp_path / "a"))
+    file.begin("source")
+    file.append(b"1\n")
+    with pytest.raises(KeyError, match="the other half"):
+        file.append_parts(torn())
+    file.append(b"2\n")
+    file.close()
+    assert (tmp_path / "a").read_bytes() == b"1\n2\n"
+    assert file.records == 2
+
+
+def test_a_stream_keeps_what_it_got_of_a_record_whose_parts_fail(capsysbinary):
+    def torn():
+        yield b"half"
+        raise KeyError("the other half")
+
+    file = RecordFile("-")
+    file.begin("source")
+    with pytest.raises(KeyError, match="the other half"):
+        file.append_parts(torn())
+    file.append(b" and a whole one")
+    assert capsysbinary.readouterr().out == b"half and a whole one"
+    assert file.records == 1

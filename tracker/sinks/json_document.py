@@ -3,6 +3,7 @@
 Comes in: results. Goes out: a `.json` file, written as the run goes.
 """
 
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -80,8 +81,8 @@ class JsonSink:
         """
         if self._run is None or not self._file.is_open:
             return
-        footer = json_records.encode(self._summary.footer(self._run, complete=complete))
-        self._file.append(b'\n],"footer":' + footer + b"}\n")
+        footer = self._summary.footer(self._run, complete=complete)
+        self._file.append_parts(chain((b'\n],"footer":',), footer, (b"}\n",)))
         self._file.close()
 
     def __enter__(self) -> Self:

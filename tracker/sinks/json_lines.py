@@ -3,6 +3,7 @@
 Comes in: results. Goes out: a `.jsonl` file, or lines on stdout.
 """
 
+from itertools import chain
 from types import TracebackType
 from typing import Self
 
@@ -83,8 +84,7 @@ class JsonLinesSink:
         """
         if self._run is None or not self._file.is_open:
             return
-        footer = self._summary.footer(self._run, complete=complete)
-        self._file.append(json_records.encode(footer) + b"\n")
+        self._file.append_parts(chain(self._summary.footer(self._run, complete=complete), (b"\n",)))
         self._file.close()
 
     def __enter__(self) -> Self:

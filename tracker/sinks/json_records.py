@@ -1,14 +1,13 @@
 """The JSON objects of `docs/json-format.md`: header, frame and footer.
 
-Comes in: results. Goes out: plain dicts, and their one-line UTF-8 encoding.
+Comes in: results. Goes out: plain dicts and their one-line UTF-8 encoding; of the footer only that.
 """
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import Enum
-from math import hypot
+from itertools import islice
 from typing import Any
 
 from tracker.embedding_text import encode_embeddings
@@ -16,6 +15,7 @@ from tracker.errors import DataError
 from tracker.latency import LatencyHistogram
 from tracker.masks import Mask, mask_to_coco
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
+from tracker.sinks.track_lives import Life, TrackLives
 from tracker.tracks import RunInfo, TrackedFrame
 from tracker.version import __version__
 
@@ -24,6 +24,9 @@ SCHEMA = "tracker-json/1"
 
 AGE_DECIMALS = 4
 """Of ages in seconds: a tenth of a millisecond."""
+
+_TRACKS_A_PART = 100
+"""Of the footer: some 16 kB of text, and as dicts ten times that."""
 
 
 class Timings(Enum):
@@ -53,10 +56,14 @@ def encode(record: dict[str, Any]) -> bytes:
     Raises:
         DataError: A number is not finite, or a value is not of a JSON type.
     """
+    return _encoded(record, record["kind"])
+
+
+def _encoded(value: Any, kind: str) -> bytes:
     try:
-        text = _ENCODER.encode(record)
+        text = _ENCODER.encode(value)
     except (ValueError, TypeError) as error:
-        raise DataError(f"JSON {record['kind']}: {error}") from error
+        raise DataError(f"JSON {kind}: {error}") from error
     # A file name that is not UTF-8 holds lone surrogates, which JSON can only escape.
     return text.encode("utf-8", "backslashreplace")
 
@@ -159,31 +166,14 @@ def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:
             track["embedding"] = texts[index]
 
 
-class _Life:
-    """What is kept of one track."""
-
-    __slots__ = ("centre", "classes", "first", "frames", "last", "path_px")
-
-    def __init__(self, seen: tuple[int, float]) -> None:
-        self.first = seen
-        self.last = seen
-        self.frames = 0
-        self.path_px = 0.0
-        self.centre: tuple[float, float] | None = None
-        self.classes: Counter[int] = Counter()
-
-
 class Summary:
-    """The lives of all tracks so far: a few numbers a track, whatever the length of the run.
+    """What the footer tells: a few bytes for each track, whatever the length of the run.
 
     Of live sources also how many frames were lost and how old results were.
-
-    Tentative tracks (negative ids) are left out: their ids are provisional, and most of them
-    are noise.
     """
 
     def __init__(self) -> None:
-        self._lives: dict[int, _Life] = {}
+        self._lives = TrackLives()
         self._frames = 0
         self._dropped = 0
         self._ages = LatencyHistogram()
@@ -194,33 +184,28 @@ class Summary:
         self._dropped = result.dropped
         if result.age_s is not None:
             self._ages.add(result.age_s)
-        tracks = result.tracks
-        seen = (result.frame.index, round(result.frame.time_s, TIME_DECIMALS))
-        columns = (tracks.ids.tolist(), tracks.classes.tolist(), tracks.boxes.tolist())
-        for track_id, class_index, (x1, y1, x2, y2) in zip(*columns, strict=True):
-            if track_id < 0:
-                continue
-            life = self._lives.get(track_id)
-            if life is None:
-                life = self._lives[track_id] = _Life(seen)
-            centre = ((x1 + x2) / 2, (y1 + y2) / 2)
-            if life.centre is not None:
-                life.path_px += hypot(centre[0] - life.centre[0], centre[1] - life.centre[1])
-            life.centre = centre
-            life.last = seen
-            life.frames += 1
-            life.classes[class_index] += 1
+        frame = result.frame
+        self._lives.add(result.tracks, frame=frame.index, time_s=round(frame.time_s, TIME_DECIMALS))
 
-    def footer(self, run: RunInfo, *, complete: bool) -> dict[str, Any]:
-        """Returns the object that comes last."""
-        return {
+    def footer(self, run: RunInfo, *, complete: bool) -> Iterator[bytes]:
+        """Yields the object that comes last, encoded like `encode`, in parts.
+
+        All tracks of a long run at once would take more memory than the run itself.
+        """
+        facts = {
             "kind": "footer",
             "frames": self._frames,
             "ids": len(self._lives),
             "complete": complete,
             **(self._live_facts() if run.video.is_live else {}),
-            "tracks": [_life_record(run, *item) for item in sorted(self._lives.items())],
         }
+        yield encode(facts).removesuffix(b"}") + b',"tracks":['
+        lives = iter(self._lives)
+        comma = b""
+        while some := [_life_record(run, *item) for item in islice(lives, _TRACKS_A_PART)]:
+            yield comma + _encoded(some, "footer")[1:-1]
+            comma = b","
+        yield b"]}"
 
     def _live_facts(self) -> dict[str, Any]:
         ages = self._ages.percentiles()
@@ -230,16 +215,14 @@ class Summary:
         return {"dropped": self._dropped, "latency_s": latency}
 
 
-def _life_record(run: RunInfo, track_id: int, life: _Life) -> dict[str, Any]:
-    # The most frames win; between equals the lower class index.
-    winner = min(life.classes, key=lambda index: (-life.classes[index], index))
+def _life_record(run: RunInfo, track_id: int, life: Life) -> dict[str, Any]:
     return {
         "id": track_id,
-        "class": class_name(run.class_names, winner),
-        "first_frame": life.first[0],
-        "last_frame": life.last[0],
-        "first_time_s": life.first[1],
-        "last_time_s": life.last[1],
+        "class": class_name(run.class_names, life.class_index),
+        "first_frame": life.first_frame,
+        "last_frame": life.last_frame,
+        "first_time_s": life.first_time_s,
+        "last_time_s": life.last_time_s,
         "frames": life.frames,
         "path_length": round(life.path_px, 2),
     }

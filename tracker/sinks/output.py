@@ -11,6 +11,8 @@ import select
 import stat
 import sys
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -166,15 +168,32 @@ class RecordFile:
         Raises:
             OutputError: The record could not be written; the file is closed.
         """
+        self.append_parts((record,))
+
+    def append_parts(self, parts: Iterable[bytes]) -> None:
+        """Adds a whole record to the open file, part by part.
+
+        What `parts` raises is passed on; the file then takes records as if this one had not been
+        begun (a pipe cannot take back what it got).
+
+        Raises:
+            OutputError: The record could not be written; the file is closed.
+        """
         assert self._file is not None, "begin() comes first"
+        length = 0
         try:
-            _write_all(self._file, record)
+            for part in parts:
+                _write_all(self._file, part)
+                length += len(part)
         except OSError as error:
             self._give_up(error)
             raise output_error(self.name, error) from error
+        except BaseException:
+            self._take_back()
+            raise
         self.records += 1
-        self._good += len(record)
-        self._lengths.append(len(record))
+        self._good += length
+        self._lengths.append(length)
 
     def close(self) -> None:
         """Closes the file; calling it again does nothing.
@@ -201,6 +220,16 @@ class RecordFile:
             return f"{self.name}: nothing written"
         return f"{self.name}: {_count(frames)}"
 
+    def _take_back(self) -> None:
+        """Cuts off a record that is not whole, where the file lets it."""
+        file = self._file
+        if file is None:
+            return
+        # What kept the record from being whole is the failure to report.
+        with suppress(OSError):
+            if _is_regular(file):
+                _cut(file, self._good)
+
     def _give_up(self, error: OSError) -> None:
         self.failure = output_error(self.name, error)
         file, self._file = self._file, None
@@ -210,7 +239,7 @@ class RecordFile:
             _silence_stdout()
             return
         try:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if _is_regular(file):
                 self._repair(file)
         except OSError:
             pass  # The first failure is the one to report.
@@ -249,9 +278,13 @@ def _open(path: str) -> BinaryIO:
         file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
     except io.UnsupportedOperation:
         return sys.stdout.buffer  # Stdout was replaced by an object in memory.
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    if _is_regular(file):
         file.seek(0, os.SEEK_END)  # After `>>` the offset is 0 until the first write.
     return file
+
+
+def _is_regular(file: BinaryIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
