@@ -38,7 +38,10 @@ class MeanColours:
         self._stop_at = stop_at
         self.asked = 0
 
-    def describe(self, crop):
+    def describe(self, crops):
+        return np.stack([self._describe(crop) for crop in crops])
+
+    def _describe(self, crop):
         assert crop.shape == (8, 4, 3)
         if self.asked == self._stop_at:
             self._stop_at = None
@@ -108,10 +111,12 @@ def test_which_objects_are_fit():
 def test_a_vector_is_the_mean_of_both_views():
     image = np.zeros((16, 8, 3), np.uint8)
     image[:, :4, 0] = 250  # the left half is red: (1, 0, 0, 0, 0, 0), mirrored (0, 0, 0, 1, 0, 0)
-    vector = describe_both_ways(MeanColours(), image)
+    other = np.full((4, 4, 3), 9, np.uint8)  # of another size, grey: (1, 1, 1, 1, 1, 1)
+    vector, grey = describe_both_ways(MeanColours(), [image, other])
+    np.testing.assert_allclose(grey, np.full(6, 1 / np.sqrt(6)), atol=1e-6)
     np.testing.assert_allclose(vector, np.array([1, 0, 0, 1, 0, 0]) / np.sqrt(2), atol=1e-6)
     with pytest.raises(DataError, match="longer than 0"):
-        describe_both_ways(MeanColours(), np.zeros((16, 8, 3), np.uint8))
+        describe_both_ways(MeanColours(), [image, np.zeros((16, 8, 3), np.uint8)])
 
 
 def test_from_labels_to_targets(data, tmp_path, capsys):
@@ -295,5 +300,9 @@ def test_a_real_teacher_finds_a_person_like_themselves():
     assert teacher.size == (256, 128)
     image = read_image(picture)
     boxes = np.float32([[100, 100, 160, 220], [104, 103, 164, 223], [300, 60, 360, 180]])
-    first, shifted, other = (describe_both_ways(teacher, cut(image, b, margin=0)) for b in boxes)
+    crops = [cut(image, box, margin=0) for box in boxes]
+    first, shifted, other = describe_both_ways(teacher, crops)
     assert first @ shifted > first @ other
+    # With their mirror images 18: a batch of sixteen and two one by one say the same as all alone.
+    many = describe_both_ways(teacher, crops * 3)
+    np.testing.assert_allclose(many, np.stack([first, shifted, other] * 3), atol=1e-5)

@@ -327,12 +327,17 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
         float, typer.Option(help="Leave out boxes of tracks with lower scores.")
     ] = 0.3,
     every: Annotated[int, typer.Option(help="Look at each N-th frame of a video.")] = 1,
+    views: Annotated[
+        int,
+        typer.Option(help="Views of each crop that teachers see; 0: the objects as they are."),
+    ] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of a teacher.")] = 1,
     no_progress: _NoProgress = False,
 ) -> None:
     """Cut out labelled and tracked objects, with teachers' words; write what `train reid` takes."""
     from tracker.train_crops_command import CropRequest, run_train_crops
     from tracker.training.crops import CropSettings
+    from tracker.training.views import ViewSettings
 
     request = CropRequest(
         out=Path(out),
@@ -345,6 +350,7 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
         every=every,
         threads=threads,
         settings=CropSettings(margin=margin),
+        views=ViewSettings(views),
         progress=not no_progress,
     )
     run_train_crops(request)

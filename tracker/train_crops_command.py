@@ -4,12 +4,11 @@ Comes in: a `CropRequest`. Goes out: a folder that `tracker train reid --data` t
 `training.crop_folder`).
 """
 
-import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +24,14 @@ from tracker.training.appearance_teachers import (
     OpenVinoAppearance,
     describe_both_ways,
 )
-from tracker.training.crop_folder import (
-    RECORD,
-    TABLE,
-    CropRow,
-    asked,
-    replace_file,
-    write_crop,
-    write_table,
-)
+from tracker.training.crop_folder import CropRow, asked, write_crop, write_table
+from tracker.training.crop_record import begin_crops
 from tracker.training.crop_sources import LabelledPicture, StillPictures, TrackedVideo
 from tracker.training.crops import CropSettings, cut, fit_for_crops
 from tracker.training.data_file import read_training_pictures
 from tracker.training.reid_data import fitted
-from tracker.version import __version__
+from tracker.training.view_folder import write_views
+from tracker.training.views import ViewSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +51,8 @@ class CropRequest:
         every: Of a video, each so many-th frame is looked at.
         threads: CPU threads of a teacher.
         settings: Which objects are cut out, and how.
+        views: How many views of each crop teachers see, and how they are made; with a count of 0
+            they see the objects as they are.
         progress: Whether to show a bar.
     """
 
@@ -71,6 +66,7 @@ class CropRequest:
     every: int = 1
     threads: int = 1
     settings: CropSettings = field(default_factory=CropSettings)
+    views: ViewSettings = field(default_factory=lambda: ViewSettings(0))
     progress: bool = True
 
 
@@ -83,7 +79,7 @@ class OpenedAppearance:
 
 
 def run_train_crops(request: CropRequest) -> int:
-    """Returns the number of crops, after writing them and printing a line about them.
+    """Returns the number of crops, or of their views, after writing them and printing a line.
 
     The same request goes on with a run that was stopped; one more teacher is asked for what the
     others have seen already.
@@ -108,36 +104,69 @@ def run_train_crops(request: CropRequest) -> int:
 
 
 def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> int:
-    """Returns the number of crops, as `run_train_crops`, with teachers that are open already."""
+    """Returns the number of crops or views, as `run_train_crops`, with teachers already open."""
+    if request.views.count and not opened:
+        raise ConfigError(
+            "--views: expected --teacher too, got none; views are for teachers, without them "
+            "tracker train reid changes the crops anew in each epoch"
+        )
     sources = _sources(request)
     _check_names([one.teacher.name for one in opened])
     _begin(request, opened)
     teachers = [one.teacher for one in opened]
-    rows: list[CropRow] = []
-    vectors: dict[str, list[Float32Array]] = {teacher.name: [] for teacher in teachers}
     try:
-        with CountProgress(sum(map(len, sources)), shown=request.progress) as bar:
-            for done, picture in enumerate(_pictures(sources), start=1):
-                found, said = _cut_picture(picture, request, teachers)
-                rows += found
-                for name, part in said.items():
-                    vectors[name].append(part)
-                bar.done(done)
+        rows, vectors = _cut_all(request, sources, [] if request.views.count else teachers)
+        summary = _summary(rows)
+        if request.views.count:
+            rows, vectors = _view_all(request, rows, teachers)
+            summary += f"; {len(rows)} views"
     except KeyboardInterrupt:
         logger.warning("stopped; the same command goes on in %s", request.out)
         raise
-    if not rows:
-        raise DataError(
-            f"crops: expected objects of at least {request.settings.min_width_px:g}x"
-            f"{request.settings.min_height_px:g} pixels, got none that is fit"
-        )
     write_table(request.out, rows, vectors)
-    print(_summary(rows))
+    print(summary)
     print(f"written     {request.out}; tracker train reid --data takes it", file=sys.stderr)
     return len(rows)
 
 
 _Source = StillPictures | TrackedVideo
+_Taught = tuple[list[CropRow], dict[str, list[Float32Array]]]
+"""Rows of the table, and parts of each teacher's vectors."""
+
+
+def _cut_all(
+    request: CropRequest, sources: Sequence[_Source], teachers: Sequence[AppearanceTeacher]
+) -> _Taught:
+    rows: list[CropRow] = []
+    vectors: dict[str, list[Float32Array]] = {teacher.name: [] for teacher in teachers}
+    with CountProgress(sum(map(len, sources)), shown=request.progress) as bar:
+        for done, picture in enumerate(_pictures(sources), start=1):
+            found, said = _cut_picture(picture, request, teachers)
+            rows += found
+            for name, part in said.items():
+                vectors[name].append(part)
+            bar.done(done)
+    if not rows:
+        raise DataError(
+            f"crops: expected objects of at least {request.settings.min_width_px:g}x"
+            f"{request.settings.min_height_px:g} pixels, got none that is fit"
+        )
+    return rows, vectors
+
+
+def _view_all(
+    request: CropRequest, rows: Sequence[CropRow], teachers: Sequence[AppearanceTeacher]
+) -> _Taught:
+    total = request.views.count * len(rows)
+    with CountProgress(total, shown=request.progress, things="views") as bar:
+        return write_views(
+            request.out,
+            rows,
+            teachers,
+            views=request.views,
+            crops=request.settings,
+            done=bar.done,
+        )
 
 
 def _sources(request: CropRequest) -> list[_Source]:
@@ -199,7 +228,7 @@ def _cut_picture(
 
 def _ask(teacher: AppearanceTeacher, image: UInt8Array, boxes: Float32Array) -> Float32Array:
     """Returns `(N, E)`: what a teacher says of objects as they are in the picture, uncut."""
-    return np.stack([describe_both_ways(teacher, cut(image, box, margin=0.0)) for box in boxes])
+    return describe_both_ways(teacher, [cut(image, box, margin=0.0) for box in boxes])
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -209,56 +238,22 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _begin(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
-    """Writes what the folder is; where one is already, checks that it is the same.
-
-    Raises:
-        ConfigError: The folder holds other crops, or something else.
-        OutputError: The folder cannot be written.
-    """
-    out, settings = request.out, request.settings
-    digests = {one.teacher.name: one.digest for one in opened}
-    record: dict[str, Any] = {
-        "program": f"tracker-pipeline {__version__}",
+    settings, views = request.settings, request.views
+    # What the table lists is views, where there are any: they have no surroundings.
+    listed = replace(settings, margin=0) if views.count else settings
+    asked_for: dict[str, Any] = {
         "data": None if request.data is None else str(request.data),
         "videos": [str(video) for video in request.videos],
         "tracks": [str(tracks) for tracks in request.tracks],
         "classes": None if request.classes is None else list(request.classes),
         "min_score": request.min_score,
         "every": request.every,
-        "margin": settings.margin,
-        "size": list(settings.size),
+        "views": asdict(views) if views.count else None,
+        "margin_of_viewed": settings.margin if views.count else None,
+        "margin": listed.margin,
+        "size": list(listed.size),
     }
-    before = _begun(out)
-    for key, now in record.items():
-        if before and key != "program" and before.get(key) != now:
-            raise ConfigError(
-                f"{key}: the crops in {out} were begun with {before.get(key)!r}, got {now!r}; go "
-                "on with the same, or name another --out folder"
-            )
-    known = dict(before.get("teachers", {}))
-    for name, digest in digests.items():
-        if known.get(name, digest) != digest:
-            raise ConfigError(
-                f"{out}: what it holds under asked/{name} was said by another file of this name; "
-                "name another --out folder"
-            )
-    record |= {"teachers": {**known, **digests}, "in_use": list(digests)}
-    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
-    replace_file(out / RECORD, text.encode())
-    (out / TABLE).unlink(missing_ok=True)
-
-
-def _begun(out: Path) -> Mapping[str, Any]:
-    """Returns the record of the crops that a folder holds; empty where there are none."""
-    if not out.is_dir() or not any(out.iterdir()):
-        return {}
-    try:
-        return dict(json.loads((out / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{out}: expected a new or empty folder, or one of earlier crops with its {RECORD}, "
-            f"got neither ({error}); name another --out folder"
-        ) from error
+    begin_crops(request.out, asked_for, {one.teacher.name: one.digest for one in opened})
 
 
 def _summary(rows: Sequence[CropRow]) -> str:

@@ -10,23 +10,24 @@ from tracker.work_bar import WorkBar
 
 
 class CountProgress(WorkBar):
-    """A bar of pictures done, pictures a second and time left.
+    """A bar of things done, things a second and time left.
 
     Args:
-        total: All pictures.
+        total: All of them.
         shown: Whether to show the bar; it also needs a terminal.
+        things: What they are called.
     """
 
-    def __init__(self, total: int, *, shown: bool) -> None:
+    def __init__(self, total: int, *, shown: bool, things: str = "pictures") -> None:
         super().__init__(
-            "{task.completed:.0f}/{task.total:.0f} pictures",
-            "{task.fields[speed]:.1f} pictures/s, left",
+            f"{{task.completed:.0f}}/{{task.total:.0f}} {things}",
+            f"{{task.fields[speed]:.1f}} {things}/s, left",
             total=total,
             shown=shown,
         )
 
     def done(self, count: int) -> None:
-        """So many pictures are done."""
+        """So many are done."""
         self.advance(count)
 
 

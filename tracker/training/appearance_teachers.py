@@ -3,20 +3,21 @@
 Comes in: crops of objects. Goes out: unit vectors whose dot product tells how alike two are.
 """
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from tracker.arrays import Float32Array, UInt8Array
+from tracker.arrays import Float32Array, Float64Array, UInt8Array
 from tracker.errors import DataError, ModelError
 from tracker.training.openvino_network import OpenVinoNetwork
 from tracker.training.reid_data import fitted
 
 
 class AppearanceTeacher(Protocol):
-    """Describes how a crop looks."""
+    """Describes how crops look."""
 
     @property
     def name(self) -> str:
@@ -28,8 +29,8 @@ class AppearanceTeacher(Protocol):
         """Height and width in pixels of the crops that it wants."""
         ...
 
-    def describe(self, crop: UInt8Array) -> Float32Array:
-        """Returns a vector `(E,)`, of any length, of a crop `(h, w, 3)` uint8 RGB of its size."""
+    def describe(self, crops: UInt8Array) -> Float32Array:
+        """Returns vectors `(N, E)`, of any length, of crops `(N, h, w, 3)` uint8 RGB of `size`."""
         ...
 
 
@@ -56,33 +57,30 @@ class OpenVinoAppearance:
         self.name = Path(path).stem
         self.size = self._network.size
 
-    def describe(self, crop: UInt8Array) -> Float32Array:
-        """Returns a vector `(E,)` of a crop `(h, w, 3)` uint8 RGB of its size."""
-        return self._network.run(crop).ravel()
+    def describe(self, crops: UInt8Array) -> Float32Array:
+        """Returns vectors `(N, E)` of crops `(N, h, w, 3)` uint8 RGB of its size."""
+        return self._network.run_many(crops).reshape(len(crops), -1)
 
 
-def describe_both_ways(teacher: AppearanceTeacher, crop: UInt8Array) -> Float32Array:
-    """Returns the unit vector `(E,)` float32 of a crop: the mean of its own and its mirror image's.
+def describe_both_ways(teacher: AppearanceTeacher, crops: Sequence[UInt8Array]) -> Float32Array:
+    """Returns unit vectors `(N, E)` float32: the mean of a crop's own and its mirror image's.
 
     Args:
         teacher: Says how they look.
-        crop: `(h, w, 3)` uint8 RGB of any size.
+        crops: `(h, w, 3)` uint8 RGB each, of any size; at least one.
 
     Raises:
         DataError: The teacher gave a vector of length 0, or values that are not finite.
     """
-    view = fitted(crop, teacher.size)
-    total = np.zeros(())
-    for image in (view, np.ascontiguousarray(view[:, ::-1])):
-        vector = teacher.describe(image).astype(np.float64)
-        total = total + vector / _length(vector, teacher)
-    return np.asarray(total / _length(total, teacher), np.float32)
+    views = np.stack([fitted(crop, teacher.size) for crop in crops])
+    both = np.concatenate([views, views[:, :, ::-1]])
+    vectors = _unit(teacher.describe(both).astype(np.float64), teacher)
+    return _unit(vectors[: len(views)] + vectors[len(views) :], teacher).astype(np.float32)
 
 
-def _length(
-    vector: np.ndarray[tuple[int, ...], np.dtype[np.float64]], teacher: AppearanceTeacher
-) -> float:
-    length = float(np.linalg.norm(vector))
-    if not 0 < length < float("inf"):
-        raise DataError(f"{teacher.name}: expected a finite vector longer than 0, got {length}")
-    return length
+def _unit(vectors: Float64Array, teacher: AppearanceTeacher) -> Float64Array:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    for length in lengths.ravel().tolist():
+        if not 0 < length < float("inf"):
+            raise DataError(f"{teacher.name}: expected a finite vector longer than 0, got {length}")
+    return np.asarray(vectors / lengths, np.float64)

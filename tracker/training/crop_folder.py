@@ -4,7 +4,7 @@ Comes in: crops of a picture, vectors of teachers. Goes out: a folder with `crop
 `crops.csv` (file, group, class, source: a line a crop), `vectors/TEACHER.npy` (a row a line of
 `crops.csv`) and `crops.json` (what the folder is). `asked/TEACHER/PICTURE.npz` holds each
 picture's vectors with the boxes that they belong to, so that a run that was stopped asks no teacher
-twice.
+twice. Where views of the crops were asked for (`view_folder`), the table lists these alone.
 """
 
 import csv
@@ -18,6 +18,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.arrays import Float32Array, UInt8Array
 from tracker.errors import DataError, OutputError, SourceError
@@ -32,13 +33,14 @@ _HEADER = ["file", "group", "class", "source"]
 
 @dataclass(frozen=True, slots=True)
 class CropRow:
-    """A crop of the folder.
+    """A crop of the folder, or a view of one.
 
     Attributes:
         file: Name in `crops`.
         group: Crops of one group show the same object.
         class_name: Of the object.
-        source: The picture, or the video and its frame, that it was cut from.
+        source: The picture, or the video and its frame, that it was cut from. Others from which a
+            view has its lower part or a cover are not named.
     """
 
     file: str
@@ -62,6 +64,11 @@ class TaughtCrops:
     class_names: tuple[str, ...]
 
 
+def crop_path(folder: Path, name: str) -> Path:
+    """Returns where a crop of a name lies."""
+    return folder / "crops" / name
+
+
 def write_crop(folder: Path, name: str, crop: UInt8Array) -> None:
     """Writes a crop `(h, w, 3)` uint8 RGB into `crops`.
 
@@ -69,23 +76,24 @@ def write_crop(folder: Path, name: str, crop: UInt8Array) -> None:
         OutputError: It cannot be written.
     """
     _, data = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
-    replace_file(folder / "crops" / name, data.tobytes())
+    replace_file(crop_path(folder, name), data.tobytes())
 
 
 def asked(
     folder: Path,
     teacher: str,
     picture: str,
-    boxes: Float32Array,
+    about: NDArray[Any],
     ask: Callable[[], Float32Array],
 ) -> Float32Array:
-    """Returns a teacher's vectors `(N, E)` of a picture's boxes; asks only what was never asked.
+    """Returns a teacher's vectors `(N, E)` of objects in a picture; asks only what was never asked.
 
     Args:
         folder: The folder.
         teacher: The teacher's name.
-        picture: The picture's name.
-        boxes: `(N, 4)` float32; vectors of other boxes are not taken.
+        picture: Name of the picture, or of some views.
+        about: The boxes of the objects, or a digest of the views; where another one was stored, its
+            vectors are not taken.
         ask: Gives the vectors.
 
     Raises:
@@ -96,12 +104,12 @@ def asked(
     if path.exists():
         try:
             with path.open("rb") as stream, np.load(stream) as arrays:
-                if np.array_equal(arrays["boxes"], boxes):
+                if np.array_equal(arrays["boxes"], about):
                     return np.asarray(arrays["vectors"], np.float32)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DataError(f"{path}: expected a teacher's vectors; delete it: {error}") from error
     vectors, text = ask(), io.BytesIO()
-    np.savez(text, boxes=boxes, vectors=vectors)
+    np.savez(text, boxes=about, vectors=vectors)
     replace_file(path, text.getvalue())
     return vectors
 
@@ -160,7 +168,7 @@ def read_crop_folder(folder: Path) -> TaughtCrops:
         raise DataError(
             f"{folder / TABLE}: expected the columns {', '.join(_HEADER)} and a line for each crop"
         )
-    images = [read_image(folder / "crops" / row[0]) for row in rows]
+    images = [read_image(crop_path(folder, row[0])) for row in rows]
     if len({image.shape for image in images}) != 1:
         raise DataError(f"{folder}/crops: expected pictures of one size, got several")
     _, groups = np.unique([row[1] for row in rows], return_inverse=True)

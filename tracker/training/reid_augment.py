@@ -86,7 +86,7 @@ def augment_crop(
     """
     changed = cut_object(crop, margin=margin, settings=settings, rng=rng)
     if rng.random() < settings.cover:
-        changed = _cover(changed, other, rng)
+        changed = cover_part(changed, other, rng=rng)
     if rng.random() < settings.coarse:
         changed = _coarse(changed, settings.coarse_height, rng)
     if settings.hue or settings.saturation > 1 or settings.brightness > 1:
@@ -129,16 +129,14 @@ def cut_object(
     return np.asarray(moved, np.uint8)
 
 
-def _coarse(crop: UInt8Array, least: int, rng: np.random.Generator) -> UInt8Array:
-    """Returns the crop as if it had a height from `least` to full, evenly in the logarithm."""
-    height = int(CROP_HEIGHT * (least / CROP_HEIGHT) ** rng.random())
-    small = cv2.resize(crop, (max(2, height // 2), height), interpolation=cv2.INTER_AREA)
-    full = cv2.resize(small, (CROP_WIDTH, CROP_HEIGHT), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(full, np.uint8)
+def cover_part(crop: UInt8Array, other: UInt8Array, *, rng: np.random.Generator) -> UInt8Array:
+    """Returns the crop with a piece of another over up to a third of it, most often at a side.
 
-
-def _cover(crop: UInt8Array, other: UInt8Array, rng: np.random.Generator) -> UInt8Array:
-    """Returns the crop with a piece of another over up to a third of it, most often at a side."""
+    Args:
+        crop: `(128, 64, 3)` uint8.
+        other: `(h, w, 3)` uint8 of any size.
+        rng: All randomness comes from here.
+    """
     height = int(CROP_HEIGHT * rng.uniform(0.1, 1))
     width = int(min(CROP_WIDTH, rng.uniform(0.1, 0.33) * CROP_HEIGHT * CROP_WIDTH / height))
     y, x = _place(CROP_HEIGHT - height, rng), _place(CROP_WIDTH - width, rng)
@@ -146,6 +144,14 @@ def _cover(crop: UInt8Array, other: UInt8Array, rng: np.random.Generator) -> UIn
     covered = crop.copy()
     covered[y : y + height, x : x + width] = patch[y : y + height, x : x + width]
     return covered
+
+
+def _coarse(crop: UInt8Array, least: int, rng: np.random.Generator) -> UInt8Array:
+    """Returns the crop as if it had a height from `least` to full, evenly in the logarithm."""
+    height = int(CROP_HEIGHT * (least / CROP_HEIGHT) ** rng.random())
+    small = cv2.resize(crop, (max(2, height // 2), height), interpolation=cv2.INTER_AREA)
+    full = cv2.resize(small, (CROP_WIDTH, CROP_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(full, np.uint8)
 
 
 def _place(room: int, rng: np.random.Generator) -> int:
