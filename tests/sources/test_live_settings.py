@@ -87,3 +87,14 @@ def test_closing_ends_the_waiting_at_once() -> None:
     closed = threading.Event()
     closed.set()
     assert list(attempts(Reconnect(first_s=30.0), closed)) == []
+
+
+def test_a_source_that_had_been_there_is_tried_at_once() -> None:
+    patient = Reconnect(attempts=2, first_s=30.0)
+    assert next(attempts(patient, threading.Event(), lasted_s=30.0)) == 1  # without a wait
+    closed = threading.Event()
+    closed.set()
+    assert list(attempts(patient, closed, lasted_s=30.0)) == []
+    quick = Reconnect(attempts=2, first_s=0.001, jitter=0.0)
+    assert list(attempts(quick, threading.Event(), lasted_s=1.0)) == [1, 2]
+    assert list(attempts(Reconnect(attempts=0), threading.Event(), lasted_s=1.0)) == []

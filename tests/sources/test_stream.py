@@ -136,7 +136,7 @@ def test_a_lost_stream_comes_back(then: str, caplog: pytest.LogCaptureFixture) -
     assert levels(frames) == [*range(10), *range(10)]
     assert [f.index for f in frames] == list(range(20))
     gap_s = (frames[10].captured_s or 0) - (frames[9].captured_s or 0)
-    assert gap_s >= 0.06 + (0.5 if then == "stalls" else 0)  # two attempts
+    assert gap_s >= 0.02 + (0.5 if then == "stalls" else 0)  # one attempt at once, one later
     assert frames[10].time_s - frames[9].time_s == pytest.approx(gap_s, abs=0.001)
     lost, back = messages(caplog)
     assert lost.startswith(f"{server.address}: lost: ")

@@ -75,14 +75,14 @@ class Arrival:
 
     Attributes:
         frame: The frame.
-        captured_s: Arrival on `time.monotonic`.
-        wall_time_s: Arrival in Unix time.
+        arrived_s: Arrival on `time.monotonic`.
+        arrived_wall_s: Arrival in Unix time.
         lost: Frames since the last arrival that could not be decoded.
     """
 
     frame: VideoFrame
-    captured_s: float
-    wall_time_s: float
+    arrived_s: float
+    arrived_wall_s: float
     lost: int
 
 

@@ -20,7 +20,7 @@ class FrameMaker:
         source: The stream as messages and results name it.
         facts: What it is.
         first: Its first frame, which `make` has yet to be given.
-        is_live: Whether frames are stamped with their arrival.
+        is_live: Whether frames have a time of capture.
     """
 
     def __init__(self, source: str, facts: StreamFacts, first: Arrival, *, is_live: bool) -> None:
@@ -50,11 +50,15 @@ class FrameMaker:
 
     def time(self, arrival: Arrival) -> float:
         """Returns the time of the next frame in seconds; to be asked once for each, in order."""
+        arrived_s = arrival.arrived_s if self._is_live else None
+        return self._clock.seconds(self.stamp(arrival), arrived_s)
+
+    def stamp(self, arrival: Arrival) -> Fraction | None:
+        """Returns a frame's own stamp in seconds; `None` if it has none."""
         frame = arrival.frame
-        stamp = None
-        if self._is_timed and frame.pts is not None and frame.time_base is not None:
-            stamp = Fraction(frame.pts) * frame.time_base
-        return self._clock.seconds(stamp, arrival.captured_s if self._is_live else None)
+        if not self._is_timed or frame.pts is None or frame.time_base is None:
+            return None
+        return Fraction(frame.pts) * frame.time_base
 
     def make(self, arrival: Arrival, time_s: float, clocks: tuple[float, float]) -> Frame:
         """Returns the next frame.

@@ -39,7 +39,8 @@ class Reconnect:
 
     Attributes:
         attempts: Attempts for each loss, >= 0; `None` for no limit.
-        first_s: Seconds before the first attempt, > 0.
+        first_s: Seconds before the first attempt, > 0; before the second one if a stream had been
+            there for longer than that, which is tried once more at once.
         longest_s: Most seconds between attempts, >= `first_s`.
         factor: By how much the wait grows from attempt to attempt, >= 1.
         jitter: Random share of each wait, in [0, 1): cameras of one place do not come back at

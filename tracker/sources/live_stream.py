@@ -13,6 +13,7 @@ from typing import Self
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
+from tracker.sources.capture_time import CaptureTimes
 from tracker.sources.connection import Arrival, Connection, Ended, StreamFacts
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.live_settings import LiveSettings
@@ -65,7 +66,9 @@ class LiveStream:
             raise SourceError(f"{source}: {error.failure}") from None
         self._maker = FrameMaker(source, facts, first, is_live=True)
         self._lost = 0
-        self._last_s = first.captured_s
+        self._last_s = first.arrived_s
+        self._connected_s = time.monotonic()
+        self._capture = CaptureTimes()
         self._pacer = _Pacer(self._closed) if facts.is_segmented else None
         self._frames = self._read(first)
 
@@ -111,10 +114,11 @@ class LiveStream:
         arrival: Arrival | None = first
         try:
             while arrival is not None:
-                self._last_s = arrival.captured_s
+                self._last_s = arrival.arrived_s
                 time_s = self._maker.time(arrival)
-                clocks = arrival.captured_s, arrival.wall_time_s
-                if self._pacer is not None:
+                if self._pacer is None:
+                    clocks = self._captured(arrival)
+                else:
                     clocks = self._pacer.wait(time_s)
                 if self._closed.is_set():
                     return
@@ -124,6 +128,14 @@ class LiveStream:
             return
         finally:
             self._connection.close()
+
+    def _captured(self, arrival: Arrival) -> tuple[float, float]:
+        """Returns when a frame was taken, on `time.monotonic` and in Unix time."""
+        stamp = self._maker.stamp(arrival)
+        if stamp is None:
+            return arrival.arrived_s, arrival.arrived_wall_s
+        captured_s = self._capture.at(float(stamp), arrival.arrived_s)
+        return captured_s, arrival.arrived_wall_s - (arrival.arrived_s - captured_s)
 
     def _next(self) -> Arrival | None:
         """Returns the next frame, from another connection if need be; `None` after `close`."""
@@ -138,7 +150,8 @@ class LiveStream:
         reconnect = self._settings.reconnect
         if reconnect.attempts != 0:
             _log.warning("%s: lost: %s; reconnecting", self._source, failure.what)
-        for number in attempts(reconnect, self._closed):
+        lasted_s = time.monotonic() - self._connected_s
+        for number in attempts(reconnect, self._closed, lasted_s=lasted_s):
             try:
                 arrival = self._try_again()
             except StreamLostError as error:
@@ -146,9 +159,11 @@ class LiveStream:
                 _log.debug("%s: attempt %d: %s", self._source, number, failure)
                 continue
             self._reconnects += 1
-            gap_s = arrival.captured_s - self._last_s
+            gap_s = arrival.arrived_s - self._last_s
             _log.warning("%s: back after %.1f s without frames", self._source, gap_s)
             self._maker.reconnected()
+            self._capture = CaptureTimes()
+            self._connected_s = time.monotonic()
             return arrival
         if self._closed.is_set():
             return None

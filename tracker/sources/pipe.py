@@ -93,7 +93,7 @@ class Pipe:
         try:
             while True:
                 time_s = self._maker.time(arrival)
-                clocks = arrival.captured_s, arrival.wall_time_s
+                clocks = arrival.arrived_s, arrival.arrived_wall_s
                 yield self._maker.make(arrival, time_s, clocks)
                 item = self._connection.receive(None)
                 if not isinstance(item, Arrival):

@@ -5,6 +5,7 @@ Comes in: how often and how long to wait. Goes out: the moments at which to try 
 
 import threading
 from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 
@@ -12,13 +13,24 @@ from tracker.errors import SourceError
 from tracker.sources.live_settings import Reconnect
 
 
-def attempts(reconnect: Reconnect, closed: threading.Event) -> Iterator[int]:
+def attempts(
+    reconnect: Reconnect, closed: threading.Event, *, lasted_s: float = 0.0
+) -> Iterator[int]:
     """Yields the number of each attempt when it is time for it, from 1.
 
     It ends when there may be no further one, or as soon as `closed` is set.
+
+    Args:
+        reconnect: How often and how long to wait.
+        closed: Ends the waiting.
+        lasted_s: How long the source had been there. The first attempt is made at once if that is
+            `first_s` or more, so that a source that breaks again and again is not asked more often.
     """
     rng = np.random.default_rng()  # unlike on purpose: sources of one place must not act as one
-    for number, delay in enumerate(reconnect.delays(rng), start=1):
+    delays = reconnect.delays(rng)
+    if lasted_s >= reconnect.first_s:
+        delays = islice(chain([0.0], delays), reconnect.attempts)
+    for number, delay in enumerate(delays, start=1):
         if closed.wait(delay):
             return
         yield number

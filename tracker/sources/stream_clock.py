@@ -29,32 +29,32 @@ class StreamClock:
         self._interval = max(round(1 / (rate * time_base)), 1)
         self._ticks: int | None = None
         self._stamp: int | None = None
-        self._captured_s: float | None = None
+        self._arrived_s: float | None = None
 
     def reconnected(self) -> None:
         """Notes that the next stamp is of another connection and not to be compared."""
         self._stamp = None
 
-    def seconds(self, stamp: Fraction | None, captured_s: float | None) -> float:
+    def seconds(self, stamp: Fraction | None, arrived_s: float | None) -> float:
         """Returns the time of the next frame: later than that of the last one.
 
         Args:
             stamp: Its own stamp in seconds, from any origin; `None` if it has none.
-            captured_s: When it arrived, on a clock that nobody sets; `None` if it is not live.
+            arrived_s: When it arrived, on a clock that nobody sets; `None` if it is not live.
         """
         ticks = None if stamp is None else round(stamp / self._time_base)
         if self._ticks is None:
             self._ticks = 0
         else:
-            self._ticks += self._step(ticks, captured_s)
-        self._stamp, self._captured_s = ticks, captured_s
+            self._ticks += self._step(ticks, arrived_s)
+        self._stamp, self._arrived_s = ticks, arrived_s
         return exact_seconds(self._ticks, self._time_base)
 
-    def _step(self, ticks: int | None, captured_s: float | None) -> int:
+    def _step(self, ticks: int | None, arrived_s: float | None) -> int:
         step = None if ticks is None or self._stamp is None else ticks - self._stamp
-        if captured_s is None or self._captured_s is None:
+        if arrived_s is None or self._arrived_s is None:
             return step if step is not None and step > 0 else self._interval
-        elapsed = (captured_s - self._captured_s) / float(self._time_base)
+        elapsed = (arrived_s - self._arrived_s) / float(self._time_base)
         longest = elapsed + _MAX_JUMP_S / float(self._time_base)
         if step is not None and 0 < step <= longest:
             return step
