@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tracker.errors import ConfigError, SourceError
 from tracker.opencv import cv2
 from tracker.train_crops_command import CropRequest, OpenedAppearance, cut_crops_for
 from tracker.training.appearance_teachers import describe_both_ways
-from tracker.training.crop_folder import read_crop_folder
+from tracker.training.crop_folder import holds_views, read_crop_folder
 from tracker.training.crops import CropSettings
 from tracker.training.reid_taught import read_training_crops, split_crops
 from tracker.training.views import ViewSettings
@@ -185,3 +186,13 @@ def test_wrong_use_leaves_nothing(number, message, data, tmp_path, capsys):
     assert done.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_says_whether_it_lists_views(tmp_path: Path) -> None:
+    assert not holds_views(tmp_path)
+    (tmp_path / "crops.json").write_text('{"views": null}')
+    assert not holds_views(tmp_path)
+    (tmp_path / "crops.json").write_text('{"views": {"count": 4}}')
+    assert holds_views(tmp_path)
+    (tmp_path / "crops.json").write_text("[")
+    assert not holds_views(tmp_path)

@@ -28,7 +28,8 @@ from tracker.models.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
 from tracker.train_folder import RECORD, begin, goes_on, write_text
 from tracker.train_network import check_output, start_reid
-from tracker.training.reid_augment import ReidAugmentSettings
+from tracker.training.crop_folder import holds_views
+from tracker.training.reid_augment import SEEN_VIEWS, ReidAugmentSettings
 from tracker.training.reid_batches import ReidBatches
 from tracker.training.reid_data import CropSet, tight_crops
 from tracker.training.reid_settings import ReidTrainSettings
@@ -170,9 +171,8 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     data = read_training_crops(request.data, dimension=dimension)
     settings = request.settings(data)
     train, held = split_crops(data, share=request.val_share, seed=request.seed)
-    batches = ReidBatches(
-        train, batch=request.batch, augment=ReidAugmentSettings(), seed=request.seed
-    )
+    augment = SEEN_VIEWS if holds_views(request.data) else ReidAugmentSettings()
+    batches = ReidBatches(train, batch=request.batch, augment=augment, seed=request.seed)
     for label, part in (("train", train), ("val", held)):
         count = len(np.unique(part.groups))
         print(f"{label:<12}{len(part)} pictures of {count} identities", file=sys.stderr)

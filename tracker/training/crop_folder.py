@@ -180,6 +180,15 @@ def read_crop_folder(folder: Path) -> TaughtCrops:
     )
 
 
+def holds_views(folder: Path) -> bool:
+    """Returns whether what a folder of `tracker train crops` lists are views of crops."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return bool(record.get("views"))
+    except (OSError, ValueError, AttributeError):
+        return False  # `read_crop_folder` says what is wrong with it
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Writes a file; whoever kills us meanwhile leaves the old one as it was.
 

@@ -66,6 +66,10 @@ NO_CHANGE = ReidAugmentSettings(
 )
 """The object as it is."""
 
+SEEN_VIEWS = ReidAugmentSettings(shift=0.04, cover=0.05)
+"""For views that teachers saw (`views.py`): sloppy boxes and covers are in them already, and what a
+teacher did not see in the picture it says nothing of."""
+
 
 def augment_crop(
     crop: UInt8Array,
