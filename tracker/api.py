@@ -6,6 +6,7 @@ Comes in: a source by name. Goes out: one `TrackedFrame` after the other.
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from weakref import finalize
 
 from tracker.config import Config, overlay
 from tracker.errors import ConfigError
@@ -53,7 +54,9 @@ def track(
                 if count == settings.source.max_frames:
                     return
 
-    return results()
+    iterator = results()
+    finalize(iterator, opened.close)  # A generator that was never begun closes nothing.
+    return iterator
 
 
 def track_many(
@@ -89,7 +92,7 @@ def track_many(
                 print(event.index, event.result.tracks.ids)
         ```
     """
-    if isinstance(sources, str) or not sources:
+    if isinstance(sources, str | Path | int) or not sources:
         raise ConfigError(f"sources: expected a list of sources, got {sources!r}")
     settings = _settings(config, detector, weights, names, classes)
     pipeline = build_multi_pipeline(settings)
@@ -106,7 +109,9 @@ def track_many(
             kept_open.close()  # First: a reader that waits for a camera that hangs would not end.
             run.close()
 
-    return events()
+    iterator = events()
+    finalize(iterator, kept_open.close)  # A generator that was never begun closes nothing.
+    return iterator
 
 
 def _settings(

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from tracker.errors import ConfigError, TrackerError
+from tracker.errors import ConfigError, OutputClosed, TrackerError
 from tracker.models_command import models_app
 from tracker.offline_commands import add_offline_commands
 from tracker.train_command import train_app
@@ -24,7 +24,7 @@ _TELLING = ("tracker.detection", "tracker.embedding")
 
 app = typer.Typer(
     name="tracker",
-    help="Find and follow objects in video: webcam, files, folders of images.",
+    help="Find and follow objects in video: webcam, streams, files, folders of images.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -48,7 +48,7 @@ def _common(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Find and follow objects in video: webcam, files, folders of images."""
+    """Find and follow objects in video: webcam, streams, files, folders of images."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
@@ -291,6 +291,8 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(_fail(error.format_message(), error.exit_code))
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(_fail("interrupted", 130))
+    except OutputClosed:
+        sys.exit(0)  # `head` has seen enough; that is no fault.
     except TrackerError as error:
         if debug:
             raise

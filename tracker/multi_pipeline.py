@@ -17,7 +17,14 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.intake import Arrival, Intake
 from tracker.lane import Lane, check_detect_every, no_frames, with_age
-from tracker.pipeline import QUEUE_SIZE, NoEmbedder, frame_channel, next_item, takes_newest
+from tracker.pipeline import (
+    QUEUE_SIZE,
+    NoEmbedder,
+    closed_if_cut_short,
+    frame_channel,
+    next_item,
+    takes_newest,
+)
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch
 from tracker.tracks import CameraObserver, MultiObjectTracker, RunInfo, TrackedFrame
@@ -133,7 +140,7 @@ class MultiPipeline:
         most one frame of each source; `timings_s` of a result is its share of the batch's time.
 
         Args:
-            sources: Open sources; they stay open.
+            sources: Open sources. They stay open, unless `stop` or an error ends the run.
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
             stop: Once it is set, no further event comes; for signal handlers.
@@ -146,7 +153,7 @@ class MultiPipeline:
             raise ConfigError("sources: expected at least one, got none")
         newest = [takes_newest(policy, source.info) for source in sources]
         changed = threading.Condition()
-        with Workers() as workers:
+        with Workers() as workers, closed_if_cut_short(sources, stop):
             channels = [
                 workers.add(frame_channel(newest=is_newest, changed=changed))
                 for is_newest in newest

@@ -6,7 +6,8 @@ draws, encodes and writes. Channels between them are bounded, so memory is too.
 """
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any, TypeVar
 
@@ -100,7 +101,7 @@ class Pipeline:
         that came before it), or when the iterator is closed.
 
         Args:
-            source: An open source; it stays open.
+            source: An open source. It stays open, unless `stop` or an error ends the run.
             policy: Which frames are processed where the source is faster than the pipeline, or
                 than whoever takes the results: the newest, or all; `AUTO` takes the newest of a
                 live source and all of any other.
@@ -111,7 +112,7 @@ class Pipeline:
             TrackerError: Any other stage failed.
         """
         newest = takes_newest(policy, source.info)
-        with Workers() as workers:
+        with Workers() as workers, closed_if_cut_short([source], stop):
             frames = workers.add(frame_channel(newest=newest))
             results = workers.add(Channel[TrackedFrame](1 if newest else QUEUE_SIZE))
             # Reading begins before the network is compiled, which takes seconds: else a live
@@ -186,6 +187,29 @@ def frame_channel(
     if newest:
         return Channel(1, WhenFull.DROP_OLDEST, changed=changed)
     return Channel(QUEUE_SIZE, changed=changed)
+
+
+@contextmanager
+def closed_if_cut_short(sources: Sequence[Source], stop: threading.Event | None) -> Iterator[None]:
+    """Closes the sources where the block ends by an error or with `stop` set.
+
+    Their readers may wait for frames that never come, and end no other way. Where it is the caller
+    who leaves, the sources stay open: they can be read on.
+    """
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException:
+        _close(sources)
+        raise
+    if stop and stop.is_set():
+        _close(sources)
+
+
+def _close(sources: Sequence[Source]) -> None:
+    for source in sources:
+        source.close()
 
 
 def next_item(channel: Channel[ItemT], stop: threading.Event | None) -> ItemT | None:

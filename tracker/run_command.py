@@ -101,11 +101,13 @@ def write_result(
     Raises:
         OutputError: An output cannot be written.
     """
+    start = time.perf_counter()
     for sink in sinks.sinks:
-        start = time.perf_counter()
         sink.write(result)
-        statistics.add_seconds("write", time.perf_counter() - start)
+    written_s = time.perf_counter() - start
     statistics.add(result)
+    if sinks.sinks:
+        statistics.add_seconds("write", written_s)
     line.advance(result)
 
 

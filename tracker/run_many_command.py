@@ -7,8 +7,8 @@ A source that fails does not stop the others.
 import dataclasses
 import logging
 import sys
+import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from tracker.errors import ConfigError, OutputError, SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
 from tracker.frames import Source, VideoInfo
 from tracker.multi_pipeline import SourceEnd, SourceEvent
+from tracker.pipeline import next_item
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.run_command import (
     RunFailedError,
@@ -28,6 +29,7 @@ from tracker.run_command import (
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
 from tracker.sources.address import shown_address
 from tracker.sources.kind import PIPE
+from tracker.workers import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +74,9 @@ def run_many(request: RunRequest) -> int:
     names = source_names(request.sources)
     sinks = make_sinks(request.sources, names, request.config, request.outputs)
     pipeline = build_multi_pipeline(request.config)
-    with ExitStack() as stack, stop_on_signals() as stop:
+    with ExitStack() as stack:
         opened = _open_all(request.sources, request.config, stack)
+        stop = stack.enter_context(stop_on_signals())
         runs = [_Run(source, sinks[index]) for index, source in opened.items()]
         events = pipeline.run(
             [one.source for one in runs],
@@ -84,11 +87,9 @@ def run_many(request: RunRequest) -> int:
         for one in runs:
             # Before the pipeline's end: a reader that waits for a camera that hangs would not end.
             stack.callback(one.source.close)
-        info = _together([one.source.info for one in runs])
-        most = request.config.source.max_frames
-        total = None if most is None else most * len(runs)
+        info = _together([one.source.info for one in runs], request.config.source.max_frames)
         try:
-            with ProgressLine(info, total, shown=request.progress) as line:
+            with ProgressLine(info, None, shown=request.progress) as line:
                 _write_all(events, runs, line)
         except TrackerError as error:
             raise _failed(error, runs) from error
@@ -106,30 +107,41 @@ def _open_all(texts: Sequence[str], config: Config, stack: ExitStack) -> dict[in
     """Returns the sources that can be opened, by number; the stack closes them.
 
     They are opened side by side: cameras that do not answer would else cost their time one after
-    the other, while those that do pile up frames.
+    the other, while those that do pile up frames. Ctrl-C is an exception here: nothing has begun.
 
     Raises:
         SourceError: None can be opened.
         ConfigError: A setting does not suit a source.
     """
-    with ThreadPoolExecutor(len(texts)) as pool:
-        futures = [pool.submit(open_source, text, config) for text in texts]
-    opened = {}
-    wrong: TrackerError | None = None
-    for index, future in enumerate(futures):
-        error = future.exception()
-        if isinstance(error, SourceError):
-            _log.error("%s", error)
-        elif isinstance(error, TrackerError):
-            wrong = wrong or error
+    done = Channel[tuple[int, Source | BaseException]](len(texts))
+    for index, text in enumerate(texts):
+        # Not a pool: its threads keep the program from ending, and one may wait for ever.
+        threading.Thread(target=_open_one, args=(index, text, config, done), daemon=True).start()
+    opened: dict[int, Source] = {}
+    errors: dict[int, BaseException] = {}
+    while len(opened) + len(errors) < len(texts) and (item := next_item(done, None)):
+        index, result = item
+        if isinstance(result, BaseException):
+            errors[index] = result
         else:
-            opened[index] = stack.enter_context(future.result())  # Raises what is no error of ours.
-    if wrong is not None:
-        raise wrong
+            opened[index] = stack.enter_context(result)
+    for _, error in sorted(errors.items()):
+        if not isinstance(error, SourceError):
+            raise error
+        _log.error("%s", error)
     if not opened:
         shown = ", ".join(map(shown_address, texts))
         raise SourceError(f"none of {len(texts)} sources can be opened: {shown}")
-    return opened
+    return dict(sorted(opened.items()))
+
+
+def _open_one(
+    index: int, text: str, config: Config, done: Channel[tuple[int, Source | BaseException]]
+) -> None:
+    try:
+        done.put((index, open_source(text, config)))
+    except BaseException as error:
+        done.put((index, error))
 
 
 def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: ProgressLine) -> None:
@@ -157,9 +169,18 @@ def _failed(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:
     return RunFailedError(f"{error}{states}")
 
 
-def _together(infos: Sequence[VideoInfo]) -> VideoInfo:
-    """Returns a source that stands for all, for the progress bar."""
-    counts = [info.frame_count for info in infos]
+def _together(infos: Sequence[VideoInfo], most: int | None) -> VideoInfo:
+    """Returns a source that stands for all, for the progress bar.
+
+    Args:
+        infos: The sources.
+        most: Frames of each after which it ends; `None` for all.
+    """
+    counts = [_least(info.frame_count, most) for info in infos]
     known = [count for count in counts if count is not None]
     total = sum(known) if len(known) == len(counts) else None
     return dataclasses.replace(infos[0], frame_count=total)
+
+
+def _least(*counts: int | None) -> int | None:
+    return min((count for count in counts if count is not None), default=None)

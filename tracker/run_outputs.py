@@ -58,6 +58,7 @@ class Outputs:
             mot=filled(self.mot),
             csv=filled(self.csv),
             video=filled(self.video),
+            save_dir=filled(self.save_dir),
         )
 
     def check_for_many(self) -> None:

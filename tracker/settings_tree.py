@@ -39,7 +39,8 @@ def settings_from(
         key = ".".join(str(part) for part in problem["loc"]) or "config"
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ConfigError):
-            raise ConfigError(f"{key}: {cause}" if problem["loc"] else str(cause)) from None
+            names_key = not problem["loc"] or str(cause).startswith(f"{key}.")
+            raise ConfigError(str(cause) if names_key else f"{key}: {cause}") from None
         text = problem["msg"].removeprefix("Input should be ")
         raise ConfigError(f"{key}: expected {text}, got {problem['input']!r}") from None
 

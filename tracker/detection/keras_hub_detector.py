@@ -27,10 +27,10 @@ from tracker.detection.letterbox import LetterboxGeometry, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
 from tracker.detection.runtimes.base import RuntimeKind
-from tracker.detection.sizes import PreparedSizes, detect_by_size
+from tracker.detection.sizes import PreparedSizes
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, ModelError
+from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.calls import first_line
 from tracker.inference.devices import Device, check_threads, tensorflow_device
@@ -184,14 +184,10 @@ class KerasHubDetector:
             DataError: `start` was not called.
             ModelError: The network fails.
         """
-        if self._functions.last == (0, 0):
-            raise DataError("detector: expected start(info) before detect, got no such call")
-        sizes = [
-            self._functions.nearest(self._wanted.size_for((frame.height, frame.width)))
-            for frame in frames
-        ]
-        return detect_by_size(
-            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        return self._functions.detect(
+            frames,
+            self._wanted.size_for,
+            lambda group, size: self._detect_at(size, group, stopwatch),
         )
 
     def _detect_at(

@@ -20,10 +20,10 @@ from tracker.detection.layouts.base import Candidates, Layout
 from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
-from tracker.detection.sizes import PreparedSizes, detect_by_size
+from tracker.detection.sizes import PreparedSizes
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, ModelError
+from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.tensors import Network
 from tracker.masks import paste_masks
@@ -129,14 +129,10 @@ class ModelDetector:
             DataError: `start` was not called.
             ModelError: The network fails, or its outputs are not of the layout.
         """
-        if self._sizes.last == (0, 0):
-            raise DataError("detector: expected start(info) before detect, got no such call")
-        sizes = [
-            self._sizes.nearest(self._wanted.size_for((frame.height, frame.width)))
-            for frame in frames
-        ]
-        return detect_by_size(
-            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        return self._sizes.detect(
+            frames,
+            self._wanted.size_for,
+            lambda group, size: self._detect_at(size, group, stopwatch),
         )
 
     def _detect_at(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from tracker.detections import Detections
+from tracker.errors import DataError
 from tracker.frames import Frame
 
 SizeT = TypeVar("SizeT", bound=Hashable)
@@ -46,6 +47,27 @@ class PreparedSizes(Generic[PreparedT]):
     def of(self, size: tuple[int, int]) -> PreparedT:
         """Returns what was prepared for a size."""
         return self._kept[size]
+
+    def detect(
+        self,
+        frames: Sequence[Frame],
+        size_for: Callable[[tuple[int, int]], tuple[int, int]],
+        detect: Callable[[Sequence[Frame], tuple[int, int]], Sequence[Detections]],
+    ) -> list[Detections]:
+        """Returns the detections of each frame, found by one call for each input size.
+
+        Args:
+            frames: The frames; one whose input size is not prepared gets the one started last.
+            size_for: Returns the input's height and width for those of a frame.
+            detect: Returns the detections of frames of one input size.
+
+        Raises:
+            DataError: Nothing was started.
+        """
+        if not self._kept:
+            raise DataError("detector: expected start(info) before detect, got no such call")
+        sizes = [self.nearest(size_for((frame.height, frame.width))) for frame in frames]
+        return detect_by_size(frames, sizes, detect)
 
     def nearest(self, size: tuple[int, int]) -> tuple[int, int]:
         """Returns the size itself where it is prepared, else the one that was started last."""

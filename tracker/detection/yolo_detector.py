@@ -27,9 +27,9 @@ from tracker.detection.runtimes.base import (
     check_half,
     choose_runtime,
 )
-from tracker.detection.sizes import PreparedSizes, detect_by_size
+from tracker.detection.sizes import PreparedSizes
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, ModelError, nearest
+from tracker.errors import ConfigError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
 from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
@@ -304,13 +304,8 @@ class YoloDetector:
         Raises:
             DataError: `start` was not called.
         """
-        if self._runtimes.last == (0, 0):
-            raise DataError("detector: expected start(info) before detect, got no such call")
-        sizes = [
-            self._runtimes.nearest(self._size_for((frame.height, frame.width))) for frame in frames
-        ]
-        return detect_by_size(
-            frames, sizes, lambda group, size: self._detect_at(size, group, stopwatch)
+        return self._runtimes.detect(
+            frames, self._size_for, lambda group, size: self._detect_at(size, group, stopwatch)
         )
 
     def _size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
