@@ -31,6 +31,7 @@ LAYERS = [
         *("sources", "models", "detection", "embedding", "segmentation", "tracking", "sinks"),
         "evaluation",
     ],
+    ["rhythm"],
     ["workers", "lane"],
     ["intake", "pipeline", "training"],
     ["multi_pipeline"],

@@ -67,6 +67,7 @@ def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
         ("source.stride=1.5", "source.stride: expected a valid integer"),
         ("tracking.report=some", "tracking.report: expected 'seen', 'confirmed' or 'all'"),
         ("camera_motion=on", "camera_motion: expected 'off' or 'flow', got True"),
+        ("source.live.reconnect.factor=0.5", "source.live.reconnect.factor: expected"),
         ("tracking=3", "tracking: expected keys below it, got 3"),
         ("tracking.min_iou.x=3", "min_iou"),
         ("tracking", "expected KEY=VALUE"),

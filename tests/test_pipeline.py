@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes import ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
-from tracker.errors import ConfigError, SourceError
+from tracker.errors import ConfigError, ModelError, SourceError
 from tracker.frames import Frame
 from tracker.lane import frame_intervals
 from tracker.pipeline import QUEUE_SIZE, Pipeline
@@ -104,6 +104,11 @@ def test_one_frame() -> None:
     assert result.run.class_names == ("person", "car")
     assert result.run.config == {"a": 1}
     assert result.run.model_digests == {"scripted.weights": "0" * 64}
+
+
+def test_of_a_live_source_the_time_of_a_frame_is_mostly_waiting() -> None:
+    (result,) = pipeline().run(ScriptedSource(1, live=True))
+    assert set(result.timings_s) == {"wait", "infer", "embed", "track"}
 
 
 def test_results_come_in_order_and_carry_their_own_frame() -> None:
@@ -387,3 +392,43 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
             release.set()
     release.set()
     assert len(results) <= 2
+
+
+class HangingSource(ScriptedSource):
+    """Delivers two frames, and then nothing until it is closed, as a camera does that hangs."""
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        super().__init__(3, live=True, before_frame=self._hang)
+
+    def _hang(self, index: int) -> None:
+        if index == 2:
+            assert self._closing.wait(20), "nobody closed the source"
+
+    def close(self) -> None:
+        self._closing.set()
+        super().close()
+
+
+def test_stop_closes_a_source_whose_reader_would_wait_for_ever() -> None:
+    source, stop = HangingSource(), threading.Event()
+    for _ in pipeline().run(source, stop=stop):
+        stop.set()
+    assert source.closed
+    assert worker_threads() == []
+
+
+def test_an_error_closes_a_source_whose_reader_would_wait_for_ever() -> None:
+    def fails(frame: Frame) -> Detections:
+        raise ModelError("broken")
+
+    source = HangingSource()
+    with pytest.raises(ModelError, match="broken"):
+        list(pipeline(fails).run(source))
+    assert source.closed
+
+
+def test_a_source_that_came_to_its_end_stays_open() -> None:
+    source = ScriptedSource(2)
+    list(pipeline().run(source))
+    assert not source.closed

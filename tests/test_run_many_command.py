@@ -1,5 +1,6 @@
 """`tracker run` with several sources: names, outputs, and what one source does to the others."""
 
+import gc
 import json
 import os
 import signal
@@ -248,8 +249,11 @@ def test_reconnecting_forever_overrides_a_file(tmp_path: Path) -> None:
 
 
 def test_outputs_fill_in_the_name() -> None:
-    outputs = Outputs(json="{name}/{name}.jsonl", mot="a.txt", embeddings=Embeddings.INCLUDE)
+    outputs = Outputs(
+        json="{name}/{name}.jsonl", mot="a.txt", save_dir="{name}", embeddings=Embeddings.INCLUDE
+    )
     filled = outputs.of("door")
+    assert filled.save_dir == "door"
     assert (filled.json, filled.mot, filled.csv) == ("door/door.jsonl", "a.txt", None)
     assert filled.embeddings is Embeddings.INCLUDE
 
@@ -281,8 +285,24 @@ def test_track_many(clip: Path, large: Path) -> None:
     assert all(event.error is None for event in ends)
 
 
+FOLDER_OF_OPEN_FILES = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not FOLDER_OF_OPEN_FILES.exists(), reason="only Linux lists open files there")
+def test_the_source_of_a_run_that_was_never_begun_is_closed(clip: Path) -> None:
+    def is_open() -> bool:
+        return any(os.path.realpath(one) == str(clip) for one in FOLDER_OF_OPEN_FILES.iterdir())
+
+    for begin in (tracker.track, lambda one, **words: tracker.track_many([one, one], **words)):
+        results = begin(clip, detector="motion")
+        assert is_open()
+        del results
+        gc.collect()
+        assert not is_open()
+
+
 def test_track_many_wants_sources_that_are_there(clip: Path, tmp_path: Path) -> None:
-    for wrong in ([], "0"):
+    for wrong in ([], "0", 0, clip):
         with pytest.raises(ConfigError, match="expected a list of sources"):
             tracker.track_many(wrong)
     with pytest.raises(SourceError, match=r"none\.mp4"):

@@ -23,6 +23,7 @@ from tracker.pipeline import (
     closed_if_cut_short,
     frame_channel,
     next_item,
+    reading_stage,
     takes_newest,
 )
 from tracker.sources.live_settings import FramePolicy
@@ -252,7 +253,7 @@ class _Inference:
             if taken is None:
                 self._events.put(_end(arrival, self._lanes[index]))
                 continue
-            watches[index].add("decode", taken.item.decode_s)
+            watches[index].add(reading_stage(self._lanes[index].video), taken.item.read_s)
             result = self._lanes[index].step(
                 taken.item.frame, found.get(index), watches[index], dropped=taken.dropped
             )

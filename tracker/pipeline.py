@@ -158,16 +158,25 @@ class Pipeline:
             if newest:
                 # A frame that is taken now and has to wait afterwards would not be the newest.
                 results.wait_for_room()
+                frames.wait_for_next_if_due()
             taken = frames.take()
             if taken is None:
                 return
-            frame, decode_s = taken.item
+            frame, read_s = taken.item
             watch = Stopwatch()
-            watch.add("decode", decode_s)
+            watch.add(reading_stage(lane.video), read_s)
             detections = None
             if lane.wants_detections:
                 detections = self._detector.detect([frame], watch)[0]
             results.put(lane.step(frame, detections, watch, dropped=taken.dropped))
+
+
+def reading_stage(info: VideoInfo) -> str:
+    """Returns the name of the time that a source takes for a frame.
+
+    A live one mostly waits for the next frame, which says nothing of decoding.
+    """
+    return "wait" if info.is_live else "decode"
 
 
 def takes_newest(policy: FramePolicy, info: VideoInfo) -> bool:

@@ -14,6 +14,7 @@ from queue import Empty
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from tracker.frames import Frame, Source
+from tracker.rhythm import Rhythm
 
 ItemT = TypeVar("ItemT")
 
@@ -71,6 +72,8 @@ class Channel(Generic[ItemT]):
         self._changed = changed or threading.Condition()
         self._items: deque[ItemT] = deque()
         self._dropped = 0
+        self._put = 0
+        self._rhythm = Rhythm()
         self._has_ended = False
         self._error: BaseException | None = None
         self._is_cancelled = False
@@ -96,7 +99,23 @@ class Channel(Generic[ItemT]):
                 self._items.popleft()
                 self._dropped += 1
             self._items.append(item)
+            self._put += 1
+            self._rhythm.came(time.monotonic())
             self._changed.notify_all()
+
+    def wait_for_next_if_due(self) -> None:
+        """Where an item is there and the next one due in a moment, waits that moment for it.
+
+        For `DROP_OLDEST`: what is there by then is the newest.
+        """
+        with self._changed:
+            if not self._items:
+                return
+            before = self._put
+            self._changed.wait_for(
+                lambda: self._put != before or self._has_ended or self._is_cancelled,
+                self._rhythm.worth_waiting_s(time.monotonic()),
+            )
 
     def wait_for_room(self) -> None:
         """Waits until an item has room.
@@ -157,11 +176,11 @@ class ReadFrame(NamedTuple):
 
     Attributes:
         frame: The frame.
-        decode_s: Seconds that the source took for it, waiting for it included.
+        read_s: Seconds that the source took for it, waiting for it included.
     """
 
     frame: Frame
-    decode_s: float
+    read_s: float
 
 
 class Workers:

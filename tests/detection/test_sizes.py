@@ -7,6 +7,7 @@ import pytest
 
 from tracker.detection.sizes import MOST_SIZES, PreparedSizes, detect_by_size
 from tracker.detections import Detections
+from tracker.errors import DataError
 from tracker.frames import Frame
 
 
@@ -45,6 +46,26 @@ def test_too_few_answers_are_refused() -> None:
 
 def test_nothing_is_prepared_before_the_start() -> None:
     assert PreparedSizes[int]().last == (0, 0)
+
+
+def test_nothing_is_detected_before_the_start() -> None:
+    with pytest.raises(DataError, match=r"expected start\(info\) before detect"):
+        PreparedSizes[int]().detect([frame(0)], lambda size: size, lambda group, size: [])
+
+
+def test_a_frame_of_a_size_that_is_not_prepared_gets_the_last_one() -> None:
+    calls: list[tuple[int, int]] = []
+
+    def detect(group: Sequence[Frame], size: tuple[int, int]) -> list[Detections]:
+        calls.append(size)
+        return [numbered(one.index) for one in group]
+
+    sizes = PreparedSizes[int]()
+    sizes.start((8, 8), lambda size: 0)
+    sizes.start((4, 4), lambda size: 0)
+    wanted = iter([(8, 8), (16, 16)])
+    sizes.detect([frame(0), frame(1)], lambda size: next(wanted), detect)
+    assert calls == [(8, 8), (4, 4)]
 
 
 def test_each_size_is_prepared_once() -> None:

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from tracker.arrays import UInt8Array
-from tracker.detection.decode import decode_graph
-from tracker.detection.nms import nms_graph
+from tracker.detection.graph import detection_graph
 from tracker.detection.runtimes.base import InputDetections, RuntimeRequest
 from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
-from tracker.models.half import compute_in_half
 from tracker.timing import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -50,7 +48,7 @@ class KerasXlaRuntime:
         self._input_size = request.input_size
         self._compiled_sizes: set[int] = set()
         with native_output_logged(), self._tf.device(self._device):
-            self._function = _compile(self._tf, request)
+            self._function = self._tf.function(detection_graph(request), jit_compile=True)
             self._execute(np.zeros((1, *request.input_size, 3), dtype=np.uint8))
 
     def run(self, batch: UInt8Array, stopwatch: Stopwatch) -> list[InputDetections]:
@@ -75,24 +73,3 @@ class KerasXlaRuntime:
         outputs = [output.numpy() for output in self._function(self._tf.constant(batch))]
         self._compiled_sizes.add(len(batch))
         return outputs
-
-
-def _compile(tf: Any, request: RuntimeRequest) -> Any:
-    """Returns the compiled function of pixels `(B, h, w, 3)` uint8."""
-    model = request.network.build(request.input_size)
-    if request.half:
-        compute_in_half(model)
-    allowed = tf.constant(request.allowed)
-
-    def detect(pixels: Any) -> Any:
-        maps = model(tf.cast(pixels, tf.float32) / 255.0, training=False)
-        maps = maps if isinstance(maps, list | tuple) else [maps]
-        boxes, scores, classes = decode_graph(
-            [tf.cast(one, tf.float32) for one in maps],
-            request.network.heads,
-            input_size=request.input_size,
-        )
-        scores = tf.where(tf.gather(allowed, classes), scores, 0.0)
-        return nms_graph(boxes, scores, classes, settings=request.nms)
-
-    return tf.function(detect, jit_compile=True)
