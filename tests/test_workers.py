@@ -1,6 +1,8 @@
 """Channels between threads: order, room, dropping, ends and errors."""
 
 import threading
+import time
+from collections.abc import Callable
 from queue import Empty
 
 import hypothesis.strategies as st
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 
 from tests.fakes import ScriptedSource
+from tracker.rhythm import Rhythm
 from tracker.workers import Cancelled, Channel, ReadFrame, Taken, WhenFull, Workers, read_frames
 
 PATIENCE_S = 10
@@ -199,3 +202,53 @@ def test_what_a_thread_raises_ends_its_channel() -> None:
         workers.start("tracker-fail", fail, channel)
         with pytest.raises(ValueError, match="broke"):
             channel.take(PATIENCE_S)
+
+
+class DueIn(Rhythm):
+    """Says that the next item is worth a wait of so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def worth_waiting_s(self, now_s: float) -> float:
+        return self._seconds
+
+
+def with_one(rhythm: Rhythm) -> Channel[int]:
+    channel = Channel[int](1, WhenFull.DROP_OLDEST, rhythm=rhythm)
+    channel.put(1)
+    return channel
+
+
+def test_the_newest_waits_for_one_that_is_due() -> None:
+    channel = with_one(DueIn(PATIENCE_S))
+    putting = threading.Timer(0.02, channel.put, [2])
+    putting.start()
+    channel.wait_for_next_if_due()
+    assert channel.take() == (2, 1)
+    putting.join()
+
+
+def test_what_is_due_and_does_not_come_is_not_waited_for_any_longer() -> None:
+    channel = with_one(DueIn(0.01))
+    channel.wait_for_next_if_due()
+    assert channel.take() == (1, 0)
+
+
+@pytest.mark.parametrize("end", [Channel.end, Channel.cancel])
+def test_nothing_is_due_after_the_end(end: Callable[[Channel[int]], None]) -> None:
+    channel = with_one(DueIn(PATIENCE_S))
+    ending = threading.Timer(0.02, end, [channel])
+    ending.start()
+    begun_s = time.monotonic()
+    channel.wait_for_next_if_due()
+    assert time.monotonic() - begun_s < PATIENCE_S
+    ending.join()
+
+
+def test_nothing_is_waited_for_where_nothing_is() -> None:
+    channel = Channel[int](1, WhenFull.DROP_OLDEST, rhythm=DueIn(PATIENCE_S))
+    begun_s = time.monotonic()
+    channel.wait_for_next_if_due()
+    assert time.monotonic() - begun_s < PATIENCE_S

@@ -181,8 +181,8 @@ class TrackedFrame:
         frame: The picture and its time.
         detections: What the detector found in it.
         tracks: The tracks that the tracker reports for it.
-        timings_s: Seconds by stage: decode (wait, where the source is live), preprocess, infer, nms,
-            embed, camera, track.
+        timings_s: Seconds by stage: decode (wait, where the source is live), preprocess, infer,
+            nms, embed, camera, track.
         dropped: Frames lost so far because a live source was faster than the pipeline.
         alive: Tracks that the tracker keeps, reported or not.
         age_s: Seconds from capture until the result left the pipeline, for live sources.

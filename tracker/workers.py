@@ -58,6 +58,7 @@ class Channel(Generic[ItemT]):
         capacity: Items that may wait, at least 1.
         when_full: What happens to one more.
         changed: Notified of every change; channels that share one can be waited for together.
+        rhythm: Says when the next item is worth a wait; by default from when the others came.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Channel(Generic[ItemT]):
         when_full: WhenFull = WhenFull.WAIT,
         *,
         changed: threading.Condition | None = None,
+        rhythm: Rhythm | None = None,
     ) -> None:
         self._capacity = capacity
         self._when_full = when_full
@@ -73,7 +75,7 @@ class Channel(Generic[ItemT]):
         self._items: deque[ItemT] = deque()
         self._dropped = 0
         self._put = 0
-        self._rhythm = Rhythm()
+        self._rhythm = rhythm or Rhythm()
         self._has_ended = False
         self._error: BaseException | None = None
         self._is_cancelled = False

@@ -43,6 +43,40 @@ def test_max_age_in_seconds_follows_the_frame_rate() -> None:
         assert deepsort.alive == 0
 
 
+def test_a_gap_counts_for_a_third_of_the_greatest_age() -> None:
+    """45 intervals count for 10 of 30: 20 more are allowed."""
+    deepsort = DeepSort()
+    steady(deepsort)
+    deepsort.step(Detections.empty(), dt=45)
+    for _ in range(20):
+        deepsort.step(Detections.empty())
+        assert deepsort.alive == 1
+    deepsort.step(Detections.empty())
+    assert deepsort.alive == 0
+
+
+def test_who_looks_seldom_looks_three_times() -> None:
+    deepsort = DeepSort()
+    steady(deepsort)
+    for _ in range(3):
+        deepsort.step(Detections.empty(), dt=45)
+        assert deepsort.alive == 1
+    deepsort.step(Detections.empty(), dt=45)
+    assert deepsort.alive == 0
+
+
+@pytest.mark.parametrize("coasts", [False, True])
+@pytest.mark.parametrize(("dt", "wanted"), [(300, [1]), (301, [2])])
+def test_ten_times_the_greatest_age_ends_all(dt: int, wanted: list[int], coasts: bool) -> None:
+    deepsort = DeepSort()
+    steady(deepsort)
+    if coasts:
+        deepsort.coast(dt=dt)
+        dt = 1
+    deepsort.step(seen(box(100)), dt=dt)
+    assert steady(deepsort).ids.tolist() == wanted
+
+
 def test_low_scores_continue_a_track_and_start_none() -> None:
     deepsort = DeepSort(DeepSortSettings(low_score=0.5))
     steady(deepsort)

@@ -19,6 +19,13 @@ from tracker.tracking.stages import Scene, associate
 from tracker.tracking.table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
 
+_LOOKS = 3
+"""Looks that a lost track gets before it ends of age: one step counts for a third of the greatest
+age at most. Whoever is missed in the first frame of a camera that was away would else be gone."""
+
+_FORGOTTEN = 10.0
+"""One step of more than so many greatest ages ends all tracks: whoever is there came since."""
+
 
 class DeepSort:
     """Follows objects by motion and, where detections have embeddings, by appearance.
@@ -103,8 +110,9 @@ class DeepSort:
         """
         _check_dt(dt)
         self._check_embeddings(detections)
+        self._forget_after(dt)
         table = self._table
-        table.age(dt)
+        table.age(dt, self._counted(dt))
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         usual, low = self._sorted_out(detections, measurements)
@@ -141,11 +149,21 @@ class DeepSort:
             ([1], [0], [-1])
         """
         _check_dt(dt)
-        self._table.coast(dt)
+        self._forget_after(dt)
+        self._table.coast(dt, self._counted(dt))
         self._predict(dt, camera)
         self._bury(self._dead())
         # It may have turned back before it left: only a look can end it.
         return self._report(self._table.confirmed & ~self._outside())
+
+    def _counted(self, dt: float) -> float:
+        """Returns how many frame intervals of a step count against the end of a track."""
+        return min(dt, max(self._max_age / _LOOKS, 1.0))
+
+    def _forget_after(self, dt: float) -> None:
+        """Ends all tracks where so much time passed at once that nothing is where it was."""
+        if dt > _FORGOTTEN * max(self._max_age, 1.0):
+            self._bury(np.ones(len(self._table), np.bool_))
 
     def _predict(self, dt: float, camera: CameraMotion | None) -> None:
         table, noise = self._table, self._settings.noise
@@ -201,7 +219,7 @@ class DeepSort:
         missed = table.misses > 0
         dead = missed & ~table.confirmed
         # Who has no miss was seen at the last look, however many coasted frames ago that was.
-        dead |= missed & ((table.unseen > self._max_age) | self._outside())
+        dead |= missed & ((table.aged > self._max_age) | self._outside())
         return dead
 
     def _outside(self) -> BoolArray:

@@ -58,7 +58,8 @@ class DeepSortSettings:
     Attributes:
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_frames: Nominal frame intervals without a detection after which a confirmed track
-            ends (`A_max` = 30).
+            ends (`A_max` = 30). One step counts for a third of them at most, so that a source that
+            was away for longer leaves some looks; a step of ten times as many ends all tracks.
         max_age_s: The same in seconds, in place of `max_age_frames`; `None` to count frames.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
         appearance_order: In which order tracks are matched where there are embeddings.

@@ -18,7 +18,7 @@ _SCORE_MEMORY = 0.2
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
 _ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
-_UNSEEN, _SCORE, _MEAN_SCORE = range(3)
+_UNSEEN, _AGED, _SCORE, _MEAN_SCORE = range(4)
 
 
 class Counts(NamedTuple):
@@ -44,7 +44,7 @@ class TrackTable:
         self.covariance: Float64Array = np.zeros((0, 3, 4))
         self.votes: Float64Array = np.zeros((0, 1))
         self._counts: Int64Array = np.zeros((0, 7), np.int64)
-        self._reals: Float64Array = np.zeros((0, 3))
+        self._reals: Float64Array = np.zeros((0, 4))
         self._free_slots: list[int] = []
         self._next_id = 1
         self._next_provisional_id = -1
@@ -93,6 +93,11 @@ class TrackTable:
         return self._reals[:, _UNSEEN]
 
     @property
+    def aged(self) -> Float64Array:
+        """`(T,)` the same, as far as they count against the end of the track."""
+        return self._reals[:, _AGED]
+
+    @property
     def scores(self) -> Float64Array:
         """`(T,)` score of the last detection."""
         return self._reals[:, _SCORE]
@@ -102,17 +107,22 @@ class TrackTable:
         """`(T,)` moving average of the detections' scores."""
         return self._reals[:, _MEAN_SCORE]
 
-    def age(self, dt: float) -> None:
-        """Makes every track one frame, and `dt` frame intervals, older and unseen."""
+    def age(self, dt: float, counted: float) -> None:
+        """Makes every track one frame, and `dt` frame intervals, older and unseen.
+
+        Args:
+            dt: Nominal frame intervals.
+            counted: How many of them count against the end of a track.
+        """
         self._counts[:, _AGE : _MISSES + 1] += 1
         self._counts[:, _DETECTION] = -1
-        self._reals[:, _UNSEEN] += dt
+        self._reals[:, : _AGED + 1] += dt, counted
 
-    def coast(self, dt: float) -> None:
-        """Makes every track one frame, and `dt` frame intervals, older; nobody looked for it."""
+    def coast(self, dt: float, counted: float) -> None:
+        """As `age`, of a frame in which nobody looked for the tracks."""
         self._counts[:, _AGE] += 1
         self._counts[:, _DETECTION] = -1
-        self._reals[:, _UNSEEN] += dt
+        self._reals[:, : _AGED + 1] += dt, counted
 
     def see(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
         """Notes that each row `(n,)` was seen as the detection of the same place in `columns`."""
@@ -122,7 +132,7 @@ class TrackTable:
         counts[:, _MISSES] = 0
         counts[:, _DETECTION] = columns
         self._counts[rows] = counts
-        reals[:, _UNSEEN] = 0
+        reals[:, : _AGED + 1] = 0
         reals[:, _SCORE] = scores
         reals[:, _MEAN_SCORE] += _SCORE_MEMORY * (scores - reals[:, _MEAN_SCORE])
         self._reals[rows] = reals
@@ -140,7 +150,7 @@ class TrackTable:
         while len(self._free_slots) < count:
             self._free_slots.append(old + len(self._free_slots))
         order = np.arange(count)
-        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 3))
+        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 4))
         counts[:, _ID] = self._next_provisional_id - order
         counts[:, _SLOT] = [self._free_slots.pop() for _ in range(count)]
         counts[:, (_HITS, _AGE)] = 1
