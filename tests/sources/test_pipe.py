@@ -75,6 +75,15 @@ def test_a_file_may_stand_for_the_pipe(tmp_path: Path) -> None:
         assert levels(list(pipe)) == list(range(12))
 
 
+def test_an_mp4_whose_index_is_at_its_end_is_told_apart(tmp_path: Path) -> None:
+    content = write_clip(tmp_path / "a.mp4", count=12).read_bytes()
+    index = content.rindex(b"moov") - 4
+    free = (2**21).to_bytes(4, "big") + b"free" + bytes(2**21 - 8)  # more than is kept to go back
+    content = content[:index] + free + content[index:]
+    with piped(content) as file, pytest.raises(SourceError, match="name the file in place of -"):
+        Pipe(file=file)
+
+
 def test_with_the_newest_frame_wanted_it_is_live(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.ts", count=12)
     settings = LiveSettings(policy=FramePolicy.NEWEST)

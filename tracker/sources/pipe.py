@@ -19,7 +19,13 @@ from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.kind import PIPE
 from tracker.sources.live_settings import FramePolicy, LiveSettings
 from tracker.sources.mailbox import ClosedError
-from tracker.sources.stream_failure import StreamLostError
+from tracker.sources.stream_failure import Failure, StreamLostError
+
+
+_INDEX_LAST = Failure(
+    "expected an MP4 that begins with its index, got one that does not, which a pipe cannot read",
+    f"name the file in place of {PIPE}, or write it with -movflags +faststart, or as Matroska",
+)
 
 
 class Pipe:
@@ -51,7 +57,8 @@ class Pipe:
         except BaseException as error:
             self._connection.close()
             if isinstance(error, StreamLostError):
-                raise SourceError(f"{PIPE}: {error.failure}") from None
+                failure = _INDEX_LAST if readable.is_mp4_in_a_pipe else error.failure
+                raise SourceError(f"{PIPE}: {failure}") from None
             raise
         self._maker = FrameMaker(PIPE, facts, first, is_live=policy is FramePolicy.NEWEST)
         self._lost = 0
@@ -127,11 +134,19 @@ class _Readable:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file.raw if isinstance(file, io.BufferedReader) else file
+        self._beginning = b""
         self.name = PIPE
+
+    @property
+    def is_mp4_in_a_pipe(self) -> bool:
+        """Whether an MP4 or MOV came of which nothing can be read twice."""
+        return self._beginning[4:8] == b"ftyp" and not self.seekable()
 
     def read(self, size: int) -> bytes:
         """Returns up to `size` bytes, and none at the end."""
-        return self._file.read(size) or b""
+        data = self._file.read(size) or b""
+        self._beginning = self._beginning or data[:8]
+        return data
 
     def seekable(self) -> bool:
         """Returns whether it is a file after all, as in `tracker run - < video.mp4`."""
