@@ -21,7 +21,6 @@ from tracker.sources.live_settings import FramePolicy, LiveSettings
 from tracker.sources.mailbox import ClosedError
 from tracker.sources.stream_failure import Failure, StreamLostError
 
-
 _INDEX_LAST = Failure(
     "expected an MP4 that begins with its index, got one that does not, which a pipe cannot read",
     f"name the file in place of {PIPE}, or write it with -movflags +faststart, or as Matroska",
