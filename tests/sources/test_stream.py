@@ -181,17 +181,18 @@ def test_a_server_that_starts_again_on_its_port_is_found(
     assert len(messages(caplog)) == 2
 
 
-def test_attempts_are_used_up() -> None:
-    few = LiveSettings(reconnect=Reconnect(attempts=2, first_s=0.01, longest_s=0.01))
+@pytest.mark.parametrize(("count", "told"), [(1, "1 attempt"), (2, "2 attempts")])
+def test_attempts_are_used_up(count: int, told: str) -> None:
+    few = LiveSettings(reconnect=Reconnect(attempts=count, first_s=0.01, longest_s=0.01))
     with (
         MjpegServer(Script(frames=3), Script(status=404)) as server,
         NetworkStream(server.address, few) as stream,
         pytest.raises(SourceError) as caught,
     ):
         list(stream)
-    assert len(server.requests) == 3
+    assert len(server.requests) == 1 + count
     assert str(caught.value) == (
-        f"{server.address}: lost: nothing is there (404); 2 attempts to reconnect failed; allow "
+        f"{server.address}: lost: nothing is there (404); {told} to reconnect failed; allow "
         "more with --set source.live.reconnect.attempts=NUMBER"
     )
 

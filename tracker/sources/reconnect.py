@@ -44,11 +44,9 @@ def given_up(source: str, reason: str, reconnect: Reconnect) -> SourceError:
         reason: Why it was lost, or why the last attempt failed.
         reconnect: What limits the attempts.
     """
-    made = (
-        f"{reconnect.attempts} attempts to reconnect failed"
-        if reconnect.attempts
-        else ("no attempt to reconnect is allowed")
-    )
+    count = reconnect.attempts or 0
+    attempts_made = "1 attempt" if count == 1 else f"{count} attempts"
+    made = f"{attempts_made} to reconnect failed" if count else "no attempt to reconnect is allowed"
     return SourceError(
         f"{source}: lost: {reason}; {made}; allow more with "
         "--set source.live.reconnect.attempts=NUMBER"
