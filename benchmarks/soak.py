@@ -105,8 +105,9 @@ class Marks:
 
     def __init__(self, warm_up: int, frames: int) -> None:
         self._warm_up, self._every = warm_up, max(1, frames // 10)
-        self._mark = time.perf_counter()
+        self._mark, self._cpu_mark = time.perf_counter(), time.process_time()
         self.warm_up_s = 0.0
+        self.cpu_ms: list[float] = []
         self.megabytes: list[float] = []
         self.speeds: list[float] = []
         self.ids: list[int] = []
@@ -116,17 +117,20 @@ class Marks:
         past = done - self._warm_up
         if past < 0 or past % self._every:
             return
-        now, here = time.perf_counter(), memory.resident_mb()
-        speed = (self._every if past else done) / (now - self._mark)
+        now, cpu, here = time.perf_counter(), time.process_time(), memory.resident_mb()
+        count = self._every if past else done
+        speed, cpu_ms = count / (now - self._mark), 1000 * (cpu - self._cpu_mark) / count
         if past:
             self.speeds.append(speed)
+            self.cpu_ms.append(cpu_ms)
         else:
             self.warm_up_s = now - self._mark
         self.megabytes.append(here)
         self.ids.append(last_id)
         print(f"{past:>9} frames  {here:7.1f} MB  {here - self.megabytes[0]:+6.2f} MB  "
-              f"{speed:6.0f} frames/s  {last_id} ids so far", flush=True)  # fmt: skip
-        self._mark = now
+              f"{speed:6.0f} frames/s  {cpu_ms:.2f} ms of CPU a frame  {last_id} ids so far",
+              flush=True)  # fmt: skip
+        self._mark, self._cpu_mark = now, cpu
 
 
 def run(words: argparse.Namespace, path: str) -> Marks:
@@ -166,7 +170,8 @@ def main() -> None:
     growth, ids = marks.megabytes[-1] - marks.megabytes[0], marks.ids[-1] - marks.ids[0]
     print(f"growth since the warm-up of {marks.warm_up_s:.0f} s: {growth:+.2f} MB over "
           f"{words.frames} frames and {ids} ids, {1e6 * growth / max(ids, 1):.0f} bytes each; "
-          f"last tenth {marks.speeds[-1] / marks.speeds[0]:.2f} times as fast as the first"
+          f"last tenth {marks.speeds[-1] / marks.speeds[0]:.2f} times as fast as the first, with "
+          f"{marks.cpu_ms[-1] / marks.cpu_ms[0]:.2f} times the CPU time"
           )  # fmt: skip
     if growth > words.limit_mb:
         sys.exit(f"grew by {growth:.1f} MB; expected at most {words.limit_mb}")
