@@ -93,7 +93,8 @@ def track_many(
         ```
     """
     if isinstance(sources, str | Path | int) or not sources:
-        raise ConfigError(f"sources: expected a list of sources, got {sources!r}")
+        got = type(sources).__name__ if sources or sources == 0 else "none"
+        raise ConfigError(f"sources: expected a list of at least one source, got {got}")
     settings = _settings(config, detector, weights, names, classes)
     pipeline = build_multi_pipeline(settings)
     with ExitStack() as stack:

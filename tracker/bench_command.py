@@ -35,6 +35,7 @@ from tracker.pipeline import Pipeline
 from tracker.registry import read_registry
 from tracker.registry_entries import DARKNET
 from tracker.sinks.output import STDOUT, check_not_source, check_writable, output_error
+from tracker.sources.address import shown_address
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.paced import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
 from tracker.tracks import TrackedFrame
@@ -105,7 +106,8 @@ def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
     kind = source_kind(request.source)
     if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
         raise ConfigError(
-            f"{request.source}: expected a video file or images, which can be played again, got "
+            f"{shown_address(request.source)}: expected a video file or images, which can be "
+            "played again, got "
             f"a {kind.value}; `tracker run` tells its latency"
         )
     if request.json is not None:

@@ -96,7 +96,7 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
     from tracker.sources.camera import Camera
     from tracker.sources.camera_names import camera_index
 
-    return Camera(camera_index(text), settings.live)
+    return Camera(camera_index(text), settings.live, find=lambda: camera_index(text))
 
 
 def build_pipeline(config: Config) -> Pipeline:

@@ -121,14 +121,15 @@ def _open_all(texts: Sequence[str], config: Config, stack: ExitStack) -> dict[in
     errors: dict[int, BaseException] = {}
     while len(opened) + len(errors) < len(texts) and (item := next_item(done, None)):
         index, result = item
-        if isinstance(result, BaseException):
-            errors[index] = result
-        else:
+        if not isinstance(result, BaseException):
             opened[index] = stack.enter_context(result)
+            continue
+        errors[index] = result
+        if isinstance(result, SourceError):
+            _log.error("%s", result)
     for _, error in sorted(errors.items()):
         if not isinstance(error, SourceError):
             raise error
-        _log.error("%s", error)
     if not opened:
         shown = ", ".join(map(shown_address, texts))
         raise SourceError(f"none of {len(texts)} sources can be opened: {shown}")

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -40,9 +41,12 @@ class ScriptedCapture:
     def isOpened(self) -> bool:  # noqa: N802
         return self._opened
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        picture = next(self._pictures, None)
-        return picture is not None, picture
+    def grab(self) -> bool:
+        self._picture = next(self._pictures, None)
+        return self._picture is not None
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        return True, self._picture
 
     def get(self, propId: int, /) -> float:  # noqa: N803
         return self._fps if propId == cv2.CAP_PROP_FPS else 0.0
@@ -54,8 +58,9 @@ class ScriptedCapture:
 class EndlessCapture(ScriptedCapture):
     """A device that never stops."""
 
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        return True, picture(0)
+    def grab(self) -> bool:
+        self._picture = picture(0)
+        return True
 
 
 def picture(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
@@ -203,8 +208,10 @@ class Replugged:
 
     def __init__(self, *devices: ScriptedCapture) -> None:
         self._devices = iter(devices)
+        self.numbers: list[int] = []
 
     def __call__(self, index: int) -> ScriptedCapture:
+        self.numbers.append(index)
         return next(self._devices)
 
 
@@ -230,6 +237,86 @@ def test_an_unplugged_camera_comes_back(caplog: pytest.LogCaptureFixture) -> Non
     assert messages[0] == "camera 0: lost: it delivers no frames; waiting for it"
     assert messages[1].startswith("camera 0: back after 0.")
     assert len(messages) == 2
+
+
+def test_a_camera_that_comes_back_under_another_number_is_found_by_its_name() -> None:
+    opened = Replugged(
+        ScriptedCapture([picture(0), picture(1)]), ScriptedCapture([picture(2), picture(3)])
+    )
+    numbers = iter([SourceError("no camera of this name is there"), 7])
+
+    def find() -> int:
+        number = next(numbers)
+        if isinstance(number, SourceError):
+            raise number
+        return number
+
+    with Camera(2, FAST, find=find, open_capture=opened) as camera:
+        frames = [frame for _, frame in zip(range(2), camera, strict=False)]
+    assert [f.image[0, 0, 2] for f in frames] == [1, 2]
+    assert opened.numbers == [2, 7]
+    assert {f.source for f in frames} == {"2"}
+
+
+class Undecodable(ScriptedCapture):
+    """A device whose second picture its driver cannot decode."""
+
+    reads = 0
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        self.reads += 1
+        if self.reads == 2:
+            raise cv2.error("corrupt JPEG")
+        return super().retrieve()
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out() -> None:
+    device = Undecodable([picture(n) for n in range(4)])
+    with Camera(0, open_capture=device) as camera:
+        frames = [frame for _, frame in zip(range(2), camera, strict=False)]
+        assert camera.skipped == 1
+    assert [f.image[0, 0, 2] for f in frames] == [2, 3]
+    assert [f.index for f in frames] == [1, 2]
+
+
+class SlowDecoding(EndlessCapture):
+    """A device that takes a while to decode."""
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        time.sleep(0.05)
+        return super().retrieve()
+
+
+def test_a_frame_is_as_old_as_its_decoding_too() -> None:
+    with Camera(0, open_capture=SlowDecoding([])) as camera:
+        frame = next(iter(camera))
+        assert time.monotonic() - (frame.captured_s or 0) >= 0.05
+
+
+class SlowRelease(EndlessCapture):
+    """A device that takes a while to be given back."""
+
+    def release(self) -> None:
+        self.releasing.set()
+        time.sleep(0.1)
+        super().release()
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.releasing = threading.Event()
+
+
+def test_who_asks_for_a_frame_while_the_device_is_released_gets_the_end() -> None:
+    device = SlowRelease()
+    camera = Camera(0, open_capture=device)
+    frames = iter(camera)
+    next(frames)
+    closing = threading.Thread(target=camera.close)
+    closing.start()
+    assert device.releasing.wait(5)
+    assert list(frames) == []
+    closing.join(5)
+    assert device.released == 1
 
 
 def test_a_camera_that_stays_away_is_given_up() -> None:

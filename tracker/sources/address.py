@@ -11,8 +11,12 @@ STARS = "***"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Parts of names, since vendors differ: password, passphrase, loginpas, pwd, psw, access_token,
-# apikey, authorization, X-Amz-Signature, X-Amz-Credential, session.
-_SECRET = re.compile(r"(?:pas|pw|psw|token|key|auth|secret|sig|cred|jwt|sess)[^=]*=", re.IGNORECASE)
+# apikey, authorization, X-Amz-Signature, X-Amz-Credential, session, username, hdnts, ...~hmac.
+_SECRET = re.compile(
+    r"(?:(?:pas|pw|psw|token|key|auth|secret|sig|cred|jwt|sess|user|usr|login|hdn|hmac|md5|ticket)"
+    r"[^=]*|^[pu])=",
+    re.IGNORECASE,
+)
 
 
 def scheme_of(text: str) -> str | None:
@@ -56,7 +60,11 @@ def _split_user(rest: str) -> tuple[str, str]:
     # A password that should have been percent-encoded may hold any of "@/?#": where the place of
     # the host does not look like one, everything up to the last "@" counts as secret.
     is_host = re.fullmatch(r"[^@:]*(?::[0-9]*)?|\[[^\]@]*\](?::[0-9]*)?", authority)
-    if "@" not in rest or is_host:
+    # HOST:PORT, or a user with a password that begins with digits: "admin:12/34@host".
+    may_be_user = re.fullmatch(r"[^@:]*:[0-9]+", authority) and re.match(
+        r"[/?#][^@=]+@", rest[len(authority) :]
+    )
+    if "@" not in rest or (is_host and not may_be_user):
         return "", rest
     before_query = rest.split("?", 1)[0]
     if "@" in before_query:

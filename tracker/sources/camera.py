@@ -45,8 +45,12 @@ class Capture(Protocol):
         """Returns whether the device was opened."""
         ...
 
-    def read(self) -> tuple[bool, NDArray[Any] | None]:
-        """Returns whether a frame came, and the frame `(H, W, 3)` uint8 BGR."""
+    def grab(self) -> bool:
+        """Waits for a frame and returns whether one came."""
+        ...
+
+    def retrieve(self) -> tuple[bool, NDArray[Any] | None]:
+        """Returns whether it can be decoded, and the frame `(H, W, 3)` uint8 BGR."""
         ...
 
     def get(self, propId: int, /) -> float:  # noqa: N803
@@ -68,6 +72,8 @@ class Camera:
         index: Number of the camera, from 0.
         settings: Its `reconnect` says how a camera that was unplugged is waited for; `None` to
             take that for an error.
+        find: Tells the camera's number anew for each attempt, since the system may give it another
+            one when it is plugged in again; `None` where it is the number that was asked for.
         open_capture: Opens a camera by its number.
 
     Raises:
@@ -79,6 +85,7 @@ class Camera:
         index: int,
         settings: LiveSettings | None = None,
         *,
+        find: Callable[[], int] | None = None,
         open_capture: Callable[[int], Capture] = cv2.VideoCapture,
     ) -> None:
         if index < 0:
@@ -88,10 +95,11 @@ class Camera:
         self._closed = threading.Event()
         self._skipped = 0
         self._reconnects = 0
-        self._open: Callable[[], Capture] = lambda: _opened(index, open_capture)
-        self._capture = self._open()
+        self._find = find or (lambda: index)
+        self._open_capture = open_capture
+        self._capture = _opened(index, open_capture)
         try:
-            first = self._grab()
+            first, _ = self._grab()
         except SourceError:
             self._capture.release()
             raise
@@ -124,9 +132,17 @@ class Camera:
         return self._reconnects
 
     def __iter__(self) -> Iterator[Frame]:
-        for frame in self._frames:
-            if frame is not None:
-                yield frame
+        while True:
+            try:
+                frame = next(self._frames, None)
+            except ValueError:
+                # Another thread is inside the generator: `close` releases the device there.
+                if self._closed.is_set():
+                    return
+                raise
+            if frame is None:
+                return
+            yield frame
 
     def close(self) -> None:
         """Releases the camera; an iteration under way in another thread ends at its next frame."""
@@ -153,19 +169,19 @@ class Camera:
             started = None
             while not self._closed.is_set():
                 lost = self._skipped
-                image = self._next()
-                now, wall = time.monotonic(), time.time()
+                found = self._next()
+                if self._closed.is_set() or found is None:
+                    return
+                image, (now, wall) = found
                 index += self._skipped - lost
                 started = now if started is None else started
                 ticks = round((now - started) * _TICKS_A_SECOND)
-                if self._closed.is_set() or image is None:
-                    return
                 yield self._frame(image, index, ticks, (now, wall))
                 index += 1
         finally:
             self._capture.release()
 
-    def _next(self) -> UInt8Array | None:
+    def _next(self) -> tuple[UInt8Array, tuple[float, float]] | None:
         """Returns the next picture, of the camera opened again if need be; `None` once closed."""
         try:
             return self._grab()
@@ -176,7 +192,7 @@ class Camera:
                 raise
         return self._reconnected(self._settings.reconnect)
 
-    def _reconnected(self, reconnect: Reconnect) -> UInt8Array | None:
+    def _reconnected(self, reconnect: Reconnect) -> tuple[UInt8Array, tuple[float, float]] | None:
         lost_s = time.monotonic()
         _log.warning("camera %s: lost: it delivers no frames; waiting for it", self._source)
         self._capture.release()
@@ -184,8 +200,8 @@ class Camera:
             # What fails here is one attempt, no frame: it must not count as skipped.
             skipped = self._skipped
             try:
-                self._capture = self._open()
-                image = self._grab()
+                self._capture = _opened(self._find(), self._open_capture)
+                found = self._grab()
             except SourceError:
                 self._skipped = skipped
                 self._capture.release()
@@ -193,7 +209,7 @@ class Camera:
             self._reconnects += 1
             gap_s = time.monotonic() - lost_s
             _log.warning("camera %s: back after %.1f s", self._source, gap_s)
-            return image
+            return found
         if self._closed.is_set():
             return None
         raise given_up(f"camera {self._source}", "it delivers no frames", reconnect)
@@ -216,12 +232,21 @@ class Camera:
             captured_s=clocks[0],
         )
 
-    def _grab(self) -> UInt8Array:
-        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only."""
+    def _grab(self) -> tuple[UInt8Array, tuple[float, float]]:
+        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only, and when it came.
+
+        The times, on `time.monotonic` and in Unix time, are those before it was decoded.
+        """
         for _ in range(_MAX_FAILED_READS):
-            came, image = self._capture.read()
-            if came and image is not None:
-                return _to_rgb(image)
+            try:
+                came = self._capture.grab()
+                clocks = time.monotonic(), time.time()
+                there, image = self._capture.retrieve() if came else (False, None)
+            except cv2.error as error:  # a picture that its driver cannot decode
+                _log.debug("camera %s: %s", self._source, error)
+                there, image = False, None
+            if there and image is not None:
+                return _to_rgb(image), clocks
             self._skipped += 1
         raise SourceError(
             f"camera {self._source}: delivers no frames ({_MAX_FAILED_READS} reads failed); check "
