@@ -1,5 +1,6 @@
 """Small real classes that stand in for cameras, networks and files."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from types import TracebackType
@@ -67,6 +68,22 @@ class ScriptedSource:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class HangingSource(ScriptedSource):
+    """Delivers two frames, and then nothing until it is closed, as a camera does that hangs."""
+
+    def __init__(self) -> None:
+        self._closing = threading.Event()
+        super().__init__(3, live=True, before_frame=self._hang)
+
+    def _hang(self, index: int) -> None:
+        if index == 2:
+            assert self._closing.wait(20), "nobody closed the source"
+
+    def close(self) -> None:
+        self._closing.set()
+        super().close()
 
 
 class ScriptedDetector:

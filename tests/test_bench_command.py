@@ -229,6 +229,8 @@ def test_what_cannot_be_played_again(clip: Path, capsys: pytest.CaptureFixture[s
         "expected a video file or images, which can be played again, got a camera"
         in (failure(capsys, "bench", 0, *MOTION)[1])
     )
+    told = failure(capsys, "bench", "rtsp://me:s3cret@door/main", *MOTION)[1]
+    assert "rtsp://***@door/main: expected a video file" in told
     before = clip.read_bytes()
     assert "it is the source itself" in failure(capsys, "bench", clip, "--json", clip)[1]
     assert clip.read_bytes() == before

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from tests.fakes import ScriptedDetector, ScriptedSource, one_walker
+from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, SourceError
 from tracker.frames import Frame
@@ -398,3 +398,20 @@ def test_wrong_numbers(options: dict[str, float], message: str) -> None:
     )
     with pytest.raises(ConfigError, match=message):
         MultiPipeline(stages, **options)  # type: ignore[arg-type]
+
+
+def test_idle_is_called_while_no_source_has_a_frame_and_may_stop_the_run() -> None:
+    sources, stop = [HangingSource(), HangingSource()], threading.Event()
+    calls = []
+
+    def idle() -> None:
+        calls.append(threading.current_thread())
+        if events and len(calls) >= 3:
+            stop.set()
+
+    events: list[SourceEvent] = []
+    for event in many().run(sources, stop=stop, idle=idle):
+        events.append(event)
+    assert 1 <= len(events) <= 4
+    assert set(calls) == {threading.current_thread()}
+    assert all(source.closed for source in sources)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.fakes import ScriptedDetector, ScriptedSource, one_walker
+from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, SourceError
 from tracker.frames import Frame
@@ -15,7 +15,7 @@ from tracker.lane import frame_intervals
 from tracker.pipeline import QUEUE_SIZE, Pipeline
 from tracker.sources.live_settings import FramePolicy
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracks import CameraMotion, Tracks
+from tracker.tracks import CameraMotion, TrackedFrame, Tracks
 
 
 class RecordingTracker:
@@ -394,22 +394,6 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
     assert len(results) <= 2
 
 
-class HangingSource(ScriptedSource):
-    """Delivers two frames, and then nothing until it is closed, as a camera does that hangs."""
-
-    def __init__(self) -> None:
-        self._closing = threading.Event()
-        super().__init__(3, live=True, before_frame=self._hang)
-
-    def _hang(self, index: int) -> None:
-        if index == 2:
-            assert self._closing.wait(20), "nobody closed the source"
-
-    def close(self) -> None:
-        self._closing.set()
-        super().close()
-
-
 def test_stop_closes_a_source_whose_reader_would_wait_for_ever() -> None:
     source, stop = HangingSource(), threading.Event()
     for _ in pipeline().run(source, stop=stop):
@@ -432,3 +416,20 @@ def test_a_source_that_came_to_its_end_stays_open() -> None:
     source = ScriptedSource(2)
     list(pipeline().run(source))
     assert not source.closed
+
+
+def test_idle_is_called_while_no_result_comes_and_may_stop_the_run() -> None:
+    source, stop = HangingSource(), threading.Event()
+    calls = []
+
+    def idle() -> None:
+        calls.append(threading.current_thread())
+        if results and len(calls) >= 3:
+            stop.set()
+
+    results: list[TrackedFrame] = []
+    for result in pipeline().run(source, stop=stop, idle=idle):
+        results.append(result)
+    assert 1 <= len(results) <= 2  # the newest of both, or each
+    assert set(calls) == {threading.current_thread()}
+    assert source.closed

@@ -304,8 +304,11 @@ def test_the_source_of_a_run_that_was_never_begun_is_closed(begin: Any) -> None:
 
 
 def test_track_many_wants_sources_that_are_there(clip: Path, tmp_path: Path) -> None:
-    for wrong in ([], "0", 0, clip):
-        with pytest.raises(ConfigError, match="expected a list of sources"):
+    with pytest.raises(ConfigError, match="standard input can be read once"):
+        tracker.track_many(["-", "-"])
+    for wrong in ([], "rtsp://me:s3cret@door/main", 0, clip):
+        with pytest.raises(ConfigError, match="expected a list of at least one source") as caught:
             tracker.track_many(wrong)
+        assert "s3cret" not in str(caught.value)
     with pytest.raises(SourceError, match=r"none\.mp4"):
         tracker.track_many([clip, tmp_path / "none.mp4"], detector="motion")

@@ -134,6 +134,7 @@ class MultiPipeline:
         *,
         policy: FramePolicy = FramePolicy.AUTO,
         stop: threading.Event | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> Generator[SourceEvent, None, None]:
         """Yields the results of each source in order, and its end; sources interleave.
 
@@ -145,6 +146,8 @@ class MultiPipeline:
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
             stop: Once it is set, no further event comes; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while no event comes: a window
+                lives on while a camera is away.
 
         Raises:
             ConfigError: No source is given, or two share a tracker or camera observer.
@@ -170,7 +173,7 @@ class MultiPipeline:
             inference = _Inference(detectors, lanes, intake, events, max_frames=self._max_frames)
             run = inference.run_newest if any(newest) else inference.run_all
             workers.start("tracker-infer", run, events)
-            while (event := next_item(events, stop)) is not None:
+            while (event := next_item(events, stop, idle)) is not None:
                 yield (
                     SourceResult(event.index, with_age(event.result))
                     if isinstance(event, SourceResult)

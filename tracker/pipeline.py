@@ -6,7 +6,7 @@ draws, encodes and writes. Channels between them are bounded, so memory is too.
 """
 
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any, TypeVar
@@ -93,6 +93,7 @@ class Pipeline:
         *,
         policy: FramePolicy = FramePolicy.AUTO,
         stop: threading.Event | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> Generator[TrackedFrame, None, None]:
         """Yields the result of each frame, in order.
 
@@ -106,6 +107,8 @@ class Pipeline:
                 than whoever takes the results: the newest, or all; `AUTO` takes the newest of a
                 live source and all of any other.
             stop: Once it is set, no further result comes; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while no result comes: a window
+                lives on while a camera is away.
 
         Raises:
             SourceError: The source gave no frame or broke.
@@ -124,7 +127,7 @@ class Pipeline:
                 lambda: self._infer(lane, frames, results, newest=newest),
                 results,
             )
-            while (result := next_item(results, stop)) is not None:
+            while (result := next_item(results, stop, idle)) is not None:
                 yield with_age(result)
         if not lane.frames and not (stop and stop.is_set()):
             raise no_frames(source.info)
@@ -221,8 +224,17 @@ def _close(sources: Sequence[Source]) -> None:
         source.close()
 
 
-def next_item(channel: Channel[ItemT], stop: threading.Event | None) -> ItemT | None:
+def next_item(
+    channel: Channel[ItemT],
+    stop: threading.Event | None,
+    idle: Callable[[], None] | None = None,
+) -> ItemT | None:
     """Returns the next item; `None` at the end, or once `stop` is set.
+
+    Args:
+        channel: Where it comes from.
+        stop: Ends the wait.
+        idle: Called ten times a second meanwhile.
 
     Raises:
         BaseException: That the other side ended with.
@@ -231,6 +243,8 @@ def next_item(channel: Channel[ItemT], stop: threading.Event | None) -> ItemT | 
         try:
             taken = channel.take(_POLL_S)
         except Empty:
+            if idle is not None:
+                idle()
             continue
         return None if taken is None else taken.item
     return None

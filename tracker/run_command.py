@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -58,7 +58,12 @@ def run(request: RunRequest) -> int:
     pipeline = build_pipeline(config)
     statistics = RunStatistics()
     with open_source(text, config) as source, stop_on_signals() as stop:
-        results = pipeline.run(source, policy=config.source.live.policy, stop=stop.event)
+        results = pipeline.run(
+            source,
+            policy=config.source.live.policy,
+            stop=stop.event,
+            idle=lambda: watch_windows([sinks], stop),
+        )
         limited = islice(results, config.source.max_frames)
         try:
             with ProgressLine(
@@ -121,8 +126,16 @@ def _write_all(
     for result in results:
         write_result(result, sinks, line, statistics)
         if sinks.is_stopped():
-            return False
-    return True
+            break
+    return not sinks.is_stopped()
+
+
+def watch_windows(sinks: Iterable[SourceSinks], stop: "Stop") -> None:
+    """Lets windows live while no result comes, and ends the run where the user wants that."""
+    for one in sinks:
+        one.poll()
+        if one.is_stopped():
+            stop.event.set()
 
 
 class Stop:

@@ -24,6 +24,7 @@ from tracker.run_command import (
     RunRequest,
     count_source,
     stop_on_signals,
+    watch_windows,
     write_result,
 )
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
@@ -82,6 +83,7 @@ def run_many(request: RunRequest) -> int:
             [one.source for one in runs],
             policy=request.config.source.live.policy,
             stop=stop.event,
+            idle=lambda: watch_windows([one.sinks for one in runs], stop),
         )
         stack.callback(events.close)
         for one in runs:

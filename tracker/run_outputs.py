@@ -84,10 +84,12 @@ class SourceSinks:
     Attributes:
         sinks: All of them.
         is_stopped: Tells whether the user has closed the window, or pressed a key that stops.
+        poll: Lets the window live while no picture comes.
     """
 
     sinks: Sequence[Sink]
     is_stopped: Callable[[], bool]
+    poll: Callable[[], None]
 
     def close(self, *, complete: bool) -> TrackerError | None:
         """Closes every sink; returns the first error that this met."""
@@ -250,8 +252,8 @@ def _sinks(
         from tracker.sinks.window import OpenCvScreen, WindowSink
 
         window = WindowSink(title, style=style, screen=OpenCvScreen(title))
-        return SourceSinks([*sinks, drawing(window)], lambda: window.stop_requested)
-    return SourceSinks(sinks, lambda: False)
+        return SourceSinks([*sinks, drawing(window)], lambda: window.stop_requested, window.poll)
+    return SourceSinks(sinks, lambda: False, lambda: None)
 
 
 def _check_embeddings(config: Config, outputs: Outputs) -> None:

@@ -88,6 +88,21 @@ def test_the_close_button_asks_to_stop():
     assert len(screen.shown) == 1
 
 
+def test_the_user_can_stop_while_no_picture_comes():
+    screen = FakeScreen([-1, -1, ord("q")])
+    tracks = make_tracks((1, (5, 5, 30, 30), CONFIRMED))
+    with WindowSink(screen=screen) as sink:
+        sink.poll()
+        assert screen.keys == [-1, -1, ord("q")]  # there is no window yet
+        sink.write(make_result(0, tracks))
+        sink.poll()
+        assert not sink.stop_requested
+        sink.poll()
+        assert sink.stop_requested
+        sink.poll()
+    assert len(screen.shown) == 1
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays of X and Wayland")
 @pytest.mark.parametrize("display", [None, ":987"])
 def test_without_a_display_it_says_what_to_do(monkeypatch, display):

@@ -454,3 +454,21 @@ def test_a_live_playlist_comes_in_the_pace_of_its_stamps(tmp_path: Path) -> None
     # A server gives a piece of one second at once; the frames come 40 ms apart.
     assert captured[-1] - captured[0] >= 39 / 25 - 0.02
     assert max(np.diff(captured)) < 0.9
+
+
+def test_a_live_playlist_that_gets_its_end_is_not_begun_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_hls(tmp_path, seconds=2)
+    ended = path.read_text("utf-8")
+    path.write_text(ended.replace("#EXT-X-ENDLIST\n", ""), "utf-8")
+    with (
+        FolderServer(tmp_path) as server,
+        NetworkStream(server.address("video.m3u8"), FAST) as stream,
+    ):
+        frames = list(islice(stream, 10))
+        path.write_text(ended, "utf-8")
+        frames += stream
+        assert stream.reconnects == 0
+    assert levels(frames) == list(range(50))
+    assert "over: its server now has it as a recording" in caplog.text

@@ -100,11 +100,24 @@ class WindowSink:
         )
         try:
             self._screen.show(picture)
+        except cv2.error as error:
+            raise _broken(error) from error
+        self._frames += 1
+        self.poll()
+
+    def poll(self) -> None:
+        """Lets the window live and looks what the user wants; for the time without pictures too.
+
+        Raises:
+            OutputError: The window broke.
+        """
+        if self._stop or not self._frames:
+            return
+        try:
             key = self._screen.key()
             self._stop = key in _STOP_KEYS or not self._screen.is_open()
         except cv2.error as error:
-            raise OutputError(f"the window cannot be shown: {_one_line(str(error))}") from error
-        self._frames += 1
+            raise _broken(error) from error
 
     def close(self, *, complete: bool = True) -> None:
         """Closes the window; calling it again does nothing."""
@@ -120,6 +133,10 @@ class WindowSink:
         traceback: TracebackType | None,
     ) -> None:
         self.close(complete=exc_type is None)
+
+
+def _broken(error: cv2.error) -> OutputError:
+    return OutputError(f"the window cannot be shown: {_one_line(str(error))}")
 
 
 class OpenCvScreen:

@@ -18,6 +18,7 @@ from tracker.sources.connection import Arrival, Connection, Ended, StreamFacts
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.live_settings import LiveSettings
 from tracker.sources.mailbox import ClosedError
+from tracker.sources.pacer import Pacer
 from tracker.sources.reconnect import attempts, given_up
 from tracker.sources.stream_failure import Failure, StreamLostError
 
@@ -69,7 +70,7 @@ class LiveStream:
         self._last_s = first.arrived_s
         self._connected_s = time.monotonic()
         self._capture = CaptureTimes()
-        self._pacer = _Pacer(self._closed) if facts.is_segmented else None
+        self._pacer = Pacer(self._closed) if facts.is_segmented else None
         self._frames = self._read(first)
 
     @property
@@ -158,6 +159,9 @@ class LiveStream:
                 failure = error.failure
                 _log.debug("%s: attempt %d: %s", self._source, number, failure)
                 continue
+            if arrival is None:
+                _log.warning("%s: over: its server now has it as a recording", self._source)
+                return None
             self._reconnects += 1
             gap_s = arrival.arrived_s - self._last_s
             _log.warning("%s: back after %.1f s without frames", self._source, gap_s)
@@ -169,33 +173,14 @@ class LiveStream:
             return None
         raise given_up(self._source, failure.what, reconnect)
 
-    def _try_again(self) -> Arrival:
+    def _try_again(self) -> Arrival | None:
+        """Returns the first frame of a new connection; `None` where nothing is live any more."""
         with self._swap:
             self._connection.close()
             if self._closed.is_set():
                 raise ClosedError
             self._connection = self._connect()
-        self._connection.opened(self._settings.open_timeout_s)
+        facts = self._connection.opened(self._settings.open_timeout_s)
+        if self._pacer is not None and facts.is_finite:
+            return None  # The playlist got its end: from its start on, all of it was seen.
         return self._connection.first(self._settings.stall_s)
-
-
-class _Pacer:
-    """Spreads frames that come in pieces of some seconds over these seconds.
-
-    Without it, a piece would come as fast as it can be decoded, and where only the newest frame is
-    worked on, most of it would be dropped while the pipeline idles until the next piece.
-    """
-
-    def __init__(self, closed: threading.Event) -> None:
-        self._closed = closed
-        self._origin: float | None = None
-
-    def wait(self, time_s: float) -> tuple[float, float]:
-        """Returns when the frame was due, which is now, on `time.monotonic` and in Unix time."""
-        if self._origin is not None:
-            self._closed.wait(max(self._origin + time_s - time.monotonic(), 0.0))
-        now = time.monotonic()
-        # A frame that is late moves all that follow: they are due at their distance from it.
-        if self._origin is None or now > self._origin + time_s:
-            self._origin = now - time_s
-        return now, time.time()
