@@ -12,7 +12,7 @@ from tracker.config import Config, overlay
 from tracker.errors import ConfigError
 from tracker.factory import build_multi_pipeline, build_pipeline, open_source
 from tracker.multi_pipeline import SourceEvent
-from tracker.sources.kind import PIPE
+from tracker.sources.kind import check_pipe_once
 from tracker.tracks import TrackedFrame
 
 
@@ -96,8 +96,7 @@ def track_many(
     if isinstance(sources, str | Path | int) or not sources:
         got = "none" if sources in ([], ()) else type(sources).__name__
         raise ConfigError(f"sources: expected a list of at least one source, got {got}")
-    if list(sources).count(PIPE) > 1:
-        raise ConfigError(f"{PIPE}: standard input can be read once; name it once")
+    check_pipe_once(sources)
     settings = _settings(config, detector, weights, names, classes)
     pipeline = build_multi_pipeline(settings)
     with ExitStack() as stack:

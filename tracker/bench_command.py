@@ -107,8 +107,7 @@ def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
     if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
         raise ConfigError(
             f"{shown_address(request.source)}: expected a video file or images, which can be "
-            "played again, got "
-            f"a {kind.value}; `tracker run` tells its latency"
+            f"played again, got a {kind.value}; `tracker run` tells its latency"
         )
     if request.json is not None:
         _check_json(request.json, request.source)

@@ -50,6 +50,7 @@ def run(request: RunRequest) -> int:
 
     Raises:
         RunFailedError: Something broke after the first frame was asked for.
+        OutputClosed: Nobody reads stdout any more.
         TrackerError: Something was wrong before that; nothing was written.
     """
     (text,) = request.sources
@@ -73,7 +74,7 @@ def run(request: RunRequest) -> int:
         except TrackerError as error:
             sinks.close(complete=False)
             if isinstance(error, OutputClosed):
-                return 0
+                raise
             if not statistics.frames and not isinstance(error, SourceError | OutputError):
                 raise  # a model or device that cannot be used is found out before the first frame
             raise RunFailedError(sinks.blame(error)) from error

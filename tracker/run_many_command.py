@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tracker.config import Config
-from tracker.errors import ConfigError, OutputError, SourceError, TrackerError
+from tracker.errors import OutputError, SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
 from tracker.frames import Source, VideoInfo
 from tracker.multi_pipeline import SourceEnd, SourceEvent
@@ -29,7 +29,7 @@ from tracker.run_command import (
 )
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
 from tracker.sources.address import shown_address
-from tracker.sources.kind import PIPE
+from tracker.sources.kind import check_pipe_once
 from tracker.workers import Channel
 
 _log = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ def run_many(request: RunRequest) -> int:
         RunFailedError: An output or the network failed, which ends the run of all sources.
         TrackerError: No source can be opened, or something was wrong before the first frame.
     """
-    if request.sources.count(PIPE) > 1:
-        raise ConfigError(f"{PIPE}: standard input can be read once; name it once")
+    check_pipe_once(request.sources)
     names = source_names(request.sources)
     sinks = make_sinks(request.sources, names, request.config, request.outputs)
     pipeline = build_multi_pipeline(request.config)

@@ -74,7 +74,6 @@ class Channel(Generic[ItemT]):
         self._changed = changed or threading.Condition()
         self._items: deque[ItemT] = deque()
         self._dropped = 0
-        self._put = 0
         self._rhythm = rhythm or Rhythm()
         self._has_ended = False
         self._error: BaseException | None = None
@@ -95,14 +94,14 @@ class Channel(Generic[ItemT]):
         with self._changed:
             if self._when_full is WhenFull.WAIT:
                 self._wait_for_room()
+            else:
+                self._rhythm.came(time.monotonic())
             if self._is_cancelled:
                 raise Cancelled
             if len(self._items) >= self._capacity:
                 self._items.popleft()
                 self._dropped += 1
             self._items.append(item)
-            self._put += 1
-            self._rhythm.came(time.monotonic())
             self._changed.notify_all()
 
     def wait_for_next_if_due(self) -> None:
@@ -113,9 +112,13 @@ class Channel(Generic[ItemT]):
         with self._changed:
             if not self._items:
                 return
-            before = self._put
+            before = self._dropped + len(self._items)
             self._changed.wait_for(
-                lambda: self._put != before or self._has_ended or self._is_cancelled,
+                lambda: (
+                    self._dropped + len(self._items) != before
+                    or self._has_ended
+                    or self._is_cancelled
+                ),
                 self._rhythm.worth_waiting_s(time.monotonic()),
             )
 

@@ -4,10 +4,11 @@ Comes in: text. Goes out: a `SourceKind`. Nothing is opened; only the names on d
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from tracker.errors import SourceError, nearest
+from tracker.errors import ConfigError, SourceError, nearest
 from tracker.sources.address import scheme_of, shown_address
 from tracker.sources.camera_names import is_camera
 
@@ -68,6 +69,16 @@ def source_kind(text: str) -> SourceKind:
     if Path(text).exists():
         return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
     return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE
+
+
+def check_pipe_once(texts: Sequence[object]) -> None:
+    """Checks that standard input is at most one of several sources.
+
+    Raises:
+        ConfigError: It is named more than once.
+    """
+    if list(texts).count(PIPE) > 1:
+        raise ConfigError(f"{PIPE}: standard input can be read once; name it once")
 
 
 def is_pattern(text: str) -> bool:

@@ -45,14 +45,12 @@ class Pacer:
             time_s: The frame's time in the stream, which rises.
         """
         step_s, self._last_s = time_s - self._last_s, time_s
-        begins = self._origin_s is None or step_s > _JUMP_S
-        if self._origin_s is not None and not begins:
-            self._origin_s = max(self._origin_s - _CATCH_UP * step_s, self._least_s)
-            self._closed.wait(max(self._origin_s + time_s - self._clock(), 0.0))
-        now_s = self._clock()
-        if begins:
-            self._least_s = now_s - time_s
-            self._origin_s = self._least_s
-        elif self._origin_s is not None:
-            self._origin_s = max(self._origin_s, now_s - time_s)
+        if self._origin_s is None or step_s > _JUMP_S:
+            now_s = self._clock()
+            self._origin_s = self._least_s = now_s - time_s
+        else:
+            origin_s = max(self._origin_s - _CATCH_UP * step_s, self._least_s)
+            self._closed.wait(max(origin_s + time_s - self._clock(), 0.0))
+            now_s = self._clock()
+            self._origin_s = max(origin_s, now_s - time_s)
         return now_s, time.time()
