@@ -30,8 +30,8 @@ from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.appearance import AppearanceScores, appearance_scores
 from tracker.frames import Frame
 from tracker.opencv import cv2
-from tracker.recorded import read_mot_rows
 from tracker.sources.video_file import VideoFile
+from tracker.track_files.read import read_mot_rows
 
 STEPS = {"PETS09-S2L1": 10, "TUD-Campus": 4, "TUD-Stadtmitte": 5}
 """Frames from one that is used to the next."""

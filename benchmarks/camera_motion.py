@@ -33,9 +33,9 @@ from tracker.evaluation.mot_io import Rules, Truth, read_truth
 from tracker.evaluation.similarity import Comparison, compare
 from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
-from tracker.recorded import RecordedTracks
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
+from tracker.track_files.read import RecordedTracks
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, Tracks
 

@@ -34,9 +34,9 @@ from tracker.evaluation.average_precision import PictureResult, average_precisio
 from tracker.evaluation.labels import read_yolo_labels
 from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
-from tracker.recorded import read_mot_rows
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
+from tracker.track_files.read import read_mot_rows
 from tracker.training.teachers import CANDIDATES, FastestDetTeacher, NanoDetTeacher
 from tracker.training.teachers_openvino import OpenVinoSsdTeacher
 from tracker.training.teachers_yolo import DarknetTeacher

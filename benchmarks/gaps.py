@@ -26,8 +26,8 @@ from tracker.boxes import pairwise_iou
 from tracker.config import load_config
 from tracker.factory import build_pipeline
 from tracker.frames import Frame, VideoInfo
-from tracker.recorded import read_mot_rows
 from tracker.sources.video_file import VideoFile
+from tracker.track_files.read import read_mot_rows
 from tracker.tracks import Tracks
 
 SAME_IOU = 0.5

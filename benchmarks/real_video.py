@@ -42,9 +42,9 @@ from tracker.models.detector_file import CONFIDENCE
 from tracker.models.digest import file_digest
 from tracker.opencv import cv2
 from tracker.pipeline import NoEmbedder
-from tracker.recorded import read_mot_rows, read_tracks
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
+from tracker.track_files.read import read_mot_rows, read_tracks
 from tracker.tracking.deepsort import DeepSort
 
 SEQUENCES = ("PETS09-S2L1", "TUD-Campus", "TUD-Stadtmitte")

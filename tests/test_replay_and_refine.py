@@ -10,8 +10,8 @@ import pytest
 
 from tests.sources.test_blank import sequence
 from tests.test_cli import failure, lines_of, run
-from tracker.embedding_text import encode_embeddings
 from tracker.masks import encode_mask, mask_to_coco
+from tracker.track_files.embedding_base64 import encode_embeddings
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "docs" / "json-format.schema.json").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from tracker.evaluation.metrics import Evaluation, evaluate
 from tracker.evaluation.mot_io import Rules, find_tracks, find_truth, people_only, read_truth
 from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
-from tracker.recorded import read_tracks
+from tracker.track_files.read import read_tracks
 
 _log = logging.getLogger(__name__)
 

@@ -23,12 +23,12 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, OutputError, SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask, empty_mask
-from tracker.recorded import RecordedTracks, read_tracks
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.output import check_writable, output_error
+from tracker.track_files.read import RecordedTracks, read_tracks
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.rows import TrackRows
 from tracker.tracks import RunInfo, Sink, TrackedFrame, Tracks, TrackState

@@ -22,8 +22,8 @@ from tracker.inference.calls import run_network
 from tracker.inference.tensors import AxisOrder, ColourOrder, TensorSpec
 from tracker.models.reid import build_reid
 from tracker.models.reid_file import save_reid
-from tracker.recorded import read_mot_rows
 from tracker.sources.video_file import VideoFile
+from tracker.track_files.read import read_mot_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,7 +12,7 @@ from tracker.errors import DataError
 from tracker.evaluation.metrics import Scores, evaluate
 from tracker.evaluation.mot_io import Rules, read_truth
 from tracker.evaluation.similarity import compare
-from tracker.recorded import read_tracks
+from tracker.track_files.read import read_tracks
 
 
 def score(truth: list[str], tracks: list[str]) -> Scores:

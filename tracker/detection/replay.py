@@ -17,8 +17,8 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, SourceError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask, empty_mask
-from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
 from tracker.timing import Stopwatch
+from tracker.track_files.read import RecordedTracks, read_mot_rows, read_tracks
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tracker.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
 from tracker.errors import DataError, SourceError
-from tracker.recorded import RecordedTracks, read_mot_rows
+from tracker.track_files.read import RecordedTracks, read_mot_rows
 
 
 class Rules(Enum):

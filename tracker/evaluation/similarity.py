@@ -14,7 +14,7 @@ from tracker.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int6
 from tracker.boxes import pairwise_iou
 from tracker.errors import DataError
 from tracker.evaluation.mot_io import Rules, Truth
-from tracker.recorded import RecordedTracks
+from tracker.track_files.read import RecordedTracks
 
 MATCH_IOU = 0.5
 """A track lies on a distractor from this overlap on (MOT16, arXiv 1603.00831, sec. 4.1)."""

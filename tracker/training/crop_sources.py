@@ -14,8 +14,8 @@ import numpy as np
 from tracker.arrays import Float32Array, IndexArray, UInt8Array
 from tracker.errors import ConfigError, DataError, nearest
 from tracker.evaluation.labels import LabelledImage
-from tracker.recorded import RecordedTracks, read_tracks
 from tracker.sources.video_file import VideoFile
+from tracker.track_files.read import RecordedTracks, read_tracks
 from tracker.training.crops import inside
 from tracker.training.datasets import read_image
 

@@ -21,7 +21,7 @@ _LARGEST_ID = 2**53
 def parse_mot_rows(content: bytes, *, path: str | Path) -> Float64Array:
     """Returns `(R, 6..10)` float64 numbers of a MOTChallenge text, in its order.
 
-    An empty text has no rows and 10 columns. For what is refused see `recorded.read_mot_rows`.
+    An empty text has no rows and 10 columns. For what is refused see `read.read_mot_rows`.
 
     Args:
         content: The text in UTF-8.

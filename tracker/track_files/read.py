@@ -22,10 +22,10 @@ from tracker.arrays import (
     Int64Array,
     frozen,
 )
-from tracker.embedding_text import decode_embedding
 from tracker.errors import DataError, SourceError
 from tracker.masks import Mask, mask_from_coco
-from tracker.mot_rows import LARGEST_FRAME, parse_mot_rows
+from tracker.track_files.embedding_base64 import decode_embedding
+from tracker.track_files.mot import LARGEST_FRAME, parse_mot_rows
 
 SCHEMA = "tracker-json/1"
 """The JSON format that this module reads (`docs/json-format.md`)."""

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_result, make_tracks
-from tracker.embedding_text import encode_embeddings
 from tracker.errors import DataError, SourceError
 from tracker.masks import mask_from_coco
-from tracker.recorded import RecordedTracks, read_mot_rows, read_tracks
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.mot_text import MotTextSink
+from tracker.track_files.embedding_base64 import encode_embeddings
+from tracker.track_files.read import RecordedTracks, read_mot_rows, read_tracks
 
 HEADER = {"kind": "header", "schema": "tracker-json/1", "fps": 25.0, "class_names": ["person"]}
 FOOTER = {"kind": "footer", "frames": 2, "ids": 1, "complete": True, "tracks": []}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tracker.embedding_text import decode_embedding, encode_embeddings
 from tracker.errors import DataError
+from tracker.track_files.embedding_base64 import decode_embedding, encode_embeddings
 
 
 def test_no_rows_and_no_width() -> None:

@@ -1,0 +1,1 @@
+"""Files of tracks and detections, read back: the only reader, for eval, refine and replay."""
