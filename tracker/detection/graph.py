@@ -11,7 +11,6 @@ from typing import Any
 from tracker.detection.decode import decode_graph
 from tracker.detection.nms import nms_graph
 from tracker.detection.runtimes.base import RuntimeRequest
-from tracker.models.half import compute_in_half
 
 DetectionGraph = Callable[[Any], tuple[Any, Any, Any, Any]]
 
@@ -31,6 +30,8 @@ def detection_graph(request: RuntimeRequest) -> DetectionGraph:
 
     model = request.network.build(request.input_size)
     if request.half:
+        from tracker.models.half import compute_in_half
+
         compute_in_half(model)
 
     def detect(pixels: Any) -> tuple[Any, Any, Any, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensorflow import load_tensorflow
 from tracker.models.archive import (
     load_weights,
     parse_text,
@@ -119,6 +120,7 @@ def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | No
         DependencyError: This release of Keras lacks its backbone.
     """
     description = read_description(path)
+    load_tensorflow()  # Before Keras, which would let it print to standard error.
     from tracker.models.yolo import build_yolo
 
     network = build_yolo(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensorflow import load_tensorflow
 from tracker.models.archive import (
     load_weights,
     parse_text,
@@ -93,6 +94,7 @@ def load_reid(path: str | PathLike[str]) -> Any:
         DependencyError: This release of Keras lacks its backbone.
     """
     description = read_reid_description(path)
+    load_tensorflow()  # Before Keras, which would let it print to standard error.
     from tracker.models.reid import build_reid
 
     network = build_reid(description.dimension, backbone=description.backbone)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.tensorflow import load_tensorflow
 from tracker.models.archive import (
     load_weights,
     parse_text,
@@ -109,6 +110,7 @@ def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | N
         DependencyError: This release of Keras lacks its backbone.
     """
     description = read_segmenter_description(path)
+    load_tensorflow()  # Before Keras, which would let it print to standard error.
     from tracker.models.fcn8s import build_fcn8s
 
     network = build_fcn8s(
