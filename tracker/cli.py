@@ -19,8 +19,9 @@ from tracker.train_command import train_app
 from tracker.version import __version__
 from tracker.words import words_of
 
-_TELLING = ("tracker.detection", "tracker.embedding")
-"""Loggers whose information a user wants to see: what a model of somebody else was taken for."""
+_TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources")
+"""Loggers whose information a user wants to see: what a model of somebody else, or a source, was
+taken for."""
 
 app = typer.Typer(
     name="tracker",

@@ -23,6 +23,7 @@ from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.draw import DrawStyle
+from tracker.sources.decoding import Decoding, Deinterlace
 from tracker.sources.live_settings import LiveSettings
 from tracker.tracking.settings import DeepSortSettings
 
@@ -36,6 +37,10 @@ class SourceConfig:
         stride: Take each n-th frame, >= 1.
         max_frames: Stop after so many frames, >= 1; `None` for all.
         image_fps: Frames a second that a folder of images stands for, > 0.
+        video_stream: Of a video with several video streams: which one, from 0 as in FFmpeg's
+            `v:N`; `None` takes the default one, or the largest that is no thumbnail.
+        deinterlace: `auto` makes whole pictures of those that are flagged as interlaced; `off`
+            leaves them as they are stored.
         live: How cameras and streams are read; docs/live.md.
     """
 
@@ -43,6 +48,8 @@ class SourceConfig:
     stride: int = 1
     max_frames: int | None = None
     image_fps: float = 30.0
+    video_stream: int | None = None
+    deinterlace: Deinterlace = Deinterlace.AUTO
     live: LiveSettings = dataclasses.field(default_factory=LiveSettings)
 
     def __post_init__(self) -> None:
@@ -55,6 +62,11 @@ class SourceConfig:
         for name, (is_allowed, expected) in allowed.items():
             if not is_allowed:
                 raise ConfigError(f"source.{name}: expected {expected}, got {getattr(self, name)}")
+        self.decoding()
+
+    def decoding(self) -> Decoding:
+        """Returns how the pictures of a video are decoded."""
+        return Decoding(self.video_stream, self.deinterlace)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def open_source(text: str, config: Config) -> Source:
     kind = source_kind(text)
     if kind in (SourceKind.CAMERA, SourceKind.STREAM, SourceKind.PIPE):
         return _open_live(text, kind, settings)
+    if kind is SourceKind.IMAGES and settings.video_stream is not None:
+        raise _needs_a_video(text)
     if config.detector.detections is not None and kind is SourceKind.IMAGES:
         from tracker.sources.blank import BlankSequence, has_no_pictures
 
@@ -75,7 +77,13 @@ def open_source(text: str, config: Config) -> Source:
         )
     from tracker.sources.video_file import VideoFile
 
-    return VideoFile(text, start_s=settings.start_s, stride=settings.stride)
+    return VideoFile(
+        text, start_s=settings.start_s, stride=settings.stride, decoding=settings.decoding()
+    )
+
+
+def _needs_a_video(text: str) -> ConfigError:
+    return ConfigError(f"{text}: source.video_stream needs a video file or a stream; leave it out")
 
 
 def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
@@ -83,7 +91,13 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
     if kind is SourceKind.STREAM:
         from tracker.sources.stream import NetworkStream
 
-        return NetworkStream(text, settings.live, start_s=settings.start_s, stride=settings.stride)
+        return NetworkStream(
+            text,
+            settings.live,
+            start_s=settings.start_s,
+            stride=settings.stride,
+            decoding=settings.decoding(),
+        )
     if settings.start_s or settings.stride != 1:
         name = f"camera {text}" if kind is SourceKind.CAMERA else "standard input"
         raise ConfigError(
@@ -92,7 +106,9 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
     if kind is SourceKind.PIPE:
         from tracker.sources.pipe import Pipe
 
-        return Pipe(settings.live)
+        return Pipe(settings.live, decoding=settings.decoding())
+    if settings.video_stream is not None:
+        raise _needs_a_video(f"camera {text}")
     from tracker.sources.camera import Camera
     from tracker.sources.camera_names import camera_index
 

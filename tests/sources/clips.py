@@ -1,11 +1,13 @@
 """Small clips with known content, written into a test's own directory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 LEVELS = tuple(range(24, 232, 2))
 """Grey level by frame number modulo 104."""
@@ -47,6 +49,38 @@ def write_clip(
 def grey_frame(value: int, size: tuple[int, int]) -> av.VideoFrame:
     image = np.full((size[1], size[0], 3), value, np.uint8)
     return av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A video stream of one grey, by which it can be told from others."""
+
+    size: tuple[int, int]
+    count: int
+    grey: int
+    flags: Disposition | None = None
+    codec: str = "mpeg4"
+
+
+def write_streams(path: Path, *streams: Stream) -> Path:
+    """Writes several video streams into one file, at 25 frames a second."""
+    with av.open(str(path), "w") as container:
+        added = []
+        for spec in streams:
+            stream = container.add_stream(spec.codec, rate=25)
+            stream.width, stream.height = spec.size
+            stream.pix_fmt = "yuvj420p" if spec.codec == "mjpeg" else "yuv420p"
+            stream.disposition = spec.flags or Disposition(0)
+            added.append(stream)
+        for index in range(max(spec.count for spec in streams)):
+            for spec, stream in zip(streams, added, strict=True):
+                if index < spec.count:
+                    frame = grey_frame(spec.grey, spec.size).reformat(format=stream.pix_fmt)
+                    frame.pts, frame.time_base = index, Fraction(1, 25)
+                    container.mux(stream.encode(frame))
+        for stream in added:
+            container.mux(stream.encode(None))
+    return path
 
 
 def write_planes(

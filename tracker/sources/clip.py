@@ -4,6 +4,7 @@ Comes in: a path. Goes out: `Clip`, `Start` and the `VideoInfo` made of them. On
 is decoded.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,9 @@ from tracker.sources.container import (
 )
 from tracker.sources.numbering import Numbering
 from tracker.sources.rgb import Orientation, orientation_of
+from tracker.sources.stream_choice import choice_note
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000
@@ -74,6 +78,8 @@ def probe(source: str, open_file: OpenFile = open_video) -> Clip:
                 f"{source}: no frame could be decoded; check that it plays with ffplay"
             )
         stream, rate = video.stream, nominal_rate(video.stream)
+        if (note := choice_note(video.container, stream)) is not None:
+            _log.info("%s: %s", source, note)
         # AVI stores no presentation times, and its frames have a constant rate.
         timed = frame.pts is not None and video.container.format.name != "avi"
         first_pts = numbering.earliest if timed else None

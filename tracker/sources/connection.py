@@ -25,8 +25,10 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.clip import nominal_rate
-from tracker.sources.container import VideoPacket, video_stream
+from tracker.sources.container import VideoPacket
+from tracker.sources.decoding import Decoding
 from tracker.sources.mailbox import ClosedError, Mailbox
+from tracker.sources.stream_choice import choice_note, video_stream
 from tracker.sources.stream_failure import (
     BROKEN,
     ENDED,
@@ -59,6 +61,7 @@ class StreamFacts:
         is_segmented: Whether it comes in pieces of some seconds, as HLS and DASH do.
         is_finite: Whether its end is known: a file, not something live.
         pixel_aspect: Width of a pixel divided by its height.
+        note: Which of several streams it is; `None` where it is the only one.
     """
 
     rate: Fraction
@@ -67,6 +70,7 @@ class StreamFacts:
     is_segmented: bool
     is_finite: bool
     pixel_aspect: Fraction
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,10 +109,17 @@ class Connection:
     Args:
         source: The stream as messages name it, without credentials.
         open_container: Opens it; may block.
+        decoding: Which of its video streams is read.
     """
 
-    def __init__(self, source: str, open_container: Callable[[], InputContainer]) -> None:
+    def __init__(
+        self,
+        source: str,
+        open_container: Callable[[], InputContainer],
+        decoding: Decoding | None = None,
+    ) -> None:
         self._source = source
+        self._decoding = decoding or Decoding()
         self._open = open_container
         self._items: Mailbox[StreamFacts | Arrival | Ended | _Fault] = Mailbox(_WAITING)
         self._lost = 0
@@ -187,7 +198,7 @@ class Connection:
         is_open = False
         try:
             with self._open() as container:
-                stream = video_stream(container, self._source)
+                stream = video_stream(container, self._source, self._decoding.video_stream)
                 stream.thread_type = ThreadType.SLICE  # threads over frames would hold some back
                 self._items.put(_facts(container, stream))
                 is_open = True
@@ -269,4 +280,5 @@ def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
         is_segmented=is_segmented,
         is_finite=bool(container.duration) or has_length,
         pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        note=choice_note(container, stream),
     )

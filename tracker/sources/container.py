@@ -15,12 +15,12 @@ from av import VideoFrame
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.numbering import Numbering
 from tracker.sources.paths import readable_file
+from tracker.sources.stream_choice import video_stream
 
 _MAX_READ_FAILURES = 20
 _BOXES_AT_START = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
@@ -40,11 +40,12 @@ OpenFile: TypeAlias = Callable[[str], AbstractContextManager[OpenVideo]]
 
 
 @contextmanager
-def open_video(source: str) -> Iterator[OpenVideo]:
+def open_video(source: str, wanted: int | None = None) -> Iterator[OpenVideo]:
     """Returns a context that holds the file open, with its decoder set to use all cores.
 
     Args:
         source: The path as the user wrote it.
+        wanted: Number of the video stream, from 0; `None` chooses.
 
     Raises:
         SourceError: The path or its content cannot be read as a video.
@@ -56,7 +57,7 @@ def open_video(source: str) -> Iterator[OpenVideo]:
     except av.FFmpegError as error:
         raise SourceError(f"{source}: {_why_unreadable(path, error)}") from error
     with container:
-        stream = video_stream(container, source)
+        stream = video_stream(container, source, wanted)
         stream.thread_type = ThreadType.AUTO
         yield OpenVideo(container, stream)
 
@@ -130,37 +131,6 @@ def declared_frames(video: OpenVideo) -> int | None:
         # The header counts samples; the index knows which of them an edit list leaves.
         return sum(not entry.is_discard for entry in stream.index_entries)
     return stream.frames
-
-
-def video_stream(container: InputContainer, source: str) -> VideoStream:
-    """Returns the first stream of moving pictures.
-
-    Args:
-        container: An open container.
-        source: The source as messages name it.
-
-    Raises:
-        SourceError: There is none, or this FFmpeg has no decoder for it.
-    """
-    pictures = [
-        stream
-        for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic  # the cover of a song
-    ]
-    if container.format.name == "tty":
-        raise SourceError(f"{source}: expected a video, got text; name a video file")
-    if not pictures:
-        kinds = " and ".join(sorted({stream.type for stream in container.streams}))
-        raise SourceError(
-            f"{source}: expected a video stream, got only {kinds or 'an empty container'}; "
-            "name a file with moving pictures"
-        )
-    if pictures[0].codec_context is None:
-        raise SourceError(
-            f"{source}: this FFmpeg build cannot decode its video codec; convert it: "
-            "ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4"
-        )
-    return pictures[0]
 
 
 def _why_unreadable(path: Path, error: av.FFmpegError) -> str:

@@ -3,6 +3,7 @@
 Comes in: arrivals. Goes out: numbered and timed `Frame`s, all of one size.
 """
 
+import logging
 from fractions import Fraction
 
 from tracker.errors import SourceError
@@ -11,6 +12,8 @@ from tracker.sources.clip import size_text
 from tracker.sources.connection import Arrival, StreamFacts
 from tracker.sources.rgb import orientation_of, to_rgb
 from tracker.sources.stream_clock import StreamClock
+
+_log = logging.getLogger(__name__)
 
 
 class FrameMaker:
@@ -24,6 +27,8 @@ class FrameMaker:
     """
 
     def __init__(self, source: str, facts: StreamFacts, first: Arrival, *, is_live: bool) -> None:
+        if facts.note is not None:
+            _log.info("%s: %s", source, facts.note)
         self.skipped = 0
         self._is_timed = facts.is_timed
         self._is_live = is_live

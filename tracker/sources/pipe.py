@@ -15,6 +15,7 @@ import av
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.sources.connection import Arrival, Connection
+from tracker.sources.decoding import Decoding
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.kind import PIPE
 from tracker.sources.live_settings import FramePolicy, LiveSettings
@@ -36,6 +37,7 @@ class Pipe:
 
     Args:
         settings: Its `policy` counts.
+        decoding: Which of its video streams is read.
         file: What to read; `None` for standard input.
 
     Raises:
@@ -43,12 +45,16 @@ class Pipe:
     """
 
     def __init__(
-        self, settings: LiveSettings | None = None, *, file: BinaryIO | None = None
+        self,
+        settings: LiveSettings | None = None,
+        *,
+        decoding: Decoding | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
         policy = (settings or LiveSettings()).policy
         readable = _Readable(_standard_input() if file is None else file)
         self._connection = Connection(
-            PIPE, lambda: av.open(readable, "r", metadata_errors="replace")
+            PIPE, lambda: av.open(readable, "r", metadata_errors="replace"), decoding
         )
         try:
             facts = self._connection.opened(None)

@@ -11,6 +11,7 @@ from tracker.errors import ConfigError, SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.sources.address import scheme_of, shown_address
 from tracker.sources.connection import Connection, StreamFacts
+from tracker.sources.decoding import Decoding
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.live_settings import LiveSettings
 from tracker.sources.live_stream import LiveStream
@@ -33,6 +34,7 @@ class NetworkStream:
         settings: How long to wait, how to come back, how RTSP travels.
         start_s: Of a file: seconds at which to start.
         stride: Of a file: deliver each `stride`-th frame.
+        decoding: Which of its video streams is read.
 
     Raises:
         SourceError: The scheme is unknown, or no stream of pictures is there.
@@ -46,18 +48,23 @@ class NetworkStream:
         *,
         start_s: float = 0.0,
         stride: int = 1,
+        decoding: Decoding | None = None,
     ) -> None:
-        settings = settings or LiveSettings()
+        settings, decoding = settings or LiveSettings(), decoding or Decoding()
         shown = shown_address(address)
         if source_kind(address) is not SourceKind.STREAM:
             raise SourceError(
                 f"{shown}: expected the address of a stream, such as rtsp://HOST/PATH"
             )
-        connection, facts = _connected(address, settings)
+        connection, facts = _connected(address, settings, decoding)
         if facts.is_finite and scheme_of(address) in HTTP:
             connection.close()
             self._reader: VideoFile | LiveStream = VideoFile(
-                shown, start_s=start_s, stride=stride, open_file=file_opener(address, settings)
+                shown,
+                start_s=start_s,
+                stride=stride,
+                decoding=decoding,
+                open_file=file_opener(address, settings, decoding.video_stream),
             )
             return
         if start_s or stride != 1:
@@ -68,7 +75,7 @@ class NetworkStream:
             )
         self._reader = LiveStream(
             shown,
-            connect=lambda: Connection(shown, opener(address, settings)),
+            connect=lambda: Connection(shown, opener(address, settings), decoding),
             connection=connection,
             facts=facts,
             settings=settings,
@@ -111,9 +118,11 @@ class NetworkStream:
         self.close()
 
 
-def _connected(address: str, settings: LiveSettings) -> tuple[Connection, StreamFacts]:
+def _connected(
+    address: str, settings: LiveSettings, decoding: Decoding
+) -> tuple[Connection, StreamFacts]:
     shown = shown_address(address)
-    connection = Connection(shown, opener(address, settings))
+    connection = Connection(shown, opener(address, settings), decoding)
     try:
         return connection, connection.opened(settings.open_timeout_s)
     except StreamLostError as error:

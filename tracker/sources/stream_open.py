@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.address import scheme_of, shown_address
-from tracker.sources.container import OpenVideo, video_stream
+from tracker.sources.container import OpenVideo
 from tracker.sources.live_settings import LiveSettings
+from tracker.sources.stream_choice import video_stream
 from tracker.sources.stream_failure import explain
 
 _log = logging.getLogger(__name__)
@@ -69,13 +70,14 @@ def _has_size(stream: VideoStream) -> bool:
 
 
 def file_opener(
-    address: str, settings: LiveSettings
+    address: str, settings: LiveSettings, wanted: int | None = None
 ) -> Callable[[str], AbstractContextManager[OpenVideo]]:
     """Returns what opens a file behind an http(s) address, for `VideoFile`.
 
     Args:
         address: The URL, with its credentials.
         settings: Time limits.
+        wanted: Number of the video stream, from 0; `None` chooses.
     """
     open_container = opener(address, settings)
 
@@ -83,7 +85,7 @@ def file_opener(
     def open_file(source: str) -> Iterator[OpenVideo]:
         try:
             with open_container() as container:
-                stream = video_stream(container, source)
+                stream = video_stream(container, source, wanted)
                 stream.thread_type = ThreadType.AUTO
                 yield OpenVideo(container, stream)
         except av.FFmpegError as error:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import chain, dropwhile
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,7 @@ from tracker.sources.container import (
     open_video,
     read_packets,
 )
+from tracker.sources.decoding import Decoding
 from tracker.sources.numbering import Numbering
 from tracker.sources.rgb import to_rgb
 
@@ -55,6 +57,7 @@ class VideoFile:
         start_s: Seconds after the file's first frame at which to start; numbers and times of
             frames stay those in the file.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
+        decoding: Which of its video streams is read.
         open_file: Opens what `path` then merely names, such as a file behind an address. Its
             sound cannot be copied.
 
@@ -68,9 +71,13 @@ class VideoFile:
         *,
         start_s: float = 0.0,
         stride: int = 1,
-        open_file: OpenFile = open_video,
+        decoding: Decoding | None = None,
+        open_file: OpenFile | None = None,
     ) -> None:
         self._source = os.fspath(path)
+        self._decoding = decoding or Decoding()
+        has_path = open_file is None
+        open_file = open_file or partial(open_video, wanted=self._decoding.video_stream)
         check_arguments(self._source, start_s=start_s, stride=stride)
         self._stride = stride
         self._open_file = open_file
@@ -84,7 +91,6 @@ class VideoFile:
                 first_index=self._start.index, first_pts=first_pts + self._start.tick
             )
         info = describe(self._source, self._clip, self._start, stride=stride)
-        has_path = open_file is open_video
         self._info = info if has_path else dataclasses.replace(info, audio_path=None)
         self._closed = False
         self._frames = self._read()
