@@ -9,7 +9,6 @@ from writing one file: the second waits, and then finds the work done.
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import IO, Protocol
 from tracker.errors import OutputError, TrackerError
 from tracker.http_files import CutError, DownloadError, Resume, open_address
 from tracker.inference.digests import network_file_digest
+from tracker.inference.file_lock import try_lock
 from tracker.registry import ResolvedModel, file_problem, model_folder, resolve_entry
 from tracker.registry_entries import FileEntry, ModelEntry, shown
 
@@ -265,31 +265,8 @@ def _locked(folder: Path, watcher: Watcher) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
     with file:
-        if not _try_lock(file):
+        if not try_lock(file):
             watcher.line(f"waiting for another process that writes {folder}")
-            while not _try_lock(file):
+            while not try_lock(file):
                 time.sleep(0.1)
         yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        """Returns whether the lock was free and is held now, until the file is closed."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: IO[bytes]) -> bool:
-        """Returns whether the lock was free and is held now, until the file is closed."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -12,7 +12,7 @@ import numpy as np
 from tracker.arrays import Float32Array, UInt8Array
 from tracker.embedding.export import ADVICE, export_reid
 from tracker.errors import ConfigError
-from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
+from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, open_interpreter
 from tracker.models.digest import file_digest
 from tracker.models.exported import SUFFIX, read_exported
@@ -47,7 +47,7 @@ class BatchRunner:
         if path.suffix == SUFFIX:
             self._model = read_exported(path, what="embedder").model
         else:
-            stored = (cache_dir or default_cache_dir()) / "litert" / f"{_key(path)}.tflite"
+            stored = exported_path(cache_dir, _key(path))
             self._model = cached(stored, lambda: export_reid(path))
         self._threads = threads or available_cores()
         self._interpreters: dict[int, Any] = {}

@@ -21,7 +21,7 @@ from tracker.detections import Detections
 from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
-from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
+from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.detector_file import load_detector, read_description
 from tracker.models.digest import file_digest
@@ -114,7 +114,7 @@ class DetectorFeatures:
         """
         path = Path(path)
         description, digest = read_description(path), file_digest(path)
-        stored = (cache_dir or default_cache_dir()) / "litert" / f"{_key(digest)}.tflite"
+        stored = exported_path(cache_dir, _key(digest))
         return cls(
             cached(stored, lambda: export_features(path)),
             long_side=description.long_side if long_side is None else long_side,

@@ -1,8 +1,8 @@
 """A folder of files that are costly to make: exported networks.
 
-Comes in: what determines a file, and how to make it. Goes out: its content. Nothing here is needed:
-a cache that cannot be read or written costs time, never a run. Files are written to the side and
-moved into place, so that two processes may share the folder; a damaged file is made anew.
+Nothing here is needed: a cache that cannot be read or written costs time, never a run. Files are
+written to the side and moved into place, and a lock lets one process make a file while others wait
+for it; a damaged file is made anew.
 """
 
 import contextlib
@@ -11,21 +11,57 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import platformdirs
+
+from tracker.errors import ConfigError
+from tracker.inference.file_lock import try_lock
 
 logger = logging.getLogger(__name__)
 
 _MAGIC = b"tracker cache 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
+_EXPORTS, _PART = "litert", ".part"
+_LONGEST_WAIT_S = 900.0
+"""An export takes a minute at most; a process that was stopped in its middle holds its lock."""
+
 
 def default_cache_dir() -> Path:
-    """Returns the platform's folder for this program's caches; it may not exist yet."""
-    return Path(platformdirs.user_cache_dir("tracker"))
+    """Returns the platform's folder for this program's caches; it may not exist yet.
+
+    Raises:
+        ConfigError: The user has no home folder, as in a container that runs under a bare number.
+    """
+    try:
+        folder = Path(platformdirs.user_cache_dir("tracker"))
+    except RuntimeError:  # Releases before 4.10 return "~/.cache" as it is.
+        folder = Path()
+    if not folder.is_absolute():
+        raise ConfigError(
+            "cache: expected a home folder, got none; set HOME, or name a folder with "
+            "detector.network.cache_dir and embedder.cache_dir (`tracker models`: --cache-dir)"
+        )
+    return folder
+
+
+def exported_path(cache_dir: Path | None, key: str) -> Path | None:
+    """Returns the place of an exported network; `None` where there is no folder for it.
+
+    Args:
+        cache_dir: Folder of this program's caches; `None` takes the platform's.
+        key: From `cache_key`.
+    """
+    try:
+        folder = default_cache_dir() if cache_dir is None else cache_dir
+    except ConfigError as error:
+        _warn_once(Path(), f"{error}; exported networks are not kept")
+        return None
+    return folder / _EXPORTS / f"{key}.tflite"
 
 
 def cache_key(parts: Mapping[str, object]) -> str:
@@ -46,33 +82,71 @@ def library_version(name: str) -> str:
         return "none"
 
 
-def cached(path: Path, make: Callable[[], bytes]) -> bytes:
+def cached(path: Path | None, make: Callable[[], bytes]) -> bytes:
     """Returns the content of a cached file, made and stored first where it is missing or damaged.
 
+    Of several processes and threads that want one file at a time, one makes it.
+
     Args:
-        path: The file.
+        path: The file; `None` stores nothing.
         make: Makes the content.
     """
+    if path is None:
+        return make()
     content = _read(path)
     if content is None:
-        content = make()
-        _write(path, content)
+        with _locked(path) as is_held:
+            content = _read(path)
+            if is_held:
+                _remove_leftovers(path)
+            if content is None:
+                content = make()
+                _write(path, content)
     return content
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Holds the lock of a file, and yields whether it does: some file systems know none."""
+    is_held = False
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.with_name(f"{path.name}.lock").open("ab"))
+            is_held = try_lock(lock)
+            if not is_held:
+                logger.info("waiting for another process that exports the same network")
+            end = time.monotonic() + _LONGEST_WAIT_S
+            while not is_held and time.monotonic() < end:
+                time.sleep(0.05)
+                is_held = try_lock(lock)
+        except OSError:
+            pass  # Writing the file will say what is wrong.
+        yield is_held
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes what processes that were killed had begun to write."""
+    with contextlib.suppress(OSError):
+        for part in path.parent.glob(f"{path.name}.*{_PART}"):
+            part.unlink()
 
 
 def _read(path: Path) -> bytes | None:
     """Returns the content, or `None` where there is none that is whole."""
     try:
         stored = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        logger.warning("cache %s cannot be read (%s): going on without", path, error.strerror)
+        _warn_once(
+            path.parent, f"cache {path.parent} cannot be read ({error.strerror}): going on without"
+        )
         return None
     start = len(_MAGIC) + _DIGEST_SIZE
     content = stored[start:]
     if stored[:start] != _MAGIC + hashlib.sha256(content).digest():
-        logger.warning("cache %s is damaged: making it anew", path)
+        _warn_once(path, f"cache {path} is damaged: making it anew")
         return None
     return content
 
@@ -81,12 +155,28 @@ def _write(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f"{path.name}.", suffix=_PART, delete=False
+        ) as file:
             temporary = file.name
             file.write(_MAGIC + hashlib.sha256(content).digest() + content)
         os.replace(temporary, path)
     except OSError as error:
-        logger.warning("cache %s cannot be written (%s): going on without", path, error.strerror)
+        _warn_once(
+            path.parent,
+            f"cache {path.parent} cannot be written ({error.strerror}): going on without; every "
+            "run exports its networks anew; cache_dir in the configuration names another folder",
+        )
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+_WARNED: set[Path] = set()
+
+
+def _warn_once(subject: Path, message: str) -> None:
+    """Logs the first warning about a folder or file in this process."""
+    if subject not in _WARNED:
+        _WARNED.add(subject)
+        logger.warning("%s", message)

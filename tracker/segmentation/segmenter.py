@@ -15,7 +15,7 @@ import numpy as np
 
 from tracker.arrays import BoolArray, UInt8Array
 from tracker.errors import ConfigError, nearest
-from tracker.inference.cache import cache_key, cached, default_cache_dir, library_version
+from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.digest import file_digest
 from tracker.models.segmenter_file import load_segmenter, read_segmenter_description
@@ -117,8 +117,7 @@ class Segmenter:
             return
         size = input_size_for(frame_size, self._settings.input_size or self._description.long_side)
         if size != self._input_size:
-            folder = (self._settings.cache_dir or default_cache_dir()) / "litert"
-            path = folder / f"{_key(self._digest, size)}.tflite"
+            path = exported_path(self._settings.cache_dir, _key(self._digest, size))
             self._interpreter = open_interpreter(
                 cached(path, lambda: export_segmenter(self._path, size)),
                 threads=self._settings.threads or available_cores(),

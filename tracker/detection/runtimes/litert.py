@@ -24,7 +24,7 @@ from tracker.detection.runtimes.base import (
 from tracker.inference.cache import (
     cache_key,
     cached,
-    default_cache_dir,
+    exported_path,
     library_version,
 )
 from tracker.inference.litert import available_cores, export_network, open_interpreter
@@ -52,7 +52,7 @@ class LiteRtRuntime:
         network, size = request.network, request.input_size
         model = network.exported
         if model is None:
-            path = (cache_dir or default_cache_dir()) / "litert" / f"{_key(network, size)}.tflite"
+            path = exported_path(cache_dir, _key(network, size))
             model = cached(path, lambda: export_litert(network, size))
         self._request = request
         self._interpreter = open_interpreter(
