@@ -14,6 +14,7 @@ PACKAGE = Path(tracker.__file__).parent
 # Each layer may import what stands above it. A stage does not know another stage.
 LAYERS = [
     ["errors", "version"],
+    ["util"],
     ["arrays", "builtin", "opencv", "timing", "latency", "settings_tree", "words", "work_bar"],
     ["boxes"],
     ["masks"],
@@ -141,3 +142,16 @@ def test_modules_stay_small() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert not too_long
+
+
+def test_one_module_prints() -> None:
+    """Elsewhere, text of files and models would reach a terminal with its control characters."""
+    printing = set()
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+                *("print", "typer.echo", "typer.secho", "click.echo"),
+                *("sys.stdout.write", "sys.stderr.write"),
+            }:
+                printing.add(str(path.relative_to(PACKAGE)))
+    assert printing == {"util/terminal.py"}

@@ -15,7 +15,7 @@ def counted(run, *, ages=(), dropped=0):
 
 
 def facts(run, statistics, outputs=()):
-    lines = summary(run.video, statistics, outputs).splitlines()
+    lines = summary(run.video, statistics, outputs)
     assert all(line[11] == " " for line in lines)
     return {line[:12].strip(): line[12:] for line in lines}
 

@@ -4,13 +4,12 @@ Comes in: a `BenchRequest`. Goes out: a table on stdout, and JSON where it is as
 """
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tracker.bench_report import (
     LoadFigures,
@@ -25,7 +24,7 @@ from tracker.builtin import DETECTORS
 from tracker.config import Config, DetectorConfig
 from tracker.detection.runtimes.base import RuntimeKind, choose_runtime
 from tracker.detector_factory import FCN, KERAS_HUB, MOTION
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, OutputError
 from tracker.factory import build_pipeline, open_source
 from tracker.frames import Source
 from tracker.inference.devices import Device, tensorflow_device
@@ -39,6 +38,7 @@ from tracker.sources.address import shown_address
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.paced import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
 from tracker.tracks import TrackedFrame
+from tracker.util.terminal import print_results, print_status, write_stdout
 from tracker.version import __version__
 
 _LITERT, _XLA, _TENSORFLOW, _ONNX = "LiteRT", "XLA", "TensorFlow", "ONNX Runtime"
@@ -111,15 +111,15 @@ def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
         )
     if request.json is not None:
         _check_json(request.json, request.source)
-    screen = sys.stderr if request.json == STDOUT else sys.stdout
+    tell = print_status if request.json == STDOUT else print_results
     pipeline = build_pipeline(request.config)
     _warm_up(request, pipeline)
     machine = machine_of(request.config)
-    _say(screen, f"source      {request.source}", *machine.lines)
+    tell(f"source      {request.source}", *machine.lines)
     if request.live is None:
-        figures = _bench_file(request, pipeline, screen, clock)
+        figures = _bench_file(request, pipeline, tell, clock)
     else:
-        figures = _bench_live(request, request.live, pipeline, screen, clock)
+        figures = _bench_live(request, request.live, pipeline, tell, clock)
     if request.json is not None:
         _write_json(request, machine, figures)
 
@@ -145,22 +145,26 @@ def _warm_up(request: BenchRequest, pipeline: Pipeline) -> None:
 
 
 def _bench_file(
-    request: BenchRequest, pipeline: Pipeline, screen: TextIO, clock: Clock
+    request: BenchRequest, pipeline: Pipeline, tell: Callable[..., None], clock: Clock
 ) -> dict[str, Any]:
     with (
         open_source(request.source, request.config) as source,
         _results(request, pipeline, source) as results,
     ):
         figures = measure_file(results, clock.now)
-    _say(screen, *figures.lines)
+    tell(*figures.lines)
     return figures.to_json()
 
 
 def _bench_live(
-    request: BenchRequest, live: LivePlay, pipeline: Pipeline, screen: TextIO, clock: Clock
+    request: BenchRequest,
+    live: LivePlay,
+    pipeline: Pipeline,
+    tell: Callable[..., None],
+    clock: Clock,
 ) -> dict[str, Any]:
     """Returns the figures of all loads; each is printed as soon as it is known."""
-    _say(screen, "", load_header())
+    tell("", load_header())
     rows: list[LoadFigures] = []
     for load in live.loads:
         with (
@@ -168,7 +172,7 @@ def _bench_live(
             _results(request, pipeline, source) as results,
         ):
             rows.append(measure_load(results, clock.now, load=load))
-        _say(screen, rows[-1].line)
+        tell(rows[-1].line)
     return {"seconds": live.seconds, "loads": [row.to_json() for row in rows]}
 
 
@@ -193,15 +197,6 @@ def _results(
         results.close()
 
 
-def _say(screen: TextIO, *lines: str) -> None:
-    try:
-        for line in lines:
-            print(line, file=screen)
-        screen.flush()
-    except OSError as error:
-        raise output_error("the table", error) from error
-
-
 def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]) -> None:
     record = {
         "program": f"tracker-pipeline {__version__}",
@@ -216,10 +211,11 @@ def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]
     path = request.json or STDOUT
     try:
         if path == STDOUT:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            write_stdout(text)
         else:
             Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OutputError:
+        raise
     except OSError as error:
         raise output_error(path, error) from error
 

@@ -16,6 +16,15 @@ from tracker.errors import ConfigError, OutputClosed, TrackerError
 from tracker.models_command import models_app
 from tracker.offline_commands import add_offline_commands
 from tracker.train_command import train_app
+from tracker.util.signals import Terminated, raise_on_termination
+from tracker.util.terminal import (
+    finish_streams,
+    occupy_closed_descriptors,
+    print_results,
+    print_status,
+    stdout_error,
+)
+from tracker.util.text import one_line
 from tracker.version import __version__
 from tracker.words import words_of
 
@@ -36,7 +45,7 @@ app.add_typer(models_app, name="models")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"tracker {__version__}")
+        print_results(f"tracker {__version__}")
         raise typer.Exit
 
 
@@ -51,7 +60,7 @@ def _common(
 ) -> None:
     """Find and follow objects in video: webcam, streams, files, folders of images."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_results(*context.get_help().split("\n"))
         raise typer.Exit
 
 
@@ -278,6 +287,7 @@ def main(words: Sequence[str] | None = None) -> None:
         words: What follows `tracker`; `None` for `sys.argv`.
     """
     words = sys.argv[1:] if words is None else words
+    occupy_closed_descriptors()
     _quiet_libraries()
     debug = "--debug" in words
     # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
@@ -287,25 +297,45 @@ def main(words: Sequence[str] | None = None) -> None:
     for room in _TELLING:
         logging.getLogger(room).setLevel(logging.INFO)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with raise_on_termination():
+            code = _exit_code(arguments, debug=debug)
+    except Terminated as stopped:
+        code = _fail("terminated", stopped.exit_code)
+    finally:
+        logging.getLogger("tracker").removeHandler(handler)
+    failure = finish_streams()
+    if failure is not None and not isinstance(failure, OutputClosed):
+        code = code or _fail(str(failure), failure.exit_code)
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
+    """Returns what the command exits with, after its error was printed.
+
+    Raises:
+        TrackerError: With `debug`, in place of a line.
+    """
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        sys.exit(_fail(error.format_message(), error.exit_code))
+        return _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_fail("interrupted", 130))
-    except OutputClosed:
-        sys.exit(0)  # `head` has seen enough; that is no fault.
+        return _fail("interrupted", 130)
+    except (OutputClosed, BrokenPipeError):
+        return 0  # `head` has seen enough; that is no fault.
     except TrackerError as error:
         if debug:
             raise
-        sys.exit(_fail(str(error), error.exit_code))
-    finally:
-        logging.getLogger("tracker").removeHandler(handler)
-    sys.exit(code or 0)
+        return _fail(str(error), error.exit_code)
+    except OSError as error:
+        if "--help" not in arguments:
+            raise
+        failure = stdout_error(error)  # Typer prints its help itself.
+        return _fail(str(failure), failure.exit_code)
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"tracker: error: {line}", file=sys.stderr)
+    print_status(f"tracker: error: {one_line(message)}")
     return code
 
 
@@ -314,7 +344,7 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        print(f"tracker: {level}{record.getMessage()}", file=sys.stderr)
+        print_status(f"tracker: {level}{one_line(record.getMessage())}")
 
 
 def _quiet_libraries() -> None:

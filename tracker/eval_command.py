@@ -4,7 +4,6 @@ Comes in: an `EvalRequest`. Goes out: a table on stdout, and JSON, CSV and plots
 """
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tracker.evaluation.mot_io import Rules, find_tracks, find_truth, people_onl
 from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
 from tracker.track_files.read import read_tracks
+from tracker.util.terminal import write_stdout
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run_eval(request: EvalRequest) -> Evaluation:
         {name: _compare(file, tracks[name], rules, name) for name, file in truth.items()}
     )
     taken = STDOUT in (request.json, request.csv)
-    report.print_table(evaluation, sys.stderr if taken else sys.stdout)
+    report.print_table(evaluation, stderr=taken)
     if request.json is not None:
         _write(request.json, report.json_text(evaluation))
     if request.csv is not None:
@@ -100,9 +100,10 @@ def _compare(truth_file: Path, tracks_file: Path, rules: Rules, name: str) -> Co
 def _write(path: str, text: str) -> None:
     try:
         if path == STDOUT:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            write_stdout(text)
         else:
             Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

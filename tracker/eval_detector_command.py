@@ -4,14 +4,12 @@ Comes in: a `DetectorEvalRequest`. Goes out: a table on stdout, and JSON where a
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from tracker.config import Config
 from tracker.detections import Detector
@@ -29,6 +27,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
 from tracker.sources.image_folder import ImageFolder
 from tracker.timing import Stopwatch
+from tracker.util.terminal import print_table, write_stdout
 
 STDOUT = "-"
 
@@ -74,9 +73,8 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
     labelled = _labels(request)
     detector = build_detector(request.config)
     precision = score(labelled, detector, request.classes)
-    stream = sys.stderr if request.json == STDOUT else sys.stdout
     table = precision_table(precision, detector.class_names, images=len(labelled.images))
-    Console(file=stream).print(table)
+    print_table(table, stderr=request.json == STDOUT)
     if request.json is not None:
         record = _record(precision, detector.class_names, len(labelled.images))
         _write(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
@@ -196,9 +194,10 @@ def _record(precision: Precision, names: Sequence[str], images: int) -> dict[str
 def _write(path: str, text: str) -> None:
     try:
         if path == STDOUT:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            write_stdout(text)
         else:
             Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -3,7 +3,6 @@
 Comes in: the request that the command line made. Goes out: the file, checked by opening it again.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from tracker.models.reid_file import read_reid_description
 from tracker.sources.video_file import VideoFile
 from tracker.training.datasets import read_image
 from tracker.training.pictures import find_pictures
+from tracker.util.terminal import print_status
 
 PICTURES = 100
 """Pictures that integers are scaled by, spread evenly over what is given."""
@@ -62,7 +62,7 @@ def run_export(request: ExportRequest) -> None:
 
         export_embedder(request.model, request.output, precision=precision)
     size = request.output.stat().st_size
-    print(f"written     {request.output} ({size / 1e6:.1f} MB)", file=sys.stderr)
+    print_status(f"written     {request.output} ({size / 1e6:.1f} MB)")
 
 
 def _precision(request: ExportRequest) -> Precision:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tracker.util.terminal import print_results
+
 models_app = typer.Typer(
     help="Models by name: list them, look at one, download one.",
     add_completion=False,
@@ -28,7 +30,7 @@ CacheOption = Annotated[
 def _common(context: typer.Context) -> None:
     """Models by name: list them, look at one, download one."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_results(*context.get_help().split("\n"))
         raise typer.Exit
 
 
@@ -39,7 +41,7 @@ def list_models(registry: RegistryOption = None, cache_dir: CacheOption = None) 
     from tracker.registry import read_registry
 
     for line in table_of_models(read_registry(_path(registry)), _path(cache_dir)):
-        typer.echo(line)
+        print_results(line)
 
 
 @models_app.command()
@@ -53,7 +55,7 @@ def info(
     from tracker.registry import read_registry
 
     for line in facts_of(model, read_registry(_path(registry)), _path(cache_dir)):
-        typer.echo(line)
+        print_results(line)
 
 
 @models_app.command()
@@ -81,10 +83,10 @@ def pull(
 
         entry = known.find(name)
         done = f"{{task.percentage:3.0f}} % of {entry.size / 1e6:.1f} MB"
-        with WorkBar(done, name, total=entry.size, shown=not no_progress) as bar:
+        with WorkBar(done, entry.name, total=entry.size, shown=not no_progress) as bar:
             resolved = download(entry, bar, cache_dir=_path(cache_dir))
     for path in resolved.paths:
-        typer.echo(str(path))
+        print_results(str(path))
 
 
 def _path(text: str | None) -> Path | None:

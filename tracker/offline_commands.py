@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.errors import ConfigError
+from tracker.util.terminal import print_status
 from tracker.words import words_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
         min_score=default.min_score if min_score is None else min_score,
         noise=None if no_smooth else default.noise,
     )
-    typer.echo(run_refine(RefineRequest(recording, output, settings, fps=fps)), err=True)
+    print_status(run_refine(RefineRequest(recording, output, settings, fps=fps)))
 
 
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option

@@ -9,7 +9,6 @@ from dataclasses import astuple
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -22,6 +21,7 @@ from rich.progress import (
 from tracker.frames import VideoInfo
 from tracker.latency import LatencyHistogram, Percentiles
 from tracker.tracks import TrackedFrame
+from tracker.util.terminal import status_console
 
 
 class RunStatistics:
@@ -84,7 +84,7 @@ class ProgressLine:
 
     def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
         counts = [n for n in (info.frame_count, max_frames) if n is not None]
-        console = Console(stderr=True)
+        console = status_console()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn(
@@ -123,8 +123,8 @@ class ProgressLine:
         self._progress.update(self._task, advance=1, fps=fps, alive=result.alive)
 
 
-def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> str:
-    """Returns the screen that ends a run: one fact a line, never wrapped, so that logs stay whole.
+def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> list[str]:
+    """Returns the lines that end a run: one fact each, never wrapped, so that logs stay whole.
 
     Args:
         info: The source.
@@ -155,7 +155,7 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
     facts += [("written", line) for line in written]
     if not outputs:
         facts.append(("written", "nothing; add --json out.jsonl or --video out.mp4"))
-    return "\n".join(f"{label:<12}{text}" for label, text in facts)
+    return [f"{label:<12}{text}" for label, text in facts]
 
 
 def dropped_share(dropped: int, frames: int) -> float:

@@ -4,7 +4,6 @@ Comes in: a `RunRequest`. Goes out: files, a progress bar and a summary on stder
 """
 
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +19,8 @@ from tracker.frames import Reconnecting, Source
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.run_outputs import Outputs, SourceSinks, make_sinks, source_names
 from tracker.tracks import TrackedFrame
+from tracker.util.signals import termination_signals
+from tracker.util.terminal import print_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def run(request: RunRequest) -> int:
         failure = sinks.close(complete=finished and not stop.signal_number)
         if failure is not None:
             raise RunFailedError(sinks.blame(failure)) from failure
-    print(summary(source.info, statistics, [s.status for s in sinks.sinks]), file=sys.stderr)
+    print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
     return 128 + stop.signal_number if stop.signal_number else 0
 
 
@@ -140,7 +141,7 @@ def watch_windows(sinks: Iterable[SourceSinks], stop: "Stop") -> None:
 
 
 class Stop:
-    """Set by the first SIGINT or SIGTERM.
+    """Set by the first SIGINT, SIGTERM or SIGHUP.
 
     Attributes:
         event: Set once a signal came.
@@ -154,9 +155,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Turns the first Ctrl-C or SIGTERM into a stop after the current frame; a second one is raw.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a stop after the current frame.
 
-    An exception in the middle of an encoder call could leave a file that does not play.
+    An exception in the middle of an encoder call could leave a file that does not play. A second
+    signal raises at once. A SIGHUP that is ignored, as under `nohup`, stays ignored.
     """
     stop = Stop()
 
@@ -169,10 +171,10 @@ def stop_on_signals() -> Iterator[Stop]:
     in_main_thread = threading.current_thread() is threading.main_thread()
     old = {}
     if in_main_thread:
-        old = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+        numbers = (signal.SIGINT, *termination_signals())
+        old = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-        sys.stderr.flush()

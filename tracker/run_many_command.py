@@ -6,7 +6,6 @@ A source that fails does not stop the others.
 
 import dataclasses
 import logging
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -30,6 +29,7 @@ from tracker.run_command import (
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
 from tracker.sources.address import shown_address
 from tracker.sources.kind import check_pipe_once
+from tracker.util.terminal import print_status
 from tracker.workers import Channel
 
 _log = logging.getLogger(__name__)
@@ -56,11 +56,11 @@ class _Run:
         self.failure = error or unfinished
 
     @property
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """The summary of this source."""
         statuses = [sink.status for sink in self.sinks.sinks]
-        text = summary(self.source.info, self.statistics, statuses)
-        return text if self.failure is None else f"{text}\n{'failed':<12}{self.failure}"
+        lines = summary(self.source.info, self.statistics, statuses)
+        return lines if self.failure is None else [*lines, f"{'failed':<12}{self.failure}"]
 
 
 def run_many(request: RunRequest) -> int:
@@ -97,7 +97,8 @@ def run_many(request: RunRequest) -> int:
         finally:
             for one in runs:
                 one.finish(None, complete=False)
-    print("\n\n".join(one.text for one in runs), file=sys.stderr)
+    for number, one in enumerate(runs):
+        print_status(*([""] if number else []), *one.lines)
     if stop.signal_number:
         return 128 + stop.signal_number
     failed = len(request.sources) - len(runs) + sum(one.failure is not None for one in runs)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tracker.training.settings import MixedPrecision
+from tracker.util.terminal import print_results
 from tracker.words import words_of
 
 # Options that several trainings have.
@@ -52,7 +53,7 @@ train_app = typer.Typer(
 def _common(context: typer.Context) -> None:
     """Train models on your own data."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_results(*context.get_help().split("\n"))
         raise typer.Exit
 
 

@@ -5,7 +5,6 @@ Comes in: a `CropRequest`. Goes out: a folder that `tracker train reid --data` t
 """
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -32,6 +31,7 @@ from tracker.training.data_file import read_training_pictures
 from tracker.training.reid_data import fitted
 from tracker.training.view_folder import write_views
 from tracker.training.views import ViewSettings
+from tracker.util.terminal import print_results, print_status
 
 logger = logging.getLogger(__name__)
 
@@ -124,8 +124,8 @@ def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> i
         logger.warning("stopped; the same command goes on in %s", request.out)
         raise
     write_table(request.out, rows, vectors)
-    print(summary)
-    print(f"written     {request.out}; tracker train reid --data takes it", file=sys.stderr)
+    print_results(summary)
+    print_status(f"written     {request.out}; tracker train reid --data takes it")
     return len(rows)
 
 

@@ -7,14 +7,12 @@ checked before Keras is loaded.
 
 import json
 import logging
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.evaluation.average_precision import Precision
@@ -40,6 +38,7 @@ from tracker.training.data_file import (
     validation_set,
 )
 from tracker.training.model_card import CardFacts, model_card
+from tracker.util.terminal import print_status, print_table
 
 logger = logging.getLogger(__name__)
 
@@ -150,10 +149,7 @@ def _train(
             observer=progress,
         )
     if result.stopped_early:
-        print(
-            f"stopped early: {config.training.patience} validations without a better AP50",
-            file=sys.stderr,
-        )
+        print_status(f"stopped early: {config.training.patience} validations without a better AP50")
     return result.steps
 
 
@@ -181,9 +177,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
         heads=yolo_heads(len(splits.class_names)),
         settings=VALIDATION_NMS,
     )
-    Console(file=sys.stdout).print(
-        precision_table(precision, splits.class_names, images=len(splits.validation))
-    )
+    print_table(precision_table(precision, splits.class_names, images=len(splits.validation)))
     config = request.config
     facts = CardFacts(
         path=path,
@@ -199,7 +193,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
         libraries=(f"Keras {keras.__version__} on {keras.backend.backend()}",),
     )
     write_text(request.out / CARD, model_card(facts, splits, precision))
-    print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
+    print_status(f"written     {path}, {request.out / CARD}")
     return precision
 
 
@@ -238,7 +232,7 @@ def _tell_data(splits: DataSplits, config: TrainConfig) -> None:
         objects = ", ".join(
             f"{count} {name}" for count, name in zip(counts, splits.class_names, strict=True)
         )
-        print(f"{label:<12}{len(images)} pictures: {objects}", file=sys.stderr)
+        print_status(f"{label:<12}{len(images)} pictures: {objects}")
         for count, name in zip(counts, splits.class_names, strict=True):
             if not count:
                 logger.warning("%s: no %r in these pictures", label, name)

@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from tracker.train_progress import CountProgress
 from tracker.training.distill import SYNONYMS, Labelled, LabelSettings, label_images
 from tracker.training.pictures import FoundPictures, FrameFile, find_pictures, save_frames
 from tracker.training.teacher_files import OpenedTeacher, open_teachers
+from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -99,8 +99,8 @@ def label_found(
         logger.warning("stopped; the same command goes on in %s", out)
         raise
     _write(out / DATA, _data_text(settings.classes))
-    print(_summary(done))
-    print(f"written     {out / DATA}; tracker train detector --data takes it", file=sys.stderr)
+    print_results(_summary(done))
+    print_status(f"written     {out / DATA}; tracker train detector --data takes it")
     return done
 
 
@@ -205,7 +205,7 @@ def _frames(found: FoundPictures, out: Path, every: int) -> list[FrameFile]:
     frames: list[FrameFile] = []
     for video in found.videos:
         part = list(save_frames(video, out / "images", every=every))
-        print(f"frames      {len(part)} of {video}", file=sys.stderr)
+        print_status(f"frames      {len(part)} of {video}")
         frames += part
     if frames:
         text = io.StringIO()

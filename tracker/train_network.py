@@ -3,7 +3,6 @@
 Comes in: settings. Goes out: a `keras.Model`. Loads Keras when it is called.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from tracker.errors import OutputError
 from tracker.models.backbone_names import NONE, BackboneChoice
 from tracker.models.detector_file import DetectorDescription, load_detector, read_description
 from tracker.models.reid_file import load_reid
+from tracker.util.terminal import print_status
 
 
 def start_detector(description: DetectorDescription, choice: BackboneChoice, *, fill: bool) -> Any:
@@ -91,4 +91,4 @@ def _finish(network: Any, choice: BackboneChoice, *, fill: bool) -> None:
 
 
 def _tell(fact: str) -> None:
-    print(fact, file=sys.stderr)
+    print_status(fact)

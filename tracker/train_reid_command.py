@@ -6,7 +6,6 @@ checked before Keras is loaded.
 """
 
 import logging
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +40,7 @@ from tracker.training.reid_taught import (
     verdict,
 )
 from tracker.training.settings import MixedPrecision
+from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     batches = ReidBatches(train, batch=request.batch, augment=augment, seed=request.seed)
     for label, part in (("train", train), ("val", held)):
         count = len(np.unique(part.groups))
-        print(f"{label:<12}{len(part)} pictures of {count} identities", file=sys.stderr)
+        print_status(f"{label:<12}{len(part)} pictures of {count} identities")
     check_output(request.out)
     record = _record(request, data)
     resumed = goes_on(request.out, record, may_change=_MAY_CHANGE, missing=_BEFORE)
@@ -222,7 +222,7 @@ def _train(
             observer=progress,
         )
     if result.stopped_early:
-        print(f"stopped early: {request.patience} epochs without a better score", file=sys.stderr)
+        print_status(f"stopped early: {request.patience} epochs without a better score")
     return result.steps
 
 
@@ -237,11 +237,11 @@ def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
     path, held = request.out / BEST, parts[1]
     network = load_reid(path)
     found = verdict(embed_crops(network, tight_crops(held)), held)
-    print(found.text)
+    print_results(*found.text.split("\n"))
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
     recipe = f"{steps} steps, {library}, computed in {policy_of(request.mixed_precision)}"
     write_text(request.out / CARD, _card(request, parts, found, recipe))
-    print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
+    print_status(f"written     {path}, {request.out / CARD}")
     return found
 
 

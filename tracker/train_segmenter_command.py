@@ -6,7 +6,6 @@ checked before Keras is loaded.
 """
 
 import logging
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from tracker.training.segment_batches import SegmentBatches
 from tracker.training.segment_card import SegmentFacts, score_lines, segment_card
 from tracker.training.segment_file import SegmentSplits, read_segment_splits
 from tracker.training.segment_metrics import SegmentScores
+from tracker.util.terminal import print_results, print_status
 
 logger = logging.getLogger(__name__)
 
@@ -160,9 +160,8 @@ def _train(
             class_names=splits.class_names,
         )
     if result.stopped_early:
-        print(
-            f"stopped early: {config.training.patience} validations without a better mean IoU",
-            file=sys.stderr,
+        print_status(
+            f"stopped early: {config.training.patience} validations without a better mean IoU"
         )
     return result.steps
 
@@ -191,10 +190,10 @@ def _network(config: SegmentTrainConfig, description: SegmenterDescription, *, f
         source = load_segmenter(choice.whole)
         if read_segmenter_description(choice.whole).class_names == names:
             network.set_weights(source.get_weights())
-            print(f"start from {choice.whole}, the same classes: all weights", file=sys.stderr)
+            print_status(f"start from {choice.whole}, the same classes: all weights")
         else:
             copy_all_but_scores(source, network)
-            print(f"start from {choice.whole}, other classes: the backbone", file=sys.stderr)
+            print_status(f"start from {choice.whole}, other classes: the backbone")
     freeze_for_good(network, choice)
     return network
 
@@ -214,7 +213,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
         _validation(splits, config),
         len(splits.class_names),
     )
-    print("\n".join(score_lines(scores, splits.class_names, pictures=len(splits.validation))))
+    print_results(*score_lines(scores, splits.class_names, pictures=len(splits.validation)))
     facts = SegmentFacts(
         path=path,
         config_file=CONFIG,
@@ -227,7 +226,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
         f"computed in {policy_of(config.training.mixed_precision)}",
     )
     write_text(request.out / CARD, segment_card(facts, splits, scores))
-    print(f"written     {path}, {request.out / CARD}", file=sys.stderr)
+    print_status(f"written     {path}, {request.out / CARD}")
     return scores
 
 
@@ -261,7 +260,7 @@ def _tell_data(splits: SegmentSplits) -> None:
             f"{share:.1%} {name}"
             for share, name in zip(pixels / pixels.sum(), splits.class_names, strict=True)
         )
-        print(f"{label:<12}{len(part)} pictures: {shares}", file=sys.stderr)
+        print_status(f"{label:<12}{len(part)} pictures: {shares}")
         for count, name in zip(pixels, splits.class_names, strict=True):
             if not count:
                 logger.warning("%s: no pixel of %r in these pictures", label, name)

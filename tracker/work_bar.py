@@ -7,8 +7,10 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tracker.util.terminal import status_console
+from tracker.util.text import one_line
 
 _WINDOW = 20
 """Updates that the speed is taken from."""
@@ -28,11 +30,11 @@ class WorkBar:
     def __init__(
         self, done: str, speed: str, *, total: int | None, shown: bool, **fields: Any
     ) -> None:
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        console = status_console()
         self._progress = Progress(
-            TextColumn(done),
+            TextColumn(done, markup=False),
             BarColumn(),
-            TextColumn(speed),
+            TextColumn(speed, markup=False),
             TimeRemainingColumn(),
             console=console,
             disable=not (shown and console.is_terminal),
@@ -71,5 +73,5 @@ class WorkBar:
         self._progress.update(self._task, completed=completed, speed=speed, **fields)
 
     def line(self, text: str) -> None:
-        """Writes a line above the bar."""
-        self._progress.console.print(text)
+        """Writes a line above the bar, made printable."""
+        self._progress.console.print(one_line(text))

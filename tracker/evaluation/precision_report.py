@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.evaluation.average_precision import Precision
+from tracker.util.text import printable
 
 
 def precision_table(precision: Precision, names: Sequence[str], *, images: int) -> Table:
@@ -26,7 +27,7 @@ def precision_table(precision: Precision, names: Sequence[str], *, images: int) 
         table.add_column(name, justify="right", no_wrap=True)
     for number, scores in precision.classes.items():
         cells = (str(scores.truth), f"{100 * scores.ap50:.1f}", f"{100 * scores.ap:.1f}")
-        table.add_row(Text(names[number]), *cells)
+        table.add_row(Text(printable(names[number])), *cells)
     table.add_section()
     total = str(sum(scores.truth for scores in precision.classes.values()))
     means = (f"{100 * precision.map50:.1f}", f"{100 * precision.map:.1f}")

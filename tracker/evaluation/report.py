@@ -6,7 +6,6 @@ Comes in: `Evaluation`. Goes out: a rich table, and text of the other two.
 import csv
 import io
 import json
-from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -15,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.evaluation.metrics import COUNT_NAMES, RATIO_NAMES, Evaluation
+from tracker.util import terminal
+from tracker.util.text import printable
 
 COMBINED = "combined"
 
@@ -34,7 +35,7 @@ def table(evaluation: Evaluation) -> Table:
     for name, scores in evaluation.sequences.items():
         cells = [_cell(column, scores.values[column]) for column in _COLUMNS]
         # Text: square brackets in a name are no markup.
-        result.add_row(Text(name), *cells)
+        result.add_row(Text(printable(name)), *cells)
     result.add_section()
     values = evaluation.combined.values
     result.add_row(COMBINED, *(_cell(column, values[column]) for column in _COLUMNS))
@@ -45,14 +46,21 @@ def _cell(name: str, value: float | int) -> str:
     return f"{100 * value:.1f}" if name in RATIO_NAMES else str(value)
 
 
-def print_table(evaluation: Evaluation, stream: TextIO) -> None:
-    """Prints the table, as wide as it is: a narrow terminal breaks lines, nothing is cut off."""
+def print_table(evaluation: Evaluation, *, stderr: bool) -> None:
+    """Prints the table, as wide as it is: a narrow terminal breaks lines, nothing is cut off.
+
+    Args:
+        evaluation: The scores.
+        stderr: Whether it goes to standard error in place of standard output.
+
+    Raises:
+        OutputError: Standard output cannot be written.
+    """
     content = table(evaluation)
-    console = Console(file=stream, highlight=False)
     # Rich takes 80 columns where there is no terminal, and would shorten numbers to fit.
-    unbounded = console.options.update(max_width=10_000)
-    console.width = max(Measurement.get(console, unbounded, content).maximum, 1)
-    console.print(content)
+    console = Console(width=10_000)
+    width = max(Measurement.get(console, console.options, content).maximum, 1)
+    terminal.print_table(content, stderr=stderr, width=width)
 
 
 def json_text(evaluation: Evaluation) -> str:

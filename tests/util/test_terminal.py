@@ -1,0 +1,201 @@
+"""Output of the whole command where the terminal is hostile, and where foreign text is."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import moving_square, write_clip
+
+EVIL = "\x1b]0;pwned\x07\r\x9b2J\u202e[red]{x}"
+OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+Bytes = Sequence["str | bytes"]
+
+
+def command(words: Bytes, shell_suffix: str = "") -> list[bytes]:
+    """Returns the command, with redirections of a shell where there are some."""
+    program = [sys.executable, "-m", "tracker", *words]
+    if shell_suffix:
+        program = ["sh", "-c", f'exec "$@" {shell_suffix}', "sh", *program]
+    return [os.fsencode(word) for word in program]
+
+
+def run(words: Bytes, shell_suffix: str = "") -> tuple[int, bytes]:
+    """Returns the exit code and all that a terminal would get."""
+    done = subprocess.run(
+        command(words, shell_suffix), capture_output=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def assert_harmless(output: bytes) -> None:
+    text = output.decode()  # strict: UTF-8 throughout
+    assert not OBEYED.search(text), repr(text)
+    assert "Traceback" not in text, text
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("terminal") / "in.mp4", moving_square(8))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", EVIL],
+        ["run", b"caf\xe9.mp4"],
+        ["run", "a\nb.mp4"],
+        ["run", "in.mp4", "--detector", EVIL],
+        ["run", "in.mp4", "--classes", EVIL],
+        ["run", "in.mp4", "--set", f"{EVIL}=1"],
+        ["run", "in.mp4", "--config", EVIL],
+        ["run", "in.mp4", "--video", EVIL],
+        ["run", f"--{EVIL}"],
+        [EVIL],
+        ["models", "info", EVIL],
+        ["models", "pull", EVIL],
+        ["refine", EVIL, "-o", "a.jsonl"],
+        ["eval", "--truth", EVIL, "--tracks", ".", "--rules", "MOT17"],
+        ["export", EVIL, "-o", "a.tflite"],
+        ["bench", EVIL],
+        ["train", "labels", EVIL, "--out", EVIL],
+    ],
+    ids=str,
+)
+def test_errors_show_foreign_text_without_its_controls(words: Bytes) -> None:
+    code, output = run(words)
+    assert code == 2, output
+    assert_harmless(output)
+    assert output.count(b"\n") == 1, output
+
+
+@pytest.mark.parametrize("name", [EVIL.encode(), b"a\nb", b"caf\xe9", b"[red]x"])
+def test_a_summary_shows_names_of_files_without_their_controls(
+    clip: Path, tmp_path: Path, name: bytes
+) -> None:
+    folder = os.fsencode(tmp_path)
+    source, out = folder + b"/" + name + b".mp4", folder + b"/" + name + b".jsonl"
+    os.symlink(os.fsencode(clip), source)
+    code, output = run(["run", source, "--detector", "motion", "--json", out])
+    assert code == 0, output
+    assert_harmless(output)
+    assert output.count(b"written") == 1
+    assert (b"[red]x" in output) == (name == b"[red]x")
+
+
+def test_names_of_classes_and_keys_of_yaml_are_shown_without_their_controls(
+    clip: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("person\n\x1b]0;pwned\x07\u202ecar\n", encoding="utf-8")
+    code, output = run(
+        ["run", clip, "--detector", "nano", "--names", names, "--classes", "cat"]  # type: ignore[list-item]
+    )
+    assert code == 2
+    assert_harmless(output)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(json.dumps({"tracking": {EVIL: EVIL}}), encoding="utf-8")
+    code, output = run(["run", str(clip), "--config", str(settings)])
+    assert code == 2
+    assert b"pwned" in output
+    assert_harmless(output)
+
+
+def test_a_table_shows_names_of_sequences_without_their_controls(tmp_path: Path) -> None:
+    row = "1,1,10,10,20,20,1,1,1\n"
+    for name in (EVIL, "[red]b"):
+        (tmp_path / "truth" / name / "gt").mkdir(parents=True)
+        (tmp_path / "truth" / name / "gt" / "gt.txt").write_text(row)
+        (tmp_path / "tracks").mkdir(exist_ok=True)
+        (tmp_path / "tracks" / f"{name}.txt").write_text("1,1,10,10,20,20,1,-1,-1,-1\n")
+    words = ["--truth", tmp_path / "truth", "--tracks", tmp_path / "tracks", "--rules", "MOT17"]
+    code, output = run(["eval", *map(str, words)])
+    assert code == 0, output
+    assert_harmless(output)
+    assert b"pwned" in output
+    assert b"[red]b" in output
+
+
+@pytest.mark.parametrize("suffix", ["2>&-", "2>/dev/full", "2>&1 >/dev/null | head -c 1"])
+def test_a_standard_error_that_takes_nothing_changes_no_result(
+    clip: Path, tmp_path: Path, suffix: str
+) -> None:
+    plain, out, video = (tmp_path / name for name in ("a.jsonl", "b.jsonl", "b.mp4"))
+    words = ["run", str(clip), "--detector", "motion", "--json"]
+    assert run([*words, str(plain)])[0] == 0
+    script = 'set -e; { "$@" && echo 0 >code || echo $? >code; } ' + suffix
+    everything = [*command([*words, str(out), "--video", str(video)])]
+    subprocess.run(["sh", "-c", script, "sh", *everything], cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert out.read_bytes() == plain.read_bytes()
+    assert b"mdat" in video.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run", "missing.mp4"], 2),
+        (["models", "list"], 0),
+        (["models", "info", "nothing"], 2),
+        (["--version"], 0),
+        (["--help"], 0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("suffix", ["2>&-", "2>/dev/full"])
+def test_exit_codes_do_not_depend_on_standard_error(
+    words: list[str], code: int, suffix: str
+) -> None:
+    assert run(words, suffix)[0] == code
+
+
+@pytest.mark.parametrize("words", [["--help"], ["models", "list"], ["run", "--help"]], ids=str)
+def test_results_that_cannot_be_written_are_a_failure(words: list[str]) -> None:
+    code, output = run(words, ">/dev/full")
+    assert (code, output.count(b"\n")) == (1, 1), output
+    assert b"cannot write stdout: disk full" in output
+    code, output = run(words, "| true")
+    assert (code, output) == (0, b"")
+
+
+def test_a_file_never_becomes_standard_error(clip: Path, tmp_path: Path) -> None:
+    """Descriptor 2 is free where it was closed; the next file to be opened would get it."""
+    out = tmp_path / "out.jsonl"
+    code = "import os; from tracker.cli import main\n"
+    code += "from tracker.sinks.json_lines import JsonLinesSink as Sink\n"
+    code += "write = Sink.write\n"
+    code += (
+        "def noisy(self, result):\n    write(self, result); os.write(2, b'x264 [info]: noise')\n"
+    )
+    code += "Sink.write = noisy\nmain()"
+    words = ["run", str(clip), "--detector", "motion", "--json", str(out)]
+    program = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", code, *words]
+    assert subprocess.run(program, timeout=60, check=False).returncode == 0
+    assert b"x264 [info]" not in out.read_bytes()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_before_the_first_frame_ends_in_order(number: int, code: int) -> None:
+    """The program waits for a video in its standard input; nothing has been opened yet."""
+    program = command(["run", "-", "--detector", "motion"])
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        running.stdin.write(b"\0")
+        running.stdin.flush()
+        while Path(f"/proc/{running.pid}/task").exists() and threads_of(running.pid) < 2:
+            pass
+        running.send_signal(number)
+        _, error = running.communicate(timeout=20)
+    assert running.returncode == code, error
+    assert error == b"tracker: error: terminated\n"
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))

@@ -1,0 +1,180 @@
+"""Writing to the terminal: status on standard error, results on standard output.
+
+The only module that prints. Lines are made printable here, so that nobody else has to think of it.
+A standard error that is closed, full or no longer read never changes what the program does; results
+that cannot be written are an error.
+"""
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+from tracker.errors import OutputClosed, OutputError
+from tracker.util.text import printable
+
+
+def print_status(*lines: str) -> None:
+    """Writes lines to standard error; what cannot be written is lost without an error.
+
+    Args:
+        lines: Lines without their end; a line break within one is escaped.
+    """
+    UnfailingStderr().write("".join(f"{printable(line)}\n" for line in lines))
+
+
+def print_results(*lines: str) -> None:
+    """Writes lines to standard output.
+
+    Args:
+        lines: Lines without their end; a line break within one is escaped.
+
+    Raises:
+        OutputClosed: The reader of standard output has gone away.
+        OutputError: Standard output is closed, full, or fails otherwise.
+    """
+    write_stdout("".join(f"{printable(line)}\n" for line in lines))
+
+
+def write_stdout(text: str) -> None:
+    """Writes text for other programs, such as JSON, to standard output as it is.
+
+    Raises:
+        OutputClosed: The reader of standard output has gone away.
+        OutputError: Standard output is closed, full, or fails otherwise.
+    """
+    if sys.stdout is None:
+        raise stdout_error(OSError(errno.EBADF, "it is closed"))
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        raise stdout_error(error) from error
+
+
+class UnfailingStderr:
+    """Standard error as a text file that can always be written; `rich` takes it as a file."""
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of standard error."""
+        return getattr(sys.stderr, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Returns the number of characters, whether or not they were written."""
+        with suppress(OSError, ValueError):  # ValueError: it was closed within this process
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing: each write is flushed."""
+
+    def isatty(self) -> bool:
+        """Returns whether standard error is a terminal."""
+        return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
+
+    def fileno(self) -> int:
+        """Returns the descriptor of standard error.
+
+        Raises:
+            OSError: There is none.
+        """
+        if sys.stderr is None:
+            raise OSError(errno.EBADF, "standard error is closed")
+        return sys.stderr.fileno()
+
+
+def print_table(table: Any, *, stderr: bool = False, width: int | None = None) -> None:
+    """Prints a rich table, whose cells of foreign text are `rich.text.Text(printable(...))`.
+
+    Args:
+        table: The table.
+        stderr: Whether it goes to standard error, where standard output takes other results.
+        width: Columns of the terminal; `None` for what it has.
+
+    Raises:
+        OutputClosed: The reader of standard output has gone away.
+        OutputError: Standard output is full, or fails otherwise.
+    """
+    console = _console(UnfailingStderr() if stderr else sys.stdout)
+    if width is not None:
+        console.width = width
+    try:
+        console.print(table)
+        if not stderr and sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        raise stdout_error(error) from error
+
+
+def status_console() -> Any:
+    """Returns a `rich.console.Console` on standard error that never fails and reads no markup."""
+    return _console(UnfailingStderr(), markup=False, soft_wrap=True)
+
+
+def occupy_closed_descriptors() -> None:
+    """Opens the null device in place of standard descriptors that are closed (`2>&-`).
+
+    Otherwise the next file that is opened becomes standard error, and what FFmpeg or TensorFlow
+    write there ends up in it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free descriptor is the one that is closed.
+            os.open(os.devnull, os.O_RDWR)
+
+
+def finish_streams() -> OutputError | None:
+    """Writes what the standard streams still hold; returns why standard output cannot take it.
+
+    A stream that fails is sent to the null device: else Python complains at exit, with a code of
+    its own.
+    """
+    failure = None
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError as error:
+            _silence(stream)
+            if stream is sys.stdout:
+                failure = stdout_error(error)
+    return failure
+
+
+def _console(file: Any, **options: Any) -> Any:
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        """A console that passes a broken pipe on, where rich would end the program."""
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 - rich calls it where it handles the error
+
+    return PlainConsole(file=file, highlight=False, **options)
+
+
+def _silence(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class _StdoutError(OutputError):
+    exit_code = 1
+
+
+def stdout_error(error: OSError) -> OutputError:
+    """Returns the error to raise where standard output could not be written."""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed("cannot write stdout: its reader has gone away")
+    why = "disk full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return _StdoutError(f"cannot write stdout: {why}")
