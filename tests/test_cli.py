@@ -220,9 +220,12 @@ def test_a_file_that_is_no_video(
     assert out.read_text() == "an earlier result\n"
 
 
-def test_debug_shows_the_trace(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no-such"):
-        main(["run", str(tmp_path / "no-such.mp4"), "--debug"])
+def test_debug_shows_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", tmp_path / "no-such.mp4", "--debug") == 2
+    trace = capsys.readouterr().err
+    assert trace.startswith("Traceback")
+    assert "SourceError" in trace
+    assert "no-such.mp4" in trace
 
 
 def test_json_on_stdout_is_pure(clip: Path) -> None:

@@ -34,10 +34,10 @@ from tracker.pipeline import Pipeline
 from tracker.registry import read_registry
 from tracker.registry_entries import DARKNET
 from tracker.sinks.output import STDOUT, check_not_source, check_writable, output_error
-from tracker.sources.address import shown_address
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.paced import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
 from tracker.tracks import TrackedFrame
+from tracker.util.address import shown_address
 from tracker.util.terminal import print_results, print_status, write_stdout
 from tracker.version import __version__
 

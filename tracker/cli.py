@@ -7,6 +7,7 @@ configuration, 128 + signal number when stopped by one. Heavy modules load insid
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from tracker.errors import ConfigError, OutputClosed, TrackerError
 from tracker.models_command import models_app
 from tracker.offline_commands import add_offline_commands
 from tracker.train_command import train_app
+from tracker.util.address import mask_words
 from tracker.util.signals import Terminated, raise_on_termination
 from tracker.util.terminal import (
     finish_streams,
@@ -292,7 +294,7 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
-    handler = _StderrHandler(logging.INFO)
+    handler = _StderrHandler(words)
     logging.getLogger("tracker").addHandler(handler)
     for room in _TELLING:
         logging.getLogger(room).setLevel(logging.INFO)
@@ -310,28 +312,31 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
-    """Returns what the command exits with, after its error was printed.
-
-    Raises:
-        TrackerError: With `debug`, in place of a line.
-    """
+    """Returns what the command exits with, after its error was printed: a line, or its trace."""
     try:
         return app(args=arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return _fail(mask_words(error.format_message(), arguments), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except (OutputClosed, BrokenPipeError):
         return 0  # `head` has seen enough; that is no fault.
-    except TrackerError as error:
-        if debug:
-            raise
-        return _fail(str(error), error.exit_code)
-    except OSError as error:
-        if "--help" not in arguments:
-            raise
-        failure = stdout_error(error)  # Typer prints its help itself.
-        return _fail(str(failure), failure.exit_code)
+    except Exception as error:
+        return _explained(error, arguments, debug=debug)
+
+
+def _explained(error: Exception, words: Sequence[str], *, debug: bool) -> int:
+    """Returns the exit code of an error, after printing a line about it or its trace."""
+    is_ours = isinstance(error, TrackerError)
+    if isinstance(error, OSError) and not is_ours and "--help" in words:
+        error, is_ours = stdout_error(error), True  # Typer prints its help itself.
+    code = error.exit_code if isinstance(error, TrackerError) else 1
+    if is_ours and not debug:
+        return _fail(mask_words(str(error), words), code)
+    # A fault of this program, or `--debug`: the trace is what a report needs.
+    trace = "".join(traceback.format_exception(error))
+    print_status(*mask_words(trace, words).splitlines())
+    return code
 
 
 def _fail(message: str, code: int) -> int:
@@ -340,11 +345,20 @@ def _fail(message: str, code: int) -> int:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes `tracker: warning: ...` to whatever stderr is at the time."""
+    """Writes `tracker: warning: ...` to whatever stderr is at the time.
+
+    Args:
+        words: The command line; secrets of addresses in it are masked.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(logging.INFO)
+        self._words = words
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        print_status(f"tracker: {level}{one_line(record.getMessage())}")
+        message = mask_words(record.getMessage(), self._words)
+        print_status(f"tracker: {level}{one_line(message)}")
 
 
 def _quiet_libraries() -> None:

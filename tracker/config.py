@@ -26,6 +26,7 @@ from tracker.sinks.draw import DrawStyle
 from tracker.sources.decoding import Decoding, Deinterlace
 from tracker.sources.live_settings import LiveSettings
 from tracker.tracking.settings import DeepSortSettings
+from tracker.util.address import shown_address
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -230,8 +231,10 @@ class Config:
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the tree as plain JSON types."""
+        """Returns the tree as plain JSON types, without the secrets of addresses in it."""
         plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        for choice in (plain["detector"], plain["embedder"]):
+            choice["name"] = shown_address(choice["name"])
         return plain
 
 

@@ -16,6 +16,7 @@ from tracker.detections import Detector
 from tracker.errors import ConfigError, ModelError, nearest
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.exported import MEMBER, is_exported
+from tracker.util.address import shown_address, shown_source
 
 MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
@@ -73,10 +74,10 @@ def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], Detector]:
             return builder
     known = [*DETECTORS, MOTION, FCN]
     raise ConfigError(
-        f"unknown detector {name!r}{nearest(name, [*known, *_registered_names()])}; expected "
-        f"{', '.join(map(repr, known))}, a name that `tracker models list` shows, a .keras of "
-        "ours, a .tflite, an .onnx, a Darknet .cfg, the folder of a SavedModel, an https:// handle "
-        f"of TensorFlow Hub, or {KERAS_HUB}PRESET"
+        f"unknown detector {shown_source(name)!r}{nearest(name, [*known, *_registered_names()])}; "
+        f"expected {', '.join(map(repr, known))}, a name that `tracker models list` shows, a "
+        ".keras of ours, a .tflite, an .onnx, a Darknet .cfg, the folder of a SavedModel, an "
+        f"https:// handle of TensorFlow Hub, or {KERAS_HUB}PRESET"
     )
 
 
@@ -221,7 +222,8 @@ def _model_detector(choice: DetectorConfig) -> Detector:
 
     if choice.weights is not None:
         raise ConfigError(
-            f"--weights {choice.weights}: {choice.name} holds its weights itself; leave it out"
+            f"--weights {choice.weights}: {shown_address(choice.name)} holds its weights itself; "
+            "leave it out"
         )
     return load_model(
         choice.name,

@@ -23,6 +23,7 @@ from tracker.sources.kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
 from tracker.tracks import CameraObserver
+from tracker.util.address import shown_source
 
 RECORDED_BIRTH_SHARE = 0.83
 """Recorded detections below this share of their median score start no track."""
@@ -262,7 +263,7 @@ def _own_embedder(choice: EmbedderConfig, name: str) -> Embedder:
     if name != EMBEDDER and not name.lower().endswith((".keras", ".tflite")):
         known = [AUTO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER, NO_EMBEDDER]
         raise ConfigError(
-            f"unknown embedder {name!r}{nearest(name, known)}; expected "
+            f"unknown embedder {shown_source(name)!r}{nearest(name, known)}; expected "
             f"{', '.join(map(repr, known))}, or a network that maps crops to vectors: a .keras, "
             ".tflite or .onnx file, the folder of a SavedModel, or an https:// handle"
         )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tracker.builtin import DETECTORS, EMBEDDER
 from tracker.errors import ConfigError
+from tracker.util.address import STARS, scheme_of, shown_source
 
 CLASS_LISTS = ("coco", "coco91", "voc")
 """Words for lists of class names: the 80 classes of COCO's detection task, COCO's 91 numbers with
@@ -177,12 +178,8 @@ def shown(address: str) -> str:
         >>> shown("https://me:secret@example.org/model.onnx?token=secret")
         'https://example.org/model.onnx'
     """
-    scheme, colon, rest = address.partition("://")
-    if not colon:
-        return repr(address.rpartition("@")[2].partition("?")[0])
-    host, slash, path = rest.partition("/")
-    place = host.rpartition("@")[2].partition("?")[0]
-    return f"{scheme}://{place}{slash}{re.split('[?#]', path)[0]}"
+    text = re.split("[?#]", shown_source(address).replace(f"{STARS}@", "", 1), maxsplit=1)[0]
+    return repr(text.rpartition("@")[2]) if scheme_of(address) is None else text
 
 
 def _check_name(name: str) -> None:

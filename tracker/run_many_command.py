@@ -27,8 +27,8 @@ from tracker.run_command import (
     write_result,
 )
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
-from tracker.sources.address import shown_address
 from tracker.sources.kind import check_pipe_once
+from tracker.util.address import shown_address
 from tracker.util.terminal import print_status
 from tracker.workers import Channel
 

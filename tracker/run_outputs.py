@@ -16,9 +16,9 @@ from tracker.sinks.background import Backdrop
 from tracker.sinks.draw import DrawStyle
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output import STDOUT, check_not_source
-from tracker.sources.address import scheme_of, shown_address
 from tracker.sources.kind import PIPE
 from tracker.tracks import Sink
+from tracker.util.address import STARS, scheme_of, shown_address
 
 NAME = "{name}"
 """What a path holds where the name of the source belongs."""
@@ -190,7 +190,8 @@ def _host_and_path(address: str) -> str:
     place = re.split(r"[?#]", place, maxsplit=1)[0]
     host, _, path = place.partition("/")
     parts = [host.rpartition("@")[2], *path.split("/")]
-    return "-".join(part for part in parts if part)
+    names = [part.replace(STARS, "").rstrip("=") for part in parts]
+    return "-".join(name for name in names if name)
 
 
 def _safe(name: str) -> str:
@@ -273,6 +274,11 @@ def _check_paths(paths: Sequence[str], inputs: Sequence[str]) -> None:
     seen: set[str] = set()
     for path in paths:
         if path != STDOUT:
+            if scheme_of(path) is not None:
+                raise ConfigError(
+                    f"{shown_address(path)}: expected a file to write, got an address; name a "
+                    "file, or write JSON to stdout with --json -"
+                )
             for read in inputs:
                 check_not_source(path, read)
         key = path if path == STDOUT else str(Path(path).absolute())

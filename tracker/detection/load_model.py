@@ -23,6 +23,7 @@ from tracker.errors import ConfigError, ModelError
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import is_handle
 from tracker.inference.tensors import Network
+from tracker.util.address import shown_address
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def load_model(
     network = _opened(path, settings, offline=offline)
     layout = find_layout(network.inputs, network.outputs, name=choice.layout)
     if not network.inputs:
-        raise ModelError(f"{path}: expected a network with an input, got none")
+        raise ModelError(f"{shown_address(str(path))}: expected a network with an input, got none")
     wanted = choice.input.applied(layout.picture_input(network.inputs[0]))
     detector = ModelDetector(
         network,
@@ -79,7 +80,8 @@ def load_model(
         settings=settings,
     )
     how = "as asked" if choice.layout is not None else "by its outputs"
-    _log.info("%s: layout %s (%s), input %s", path, layout.name, how, wanted)
+    shown = shown_address(str(path))
+    _log.info("%s: layout %s (%s), input %s", shown, layout.name, how, wanted)
     return detector
 
 
@@ -102,10 +104,10 @@ def _opened(path: str | PathLike[str], settings: DetectorSettings, *, offline: b
 def _check_runtime(path: str | PathLike[str], settings: DetectorSettings) -> None:
     if settings.runtime is not RuntimeKind.AUTO:
         raise ConfigError(
-            f"runtime {settings.runtime.value}: {path} runs on what its ending says (ONNX Runtime, "
-            "LiteRT or TensorFlow); leave --runtime out"
+            f"runtime {settings.runtime.value}: {shown_address(str(path))} runs on what its ending "
+            "says (ONNX Runtime, LiteRT or TensorFlow); leave --runtime out"
         )
-    settings.refuse_half(str(path))
+    settings.refuse_half(shown_address(str(path)))
 
 
 def _class_names(

@@ -28,6 +28,7 @@ from tracker.inference.open_network import SUFFIXES, open_network
 from tracker.inference.saved_model_network import is_handle, is_saved_model
 from tracker.inference.tensors import AxisOrder, Network
 from tracker.models.exported import MEMBER
+from tracker.util.address import shown_address
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class ModelEmbedder:
             DependencyError: What runs it cannot be loaded.
         """
         network = open_network(path, threads=threads, offline=offline)
-        return cls(network, name=str(path), crop_input=crop_input)
+        return cls(network, name=shown_address(str(path)), crop_input=crop_input)
 
     @property
     def digests(self) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ from tracker.inference.digests import saved_model_digest
 from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.inference.tensors import TensorSpec
+from tracker.util.address import mask_words, shown_address
 
 _HANDLE = "https://"
 _MARKS = ("saved_model.pb", "saved_model.pbtxt")
@@ -62,11 +63,11 @@ class SavedModelNetwork:
     ) -> None:
         check_threads(threads)
         chosen = Device.parse(device)
-        self._what = f"network {source}"
+        self._what = f"network {shown_address(source)}"
         folder = hub_folder(source, offline=offline) if is_handle(source) else Path(source)
         if not is_saved_model(folder):
             raise ModelError(f"{self._what}: expected a folder with saved_model.pb, got none there")
-        name = source if is_handle(source) else folder.resolve().name
+        name = shown_address(source) if is_handle(source) else folder.resolve().name
         self._digests = MappingProxyType({name: saved_model_digest(folder)})
         self._tf = load_tensorflow()
         self._device = tensorflow_device(chosen, threads=threads)
@@ -145,8 +146,8 @@ def hub_folder(handle: str, *, offline: bool = False) -> Path:
         return folder
     if offline:
         raise ModelError(
-            f"network {handle}: expected it in the cache {cache}, got nothing there; allow the "
-            "download, or set TFHUB_CACHE_DIR to a folder that holds it"
+            f"network {shown_address(handle)}: expected it in the cache {cache}, got nothing "
+            "there; allow the download, or set TFHUB_CACHE_DIR to a folder that holds it"
         )
     load_tensorflow()
     try:
@@ -157,7 +158,11 @@ def hub_folder(handle: str, *, offline: bool = False) -> Path:
     try:
         return Path(hub.resolve(handle))
     except Exception as error:  # It hands on what sockets, archives and servers raise.
-        raise ModelError(f"network {handle}: cannot be downloaded: {first_line(error)}") from error
+        reason = mask_words(first_line(error), [handle])
+        # `from None`: what it raises may hold the address with its token.
+        raise ModelError(
+            f"network {shown_address(handle)}: cannot be downloaded: {reason}"
+        ) from None
 
 
 def _loaded(tf: Any, folder: Path, what: str) -> tuple[Any, Any]:

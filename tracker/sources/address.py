@@ -1,84 +1,61 @@
-"""Addresses of streams without what is secret in them, for messages, logs and records.
+"""Values of the environment in addresses of sources: `rtsp://${CAM_USER}:${CAM_PASSWORD}@door/`.
 
-Comes in: an address as the user typed it. Goes out: the same without user, password and tokens.
+The program reads them itself, so that neither its command line, which every user of a machine can
+list, nor the history of a shell holds them. What is shown, logged and recorded is the address as it
+was typed, masked by `util/address.py`.
 """
 
+import os
 import re
-from urllib.parse import unquote
+from collections.abc import Mapping
+from urllib.parse import quote
 
-STARS = "***"
-"""What stands where something secret was."""
+from tracker.errors import ConfigError
+from tracker.util.address import scheme_of, shown_address, split_user
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# Parts of names, since vendors differ: password, passphrase, loginpas, pwd, psw, access_token,
-# apikey, authorization, X-Amz-Signature, X-Amz-Credential, session, username, hdnts, ...~hmac.
-_SECRET = re.compile(
-    r"(?:(?:pas|pw|psw|token|key|auth|secret|sig|cred|jwt|sess|user|usr|login|hdn|hmac|md5|ticket)"
-    r"[^=]*|^[pu])=",
-    re.IGNORECASE,
-)
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def scheme_of(text: str) -> str | None:
-    """Returns the scheme of a URL in lower case, or `None` for what is no URL.
+def with_environment(address: str, environment: Mapping[str, str] | None = None) -> str:
+    """Returns an address with each `${NAME}` replaced by the value that the environment has.
 
-    Example:
-        >>> scheme_of("RTSP://camera/stream"), scheme_of("in.mp4")
-        ('rtsp', None)
-    """
-    match = _SCHEME.match(text)
-    return None if match is None else match.group()[: -len("://")].lower()
-
-
-def shown_address(text: str) -> str:
-    """Returns an address without credentials; a text that is no URL comes back as it is.
-
-    User and password before the host go, and so do values whose names tell that they are secret,
-    in the query and (as some cameras want it) in the path.
+    In user and password a value is percent-encoded, so that it may hold any character; elsewhere it
+    stands as it is. Any other `$` is kept, and so is a text that is no address.
 
     Args:
-        text: The source as the user typed it.
+        address: The address as the user typed it.
+        environment: Variables and their values; `None` for those of this process.
+
+    Raises:
+        ConfigError: A variable is not set, or the password holds what ends the name of a host.
 
     Example:
-        >>> shown_address("rtsp://admin:s3cret@camera:554/live?token=abc&channel=1")
-        'rtsp://***@camera:554/live?token=***&channel=1'
+        >>> with_environment("rtsp://${U}:${P}@door/$1", {"U": "me", "P": "a@b/c"})
+        'rtsp://me:a%40b%2Fc@door/$1'
     """
-    match = _SCHEME.match(text)
-    if match is None:
-        return text
-    scheme, rest = match.group(), text[match.end() :]
-    user, host = _split_user(rest)
-    address, mark, after = re.match(r"([^?#]*)([?#]?)(.*)", host, re.DOTALL).groups()  # type: ignore[union-attr]
-    path = "/".join(map(_starred, address.split("/")))
-    query = "".join(map(_starred, re.split(r"([&;#])", after)))
-    return scheme + user + path + mark + query
+    scheme = scheme_of(address)
+    if scheme is None:
+        return address
+    known = os.environ if environment is None else environment
 
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in known:
+            raise ConfigError(
+                f"{shown_address(address)}: the environment has no variable {name}, which the "
+                f"address names; set it first: export {name}=..."
+            )
+        return known[name]
 
-def _split_user(rest: str) -> tuple[str, str]:
-    """Returns what to show in place of user and password, and what follows them."""
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # A password that should have been percent-encoded may hold any of "@/?#": where the place of
-    # the host does not look like one, everything up to the last "@" counts as secret.
-    is_host = re.fullmatch(r"[^@:]*(?::[0-9]*)?|\[[^\]@]*\](?::[0-9]*)?", authority)
-    # HOST:PORT, or a user with a password that begins with digits: "admin:12/34@host".
-    may_be_user = re.fullmatch(r"[^@:]*:[0-9]+", authority) and re.match(
-        r"[/?#][^@=]+@", rest[len(authority) :]
-    )
-    if "@" not in rest or (is_host and not may_be_user):
-        return "", rest
-    before_query = rest.split("?", 1)[0]
-    if "@" in before_query:
-        user, host = before_query.rsplit("@", 1)
-        host += rest[len(before_query) :]
-    else:
-        user, host = rest.rsplit("@", 1)
-    return (f"{STARS}@" if user else "@"), host  # udp://@239.0.0.1:5000 is a group, not a user
+    def encoded(match: re.Match[str]) -> str:
+        return quote(os.fsencode(value(match)), safe="")
 
-
-def _starred(part: str) -> str:
-    """Returns `name=value` with the value starred if the name tells that it is secret."""
-    match = _SECRET.search(part)
-    if match is not None:
-        return part[: match.end()] + STARS
-    name, mark, _ = part.partition("=")
-    return f"{name}={STARS}" if mark and _SECRET.search(unquote(name) + "=") else part
+    beginning = address[: len(scheme) + len("://")]
+    user, place = split_user(address[len(beginning) :])
+    if re.match(r"[^@]*[/?#]", user or ""):
+        raise ConfigError(
+            f"{shown_address(address)}: user and password cannot hold / ? or # as they are; write "
+            "them as %2F, %3F and %23, or as ${USER}:${PASSWORD} of the environment"
+        )
+    place = _VARIABLE.sub(value, place)
+    return beginning + (f"{_VARIABLE.sub(encoded, user)}@" if user is not None else "") + place

@@ -3,14 +3,15 @@
 Comes in: text. Goes out: a `SourceKind`. Nothing is opened; only the names on disk are looked at.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
 from tracker.errors import ConfigError, SourceError, nearest
-from tracker.sources.address import scheme_of, shown_address
 from tracker.sources.camera_names import is_camera
+from tracker.util.address import is_slipped, scheme_of, shown_address, shown_source
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Extensions of still pictures, in lower case."""
@@ -45,7 +46,8 @@ def source_kind(text: str) -> SourceKind:
             input, a path, or a glob pattern of images.
 
     Raises:
-        SourceError: It is empty, a negative number, or a URL with an unknown scheme.
+        SourceError: It is empty, a negative number, a URL with an unknown scheme, or an address
+            with a slip in its scheme.
 
     Example:
         >>> source_kind("0").value, source_kind("in.mp4").value, source_kind("seq/*.jpg").value
@@ -66,6 +68,11 @@ def source_kind(text: str) -> SourceKind:
     if scheme_of(text) is not None:
         return _kind_of_address(text)
     is_image = Path(text).suffix.lower() in IMAGE_SUFFIXES
+    if is_slipped(text) and not os.path.exists(text):
+        raise SourceError(
+            f"{shown_source(text)}: expected a file that exists, or an address, which begins with "
+            "its scheme: rtsp://HOST/PATH"
+        )
     if Path(text).exists():
         return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
     return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE
@@ -91,7 +98,7 @@ def _kind_of_address(text: str) -> SourceKind:
     if scheme in SCHEMES:
         return SourceKind.STREAM
     if scheme == "file":
-        raise SourceError(f"{text}: expected a path, got a URL; leave out 'file://'")
+        raise SourceError(f"{shown_address(text)}: expected a path, got a URL; leave out 'file://'")
     raise SourceError(
         f"{shown_address(text)}: expected an address with {', '.join(SCHEMES)}, got "
         f"{scheme!r}{nearest(scheme, SCHEMES)}"

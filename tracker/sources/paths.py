@@ -6,6 +6,7 @@ Comes in: a path as the user wrote it. Goes out: a `Path` that can be read, or `
 from pathlib import Path
 
 from tracker.errors import SourceError, nearest
+from tracker.util.address import shown_source
 
 
 def readable_file(text: str) -> Path:
@@ -42,13 +43,14 @@ def readable_file(text: str) -> Path:
 
 def missing(text: str) -> SourceError:
     """Returns the error for a path that does not exist, naming the closest name beside it."""
-    path = Path(text)
+    path, shown = Path(text), shown_source(text)
     folder = path.parent
     if not folder.is_dir():
-        return SourceError(f"{text}: does not exist, and neither does its directory {folder}")
+        where = shown_source(str(folder))
+        return SourceError(f"{shown}: does not exist, and neither does its directory {where}")
     try:
         known = sorted(entry.name for entry in folder.iterdir())
     except OSError:
         known = []
     hint = nearest(path.name, known) or f"; nothing in {folder} has a similar name"
-    return SourceError(f"{text}: does not exist{hint}")
+    return SourceError(f"{shown}: does not exist{hint}")

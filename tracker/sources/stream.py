@@ -9,7 +9,7 @@ from typing import Self
 
 from tracker.errors import ConfigError, SourceError
 from tracker.frames import Frame, VideoInfo
-from tracker.sources.address import scheme_of, shown_address
+from tracker.sources.address import with_environment
 from tracker.sources.connection import Connection, StreamFacts
 from tracker.sources.decoding import Decoding
 from tracker.sources.kind import SourceKind, source_kind
@@ -18,6 +18,7 @@ from tracker.sources.live_stream import LiveStream
 from tracker.sources.stream_failure import StreamLostError
 from tracker.sources.stream_open import HTTP, file_opener, opener
 from tracker.sources.video_file import VideoFile
+from tracker.util.address import scheme_of, shown_address
 
 
 class NetworkStream:
@@ -30,7 +31,7 @@ class NetworkStream:
 
     Args:
         address: A URL, with user and password where they are needed; no message or result shows
-            those.
+            those. `${NAME}` in it is a variable of the environment.
         settings: How long to wait, how to come back, how RTSP travels.
         start_s: Of a file: seconds at which to start.
         stride: Of a file: deliver each `stride`-th frame.
@@ -38,7 +39,7 @@ class NetworkStream:
 
     Raises:
         SourceError: The scheme is unknown, or no stream of pictures is there.
-        ConfigError: Something live was given a start or a stride.
+        ConfigError: Something live was given a start or a stride, or a variable is not set.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class NetworkStream:
     ) -> None:
         settings, decoding = settings or LiveSettings(), decoding or Decoding()
         shown = shown_address(address)
+        address = with_environment(address)
         if source_kind(address) is not SourceKind.STREAM:
             raise SourceError(
                 f"{shown}: expected the address of a stream, such as rtsp://HOST/PATH"
             )
-        connection, facts = _connected(address, settings, decoding)
+        connection, facts = _connected(address, shown, settings, decoding)
         if facts.is_finite and scheme_of(address) in HTTP:
             connection.close()
             self._reader: VideoFile | LiveStream = VideoFile(
@@ -119,9 +121,8 @@ class NetworkStream:
 
 
 def _connected(
-    address: str, settings: LiveSettings, decoding: Decoding
+    address: str, shown: str, settings: LiveSettings, decoding: Decoding
 ) -> tuple[Connection, StreamFacts]:
-    shown = shown_address(address)
     connection = Connection(shown, opener(address, settings), decoding)
     try:
         return connection, connection.opened(settings.open_timeout_s)

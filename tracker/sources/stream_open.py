@@ -13,11 +13,11 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
-from tracker.sources.address import scheme_of, shown_address
 from tracker.sources.container import OpenVideo
 from tracker.sources.live_settings import LiveSettings
 from tracker.sources.stream_choice import video_stream
 from tracker.sources.stream_failure import explain
+from tracker.util.address import scheme_of
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def opener(address: str, settings: LiveSettings) -> Callable[[], InputContainer]
         container = open_with(_SHORT_PROBE)
         if all(_has_size(stream) for stream in container.streams.video):
             return container
-        _log.debug("%s: no size within a short probe", shown_address(address))
+        _log.debug("a stream by %s showed no size within a short probe", scheme)
         container.close()
         return open_with({})
 
