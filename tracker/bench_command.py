@@ -33,7 +33,8 @@ from tracker.models.exported import is_exported
 from tracker.pipeline import Pipeline
 from tracker.registry import read_registry
 from tracker.registry_entries import DARKNET
-from tracker.sinks.output import STDOUT, check_not_source, check_writable, output_error
+from tracker.sinks.output import STDOUT, check_not_source
+from tracker.sinks.place import check_writable, output_error
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.paced import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
 from tracker.tracks import TrackedFrame

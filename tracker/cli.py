@@ -30,9 +30,9 @@ from tracker.util.text import one_line
 from tracker.version import __version__
 from tracker.words import words_of
 
-_TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources")
+_TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
 """Loggers whose information a user wants to see: what a model of somebody else, or a source, was
-taken for."""
+taken for, and which files are replaced."""
 
 app = typer.Typer(
     name="tracker",
@@ -90,6 +90,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     save_dir: Annotated[
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
+    no_clobber: Annotated[
+        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
     background: Annotated[
         str | None,
@@ -181,6 +184,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     from tracker.run_many_command import run_many
     from tracker.run_outputs import Outputs
     from tracker.sinks.json_records import Embeddings
+    from tracker.sinks.place import Existing
 
     settings = load_config(config, set_ or ())
     is_motion = (detector or settings.detector.name) == "motion"
@@ -240,8 +244,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         show=show,
         save_dir=save_dir,
         embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
+        existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
     )
-    request = RunRequest(tuple(source), settings, outputs, progress=not no_progress)
+    request = RunRequest(
+        tuple(source), settings, outputs, progress=not no_progress, config_file=config
+    )
     raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
 
 

@@ -19,9 +19,9 @@ from typing import IO, Protocol
 from tracker.errors import OutputError, TrackerError
 from tracker.http_files import CutError, DownloadError, Resume, open_address
 from tracker.inference.digests import network_file_digest
-from tracker.inference.file_lock import try_lock
 from tracker.registry import ResolvedModel, file_problem, model_folder, resolve_entry
 from tracker.registry_entries import FileEntry, ModelEntry, shown
+from tracker.util.file_lock import try_lock
 
 _BLOCK = 1 << 16
 

@@ -39,6 +39,10 @@ class OutputError(TrackerError, OSError):
     """An output cannot be opened, written or finished."""
 
 
+class OutputTakenError(OutputError):
+    """Another process writes the output, or it exists and shall be kept; nothing was changed."""
+
+
 class OutputClosed(OutputError):  # noqa: N818 - an ordinary end, as `head` causes it, not a fault
     """The reader of stdout has gone away: stop, quietly."""
 

@@ -13,6 +13,7 @@ from tracker.inference.litert import Precision
 from tracker.models.detector_file import read_description
 from tracker.models.exported import SUFFIX
 from tracker.models.reid_file import read_reid_description
+from tracker.sinks.place import Existing, claimed
 from tracker.sources.video_file import VideoFile
 from tracker.training.datasets import read_image
 from tracker.training.pictures import find_pictures
@@ -31,12 +32,14 @@ class ExportRequest:
         output: Path of the `.tflite`.
         precision: Name of a `Precision`.
         pictures: For `int8`: a video, a folder of pictures, a pattern, or a list of files.
+        existing: Whether a file that is there may be replaced.
     """
 
     model: Path
     output: Path
     precision: str = "float16"
     pictures: str | None = None
+    existing: Existing = Existing.REPLACE
 
 
 def run_export(request: ExportRequest) -> None:
@@ -46,12 +49,20 @@ def run_export(request: ExportRequest) -> None:
         ConfigError: The precision is unknown, or does not fit the other options.
         SourceError: The pictures cannot be read.
         ModelError: The file is missing, damaged, no network of ours, or cannot be exported.
+        OutputTakenError: Another process writes the export, or it is there and may not be replaced.
         OutputError: The export cannot be written.
         DependencyError: TensorFlow cannot be loaded.
     """
     precision = _precision(request)
     if request.output.suffix != SUFFIX:
         raise ConfigError(f"{request.output}: expected a name that ends in {SUFFIX}")
+    with claimed(str(request.output), request.existing):
+        _export(request, precision)
+    size = request.output.stat().st_size
+    print_status(f"written     {request.output} ({size / 1e6:.1f} MB)")
+
+
+def _export(request: ExportRequest, precision: Precision) -> None:
     if _is_detector(request.model):
         from tracker.detection.export import export_detector
 
@@ -61,8 +72,6 @@ def run_export(request: ExportRequest) -> None:
         from tracker.embedding.export import export_embedder
 
         export_embedder(request.model, request.output, precision=precision)
-    size = request.output.stat().st_size
-    print_status(f"written     {request.output} ({size / 1e6:.1f} MB)")
 
 
 def _precision(request: ExportRequest) -> Precision:

@@ -57,13 +57,18 @@ def export(
         str | None,
         typer.Option(help="For int8: a video or folder of pictures like those that will come."),
     ] = None,
+    no_clobber: Annotated[
+        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
+    ] = False,
 ) -> None:
     """Export a network to a .tflite that runs on CPUs without TensorFlow."""
     from pathlib import Path
 
     from tracker.export_command import ExportRequest, run_export
+    from tracker.sinks.place import Existing
 
-    run_export(ExportRequest(Path(model), Path(output), precision, pictures))
+    existing = Existing.REFUSE if no_clobber else Existing.REPLACE
+    run_export(ExportRequest(Path(model), Path(output), precision, pictures, existing))
 
 
 def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
@@ -98,9 +103,13 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
         bool, typer.Option("--no-smooth", help="Leave boxes as they are.")
     ] = False,
     fps: Annotated[float | None, typer.Option(help="Frames a second of MOT text. [30]")] = None,
+    no_clobber: Annotated[
+        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
+    ] = False,
 ) -> None:
     """Improve recorded tracks off-line: join broken ones, drop ghosts, fill gaps, smooth."""
     from tracker.refine_command import RefineRequest, run_refine
+    from tracker.sinks.place import Existing
     from tracker.tracking.refine import RefineSettings
     from tracker.tracking.rejoin import JoinSettings
 
@@ -117,7 +126,8 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
         min_score=default.min_score if min_score is None else min_score,
         noise=None if no_smooth else default.noise,
     )
-    print_status(run_refine(RefineRequest(recording, output, settings, fps=fps)))
+    existing = Existing.REFUSE if no_clobber else Existing.REPLACE
+    print_status(run_refine(RefineRequest(recording, output, settings, fps=fps, existing=existing)))
 
 
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option

@@ -10,6 +10,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -20,18 +21,18 @@ import numpy as np
 from tracker.arrays import Float32Array, Int32Array
 from tracker.boxes import is_proper
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, OutputError, SourceError
+from tracker.errors import ConfigError, DataError, OutputError, OutputTakenError, SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask, empty_mask
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
-from tracker.sinks.output import check_writable, output_error
+from tracker.sinks.place import Existing, claimed, output_error
 from tracker.track_files.read import RecordedTracks, read_tracks
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.rows import TrackRows
-from tracker.tracks import RunInfo, Sink, TrackedFrame, Tracks, TrackState
+from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +52,14 @@ class RefineRequest:
             source itself.
         settings: How tracks are refined.
         fps: Frames a second of MOT text; `None` for `MOT_FPS`. JSON tells its own.
+        existing: Whether a file that is there may be replaced.
     """
 
     source: str
     output: str
     settings: RefineSettings = field(default_factory=RefineSettings)
     fps: float | None = None
+    existing: Existing = Existing.REPLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ def run_refine(request: RefineRequest) -> str:
         ConfigError: The output's ending is unknown, or the recording does not fit the options.
         SourceError: The recording cannot be read.
         DataError: The recording is malformed, or has no frames.
+        OutputTakenError: Another process writes the output, or it is there and may not be replaced.
         OutputError: The output cannot be written; what was there before is still there.
     """
     suffix = Path(request.output).suffix.lower()
@@ -89,7 +93,11 @@ def run_refine(request: RefineRequest) -> str:
             f"{request.output}: expected a name that ends with {', '.join(_ENDINGS)}, got "
             f"{suffix or 'no ending'}"
         )
-    check_writable(request.output)
+    with claimed(request.output, request.existing):
+        return _refined(request, suffix)
+
+
+def _refined(request: RefineRequest, suffix: str) -> str:
     tracks = read_tracks(request.source)
     recording = _read_recording(request.source, tracks)
     if suffix != ".txt" and not recording.header:
@@ -303,23 +311,26 @@ def _write(
     target = Path(os.path.realpath(request.output))
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {request.output}: expected a regular file or none")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    sink = _sink(str(part), target.suffix.lower(), embeddings)
+    # One name for all: its lock keeps a second process away where the output does not exist yet.
+    part = target.with_name(f".{target.name}.part")
     try:
-        with sink:
+        with _sink(str(part), target.suffix.lower(), embeddings) as sink:
             for result in results:
                 sink.write(result)
             sink.close(complete=recording.complete)
         part.replace(target)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise OutputError(str(error).replace(str(part), request.output)) from error
-        raise output_error(request.output, error) from error
-    finally:
-        part.unlink(missing_ok=True)
+    except OutputTakenError as error:
+        raise OutputTakenError(str(error).replace(str(part), request.output)) from error
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError) and not isinstance(error, SourceError):
+            wrong = output_error(request.output, error)
+            raise OutputError(str(wrong).replace(str(part), request.output)) from error
+        raise
 
 
-def _sink(path: str, suffix: str, embeddings: Embeddings) -> Sink:
+def _sink(path: str, suffix: str, embeddings: Embeddings) -> MotTextSink | JsonLinesSink | JsonSink:
     if suffix == ".txt":
         return MotTextSink(path)
     json_sink = JsonLinesSink if suffix == ".jsonl" else JsonSink

@@ -13,7 +13,7 @@ from itertools import islice
 from types import FrameType
 
 from tracker.config import Config
-from tracker.errors import OutputClosed, OutputError, SourceError, TrackerError
+from tracker.errors import OutputClosed, OutputError, OutputTakenError, SourceError, TrackerError
 from tracker.factory import build_pipeline, open_source
 from tracker.frames import Reconnecting, Source
 from tracker.progress import ProgressLine, RunStatistics, summary
@@ -32,12 +32,14 @@ class RunRequest:
         config: The resolved configuration.
         outputs: Where results go.
         progress: Whether a progress bar may be shown.
+        config_file: Where the configuration came from.
     """
 
     sources: tuple[str, ...]
     config: Config
     outputs: Outputs = field(default_factory=Outputs)
     progress: bool = True
+    config_file: str | None = None
 
 
 class RunFailedError(TrackerError):
@@ -56,7 +58,9 @@ def run(request: RunRequest) -> int:
     """
     (text,) = request.sources
     config = request.config
-    (sinks,) = make_sinks([text], source_names([text]), config, request.outputs)
+    (sinks,) = make_sinks(
+        [text], source_names([text]), config, request.outputs, config_file=request.config_file
+    )
     pipeline = build_pipeline(config)
     statistics = RunStatistics()
     with open_source(text, config) as source, stop_on_signals() as stop:
@@ -76,8 +80,8 @@ def run(request: RunRequest) -> int:
             sinks.close(complete=False)
             if isinstance(error, OutputClosed):
                 raise
-            if not statistics.frames and not isinstance(error, SourceError | OutputError):
-                raise  # a model or device that cannot be used is found out before the first frame
+            if not statistics.frames and is_of_the_start(error):
+                raise
             raise RunFailedError(sinks.blame(error)) from error
         except BaseException:
             sinks.close(complete=False)
@@ -91,6 +95,15 @@ def run(request: RunRequest) -> int:
             raise RunFailedError(sinks.blame(failure)) from failure
     print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
     return 128 + stop.signal_number if stop.signal_number else 0
+
+
+def is_of_the_start(error: TrackerError) -> bool:
+    """Returns whether an error before the first result means that nothing has begun.
+
+    A model or device that cannot be used is found out that late, and so is a file that another
+    process has begun to write since.
+    """
+    return isinstance(error, OutputTakenError) or not isinstance(error, SourceError | OutputError)
 
 
 def count_source(statistics: RunStatistics, source: Source) -> None:

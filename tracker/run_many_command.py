@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tracker.config import Config
-from tracker.errors import OutputError, SourceError, TrackerError
+from tracker.errors import SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
 from tracker.frames import Source, VideoInfo
 from tracker.multi_pipeline import SourceEnd, SourceEvent
@@ -22,6 +22,7 @@ from tracker.run_command import (
     RunFailedError,
     RunRequest,
     count_source,
+    is_of_the_start,
     stop_on_signals,
     watch_windows,
     write_result,
@@ -72,7 +73,9 @@ def run_many(request: RunRequest) -> int:
     """
     check_pipe_once(request.sources)
     names = source_names(request.sources)
-    sinks = make_sinks(request.sources, names, request.config, request.outputs)
+    sinks = make_sinks(
+        request.sources, names, request.config, request.outputs, config_file=request.config_file
+    )
     pipeline = build_multi_pipeline(request.config)
     with ExitStack() as stack:
         opened = _open_all(request.sources, request.config, stack)
@@ -165,8 +168,8 @@ def _failed(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:
     """Returns what to raise for an error that ends all."""
     for one in runs:
         one.finish(None, complete=False)
-    if not any(one.statistics.frames for one in runs) and not isinstance(error, OutputError):
-        return error  # a model or device that cannot be used is found out before the first frame
+    if not any(one.statistics.frames for one in runs) and is_of_the_start(error):
+        return error
     statuses = [sink.status for one in runs for sink in one.sinks.sinks if sink.status]
     states = f" ({'; '.join(statuses)})" if statuses else ""
     return RunFailedError(f"{error}{states}")

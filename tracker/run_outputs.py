@@ -16,6 +16,8 @@ from tracker.sinks.background import Backdrop
 from tracker.sinks.draw import DrawStyle
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output import STDOUT, check_not_source
+from tracker.sinks.paths import check_different, check_not_read, filled
+from tracker.sinks.place import Existing
 from tracker.sources.kind import PIPE
 from tracker.tracks import Sink
 from tracker.util.address import STARS, scheme_of, shown_address
@@ -36,6 +38,7 @@ class Outputs:
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
         embeddings: Whether JSON tells what tracks look like.
+        existing: What happens to files that are there.
     """
 
     json: str | None = None
@@ -45,20 +48,25 @@ class Outputs:
     show: bool = False
     save_dir: str | None = None
     embeddings: Embeddings = Embeddings.OMIT
+    existing: Existing = Existing.REPLACE
 
     def of(self, name: str) -> "Outputs":
-        """Returns the outputs of one source."""
+        """Returns the outputs of one source.
 
-        def filled(path: str | None) -> str | None:
-            return None if path is None else path.replace(NAME, name)
+        Raises:
+            ConfigError: A path has an unknown word in braces.
+        """
+
+        def own(path: str | None) -> str | None:
+            return None if path is None else filled(path, {"name": name})
 
         return replace(
             self,
-            json=filled(self.json),
-            mot=filled(self.mot),
-            csv=filled(self.csv),
-            video=filled(self.video),
-            save_dir=filled(self.save_dir),
+            json=own(self.json),
+            mot=own(self.mot),
+            csv=own(self.csv),
+            video=own(self.video),
+            save_dir=own(self.save_dir),
         )
 
     def check_for_many(self) -> None:
@@ -69,7 +77,7 @@ class Outputs:
         """
         paths = {"json": self.json, "mot": self.mot, "csv": self.csv, "video": self.video}
         for key, path in paths.items():
-            if path is not None and NAME not in path:
+            if path is not None and filled(path, {"name": "a"}) == filled(path, {"name": "b"}):
                 hint = "out/{name}.jsonl" if path == STDOUT else _with_name(path)
                 raise ConfigError(
                     f"--{key} {path}: expected {NAME} in it, as there are several sources; try "
@@ -109,7 +117,12 @@ class SourceSinks:
 
 
 def make_sinks(
-    sources: Sequence[str], names: Sequence[str], config: Config, outputs: Outputs
+    sources: Sequence[str],
+    names: Sequence[str],
+    config: Config,
+    outputs: Outputs,
+    *,
+    config_file: str | None = None,
 ) -> list[SourceSinks]:
     """Returns the sinks of each source; each has checked that its path can be written.
 
@@ -118,21 +131,27 @@ def make_sinks(
         names: Their names, all different.
         config: The resolved configuration.
         outputs: Where results go.
+        config_file: Where the configuration came from.
 
     Raises:
-        ConfigError: Two outputs share a path, embeddings are asked for where there are none, or
-            another background where no picture is written or shown.
-        OutputError: A path cannot be written or is a source itself.
+        ConfigError: Two outputs share a path, a path has an unknown word in braces, embeddings
+            are asked for where there are none, or another background where no picture is written
+            or shown.
+        OutputTakenError: Another process writes a file, or one exists that shall be kept.
+        OutputError: A path cannot be written, or is a file that the run reads.
     """
     if len(sources) > 1:
         outputs.check_for_many()
     each = [outputs.of(name) for name in names]
     files = [_files(own, name) for own, name in zip(each, names, strict=True)]
+    paths = [path for own in files for path in own.all]
+    _check_no_address(paths)
     replayed = config.detector.detections
-    _check_paths(
-        [path for own in files for path in own.all],
-        [*sources, *([] if replayed is None else [replayed])],
-    )
+    for read in (*sources, *([] if replayed is None else [replayed])):
+        for path in paths:
+            check_not_source(path, read)
+    check_not_read(paths, _inputs(sources, config, config_file))
+    check_different(paths)
     _check_embeddings(config, outputs)
     backdrops = [build_backdrop(config) for _ in sources]  # Each is prepared for its frame size.
     if any(backdrops) and not (outputs.show or outputs.video or outputs.save_dir):
@@ -238,17 +257,19 @@ def _sinks(
         return sink if backdrop is None else BackgroundSink(sink, backdrop)
 
     sinks: list[Sink] = [
-        (JsonSink if path.endswith(".json") else JsonLinesSink)(path, embeddings=outputs.embeddings)
+        (JsonSink if path.endswith(".json") else JsonLinesSink)(
+            path, embeddings=outputs.embeddings, existing=outputs.existing
+        )
         for path in files.json
     ]
     if files.mot is not None:
-        sinks.append(MotTextSink(files.mot))
+        sinks.append(MotTextSink(files.mot, existing=outputs.existing))
     if files.csv is not None:
-        sinks.append(CsvSink(files.csv))
+        sinks.append(CsvSink(files.csv, existing=outputs.existing))
     for path in files.video:
         from tracker.sinks.video_file import VideoSink
 
-        sinks.append(drawing(VideoSink(path, style=style)))
+        sinks.append(drawing(VideoSink(path, style=style, existing=outputs.existing)))
     if outputs.show:
         from tracker.sinks.window import OpenCvScreen, WindowSink
 
@@ -270,18 +291,20 @@ def _check_embeddings(config: Config, outputs: Outputs) -> None:
         )
 
 
-def _check_paths(paths: Sequence[str], inputs: Sequence[str]) -> None:
-    seen: set[str] = set()
+def _check_no_address(paths: Sequence[str]) -> None:
     for path in paths:
-        if path != STDOUT:
-            if scheme_of(path) is not None:
-                raise ConfigError(
-                    f"{shown_address(path)}: expected a file to write, got an address; name a "
-                    "file, or write JSON to stdout with --json -"
-                )
-            for read in inputs:
-                check_not_source(path, read)
-        key = path if path == STDOUT else str(Path(path).absolute())
-        if key in seen:
-            raise ConfigError(f"{path}: two outputs cannot share one file; name another for one")
-        seen.add(key)
+        if scheme_of(path) is not None:
+            raise ConfigError(
+                f"{shown_address(path)}: expected a file to write, got an address; name a "
+                "file, or write JSON to stdout with --json -"
+            )
+
+
+def _inputs(sources: Sequence[str], config: Config, config_file: str | None) -> list[str]:
+    """Returns what the run reads, as the user typed it; some are names and no paths."""
+    detector = config.detector
+    return [
+        *sources,
+        *(detector.name, config.embedder.name),
+        *filter(None, (detector.weights, detector.names, config.segmenter.file, config_file)),
+    ]

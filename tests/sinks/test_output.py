@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tracker.errors import OutputClosed, OutputError
-from tracker.sinks.output import RecordFile, check_not_source, check_writable, output_error
+from tracker.sinks.output import RecordFile, check_not_source
+from tracker.sinks.place import check_writable, output_error
 
 
 def append(path, *records, ending=b""):

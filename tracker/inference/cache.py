@@ -19,7 +19,7 @@ from pathlib import Path
 import platformdirs
 
 from tracker.errors import ConfigError
-from tracker.inference.file_lock import try_lock
+from tracker.util.file_lock import try_lock
 
 logger = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tracker.sinks.output import RecordFile
+from tracker.sinks.place import Existing
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, track_rows
 from tracker.tracks import TrackedFrame
 
@@ -24,13 +25,15 @@ class CsvSink:
 
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
+        existing: Whether that may be.
 
     Raises:
+        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
         OutputError: The path cannot be written.
     """
 
-    def __init__(self, path: str) -> None:
-        self._file = RecordFile(path)
+    def __init__(self, path: str, *, existing: Existing = Existing.REPLACE) -> None:
+        self._file = RecordFile(path, existing=existing)
         self._frames = 0
 
     @property

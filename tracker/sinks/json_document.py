@@ -10,6 +10,7 @@ from typing import Self
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output import RecordFile
+from tracker.sinks.place import Existing
 from tracker.sinks.records import track_rows
 from tracker.tracks import RunInfo, TrackedFrame
 
@@ -24,8 +25,10 @@ class JsonSink:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
         timings: Whether each frame tells where its time went.
         embeddings: Whether each track tells what it looks like.
+        existing: Whether a file that is there may be replaced.
 
     Raises:
+        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
         OutputError: The path cannot be written.
     """
 
@@ -35,8 +38,9 @@ class JsonSink:
         *,
         timings: Timings = Timings.OMIT,
         embeddings: Embeddings = Embeddings.OMIT,
+        existing: Existing = Existing.REPLACE,
     ) -> None:
-        self._file = RecordFile(path, ending=b'\n],"footer":null}\n')
+        self._file = RecordFile(path, ending=b'\n],"footer":null}\n', existing=existing)
         self._timings = timings
         self._embeddings = embeddings
         self._summary = Summary()
@@ -79,10 +83,9 @@ class JsonSink:
         Raises:
             OutputError: The footer could not be written; it is null where there was room.
         """
-        if self._run is None or not self._file.is_open:
-            return
-        footer = self._summary.footer(self._run, complete=complete)
-        self._file.append_parts(chain((b'\n],"footer":',), footer, (b"}\n",)))
+        if self._run is not None and self._file.is_open:
+            footer = self._summary.footer(self._run, complete=complete)
+            self._file.append_parts(chain((b'\n],"footer":',), footer, (b"}\n",)))
         self._file.close()
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from typing import Self
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output import RecordFile
+from tracker.sinks.place import Existing
 from tracker.sinks.records import track_rows
 from tracker.tracks import RunInfo, TrackedFrame
 
@@ -23,8 +24,10 @@ class JsonLinesSink:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
         timings: Whether each frame tells where its time went.
         embeddings: Whether each track tells what it looks like.
+        existing: Whether a file that is there may be replaced.
 
     Raises:
+        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
         OutputError: The path cannot be written.
 
     Example:
@@ -39,8 +42,9 @@ class JsonLinesSink:
         *,
         timings: Timings = Timings.OMIT,
         embeddings: Embeddings = Embeddings.OMIT,
+        existing: Existing = Existing.REPLACE,
     ) -> None:
-        self._file = RecordFile(path)
+        self._file = RecordFile(path, existing=existing)
         self._timings = timings
         self._embeddings = embeddings
         self._summary = Summary()
@@ -82,9 +86,9 @@ class JsonLinesSink:
         Raises:
             OutputError: The footer could not be written; the lines before it are whole.
         """
-        if self._run is None or not self._file.is_open:
-            return
-        self._file.append_parts(chain(self._summary.footer(self._run, complete=complete), (b"\n",)))
+        if self._run is not None and self._file.is_open:
+            footer = self._summary.footer(self._run, complete=complete)
+            self._file.append_parts(chain(footer, (b"\n",)))
         self._file.close()
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""What all file sinks share: checks before the run, honest failures, files of whole records.
+"""Files of whole records: what the text formats share.
 
-Comes in: paths as the user typed them, and records as bytes. Goes out: files that end with a
-complete record whatever happens, and `OutputError` with the reason in plain words.
+A file ends with a complete record whatever happens, and what failed is an `OutputError` with the
+reason in plain words.
 """
 
 import errno
@@ -13,77 +13,13 @@ import sys
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
-from tracker.errors import OutputClosed, OutputError
+from tracker.errors import OutputError
+from tracker.sinks.place import Existing, Place, output_error
 
 STDOUT = "-"
 """The path that means standard output."""
-
-_REASONS = {
-    errno.ENOSPC: "disk full",
-    errno.EDQUOT: "disk quota used up",
-    errno.EFBIG: "the file is larger than the system allows",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EISDIR: "it is a directory",
-    errno.ENOTDIR: "a part of the path is a file, not a directory",
-    errno.EIO: "the device failed",
-    errno.ENAMETOOLONG: "the name is too long",
-}
-
-
-def reason(error: OSError) -> str:
-    """Returns in plain words why the system refused."""
-    return _REASONS.get(error.errno or 0, error.strerror or str(error))
-
-
-def output_error(path: str, error: OSError) -> OutputError:
-    """Returns the error to raise when the system refused to write to `path`."""
-    if isinstance(error, BrokenPipeError):
-        return OutputClosed(f"cannot write {path}: its reader has gone away")
-    return OutputError(f"cannot write {path}: {reason(error)}")
-
-
-def check_writable(path: str) -> None:
-    """Checks that a file could be written at `path`, without changing anything on disk.
-
-    Missing folders are fine as long as they could be created.
-
-    Raises:
-        OutputError: It is a directory, read-only, or its folder cannot be created.
-    """
-    if not path:
-        raise OutputError("cannot write to an empty path: name a file")
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a directory")
-        if target.is_file():
-            # Opening asks the system itself: access rights alone miss immutable files.
-            os.close(os.open(target, os.O_WRONLY))
-        elif target.exists():
-            _check_access(target, os.W_OK)
-        else:
-            _check_access(_nearest_folder(target), os.W_OK | os.X_OK)
-    except OSError as error:
-        raise output_error(path, error) from error
-
-
-def _nearest_folder(target: Path) -> Path:
-    for parent in target.absolute().parents:
-        if parent.exists():
-            if not parent.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, "not a directory")
-            return parent
-    raise FileNotFoundError(errno.ENOENT, "its drive does not exist")
-
-
-def _check_access(path: Path, mode: int) -> None:
-    if not os.access(path, mode):
-        raise PermissionError(errno.EACCES, "permission denied")
 
 
 def check_not_source(path: str, source: str) -> None:
@@ -114,15 +50,19 @@ class RecordFile:
     Args:
         path: Where to write; "-" is stdout.
         ending: What makes a torn file valid again; the newest records give way to it.
+        existing: Whether a file that is there may be replaced.
 
     Raises:
+        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
         OutputError: The file could not be written (see `check_writable`).
     """
 
     # 64 records are more than one disk block of records: enough to make room for the ending.
     _KEPT_LENGTHS = 64
 
-    def __init__(self, path: str, *, ending: bytes = b"") -> None:
+    def __init__(
+        self, path: str, *, ending: bytes = b"", existing: Existing = Existing.REPLACE
+    ) -> None:
         self.name = "stdout" if path == STDOUT else path
         self.records = 0
         """Whole records in the file."""
@@ -133,8 +73,8 @@ class RecordFile:
         self._file: BinaryIO | None = None
         self._good = 0
         self._lengths: deque[int] = deque(maxlen=self._KEPT_LENGTHS)
-        if path != STDOUT:
-            check_writable(path)
+        self._place = None if path == STDOUT else Place(path, existing)
+        self._is_lost = False
 
     @property
     def is_open(self) -> bool:
@@ -156,7 +96,7 @@ class RecordFile:
             return
         check_not_source(self._path, source)
         try:
-            self._file = _open(self._path)
+            self._file = _stdout() if self._place is None else self._place.open()
             self._good = self._file.tell() if self._file.seekable() else 0
         except OSError as error:
             self.failure = output_error(self.name, error)
@@ -185,6 +125,8 @@ class RecordFile:
             for part in parts:
                 _write_all(self._file, part)
                 length += len(part)
+            if self._place is not None:
+                self._place.check(self._file)
         except OSError as error:
             self._give_up(error)
             raise output_error(self.name, error) from error
@@ -202,10 +144,18 @@ class RecordFile:
             OutputError: The system reports that earlier writes did not reach the disk.
         """
         file, self._file = self._file, None
-        if file is None or self._path == STDOUT:
+        if self._place is None:
+            return
+        self._place.release()
+        if file is None:
             return
         try:
-            file.close()
+            with file:
+                self._place.check_in_place(file)
+        except FileNotFoundError as error:
+            self._is_lost = True
+            self.failure = output_error(self.name, error)
+            raise self.failure from error
         except OSError as error:
             self.failure = output_error(self.name, error)
             raise self.failure from error
@@ -213,6 +163,8 @@ class RecordFile:
     def status(self, frames: int) -> str:
         """Returns one line for the summary of a run that wrote so many frames."""
         if self.failure is not None:
+            if self._is_lost:
+                return f"{self.name}: lost ({self.failure})"
             if not self.records:
                 return f"{self.name}: nothing written ({self.failure})"
             return f"{self.name}: cut short after {_count(frames)} ({self.failure})"
@@ -239,8 +191,12 @@ class RecordFile:
             _silence_stdout()
             return
         try:
+            if self._place is not None:
+                self._place.check_in_place(file)
             if _is_regular(file):
                 self._repair(file)
+        except FileNotFoundError:
+            self._is_lost = True
         except OSError:
             pass  # The first failure is the one to report.
         finally:
@@ -269,10 +225,9 @@ def _count(frames: int) -> str:
     return "1 frame" if frames == 1 else f"{frames} frames"
 
 
-def _open(path: str) -> BinaryIO:
-    if path != STDOUT:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "wb", buffering=0)
+def _stdout() -> BinaryIO:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "it is closed")
     sys.stdout.flush()
     try:
         file = open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)

@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from tracker.arrays import UInt8Array
 from tracker.frames import VideoInfo
+from tracker.sinks.place import Place
 from tracker.sinks.sound import Sound, open_sound
 
 _BT709 = 1  # ITU-T H.273: the code of BT.709 for primaries, transfer and matrix alike.
@@ -26,11 +27,15 @@ class Disk:
 
     FFmpeg always tries to finish a file, which would spoil the parts that are already playable
     when only some of those last writes succeed.
+
+    Args:
+        place: Where the file goes; it is opened.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, place: Place) -> None:
         self.error: OSError | None = None
-        self._file = open(path, "w+b", buffering=0)
+        self._at = place
+        self._file = place.open()
         self._place = 0
         self._size = 0
 
@@ -67,9 +72,14 @@ class Disk:
         return data
 
     def check(self) -> None:
-        """Raises the first failure, if there was one."""
+        """Raises the first failure, if there was one; that the file was removed is one."""
         if self.error is not None:
             raise self.error
+        self._at.check(self._file)
+
+    def check_in_place(self) -> None:
+        """Raises `FileNotFoundError` where the file is no longer where it was opened."""
+        self._at.check_in_place(self._file)
 
     def freeze(self) -> None:
         """Lets no further write reach the disk."""
@@ -133,10 +143,11 @@ class Recording:
         self._disk.check()
         self._container.close()
         self._disk.check()
+        self._disk.check_in_place()
         self._disk.close()
 
-    def abandon(self) -> None:
-        """Closes everything and leaves the complete parts on disk."""
+    def abandon(self) -> bool:
+        """Closes everything, and returns whether the complete parts are still on disk."""
         self._disk.freeze()
         if self._sound is not None:
             self._sound.close()
@@ -144,7 +155,13 @@ class Recording:
             self._container.close()
         except (OSError, ValueError, av.FFmpegError):
             pass  # The first failure is the one to report.
-        self._disk.close()
+        try:
+            self._disk.check_in_place()
+        except OSError:
+            return False
+        finally:
+            self._disk.close()
+        return True
 
     def _pts(self, time_s: float) -> int:
         return round(time_s * self._time_base.denominator / self._time_base.numerator)

@@ -14,7 +14,8 @@ from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
 from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
-from tracker.sinks.output import check_not_source, check_writable, output_error, reason
+from tracker.sinks.output import check_not_source
+from tracker.sinks.place import Existing, Place, output_error, reason
 from tracker.sinks.recording import Disk, Recording, cut_to_whole_parts, plays
 from tracker.tracks import TrackedFrame
 
@@ -36,8 +37,10 @@ class VideoSink:
         style: How tracks look.
         crf: Quality, 0 (lossless) to 51 (worst).
         preset: x264 preset; slower ones make smaller files.
+        existing: Whether a file that is there may be replaced.
 
     Raises:
+        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
         OutputError: The path cannot be written, or its ending is unknown.
         ConfigError: `crf` or `preset` is unknown to x264.
     """
@@ -49,15 +52,16 @@ class VideoSink:
         style: DrawStyle | None = None,
         crf: int = 23,
         preset: str = "veryfast",
+        existing: Existing = Existing.REPLACE,
     ) -> None:
         self._container_name = _container_name(path)
-        check_writable(path)
         if not 0 <= crf <= 51:
             raise ConfigError(f"crf: expected 0 to 51, got {crf}")
         if preset not in _PRESETS:
             hint = nearest(preset, _PRESETS)
             raise ConfigError(f"preset: expected one of {', '.join(_PRESETS)}, got {preset}{hint}")
         self._path = path
+        self._place = Place(path, existing)
         self._style = style or DrawStyle()
         self._options = {"crf": str(crf), "preset": preset}
         self._trails = Trails(self._style.trail_s)
@@ -108,6 +112,7 @@ class VideoSink:
             OutputError: The file could not be finished.
         """
         file = self._file
+        self._place.release()
         if file is None:
             return
         try:
@@ -131,8 +136,7 @@ class VideoSink:
         self.close(complete=exc_type is None)
 
     def _open(self, info: VideoInfo, picture: UInt8Array, time_s: float) -> Recording:
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        disk = Disk(self._path)
+        disk = Disk(self._place)
         try:
             return Recording(disk, self._container_name, self._options, info, picture, time_s)
         except BaseException:
@@ -151,7 +155,9 @@ class VideoSink:
         if file is None:  # It was never opened, or `_open` has removed it.
             self._status = f"nothing written ({reason(cause)})"
             raise self._failure from error
-        file.abandon()
+        if not file.abandon():
+            self._status = f"lost ({reason(cause)})"
+            raise self._failure from error
         if self._container_name != "matroska":
             cut_to_whole_parts(self._path)
         if plays(self._path):
