@@ -82,6 +82,7 @@ def test_a_summary_shows_names_of_files_without_their_controls(
 ) -> None:
     folder = os.fsencode(tmp_path)
     source, out = folder + b"/" + name + b".mp4", folder + b"/" + name + b".jsonl"
+    out = out.replace(b"{x}", b"{{x}}")
     os.symlink(os.fsencode(clip), source)
     code, output = run(["run", source, "--detector", "motion", "--json", out])
     assert code == 0, output
