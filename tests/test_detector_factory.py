@@ -234,7 +234,7 @@ def test_unknown_words() -> None:
 
 def test_files_that_are_not_there() -> None:
     for name in ("none.keras", "none.tflite", "none.onnx"):
-        refused(ModelError, f"{name}: no such file", name)
+        refused(ModelError, f"{name}: does not exist", name)
 
 
 @pytest.mark.parametrize("name", ["small", "motion", "fcn"])

@@ -76,7 +76,7 @@ def test_wrong_words(folder: Path, tmp_path: Path) -> None:
         (ExportRequest(detector, tmp_path / "x.bin"), ConfigError, r"ends in \.tflite"),
         (ExportRequest(folder / "r.keras", out, "int8", "p"), ConfigError, "int8 is for detectors"),
         (ExportRequest(text, out), ModelError, "t.keras: expected a .keras archive"),
-        (ExportRequest(tmp_path / "none.keras", out), ModelError, "no such file"),
+        (ExportRequest(tmp_path / "none.keras", out), ModelError, "does not exist"),
     ):
         with pytest.raises(error, match=message):
             run_export(request)

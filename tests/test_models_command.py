@@ -152,7 +152,7 @@ def test_a_failed_pull_is_one_line(models: Runner, tmp_path: Path) -> None:
         (["info", "fastedet"], "fastedet: expected a name of `tracker models list`, or the path"),
         (["info", "smal"], "did you mean 'small'?"),
         (["info", "none.onnx"], "there is no such file"),
-        (["list", "--registry", "none.yaml"], "none.yaml: cannot be read"),
+        (["list", "--registry", "none.yaml"], "none.yaml: does not exist"),
     ],
 )
 def test_wrong_words(models: Runner, words: list[str], message: str) -> None:

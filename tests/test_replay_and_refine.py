@@ -182,7 +182,7 @@ def test_refine_says_what_is_wrong(
         ((mot, "-o", tmp_path / "o.jsonl"), "does not tell the picture's size"),
         ((mot, "-o", tmp_path / "o.csv"), "expected a name that ends with .txt, .jsonl, .json"),
         ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "tells its own (10)"),
-        ((tmp_path / "no.txt", "-o", tmp_path / "o.txt"), "cannot be read"),
+        ((tmp_path / "no.txt", "-o", tmp_path / "o.txt"), "does not exist"),
         ((bad, "-o", tmp_path / "o.txt"), "line 1: expected numbers"),
         ((header, "-o", tmp_path / "o.txt"), "expected at least one frame"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 0), "max_gap_s: expected a number > 0"),

@@ -213,7 +213,7 @@ def test_trained_stopped_gone_on_and_used(
     [
         (["--data", "{data}"], "Missing option '--out'"),
         (["--out", "{out}"], "data.file: expected the path of a data file, got none"),
-        (["--data", "none.yaml", "--out", "{out}"], "none.yaml: cannot be read"),
+        (["--data", "none.yaml", "--out", "{out}"], "none.yaml: does not exist"),
         (["--data", "{data}", "--out", "{data}"], "cannot be made"),
         (["--data", "{data}", "--out", "{out}", "--size", "large"], "network.size: expected"),
         (["--data", "{data}", "--out", "{out}", "--imgsz", "100"], "multiple of 32, got 100"),
@@ -225,7 +225,7 @@ def test_trained_stopped_gone_on_and_used(
         (["--data", "{data}", "--out", "{out}", "--classes", "red,"], "names with commas"),
         (["--data", "{data}", "--out", "{out}", "--classes", "red,red"], "different names"),
         (["--data", "{data}", "--out", "{out}", "--freeze-epochs", "2"], "weights to start from"),
-        (["--data", "{data}", "--out", "{out}", "--weights", "no.keras"], "no such file"),
+        (["--data", "{data}", "--out", "{out}", "--weights", "no.keras"], "does not exist"),
         (["--data", "{data}", "--out", "{out}", "--weights", "{data}"], "got something else"),
         (
             ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--size", "small"],
@@ -246,7 +246,7 @@ def test_trained_stopped_gone_on_and_used(
         ),
         (
             ["--data", "{data}", "--out", "{out}", "--backbone-weights", "no.keras"],
-            "backbone_weights no.keras: no such file",
+            "backbone_weights no.keras: does not exist",
         ),
         (
             ["--data", "{data}", "--out", "{out}", "--set", "network.frozen_until=stem_conv"],
@@ -263,7 +263,7 @@ def test_trained_stopped_gone_on_and_used(
         ),
         (["--data", "{data}", "--out", "{out}", "--set", "trainin.epochs=3"], "did you mean"),
         (["--data", "{data}", "--out", "{out}", "--set", "epochs"], "training.learning_rate=0.001"),
-        (["--data", "{data}", "--out", "{out}", "--config", "no.yaml"], "no.yaml: cannot be read"),
+        (["--data", "{data}", "--out", "{out}", "--config", "no.yaml"], "no.yaml: does not exist"),
         (["--data", "{data}", "--out", "{out}", "--patience", "0"], "patience: expected at least"),
     ],
 )  # fmt: skip
@@ -308,7 +308,7 @@ def test_another_training_in_the_folder(
         (["{start}", "--names", "n"], "leave --names out"),
         (["{start}", "--classes", "c"], "does not know 'c'"),
         (["{start}", "--imgsz", "100"], "100"),
-        (["none.keras"], "no such file"),
+        (["none.keras"], "does not exist"),
         (["{data}"], "a .keras of ours, a .tflite"),
     ],
 )

@@ -173,10 +173,10 @@ def test_rows_of_an_ssd_layer():
     ("words", "message"),
     [
         ([], "teachers: expected one file or more, got none; give --teacher"),
-        (["--teacher", "no.keras"], "teacher no.keras: no such file"),
+        (["--teacher", "no.keras"], "teacher no.keras: does not exist"),
         (["--teacher", "{tmp}/a.pt"], "ends in .cfg, .keras, .onnx, .xml, got .pt"),
         (["--teacher", "{tmp}/bad.keras"], "expected a .keras archive, got something else"),
-        (["--teacher", "{tmp}/lone.xml"], "lone.bin: no such file"),
+        (["--teacher", "{tmp}/lone.xml"], "lone.bin: does not exist"),
         (["--teacher", "x.onnx", "--size", "64"], "have one size of their own"),
         (["--teacher", "x.cfg", "--size", "64", "--size", "64"], "sizes: expected different ones"),
         (["--teacher", "x.cfg", "--every", "0"], "every: expected at least 1"),

@@ -108,7 +108,7 @@ def test_starting_from_another_segmenter(
     [
         (["--data", "{data}"], "Missing option '--out'"),
         (["--out", "{out}"], "data.file: expected the path of a data file, got none"),
-        (["--data", "none.yaml", "--out", "{out}"], "none.yaml: cannot be read"),
+        (["--data", "none.yaml", "--out", "{out}"], "none.yaml: does not exist"),
         (["--data", "{data}", "--out", "{data}"], "cannot be made"),
         (["--data", "{data}", "--out", "{out}", "--imgsz", "100"], "multiple of 32, got 100"),
         (["--data", "{data}", "--out", "{out}", "--batch", "0"], "batch: expected at least 1"),
@@ -149,7 +149,7 @@ def test_the_shipped_configuration_is_valid() -> None:
         (["--segmenter", "x.keras", "--video", "{out}"], "tells what is background, which is kept"),
         (
             ["--background", "remove", "--segmenter", "none.keras", "--video", "{out}"],
-            "segmenter none.keras: no such file",
+            "segmenter none.keras: does not exist",
         ),
         (
             ["--background", "blur", "--segmenter", "{clip}", "--video", "{out}"],

@@ -28,7 +28,7 @@ from tracker.util.terminal import (
 )
 from tracker.util.text import one_line
 from tracker.version import __version__
-from tracker.words import words_of
+from tracker.words import HELP, Commands, RunCommand, words_of
 
 _TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
 """Loggers whose information a user wants to see: what a model of somebody else, or a source, was
@@ -36,6 +36,8 @@ taken for, and which files are replaced."""
 
 app = typer.Typer(
     name="tracker",
+    cls=Commands,
+    context_settings=HELP,
     help="Find and follow objects in video: webcam, streams, files, folders of images.",
     add_completion=False,
     rich_markup_mode=None,
@@ -66,7 +68,7 @@ def _common(
         raise typer.Exit
 
 
-@app.command()
+@app.command(cls=RunCommand)
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     source: Annotated[
         list[str],
@@ -335,7 +337,7 @@ def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
 def _explained(error: Exception, words: Sequence[str], *, debug: bool) -> int:
     """Returns the exit code of an error, after printing a line about it or its trace."""
     is_ours = isinstance(error, TrackerError)
-    if isinstance(error, OSError) and not is_ours and "--help" in words:
+    if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
         error, is_ours = stdout_error(error), True  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
     if is_ours and not debug:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from tracker.util.terminal import print_results
+from tracker.words import Commands
 
 models_app = typer.Typer(
+    cls=Commands,
     help="Models by name: list them, look at one, download one.",
     add_completion=False,
     rich_markup_mode=None,

@@ -33,6 +33,7 @@ from tracker.track_files.read import RecordedTracks, read_tracks
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.rows import TrackRows
 from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
+from tracker.util.paths import unreadable_text
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def _json_records(source: str) -> list[dict[str, Any]]:
     try:
         text = Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SourceError(f"{source}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{source}: {unreadable_text(source, error)}") from error
     try:
         document = json.loads(text)
     except ValueError:

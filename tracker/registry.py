@@ -18,6 +18,7 @@ from tracker.inference.cache import default_cache_dir
 from tracker.inference.digests import network_file_digest
 from tracker.registry_entries import CLASS_LISTS, FileEntry, ModelEntry
 from tracker.settings_tree import read_yaml, settings_from
+from tracker.util.paths import unreadable_text
 
 FILE = Path(__file__).parent / "registry.yaml"
 """The registry of this package."""
@@ -188,7 +189,7 @@ def file_problem(path: Path, file: FileEntry) -> str | None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path}: {unreadable_text(path, error)}") from error
     if size != file.size:
         return f"expected {file.size} bytes, got {size}"
     digest = network_file_digest(path)

@@ -10,7 +10,7 @@ import typer
 
 from tracker.training.settings import MixedPrecision
 from tracker.util.terminal import print_results
-from tracker.words import words_of
+from tracker.words import Commands, words_of
 
 # Options that several trainings have.
 _Out = Annotated[
@@ -42,6 +42,7 @@ _Set = Annotated[
 _NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
 
 train_app = typer.Typer(
+    cls=Commands,
     help="Train models on your own data.",
     add_completion=False,
     rich_markup_mode=None,

@@ -1,6 +1,104 @@
-"""Lists that users type, words with commas between."""
+"""Words that users type: lists with commas, and commands and options that other programs have."""
 
-from tracker.errors import ConfigError
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tracker.errors import ConfigError, nearest
+from tracker.util.address import scheme_of, shown_source
+
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Settings of an app: what shows its help."""
+
+_COMMANDS_OF_OTHERS = {
+    "run": (
+        *("track", "detect", "process", "video", "predict", "infer", "inference", "analyze"),
+        *("analyse", "count", "follow", "play", "start", "webcam", "camera", "stream", "live"),
+    ),
+    "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),
+    "bench": ("benchmark", "speed", "time", "profile"),
+    "export": ("convert", "compile", "quantize"),
+    "refine": ("smooth", "interpolate", "postprocess"),
+    "train": ("fit", "training", "finetune", "learn"),
+    "models": ("model", "list", "ls"),
+    "models pull": ("download", "fetch", "install", "get"),
+    "models info": ("info", "show", "inspect"),
+    "--help": ("help", "usage"),
+    "--version": ("version",),
+}
+"""Commands of this program, and what other programs call them."""
+
+_NAME_SOURCES = "name sources without an option: tracker run SOURCE"
+_OPTIONS_OF_OTHERS = {
+    _NAME_SOURCES: ("--source", "--input", "-i", "--file", "-f", "--path", "--url"),
+    "results go to --json FILE, --csv FILE, --video FILE or --save-dir FOLDER": (
+        *("--output", "-o", "--out", "--save", "--save-txt", "--save-vid", "--result", "--results"),
+    ),
+    "name the folder for results with --save-dir": (
+        *("--output-dir", "--output-folder", "--outdir", "--out-dir", "--project", "--folder"),
+    ),
+    "name the model with --detector": (
+        *("--model", "-m", "--cfg", "--yolo", "--network", "--checkpoint", "--model-path"),
+    ),
+    "the weights of a .cfg are named with --weights": ("-w", "--weight"),
+    "name the appearance network with --embedder": ("--reid", "--reid-model", "--reid-weights"),
+    "the size of the network's input is --imgsz": (
+        *("--img", "--img-size", "--image-size", "--imgsize", "--size", "--input-size"),
+    ),
+    "the lowest score is --conf": (
+        *("--conf-thres", "--conf-threshold", "--confidence", "--threshold", "--score"),
+        *("--min-confidence", "--min-score", "--thresh", "-t"),
+    ),
+    "the overlap is --iou": ("--iou-thres", "--iou-threshold", "--nms", "--nms-thres"),
+    "a window is opened by --show": ("--view", "--view-img", "--display", "--window", "--gui"),
+    "choose with --device cpu or --device gpu": ("--cpu", "--gpu", "--cuda", "-d"),
+    "take each n-th frame with --stride": ("--vid-stride", "--skip", "--frame-skip", "--step"),
+    "stop after so many frames with --max-frames": ("--frames", "--limit", "-n", "--num-frames"),
+    "choose classes with --classes person,car": ("--class", "--filter", "-c"),
+    "hide the bar with --no-progress": ("--quiet", "-q", "--silent"),
+    "--debug shows the trace of an error": ("--verbose", "-v"),
+    "a camera is a source: tracker run 0": ("--camera", "--webcam", "--cam"),
+}
+"""What to use here in place of the options of other programs' `run`."""
+
+
+class Commands(TyperGroup):
+    """A group of commands that says what an unknown word may have meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Returns what `typer` does: name, command, and the words that follow.
+
+        Raises:
+            ConfigError: There is no such command.
+        """
+        name = args[0]
+        if name.startswith("-") or self.get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
+        hint = _command_hint(name, list(self.commands), path=ctx.command_path)
+        raise ConfigError(f"no command {shown_source(name)!r}{hint}")
+
+
+class RunCommand(TyperCommand):
+    """A command that knows what other programs call its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Returns the words that are left over, as `typer` does.
+
+        Raises:
+            ConfigError: An option is one of other programs.
+        """
+        words = list(args)  # `typer` takes its words out of the list.
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            own = {name for param in self.params for name in param.opts}
+            hint = _option_hint([word for word in words if word not in own])
+            if hint is None:
+                raise
+            raise ConfigError(hint) from error
 
 
 def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
@@ -23,3 +121,32 @@ def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
     if not all(words):
         raise ConfigError(f"{option} {text!r}: expected names with commas between, as person,car")
     return words
+
+
+def _command_hint(name: str, known: Sequence[str], *, path: str) -> str:
+    is_root = "run" in known
+    if is_root and _may_be_source(name):
+        return f"; to track it: tracker run {shown_source(name)}"
+    if is_root or name in {"download", "fetch", "install", "get", "show", "inspect", "ls"}:
+        for command, others in _COMMANDS_OF_OTHERS.items():
+            if name.lower() in others:
+                return f"; use: tracker {command}"
+    hint = nearest(name, known)
+    return hint or f"; expected {', '.join(known)}: see {path} --help"
+
+
+def _may_be_source(name: str) -> bool:
+    is_file = os.path.isfile(name) or os.path.splitext(name)[1] != "" or "*" in name
+    return name.isdigit() or is_file or scheme_of(name) is not None or os.sep in name
+
+
+def _option_hint(words: Sequence[str]) -> str | None:
+    """Returns what to use in place of the first option of other programs among the words."""
+    for word in words:
+        if word == "--":
+            return None
+        option = word.partition("=")[0]
+        for hint, others in _OPTIONS_OF_OTHERS.items():
+            if option in others:
+                return f"no option {option}; {hint}"
+    return None

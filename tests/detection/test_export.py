@@ -146,7 +146,7 @@ def test_files_that_are_no_exports(exported: Path, tmp_path: Path) -> None:
     cut.write_bytes(whole[:-30])
     plain.write_bytes(whole[: whole.rindex(b"PK\x03\x04")])
     for path, message in (
-        (tmp_path / "none.tflite", "no such file"),
+        (tmp_path / "none.tflite", "does not exist"),
         (other, "expected a .tflite file, got something else"),
         (cut, "cut short"),
         (plain, "expected a .tflite that `tracker export` wrote, got another one"),

@@ -249,7 +249,7 @@ def test_wrong_models_and_names(path, network, tmp_path):
     keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten()]).save(tmp_path / "x.keras")
     with pytest.raises(ModelError, match=r"x\.keras: window classifier: expected the outputs"):
         FcnDetector.load(tmp_path / "x.keras")
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         FcnDetector.load(path, names=tmp_path / "none.names")
 
 
@@ -294,9 +294,9 @@ def test_whole_windows_cover_the_frame_and_hardly_more(frame_size, scale, window
     ("words", "error", "message"),
     [
         ([], ConfigError, "detector fcn: --weights is missing; name the .keras file"),
-        (["weights=none.keras"], ModelError, "none.keras: no such file"),
+        (["weights=none.keras"], ModelError, "none.keras: does not exist"),
         (["weights=x.weights"], ModelError, "x.weights"),
-        (["weights={path}", "names=none.names"], ModelError, "none.names: no such file"),
+        (["weights={path}", "names=none.names"], ModelError, "none.names: does not exist"),
         (["weights={path}", "network.input_size=640"], ConfigError, "input_size 640"),
         (["weights={path}", "network.runtime=litert"], ConfigError, "runtime litert"),
         (["weights={path}", "network.cache_dir=x"], ConfigError, "cache_dir x"),

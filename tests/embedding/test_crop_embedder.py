@@ -128,8 +128,8 @@ def test_the_configuration_names_the_file(path, folder):
     [
         ("nome", ConfigError, "did you mean 'none'"),
         ("resnet50", ConfigError, r"expected 'auto', 'builtin', 'detector', 'none', or a network"),
-        ("missing.keras", ModelError, "no such file"),
-        (".keras", ModelError, "no such file"),
+        ("missing.keras", ModelError, "does not exist"),
+        (".keras", ModelError, "does not exist"),
     ],
 )
 def test_a_wrong_name(name, error, message):

@@ -212,7 +212,7 @@ def test_other_detectors_have_no_such_features(words):
 
 
 def test_files_that_hold_no_detector(tmp_path: Path):
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         built(f"detector.name={tmp_path / 'missing.keras'}")
     save_reid(build_reid(), tmp_path / "looks.keras")
     with pytest.raises(ModelError, match="'tracker reid'"):

@@ -214,7 +214,7 @@ def test_files_that_do_not_fit(tmp_path):
     other.save_weights(tmp_path / "other.weights.h5")
     (tmp_path / "text.h5").write_text("no weights")
     for file, message in (
-        ("none.keras", "no such file"),
+        ("none.keras", "does not exist"),
         ("other.keras", "got another Keras model"),
         ("other.weights.h5", "of efficientnet-lite0-short without its top, got something else"),
         ("text.h5", "got something else"),

@@ -36,7 +36,7 @@ def test_bad_names(data, message, tmp_path):
         read_class_names(tmp_path / "a.names")
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "no such file"), (".", "a directory")])
+@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), (".", "a directory")])
 def test_no_file(name, message, tmp_path):
     for read in (read_class_names, file_digest):
         with pytest.raises(ModelError, match=message):

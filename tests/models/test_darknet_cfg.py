@@ -193,7 +193,7 @@ def test_faults_in_net(text, message):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("missing.cfg", "no such file"), (".", "got a directory"), ("empty.cfg", "0 bytes")],
+    [("missing.cfg", "does not exist"), (".", "got a directory"), ("empty.cfg", "0 bytes")],
 )
 def test_unreadable_files(name, message, tmp_path):
     (tmp_path / "empty.cfg").touch()

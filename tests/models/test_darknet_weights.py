@@ -93,7 +93,7 @@ def test_damaged_files(data, message, tmp_path):
         read_darknet_weights(tmp_path / "w")
 
 
-@pytest.mark.parametrize(("name", "message"), [("none", "no such file"), (".", "a directory")])
+@pytest.mark.parametrize(("name", "message"), [("none", "does not exist"), (".", "a directory")])
 def test_no_file(name, message, tmp_path):
     with pytest.raises(ModelError, match=message):
         read_darknet_weights(tmp_path / name)

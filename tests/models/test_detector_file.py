@@ -138,7 +138,7 @@ def test_files_that_are_no_archive(tmp_path: Path, content: bytes, message: str)
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         read_description(tmp_path / "a.keras")
     with pytest.raises(ModelError, match="got a directory"):
         read_description(tmp_path)

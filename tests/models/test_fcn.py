@@ -485,7 +485,7 @@ def test_wrong_files(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match=r"ends in \.keras"):
         load_window_classifier(tmp_path / "x.h5")
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         load_window_classifier(tmp_path / "none.keras")
 
 

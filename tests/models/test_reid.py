@@ -125,7 +125,7 @@ def test_files_of_before_stand_on_our_own_backbone(tmp_path):
 
 
 def test_wrong_files(tmp_path, path):
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         load_reid(tmp_path / "none.keras")
     for content, message in (
         (b"text", "something else"),

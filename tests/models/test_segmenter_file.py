@@ -88,7 +88,7 @@ def test_weights_of_another_network(saved: tuple[Path, object], tmp_path: Path) 
 
 
 def test_what_is_no_segmenter(saved: tuple[Path, object], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="does not exist"):
         read_segmenter_description(tmp_path / "none.keras")
     (tmp_path / "text.keras").write_text("hello")
     with pytest.raises(ModelError, match="got something else"):

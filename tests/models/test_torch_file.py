@@ -79,7 +79,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "call.pth").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     write(tmp_path / "far.pth", {"x": Tensor("a", (5,), (1,))}, {"a": np.zeros(4)})
     for name, message in (
-        ("none", "no such file"),
+        ("none", "does not exist"),
         ("cut", "expected tensors as PyTorch wrote them"),
         ("text", "expected tensors as PyTorch wrote them"),
         ("call", "os.system is no part of a tensor"),

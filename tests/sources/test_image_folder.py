@@ -244,7 +244,7 @@ def test_a_missing_folder_names_the_nearest(tmp_path: Path) -> None:
 
 def test_no_readable_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(SourceError, match="none of its 1 pictures can be decoded"):
+    with pytest.raises(SourceError, match=r"a\.png cannot be decoded as a picture"):
         ImageFolder(tmp_path)
 
 

@@ -191,5 +191,5 @@ def test_a_single_picture_cannot_be_shared(tmp_path: Path) -> None:
 
 
 def test_no_data_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="does not exist"):
         read_splits(tmp_path / "none.yaml")

@@ -117,7 +117,7 @@ def test_other_wrong_files(tmp_path: Path) -> None:
         CocoMasks(path, tmp_path, ["persn"])
     with pytest.raises(SourceError, match="none: no such folder"):
         CocoMasks(path, tmp_path / "none")
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(SourceError, match="does not exist"):
         CocoMasks(tmp_path / "none.json", tmp_path)
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(DataError, match=r"x\.png: expected 5x4 pixels as .*labels\.json says"):

@@ -107,7 +107,7 @@ def test_a_class_without_a_name(tmp_path: Path) -> None:
 
 
 def test_what_is_no_mask(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(SourceError, match="does not exist"):
         read_mask(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("hello, this is no picture at all")
     with pytest.raises(DataError, match="got another file"):

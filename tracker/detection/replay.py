@@ -19,6 +19,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask, empty_mask
 from tracker.timing import Stopwatch
 from tracker.track_files.read import RecordedTracks, read_mot_rows, read_tracks
+from tracker.util.paths import unreadable_text
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class ReplayDetector:
         try:
             content = Path(path).read_bytes()
         except OSError as error:
-            raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
         self._digests = {Path(path).name: hashlib.sha256(content).hexdigest()}
         is_json = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
         read = _read_json if is_json else _read_mot

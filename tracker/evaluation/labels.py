@@ -13,6 +13,7 @@ import numpy as np
 
 from tracker.arrays import BoolArray, Float64Array, Int32Array, frozen
 from tracker.errors import DataError, SourceError
+from tracker.util.paths import unreadable_text
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -109,7 +110,7 @@ def _yolo_rows(path: Path) -> list[list[float]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: expected text, got {error.reason}") from error
     rows = []
@@ -148,7 +149,7 @@ def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
         record = json.loads(path.read_text(encoding="utf-8"))
         return _coco_set(record, Path(images))
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise DataError(f"{path}: {error}") from error

@@ -14,6 +14,7 @@ import numpy as np
 from tracker.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
 from tracker.errors import DataError, SourceError
 from tracker.track_files.read import RecordedTracks, read_mot_rows
+from tracker.util.paths import missing_text
 
 
 class Rules(Enum):
@@ -187,7 +188,7 @@ def find_tracks(path: str | Path, names: list[str]) -> dict[str, Path]:
             )
         return {names[0]: path}
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder of tracks")
+        raise SourceError(f"{path}: no such file or folder of tracks: it {missing_text(path)}")
     return {name: _file_of(path, name) for name in names}
 
 

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from tracker.errors import ModelError
+from tracker.util.paths import unreadable_text
 
 _PARTS = ("saved_model.pb", "saved_model.pbtxt", "variables/*", "assets/*")
 """What decides about the results of a SavedModel; notes of whoever wrote it are left out."""
@@ -27,9 +28,9 @@ def network_file_digest(path: Path) -> str:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
-    except FileNotFoundError as error:
-        raise ModelError(f"network {path}: no such file; check the path") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"network {path}: {unreadable_text(path, error)}") from error
+    except ValueError as error:
         raise ModelError(f"network {path}: cannot be read: {error}") from error
     if not size:
         raise ModelError(f"network {path}: the file has 0 bytes; copy or download it again")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracker.errors import DependencyError, ModelError
+from tracker.util.paths import unreadable_text
 
 _BROKEN = "MeanVarianceNormalization"
 _EPSILON = "tracker_epsilon"
@@ -31,7 +32,7 @@ def repaired_onnx(path: Path) -> bytes | None:
         if _BROKEN.encode() not in path.read_bytes():
             return None
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path}: {unreadable_text(path, error)}") from error
     try:
         import onnx
         from onnx import numpy_helper

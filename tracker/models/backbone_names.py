@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tracker.errors import ConfigError, ModelError
+from tracker.util.paths import missing_text
 
 CROSS_STAGE = "cross-stage"
 """Our own backbone of detectors, in widths by the size of the detector."""
@@ -118,7 +119,7 @@ class BackboneChoice:
             ModelError: It is not.
         """
         if self.from_file and not Path(self.weights).is_file():
-            raise ModelError(f"backbone_weights {self.weights}: no such file; check the path")
+            raise ModelError(f"backbone_weights {self.weights}: {missing_text(self.weights)}")
 
     def story(self, freeze_epochs: int) -> str:
         """Returns a sentence or two for the card of a model.

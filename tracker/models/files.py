@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from tracker.errors import ModelError
+from tracker.util.paths import unreadable_text
 
 
 def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
@@ -24,9 +25,9 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
         raise ModelError(f"{what} {file}: expected a file, got a directory")
     try:
         data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"{what} {file}: no such file; check the path") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
+    except ValueError as error:
         raise ModelError(f"{what} {file}: cannot be read: {error}") from error
     if not data:
         raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tracker.errors import ModelError
+from tracker.util.paths import unreadable_text
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
@@ -36,8 +37,8 @@ def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with Path(path).open("rb") as file:
             return _read(file)
-    except FileNotFoundError as error:
-        raise ModelError(f"weights {path}: no such file; check the path") from error
+    except OSError as error:
+        raise ModelError(f"weights {path}: {unreadable_text(path, error)}") from error
     except Exception as error:  # pickles raise whatever their content makes them raise
         raise ModelError(
             f"weights {path}: expected tensors as PyTorch wrote them before 1.6, got something "

@@ -4,14 +4,11 @@ Comes in: a path or pattern. Goes out: frames in natural order of their names, a
 BGR exists only in here.
 """
 
-import glob
 import logging
 import math
 import os
-import re
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,26 +20,14 @@ from tracker.arrays import UInt8Array
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
-from tracker.sources.kind import IMAGE_SUFFIXES, is_pattern
-from tracker.sources.paths import missing
+from tracker.sources.image_listing import list_images
 from tracker.sources.quiet import quiet_opencv
 from tracker.sources.sequence import (
-    SEQUENCE_FILE,
     first_index,
     frame_seconds,
-    sequence_rate,
-    sequence_settings,
 )
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """The files in order, and the rate where a `seqinfo.ini` gives one."""
-
-    files: tuple[Path, ...]
-    rate: Fraction | None = None
 
 
 class ImageFolder:
@@ -72,7 +57,7 @@ class ImageFolder:
     ) -> None:
         self._source = os.fspath(path_or_pattern)
         _check_arguments(self._source, fps=fps, start_s=start_s, stride=stride)
-        listing = _list_images(self._source)
+        listing = list_images(self._source)
         self._files = listing.files
         self._rate = listing.rate or Fraction(fps).limit_denominator(1_000_000)
         first = first_index(start_s, self._rate)
@@ -147,94 +132,16 @@ class ImageFolder:
             yield Frame(image, index=index, time_s=time_s, source=self._source)
 
 
-def _list_images(source: str) -> _Listing:
-    path = Path(source)
-    if path.is_dir():
-        listing = _list_folder(source, path)
-    elif path.exists():
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise SourceError(
-                f"{source}: expected a picture ({_known()}), got {path.suffix or 'no extension'}"
-            )
-        listing = _Listing((path,))
-    elif is_pattern(source):
-        listing = _Listing(_images(Path(name) for name in glob.glob(source, recursive=True)))
-        if not listing.files:
-            raise SourceError(
-                f"{source}: no picture ({_known()}) matches this pattern; quote it, so that the "
-                "shell leaves it alone, and check its folder"
-            )
-    else:
-        raise missing(source)
-    return listing
-
-
-def _list_folder(source: str, folder: Path) -> _Listing:
-    """Returns the pictures of a plain folder or of a MOT sequence (its folder or its `imDir`)."""
-    for sequence in (folder, Path(os.path.abspath(folder)).parent):
-        settings = sequence_settings(sequence / SEQUENCE_FILE)
-        if settings is None:
-            continue
-        pictures = sequence / settings.get("imDir", "img1")
-        if sequence != folder and not (pictures.exists() and pictures.samefile(folder)):
-            continue
-        files = _images_in(source, pictures)
-        _compare_length(source, settings.get("seqLength"), len(files))
-        return _Listing(files, sequence_rate(source, settings.get("frameRate")))
-    return _Listing(_images_in(source, folder))
-
-
-def _compare_length(source: str, promised: str | None, found: int) -> None:
-    if promised is not None and promised.strip() != str(found):
-        _log.warning("%s: seqinfo.ini promises %s pictures, found %d", source, promised, found)
-
-
-def _images_in(source: str, folder: Path) -> tuple[Path, ...]:
-    try:
-        entries = list(folder.iterdir())
-    except FileNotFoundError as error:
-        raise SourceError(f"{source}: its folder of pictures {folder} does not exist") from error
-    except OSError as error:
-        raise SourceError(f"{source}: cannot be listed: {error.strerror}") from error
-    files = _images(entries)
-    if not files:
-        inner = next((e.name for e in sorted(entries) if e.is_dir() and _has_images(e)), None)
-        hint = f"; the pictures are in {folder / inner}" if inner else ""
-        raise SourceError(f"{source}: holds no picture ({_known()}){hint}")
-    return files
-
-
-def _has_images(folder: Path) -> bool:
-    try:
-        return any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in folder.iterdir())
-    except OSError:
-        return False
-
-
-def _images(paths: Iterator[Path] | list[Path]) -> tuple[Path, ...]:
-    # Names beginning with a dot are left by other systems ("._img1.jpg") and are no pictures.
-    files = [
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    ]
-    return tuple(sorted(files, key=_natural_key))
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Returns a key that sorts "img2" before "img10"; equal numbers fall back on the text."""
-    parts = re.split(r"([0-9]+)", str(path))
-    key = [(0, int(part), "") if odd % 2 else (1, 0, part) for odd, part in enumerate(parts)]
-    return key, str(path)
-
-
 def _first_size(source: str, files: list[Path]) -> tuple[int, int]:
     for path in files:
         image = _read_image(path)
         if image is not None:
             return _size(image)
+    if len(files) == 1:
+        raise SourceError(
+            f"{source}: {files[0].name} cannot be decoded as a picture; check it in a viewer (a "
+            "video is read whatever its name, but for those of pictures)"
+        )
     raise SourceError(
         f"{source}: none of its {len(files)} pictures can be decoded; check them in a viewer"
     )
@@ -269,7 +176,3 @@ def _check_arguments(source: str, *, fps: float | Fraction, start_s: float, stri
         raise SourceError(f"{source}: stride: expected 1 or more, got {stride}")
     if not (math.isfinite(start_s) and start_s >= 0):
         raise SourceError(f"{source}: start_s: expected seconds >= 0, got {start_s}")
-
-
-def _known() -> str:
-    return ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))

@@ -16,6 +16,14 @@ from tracker.util.address import is_slipped, scheme_of, shown_address, shown_sou
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Extensions of still pictures, in lower case."""
 
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+        *(".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m", ".3gp"),
+    }
+)
+"""Extensions by which videos are recognised among other files, in lower case; any can be read."""
+
 PIPE = "-"
 """How a user names standard input."""
 

@@ -5,8 +5,9 @@ Comes in: a path as the user wrote it. Goes out: a `Path` that can be read, or `
 
 from pathlib import Path
 
-from tracker.errors import SourceError, nearest
+from tracker.errors import SourceError
 from tracker.util.address import shown_source
+from tracker.util.paths import missing_text, unreadable_text
 
 
 def readable_file(text: str) -> Path:
@@ -28,13 +29,11 @@ def readable_file(text: str) -> Path:
             raise SourceError(f"{text}: expected a regular file, got a device, pipe or socket")
         with path.open("rb") as file:
             empty = not file.read(1)
-    except PermissionError as error:
-        raise SourceError(
-            f"{text}: permission denied; check its owner and mode with ls -l"
-        ) from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
+    except SourceError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{text}: {unreadable_text(text, error)}") from error
+    except ValueError as error:
         raise SourceError(f"{text}: cannot be opened: {error}") from error
     if empty:
         raise SourceError(f"{text}: the file is empty (0 bytes); record or copy it again")
@@ -43,14 +42,4 @@ def readable_file(text: str) -> Path:
 
 def missing(text: str) -> SourceError:
     """Returns the error for a path that does not exist, naming the closest name beside it."""
-    path, shown = Path(text), shown_source(text)
-    folder = path.parent
-    if not folder.is_dir():
-        where = shown_source(str(folder))
-        return SourceError(f"{shown}: does not exist, and neither does its directory {where}")
-    try:
-        known = sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        known = []
-    hint = nearest(path.name, known) or f"; nothing in {folder} has a similar name"
-    return SourceError(f"{shown}: does not exist{hint}")
+    return SourceError(f"{shown_source(text)}: {missing_text(text)}")

@@ -26,6 +26,7 @@ from tracker.errors import DataError, SourceError
 from tracker.masks import Mask, mask_from_coco
 from tracker.track_files.embedding_base64 import decode_embedding
 from tracker.track_files.mot import LARGEST_FRAME, parse_mot_rows
+from tracker.util.paths import unreadable_text
 
 SCHEMA = "tracker-json/1"
 """The JSON format that this module reads (`docs/json-format.md`)."""
@@ -181,7 +182,7 @@ def _read_bytes(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
 
 
 def _from_mot_rows(rows: Float64Array, path: str | Path) -> RecordedTracks:

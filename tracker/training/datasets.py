@@ -17,6 +17,7 @@ from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
 from tracker.opencv import cv2
 from tracker.training.samples import Sample, owning_sample
+from tracker.util.paths import unreadable_text
 
 
 class DetectionDataset(Protocol):
@@ -255,7 +256,7 @@ def read_image(path: str | Path) -> UInt8Array:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise SourceError(f"{path}: expected a picture, got something that cannot be decoded")

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracker.arrays import Float32Array, UInt8Array
 from tracker.errors import DependencyError, ModelError
+from tracker.util.paths import missing_text
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class OpenVinoNetwork:
         for file in (self.path, self.path.with_suffix(".bin")):
             if not file.is_file():
                 raise ModelError(
-                    f"{file}: no such file; an OpenVINO network is a .xml and a .bin file named "
-                    "alike"
+                    f"{file}: {missing_text(file)}; an OpenVINO network is a .xml and a "
+                    ".bin file named alike"
                 )
         runtime = _runtime()
         try:

@@ -18,6 +18,7 @@ from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.opencv import cv2
 from tracker.training.datasets import read_image
 from tracker.training.segment_data import IGNORE, SegmentSample
+from tracker.util.paths import unreadable_text
 
 BACKGROUND = "background"
 """Name of the class of all pixels that belong to no chosen category; its index is 0."""
@@ -73,9 +74,7 @@ class CocoMasks:
             self.class_names = (BACKGROUND, *chosen)
             self._pictures = _pictures(record, images, known, self.class_names)
         except OSError as error:
-            raise SourceError(
-                f"{annotations}: cannot be read: {error.strerror or error}"
-            ) from error
+            raise SourceError(f"{annotations}: {unreadable_text(annotations, error)}") from error
         except ConfigError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,6 +15,7 @@ from tracker.arrays import Int64Array, UInt8Array, frozen
 from tracker.errors import DataError, SourceError
 from tracker.opencv import cv2
 from tracker.training.datasets import read_image
+from tracker.util.paths import unreadable_text
 
 IGNORE = 255
 """Pixels of this value count neither as one class nor as another."""
@@ -209,7 +210,7 @@ def read_mask(path: Path) -> UInt8Array:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
     if not data.startswith(b"\x89PNG") or len(data) <= _COLOUR_AT:
         raise DataError(f"{path}: expected a PNG with a class index a pixel, got another file")
     colour, depth = data[_COLOUR_AT], data[_DEPTH_AT]

@@ -16,6 +16,7 @@ from tracker.models.digest import file_digest
 from tracker.training.teachers import FastestDetTeacher, NanoDetTeacher, Teacher
 from tracker.training.teachers_openvino import OpenVinoSsdTeacher
 from tracker.training.teachers_yolo import DarknetTeacher, KerasTeacher
+from tracker.util.paths import missing_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def open_teachers(
             f"{path.suffix or 'no ending'}"
         )
     if not path.is_file():
-        raise ModelError(f"teacher {path}: no such file")
+        raise ModelError(f"teacher {path}: {missing_text(path)}")
     teachers = opener(path, options)
     files = [path, *(path.with_suffix(s) for s in _BESIDE.get(path.suffix.lower(), ()))]
     digest = "+".join(file_digest(file) for file in files)

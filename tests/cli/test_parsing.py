@@ -1,0 +1,73 @@
+"""Commands and options as other programs call them, and slips of the keyboard."""
+
+import pytest
+
+from tracker.cli import main
+
+
+def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Returns the line of a command that must fail with code 2."""
+    with pytest.raises(SystemExit) as done:
+        main(list(words))
+    errors = capsys.readouterr().err
+    assert done.value.code == 2
+    assert errors.count("\n") == 1
+    return errors.removeprefix("tracker: error: ").removesuffix("\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("track in.mp4", "no command 'track'; use: tracker run"),
+        ("detect in.mp4", "no command 'detect'; use: tracker run"),
+        ("Process in.mp4", "no command 'Process'; use: tracker run"),
+        ("runn in.mp4", "no command 'runn'; did you mean 'run'?"),
+        ("in.mp4", "no command 'in.mp4'; to track it: tracker run in.mp4"),
+        ("0 --show", "no command '0'; to track it: tracker run 0"),
+        (
+            "rtsp://me:pw@door/main",
+            "no command 'rtsp://***@door/main'; to track it: tracker run rtsp://***@door/main",
+        ),
+        ("evaluate x", "no command 'evaluate'; use: tracker eval"),
+        ("download x", "no command 'download'; use: tracker models pull"),
+        ("help", "no command 'help'; use: tracker --help"),
+        ("zzz", "no command 'zzz'; expected run, eval, eval-detector, refine, export, bench"),
+        ("models download x", "no command 'download'; use: tracker models pull"),
+        ("models lst", "no command 'lst'; did you mean 'list'?"),
+        ("train detecter", "no command 'detecter'; did you mean 'detector'?"),
+        ("train zzz", "no command 'zzz'; expected detector, reid, segmenter, labels, crops"),
+    ],
+)
+def test_an_unknown_command_says_what_may_be_meant(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failure(capsys, *words.split()).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("in.mp4 -o out.mp4", "no option -o; results go to --json FILE, --csv FILE, --video FILE"),
+        ("in.mp4 --output=out.mp4", "no option --output; results go to --json FILE"),
+        ("--source in.mp4", "no option --source; name sources without an option: tracker run"),
+        ("in.mp4 --model x.onnx", "no option --model; name the model with --detector"),
+        ("in.mp4 --img 640", "no option --img; the size of the network's input is --imgsz"),
+        ("in.mp4 --conf-thres 0.5", "no option --conf-thres; the lowest score is --conf"),
+        ("in.mp4 --view-img", "no option --view-img; a window is opened by --show"),
+        ("in.mp4 --jsno x", "No such option: --jsno (Possible options: --json"),
+    ],
+)
+def test_an_option_of_other_programs_says_what_it_is_here(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failure(capsys, "run", *words.split()).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "words", [["-h"], ["run", "-h"], ["models", "-h"], ["train", "reid", "-h"]]
+)
+def test_h_shows_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert not done.value.code
+    assert "Usage: " in capsys.readouterr().out
