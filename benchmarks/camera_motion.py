@@ -35,7 +35,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
-from tracker.track_files.read import RecordedTracks
+from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, Tracks
 

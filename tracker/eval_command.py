@@ -4,13 +4,23 @@ Comes in: an `EvalRequest`. Goes out: a table on stdout, and JSON, CSV and plots
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tracker.errors import ConfigError, DataError, OutputError, nearest
 from tracker.evaluation import report
 from tracker.evaluation.metrics import Evaluation, evaluate
-from tracker.evaluation.mot_io import Rules, find_tracks, find_truth, people_only, read_truth
+from tracker.evaluation.mot_io import (
+    Rules,
+    Truth,
+    find_tracks,
+    find_truth,
+    people_only,
+    read_truth,
+)
 from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
 from tracker.track_files.read import read_tracks
@@ -50,7 +60,8 @@ def run_eval(request: EvalRequest) -> Evaluation:
     Raises:
         ConfigError: The rules are unknown, or two outputs go to one place.
         SourceError: A file is missing or cannot be read.
-        DataError: A file is malformed, or truth and tracks do not fit each other.
+        DataError: A file is malformed, truth and tracks do not fit each other, or no row of the
+            truth counts.
         OutputError: A result cannot be written.
         DependencyError: `trackeval` or Matplotlib is not installed.
     """
@@ -59,8 +70,10 @@ def run_eval(request: EvalRequest) -> Evaluation:
         raise ConfigError(f"--json {request.json} and --csv {request.csv}: expected two places")
     truth = find_truth(request.truth)
     tracks = find_tracks(request.tracks, list(truth))
+    truths = {name: read_truth(file, rules) for name, file in truth.items()}
+    _check_scored(truths, truth)
     evaluation = evaluate(
-        {name: _compare(file, tracks[name], rules, name) for name, file in truth.items()}
+        {name: _compare(truths[name], tracks[name], rules, name) for name in truth}
     )
     taken = STDOUT in (request.json, request.csv)
     report.print_table(evaluation, stderr=taken)
@@ -82,14 +95,35 @@ def _rules(name: str) -> Rules:
         raise ConfigError(f"--rules {name}: expected {', '.join(known)}{hint}") from None
 
 
-def _compare(truth_file: Path, tracks_file: Path, rules: Rules, name: str) -> Comparison:
-    truth = read_truth(truth_file, rules)
+def _check_scored(truths: Mapping[str, Truth], files: Mapping[str, Path]) -> None:
+    """Warns of each sequence whose truth has nothing to find.
+
+    Raises:
+        DataError: No sequence has anything to find, so that no score would say a thing.
+    """
+    reasons = {name: truth.why_unscored for name, truth in truths.items() if truth.why_unscored}
+    told = [f"{files[name]}: no row counts: {reason}" for name, reason in reasons.items()]
+    if told and len(told) == len(truths):
+        more = f" (and {len(told) - 1} other files without such a row)" if len(told) > 1 else ""
+        raise DataError(f"{told[0]}{more}")
+    for line in told:
+        _log.warning("%s", line)
+
+
+def _compare(truth: Truth, tracks_file: Path, rules: Rules, name: str) -> Comparison:
     tracks = read_tracks(tracks_file)
     people = people_only(tracks)
     if len(people) < len(tracks):
         _log.warning(
             "%s: %d of %d boxes are of other classes than person and do not count",
             *(tracks_file, len(tracks) - len(people), len(tracks)),
+        )
+    if len(people) and len(truth) and not np.isin(people.frames, truth.frames).any():
+        _log.warning(
+            "%s (sequence %s): its frames, %d to %d, are none of those of the truth, %d to %d; "
+            "do they belong together?",
+            *(tracks_file, name, people.frames[0] + 1, people.frames[-1] + 1),
+            *(truth.frames[0] + 1, truth.frames[-1] + 1),
         )
     try:
         return compare(truth, people, rules)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tracker.arrays import BoolArray, Float32Array, Int64Array, UInt8Array, frozen
 from tracker.boxes import is_proper
 from tracker.errors import DataError
+from tracker.util.short_repr import short_repr
 
 # COCO's text (`rleToString` of its maskApi.c): five bits a character, the low ones first, bit 0x20
 # says that more follow; all of it shifted into printable characters.
@@ -200,10 +201,10 @@ def mask_from_coco(record: object) -> Mask:
         DataError: It is no such object.
     """
     if not isinstance(record, Mapping) or set(record) != {"size", "counts"}:
-        raise DataError(f"expected an object with 'size' and 'counts', got {str(record)[:60]!r}")
+        raise DataError(f"expected an object with 'size' and 'counts', got {short_repr(record)!r}")
     size = record["size"]
     if not isinstance(size, list | tuple) or len(size) != 2:
-        raise DataError(f"'size': expected [height, width], got {size!r}")
+        raise DataError(f"'size': expected [height, width], got {short_repr(size)}")
     return Mask((size[0], size[1]), record["counts"])
 
 
@@ -214,7 +215,7 @@ def _check_size(size: tuple[int, int]) -> None:
     if not whole or size[0] * size[1] > _MOST_PIXELS:
         raise DataError(
             f"Mask.size: expected a positive height and width of at most {_MOST_PIXELS} pixels "
-            f"together, got {size!r}"
+            f"together, got {short_repr(size)}"
         )
 
 

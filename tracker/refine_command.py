@@ -5,11 +5,9 @@ at all, and one line that says what was changed.
 """
 
 import dataclasses
-import json
 import logging
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,11 +27,12 @@ from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.place import Existing, claimed, output_error
-from tracker.track_files.read import RecordedTracks, read_tracks
+from tracker.track_files.json_file import FrameFacts, Header, Recording
+from tracker.track_files.read import read_recording
+from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.rows import TrackRows
 from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
-from tracker.util.paths import unreadable_text
 
 _log = logging.getLogger(__name__)
 
@@ -63,21 +62,6 @@ class RefineRequest:
     existing: Existing = Existing.REPLACE
 
 
-@dataclass(frozen=True, slots=True)
-class _Recording:
-    """What surrounds the tracks in a recording.
-
-    Attributes:
-        header: The JSON header; empty for MOT text.
-        frames: One record for each frame, without its tracks.
-        complete: Whether the run that made it came to its end.
-    """
-
-    header: Mapping[str, Any]
-    frames: tuple[Mapping[str, Any], ...]
-    complete: bool = True
-
-
 def run_refine(request: RefineRequest) -> str:
     """Returns a line on what was changed, after the output was written.
 
@@ -95,29 +79,41 @@ def run_refine(request: RefineRequest) -> str:
             f"{suffix or 'no ending'}"
         )
     with claimed(request.output, request.existing):
-        return _refined(request, suffix)
+        return _refined(request)
 
 
-def _refined(request: RefineRequest, suffix: str) -> str:
-    tracks = read_tracks(request.source)
-    recording = _read_recording(request.source, tracks)
-    if suffix != ".txt" and not recording.header:
-        raise ConfigError(
-            f"{request.output}: MOT text does not tell the picture's size, which JSON must hold; "
-            "name an output that ends with .txt, or refine the JSON output of the run"
-        )
-    fps = _fps(request, tracks)
-    before = len(set(tracks.ids.tolist()))
-    tracks = _seen(request.source, tracks)
+def _refined(request: RefineRequest) -> str:
+    recording = read_recording(request.source)
+    _check_form(request, recording)
+    fps = _fps(request, recording.tracks)
+    before = len(set(recording.tracks.ids.tolist()))
+    tracks = _seen(request.source, recording.tracks)
     refined = refine(_rows(tracks), request.settings, fps=fps)
-    embeddings = Embeddings.INCLUDE if tracks.embeddings.shape[1] else Embeddings.OMIT
-    _write(request, recording, _results(request, tracks, recording, refined), embeddings)
+    recording = dataclasses.replace(recording, tracks=tracks)
+    _write(request, recording, _results(request, recording, refined))
     filled = np.count_nonzero(~refined.rows.seen)
     return (
         f"{request.output}: {len(refined.rows.spans())} tracks of {before}; "
         f"cut at {refined.cut} gaps, {refined.joined} joined, {refined.dropped} ghosts dropped, "
         f"{filled} boxes filled in"
     )
+
+
+def _check_form(request: RefineRequest, recording: Recording) -> None:
+    """Raises unless the recording can be written in the form that the output's name asks for."""
+    if recording.header is not None:
+        if not recording.frames:
+            raise DataError(f"{request.source}: expected at least one frame, got a header alone")
+    elif Path(request.output).suffix.lower() != ".txt":
+        if not len(recording.tracks):
+            raise DataError(
+                f"{request.source}: expected tracks, got an empty file; refine the JSON output of "
+                "a run"
+            )
+        raise ConfigError(
+            f"{request.output}: MOT text does not tell the picture's size, which JSON must hold; "
+            "name an output that ends with .txt, or refine the JSON output of the run"
+        )
 
 
 def _fps(request: RefineRequest, tracks: RecordedTracks) -> float:
@@ -146,84 +142,39 @@ def _rows(tracks: RecordedTracks) -> TrackRows:
     )
 
 
-def _read_recording(source: str, tracks: RecordedTracks) -> _Recording:
-    """Returns what surrounds the tracks; `read_tracks` has checked the file already."""
-    if tracks.fps is None and not tracks.class_names:
-        count = int(tracks.frames.max()) + 1 if len(tracks) else 1
-        return _Recording({}, tuple({"frame": n, "time_s": 0.0} for n in range(count)))
-    header, *records = _json_records(source)
-    frames = [record for record in records if record["kind"] == "frame"]
-    if not frames:
-        raise DataError(f"{source}: expected at least one frame, got a header alone")
-    footers = [record for record in records if record["kind"] == "footer"]
-    return _Recording(
-        header=header,
-        frames=tuple({k: v for k, v in f.items() if k != "tracks"} for f in frames),
-        complete=bool(footers and footers[0].get("complete", True)),
-    )
-
-
-def _json_records(source: str) -> list[dict[str, Any]]:
-    try:
-        text = Path(source).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SourceError(f"{source}: {unreadable_text(source, error)}") from error
-    try:
-        document = json.loads(text)
-    except ValueError:
-        pass
-    else:
-        if "kind" not in document:
-            parts = [document["header"], *document["frames"], document.get("footer")]
-            return [part for part in parts if part is not None]
-    records = []
-    for line in text.split("\n"):
-        try:
-            records.append(json.loads(line))
-        except ValueError:  # an empty line, or the last one of a run that was cut off
-            continue
-    return records
-
-
 def _results(
-    request: RefineRequest, tracks: RecordedTracks, recording: _Recording, refined: RefinedTracks
+    request: RefineRequest, recording: Recording, refined: RefinedTracks
 ) -> Iterator[TrackedFrame]:
-    run = _run_info(request, tracks, recording)
-    columns = _columns(refined, fps=float(run.video.fps))
+    run = _run_info(request, recording)
+    fps = float(run.video.fps)
+    columns = _columns(refined, fps=fps)
     by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
     columns = {name: values[by_frame] for name, values in columns.items()}
     frames = columns.pop("frames")
     rows = refined.rows
-    looks = _Looks(rows.embeddings[by_frame], _masks(tracks, rows.origins[by_frame]))
+    looks = _Looks(rows.embeddings[by_frame], _masks(recording.tracks, rows.origins[by_frame]))
     image = np.zeros((1, 1, 3), np.uint8)  # text formats do not look at pictures
-    for record in recording.frames:
-        low, high = np.searchsorted(frames, [record["frame"], record["frame"] + 1])
-        wall_time = _number(request, record, "wall_time")
+    for facts in recording.frames or _frames_of_rows(frames):
+        low, high = np.searchsorted(frames, [facts.index, facts.index + 1])
         tracks_now = Tracks(**{name: values[low:high] for name, values in columns.items()})
         detections, index = _detections(tracks_now, looks.of(slice(low, high)))
+        time_s = facts.index / fps if facts.time_s is None else facts.time_s
         yield TrackedFrame(
-            frame=Frame(image, record["frame"], record["time_s"], run.video.source, wall_time),
+            frame=Frame(image, facts.index, time_s, run.video.source, facts.wall_time),
             detections=detections,
             tracks=dataclasses.replace(tracks_now, detection_index=index),
             timings_s={},
             run=run,
-            dropped=int(_number(request, record, "dropped") or 0),
-            age_s=_number(request, record, "age_s"),
-            is_coasted=bool(record.get("coasted")),
+            dropped=facts.dropped,
+            age_s=facts.age_s,
+            is_coasted=facts.is_coasted,
         )
 
 
-def _number(request: RefineRequest, record: Mapping[str, Any], key: str) -> float | None:
-    """Returns what a frame of a live source tells; `None` where it does not."""
-    value = record.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise DataError(
-            f"{request.source}, frame {record['frame']}: '{key}': expected a number of 0 or more, "
-            f"got {value!r}"
-        )
-    return value
+def _frames_of_rows(frames: Int32Array) -> Iterator[FrameFacts]:
+    """Yields the frames that MOT text has rows in, at least one: the file is written anyway."""
+    for index in np.unique(frames).tolist() or [0]:
+        yield FrameFacts(index, 0.0, None, None, 0, False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,38 +233,35 @@ def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:
     }
 
 
-def _run_info(request: RefineRequest, tracks: RecordedTracks, recording: _Recording) -> RunInfo:
-    header = recording.header
-    fps = Fraction(_fps(request, tracks))
+def _run_info(request: RefineRequest, recording: Recording) -> RunInfo:
+    header = recording.header or Header()
+    fps = Fraction(_fps(request, recording.tracks))
     # The header's own `program` names who writes this file; who made the tracks stands here.
-    refined = {"program": header.get("program"), **dataclasses.asdict(request.settings)}
+    refined = {"program": header.program, **dataclasses.asdict(request.settings)}
     return RunInfo(
         video=VideoInfo(
-            source=header.get("source", request.source),
-            width=header.get("width", 1),
-            height=header.get("height", 1),
+            source=request.source if header.source is None else header.source,
+            width=header.width,
+            height=header.height,
             fps=fps,
             time_base=1 / fps,
-            is_live=header.get("live", False),
+            is_live=header.is_live,
         ),
-        class_names=tracks.class_names or ("object",),
-        config={**header.get("config", {}), "refined": refined},
-        model_digests=header.get("models", {}),
+        class_names=recording.tracks.class_names or ("object",),
+        config={**header.config, "refined": refined},
+        model_digests=header.models,
     )
 
 
-def _write(
-    request: RefineRequest,
-    recording: _Recording,
-    results: Iterator[TrackedFrame],
-    embeddings: Embeddings,
-) -> None:
+def _write(request: RefineRequest, recording: Recording, results: Iterator[TrackedFrame]) -> None:
     """Writes beside the output and moves it there, so that it appears whole or not at all."""
     target = Path(os.path.realpath(request.output))
     if target.exists() and not target.is_file():
         raise OutputError(f"cannot write {request.output}: expected a regular file or none")
     # One name for all: its lock keeps a second process away where the output does not exist yet.
     part = target.with_name(f".{target.name}.part")
+    has_looks = recording.tracks.embeddings.shape[1] > 0
+    embeddings = Embeddings.INCLUDE if has_looks else Embeddings.OMIT
     try:
         with _sink(str(part), target.suffix.lower(), embeddings) as sink:
             for result in results:

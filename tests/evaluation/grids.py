@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tracker.evaluation.mot_io import Truth
-from tracker.track_files.read import RecordedTracks
+from tracker.track_files.recorded_tracks import RecordedTracks
 
 SIZE = 10.0
 STEP = 100.0

@@ -18,7 +18,8 @@ from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.mot_text import MotTextSink
 from tracker.track_files.embedding_base64 import encode_embeddings
-from tracker.track_files.read import RecordedTracks, read_mot_rows, read_tracks
+from tracker.track_files.read import read_mot_rows, read_tracks
+from tracker.track_files.recorded_tracks import RecordedTracks
 
 HEADER = {"kind": "header", "schema": "tracker-json/1", "fps": 25.0, "class_names": ["person"]}
 FOOTER = {"kind": "footer", "frames": 2, "ids": 1, "complete": True, "tracks": []}

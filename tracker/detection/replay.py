@@ -4,27 +4,21 @@ Comes in: a MOTChallenge `det.txt`, or JSON of ours whose tracks are taken as de
 `Detections` for each frame; nothing looks at the picture.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, Int32Array
+from tracker.arrays import Float32Array, Float64Array
 from tracker.boxes import is_proper
 from tracker.detections import Detections
-from tracker.errors import ConfigError, SourceError, nearest
+from tracker.errors import ConfigError, nearest
 from tracker.frames import Frame, VideoInfo
-from tracker.masks import Mask, empty_mask
 from tracker.timing import Stopwatch
-from tracker.track_files.read import RecordedTracks, read_mot_rows, read_tracks
-from tracker.util.paths import unreadable_text
+from tracker.track_files.read import read_detections
 
 _log = logging.getLogger(__name__)
-
-DEFAULT_CLASS = "person"
-"""The class of MOTChallenge detections, which name none."""
 
 _WIDEST_LOGIT = 8.0
 
@@ -49,26 +43,24 @@ class ReplayDetector:
     """
 
     def __init__(self, path: str, *, classes: Sequence[str] = ()) -> None:
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
-        self._digests = {Path(path).name: hashlib.sha256(content).hexdigest()}
-        is_json = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-        read = _read_json if is_json else _read_mot
-        frames, boxes, scores, kinds, embeddings, masks, self._class_names = read(path)
-        keep = is_proper(boxes)
+        found = read_detections(path)
+        self._digests = {Path(path).name: found.sha256}
+        self._class_names = found.class_names
+        keep = is_proper(found.boxes)
         self.left_out = int(np.count_nonzero(~keep))
         """Boxes of the file that were left out because they have no width or height."""
         if self.left_out:
             _log.warning("%s: %d boxes without width or height left out", path, self.left_out)
         if classes:
-            keep &= np.isin(kinds, [_class_index(name, self._class_names) for name in classes])
-        order = np.flatnonzero(keep)[np.argsort(frames[keep], kind="stable")]
-        self._frames = frames[order]
-        self._boxes, self._kinds = boxes[order], kinds[order]
-        self._scores = unit_scores(scores)[order]
-        self._embeddings = embeddings[order]
+            keep &= np.isin(
+                found.classes, [_class_index(name, self._class_names) for name in classes]
+            )
+        order = np.flatnonzero(keep)[np.argsort(found.frames[keep], kind="stable")]
+        self._frames = found.frames[order]
+        self._boxes, self._kinds = found.boxes[order], found.classes[order]
+        self._scores = unit_scores(found.scores)[order]
+        self._embeddings = found.embeddings[order]
+        masks = found.masks
         self._masks = None if masks is None else tuple(masks[row] for row in order.tolist())
 
     @property
@@ -126,46 +118,6 @@ def unit_scores(scores: Float64Array) -> Float32Array:
         return np.ones(len(scores), np.float32)
     scale = max(1.0, float(np.abs(scores).max()) / _WIDEST_LOGIT)
     return np.asarray(1 / (1 + np.exp(-scores / scale)), np.float32)
-
-
-_Masks = tuple[Mask, ...] | None
-# Frames from 0, boxes xyxy, scores, classes, embeddings, masks, and names of classes.
-_Content = tuple[
-    Int32Array, Float32Array, Float64Array, Int32Array, Float32Array, _Masks, tuple[str, ...]
-]
-
-
-def _read_json(path: str) -> _Content:
-    tracks = read_tracks(path)
-    tracks = tracks.select(tracks.seen)
-    return (
-        tracks.frames,
-        tracks.boxes.astype(np.float32),
-        tracks.scores.astype(np.float64),
-        tracks.classes,
-        tracks.embeddings,
-        _whole_masks(tracks),
-        tracks.class_names,
-    )
-
-
-def _whole_masks(tracks: RecordedTracks) -> _Masks:
-    """Returns a mask for each row, empty where the file has none; `None` if no row has one."""
-    known = [mask for mask in tracks.masks or () if mask is not None]
-    if tracks.masks is None or not known:
-        return None
-    nothing = empty_mask(known[0].size)
-    return tuple(nothing if mask is None else mask for mask in tracks.masks)
-
-
-def _read_mot(path: str) -> _Content:
-    rows = read_mot_rows(path)
-    corners = np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]]).astype(np.float32)
-    scores = rows[:, 6] if rows.shape[1] > 6 else np.ones(len(rows))
-    kinds = np.zeros(len(rows), np.int32)
-    nothing = np.zeros((len(rows), 0), np.float32)
-    frames = (rows[:, 0] - 1).astype(np.int32)
-    return frames, corners, scores, kinds, nothing, None, (DEFAULT_CLASS,)
 
 
 def _class_index(name: str, known: tuple[str, ...]) -> int:

@@ -129,7 +129,7 @@ def evaluate(comparisons: Mapping[str, Comparison]) -> Evaluation:
         combined=_scores(combined),
         alphas=np.array(metrics["HOTA"].array_labels, np.float64),
         switches={
-            name: Switches(*id_switches(comparison), len(comparison.overlaps))
+            name: Switches(*id_switches(comparison), comparison.frame_count)
             for name, comparison in comparisons.items()
         },
     )

@@ -13,8 +13,11 @@ import numpy as np
 
 from tracker.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
 from tracker.errors import DataError, SourceError
-from tracker.track_files.read import RecordedTracks, read_mot_rows
+from tracker.track_files.mot import LARGEST_FRAME
+from tracker.track_files.read import read_mot_rows
+from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.util.paths import missing_text
+from tracker.util.short_repr import short_repr
 
 
 class Rules(Enum):
@@ -50,6 +53,7 @@ class Truth:
         scored: `(R,)` whether a tracker has to find the box.
         distractor: `(R,)` whether a track on the box is removed before scoring.
         frame_count: Length of the sequence; `None` where no `seqinfo.ini` tells.
+        why_unscored: Why no row is scored; empty where one is.
     """
 
     frames: Int32Array
@@ -58,6 +62,7 @@ class Truth:
     scored: BoolArray
     distractor: BoolArray
     frame_count: int | None
+    why_unscored: str = ""
 
     def __post_init__(self) -> None:
         count = len(self.ids)
@@ -94,11 +99,12 @@ def read_truth(path: str | Path, rules: Rules) -> Truth:
         raise DataError(f"{path}: expected ids from 0 in a truth file, got {rows[:, 1].min():.0f}")
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     # Whole part, as TrackEval reads it.
-    scored = rows[:, 6].astype(np.int64) != 0
+    counts = rows[:, 6].astype(np.int64) != 0
+    scored = counts
     distractor = np.zeros(len(rows), np.bool_)
     if rules is not Rules.MOT15:
         classes = _classes(rows, path)
-        scored &= classes == PEDESTRIAN
+        scored = counts & (classes == PEDESTRIAN)
         distractor = np.isin(classes, _DISTRACTORS[rules])
     frame_count = _sequence_length(Path(path))
     if frame_count is not None and len(rows) and rows[-1, 0] > frame_count:
@@ -112,6 +118,20 @@ def read_truth(path: str | Path, rules: Rules) -> Truth:
         scored=scored,
         distractor=distractor,
         frame_count=frame_count,
+        why_unscored="" if scored.any() else _why_unscored(rows, counts, rules),
+    )
+
+
+def _why_unscored(rows: Float64Array, counts: BoolArray, rules: Rules) -> str:
+    """Returns why none of a truth's rows is scored; `counts` is `(R,)` what column 7 says."""
+    if not len(rows):
+        return "the file has no rows"
+    if not counts.any():
+        return f"column 7 is 0 in all {len(rows)} rows"
+    kinds = ", ".join(f"{kind:.0f}" for kind in np.unique(rows[counts, 7]))
+    return (
+        f"{rules.value} scores class {PEDESTRIAN} (pedestrian) in column 8, and the rows that "
+        f"column 7 counts are of class {kinds}; --rules MOT15 scores every class"
     )
 
 
@@ -141,8 +161,10 @@ def _sequence_length(truth: Path) -> int | None:
     except (OSError, configparser.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{info}: expected seqLength=NUMBER under [Sequence]: {reason}") from error
-    if length < 1:
-        raise DataError(f"{info}: expected seqLength of 1 or more, got {length}")
+    if not 1 <= length <= LARGEST_FRAME:
+        raise DataError(
+            f"{info}: expected seqLength from 1 to {LARGEST_FRAME}, got {short_repr(length)}"
+        )
     return length
 
 

@@ -14,7 +14,7 @@ from tracker.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int6
 from tracker.boxes import pairwise_iou
 from tracker.errors import DataError
 from tracker.evaluation.mot_io import Rules, Truth
-from tracker.track_files.read import RecordedTracks
+from tracker.track_files.recorded_tracks import RecordedTracks
 
 MATCH_IOU = 0.5
 """A track lies on a distractor from this overlap on (MOT16, arXiv 1603.00831, sec. 4.1)."""
@@ -25,9 +25,14 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """One sequence, ready for scoring; lists have one entry a frame, empty frames included.
+    """One sequence, ready for scoring; lists have one entry for each frame that holds a box.
+
+    Frames without any box change no score, so that memory follows the boxes, not the numbers of
+    their frames.
 
     Attributes:
+        frames: `(F,)` int32 the frames, rising; index from 0.
+        frame_count: Length of the sequence, with the frames that hold no box.
         truth_ids: For each frame `(G,)`, numbered 0 to `truth_count` - 1 over the sequence.
         track_ids: For each frame `(T,)`, numbered 0 to `track_count` - 1.
         overlaps: For each frame `(G, T)` float64 IoU.
@@ -37,6 +42,8 @@ class Comparison:
         removed: Boxes of tracks that lay on distractors.
     """
 
+    frames: Int32Array
+    frame_count: int
     truth_ids: list[IndexArray]
     track_ids: list[IndexArray]
     overlaps: list[Float64Array]
@@ -48,7 +55,7 @@ class Comparison:
     def contract(self) -> dict[str, Any]:
         """Returns the arrays under the names that TrackEval's metrics read."""
         return {
-            "num_timesteps": len(self.overlaps),
+            "num_timesteps": self.frame_count,
             "num_gt_ids": self.truth_count,
             "num_tracker_ids": self.track_count,
             "num_gt_dets": sum(map(len, self.truth_ids)),
@@ -73,14 +80,15 @@ def compare(truth: Truth, tracks: RecordedTracks, rules: Rules) -> Comparison:
     Raises:
         DataError: There are tracks behind the end of the sequence.
     """
-    length = _length(truth, tracks)
+    frame_count = _length(truth, tracks)
+    frames = np.union1d(truth.frames, tracks.frames).astype(np.int32)
     overlaps = []
     kept = np.ones(len(tracks), np.bool_)
-    truth_at = np.searchsorted(truth.frames, np.arange(length + 1))
-    track_at = np.searchsorted(tracks.frames, np.arange(length + 1))
-    for frame in range(length):
-        truth_rows = slice(truth_at[frame], truth_at[frame + 1])
-        track_rows = slice(track_at[frame], track_at[frame + 1])
+    truth_at = np.append(np.searchsorted(truth.frames, frames), len(truth))
+    track_at = np.append(np.searchsorted(tracks.frames, frames), len(tracks))
+    for n in range(len(frames)):
+        truth_rows = slice(truth_at[n], truth_at[n + 1])
+        track_rows = slice(track_at[n], track_at[n + 1])
         overlap = pairwise_iou(truth.boxes[truth_rows], tracks.boxes[track_rows])
         if rules is not Rules.MOT15:
             kept[track_rows] = ~_on_distractors(overlap, truth.distractor[truth_rows])
@@ -88,8 +96,10 @@ def compare(truth: Truth, tracks: RecordedTracks, rules: Rules) -> Comparison:
     names, truth_ids = np.unique(truth.ids[truth.scored], return_inverse=True)
     track_names, track_ids = np.unique(tracks.ids[kept], return_inverse=True)
     return Comparison(
-        truth_ids=_by_frame(truth_ids, truth.frames[truth.scored], length),
-        track_ids=_by_frame(track_ids, tracks.frames[kept], length),
+        frames=frames,
+        frame_count=frame_count,
+        truth_ids=_by_frame(truth_ids, truth.frames[truth.scored], frames),
+        track_ids=_by_frame(track_ids, tracks.frames[kept], frames),
         overlaps=overlaps,
         truth_count=len(names),
         track_count=len(track_names),
@@ -121,8 +131,9 @@ def _on_distractors(overlap: Float64Array, distractor: BoolArray) -> BoolArray:
     return result
 
 
-def _by_frame(ids: IndexArray, frames: Int32Array, length: int) -> list[IndexArray]:
-    return np.split(ids.astype(np.intp), np.searchsorted(frames, np.arange(1, length)))[:length]
+def _by_frame(ids: IndexArray, rows: Int32Array, frames: Int32Array) -> list[IndexArray]:
+    """Returns the ids of each frame; `rows` is the frame of each id."""
+    return np.split(ids.astype(np.intp), np.searchsorted(rows, frames[1:]))[: len(frames)]
 
 
 def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
@@ -137,7 +148,9 @@ def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
     frames: list[int] = []
     switched: list[int] = []
     steps = zip(comparison.truth_ids, comparison.track_ids, comparison.overlaps, strict=True)
-    for frame, (truth_ids, track_ids, overlap) in enumerate(steps):
+    for frame, (truth_ids, track_ids, overlap) in zip(
+        comparison.frames.tolist(), steps, strict=True
+    ):
         if not overlap.size:
             continue  # TrackEval keeps "the frame before" over frames without tracks or truth.
         # 1000: more than any sum of overlaps, so that pairs are kept first.

@@ -10,6 +10,7 @@ import numpy as np
 
 from tracker.arrays import Float32Array
 from tracker.errors import DataError
+from tracker.util.short_repr import short_repr
 
 _FLOAT16 = np.dtype("<f2")
 
@@ -43,11 +44,11 @@ def decode_embedding(text: object, size: int) -> Float32Array:
         [1.0, 0.0]
     """
     if not isinstance(text, str):
-        raise DataError(f"expected base64 text, got {text!r}")
+        raise DataError(f"expected base64 text, got {short_repr(text)}")
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DataError(f"expected base64 text, got {text[:40]!r}") from error
+        raise DataError(f"expected base64 text, got {short_repr(text)}") from error
     if len(content) != size * _FLOAT16.itemsize:
         raise DataError(
             f"expected {size} float16 values (embedding_size), got {len(content)} bytes"

@@ -10,25 +10,34 @@ import numpy as np
 
 from tracker.arrays import Float64Array
 from tracker.errors import DataError
+from tracker.track_files.values import LARGEST_VALUE
+from tracker.util.short_repr import short_repr
 
 LARGEST_FRAME = int(np.iinfo(np.int32).max)
-"""The largest frame number, from 1 in MOT text and from 0 in JSON."""
+"""The largest frame number in MOT text, which counts from 1; JSON counts from 0."""
 
 # Above this a float64, which is how the rows are kept, cannot tell two ids apart.
 _LARGEST_ID = 2**53
+# Class, visibility, or a place in the world in whatever unit.
+_LARGEST_REST = 1e15
+_COLUMNS = ("left", "top", "width", "height", "score")
 
 
 def parse_mot_rows(content: bytes, *, path: str | Path) -> Float64Array:
     """Returns `(R, 6..10)` float64 numbers of a MOTChallenge text, in its order.
 
-    An empty text has no rows and 10 columns. For what is refused see `read.read_mot_rows`.
+    Columns are separated by commas, with or without one at the end of the row, or by white space.
+    An empty text has no rows and 10 columns.
 
     Args:
-        content: The text in UTF-8.
+        content: The text in UTF-8, with or without a byte order mark.
         path: What messages call it.
 
     Raises:
-        DataError: The content is malformed; the message names the line.
+        DataError: A value is not a finite number, a row has another number of columns than the
+            first or not 6 to 10, a frame or an id is no whole number, a frame is below 1, a width
+            or height is negative, a value is larger than any picture or score, or an id occurs
+            twice in a frame. The message names the line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -60,22 +69,56 @@ def parse_mot_rows(content: bytes, *, path: str | Path) -> Float64Array:
 
 
 def _mot_row(line: str, place: str) -> list[float]:
-    words = line.split(",") if "," in line else line.split()
+    words = _words(line)
     try:
+        if "_" in line:  # Python would read 1_000 as a number
+            raise ValueError
         row = [float(word) for word in words]
     except ValueError as error:
-        raise DataError(f"{place}: expected numbers, got {line.strip()[:60]!r}") from error
+        raise DataError(
+            f"{place}: expected numbers, got {short_repr(line.strip())}{_hint(line, place)}"
+        ) from error
     if not 6 <= len(row) <= 10:
         raise DataError(f"{place}: expected 6 to 10 columns (frame,id,x,y,w,h,...), got {len(row)}")
     if not all(map(math.isfinite, row)):
-        raise DataError(f"{place}: expected finite numbers, got {line.strip()[:60]!r}")
+        raise DataError(f"{place}: expected finite numbers, got {short_repr(line.strip())}")
+    _check_row(row, place)
+    return row
+
+
+def _words(line: str) -> list[str]:
+    if "," not in line:
+        return line.split()
+    words = line.split(",")
+    # Some programs end each row with a comma.
+    return words[:-1] if not words[-1].strip() else words
+
+
+def _hint(line: str, place: str) -> str:
+    if ";" in line:
+        return "; expected commas or white space between them"
+    if not place.endswith(", line 1"):
+        return ""
+    if line.startswith("frame,time_s,"):
+        return "; the table of --csv is not read back, give what --json or --mot wrote"
+    if line.lower().startswith("frame"):
+        return "; leave out the line of headings"
+    return "; a track file is MOT text, or JSON as --json writes it"
+
+
+def _check_row(row: list[float], place: str) -> None:
     frame, track, _, _, width, height = row[:6]
     if not frame.is_integer() or not 1 <= frame <= LARGEST_FRAME:
-        raise DataError(f"{place}: expected a whole frame number from 1, got {frame:g}")
+        most = f" to {LARGEST_FRAME}" if frame > LARGEST_FRAME else ""
+        raise DataError(f"{place}: expected a whole frame number from 1{most}, got {frame:g}")
     if not track.is_integer() or abs(track) > _LARGEST_ID:
         raise DataError(f"{place}: expected a whole number as id, got {track:g}")
     if width < 0 or height < 0:
         raise DataError(
             f"{place}: expected a width and height of 0 or more, got {width:g}x{height:g}"
         )
-    return row
+    for name, value in zip(_COLUMNS, row[2:7], strict=False):
+        if abs(value) > LARGEST_VALUE:
+            raise DataError(f"{place}: {name}: expected at most {LARGEST_VALUE:g}, got {value:g}")
+    if any(abs(value) > _LARGEST_REST for value in row[7:]):
+        raise DataError(f"{place}: expected numbers of at most {_LARGEST_REST:g}, got {row[7:]}")

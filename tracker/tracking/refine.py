@@ -19,6 +19,10 @@ from tracker.tracking.rejoin import JoinSettings, fit_frames, join_cost, rejoin
 from tracker.tracking.rows import TrackRows
 from tracker.tracking.smooth import smooth_track
 
+MOST_FILLED = 100_000
+"""Frames of a gap that may be filled: each becomes a row, so a wrong number must not ask for more
+rows than the memory holds."""
+
 _LINE = 10
 """Rows that a straight line is drawn through: long enough that the jitter of boxes averages out."""
 
@@ -95,10 +99,15 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
         fps: Frames a second, > 0.
 
     Raises:
-        ConfigError: `fps` is not a number above 0.
+        ConfigError: `fps` is not a number above 0, or gaps would be too long in frames.
     """
     if not 0 < fps < np.inf:
         raise ConfigError(f"fps: expected a number above 0, got {fps}")
+    if settings.join.max_gap_s * fps > MOST_FILLED:
+        raise ConfigError(
+            f"max_gap_s: expected at most {MOST_FILLED} frames, which is {MOST_FILLED / fps:g} s "
+            f"at {fps:g} frames a second, got {settings.join.max_gap_s:g}"
+        )
     pieces = cut_where_in_doubt(rows, settings, fps=fps)
     whole = rejoin(pieces, settings.join, fps=fps)
     kept = without_ghosts(whole, min_seen=settings.min_seen, min_score=settings.min_score)
@@ -183,10 +192,11 @@ def fill_gaps(rows: TrackRows, *, max_missing: int) -> TrackRows:
     parts = [rows]
     measured = xyxy_to_cxcyah(rows.boxes)
     for left in np.flatnonzero(np.diff(rows.ids) == 0).tolist():
-        frames = np.arange(rows.frames[left] + 1, rows.frames[left + 1], dtype=np.int32)
-        count = len(frames)
+        first, end = int(rows.frames[left]) + 1, int(rows.frames[left + 1])
+        count = end - first
         if not 0 < count <= max_missing:
             continue
+        frames = np.arange(first, end, dtype=np.int32)
         share = (np.arange(1, count + 1) / (count + 1))[:, None]
         between = measured[left] + share * (measured[left + 1] - measured[left])
         scores = rows.scores[left] + share[:, 0] * (rows.scores[left + 1] - rows.scores[left])

@@ -15,7 +15,8 @@ from tracker.arrays import Float32Array, IndexArray, UInt8Array
 from tracker.errors import ConfigError, DataError, nearest
 from tracker.evaluation.labels import LabelledImage
 from tracker.sources.video_file import VideoFile
-from tracker.track_files.read import RecordedTracks, read_tracks
+from tracker.track_files.read import read_tracks
+from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.training.crops import inside
 from tracker.training.datasets import read_image
 

@@ -1,0 +1,35 @@
+"""JSON text to values, with one error for all that can be wrong with it."""
+
+import json
+from typing import Any
+
+from tracker.errors import DataError
+
+
+def parse_json(content: bytes) -> Any:
+    """Returns the value that a JSON text holds.
+
+    Args:
+        content: UTF-8, with or without a byte order mark.
+
+    Raises:
+        DataError: It is no JSON; the message says what is wrong and where, not in which file.
+
+    Example:
+        >>> parse_json(b'{"a": [1, 2.5]}')
+        {'a': [1, 2.5]}
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        reason = "brackets are nested too deeply"
+    except UnicodeDecodeError:
+        reason = "it is no UTF-8 text"
+    except json.JSONDecodeError as error:
+        place = f"character {error.colno}"
+        if error.lineno > 1:
+            place = f"line {error.lineno}, {place}"
+        reason = f"{error.msg[:1].lower()}{error.msg[1:]} at {place}"
+    except ValueError:
+        reason = "a number has too many digits"
+    raise DataError(f"not JSON: {reason}")
