@@ -178,7 +178,15 @@ def test_refine_says_what_is_wrong(
     bad.write_text("1,1,x,0,1,1\n")
     header = tmp_path / "header.jsonl"
     header.write_text(recording.read_text().splitlines()[0] + "\n")
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "empty.txt").touch()
     for words, message in [
+        ((tmp_path / "empty.jsonl", "-o", tmp_path / "o.txt"), "empty.jsonl: expected a header"),
+        ((tmp_path / "empty.txt", "-o", tmp_path / "o.json"), "expected tracks, got an empty file"),
+        ((tmp_path, "-o", tmp_path / "o.txt"), "cannot be read: Is a directory"),
+        (("-", "-o", tmp_path / "o.txt"), "-: standard input is read by `tracker run` alone"),
+        ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 1e9), "expected at most 100000 frames"),
+        ((mot, "-o", tmp_path / "o.txt", "--fps", "inf"), "fps: expected a number above 0"),
         ((mot, "-o", tmp_path / "o.jsonl"), "does not tell the picture's size"),
         ((mot, "-o", tmp_path / "o.csv"), "expected a name that ends with .txt, .jsonl, .json"),
         ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "tells its own (10)"),

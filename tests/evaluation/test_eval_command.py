@@ -124,6 +124,26 @@ def test_missing_and_misfit_tracks(scene: Path, capsys: pytest.CaptureFixture[st
     assert "no tracks for sequence one: expected one.txt" in capsys.readouterr().err
 
 
+def test_truth_in_which_no_row_counts(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("one", "two[b]"):
+        path = scene / "truth" / name / "gt" / "gt.txt"
+        write_mot(path, [(1, 1, 0, 0, 5, 5, 0, -1, -1, -1)])
+        assert run(scene) == (0 if name == "one" else 2)
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        first = scene / "truth" / "one" / "gt" / "gt.txt"
+        assert f"{first}: no row counts: column 7 is 0 in all 1 rows" in error
+    assert "(and 1 other files without such a row)" in error
+
+
+def test_frames_that_do_not_meet(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scene / "truth" / "one" / "seqinfo.ini").unlink()
+    write_mot(scene / "tracks" / "one.txt", [(50, 1, 0, 0, 5, 5)])
+    assert run(scene) == 0
+    error = capsys.readouterr().err
+    assert "its frames, 50 to 50, are none of those of the truth, 1 to 4" in error
+
+
 def test_a_plot_folder_that_is_a_file(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(scene, "--plot", scene / "tracks" / "one.txt") == 2
     assert "plots cannot be written" in capsys.readouterr().err

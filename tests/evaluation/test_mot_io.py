@@ -64,6 +64,37 @@ def test_truth_that_does_not_fit_the_rules(tmp_path: Path) -> None:
         read_truth(gt(tmp_path, (1, -1, 0, 0, 5, 6, 1)), Rules.MOT15)
 
 
+@pytest.mark.parametrize(
+    ("rows", "rules", "reason"),
+    [
+        ([], Rules.MOT15, "the file has no rows"),
+        (
+            [(1, 1, 0, 0, 5, 6, 0), (2, 1, 0, 0, 5, 6, 0)],
+            Rules.MOT15,
+            "column 7 is 0 in all 2 rows",
+        ),
+        (
+            [(1, 1, 0, 0, 5, 6, 0, 1), (1, 2, 0, 0, 5, 6, 1, 7)],
+            Rules.MOT17,
+            "class 7; --rules",
+        ),
+        (
+            [(1, 1, 0, 0, 5, 6, 1, 3), (1, 2, 0, 0, 5, 6, 1, 6)],
+            Rules.MOT20,
+            "class 3, 6; --rules",
+        ),
+        ([(1, 1, 0, 0, 5, 6, 1, 1), (1, 2, 0, 0, 5, 6, 1, 7)], Rules.MOT17, None),
+    ],
+)
+def test_why_no_row_is_scored(
+    tmp_path: Path, rows: list[tuple[float, ...]], rules: Rules, reason: str | None
+) -> None:
+    truth = read_truth(gt(tmp_path, *rows), rules)
+    assert truth.scored.any() == (reason is None)
+    assert (reason or "") in truth.why_unscored
+    assert bool(truth.why_unscored) == (reason is not None)
+
+
 def test_folders_of_truth(tmp_path: Path) -> None:
     b, a = gt(tmp_path / "b"), gt(tmp_path / "a")
     assert find_truth(tmp_path) == {"a": a, "b": b}

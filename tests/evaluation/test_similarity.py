@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,22 @@ def test_frames_without_tracks_have_zero_width() -> None:
     assert [o.shape for o in comparison.overlaps] == [(2, 1), (2, 0), (0, 1)]
     assert [ids.tolist() for ids in comparison.truth_ids] == [[0, 1], [0, 1], []]
     assert [ids.tolist() for ids in comparison.track_ids] == [[1], [], [0]]
+
+
+def test_frames_without_boxes_are_counted_and_cost_nothing() -> None:
+    far = 2**31 - 2
+    truth, tracks = truth_of(["A", ".", "A"]), tracks_of(["a", ".", "b"])
+    comparison = compare(truth, tracks, Rules.MOT15)
+    assert comparison.frames.tolist() == [0, 2]
+    assert (comparison.frame_count, len(comparison.overlaps)) == (3, 2)
+    assert id_switches(comparison)[0].tolist() == [2]
+    frames = np.array([0, far], np.int32)
+    truth, tracks = replace(truth, frames=frames, frame_count=None), replace(tracks, frames=frames)
+    sparse = compare(truth, tracks, Rules.MOT15)
+    assert (sparse.frame_count, len(sparse.overlaps)) == (far + 1, 2)
+    assert id_switches(sparse)[0].tolist() == [far]
+    scores = evaluate({"a": sparse}).combined.values
+    assert scores == evaluate({"a": comparison}).combined.values
 
 
 def test_tracks_on_distractors_go_first() -> None:

@@ -18,7 +18,7 @@ from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.mot_text import MotTextSink
 from tracker.track_files.embedding_base64 import encode_embeddings
-from tracker.track_files.read import read_mot_rows, read_tracks
+from tracker.track_files.read import read_mot_rows, read_recording, read_tracks
 from tracker.track_files.recorded_tracks import RecordedTracks
 
 HEADER = {"kind": "header", "schema": "tracker-json/1", "fps": 25.0, "class_names": ["person"]}
@@ -73,6 +73,18 @@ def test_mot_with_spaces_and_six_columns(tmp_path: Path) -> None:
     recorded = read_tracks(text(tmp_path / "a", "\ufeff1 1 10 20 5 6\n2\t1\t11\t20\t5\t6\n"))
     assert recorded.scores.tolist() == [1, 1]
     assert recorded.boxes[1].tolist() == [11, 20, 16, 26]
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["1,1,10,20,5,6,", "1, 1, 10, 20, 5, 6 ,\r", "1.0,1e0,1e1,2e1,5,6, ", "1 \t1 10  20\t5 6"],
+)
+def test_a_comma_at_the_end_and_other_spellings(tmp_path: Path, row: str) -> None:
+    path = text(tmp_path / "a.txt", f"{row}\n2{row[1:].replace('.0', '', 1)}\n")
+    recorded = read_tracks(path)
+    assert recorded.frames.tolist() == [0, 1]
+    assert recorded.boxes.tolist() == [[10, 20, 15, 26]] * 2
+    assert read_mot_rows(path).shape == (2, 6)
 
 
 def test_detections_may_share_the_id_minus_one(tmp_path: Path) -> None:
@@ -146,6 +158,13 @@ def test_what_the_sinks_write_is_read_alike(tmp_path: Path) -> None:
         ("1,1,0,0,inf,6\n", "line 1: expected finite numbers"),
         ("\n1,1,0,,5,6\n", "line 2: expected numbers, got '1,1,0,,5,6'"),
         ("frame,id,x,y,w,h\n", "line 1: expected numbers"),
+        ("frame,id,x,y,w,h\n", "got 'frame,id,x,y,w,h'; leave out the line of headings"),
+        ("frame,time_s,id,class\n", "the table of --csv is not read back"),
+        ("1;1;0;0;5;6\n", "got '1;1;0;0;5;6'; expected commas or white space"),
+        ("hello\n", "got 'hello'; a track file is MOT text, or JSON"),
+        ("1_0,1,0,0,5,6\n", "line 1: expected numbers"),
+        ("1,1,0,0,5,6,,\n", "line 1: expected numbers"),
+        ("1,1,1e300,0,5,6\n", "line 1: left: expected at most 1e[+]09, got 1e[+]300"),
         ("0,1,0,0,5,6\n", "line 1: expected a whole frame number from 1, got 0"),
         ("1.5,1,0,0,5,6\n", "whole frame number"),
         ("1e12,1,0,0,5,6\n", "whole frame number"),
@@ -174,6 +193,18 @@ def test_broken_mot(tmp_path: Path, content: str, message: str) -> None:
         ([HEADER, [1]], "line 2: expected an object"),
         ([HEADER, frame(-1)], "line 2: 'frame': expected a whole number from 0, got -1"),
         ([HEADER, frame(2**31)], "line 2: 'frame': expected at most"),
+        (
+            [HEADER, {**frame(0), "frame": 10**400}],
+            "'frame': expected .* got a number of about 401 digits",
+        ),
+        ([HEADER, frame(0, track(box=[1, 2, 3, 10**400]))], "'box': .* of about 401 digits"),
+        ([HEADER, frame(0, track(misses="0"))], "id 1: 'misses': expected a whole number"),
+        ([HEADER, frame(0, {"id": 1, "score": 1, "box": [0, 0, 1, 1]})], "'class': expected text"),
+        ([{**HEADER, "class_names": "person"}], "line 1: expected a list under 'class_names'"),
+        ([{**HEADER, "width": "640"}], "line 1: 'width': expected a whole number"),
+        ([{**HEADER, "config": [1]}], "line 1: 'config': expected an object"),
+        ([{**HEADER, "embedding_size": 10**12}], "'embedding_size': expected at most 16384"),
+        ([HEADER, FOOTER, frame(1)], "line 3: expected nothing after the footer"),
         ([HEADER, {**frame(0), "tracks": None}], "line 2: expected a list under 'tracks'"),
         ([HEADER, frame(0, track(box=[1, 2, 3]))], "id 1: expected a box of 4 numbers"),
         ([HEADER, frame(0, track(box=[1, 2, 3, None]))], "'box': expected a finite number"),
@@ -196,6 +227,20 @@ def test_a_broken_line_in_the_middle(tmp_path: Path) -> None:
         read_tracks(path)
 
 
+def test_frames_in_any_order(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a", HEADER, frame(5, track()), frame(2), frame(5, track(2)), FOOTER)
+    recording = read_recording(path)
+    assert [facts.index for facts in recording.frames] == [2, 5]
+    assert recording.tracks.ids.tolist() == [1, 2]
+    assert recording.complete
+
+
+def test_lines_are_counted_from_the_start_of_the_file(tmp_path: Path) -> None:
+    path = text(tmp_path / "a", f"\n\n{json.dumps(HEADER)}\n\n{{}}\n")
+    with pytest.raises(DataError, match="line 5: expected an object of kind"):
+        read_tracks(path)
+
+
 def test_a_document_that_was_cut_off(tmp_path: Path) -> None:
     path = text(tmp_path / "a", '{"header":{},"frames":[\n{"kind":"frame"')
     with pytest.raises(DataError, match="cut off or malformed; JSON Lines"):
@@ -207,6 +252,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_tracks(tmp_path / "none")
     with pytest.raises(SourceError, match="expected a file, got a directory"):
         read_mot_rows(tmp_path)
+    with pytest.raises(SourceError, match="-: standard input is read by `tracker run` alone"):
+        read_tracks("-")
+    for name in ("a.json", "a.jsonl"):
+        with pytest.raises(DataError, match="got an empty file"):
+            read_tracks(text(tmp_path / name, "\n"))
     (tmp_path / "picture").write_bytes(b"\x89PNG\xff")
     with pytest.raises(DataError, match="bytes that are not text"):
         read_tracks(tmp_path / "picture")

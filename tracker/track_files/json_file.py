@@ -15,7 +15,7 @@ from tracker.errors import DataError
 from tracker.masks import Mask, mask_from_coco
 from tracker.track_files import values
 from tracker.track_files.embedding_base64 import decode_embedding
-from tracker.track_files.mot import LARGEST_FRAME
+from tracker.track_files.mot import LARGEST_FRAME, LARGEST_ID
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.util.json_text import parse_json
 from tracker.util.short_repr import short_repr
@@ -245,7 +245,7 @@ class _Rows:
             number = track.get("id")
             if isinstance(number, int) and number < 0:
                 continue
-            number = values.whole(number, "id")
+            number = values.whole(number, "id", most=LARGEST_ID)
             try:
                 self._rows.append((index, number, *self._columns(track, facts.is_coasted)))
             except DataError as error:

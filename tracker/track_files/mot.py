@@ -16,8 +16,9 @@ from tracker.util.short_repr import short_repr
 LARGEST_FRAME = int(np.iinfo(np.int32).max)
 """The largest frame number in MOT text, which counts from 1; JSON counts from 0."""
 
-# Above this a float64, which is how the rows are kept, cannot tell two ids apart.
-_LARGEST_ID = 2**53
+LARGEST_ID = 2**53
+"""Above this a float64, as MOT rows and many readers of JSON keep numbers, mixes up two ids."""
+
 # Class, visibility, or a place in the world in whatever unit.
 _LARGEST_REST = 1e15
 _COLUMNS = ("left", "top", "width", "height", "score")
@@ -111,7 +112,7 @@ def _check_row(row: list[float], place: str) -> None:
     if not frame.is_integer() or not 1 <= frame <= LARGEST_FRAME:
         most = f" to {LARGEST_FRAME}" if frame > LARGEST_FRAME else ""
         raise DataError(f"{place}: expected a whole frame number from 1{most}, got {frame:g}")
-    if not track.is_integer() or abs(track) > _LARGEST_ID:
+    if not track.is_integer() or abs(track) > LARGEST_ID:
         raise DataError(f"{place}: expected a whole number as id, got {track:g}")
     if width < 0 or height < 0:
         raise DataError(

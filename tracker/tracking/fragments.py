@@ -121,13 +121,13 @@ def _looks(rows: TrackRows, spans: Sequence[slice]) -> Float64Array:
 def _tail(frames: Int32Array, span: slice, count: int) -> slice:
     """Returns the rows of a fragment's last frames."""
     inside = frames[span]
-    return slice(span.start + int(np.searchsorted(inside, inside[-1] - count + 1)), span.stop)
+    return slice(span.start + int(np.searchsorted(inside, int(inside[-1]) - count + 1)), span.stop)
 
 
 def _head(frames: Int32Array, span: slice, count: int) -> slice:
     """Returns the rows of a fragment's first frames."""
     inside = frames[span]
-    return slice(span.start, span.start + int(np.searchsorted(inside, inside[0] + count)))
+    return slice(span.start, span.start + int(np.searchsorted(inside, int(inside[0]) + count)))
 
 
 def _ends(frames: Int32Array, measured: Float64Array, windows: list[slice], *, anchor: int) -> Ends:
