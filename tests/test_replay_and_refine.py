@@ -183,7 +183,7 @@ def test_refine_says_what_is_wrong(
     for words, message in [
         ((tmp_path / "empty.jsonl", "-o", tmp_path / "o.txt"), "empty.jsonl: expected a header"),
         ((tmp_path / "empty.txt", "-o", tmp_path / "o.json"), "expected tracks, got an empty file"),
-        ((tmp_path, "-o", tmp_path / "o.txt"), "cannot be read: Is a directory"),
+        ((tmp_path, "-o", tmp_path / "o.txt"), "expected a file, got a directory"),
         (("-", "-o", tmp_path / "o.txt"), "-: standard input is read by `tracker run` alone"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 1e9), "expected at most 100000 frames"),
         ((mot, "-o", tmp_path / "o.txt", "--fps", "inf"), "fps: expected a number above 0"),
