@@ -12,6 +12,7 @@ from tracker.config import Config, overlay
 from tracker.errors import ConfigError
 from tracker.factory import build_multi_pipeline, build_pipeline, open_source
 from tracker.multi_pipeline import SourceEvent
+from tracker.pipeline import close_together
 from tracker.sources.kind import check_pipe_once
 from tracker.tracks import TrackedFrame
 
@@ -50,10 +51,14 @@ def track(
     def results() -> Iterator[TrackedFrame]:
         with opened:
             run = pipeline.run(opened, policy=settings.source.live.policy)
-            for count, result in enumerate(run, start=1):
-                yield result
-                if count == settings.source.max_frames:
-                    return
+            try:
+                for count, result in enumerate(run, start=1):
+                    yield result
+                    if count == settings.source.max_frames:
+                        return
+            finally:
+                opened.close()  # First: its reader may wait for a frame that never comes.
+                run.close()
 
     iterator = results()
     finalize(iterator, opened.close)  # A generator that was never begun closes nothing.
@@ -109,6 +114,7 @@ def track_many(
             for event in run:  # noqa: UP028 - closed here, `yield from` would close `run` first
                 yield event
         finally:
+            close_together(opened)
             kept_open.close()  # First: a reader that waits for a camera that hangs would not end.
             run.close()
 

@@ -29,7 +29,7 @@ from tracker.pipeline import (
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch
 from tracker.tracks import CameraObserver, MultiObjectTracker, RunInfo, TrackedFrame
-from tracker.workers import Channel, Workers, read_frames
+from tracker.workers import Channel, Workers
 
 BATCH_WAIT_S = 0.005
 """How long the first frame of a batch waits for those of other sources: short beside a detector's
@@ -142,7 +142,8 @@ class MultiPipeline:
         most one frame of each source; `timings_s` of a result is its share of the batch's time.
 
         Args:
-            sources: Open sources. They stay open, unless `stop` or an error ends the run.
+            sources: Open sources. They stay open, unless `stop` or an error ends the run, or one
+                gives no frame at the moment the iterator is closed, as for `Pipeline.run`.
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
             stop: Once it is set, no further event comes; for signal handlers.
@@ -165,7 +166,7 @@ class MultiPipeline:
             size = len(sources) * (1 if any(newest) else QUEUE_SIZE)
             events = workers.add(Channel[SourceEvent](size))
             for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
-                workers.start(f"tracker-read-{index}", _reading(source, channel), channel)
+                workers.start_reader(f"tracker-read-{index}", source, channel)
             # Reading begins before networks are compiled; see `Pipeline.run`.
             detectors = [self._make.detector() for _ in sources]
             lanes = self._lanes([source.info for source in sources], detectors)
@@ -280,10 +281,6 @@ class _Inference:
                 for stage, seconds in watch.seconds.items():
                     watches[index].add(stage, seconds / len(group))
         return found
-
-
-def _reading(source: Source, channel: Channel[Any]) -> Callable[[], None]:
-    return lambda: read_frames(source, channel)
 
 
 def _end(arrival: Arrival, lane: Lane) -> SourceEnd:

@@ -17,12 +17,15 @@ from tracker.lane import Lane, check_detect_every, no_frames, with_age
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch
 from tracker.tracks import CameraObserver, MultiObjectTracker, RunInfo, TrackedFrame
-from tracker.workers import Channel, ReadFrame, WhenFull, Workers, read_frames
+from tracker.workers import Channel, ReadFrame, WhenFull, Workers, run_together
 
 ItemT = TypeVar("ItemT")
 
 QUEUE_SIZE = 4
 """Frames that may wait between two stages: enough to even out a slow key frame or encoder burst."""
+
+_CLOSE_S = 2.0
+"""How long the sources of a run may take to close; one that takes longer goes on in its thread."""
 
 _POLL_S = 0.1
 """How often the caller's thread looks whether it should stop."""
@@ -99,10 +102,13 @@ class Pipeline:
 
         The tracker is reset first: ids start at 1 for every source. Threads end when the source
         ends, when any stage raises (the error is raised here, after the results of all frames
-        that came before it), or when the iterator is closed.
+        that came before it), or when the iterator is closed. Closing takes less than a second,
+        whatever the source does, plus what is being computed; a call into a driver that does not
+        return is left to a daemon thread.
 
         Args:
-            source: An open source. It stays open, unless `stop` or an error ends the run.
+            source: An open source. It stays open, unless `stop` or an error ends the run, or it
+                gives no frame at the moment the iterator is closed: its reader waits in it.
             policy: Which frames are processed where the source is faster than the pipeline, or
                 than whoever takes the results: the newest, or all; `AUTO` takes the newest of a
                 live source and all of any other.
@@ -120,7 +126,7 @@ class Pipeline:
             results = workers.add(Channel[TrackedFrame](1 if newest else QUEUE_SIZE))
             # Reading begins before the network is compiled, which takes seconds: else a live
             # source would pile up in buffers of the system, where nobody can drop its old frames.
-            workers.start("tracker-read", lambda: read_frames(source, frames), frames)
+            workers.start_reader("tracker-read", source, frames)
             lane = self._lane(source.info)
             workers.start(
                 "tracker-infer",
@@ -206,22 +212,22 @@ def closed_if_cut_short(sources: Sequence[Source], stop: threading.Event | None)
     """Closes the sources where the block ends by an error or with `stop` set.
 
     Their readers may wait for frames that never come, and end no other way. Where it is the caller
-    who leaves, the sources stay open: they can be read on.
+    who leaves, `Workers` closes those that are silent; the others stay open and can be read on.
     """
     try:
         yield
     except GeneratorExit:
         raise
     except BaseException:
-        _close(sources)
+        close_together(sources)
         raise
     if stop and stop.is_set():
-        _close(sources)
+        close_together(sources)
 
 
-def _close(sources: Sequence[Source]) -> None:
-    for source in sources:
-        source.close()
+def close_together(sources: Sequence[Source]) -> None:
+    """Closes sources side by side: streams that are silent take half a second each."""
+    run_together([source.close for source in sources], _CLOSE_S)
 
 
 def next_item(

@@ -16,7 +16,7 @@ from tracker.errors import SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
 from tracker.frames import Source, VideoInfo
 from tracker.multi_pipeline import SourceEnd, SourceEvent
-from tracker.pipeline import next_item
+from tracker.pipeline import close_together, next_item
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.run_command import (
     RunFailedError,
@@ -98,6 +98,7 @@ def run_many(request: RunRequest) -> int:
         except TrackerError as error:
             raise _failed(error, runs) from error
         finally:
+            close_together([one.source for one in runs if not one.has_ended])
             for one in runs:
                 one.finish(None, complete=False)
     for number, one in enumerate(runs):

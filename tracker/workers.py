@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from queue import Empty
 from typing import Any, Generic, NamedTuple, Self, TypeVar
@@ -21,7 +21,13 @@ ItemT = TypeVar("ItemT")
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 10.0
-"""How long all threads together may take to end: a camera that hangs must not hang the program."""
+"""How long all threads together may take to end what they compute."""
+
+_NEXT_S = 0.25
+"""How long a reader may wait for a last frame: two of a camera that gives 8 a second."""
+
+_RELEASE_S = 0.65
+"""How long a reader may take to end once its source was closed: a driver may hang for ever."""
 
 
 class Cancelled(Exception):  # noqa: N818 - no fault: the other side wants no more
@@ -201,6 +207,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
+        self._readers: dict[threading.Thread, Callable[[], None]] = {}
         self._channels: list[Channel[Any]] = []
 
     def __enter__(self) -> Self:
@@ -209,11 +216,11 @@ class Workers:
     def __exit__(self, *exc_info: object) -> None:
         for channel in self._channels:
             channel.cancel()
-        deadline = time.monotonic() + _JOIN_S
-        for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0))
-            if thread.is_alive():
-                _log.warning("%s does not answer; it is left behind", thread.name)
+        silent = joined(self._readers, _NEXT_S)
+        stuck = run_together([self._readers[thread] for thread in silent], _RELEASE_S, silent)
+        stuck += joined(self._threads, _JOIN_S)
+        for thread in stuck:
+            _log.warning("%s does not answer; it is left behind", thread.name)
 
     def add(self, channel: Channel[ItemT]) -> Channel[ItemT]:
         """Returns the channel, which is cancelled at the end of the block."""
@@ -222,9 +229,48 @@ class Workers:
 
     def start(self, name: str, work: Callable[[], None], output: Channel[Any]) -> None:
         """Runs `work()` in a new thread; its end, or its error, ends the output."""
-        thread = threading.Thread(target=_run, args=(work, output), name=name, daemon=True)
-        self._threads.append(thread)
+        self._threads.append(_started(name, work, output))
+
+    def start_reader(self, name: str, source: Source, frames: Channel[ReadFrame]) -> None:
+        """Reads a source in a new thread.
+
+        Where the source gives no frame for a moment at the end of the block, it is closed: its
+        thread waits for it, and would end no other way.
+        """
+        thread = _started(name, lambda: read_frames(source, frames), frames)
+        self._readers[thread] = source.close
+
+
+def run_together(
+    tasks: Iterable[Callable[[], None]], timeout_s: float, others: Iterable[threading.Thread] = ()
+) -> list[threading.Thread]:
+    """Runs short tasks side by side and returns the threads that have not ended in time.
+
+    Args:
+        tasks: Each may block, and only for a while; an error in one is logged at level DEBUG.
+        timeout_s: Seconds to wait for all of them.
+        others: Threads to wait for as well.
+    """
+    threads = [threading.Thread(target=_run_task, args=(task,), daemon=True) for task in tasks]
+    for thread in threads:
         thread.start()
+    return joined([*threads, *others], timeout_s)
+
+
+def joined(threads: Iterable[threading.Thread], timeout_s: float) -> list[threading.Thread]:
+    """Waits for threads, and returns those that have not ended in time.
+
+    Args:
+        threads: The threads.
+        timeout_s: Seconds for all of them together.
+    """
+    deadline = time.monotonic() + timeout_s
+    alive = []
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+        if thread.is_alive():
+            alive.append(thread)
+    return alive
 
 
 def read_frames(source: Source, frames: Channel[ReadFrame]) -> None:
@@ -236,6 +282,20 @@ def read_frames(source: Source, frames: Channel[ReadFrame]) -> None:
         if frame is None:
             return
         frames.put(ReadFrame(frame, time.perf_counter() - start))
+
+
+def _run_task(task: Callable[[], None]) -> None:
+    try:
+        task()
+    except Exception:
+        _log.debug("closing failed", exc_info=True)
+
+
+def _started(name: str, work: Callable[[], None], output: Channel[Any]) -> threading.Thread:
+    # A daemon: a call into a driver cannot be interrupted, and must not keep the program alive.
+    thread = threading.Thread(target=_run, args=(work, output), name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _run(work: Callable[[], None], output: Channel[Any]) -> None:

@@ -4,7 +4,10 @@ Comes in: bytes of any container, or of raw H.264 or MJPEG. Goes out: frames, al
 """
 
 import io
+import os
+import selectors
 import sys
+import weakref
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -52,7 +55,7 @@ class Pipe:
         file: BinaryIO | None = None,
     ) -> None:
         policy = (settings or LiveSettings()).policy
-        readable = _Readable(_standard_input() if file is None else file)
+        self._readable = readable = _Readable(_standard_input() if file is None else file)
         self._connection = Connection(
             PIPE, lambda: av.open(readable, "r", metadata_errors="replace"), decoding
         )
@@ -60,6 +63,7 @@ class Pipe:
             facts = self._connection.opened(None)
             first = self._connection.first(None)
         except BaseException as error:
+            readable.stop()
             self._connection.close()
             if isinstance(error, StreamLostError):
                 failure = _INDEX_LAST if readable.is_mp4_in_a_pipe else error.failure
@@ -84,6 +88,7 @@ class Pipe:
 
     def close(self) -> None:
         """Stops reading; an iteration under way in another thread ends at once."""
+        self._readable.stop()
         self._connection.close()
         # ValueError: another thread is inside the generator; its next wait tells it.
         with suppress(ValueError):
@@ -130,16 +135,24 @@ def _standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+def _close_both(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 class _Readable:
     """A file as PyAV reads it: each read returns what is there, and blocks only where nothing is.
 
     Of a buffered file its raw one is read: a thread that blocks in the buffer's lock would make
-    Python abort when the program ends.
+    Python abort when the program ends. `stop` ends a read that blocks, where the system can wait
+    for two things at once (not on Windows).
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file.raw if isinstance(file, io.BufferedReader) else file
         self._beginning = b""
+        self._stop_read, self._stop_write = os.pipe()
+        weakref.finalize(self, _close_both, self._stop_read, self._stop_write)
         self.name = PIPE
 
     @property
@@ -149,9 +162,27 @@ class _Readable:
 
     def read(self, size: int) -> bytes:
         """Returns up to `size` bytes, and none at the end."""
+        if not self._wait():
+            return b""
         data = self._file.read(size) or b""
         self._beginning = self._beginning or data[:8]
         return data
+
+    def stop(self) -> None:
+        """Ends a read that blocks, in any thread, and all later ones."""
+        os.write(self._stop_write, b"x")
+
+    def _wait(self) -> bool:
+        """Waits until something is there, or the end; returns whether that was before `stop`."""
+        try:
+            # poll, where there is one: select knows no descriptor above 1023.
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._stop_read, selectors.EVENT_READ)
+                selector.register(self._file, selectors.EVENT_READ)
+                ready = [key.fd for key, _ in selector.select()]
+        except (OSError, ValueError):  # in memory, an ordinary file, or not on this system
+            return True
+        return self._stop_read not in ready
 
     def seekable(self) -> bool:
         """Returns whether it is a file after all, as in `tracker run - < video.mp4`."""
