@@ -4,42 +4,59 @@ Comes in: a path. Goes out: `Clip`, `Start` and the `VideoInfo` made of them. On
 is decoded.
 """
 
+import dataclasses
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
-from av.video.stream import VideoStream
+from av import VideoFrame
 
 from tracker.errors import SourceError
 from tracker.frames import VideoInfo
 from tracker.sources.container import (
     OpenFile,
+    OpenVideo,
+    VideoPacket,
     declared_frames,
     decoded_frames,
+    is_cut_short,
     is_shown,
     open_video,
     read_packets,
 )
-from tracker.sources.numbering import Numbering
+from tracker.sources.numbering import Numbering, RankNumbering, SlotNumbering
+from tracker.sources.packet_stamps import (
+    StampKind,
+    exact_seconds,
+    nominal_rate,
+    stamp_kind,
+    stamp_rules,
+    unbroken_packets,
+)
 from tracker.sources.rgb import Orientation, orientation_of
 from tracker.sources.stream_choice import choice_note
+from tracker.util.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
 
-_DEFAULT_RATE = Fraction(30)
-_MAX_RATE = 1000
-_ANY_PTS = -(2**63)
+ANY_STAMP = -(2**63)
+"""Before every stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
     """What the first decoded frame and the header tell.
 
-    `first_pts` is `None` where times are counted from the frame rate, in units of one frame.
+    `first_stamp` is when the first frame is shown, in ticks; it is `None` where times are counted
+    from the frame rate, in units of one frame. `offset_s` is the place of that frame on the clock
+    of the sound.
     """
 
-    first_pts: int | None
+    kind: StampKind
+    first_stamp: int | None
     time_base: Fraction
     rate: Fraction
     stored_size: tuple[int, int]
@@ -52,12 +69,19 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where reading begins: number and ticks of the first frame, and where to seek to."""
+    """Where reading begins: number and ticks of the first frame, and how to get there.
+
+    Seeking to the stamp `seek_to` has to lead to the keyframe shown at `keyframe_pts`, at byte
+    `keyframe_at`, or to one before. Where it does not, or is not possible, the keyframe is the
+    packet after the first `skip` ones. `index` is 0 where all frames are decoded and counted.
+    """
 
     index: int = 0
     tick: int = 0
     keyframe_pts: int | None = None
+    keyframe_at: int | None = None
     seek_to: int | None = None
+    skip: int = 0
 
 
 def probe(source: str, open_file: OpenFile = open_video) -> Clip:
@@ -71,32 +95,64 @@ def probe(source: str, open_file: OpenFile = open_video) -> Clip:
         SourceError: The file cannot be read or holds no frame.
     """
     with open_file(source) as video:
-        numbering = Numbering(first_index=0, first_pts=_ANY_PTS)
-        frame = next(decoded_frames(video, read_packets(video, source), numbering), None)
-        if frame is None:
+        kind = stamp_kind(video.container, video.stream)
+        packets = shown_packets(video, source, _silent_stamps(video), kind)
+        head = next(packets, None)
+        numbering = numbering_of(kind, 0, ANY_STAMP)
+        whole = packets if head is None else chain([head], packets)
+        frame = next(decoded_frames(video, whole, numbering), None)
+        if frame is None or head is None:
             raise SourceError(
                 f"{source}: no frame could be decoded; check that it plays with ffplay"
             )
-        stream, rate = video.stream, nominal_rate(video.stream)
-        if (note := choice_note(video.container, stream)) is not None:
+        if (note := choice_note(video.container, video.stream)) is not None:
             _log.info("%s: %s", source, note)
-        # AVI stores no presentation times, and its frames have a constant rate.
-        timed = frame.pts is not None and video.container.format.name != "avi"
-        first_pts = numbering.earliest if timed else None
-        time_base = 1 / rate
-        if first_pts is not None and stream.time_base is not None:
-            time_base = stream.time_base
-        return Clip(
-            first_pts=first_pts,
-            time_base=time_base,
-            rate=rate,
-            stored_size=(frame.width, frame.height),
-            orientation=orientation_of(frame),
-            pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
-            declared=declared_frames(video),
-            sound=bool(video.container.streams.audio),
-            offset_s=exact_seconds(first_pts or 0, time_base),
-        )
+        _, stamp = numbering.decoded(frame.pts)
+        return _clip(video, frame, kind if stamp is not None else StampKind.NONE, stamp, head.dts)
+
+
+def _clip(
+    video: OpenVideo, frame: VideoFrame, kind: StampKind, stamp: int | None, head_dts: int | None
+) -> Clip:
+    stream, rate = video.stream, nominal_rate(video.stream)
+    time_base = 1 / rate
+    if kind is StampKind.NONE:
+        stamp = None
+    elif stream.time_base is not None:
+        time_base = stream.time_base
+    # libavformat adds to the stamps of AVI what reordering delays; its sound does not wait.
+    offset = head_dts if video.container.format.name == "avi" else stamp
+    return Clip(
+        kind=kind,
+        first_stamp=stamp,
+        time_base=time_base,
+        rate=rate,
+        stored_size=(frame.width, frame.height),
+        orientation=orientation_of(frame),
+        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        declared=declared_frames(video),
+        sound=bool(video.container.streams.audio),
+        offset_s=0.0 if stamp is None else exact_seconds(offset or 0, time_base),
+    )
+
+
+def shown_packets(
+    video: OpenVideo, source: str, stamps: UnbrokenStamps[VideoPacket], kind: StampKind
+) -> Iterator[VideoPacket]:
+    """Returns the packets from the current position on, with stamps that never start again."""
+    return unbroken_packets(read_packets(video, source), stamps, kind)
+
+
+def numbering_of(kind: StampKind, index: int, stamp: int | None) -> Numbering:
+    """Returns what numbers the frames from this one on."""
+    if kind is StampKind.SLOTS:
+        return SlotNumbering()
+    first_stamp = None if kind is StampKind.NONE else stamp
+    return RankNumbering(first_index=index, first_stamp=first_stamp)
+
+
+def _silent_stamps(video: OpenVideo) -> UnbrokenStamps[VideoPacket]:
+    return UnbrokenStamps(stamp_rules(video.container, video.stream))
 
 
 def find_start(
@@ -116,20 +172,20 @@ def find_start(
     tick = _first_tick(start_s, clip.time_base)
     if tick == 0:
         return Start()
-    if clip.first_pts is None:
+    if clip.first_stamp is None:
         if clip.declared is not None and tick >= clip.declared:
             raise _too_late(source, start_s, exact_seconds(clip.declared - 1, clip.time_base))
-        return Start(index=tick)
-    scan = _scan(source, clip.first_pts + tick, open_file)
-    if scan.first_pts is None:
-        last_s = exact_seconds(scan.last_pts - clip.first_pts, clip.time_base)
+        return Start(tick=tick)
+    scan = _scan(source, clip, clip.first_stamp + tick, open_file)
+    if scan.is_partly_stamped:
+        return Start(tick=tick)
+    if scan.first_stamp is None:
+        last_s = exact_seconds(scan.last_stamp - clip.first_stamp, clip.time_base)
         raise _too_late(source, start_s, last_s)
-    return Start(
-        index=scan.before,
-        tick=scan.first_pts - clip.first_pts,
-        keyframe_pts=scan.keyframe_pts,
-        seek_to=scan.seek_to,
-    )
+    tick = scan.first_stamp - clip.first_stamp
+    if clip.kind is StampKind.SLOTS:
+        return Start(tick=tick)
+    return dataclasses.replace(scan.start, index=scan.before, tick=tick)
 
 
 @dataclass(slots=True)
@@ -137,30 +193,40 @@ class _Scan:
     """What the packets around a start tell; `before` counts the frames ahead of it."""
 
     before: int = 0
-    first_pts: int | None = None
-    last_pts: int = _ANY_PTS
-    keyframe_pts: int | None = None
-    seek_to: int | None = None
+    first_stamp: int | None = None
+    last_stamp: int = ANY_STAMP
+    start: Start = Start()
+    is_partly_stamped: bool = False
 
 
-def _scan(source: str, start_pts: int, open_file: OpenFile) -> _Scan:
+def _scan(source: str, clip: Clip, start_stamp: int, open_file: OpenFile) -> _Scan:
     scan = _Scan()
     with open_file(source) as video:
-        for packet in read_packets(video, source):
+        stamps, second = _silent_stamps(video), round(1 / clip.time_base)
+        for number, packet in enumerate(shown_packets(video, source, stamps, clip.kind)):
             pts, dts = packet.pts, packet.dts
-            if pts is None or not is_shown(packet):
+            if is_cut_short(packet) or not is_shown(packet):
                 continue
-            scan.last_pts = max(scan.last_pts, pts)
-            if pts < start_pts:
+            if pts is None:
+                scan.is_partly_stamped = True
+                continue
+            scan.last_stamp = max(scan.last_stamp, pts)
+            if pts >= start_stamp:
+                if scan.first_stamp is None or pts < scan.first_stamp:
+                    scan.first_stamp = pts
+            elif clip.first_stamp is not None and pts >= clip.first_stamp:
                 scan.before += 1
-            elif scan.first_pts is None or pts < scan.first_pts:
-                scan.first_pts = pts
-            if packet.is_keyframe and pts <= start_pts:
-                scan.keyframe_pts = pts
-                scan.seek_to = pts if dts is None else dts
+            if packet.is_keyframe and pts <= start_stamp:
+                # What follows another clock cannot be found by its time.
+                seek_to = None if stamps.offset else (pts if dts is None else dts)
+                scan.start = Start(
+                    keyframe_pts=pts, keyframe_at=packet.pos, seek_to=seek_to, skip=number
+                )
             # pts >= dts, and dts rises: no later packet can be shown before the first one.
-            if dts is not None and scan.first_pts is not None and dts >= scan.first_pts:
-                break
+            margin = second if stamps.offset else 0  # libavformat guesses after a second clock
+            if dts is not None and scan.first_stamp is not None:
+                if dts - margin >= scan.first_stamp:
+                    break
     return scan
 
 
@@ -172,8 +238,8 @@ def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo
         width, height, aspect = height, width, 1 / aspect
     count = None
     if clip.declared is not None:
-        count = max(math.ceil((clip.declared - start.index) / stride), 1)
-    ticks = start.tick if clip.first_pts is not None else start.index
+        first = start.tick if clip.first_stamp is None else start.index
+        count = max(math.ceil((clip.declared - first) / stride), 1)
     return VideoInfo(
         source=source,
         width=width,
@@ -183,33 +249,14 @@ def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo
         frame_count=count,
         pixel_aspect=aspect,
         audio_path=source if clip.sound else None,
-        start_s=clip.offset_s + exact_seconds(ticks, clip.time_base),
+        start_s=clip.offset_s + exact_seconds(start.tick, clip.time_base),
     )
-
-
-def nominal_rate(stream: VideoStream) -> Fraction:
-    """Returns the nominal frame rate.
-
-    The average is what a variable rate has; the guess is the exact fraction (30000/1001) where the
-    average was measured on a few frames and is off by less than 1 %.
-    """
-    average, guess = stream.average_rate, stream.guessed_rate
-    if average and guess and abs(guess / average - 1) < Fraction(1, 100):
-        average = guess
-    rate = average or guess
-    return rate if rate and 0 < rate <= _MAX_RATE else _DEFAULT_RATE
 
 
 def _first_tick(start_s: float, time_base: Fraction) -> int:
     """Returns the first tick whose time is not before `start_s`, compared as float64."""
     tick = math.floor(Fraction(start_s) / time_base)
     return tick if exact_seconds(tick, time_base) >= start_s else tick + 1
-
-
-def exact_seconds(ticks: int, time_base: Fraction) -> float:
-    """Returns the float64 nearest to `ticks * time_base`."""
-    # Division of integers rounds once; a product of floats would round twice.
-    return ticks * time_base.numerator / time_base.denominator
 
 
 def check_arguments(source: str, *, start_s: float, stride: int) -> None:

@@ -24,10 +24,12 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
-from tracker.sources.clip import nominal_rate
-from tracker.sources.container import VideoPacket
+from tracker.sources.container import OpenVideo, VideoPacket
 from tracker.sources.decoding import Decoding
+from tracker.sources.early_end import Bytes
+from tracker.sources.front_to_back import FrontToBack
 from tracker.sources.mailbox import ClosedError, Mailbox
+from tracker.sources.packet_stamps import nominal_rate
 from tracker.sources.stream_choice import choice_note, video_stream
 from tracker.sources.stream_failure import (
     BROKEN,
@@ -110,6 +112,8 @@ class Connection:
         source: The stream as messages name it, without credentials.
         open_container: Opens it; may block.
         decoding: Which of its video streams is read.
+        recording: Of a recording that is read to its end: returns its bytes at that point. `None`
+            for something live, whose frames are to be as new as they can.
     """
 
     def __init__(
@@ -117,10 +121,13 @@ class Connection:
         source: str,
         open_container: Callable[[], InputContainer],
         decoding: Decoding | None = None,
+        *,
+        recording: Callable[[], Bytes] | None = None,
     ) -> None:
         self._source = source
         self._decoding = decoding or Decoding()
         self._open = open_container
+        self._recording = recording
         self._items: Mailbox[StreamFacts | Arrival | Ended | _Fault] = Mailbox(_WAITING)
         self._lost = 0
         self._clocks: dict[int, tuple[float, float]] = {}
@@ -202,6 +209,8 @@ class Connection:
                 stream.thread_type = ThreadType.SLICE  # threads over frames would hold some back
                 self._items.put(_facts(container, stream))
                 is_open = True
+                if self._recording is not None:
+                    return self._read_recording(container, stream, self._recording)
                 for arrival in self._arrivals(container, stream):
                     self._items.put(arrival)
         except (av.FFmpegError, SourceError, OSError) as error:
@@ -213,6 +222,20 @@ class Connection:
         except Exception as error:
             return _Fault(error)
         return Ended(None, self._lost)
+
+    def _read_recording(
+        self, container: InputContainer, stream: VideoStream, data: Callable[[], Bytes]
+    ) -> "Ended":
+        """Puts the frames of a recording; returns how it ended."""
+        recording = FrontToBack(OpenVideo(container, stream), self._source)
+        packets = (
+            cast(VideoPacket, packet)
+            for packet in self._packets(container)
+            if packet.size and packet.stream.index == stream.index
+        )
+        for frame in recording.frames(packets):
+            self._items.put(Arrival(frame, time.monotonic(), time.time(), recording.lost))
+        return Ended(recording.failure(data), recording.lost)
 
     def _arrivals(self, container: InputContainer, stream: VideoStream) -> Iterator[Arrival]:
         begun = False
@@ -238,6 +261,8 @@ class Connection:
             except av.error.InvalidDataError:
                 failures += 1
                 self._lost += 1
+            except IndexError:  # PyAV cannot return packets of a stream that begins later
+                continue
 
     def _decoded(self, packet: VideoPacket) -> Iterator[Arrival]:
         now = time.monotonic(), time.time()

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.numbering import Numbering
+from tracker.sources.packet_stamps import is_header, is_joinable
 from tracker.sources.paths import readable_file
 from tracker.sources.stream_choice import video_stream
 
@@ -33,6 +34,8 @@ class OpenVideo:
 
     container: InputContainer
     stream: VideoStream
+    path: Path | None = None
+    """Where its bytes are; `None` for what is behind an address."""
 
 
 OpenFile: TypeAlias = Callable[[str], AbstractContextManager[OpenVideo]]
@@ -59,7 +62,7 @@ def open_video(source: str, wanted: int | None = None) -> Iterator[OpenVideo]:
     with container:
         stream = video_stream(container, source, wanted)
         stream.thread_type = ThreadType.AUTO
-        yield OpenVideo(container, stream)
+        yield OpenVideo(container, stream, path)
 
 
 def read_packets(video: OpenVideo, source: str) -> Iterator[VideoPacket]:
@@ -78,6 +81,8 @@ def read_packets(video: OpenVideo, source: str) -> Iterator[VideoPacket]:
             return
         except av.error.InvalidDataError:
             failures += 1
+        except IndexError:  # PyAV cannot return packets of a stream that begins later
+            continue
         except av.FFmpegError as error:
             raise SourceError(f"{source}: reading failed: {error.strerror}") from error
 
@@ -87,10 +92,12 @@ def decoded_frames(
 ) -> Iterator[VideoFrame]:
     """Returns the frames that can be decoded; `numbering` is told of every packet."""
     for packet in packets:
+        if is_cut_short(packet):
+            continue
         if is_shown(packet):
             numbering.read(packet.pts)
         try:
-            frames = [] if is_cut_short(packet) else packet.decode()
+            frames = packet.decode()
         except av.FFmpegError:
             numbering.failed()
             continue
@@ -103,10 +110,10 @@ def is_cut_short(packet: VideoPacket) -> bool:
     """Returns whether the file ends within this packet, so that it must not be decoded.
 
     With frame threads its error would arrive while the decoder is drained and take good frames
-    with it (measured: 87 of 89 frames of a truncated MP4). Elsewhere than in MP4 a packet that is
-    marked corrupt may well decode.
+    with it (measured: 87 of 89 frames of a truncated MP4). In a transport stream packets are also
+    marked as corrupt where recordings were joined, and may well decode.
     """
-    return packet.is_corrupt and "mp4" in packet.stream.container.format.name
+    return packet.is_corrupt and not is_joinable(packet.stream.container)
 
 
 def is_shown(packet: VideoPacket) -> bool:
@@ -115,7 +122,7 @@ def is_shown(packet: VideoPacket) -> bool:
     VP8's alternate reference frames are packets of their own that are never shown: bit 4 of the
     frame tag (RFC 6386, sec. 9.1).
     """
-    if packet.is_discard:
+    if packet.is_discard or is_header(packet):
         return False
     if packet.stream.codec_context.name != "vp8":
         return True
@@ -123,9 +130,12 @@ def is_shown(packet: VideoPacket) -> bool:
 
 
 def declared_frames(video: OpenVideo) -> int | None:
-    """Returns how many frames the container says it has, where it says so."""
+    """Returns how many frames the container says it has, where it says so.
+
+    AVI does not: its header counts the slots of a constant rate, which need not all be filled.
+    """
     stream = video.stream
-    if not stream.frames:
+    if not stream.frames or video.container.format.name == "avi":
         return None
     if "mp4" in video.container.format.name:
         # The header counts samples; the index knows which of them an edit list leaves.

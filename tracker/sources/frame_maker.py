@@ -84,6 +84,8 @@ class FrameMaker:
                 f"one was {size_text(self._size)}: its settings were changed; run it again"
             )
         image = to_rgb(arrival.frame, self._orientation)
-        index, self._index = self._index, self._index + 1
+        # A recording leaves gaps for what could not be decoded; of something live it is not known.
+        index = self._index if self._is_live else self._index + arrival.lost
+        self._index = index + 1
         captured_s, wall_s = clocks if self._is_live else (None, None)
         return Frame(image, index, time_s, self.info.source, wall_s, captured_s)

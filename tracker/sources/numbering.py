@@ -1,70 +1,138 @@
-"""Exact frame numbers for decoded frames, also where frames are missing or reordered.
+"""Exact numbers and stamps of decoded frames, also where frames are missing or reordered.
 
-Comes in: packets as they are read and time stamps as frames are decoded. Goes out: each frame's
-number in its file, and how many frames never came out of the decoder.
+Both classes are told of packets as they are read, in decoding order, and of frames as they come
+out of the decoder, in order of presentation.
 """
 
 import heapq
+from collections import deque
+from typing import Protocol
+
+_MAX_REORDERED = 16
+"""Frames that a decoder of H.264 or HEVC may hold back (ITU-T H.264, A.3.1: MaxDpbFrames)."""
 
 
-class Numbering:
-    """Numbers frames by the rank of their time stamps among those of all packets read.
+class Numbering(Protocol):
+    """Numbers frames, and counts those that never came out of the decoder."""
 
-    Packets come in decoding order, frames in order of presentation; when a frame comes out, all
-    packets that belong before it have been read. So every older time stamp still waiting is a
-    frame that was lost, and its number stays a gap.
+    skipped: int
 
-    Args:
-        first_index: Number of the first frame.
-        first_pts: Time stamp from which on packets count, in stream ticks; `None` where the
-            container has no usable time stamps: then frames and failures are counted one by one.
-    """
-
-    def __init__(self, *, first_index: int, first_pts: int | None) -> None:
-        self.skipped = 0
-        self._next = first_index
-        self._first_pts = first_pts
-        self._waiting: list[int] = []
-
-    @property
-    def earliest(self) -> int | None:
-        """The smallest time stamp read whose frame has not come out yet."""
-        return self._waiting[0] if self._waiting else None
-
-    def read(self, pts: int | None) -> None:
-        """Notes the time stamp of a packet that is about to be decoded."""
-        if self._first_pts is not None and pts is not None and pts >= self._first_pts:
-            heapq.heappush(self._waiting, pts)
+    def read(self, stamp: int | None) -> None:
+        """Notes the stamp of a packet that is about to be decoded."""
+        ...
 
     def failed(self) -> None:
         """Notes that a packet could not be decoded."""
-        if self._first_pts is None:
-            self.lose(1)
+        ...
 
-    def decoded(self, pts: int | None) -> int:
-        """Returns the number of a frame that was decoded.
+    def decoded(self, stamp: int | None) -> tuple[int, int | None]:
+        """Returns the number of a frame that was decoded, and when it is shown in ticks."""
+        ...
+
+    def finish(self) -> None:
+        """Counts as lost what never came out."""
+        ...
+
+
+class RankNumbering:
+    """Numbers frames by the rank of their time stamps among those of all packets read.
+
+    When a frame comes out, all packets that are shown before it have been read. So every older
+    time stamp still waiting is a frame that was lost, and its number stays a gap.
+
+    Args:
+        first_index: Number of the first frame.
+        first_stamp: Time stamp from which on packets count, in stream ticks; `None` where there are
+            none: then frames and failures are counted one by one.
+    """
+
+    def __init__(self, *, first_index: int, first_stamp: int | None) -> None:
+        self.skipped = 0
+        self._next = first_index
+        self._first_stamp = first_stamp
+        self._waiting: list[int] = []
+
+    def read(self, stamp: int | None) -> None:
+        """Notes the time stamp of a packet that is about to be decoded."""
+        if self._first_stamp is not None and stamp is not None and stamp >= self._first_stamp:
+            heapq.heappush(self._waiting, stamp)
+
+    def failed(self) -> None:
+        """Notes that a packet could not be decoded."""
+        if self._first_stamp is None:
+            self._lose(1)
+
+    def decoded(self, stamp: int | None) -> tuple[int, int | None]:
+        """Returns the number of a frame that was decoded, and its time stamp.
 
         Args:
-            pts: Its time stamp; frames before `first_pts` must not be passed.
+            stamp: Its time stamp; frames before `first_stamp` must not be passed.
         """
-        if self._first_pts is not None and pts is not None:
-            while self._waiting and self._waiting[0] < pts:
+        if self._first_stamp is not None and stamp is not None:
+            while self._waiting and self._waiting[0] < stamp:
                 heapq.heappop(self._waiting)
-                self.lose(1)
-            if self._waiting and self._waiting[0] == pts:
+                self._lose(1)
+            if self._waiting and self._waiting[0] == stamp:
                 heapq.heappop(self._waiting)
         index = self._next
         self._next += 1
-        return index
+        return index, stamp
 
-    def finish(self, declared: int | None) -> None:
-        """Counts as lost what never came out, up to the number of frames that the file declares."""
-        self.lose(len(self._waiting))
+    def finish(self) -> None:
+        """Counts as lost what never came out."""
+        self._lose(len(self._waiting))
         self._waiting.clear()
-        if declared is not None:
-            self.lose(max(declared - self._next, 0))
 
-    def lose(self, count: int) -> None:
-        """Leaves a gap of `count` frames."""
+    def _lose(self, count: int) -> None:
         self.skipped += count
         self._next += count
+
+
+class SlotNumbering:
+    """Gives frames the slots of the packets, in order, where stamps only tell packets apart.
+
+    A packet whose frame has not come out although `_MAX_REORDERED` later ones have been decoded
+    was lost, and leaves a gap from there on.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._next = 0
+        self._slots: deque[int] = deque()
+        self._order: dict[int, int] = {}  # packets without a frame yet: their number by their slot
+        self._read = 0
+
+    def read(self, stamp: int | None) -> None:
+        """Notes the slot of a packet that is about to be decoded."""
+        if stamp is not None:
+            self._slots.append(stamp)
+            self._order[stamp] = self._read
+            self._read += 1
+
+    def failed(self) -> None:
+        """Does nothing: a packet that gave no frame is found later."""
+
+    def decoded(self, stamp: int | None) -> tuple[int, int | None]:
+        """Returns the number of a frame that was decoded, and its slot.
+
+        Args:
+            stamp: The slot of the packet that it was decoded from.
+        """
+        number = 0 if stamp is None else self._order.pop(stamp, 0)
+        while self._order and next(iter(self._order.values())) < number - _MAX_REORDERED:
+            del self._order[next(iter(self._order))]
+            self._lose()
+        index = self._next
+        self._next += 1
+        return index, self._slots.popleft() if self._slots else None
+
+    def finish(self) -> None:
+        """Counts as lost what never came out."""
+        self.skipped += len(self._order)
+        self._order.clear()
+
+    def _lose(self) -> None:
+        self.skipped += 1
+        self._next += 1
+        if self._slots:
+            self._slots.popleft()

@@ -19,6 +19,7 @@ from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.sources.connection import Arrival, Connection
 from tracker.sources.decoding import Decoding
+from tracker.sources.early_end import HEAD_BYTES, Bytes, bytes_of
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.kind import PIPE
 from tracker.sources.live_settings import FramePolicy, LiveSettings
@@ -42,6 +43,7 @@ class Pipe:
         settings: Its `policy` counts.
         decoding: Which of its video streams is read.
         file: What to read; `None` for standard input.
+        name: How the user names it.
 
     Raises:
         SourceError: Nothing is piped in, or no video.
@@ -53,11 +55,15 @@ class Pipe:
         *,
         decoding: Decoding | None = None,
         file: BinaryIO | None = None,
+        name: str = PIPE,
     ) -> None:
         policy = (settings or LiveSettings()).policy
         self._readable = readable = _Readable(_standard_input() if file is None else file)
         self._connection = Connection(
-            PIPE, lambda: av.open(readable, "r", metadata_errors="replace"), decoding
+            name,
+            lambda: av.open(readable, "r", metadata_errors="replace"),
+            decoding,
+            recording=None if policy is FramePolicy.NEWEST else readable.data,
         )
         try:
             facts = self._connection.opened(None)
@@ -67,9 +73,9 @@ class Pipe:
             self._connection.close()
             if isinstance(error, StreamLostError):
                 failure = _INDEX_LAST if readable.is_mp4_in_a_pipe else error.failure
-                raise SourceError(f"{PIPE}: {failure}") from None
+                raise SourceError(f"{name}: {failure}") from None
             raise
-        self._maker = FrameMaker(PIPE, facts, first, is_live=policy is FramePolicy.NEWEST)
+        self._maker = FrameMaker(name, facts, first, is_live=policy is FramePolicy.NEWEST)
         self._lost = 0
         self._frames = self._read(first)
 
@@ -118,7 +124,7 @@ class Pipe:
                 arrival = item
             self._lost += item.lost
             if item.failure is not None:
-                raise SourceError(f"{PIPE}: {item.failure}")
+                raise SourceError(f"{self._maker.info.source}: {item.failure}")
         except ClosedError:
             return
         finally:
@@ -153,6 +159,7 @@ class _Readable:
         self._beginning = b""
         self._stop_read, self._stop_write = os.pipe()
         weakref.finalize(self, _close_both, self._stop_read, self._stop_write)
+        self._size = 0
         self.name = PIPE
 
     @property
@@ -165,7 +172,9 @@ class _Readable:
         if not self._wait():
             return b""
         data = self._file.read(size) or b""
-        self._beginning = self._beginning or data[:8]
+        if len(self._beginning) < HEAD_BYTES:
+            self._beginning += data[: HEAD_BYTES - len(self._beginning)]
+        self._size += len(data)
         return data
 
     def stop(self) -> None:
@@ -183,6 +192,12 @@ class _Readable:
         except (OSError, ValueError):  # in memory, an ordinary file, or not on this system
             return True
         return self._stop_read not in ready
+
+    def data(self) -> Bytes:
+        """Returns what was read, once all of it was."""
+        if self.seekable():
+            return bytes_of(self._file)
+        return Bytes(self._size, lambda offset, count: self._beginning[offset:][:count])
 
     def seekable(self) -> bool:
         """Returns whether it is a file after all, as in `tracker run - < video.mp4`."""

@@ -5,7 +5,7 @@ Comes in: a frame's own stamp and when it arrived. Goes out: seconds since the f
 
 from fractions import Fraction
 
-from tracker.sources.clip import exact_seconds
+from tracker.sources.packet_stamps import exact_seconds, interval_ticks
 
 # HLS leaves out what its server no longer has; a jump that is longer than that, and did not take
 # that long, is a clock that was set.
@@ -22,11 +22,15 @@ class StreamClock:
     Args:
         time_base: The unit of the times.
         rate: Nominal frames a second.
+        origin: The stamp, in seconds, of time zero; `None` for that of the first frame.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction) -> None:
+    def __init__(
+        self, time_base: Fraction, rate: Fraction, *, origin: Fraction | None = None
+    ) -> None:
         self._time_base = time_base
-        self._interval = max(round(1 / (rate * time_base)), 1)
+        self._interval = interval_ticks(rate, time_base)
+        self._origin = None if origin is None else round(origin / time_base)
         self._ticks: int | None = None
         self._stamp: int | None = None
         self._arrived_s: float | None = None
@@ -44,7 +48,8 @@ class StreamClock:
         """
         ticks = None if stamp is None else round(stamp / self._time_base)
         if self._ticks is None:
-            self._ticks = 0
+            origin = ticks if self._origin is None else self._origin
+            self._ticks = 0 if ticks is None or origin is None else max(ticks - origin, 0)
         else:
             self._ticks += self._step(ticks, arrived_s)
         self._stamp, self._arrived_s = ticks, arrived_s

@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +20,11 @@ from av import VideoFrame
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.sources.clip import (
-    Clip,
     Start,
     check_arguments,
     describe,
-    exact_seconds,
     find_start,
+    numbering_of,
     probe,
     size_text,
 )
@@ -38,8 +37,17 @@ from tracker.sources.container import (
     read_packets,
 )
 from tracker.sources.decoding import Decoding
-from tracker.sources.numbering import Numbering
+from tracker.sources.early_end import HINT, PacketTail, bytes_of, early_end
+from tracker.sources.packet_stamps import (
+    exact_seconds,
+    gap_text,
+    is_joinable,
+    stamp_rules,
+    unbroken_packets,
+)
 from tracker.sources.rgb import to_rgb
+from tracker.sources.stream_clock import StreamClock
+from tracker.util.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
 
@@ -83,13 +91,10 @@ class VideoFile:
         self._open_file = open_file
         self._clip = probe(self._source, open_file)
         self._start = find_start(self._source, self._clip, start_s, open_file=open_file)
-        first_pts = self._clip.first_pts
-        if first_pts is None:  # numbers are counted from the file's beginning
-            self._numbering = Numbering(first_index=0, first_pts=None)
-        else:
-            self._numbering = Numbering(
-                first_index=self._start.index, first_pts=first_pts + self._start.tick
-            )
+        first = self._clip.first_stamp
+        # Without a number of its own the start is found by decoding from the beginning.
+        from_stamp = first + self._start.tick if first is not None and self._start.index else first
+        self._numbering = numbering_of(self._clip.kind, self._start.index, from_stamp)
         info = describe(self._source, self._clip, self._start, stride=stride)
         self._info = info if has_path else dataclasses.replace(info, audio_path=None)
         self._closed = False
@@ -127,35 +132,80 @@ class VideoFile:
         self.close()
 
     def _read(self) -> Generator[Frame]:
-        numbering, clip = self._numbering, self._clip
-        times = _Times(clip)
-        origin: int | None = None
+        clip, tail = self._clip, PacketTail()
+        end_s = 0.0
         try:
-            with _open_at(self._source, self._start, self._open_file) as (video, packets):
-                for frame in decoded_frames(video, packets, numbering):
-                    if self._closed:
-                        return
-                    if origin is None and times.is_before(frame, self._start):
-                        continue
-                    index = numbering.decoded(frame.pts)
-                    if index < self._start.index:
-                        continue
+            with _open_at(self._source, self._start, self._open_file) as (video, packets, skip):
+                unbroken = self._unbroken(video, tail.watch(packets))
+                shown = islice(unbroken, skip, None)
+                origin: int | None = None
+                for frame, index, time_s in self._numbered(video, shown):
                     origin = index if origin is None else origin
-                    time_s = times.seconds(frame, index)
+                    end_s = time_s + float(1 / clip.rate)
                     if (index - origin) % self._stride == 0:
                         yield self._frame(frame, index, time_s)
-                        if self._closed:
-                            return
-                numbering.finish(clip.declared)
-            if origin is None:
-                raise SourceError(f"{self._source}: no frame after the start could be decoded")
+                    if self._closed:
+                        break
+                if self._closed:
+                    return
+                if origin is None:
+                    raise SourceError(f"{self._source}: no frame after the start could be decoded")
+                self._numbering.finish()
+                early = self._early_end(video, tail, end_s)
         finally:
-            if numbering.skipped:
+            if self._numbering.skipped:
                 _log.warning(
                     "%s: %d frames could not be decoded and were left out",
                     self._source,
-                    numbering.skipped,
+                    self._numbering.skipped,
                 )
+        if early is not None:
+            raise SourceError(f"{self._source}: {early}; {HINT}")
+
+    def _unbroken(self, video: OpenVideo, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
+        """Returns the packets with stamps that never start again."""
+
+        def report_gap(ticks: int) -> None:
+            _log.warning("%s: %s", self._source, gap_text(ticks, self._clip.time_base))
+
+        rules = stamp_rules(video.container, video.stream)
+        stamps: UnbrokenStamps[VideoPacket] = UnbrokenStamps(rules, report_gap)
+        return unbroken_packets(packets, stamps, self._clip.kind)
+
+    def _numbered(
+        self, video: OpenVideo, packets: Iterator[VideoPacket]
+    ) -> Iterator[tuple[VideoFrame, int, float]]:
+        """Returns the frames from the start on, with their numbers and times."""
+        clip, start, base = self._clip, self._start, self._clip.time_base
+        first = clip.first_stamp
+        clock = StreamClock(base, clip.rate, origin=None if first is None else first * base)
+        has_begun = False
+        for frame in decoded_frames(video, packets, self._numbering):
+            if self._closed:
+                return
+            if not has_begun and self._is_reference(frame):
+                continue
+            index, stamp = self._numbering.decoded(frame.pts)
+            if first is None:
+                time_s = exact_seconds(index, base)
+            else:
+                time_s = clock.seconds(None if stamp is None else stamp * base, None)
+            has_begun = has_begun or time_s >= exact_seconds(start.tick, base)
+            if has_begun:
+                yield frame, index, time_s
+
+    def _is_reference(self, frame: VideoFrame) -> bool:
+        """Returns whether a frame before the start is decoded only as a reference, not counted."""
+        first, start = self._clip.first_stamp, self._start
+        if not start.index or first is None or frame.pts is None:
+            return False
+        return frame.pts < first + start.tick
+
+    def _early_end(self, video: OpenVideo, tail: PacketTail, end_s: float) -> str | None:
+        if video.path is None:
+            return early_end(video.container, video.stream, tail, None, end_s)
+        with video.path.open("rb") as file:
+            return early_end(video.container, video.stream, tail, bytes_of(file), end_s)
 
     def _frame(self, frame: VideoFrame, index: int, time_s: float) -> Frame:
         size = (frame.width, frame.height)
@@ -170,60 +220,39 @@ class VideoFile:
         return Frame(image, index=index, time_s=time_s, source=self._source)
 
 
-class _Times:
-    """Presentation times that rise, also where the stream's clock jumps back."""
-
-    def __init__(self, clip: Clip) -> None:
-        self._clip = clip
-        self._shift = 0
-        self._last = -1
-
-    def is_before(self, frame: VideoFrame, start: Start) -> bool:
-        """Returns whether a frame lies before the start: decoded only as a reference."""
-        first = self._clip.first_pts
-        return first is not None and frame.pts is not None and frame.pts < first + start.tick
-
-    def seconds(self, frame: VideoFrame, index: int) -> float:
-        """Returns seconds after the file's first frame, the float64 nearest to the exact time."""
-        clip = self._clip
-        if clip.first_pts is None or frame.pts is None:
-            return exact_seconds(index, 1 / clip.rate)
-        tick = frame.pts - clip.first_pts + self._shift
-        if tick <= self._last:
-            # Joined recordings start their clock anew: go on one nominal frame later.
-            step = max(round(1 / (clip.rate * clip.time_base)), 1)
-            self._shift += self._last + step - tick
-            tick = self._last + step
-        self._last = tick
-        return exact_seconds(tick, clip.time_base)
-
-
 @contextmanager
 def _open_at(
     source: str, start: Start, open_file: OpenFile
-) -> Iterator[tuple[OpenVideo, Iterator[VideoPacket]]]:
-    """Returns a context with the open file and its packets from the keyframe before the start."""
+) -> Iterator[tuple[OpenVideo, Iterator[VideoPacket], int]]:
+    """Returns a context with the open file, its packets, and how many to leave out of them."""
     with ExitStack() as stack:
         video = stack.enter_context(open_file(source))
-        packets = _packets_from(video, source, start)
-        if packets is None:
-            # Some containers seek to a later keyframe than the one asked for: begin anew.
-            stack.close()
-            video = stack.enter_context(open_file(source))
-            packets = read_packets(video, source)
-        yield video, packets
+        if start.seek_to is None:
+            yield video, read_packets(video, source), start.skip
+            return
+        packets = _packets_from(video, source, start, start.seek_to)
+        if packets is not None:
+            yield video, packets, 0
+            return
+        # Some containers seek to a later keyframe than the one asked for: begin anew.
+        stack.close()
+        video = stack.enter_context(open_file(source))
+        yield video, read_packets(video, source), start.skip
 
 
-def _packets_from(video: OpenVideo, source: str, start: Start) -> Iterator[VideoPacket] | None:
+def _packets_from(
+    video: OpenVideo, source: str, start: Start, seek_to: int
+) -> Iterator[VideoPacket] | None:
     """Returns the packets from the keyframe before the start, `None` where seeking missed it."""
-    if start.keyframe_pts is None or start.seek_to is None:
-        return read_packets(video, source)
     try:
-        video.container.seek(start.seek_to, stream=video.stream)
+        video.container.seek(seek_to, stream=video.stream)
         packets = dropwhile(lambda packet: not packet.is_keyframe, read_packets(video, source))
         first = next(packets, None)
     except av.FFmpegError:
         return None
-    if first is None or first.pts is None or first.pts > start.keyframe_pts:
+    if first is None or first.pts is None or start.keyframe_pts is None:
         return None
-    return chain([first], packets)
+    is_found = first.pts <= start.keyframe_pts
+    if is_joinable(video.container):  # a time may be there twice
+        is_found = first.pos is not None and first.pos == start.keyframe_at
+    return chain([first], packets) if is_found else None

@@ -1,0 +1,195 @@
+"""Whether a file was cut off: what its container declares against what was there.
+
+Only what is missing counts. A declared duration alone proves nothing: the sound may last longer
+than the pictures, and some writers round up. Transport and program streams declare nothing.
+"""
+
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO, TypeAlias
+
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+HEAD_BYTES = 4096
+"""How much of its beginning a file without random access has to keep for `declared_bytes`."""
+
+ReadAt: TypeAlias = Callable[[int, int], bytes]
+"""Returns so many bytes of a file from an offset on, or as many as there are."""
+
+_EBML_SEGMENT = b"\x18\x53\x80\x67"  # RFC 8794, and RFC 9559, sec. 5.1
+_FLV_SIZE = b"\x00\x08filesize\x00"  # AMF 0: a name of 8 bytes, then a number
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """The bytes of a file: how many there were, and those of them that can still be read."""
+
+    size: int
+    read_at: ReadAt
+
+
+def bytes_of(file: BinaryIO) -> Bytes:
+    """Returns the bytes of an open file with random access."""
+
+    def read_at(offset: int, count: int) -> bytes:
+        file.seek(offset)
+        return file.read(count)
+
+    return Bytes(file.seek(0, os.SEEK_END), read_at)
+
+
+class PacketTail:
+    """Watches the packets as they are read, to know which one was the last whole one."""
+
+    def __init__(self) -> None:
+        self.last_dts: int | None = None
+        self.last_pts: int | None = None
+
+    def watch(self, packets: Iterable["Packet[VideoStream]"]) -> Iterator["Packet[VideoStream]"]:
+        """Returns the packets."""
+        for packet in packets:
+            if packet.dts is not None and not packet.is_corrupt:
+                self.last_dts = packet.dts
+                shown = packet.dts if packet.pts is None else packet.pts
+                self.last_pts = shown if self.last_pts is None else max(self.last_pts, shown)
+            yield packet
+
+
+def early_end(
+    container: InputContainer,
+    stream: VideoStream,
+    tail: PacketTail,
+    data: Bytes | None,
+    end_s: float,
+) -> str | None:
+    """Returns what to tell of a video that was cut off, `None` of a whole one.
+
+    Args:
+        container: What was read, still open.
+        stream: Its video stream.
+        tail: What was read last.
+        data: The file's bytes; `None` where they are not known.
+        end_s: When the last frame ends, after the first one.
+    """
+    name = container.format.name
+    if "mp4" in name:
+        is_in_fragment = data is not None and _is_in_fragment(data)
+        is_early = is_in_fragment or _lacks_samples(stream, tail)
+        total = None if is_in_fragment else stream.duration
+    elif name == "avi":
+        total = stream.frames  # the slots of its constant rate
+        is_early = bool(total) and _lacks_bytes(data) and _slots(tail) < total
+    else:
+        total = _declared_ticks(container, stream)
+        is_early = _lacks_bytes(data) and (total is None or _lasts_longer(stream, total, tail))
+    if not is_early:
+        return None
+    of = f" of {float(total * stream.time_base):.1f}" if total and stream.time_base else ""
+    return f"ends early, at {end_s:.1f}{of} s"
+
+
+HINT = "its end is missing: copy or record it again"
+"""What to try with a video that was cut off."""
+
+
+def declared_bytes(data: Bytes) -> int | None:
+    """Returns how long the file says it is; `None` where it does not.
+
+    Example:
+        >>> riff = b"RIFF" + (92).to_bytes(4, "little") + b"AVI "
+        >>> declared_bytes(Bytes(50, lambda offset, count: riff[offset:][:count]))
+        100
+    """
+    head = data.read_at(0, HEAD_BYTES)
+    if head[:4] == b"RIFF":
+        return _riff_end(data)
+    if head[:4] == b"\x1a\x45\xdf\xa3" and _EBML_SEGMENT in head:
+        at = head.index(_EBML_SEGMENT) + 4
+        return _ebml_end(head, at)
+    if head[:3] == b"FLV" and _FLV_SIZE in head:
+        at = head.index(_FLV_SIZE) + len(_FLV_SIZE)
+        number: float = struct.unpack(">d", head[at : at + 8])[0]
+        return int(number) if 0 < number < 2**53 else None
+    return None
+
+
+def _lacks_bytes(data: Bytes | None) -> bool:
+    declared = None if data is None else declared_bytes(data)
+    return data is not None and declared is not None and data.size < declared
+
+
+def _riff_end(data: Bytes) -> int:
+    """Returns where the last RIFF chunk ends; OpenDML files have one for each gigabyte."""
+    end = 0
+    while (header := data.read_at(end, 8))[:4] == b"RIFF" and len(header) == 8:
+        size = int.from_bytes(header[4:], "little")
+        if size == 0:  # a recording that was never finished declares nothing
+            break
+        end += 8 + size
+    return end
+
+
+def _ebml_end(head: bytes, at: int) -> int | None:
+    """Returns where an element ends whose size begins at `at` (RFC 8794, sec. 4)."""
+    if at >= len(head) or head[at] == 0:
+        return None
+    length = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
+    is_unknown = value == (1 << 7 * length) - 1
+    return None if is_unknown or at + length > len(head) else at + length + value
+
+
+def _lacks_samples(stream: VideoStream, tail: PacketTail) -> bool:
+    """Returns whether an MP4's index names samples after the last whole one that was read."""
+    last = max((e.timestamp for e in stream.index_entries if not e.is_discard), default=None)
+    return last is not None and (tail.last_dts is None or tail.last_dts < last)
+
+
+def _is_in_fragment(data: Bytes) -> bool:
+    """Returns whether a fragmented MP4 ends within a fragment (ISO/IEC 14496-12, sec. 8.8.4)."""
+    at, has_fragments, name = 0, False, b""
+    while len(header := data.read_at(at, 16)) >= 8:
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        name = header[4:8]
+        has_fragments = has_fragments or name == b"moof"
+        if size < 8:
+            return False
+        at += size
+    return has_fragments and name in {b"moof", b"mdat"} and at > data.size
+
+
+def _slots(tail: PacketTail) -> int:
+    return 0 if tail.last_dts is None else tail.last_dts + 1
+
+
+def _declared_ticks(container: InputContainer, stream: VideoStream) -> int | None:
+    """Returns how long the pictures last, by their statistics or else by their container."""
+    seconds = _tagged_seconds(stream)
+    if seconds is None and container.duration:
+        seconds = Fraction(container.duration, 1_000_000)
+    return None if seconds is None or not stream.time_base else round(seconds / stream.time_base)
+
+
+def _tagged_seconds(stream: VideoStream) -> Fraction | None:
+    """Returns Matroska's DURATION, which its usual writers leave."""
+    parts = stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = map(Fraction, parts)
+    except ValueError:
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _lasts_longer(stream: VideoStream, total: int, tail: PacketTail) -> bool:
+    """Returns whether more than the last frame's own time is missing."""
+    rate, base = stream.average_rate, stream.time_base
+    if tail.last_pts is None or not rate or not base:
+        return True
+    return total > tail.last_pts + Fraction(3, 2) / (rate * base)
