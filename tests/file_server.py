@@ -24,6 +24,7 @@ class Answer:
     shift: int = 0  # added to the start that Content-Range tells
     total: int | None = None  # a lie in Content-Range
     location: str | None = None
+    more_headers: int = 0
 
 
 @dataclass
@@ -91,10 +92,7 @@ def _reply(handler: BaseHTTPRequestHandler, server: FileServer, answer: Answer) 
     if start and status == 200:
         status = 206 if start < len(content) else 416
     handler.send_response(status)
-    if answer.etag is not None:
-        handler.send_header("ETag", answer.etag)
-    if answer.location is not None:
-        handler.send_header("Location", answer.location)
+    _send_given_headers(handler, answer)
     body = content[start:]
     if status == 206:
         total = len(content) if answer.total is None else answer.total
@@ -113,3 +111,12 @@ def _reply(handler: BaseHTTPRequestHandler, server: FileServer, answer: Answer) 
     handler.wfile.flush()
     if answer.stalls:
         server.closing.wait(20)
+
+
+def _send_given_headers(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    if answer.etag is not None:
+        handler.send_header("ETag", answer.etag)
+    if answer.location is not None:
+        handler.send_header("Location", answer.location)
+    for number in range(answer.more_headers):
+        handler.send_header(f"X-{number}", "more")

@@ -264,7 +264,7 @@ def test_redirects_within_http_are_followed_and_keep_the_range(tmp_path: Path, s
         ("http://u:pw@127.0.0.1/f", "leads to http://127.0.0.1/f: an address with a user is not"),
         ("http://[::1/f", "that is no address"),
         (None, "answers 302 Found, which leads nowhere"),
-        ("/folder/model.bin", "answers 302 Found, which leads nowhere"),
+        ("/folder/model.bin", "redirects in a circle, or too often"),
     ],
 )
 def test_redirects_elsewhere_are_refused(tmp_path: Path, place: str | None, reason: str) -> None:
@@ -388,3 +388,8 @@ def test_two_processes_share_one_download(tmp_path: Path) -> None:
     assert server.ranges() == [None, RESUMED]
     assert (model_folder("m", tmp_path) / "model.bin").read_bytes() == CONTENT
     assert names_in(tmp_path) == {"model.bin"}
+
+
+def test_headers_without_end_are_named(tmp_path: Path) -> None:
+    _, message = refused(tmp_path, Answer(more_headers=200))
+    assert "the headers of the server's answer do not end" in message

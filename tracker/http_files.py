@@ -32,6 +32,9 @@ from tracker.version import __version__
 _PASSING = {408, 429, 500, 502, 503, 504}
 """Answers that may be others in a moment."""
 
+_HEADERS_END_LATE = re.compile("got more than [0-9]+ (?:headers|bytes when reading)")
+"""What `http.client` says of headers beyond its limits."""
+
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -148,6 +151,11 @@ def _open(request: Request, address: str, timeout_s: float) -> HTTPResponse:
         response: HTTPResponse = opener.open(request, timeout=timeout_s)
     except HTTPError as error:
         error.close()
+        if str(error.msg).startswith(HTTPRedirectHandler.inf_msg):
+            raise DownloadError(
+                f"{shown(address)}: the server redirects in a circle, or too often; check the "
+                "address in a browser"
+            ) from None
         raise _refusal(error.code, address) from None
     except TrackerError:
         raise
@@ -161,6 +169,10 @@ def _open(request: Request, address: str, timeout_s: float) -> HTTPResponse:
     except TimeoutError:
         raise CutError(f"no answer in {timeout_s:g} s") from None
     except (OSError, HTTPException) as error:
+        if _HEADERS_END_LATE.search(str(error)):
+            raise DownloadError(
+                f"{shown(address)}: the headers of the server's answer do not end"
+            ) from None
         raise CutError(f"no answer: {type(error).__name__}") from None
     return response
 

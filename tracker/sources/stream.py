@@ -12,11 +12,12 @@ from tracker.frames import Frame, VideoInfo
 from tracker.sources.address import with_environment
 from tracker.sources.connection import Connection, StreamFacts
 from tracker.sources.decoding import Decoding
+from tracker.sources.http_cause import true_cause
 from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.live_settings import LiveSettings
 from tracker.sources.live_stream import LiveStream
 from tracker.sources.stream_failure import StreamLostError
-from tracker.sources.stream_open import HTTP, file_opener, opener
+from tracker.sources.stream_open import HTTP, LOOK_S, file_opener, opener
 from tracker.sources.video_file import VideoFile
 from tracker.util.address import scheme_of, shown_address
 
@@ -128,7 +129,9 @@ def _connected(
         return connection, connection.opened(settings.open_timeout_s)
     except StreamLostError as error:
         connection.close()
-        raise SourceError(f"{shown}: {error.failure}") from None
+        look_s = min(settings.open_timeout_s, LOOK_S)
+        failure = true_cause(address, error.failure, timeout_s=look_s)
+        raise SourceError(f"{shown}: {failure}") from None
     except BaseException:  # Ctrl-C while it is being opened
         connection.close()
         raise

@@ -35,10 +35,13 @@ ENDED = Failure("expected a stream, got its end before a frame", "check that it 
 """A stream that ended before its first frame."""
 
 UNREACHABLE = Failure(
-    "no such host, or its answer ended before a video began",
+    "its answer ended before a video began",
     "check the address (the stream itself, not a page about it) and the network",
 )
-"""FFmpeg tells of a name that cannot be resolved as of any input/output error."""
+"""An input/output error of a stream that was not open yet."""
+
+NO_HOST = Failure("no such host", "check the name of the host, and the network")
+"""FFmpeg reports a name that cannot be resolved as any input/output error."""
 
 BROKEN = Failure("reading broke off", "check the network, and the program that sends")
 """An input/output error of a stream that was open."""
@@ -52,8 +55,8 @@ _BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
         av.error.HTTPUnauthorizedError,
         Failure(
             "user and password are missing or wrong (401)",
-            "write them before the host, SCHEME://USER:PASSWORD@HOST/..., with @ as %40, : as "
-            "%3A and / as %2F",
+            "write them before the host: 'SCHEME://${USER}:${PASSWORD}@HOST/...' takes them from "
+            "the environment; written out, @ is %40, : is %3A and / is %2F",
         ),
     ),
     (
@@ -96,6 +99,17 @@ _BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
         Failure("its server broke the connection", "check its load, and how many may connect"),
     ),
 )
+
+_SURE_TYPES = (
+    av.error.ConnectionRefusedError,
+    av.error.HTTPUnauthorizedError,
+    av.error.HTTPForbiddenError,
+    av.error.HTTPNotFoundError,
+    av.error.ProtocolNotFoundError,
+    av.error.DecoderNotFoundError,
+)
+SURE = frozenset(failure for kind, failure in _BY_TYPE if kind in _SURE_TYPES)
+"""Failures that FFmpeg reports for one cause alone."""
 
 
 def too_late(seconds: float, key: str, what: str) -> Failure:

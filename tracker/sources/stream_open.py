@@ -14,9 +14,10 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.container import OpenVideo
+from tracker.sources.http_cause import true_cause
 from tracker.sources.live_settings import LiveSettings
 from tracker.sources.stream_choice import video_stream
-from tracker.sources.stream_failure import explain
+from tracker.sources.stream_failure import BROKEN, UNREACHABLE, explain
 from tracker.util.address import scheme_of
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ _SHORT_PROBE = {"fpsprobesize": "3", "analyzeduration": "500000"}
 
 HTTP = frozenset({"http", "https"})
 """Schemes behind which there may be a file as well as something live."""
+
+LOOK_S = 3.0
+"""Seconds that finding the cause of a failure may take."""
 
 
 def opener(address: str, settings: LiveSettings) -> Callable[[], InputContainer]:
@@ -90,13 +94,16 @@ def file_opener(
                 yield OpenVideo(container, stream)
         except av.FFmpegError as error:
             # `from None`: what FFmpeg raises holds the address with its password.
-            raise SourceError(f"{source}: {explain(error, source)}") from None
+            failure = true_cause(address, explain(error, source), timeout_s=LOOK_S)
+            raise SourceError(f"{source}: {failure}") from None
         except SourceError as error:
             cause = error.__cause__
             if not isinstance(cause, av.FFmpegError):
                 raise
-            message = f"{source}: reading failed: {explain(cause, source)}"
-            raise SourceError(message) from None
+            failure = explain(cause, source)
+            failure = BROKEN if failure is UNREACHABLE else failure
+            failure = true_cause(address, failure, timeout_s=LOOK_S)
+            raise SourceError(f"{source}: reading failed: {failure}") from None
 
     return open_file
 
