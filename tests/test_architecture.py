@@ -1,6 +1,8 @@
 """Imports flow one way, heavy libraries stay out of the way, and the public names exist."""
 
 import ast
+import builtins
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tracker
+from tracker import errors
 
 PACKAGE = Path(tracker.__file__).parent
 
@@ -133,6 +136,20 @@ def test_the_public_names_are_these() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         tracker.nothing  # noqa: B018
     assert set(dir(tracker)) == set(tracker.__all__)
+
+
+def test_every_error_is_public_and_drawn_in_the_tree() -> None:
+    tree = (errors.__doc__ or "").split("TrackerError\n")[1].split("Each class")[0]
+    drawn = re.findall(r"[|`]-- (\w+) +(\w+Error)?", tree)
+    classes = [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.TrackerError)
+    ]
+    assert {name for name, _ in drawn} == {c.__name__ for c in classes} - {"TrackerError"}
+    for name, built_in in drawn:
+        assert issubclass(getattr(errors, name), getattr(builtins, built_in or "OSError"))
+    assert {c.__name__ for c in classes} <= set(tracker.__all__)
 
 
 def test_modules_stay_small() -> None:

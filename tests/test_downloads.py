@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.file_server import Answer, FileServer
-from tracker.downloads import DownloadError, Patience, pull
-from tracker.errors import OutputError
+from tracker.downloads import Patience, pull
+from tracker.errors import DownloadError, OutputError
 from tracker.http_files import redirect_problem
 from tracker.registry import model_folder
 from tracker.registry_entries import FileEntry, ModelEntry, Task

@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
-from tracker.errors import ConfigError, ModelError, SourceError
+from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frames import Frame
 from tracker.multi_pipeline import MultiPipeline, SourceEnd, SourceEvent, SourceResult, StageMakers
 from tracker.pipeline import NoEmbedder, Pipeline
@@ -398,6 +399,25 @@ def test_wrong_numbers(options: dict[str, float], message: str) -> None:
     )
     with pytest.raises(ConfigError, match=message):
         MultiPipeline(stages, **options)  # type: ignore[arg-type]
+
+
+def test_a_function_serves_all_sources_and_sees_their_frames_alone() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def find(image: np.ndarray) -> Detections:
+        seen.append((image.shape[0], int(image[0, 0, 0])))
+        return Detections.create([[0, 0, 10, 20]], [0.8])
+
+    stages = MultiPipeline(StageMakers(detector=lambda: find, tracker=DeepSort))
+    events = list(stages.run([ScriptedSource(3, size=(48, 64)), ScriptedSource(2, size=(40, 64))]))
+    assert ends(events) == {0: None, 1: None}
+    assert sorted(seen) == [(40, 0), (40, 1), (48, 0), (48, 1), (48, 2)]
+
+
+def test_a_wrong_answer_of_a_function_ends_every_source_with_its_name() -> None:
+    stages = MultiPipeline(StageMakers(detector=lambda: len, tracker=DeepSort))  # type: ignore[arg-type,return-value]
+    with pytest.raises(DataError, match="detector function len: expected Detections"):
+        list(stages.run([ScriptedSource(2), ScriptedSource(2)]))
 
 
 def test_idle_is_called_while_no_source_has_a_frame_and_may_stop_the_run() -> None:

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
-from tracker.errors import ConfigError, ModelError, SourceError
+from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frames import Frame
 from tracker.lane import frame_intervals
 from tracker.pipeline import QUEUE_SIZE, Pipeline
@@ -104,6 +105,34 @@ def test_one_frame() -> None:
     assert result.run.class_names == ("person", "car")
     assert result.run.config == {"a": 1}
     assert result.run.model_digests == {"scripted.weights": "0" * 64}
+
+
+def test_a_plain_function_is_a_detector() -> None:
+    def bright_rows(image: np.ndarray) -> tuple[list[list[int]], list[float], list[int]]:
+        row = int(image[0, 0, 0])
+        return [[row, 10, row + 12, 40]], [0.8], [0]
+
+    results = list(Pipeline(detector=bright_rows, tracker=DeepSort()).run(ScriptedSource(6)))
+    assert [r.detections.boxes[0, 0] for r in results] == [0, 1, 2, 3, 4, 5]
+    assert results[-1].tracks.ids.tolist() == [1]
+    assert set(results[0].timings_s) == {"decode", "infer", "embed", "track"}
+    assert results[0].run.class_names == ("object",)
+    assert results[0].run.model_digests == {}
+
+
+def test_a_wrong_answer_of_a_function_ends_the_run_with_its_name() -> None:
+    def finds_nothing(image: np.ndarray) -> None:
+        return None
+
+    stages = Pipeline(detector=finds_nothing, tracker=DeepSort())  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="detector function finds_nothing: expected Detections"):
+        list(stages.run(ScriptedSource(2)))
+    assert worker_threads() == []
+
+
+def test_what_is_no_detector_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match="detector: expected a function of a picture"):
+        Pipeline(detector="small", tracker=DeepSort())  # type: ignore[arg-type]
 
 
 def test_of_a_live_source_the_time_of_a_frame_is_mostly_waiting() -> None:

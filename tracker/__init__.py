@@ -21,12 +21,27 @@ if TYPE_CHECKING:
     from tracker.camera_motion import CameraMotionEstimator
     from tracker.config import Config, load_config
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
+    from tracker.detection.function_detector import FunctionDetector
+    from tracker.detection.load_model import load_model
     from tracker.detection.motion import MotionDetector, MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
-    from tracker.detections import Detections, Detector, Embedder
+    from tracker.detections import Detections, Detector, Embedder, TimedDetector
     from tracker.embedding.crop_embedder import CropEmbedder
-    from tracker.errors import TrackerError
+    from tracker.errors import (
+        ConfigError,
+        DataError,
+        DependencyError,
+        DeviceError,
+        DownloadError,
+        ModelError,
+        OutputClosed,
+        OutputError,
+        OutputTakenError,
+        SourceError,
+        TrackerError,
+    )
     from tracker.frames import Frame, Source, VideoInfo
+    from tracker.masks import Mask
     from tracker.models.darknet import load_darknet
     from tracker.multi_pipeline import MultiPipeline, SourceEnd, SourceResult, StageMakers
     from tracker.pipeline import NoEmbedder, Pipeline
@@ -41,6 +56,7 @@ if TYPE_CHECKING:
     from tracker.sources.image_folder import ImageFolder
     from tracker.sources.live_settings import FramePolicy
     from tracker.sources.video_file import VideoFile
+    from tracker.track_files.read import RecordedTracks, read_tracks
     from tracker.tracking.deepsort import DeepSort
     from tracker.tracking.settings import DeepSortSettings
     from tracker.tracks import (
@@ -57,34 +73,48 @@ _HOMES = {
     "CameraMotion": "tracker.tracks",
     "CameraMotionEstimator": "tracker.camera_motion",
     "Config": "tracker.config",
+    "ConfigError": "tracker.errors",
     "CropEmbedder": "tracker.embedding.crop_embedder",
     "CsvSink": "tracker.sinks.csv_table",
+    "DataError": "tracker.errors",
     "DeepSort": "tracker.tracking.deepsort",
     "DeepSortSettings": "tracker.tracking.settings",
+    "DependencyError": "tracker.errors",
     "Detections": "tracker.detections",
     "Detector": "tracker.detections",
     "DetectorSettings": "tracker.detection.yolo_detector",
+    "DeviceError": "tracker.errors",
+    "DownloadError": "tracker.errors",
     "DrawStyle": "tracker.sinks.draw",
     "Embedder": "tracker.detections",
     "FcnDetector": "tracker.detection.fcn_detector",
     "FcnSettings": "tracker.detection.fcn_detector",
     "Frame": "tracker.frames",
     "FramePolicy": "tracker.sources.live_settings",
+    "FunctionDetector": "tracker.detection.function_detector",
     "ImageFolder": "tracker.sources.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",
     "JsonSink": "tracker.sinks.json_document",
+    "Mask": "tracker.masks",
+    "ModelError": "tracker.errors",
     "MotTextSink": "tracker.sinks.mot_text",
     "MotionDetector": "tracker.detection.motion",
     "MotionSettings": "tracker.detection.motion",
     "MultiObjectTracker": "tracker.tracks",
     "MultiPipeline": "tracker.multi_pipeline",
     "NoEmbedder": "tracker.pipeline",
+    "OutputClosed": "tracker.errors",
+    "OutputError": "tracker.errors",
+    "OutputTakenError": "tracker.errors",
     "Pipeline": "tracker.pipeline",
+    "RecordedTracks": "tracker.track_files.read",
     "Sink": "tracker.tracks",
     "Source": "tracker.frames",
     "SourceEnd": "tracker.multi_pipeline",
+    "SourceError": "tracker.errors",
     "SourceResult": "tracker.multi_pipeline",
     "StageMakers": "tracker.multi_pipeline",
+    "TimedDetector": "tracker.detections",
     "TrackState": "tracker.tracks",
     "TrackedFrame": "tracker.tracks",
     "TrackerError": "tracker.errors",
@@ -97,6 +127,8 @@ _HOMES = {
     "draw_tracks": "tracker.sinks.draw",
     "load_config": "tracker.config",
     "load_darknet": "tracker.models.darknet",
+    "load_model": "tracker.detection.load_model",
+    "read_tracks": "tracker.track_files.read",
     "track": "tracker.api",
     "track_many": "tracker.api",
 }
@@ -106,34 +138,48 @@ __all__ = [
     "CameraMotion",
     "CameraMotionEstimator",
     "Config",
+    "ConfigError",
     "CropEmbedder",
     "CsvSink",
+    "DataError",
     "DeepSort",
     "DeepSortSettings",
+    "DependencyError",
     "Detections",
     "Detector",
     "DetectorSettings",
+    "DeviceError",
+    "DownloadError",
     "DrawStyle",
     "Embedder",
     "FcnDetector",
     "FcnSettings",
     "Frame",
     "FramePolicy",
+    "FunctionDetector",
     "ImageFolder",
     "JsonLinesSink",
     "JsonSink",
+    "Mask",
+    "ModelError",
     "MotTextSink",
     "MotionDetector",
     "MotionSettings",
     "MultiObjectTracker",
     "MultiPipeline",
     "NoEmbedder",
+    "OutputClosed",
+    "OutputError",
+    "OutputTakenError",
     "Pipeline",
+    "RecordedTracks",
     "Sink",
     "Source",
     "SourceEnd",
+    "SourceError",
     "SourceResult",
     "StageMakers",
+    "TimedDetector",
     "TrackState",
     "TrackedFrame",
     "TrackerError",
@@ -147,6 +193,8 @@ __all__ = [
     "draw_tracks",
     "load_config",
     "load_darknet",
+    "load_model",
+    "read_tracks",
     "track",
     "track_many",
 ]

@@ -9,6 +9,8 @@ from pathlib import Path
 from weakref import finalize
 
 from tracker.config import Config, overlay
+from tracker.detections import AnyDetector
+from tracker.detector_factory import given_detector_name
 from tracker.errors import ConfigError
 from tracker.factory import build_multi_pipeline, build_pipeline, open_source
 from tracker.multi_pipeline import SourceEvent
@@ -20,9 +22,9 @@ from tracker.tracks import TrackedFrame
 def track(
     source: str | Path | int,
     *,
-    detector: str | None = None,
+    detector: str | Path | AnyDetector | None = None,
     weights: str | Path | None = None,
-    names: str | Path | None = None,
+    names: str | Path | Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     config: Config | None = None,
 ) -> Iterator[TrackedFrame]:
@@ -34,10 +36,12 @@ def track(
     Args:
         source: A video file, a camera index, a stream's address, a folder of images, a MOT
             sequence or a glob.
-        detector: `small`, `nano`, `motion`, `fcn`, or the path of a `.keras`, `.tflite` or Darknet
-            `.cfg`; `None` for the configuration's.
+        detector: `small`, `nano`, `motion`, `fcn`, the path of a `.keras`, `.tflite`, `.onnx` or
+            Darknet `.cfg`, or another word that `--detector` takes; a function from a picture
+            `(H, W, 3)` RGB to `Detections` or to boxes, scores and classes; an object with
+            `detect(frames)`; `None` for the configuration's.
         weights: Weights that belong to a `.cfg`, or to `fcn`.
-        names: File with a class name a line.
+        names: File with a class name a line; for a function also the names themselves.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.
 
@@ -45,7 +49,7 @@ def track(
         TrackerError: The source, a model or an option is wrong.
     """
     settings = _settings(config, detector, weights, names, classes)
-    pipeline = build_pipeline(settings)
+    pipeline = build_pipeline(settings, detector=_given(detector), class_names=_listed(names))
     opened = open_source(str(source), settings)
 
     def results() -> Iterator[TrackedFrame]:
@@ -68,9 +72,9 @@ def track(
 def track_many(
     sources: Sequence[str | Path | int],
     *,
-    detector: str | None = None,
+    detector: str | Path | AnyDetector | None = None,
     weights: str | Path | None = None,
-    names: str | Path | None = None,
+    names: str | Path | Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     config: Config | None = None,
 ) -> Iterator[SourceEvent]:
@@ -84,7 +88,7 @@ def track_many(
         sources: Each as for `track`.
         detector: As for `track`, and so are the other arguments.
         weights: Weights that belong to a `.cfg`, or to `fcn`.
-        names: File with a class name a line.
+        names: As for `track`.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.
 
@@ -103,7 +107,7 @@ def track_many(
         raise ConfigError(f"sources: expected a list of at least one source, got {got}")
     check_pipe_once(sources)
     settings = _settings(config, detector, weights, names, classes)
-    pipeline = build_multi_pipeline(settings)
+    pipeline = build_multi_pipeline(settings, detector=_given(detector), class_names=_listed(names))
     with ExitStack() as stack:
         opened = [stack.enter_context(open_source(str(source), settings)) for source in sources]
         kept_open = stack.pop_all()
@@ -125,19 +129,36 @@ def track_many(
 
 def _settings(
     config: Config | None,
-    detector: str | None,
+    detector: str | Path | AnyDetector | None,
     weights: str | Path | None,
-    names: str | Path | None,
+    names: str | Path | Sequence[str] | None,
     classes: Sequence[str] | None,
 ) -> Config:
     if isinstance(classes, str):
         raise ConfigError(f"classes: expected a list of names, got {classes!r}; try [{classes!r}]")
+    given, listed = _given(detector), _listed(names)
+    if given is None and listed is not None:
+        raise ConfigError(
+            f"names: expected a file with a class name a line, got {list(listed)[:3]}; the names "
+            "themselves go with a detector that is a function"
+        )
+    name = None if detector is None else str(detector)
     return overlay(
         config or Config(),
         {
-            "detector.name": detector,
+            "detector.name": name if given is None else given_detector_name(given),
             "detector.weights": None if weights is None else str(weights),
-            "detector.names": None if names is None else str(names),
+            "detector.names": str(names) if isinstance(names, str | Path) else None,
             "detector.network.classes": None if classes is None else tuple(classes),
         },
     )
+
+
+def _given(detector: str | Path | AnyDetector | None) -> AnyDetector | None:
+    """Returns the detector that the caller made; `None` for a name."""
+    return None if isinstance(detector, str | Path) else detector
+
+
+def _listed(names: str | Path | Sequence[str] | None) -> Sequence[str] | None:
+    """Returns the class names that were given as a list; `None` for a file."""
+    return None if isinstance(names, str | Path) else names

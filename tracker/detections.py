@@ -3,14 +3,21 @@
 Comes in: frames. Goes out: `Detections`, a structure of read-only arrays sorted by falling score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tracker.arrays import BoolArray, Float32Array, IndexArray, Int32Array, frozen
+from tracker.arrays import (
+    BoolArray,
+    Float32Array,
+    IndexArray,
+    Int32Array,
+    UInt8Array,
+    frozen,
+)
 from tracker.boxes import is_proper
 from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
@@ -144,7 +151,21 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 class Detector(Protocol):
-    """Finds objects in frames."""
+    """Finds objects in frames: the one method that a detector needs.
+
+    A detector may also have any of the other members of `TimedDetector`: class names (without
+    them all objects are of one class, "object"), digests, `start`. A plain function of a picture
+    does as well, see `FunctionDetector`.
+    """
+
+    def detect(self, frames: Sequence[Frame]) -> Sequence[Detections]:
+        """Returns the detections of each frame."""
+        ...
+
+
+@runtime_checkable
+class TimedDetector(Protocol):
+    """What the detectors of this package are: a `Detector` that says more about itself."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -161,18 +182,34 @@ class Detector(Protocol):
         ...
 
     def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
-        """Returns the detections of each frame, with times added to the stopwatch."""
+        """Returns the detections of each frame, with the seconds of each part in the stopwatch."""
         ...
+
+
+DetectFunction = Callable[[UInt8Array], Detections | tuple[ArrayLike, ArrayLike, ArrayLike]]
+"""From an RGB picture `(H, W, 3)` uint8 to `Detections`, or to boxes, scores and classes."""
+
+AnyDetector = Detector | TimedDetector | DetectFunction
+"""What the pipelines accept as a detector."""
 
 
 class Embedder(Protocol):
-    """Describes how detections look, by unit vectors whose dot product tells how alike two are."""
+    """Describes how detections look, by unit vectors whose dot product tells how alike two are.
 
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 by file name of the files that define the model; empty where there is none."""
-        ...
+    An embedder may also have `digests`, as `TimedDetector` has.
+    """
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
         """Returns the detections with embeddings `(N, D)`; `D` is the same where `N` is 0."""
         ...
+
+
+@runtime_checkable
+class _Digested(Protocol):
+    @property
+    def digests(self) -> Mapping[str, str]: ...
+
+
+def digests_of(stage: object) -> dict[str, str]:
+    """Returns the digests of a detector or an embedder; none where it does not tell any."""
+    return dict(stage.digests) if isinstance(stage, _Digested) else {}

@@ -4,16 +4,21 @@ Comes in: a `Config`. Goes out: a `Detector`. What it needs is imported when it 
 nobody waits for what is not used.
 """
 
+import dataclasses
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tracker.builtin import DETECTORS
 from tracker.config import Config, DetectorConfig
+from tracker.detection.class_filter import FilteredDetector
 from tracker.detection.default_names import Names
+from tracker.detection.function_detector import as_detector, detector_name
 from tracker.detection.model_choice import Declaration, input_choice
-from tracker.detections import Detector
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.detections import AnyDetector, TimedDetector
 from tracker.errors import ConfigError, ModelError, nearest
+from tracker.models.class_names import read_class_names
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.exported import MEMBER, is_exported
 from tracker.util.address import shown_address, shown_source
@@ -28,7 +33,7 @@ KERAS_HUB = "kerashub:"
 """What the names of presets of KerasHub begin with."""
 
 
-def build_detector(config: Config) -> Detector:
+def build_detector(config: Config) -> TimedDetector:
     """Returns the detector that `config.detector` names.
 
     Raises:
@@ -51,13 +56,53 @@ def build_detector(config: Config) -> Detector:
     return builder(choice)
 
 
-def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], Detector]:
+def prepare_detector(
+    config: Config, detector: AnyDetector, class_names: Sequence[str] | None = None
+) -> TimedDetector:
+    """Returns a detector that the caller made, as a pipeline runs it.
+
+    Args:
+        config: Its `detector.network.classes` are kept, and `detector.names` are the class names.
+        detector: A function of a picture, or an object with `detect`.
+        class_names: Names of its classes, in place of `detector.names`.
+
+    Raises:
+        ConfigError: It is no detector, or an option belongs to another one.
+        ModelError: The file of names cannot be read.
+    """
+    choice = config.detector
+    why = f"detector {detector_name(detector)} is ready made"
+    _check_not_chosen(choice, "weights", "detections", "scales", "model", "motion", why=why)
+    if dataclasses.replace(choice.network, classes=None) != DetectorSettings():
+        raise ConfigError(f"detector.network: {why}; leave all but 'classes' out")
+    if class_names is None and choice.names is not None:
+        class_names = read_class_names(choice.names)
+    ready = as_detector(detector, class_names)
+    wanted = choice.network.classes
+    return ready if wanted is None else FilteredDetector(ready, wanted)
+
+
+def given_detector_name(detector: AnyDetector) -> str:
+    """Returns what stands for a detector that the caller made as `detector.name`.
+
+    Rules that depend on the detector, such as which embedder suits it, hold for the object as for
+    the name.
+    """
+    from tracker.detection.fcn_detector import FcnDetector
+    from tracker.detection.motion import MotionDetector
+
+    if isinstance(detector, MotionDetector):
+        return MOTION
+    return FCN if isinstance(detector, FcnDetector) else detector_name(detector)
+
+
+def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector]:
     """Returns what makes the detector of a name."""
     name, suffix = choice.name, Path(choice.name).suffix.lower()
     is_ours = suffix == ".keras" or (suffix == ".tflite" and is_exported(name))
     is_model = suffix in {".tflite", ".onnx"} or name.startswith("https://")
     # The first that holds; whether a name is registered is looked up only where nothing else is.
-    rules: tuple[tuple[Callable[[], bool], Callable[[DetectorConfig], Detector]], ...] = (
+    rules: tuple[tuple[Callable[[], bool], Callable[[DetectorConfig], TimedDetector]], ...] = (
         (lambda: name == MOTION, _motion_detector),
         (lambda: name == FCN, _fcn_detector),
         (lambda: name in DETECTORS, _builtin_detector),
@@ -81,7 +126,7 @@ def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], Detector]:
     )
 
 
-def _fcn_detector(choice: DetectorConfig) -> Detector:
+def _fcn_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
     from tracker.detection.runtimes.base import RuntimeKind
 
@@ -114,14 +159,14 @@ def _fcn_detector(choice: DetectorConfig) -> Detector:
     return FcnDetector.load(choice.weights, names=choice.names, settings=settings)
 
 
-def _builtin_detector(choice: DetectorConfig) -> Detector:
+def _builtin_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
     _check_alone(choice)
     return YoloDetector.load_builtin(choice.name, settings=choice.network)
 
 
-def _own_detector(choice: DetectorConfig) -> Detector:
+def _own_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
     _check_alone(choice)
@@ -168,7 +213,7 @@ def _check_alone(choice: DetectorConfig, *, but: str | None = None) -> None:
             )
 
 
-def _replay_detector(config: Config) -> Detector:
+def _replay_detector(config: Config) -> TimedDetector:
     from tracker.detection.replay import ReplayDetector
 
     choice = config.detector
@@ -187,7 +232,7 @@ def _replay_detector(config: Config) -> Detector:
     return ReplayDetector(choice.detections, classes=choice.network.classes or ())
 
 
-def _motion_detector(choice: DetectorConfig) -> Detector:
+def _motion_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.motion import MotionDetector
 
     for option, value in (("--weights", choice.weights), ("--names", choice.names)):
@@ -207,7 +252,7 @@ def _motion_detector(choice: DetectorConfig) -> Detector:
     return detector
 
 
-def _darknet_detector(choice: DetectorConfig) -> Detector:
+def _darknet_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
     if choice.weights is None:
@@ -217,7 +262,7 @@ def _darknet_detector(choice: DetectorConfig) -> Detector:
     )
 
 
-def _model_detector(choice: DetectorConfig) -> Detector:
+def _model_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.load_model import load_model
 
     if choice.weights is not None:
@@ -240,7 +285,7 @@ def _registered_names() -> Collection[str]:
     return read_registry().entries.keys()
 
 
-def _registered_detector(choice: DetectorConfig) -> Detector:
+def _registered_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.load_model import load_model
     from tracker.detection.yolo_detector import YoloDetector
     from tracker.registry import resolve
@@ -272,7 +317,7 @@ def _class_names(classes: str | tuple[str, ...] | Path | None) -> Names:
     return NAME_LISTS[classes] if isinstance(classes, str) else classes
 
 
-def _keras_hub_detector(choice: DetectorConfig) -> Detector:
+def _keras_hub_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.keras_hub_detector import KerasHubDetector
 
     _check_alone(choice, but="names")

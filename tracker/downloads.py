@@ -16,8 +16,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, Protocol
 
-from tracker.errors import OutputError, TrackerError
-from tracker.http_files import CutError, DownloadError, Resume, open_address
+from tracker.errors import DownloadError, OutputError, TrackerError
+from tracker.http_files import CutError, Resume, open_address
 from tracker.inference.digests import network_file_digest
 from tracker.registry import ResolvedModel, file_problem, model_folder, resolve_entry
 from tracker.registry_entries import FileEntry, ModelEntry, shown

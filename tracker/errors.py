@@ -1,7 +1,20 @@
-"""The error tree: every failure that a user can cause or meet.
+"""The error tree: every failure that a user can cause or meet, all importable from `tracker`.
 
-Each class derives from `TrackerError` and from the built-in that fits, so both `except` styles
-work. A message says what failed, what was expected, what was got, and what to try; it is one line.
+    TrackerError
+    |-- DataError          ValueError     an array or a value has the wrong shape, dtype or range
+    |-- ConfigError        ValueError     a setting or a command-line value is wrong
+    |-- ModelError         ValueError     a model file is missing, malformed or does not fit
+    |-- SourceError        OSError        a source cannot be opened, or broke while it was read
+    |-- OutputError        OSError        an output cannot be opened, written or finished
+    |   |-- OutputTakenError              another process writes it, or it shall be kept
+    |   `-- OutputClosed                  the reader of standard output has gone away
+    |-- DownloadError      OSError        a file cannot be downloaded, or is not the published one
+    |-- DependencyError    ImportError    a library that the chosen feature needs cannot be loaded
+    `-- DeviceError        RuntimeError   the device that was asked for is not there
+
+Each class derives from `TrackerError` and from the built-in in the second column, so both `except`
+styles work. A message says what failed, what was expected, what was got, and what to try; it is
+one line.
 """
 
 import difflib
@@ -45,6 +58,12 @@ class OutputTakenError(OutputError):
 
 class OutputClosed(OutputError):  # noqa: N818 - an ordinary end, as `head` causes it, not a fault
     """The reader of stdout has gone away: stop, quietly."""
+
+
+class DownloadError(TrackerError, OSError):
+    """A file cannot be downloaded, or is not the one that was published."""
+
+    exit_code = 1
 
 
 class DependencyError(TrackerError, ImportError):

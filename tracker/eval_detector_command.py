@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tracker.config import Config
-from tracker.detections import Detector
+from tracker.detections import TimedDetector
 from tracker.detector_factory import MOTION, build_detector
 from tracker.errors import ConfigError, DataError, OutputError, nearest
 from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
@@ -82,7 +82,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
 
 
 def score(
-    labelled: LabelledSet, detector: Detector, classes: Sequence[str] | None = None
+    labelled: LabelledSet, detector: TimedDetector, classes: Sequence[str] | None = None
 ) -> Precision:
     """Returns the precision of a detector, by its own class numbers.
 
@@ -154,7 +154,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _results(
-    images: Sequence[LabelledImage], detector: Detector, numbers: Mapping[int, int]
+    images: Sequence[LabelledImage], detector: TimedDetector, numbers: Mapping[int, int]
 ) -> Iterator[PictureResult]:
     size = (0, 0)
     for image in images:

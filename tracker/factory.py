@@ -5,14 +5,15 @@ Stages are imported when they are needed, so that nobody waits for what is not u
 """
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tracker.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.config import CameraCompensation, Config, EmbedderConfig, SourceConfig
-from tracker.detections import Detector, Embedder
-from tracker.detector_factory import FCN, MOTION, build_detector
+from tracker.detections import AnyDetector, Embedder, TimedDetector
+from tracker.detector_factory import FCN, MOTION, build_detector, prepare_detector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
 from tracker.multi_pipeline import MultiPipeline, StageMakers
@@ -116,8 +117,18 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
     return Camera(camera_index(text), settings.live, find=lambda: camera_index(text))
 
 
-def build_pipeline(config: Config) -> Pipeline:
+def build_pipeline(
+    config: Config,
+    *,
+    detector: AnyDetector | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Pipeline:
     """Returns the pipeline that a configuration describes.
+
+    Args:
+        config: The configuration.
+        detector: What takes the place of the detector that it names.
+        class_names: Names of the classes of `detector`, where it does not tell them itself.
 
     Raises:
         TrackerError: A model is missing or malformed, a class or device does not exist.
@@ -126,10 +137,10 @@ def build_pipeline(config: Config) -> Pipeline:
 
     cv2.setRNGSeed(config.seed)
     _check_every(config)
-    detector = build_detector(config)
-    config = _resolved(config, detector)
+    found = _detector(config, detector, class_names)
+    config = _resolved(config, found)
     return Pipeline(
-        detector=detector,
+        detector=found,
         embedder=build_embedder(config),
         camera_motion=build_camera_motion(config),
         tracker=DeepSort(config.tracking),
@@ -138,14 +149,33 @@ def build_pipeline(config: Config) -> Pipeline:
     )
 
 
-def build_multi_pipeline(config: Config) -> MultiPipeline:
+def _detector(
+    config: Config, given: AnyDetector | None, class_names: Sequence[str] | None
+) -> TimedDetector:
+    if given is None:
+        return build_detector(config)
+    return prepare_detector(config, given, class_names)
+
+
+def build_multi_pipeline(
+    config: Config,
+    *,
+    detector: AnyDetector | None = None,
+    class_names: Sequence[str] | None = None,
+) -> MultiPipeline:
     """Returns the pipeline that a configuration describes, for many sources.
 
     They share a network. What learns from its source, or is prepared for its frame size, is made
     for each.
 
+    Args:
+        config: The configuration.
+        detector: What takes the place of the detector that it names; all sources share it.
+        class_names: Names of the classes of `detector`, where it does not tell them itself.
+
     Raises:
-        ConfigError: Detections are replayed, which are those of one source.
+        ConfigError: Detections are replayed, which are those of one source; or the detector that
+            is to be shared learns from its source.
         TrackerError: A model is missing or malformed, a class or device does not exist.
     """
     from tracker.opencv import cv2
@@ -157,14 +187,19 @@ def build_multi_pipeline(config: Config) -> MultiPipeline:
         )
     cv2.setRNGSeed(config.seed)
     _check_every(config)
-    detector, embedder = build_detector(config), build_embedder(config)
-    config = _resolved(config, detector)
-    build_camera_motion(config)  # An error comes before the first frame.
     is_motion = config.detector.name == MOTION
+    if is_motion and detector is not None:
+        raise ConfigError(
+            f"detector: one {type(detector).__name__} learns one background and cannot be shared "
+            f"by several sources; give detector={MOTION!r}, which makes one for each"
+        )
+    found, embedder = _detector(config, detector, class_names), build_embedder(config)
+    config = _resolved(config, found)
+    build_camera_motion(config)  # An error comes before the first frame.
     adapts = embedder_name(config) == DETECTOR_EMBEDDER
     return MultiPipeline(
         StageMakers(
-            detector=(lambda: build_detector(config)) if is_motion else lambda: detector,
+            detector=(lambda: build_detector(config)) if is_motion else lambda: found,
             embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
             camera_motion=lambda: build_camera_motion(config),
             tracker=lambda: DeepSort(config.tracking),
@@ -195,7 +230,7 @@ class _Thresholded(Protocol):
         ...
 
 
-def _resolved(config: Config, detector: Detector) -> Config:
+def _resolved(config: Config, detector: TimedDetector) -> Config:
     """Returns the configuration with what the detector decides filled in."""
     choice = config.detector
     if choice.network.confidence is None and isinstance(detector, _Thresholded):
@@ -205,7 +240,7 @@ def _resolved(config: Config, detector: Detector) -> Config:
     return dataclasses.replace(config, detector=choice, tracking=tracking)
 
 
-def _with_score_limits(config: Config, detector: Detector) -> DeepSortSettings:
+def _with_score_limits(config: Config, detector: TimedDetector) -> DeepSortSettings:
     """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
 
     Detectors filter by `confidence` before. Recorded detections come unfiltered, on a scale that

@@ -25,7 +25,7 @@ from urllib.request import (
     Request,
 )
 
-from tracker.errors import TrackerError
+from tracker.errors import DownloadError, TrackerError
 from tracker.registry_entries import shown
 from tracker.version import __version__
 
@@ -36,12 +36,6 @@ _HEADERS_END_LATE = re.compile("got more than [0-9]+ (?:headers|bytes when readi
 """What `http.client` says of headers beyond its limits."""
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-
-
-class DownloadError(TrackerError, OSError):
-    """A file cannot be downloaded, or is not the one that was published."""
-
-    exit_code = 1
 
 
 class CutError(TrackerError, OSError):

@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tracker.detections import Detections, Detector, Embedder
+from tracker.detection.function_detector import FunctionDetector, ObjectDetector, as_detector
+from tracker.detections import (
+    AnyDetector,
+    Detections,
+    Embedder,
+    TimedDetector,
+    digests_of,
+)
 from tracker.errors import ConfigError, TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.intake import Arrival, Intake
@@ -70,14 +77,15 @@ class StageMakers:
     """What makes the stages of each source; each function is called once a source.
 
     Attributes:
-        detector: A detector that returns to the same object for several sources is shared by
-            them and gets their frames in one batch; one that learns from its source must not be.
+        detector: Makes what `Pipeline` takes as a detector. An object that is returned for several
+            sources is shared by them and gets their frames in one batch; one that learns from its
+            source must not be.
         tracker: A tracker of its own for each source.
         embedder: May return one object for all.
         camera_motion: `None`, or an observer of its own for each source.
     """
 
-    detector: Callable[[], Detector]
+    detector: Callable[[], AnyDetector]
     tracker: Callable[[], MultiObjectTracker]
     embedder: Callable[[], Embedder] = NoEmbedder
     camera_motion: Callable[[], CameraObserver | None] = lambda: None
@@ -168,7 +176,7 @@ class MultiPipeline:
             for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
                 workers.start_reader(f"tracker-read-{index}", source, channel)
             # Reading begins before networks are compiled; see `Pipeline.run`.
-            detectors = [self._make.detector() for _ in sources]
+            detectors = _detectors([self._make.detector() for _ in sources])
             lanes = self._lanes([source.info for source in sources], detectors)
             intake = Intake(channels, changed, wait_s=self._batch_wait_s)
             inference = _Inference(detectors, lanes, intake, events, max_frames=self._max_frames)
@@ -181,15 +189,16 @@ class MultiPipeline:
                     else event
                 )
 
-    def _lanes(self, infos: Sequence[VideoInfo], detectors: Sequence[Detector]) -> list[Lane]:
+    def _lanes(self, infos: Sequence[VideoInfo], detectors: Sequence[TimedDetector]) -> list[Lane]:
         """Returns a lane for each source, with its detector started."""
         for detector, info in zip(detectors, infos, strict=True):
             detector.start(info)
         for group in _by_detector(detectors, range(len(infos))):
-            if len(group) > 1:
-                # The largest batch is compiled before the first frame, not in the middle.
-                blanks = [_blank(infos[index]) for index in group]
-                detectors[group[0]].detect(blanks, Stopwatch())
+            detector = detectors[group[0]]
+            if len(group) > 1 and not isinstance(detector, FunctionDetector | ObjectDetector):
+                # The largest batch is compiled before the first frame, not in the middle. What
+                # users write sees the frames of the sources and no others.
+                detector.detect([_blank(infos[index]) for index in group], Stopwatch())
         trackers = [self._make.tracker() for _ in infos]
         observers = [self._make.camera_motion() for _ in infos]
         _check_own(trackers, "tracker")
@@ -201,7 +210,7 @@ class MultiPipeline:
                 video=info,
                 class_names=detectors[index].class_names,
                 config=self._config,
-                model_digests={**detectors[index].digests, **embedder.digests},
+                model_digests=digests_of(detectors[index]) | digests_of(embedder),
             )
             lanes.append(
                 Lane(
@@ -220,7 +229,7 @@ class _Inference:
 
     def __init__(
         self,
-        detectors: Sequence[Detector],
+        detectors: Sequence[TimedDetector],
         lanes: Sequence[Lane],
         intake: Intake,
         events: Channel[SourceEvent],
@@ -293,7 +302,13 @@ def _end(arrival: Arrival, lane: Lane) -> SourceEnd:
     return SourceEnd(arrival.index, error)
 
 
-def _by_detector(detectors: Sequence[Detector], indices: Sequence[int]) -> list[list[int]]:
+def _detectors(made: Sequence[AnyDetector]) -> list[TimedDetector]:
+    """Returns what is run for each source; one object for several stays one."""
+    ready = {id(detector): as_detector(detector) for detector in made}
+    return [ready[id(detector)] for detector in made]
+
+
+def _by_detector(detectors: Sequence[TimedDetector], indices: Sequence[int]) -> list[list[int]]:
     """Returns the sources, those with the same detector together."""
     groups: dict[int, list[int]] = {}
     for index in indices:

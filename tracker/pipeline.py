@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from queue import Empty
 from typing import Any, TypeVar
 
-from tracker.detections import Detections, Detector, Embedder
+from tracker.detection.function_detector import as_detector
+from tracker.detections import AnyDetector, Detections, Embedder, digests_of
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.lane import Lane, check_detect_every, no_frames, with_age
 from tracker.sources.live_settings import FramePolicy
@@ -51,7 +52,8 @@ class Pipeline:
     """Runs a source through detector, embedder and tracker.
 
     Args:
-        detector: Finds objects.
+        detector: Finds objects: a `Detector`, or a function from a picture `(H, W, 3)` to
+            `Detections` or to boxes, scores and classes (`FunctionDetector`).
         embedder: Describes how they look; `None` for no appearance.
         camera_motion: Tells the tracker how the camera moved; `None` for a camera that stands
             still, which costs nothing.
@@ -61,7 +63,7 @@ class Pipeline:
             on, >= 1; in the others the tracker predicts.
 
     Raises:
-        ConfigError: `detect_every` is below 1.
+        ConfigError: `detect_every` is below 1, or the detector is none.
 
     Example:
         ```python
@@ -75,7 +77,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        detector: Detector,
+        detector: AnyDetector,
         tracker: MultiObjectTracker,
         embedder: Embedder | None = None,
         camera_motion: CameraObserver | None = None,
@@ -83,7 +85,7 @@ class Pipeline:
         detect_every: int = 1,
     ) -> None:
         check_detect_every(detect_every)
-        self._detector = detector
+        self._detector = as_detector(detector)
         self._embedder: Embedder = embedder or NoEmbedder()
         self._camera_motion = camera_motion
         self._tracker = tracker
@@ -144,7 +146,7 @@ class Pipeline:
             video=info,
             class_names=self._detector.class_names,
             config=self._config,
-            model_digests={**self._detector.digests, **self._embedder.digests},
+            model_digests=digests_of(self._detector) | digests_of(self._embedder),
         )
         return Lane(
             run,

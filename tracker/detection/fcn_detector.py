@@ -200,16 +200,19 @@ class FcnDetector:
         frame = Frame(image=blank, index=0, time_s=0.0, source=info.source)
         self.detect([frame], Stopwatch())
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
         Args:
             frames: Any number of frames; those of one size are one call of the network a scale.
-            stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
+            stopwatch: Where given, gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
             DataError: `start` was not called.
         """
+        stopwatch = stopwatch or Stopwatch()
         if self._function is None:
             raise DataError("detector: expected start(info) before detect, got no such call")
         sizes = [(frame.height, frame.width) for frame in frames]

@@ -171,19 +171,22 @@ class KerasHubDetector:
         """
         self._functions.start(self._wanted.size_for((info.height, info.width)), self._compiled)
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
         A frame of a size that no source announced is fitted into the input that was prepared last.
 
         Args:
             frames: Any number of frames; those of one input size are one call of the network.
-            stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
+            stopwatch: Where given, gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
             DataError: `start` was not called.
             ModelError: The network fails.
         """
+        stopwatch = stopwatch or Stopwatch()
         return self._functions.detect(
             frames,
             self._wanted.size_for,

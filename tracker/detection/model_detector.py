@@ -115,7 +115,9 @@ class ModelDetector:
         """
         self._sizes.start(self._wanted.size_for((info.height, info.width)), self._prove)
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
         A frame of a size that no source announced is fitted into the input that was prepared last.
@@ -123,12 +125,13 @@ class ModelDetector:
         Args:
             frames: Any number of frames; those of one input size are one call of the network where
                 it takes a batch.
-            stopwatch: Gets the seconds of "preprocess", "infer" and "nms".
+            stopwatch: Where given, gets the seconds of "preprocess", "infer" and "nms".
 
         Raises:
             DataError: `start` was not called.
             ModelError: The network fails, or its outputs are not of the layout.
         """
+        stopwatch = stopwatch or Stopwatch()
         return self._sizes.detect(
             frames,
             self._wanted.size_for,

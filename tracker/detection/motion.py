@@ -113,16 +113,19 @@ class MotionDetector:
         del info  # the frames themselves tell their size
         self._relearn()
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns the moving objects of each frame, and learns the background from it.
 
         Args:
             frames: Consecutive frames, in order.
-            stopwatch: Gets the stages "preprocess" (scaling) and "infer" (all else).
+            stopwatch: Where given, gets the stages "preprocess" (scaling) and "infer" (all else).
 
         Raises:
             DataError: A frame has no pixels.
         """
+        stopwatch = stopwatch or Stopwatch()
         return [self._detect_one(frame, stopwatch) for frame in frames]
 
     def _detect_one(self, frame: Frame, stopwatch: Stopwatch) -> Detections:

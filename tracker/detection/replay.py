@@ -81,8 +81,11 @@ class ReplayDetector:
     def start(self, info: VideoInfo) -> None:
         """Does nothing: frames are told apart by their numbers alone."""
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns what the file holds for each frame's index."""
+        stopwatch = stopwatch or Stopwatch()
         with stopwatch.measure("infer"):
             return [self._of(frame.index) for frame in frames]
 

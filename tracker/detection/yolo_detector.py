@@ -291,7 +291,9 @@ class YoloDetector:
         """
         self._runtimes.start(self._size_for((info.height, info.width)), self._make_runtime)
 
-    def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
+    def detect(
+        self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
+    ) -> list[Detections]:
         """Returns the detections of each frame, cut to it; embeddings are `(N, 0)`.
 
         A frame of a size that no source announced is fitted into the input that was prepared last.
@@ -299,11 +301,13 @@ class YoloDetector:
         Args:
             frames: Any number of frames; those of one input size are one call of the network where
                 the runtime can.
-            stopwatch: Gets the seconds of "preprocess", "infer" and, with LiteRT, "nms".
+            stopwatch: Where given, gets the seconds of "preprocess", "infer" and, with LiteRT,
+                "nms".
 
         Raises:
             DataError: `start` was not called.
         """
+        stopwatch = stopwatch or Stopwatch()
         return self._runtimes.detect(
             frames, self._size_for, lambda group, size: self._detect_at(size, group, stopwatch)
         )
