@@ -54,14 +54,16 @@ class VideoInfo:
 
     Attributes:
         source: The source as the user named it (a path, a camera index, a pattern).
-        width: Width in pixels of the frames, after rotation.
+        width: Width in pixels of the frames, after rotation; their pixels are square.
         height: Height in pixels of the frames, after rotation.
         fps: Nominal frames a second of the frames that are delivered (after `stride`).
         time_base: Exact unit of presentation times: `round(frame.time_s / time_base)` is the
             frame's time stamp in these units.
         frame_count: Frames that will be delivered, where the container tells; else `None`.
         is_live: A live source cannot wait: frames that are not taken in time are lost.
-        pixel_aspect: Width of a pixel divided by its height.
+        stored_size: Width and height in pixels, after rotation, of what the source stores, where
+            that has no square pixels; `None` where it is the size of the frames. Files of results
+            give boxes in stored pixels: `tracker.sinks.stored_pixels`.
         audio_path: File that holds the sound belonging to these frames, or `None`.
         start_s: Time in seconds of the first delivered frame within `audio_path`.
     """
@@ -73,9 +75,20 @@ class VideoInfo:
     time_base: Fraction
     frame_count: int | None = None
     is_live: bool = False
-    pixel_aspect: Fraction = Fraction(1)
+    stored_size: tuple[int, int] | None = None
     audio_path: str | None = None
     start_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.stored_size == (self.width, self.height):
+            object.__setattr__(self, "stored_size", None)
+
+    @property
+    def stored_scale(self) -> tuple[float, float]:
+        """What turns x and y in pixels of a frame into stored pixels."""
+        if self.stored_size is None:
+            return 1.0, 1.0
+        return self.stored_size[0] / self.width, self.stored_size[1] / self.height
 
 
 class Source(Protocol):

@@ -117,6 +117,24 @@ def decode_mask(mask: Mask) -> BoolArray:
     return np.ascontiguousarray(_turns(runs).reshape(width, height).T)
 
 
+def resized_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Returns the mask in a frame that was stretched to another height and width.
+
+    A pixel belongs to the object if the one over whose place its middle lies did.
+
+    Raises:
+        DataError: The size is not positive.
+    """
+    _check_size(size)
+    if size == mask.size:
+        return mask
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
+        for new, old in zip(size, mask.size, strict=True)
+    )
+    return encode_mask(decode_mask(mask)[np.ix_(rows, columns)])
+
+
 def crop_mask(mask: Mask) -> tuple[int, int, BoolArray]:
     """Returns the smallest rectangle around the object: left, top and its `(h, w)` bool pixels.
 

@@ -163,3 +163,35 @@ def damage(path: Path, target: Path, *, at: float, length: int) -> Path:
     data[start : start + length] = np.random.default_rng(0).bytes(length)
     target.write_bytes(data)
     return target
+
+
+def write_interlaced(
+    path: Path,
+    *,
+    count: int = 12,
+    flagged: bool = True,
+    codec: str = "libx264",
+) -> Path:
+    """Writes 64x48 frames of a bar that moves 4 pixels from field to field, at 25 a second.
+
+    Args:
+        path: Where to.
+        count: Frames.
+        flagged: Whether the encoder says that frames are interlaced.
+        codec: `libx264`, `mpeg2video` or `mpeg4`.
+    """
+    flags = {"libx264": {"x264-params": "tff=1:qp=10"}}.get(codec, {"flags": "+ildct+ilme"})
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=flags if flagged else {})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(count):
+            rows = np.zeros((48, 64), np.uint8)
+            left = 8 * (index % 6)
+            rows[0::2, left : left + 16] = 235
+            rows[1::2, left + 4 : left + 20] = 235
+            frame = av.VideoFrame.from_ndarray(np.dstack([rows] * 3), "rgb24")
+            frame = frame.reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -15,6 +15,7 @@ from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Frame, VideoInfo
+from tracker.masks import Mask, resized_mask
 from tracker.timing import Stopwatch
 from tracker.track_files.read import read_detections
 
@@ -27,9 +28,10 @@ class ReplayDetector:
     """Answers each frame with what a file holds for its number.
 
     Boxes that are not proper (no width or height) are left out; their number is logged. Scores
-    outside `[0, 1]` are mapped by `unit_scores`. Boxes of JSON that were predicted, not seen, are
-    no detections and are left out too. Embeddings and masks come along where the file has them; a
-    track without has an embedding of zeros, hence like nothing else, and an empty mask.
+    outside `[0, 1]` are mapped by `unit_scores`. Boxes of JSON that were predicted, not detected,
+    are left out too. Embeddings and masks come along where the file has them; a track without has
+    an embedding of zeros, hence like nothing else, and an empty mask. Files speak of the pixels
+    that a source stores; where these are not square, boxes and masks are stretched as its frames.
 
     Args:
         path: MOTChallenge text (frames from 1), JSON Lines or a JSON document of ours; the content
@@ -62,6 +64,8 @@ class ReplayDetector:
         self._embeddings = found.embeddings[order]
         masks = found.masks
         self._masks = None if masks is None else tuple(masks[row] for row in order.tolist())
+        self._stretch = np.ones(4, np.float32)
+        self._frame_size = (0, 0)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -79,7 +83,10 @@ class ReplayDetector:
         return float(np.median(self._scores)) if len(self._scores) else 0.0
 
     def start(self, info: VideoInfo) -> None:
-        """Does nothing: frames are told apart by their numbers alone."""
+        """Learns how the frames of the source are stretched."""
+        x, y = info.stored_scale
+        self._stretch = np.array([1 / x, 1 / y, 1 / x, 1 / y], np.float32)
+        self._frame_size = (info.height, info.width)
 
     def detect(
         self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
@@ -93,12 +100,17 @@ class ReplayDetector:
         low, high = np.searchsorted(self._frames, [index, index + 1])
         rows = slice(int(low), int(high))
         return Detections.create(
-            self._boxes[rows],
+            self._boxes[rows] * self._stretch,
             self._scores[rows],
             self._kinds[rows],
             self._embeddings[rows],
-            masks=None if self._masks is None else self._masks[rows],
+            masks=None if self._masks is None else self._stretched_masks(self._masks[rows]),
         )
+
+    def _stretched_masks(self, masks: tuple[Mask, ...]) -> tuple[Mask, ...]:
+        if (self._stretch == 1).all():
+            return masks
+        return tuple(resized_mask(mask, self._frame_size) for mask in masks)
 
 
 def unit_scores(scores: Float64Array) -> Float32Array:

@@ -11,6 +11,7 @@ from typing import Self
 from tracker.sinks.output import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.records import TIME_DECIMALS, TrackRow, track_rows
+from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 
 COLUMNS = (
@@ -49,6 +50,7 @@ class CsvSink:
             OutputClosed: Nobody reads stdout any more.
             DataError: A number is not finite.
         """
+        result = in_stored_pixels(result)
         rows = track_rows(result.tracks, result.run.class_names)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

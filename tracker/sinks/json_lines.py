@@ -12,6 +12,7 @@ from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.records import track_rows
+from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 
 
@@ -65,6 +66,7 @@ class JsonLinesSink:
             DataError: The result holds a number that JSON has no form for, or the first one has no
                 embeddings and they shall be included.
         """
+        result = in_stored_pixels(result)
         rows = track_rows(result.tracks, result.run.class_names)
         line = json_records.encode(
             json_records.frame(result, rows, self._timings, self._embeddings)

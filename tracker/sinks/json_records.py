@@ -80,13 +80,14 @@ def header(first: TrackedFrame, embeddings: Embeddings) -> dict[str, Any]:
     """
     run = first.run
     video = run.video
+    width, height = video.stored_size or (video.width, video.height)
     record = {
         "kind": "header",
         "schema": SCHEMA,
         "program": f"tracker-pipeline {__version__}",
         "source": video.source,
-        "width": video.width,
-        "height": video.height,
+        "width": width,
+        "height": height,
         "fps": float(video.fps),
         "live": video.is_live,
         "class_names": list(run.class_names),

@@ -9,6 +9,7 @@ from typing import Self
 from tracker.sinks.output import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.records import track_rows
+from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 
 
@@ -44,6 +45,7 @@ class MotTextSink:
             OutputClosed: Nobody reads stdout any more.
             DataError: A number is not finite.
         """
+        result = in_stored_pixels(result)
         lines = []
         for row in track_rows(result.tracks, result.run.class_names):
             if row.id < 0:

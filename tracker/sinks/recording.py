@@ -219,7 +219,6 @@ def _add_video(
     context = stream.codec_context
     context.time_base = time_base
     context.gop_size = max(1, min(250, round(_KEYFRAME_S * info.fps)))
-    context.sample_aspect_ratio = info.pixel_aspect
     context.color_range = ColorRange.MPEG
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     return stream

@@ -36,7 +36,7 @@ from tracker.sources.packet_stamps import (
     stamp_rules,
     unbroken_packets,
 )
-from tracker.sources.rgb import Orientation, orientation_of
+from tracker.sources.rgb import PictureForm, orientation_of
 from tracker.sources.stream_choice import choice_note
 from tracker.util.unbroken_stamps import UnbrokenStamps
 
@@ -59,9 +59,7 @@ class Clip:
     first_stamp: int | None
     time_base: Fraction
     rate: Fraction
-    stored_size: tuple[int, int]
-    orientation: Orientation
-    pixel_aspect: Fraction
+    form: PictureForm
     declared: int | None
     sound: bool
     offset_s: float
@@ -127,9 +125,11 @@ def _clip(
         first_stamp=stamp,
         time_base=time_base,
         rate=rate,
-        stored_size=(frame.width, frame.height),
-        orientation=orientation_of(frame),
-        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        form=PictureForm(
+            stored=(frame.width, frame.height),
+            pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+            orientation=orientation_of(frame),
+        ),
         declared=declared_frames(video),
         sound=bool(video.container.streams.audio),
         offset_s=0.0 if stamp is None else exact_seconds(offset or 0, time_base),
@@ -232,10 +232,7 @@ def _scan(source: str, clip: Clip, start_stamp: int, open_file: OpenFile) -> _Sc
 
 def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo:
     """Returns what a user of the source is told before the first frame."""
-    width, height = clip.stored_size
-    aspect = clip.pixel_aspect
-    if clip.orientation.transposed:
-        width, height, aspect = height, width, 1 / aspect
+    width, height = clip.form.delivered
     count = None
     if clip.declared is not None:
         first = start.tick if clip.first_stamp is None else start.index
@@ -247,7 +244,7 @@ def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo
         fps=clip.rate / stride,
         time_base=clip.time_base,
         frame_count=count,
-        pixel_aspect=aspect,
+        stored_size=clip.form.upright_stored,
         audio_path=source if clip.sound else None,
         start_s=clip.offset_s + exact_seconds(start.tick, clip.time_base),
     )

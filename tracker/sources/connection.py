@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import cast
 
 import av
@@ -26,6 +27,7 @@ from av.video.stream import VideoStream
 from tracker.errors import SourceError
 from tracker.sources.container import OpenVideo, VideoPacket
 from tracker.sources.decoding import Decoding
+from tracker.sources.deinterlace import Deinterlacer
 from tracker.sources.early_end import Bytes
 from tracker.sources.front_to_back import FrontToBack
 from tracker.sources.mailbox import ClosedError, Mailbox
@@ -111,7 +113,7 @@ class Connection:
     Args:
         source: The stream as messages name it, without credentials.
         open_container: Opens it; may block.
-        decoding: Which of its video streams is read.
+        decoding: Which of its video streams is read, and what becomes of interlaced pictures.
         recording: Of a recording that is read to its end: returns its bytes at that point. `None`
             for something live, whose frames are to be as new as they can.
     """
@@ -227,7 +229,9 @@ class Connection:
         self, container: InputContainer, stream: VideoStream, data: Callable[[], Bytes]
     ) -> "Ended":
         """Puts the frames of a recording; returns how it ended."""
-        recording = FrontToBack(OpenVideo(container, stream), self._source)
+        recording = FrontToBack(
+            OpenVideo(container, stream), self._source, self._decoding.deinterlace
+        )
         packets = (
             cast(VideoPacket, packet)
             for packet in self._packets(container)
@@ -239,6 +243,7 @@ class Connection:
 
     def _arrivals(self, container: InputContainer, stream: VideoStream) -> Iterator[Arrival]:
         begun = False
+        deinterlacer = Deinterlacer(self._decoding.deinterlace, self._source)
         for packet in self._packets(container):
             # Sound is read as well, so that closing is noticed where pictures stay away.
             if packet.stream.index != stream.index:
@@ -246,7 +251,9 @@ class Connection:
             # A decoder that is fed from the middle of a picture group shows grey smears.
             begun = begun or packet.is_keyframe
             if begun:
-                yield from self._decoded(cast(VideoPacket, packet))
+                yield from self._decoded(cast(VideoPacket, packet), deinterlacer)
+        for frame in deinterlacer.flush():
+            yield self._arrival(frame, (time.monotonic(), time.time()))
 
     def _packets(self, container: InputContainer) -> Iterator["Packet[Stream]"]:
         failures = 0
@@ -264,7 +271,7 @@ class Connection:
             except IndexError:  # PyAV cannot return packets of a stream that begins later
                 continue
 
-    def _decoded(self, packet: VideoPacket) -> Iterator[Arrival]:
+    def _decoded(self, packet: VideoPacket, deinterlacer: Deinterlacer) -> Iterator[Arrival]:
         now = time.monotonic(), time.time()
         if packet.pts is not None:
             if len(self._clocks) >= _MAX_PENDING:
@@ -279,10 +286,13 @@ class Connection:
                 frames = packet.decode()
         except av.FFmpegError:
             self._lost += 1
-        for frame in frames:
-            clocks = now if frame.pts is None else self._clocks.pop(frame.pts, now)
-            lost, self._lost = self._lost, 0
-            yield Arrival(frame, *clocks, lost)
+        for frame in chain.from_iterable(map(deinterlacer.push, frames)):
+            yield self._arrival(frame, now)
+
+    def _arrival(self, frame: VideoFrame, now: tuple[float, float]) -> Arrival:
+        clocks = now if frame.pts is None else self._clocks.pop(frame.pts, now)
+        lost, self._lost = self._lost, 0
+        return Arrival(frame, *clocks, lost)
 
 
 @dataclass(frozen=True, slots=True)

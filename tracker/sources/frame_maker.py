@@ -10,7 +10,7 @@ from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.sources.clip import size_text
 from tracker.sources.connection import Arrival, StreamFacts
-from tracker.sources.rgb import orientation_of, to_rgb
+from tracker.sources.rgb import PictureForm, orientation_of, to_rgb
 from tracker.sources.stream_clock import StreamClock
 
 _log = logging.getLogger(__name__)
@@ -32,11 +32,12 @@ class FrameMaker:
         self.skipped = 0
         self._is_timed = facts.is_timed
         self._is_live = is_live
-        self._size = (first.frame.width, first.frame.height)
-        self._orientation = orientation_of(first.frame)
-        width, height, aspect = *self._size, facts.pixel_aspect
-        if self._orientation.transposed:
-            width, height, aspect = height, width, 1 / aspect
+        self._form = PictureForm(
+            stored=(first.frame.width, first.frame.height),
+            pixel_aspect=facts.pixel_aspect,
+            orientation=orientation_of(first.frame),
+        )
+        width, height = self._form.delivered
         self.info = VideoInfo(
             source=source,
             width=width,
@@ -44,7 +45,7 @@ class FrameMaker:
             fps=facts.rate,
             time_base=facts.time_base,
             is_live=is_live,
-            pixel_aspect=aspect,
+            stored_size=self._form.upright_stored,
         )
         self._clock = StreamClock(facts.time_base, facts.rate)
         self._index = 0
@@ -78,12 +79,12 @@ class FrameMaker:
         """
         self.skipped += arrival.lost
         size = (arrival.frame.width, arrival.frame.height)
-        if size != self._size:
+        if size != self._form.stored:
             raise SourceError(
                 f"{self.info.source}: frame {self._index} is {size_text(size)} where the first "
-                f"one was {size_text(self._size)}: its settings were changed; run it again"
+                f"one was {size_text(self._form.stored)}: its settings were changed; run it again"
             )
-        image = to_rgb(arrival.frame, self._orientation)
+        image = to_rgb(arrival.frame, self._form)
         # A recording leaves gaps for what could not be decoded; of something live it is not known.
         index = self._index if self._is_live else self._index + arrival.lost
         self._index = index + 1

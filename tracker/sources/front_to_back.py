@@ -10,6 +10,8 @@ from av import VideoFrame
 
 from tracker.sources.clip import ANY_STAMP, numbering_of
 from tracker.sources.container import OpenVideo, VideoPacket, decoded_frames
+from tracker.sources.decoding import Deinterlace
+from tracker.sources.deinterlace import deinterlaced
 from tracker.sources.early_end import HINT, Bytes, PacketTail, early_end
 from tracker.sources.packet_stamps import (
     gap_text,
@@ -30,13 +32,15 @@ class FrontToBack:
     Args:
         video: The open recording.
         source: Its name for messages.
+        deinterlace: What becomes of interlaced pictures.
     """
 
-    def __init__(self, video: OpenVideo, source: str) -> None:
+    def __init__(self, video: OpenVideo, source: str, deinterlace: Deinterlace) -> None:
         self.lost = 0
         """Frames since the last one returned that could not be decoded."""
         self._video = video
         self._source = source
+        self._deinterlace = deinterlace
         self._kind = stamp_kind(video.container, video.stream)
         self._numbering = numbering_of(self._kind, 0, ANY_STAMP)
         self._tail = PacketTail()
@@ -52,7 +56,8 @@ class FrontToBack:
         first: int | None = None
         following: int | None = None
         interval_s = float(1 / nominal_rate(stream))
-        for frame in decoded_frames(self._video, unbroken, numbering):
+        decoded = decoded_frames(self._video, unbroken, numbering)
+        for frame in deinterlaced(decoded, self._deinterlace, self._source):
             index, stamp = numbering.decoded(frame.pts)
             self.lost = 0 if following is None else index - following
             following = index + 1

@@ -37,6 +37,7 @@ from tracker.sources.container import (
     read_packets,
 )
 from tracker.sources.decoding import Decoding
+from tracker.sources.deinterlace import deinterlaced
 from tracker.sources.early_end import HINT, PacketTail, bytes_of, early_end
 from tracker.sources.packet_stamps import (
     exact_seconds,
@@ -65,7 +66,7 @@ class VideoFile:
         start_s: Seconds after the file's first frame at which to start; numbers and times of
             frames stay those in the file.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
-        decoding: Which of its video streams is read.
+        decoding: Which of its video streams is read, and what becomes of interlaced pictures.
         open_file: Opens what `path` then merely names, such as a file behind an address. Its
             sound cannot be copied.
 
@@ -180,7 +181,8 @@ class VideoFile:
         first = clip.first_stamp
         clock = StreamClock(base, clip.rate, origin=None if first is None else first * base)
         has_begun = False
-        for frame in decoded_frames(video, packets, self._numbering):
+        decoded = decoded_frames(video, packets, self._numbering)
+        for frame in deinterlaced(decoded, self._decoding.deinterlace, self._source):
             if self._closed:
                 return
             if not has_begun and self._is_reference(frame):
@@ -209,14 +211,14 @@ class VideoFile:
 
     def _frame(self, frame: VideoFrame, index: int, time_s: float) -> Frame:
         size = (frame.width, frame.height)
-        if size != self._clip.stored_size:
-            expected, got = size_text(self._clip.stored_size), size_text(size)
+        if size != self._clip.form.stored:
+            expected, got = size_text(self._clip.form.stored), size_text(size)
             raise SourceError(
                 f"{self._source}: frame {index} is {got} where the first one is {expected}; "
                 f"convert it to one size: ffmpeg -i INPUT -vf scale={expected.replace('x', ':')} "
                 "OUTPUT.mp4"
             )
-        image = to_rgb(frame, self._clip.orientation)
+        image = to_rgb(frame, self._clip.form)
         return Frame(image, index=index, time_s=time_s, source=self._source)
 
 
