@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from tracker.sources.image_folder import ImageFolder
     from tracker.sources.live_settings import FramePolicy
     from tracker.sources.video_file import VideoFile
-    from tracker.track_files.read import RecordedTracks, read_tracks
+    from tracker.track_files.read import read_tracks
+    from tracker.track_files.recorded_tracks import RecordedTracks
     from tracker.tracking.deepsort import DeepSort
     from tracker.tracking.settings import DeepSortSettings
     from tracker.tracks import (
@@ -107,7 +108,7 @@ _HOMES = {
     "OutputError": "tracker.errors",
     "OutputTakenError": "tracker.errors",
     "Pipeline": "tracker.pipeline",
-    "RecordedTracks": "tracker.track_files.read",
+    "RecordedTracks": "tracker.track_files.recorded_tracks",
     "Sink": "tracker.tracks",
     "Source": "tracker.frames",
     "SourceEnd": "tracker.multi_pipeline",
