@@ -82,6 +82,49 @@ def test_a_wrong_key_or_value_is_named(word: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ('source.stride="3"', "source.stride: expected a valid integer, got '3'; a number stands"),
+        ("source.stride=true", "source.stride: expected a valid integer, got True"),
+        ("source.stride=3.0", "source.stride: expected a valid integer, got 3.0"),
+        ("tracking.min_iou=true", "tracking.min_iou: expected a valid number, got True"),
+        ("tracking.min_iou='0.3'", "tracking.min_iou: expected a valid number, got '0.3'"),
+        ("detector.offline=1", "detector.offline: expected a valid boolean, got 1"),
+        ("detector.offline='yes'", "detector.offline: expected a valid boolean, got 'yes'"),
+        ("detector.name=5", "detector.name: expected a valid string, got 5"),
+        ("detector.network.classes=[no]", "expected a valid string, got False; YAML reads no, off"),
+        ("detector.name=2020-01-01", "detector.name: expected a plain value"),
+        ("tracking.noise.position=.inf", "tracking.noise.position: expected a finite number"),
+        ("tracking.noise.position=-.inf", "tracking.noise.position: expected a finite number"),
+        ("tracking.noise.position=.nan", "tracking.noise.position: expected a finite number"),
+        ("detector.scales=[1, .inf]", "detector.scales.1: expected a finite number, got inf"),
+        (f"seed={10**30}", "seed: expected at most 9007199254740992, got a number of about 31"),
+        (f"seed=0x{'f' * 9000}", "got a number of about 10838 digits"),
+        ('detector.name="a\\0b"', "detector.name: expected text without NUL"),
+        ("tracking={min_iou: 0.2, min_iou: 0.3}", "key 'min_iou' occurs twice"),
+        (f"seed={'[' * 10_000}", "expected at most 40 levels of nesting"),
+    ],
+)
+def test_settings_are_strict_about_types(word: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides=[word])
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+def test_whole_numbers_are_numbers_and_words_are_choices() -> None:
+    words = ["tracking.max_age_frames=60", "detector.offline=yes", "detector.scales=[1, 2]"]
+    config = load_config(overrides=[*words, "segmenter.cache_dir=/x", "tracking.report=all"])
+    assert config.tracking.max_age_frames == 60.0
+    assert config.detector.offline is True
+    assert config.detector.scales == (1.0, 2.0)
+    assert config.segmenter.cache_dir == Path("/x")
+    changes = {"segmenter.cache_dir": Path("/x"), "tracking.report": Report.ALL, "seed": 1}
+    assert overlay(config, {"seed": 1}) == overlay(load_config(overrides=words), changes)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: 1\nb: [", "line 2: not YAML"),

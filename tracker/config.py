@@ -20,13 +20,14 @@ from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
 from tracker.multi_pipeline import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
-from tracker.settings_tree import lay, lay_words, read_yaml, settings_from
+from tracker.settings_tree import lay, lay_words, settings_from
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.draw import DrawStyle
 from tracker.sources.decoding import Decoding, Deinterlace
 from tracker.sources.live_settings import LiveSettings
 from tracker.tracking.settings import DeepSortSettings
 from tracker.util.address import shown_address
+from tracker.util.yaml_text import read_yaml
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from tracker.errors import ConfigError, ModelError, nearest
 from tracker.inference.cache import default_cache_dir
 from tracker.inference.digests import network_file_digest
 from tracker.registry_entries import CLASS_LISTS, FileEntry, ModelEntry
-from tracker.settings_tree import read_yaml, settings_from
+from tracker.settings_tree import settings_from
 from tracker.util.paths import unreadable_text
+from tracker.util.yaml_text import read_yaml
 
 FILE = Path(__file__).parent / "registry.yaml"
 """The registry of this package."""

@@ -5,18 +5,25 @@ An unknown key, a wrong type or a value out of range is a `ConfigError`.
 """
 
 import dataclasses
+import datetime
+import json
+import math
 import typing
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from enum import Enum
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tracker.errors import ConfigError, nearest
-from tracker.util.paths import unreadable_text
+from tracker.util.short_repr import short_repr
+from tracker.util.yaml_text import parse_yaml_value, read_yaml
 
 Settings = TypeVar("Settings")
+
+LARGEST_WHOLE = 2**53
+"""Of whole numbers in settings: what JSON, which records them, keeps exactly."""
 
 
 def settings_from(
@@ -33,8 +40,10 @@ def settings_from(
         ConfigError: A key is unknown, or a value has the wrong type or range.
     """
     _check_keys(tree, kind, "")
+    _check_values(tree, "")
     try:
-        return adapter.validate_python(dict(tree))
+        # Strict in JSON mode: true is no 1 and "3" no 3, but lists are tuples and words enums.
+        return adapter.validate_json(json.dumps(tree, default=_plain), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "config"
@@ -43,28 +52,54 @@ def settings_from(
             names_key = not problem["loc"] or str(cause).startswith(f"{key}.")
             raise ConfigError(str(cause) if names_key else f"{key}: {cause}") from None
         text = problem["msg"].removeprefix("Input should be ")
-        raise ConfigError(f"{key}: expected {text}, got {problem['input']!r}") from None
+        got = problem["input"]
+        raise ConfigError(
+            f"{key}: expected {text}, got {short_repr(got)}{_hint(text, got)}"
+        ) from None
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Returns the mapping that a YAML file holds.
+def _hint(expected: str, got: object) -> str:
+    if isinstance(got, bool) and "string" in expected:
+        return "; YAML reads no, off, on and yes as false and true: put a word in quotes"
+    if isinstance(got, str) and ("number" in expected or "integer" in expected):
+        return "; a number stands without quotes"
+    return ""
 
-    Raises:
-        ConfigError: It cannot be read, is not YAML, or does not hold a mapping.
-    """
-    try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {unreadable_text(path, error)}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where is not None else ""
-        raise ConfigError(f"{path}{line}: not YAML; see configs/ for examples") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys and values, got a {type(tree).__name__}")
-    return tree
+
+def _plain(value: object) -> object:
+    """Returns what JSON writes for a value that is none of its types."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise ConfigError(f"expected plain values, got {short_repr(value)}")
+
+
+def _check_values(value: object, key: str) -> None:
+    """Refuses what no setting can be: numbers that are not finite, keys that are no words."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise ConfigError(
+                    f"{key or 'config'}: expected words as keys, got {short_repr(name)}; put it in "
+                    "quotes"
+                )
+            _check_values(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list | tuple):
+        for n, inner in enumerate(value):
+            _check_values(inner, f"{key}.{n}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key}: expected a finite number, got {value}")
+    elif isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise ConfigError(f"{key}: expected at most {LARGEST_WHOLE}, got {short_repr(value)}")
+    elif isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{key}: expected text without NUL characters, got {short_repr(value)}")
+    elif isinstance(value, bytes | set | datetime.date):
+        raise ConfigError(
+            f"{key}: expected a plain value, got {short_repr(value)}; put text in quotes"
+        )
 
 
 def layered(
@@ -124,9 +159,12 @@ def lay_words(tree: dict[str, Any], words: Sequence[str], *, example: str) -> No
         if not equals or not key:
             raise ConfigError(f"--set {word}: expected KEY=VALUE, such as {example}")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {word}: the value is not readable as YAML") from None
+            value = parse_yaml_value(text)
+        except ConfigError as error:
+            shown = word if len(word) <= 80 else f"{word[:80]}..."
+            raise ConfigError(
+                f"--set {shown}: the value is not readable as YAML: {error}"
+            ) from None
         lay(tree, key.split("."), value)
 
 
@@ -155,8 +193,9 @@ def _check_keys(tree: Mapping[str, Any], node: type, prefix: str) -> None:
     for key, value in tree.items():
         if key not in known:
             hint = nearest(str(key), known) or f"; known: {', '.join(known)}"
-            raise ConfigError(f"unknown key {prefix}{key}{hint}")
+            shown = key if isinstance(key, str) else short_repr(key)
+            raise ConfigError(f"unknown key {prefix}{shown}{hint}")
         if dataclasses.is_dataclass(types[key]):
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{prefix}{key}: expected keys below it, got {value!r}")
+                raise ConfigError(f"{prefix}{key}: expected keys below it, got {short_repr(value)}")
             _check_keys(value, typing.cast(type, types[key]), f"{prefix}{key}.")

@@ -127,6 +127,13 @@ def test_coco_and_yolo_together(tmp_path: Path) -> None:
     assert [count_objects(part, 2).tolist() for part in splits.train] == [[1, 0], [0, 1]]
 
 
+def test_names_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    pictures(tmp_path / "one", {"a": PERSON + CAR})
+    for names in ("[no, 010]", "{0: no, 1: 010}", "\n- no\n- 010"):
+        splits = read(tmp_path, f"train: one\nval: one\nnames: {names}")
+        assert splits.class_names == ("no", "010")
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -146,7 +153,32 @@ def test_coco_and_yolo_together(tmp_path: Path) -> None:
         (f"train: one\nweights: 2\n{NAMES}", ConfigError, "a list of 1 numbers above 0, got 2"),
         (f"train: one\nweights: [0]\n{NAMES}", ConfigError, "a list of 1 numbers above 0"),
         (f"train: one\nval: []\n{NAMES}", ConfigError, "'val' to name one folder"),
-        (f"train: none\n{NAMES}", SourceError, "none/labels: no such folder|path named 'images'"),
+        (
+            f"train: none\n{NAMES}",
+            SourceError,
+            "data.yaml: train: .*none: expected a folder",
+        ),
+        (
+            f"train: one\nval: nnoe\n{NAMES}",
+            SourceError,
+            "data.yaml: val: .*nnoe: expected a f",
+        ),
+        (
+            "train: {labels: x.json, images: one}",
+            SourceError,
+            "data.yaml: train: .*x.json: .*does not exist",
+        ),
+        (
+            "train: {labels: x.json, images: xy}",
+            SourceError,
+            "data.yaml: train: .*xy: no such folder",
+        ),
+        ("train: {labels: 3, images: one}", ConfigError, "images: FOLDER"),
+        (f"path: [a]\ntrain: one\n{NAMES}", ConfigError, "'path' to be text, got \\['a'\\]"),
+        ("train: one\nnames: [[a]]", ConfigError, "names: expected words, got \\['a'\\]"),
+        ("train: one\nnames: [a, '']", ConfigError, "names: expected words, got ''"),
+        ("train: one\nnc: true\nnames: [a]", ConfigError, "nc is True, but names holds 1"),
+        (f"train: one\nweights: [true]\n{NAMES}", ConfigError, "a list of 1 numbers above 0"),
         (f"train: one\nval: empty\n{NAMES}", DataError, "val: expected labelled objects.*in 1"),
         (f"train: empty\nval: one\n{NAMES}", DataError, "train: expected labelled objects"),
         (f"train: wrong\nval: one\n{NAMES}", DataError, r"wrong/labels/w\.txt, line 2: expected"),

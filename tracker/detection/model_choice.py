@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.tensors import AxisOrder, ColourOrder
-from tracker.settings_tree import read_yaml, settings_from
+from tracker.settings_tree import settings_from
+from tracker.util.yaml_text import read_yaml
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def read_declaration(model: str | PathLike[str]) -> Declaration:
     if not path.is_file():
         return Declaration()
     try:
-        return settings_from(_ADAPTER, Declaration, read_yaml(path))
+        return settings_from(_ADAPTER, Declaration, read_yaml(path, texts=("names",)))
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from error
 

@@ -4,7 +4,6 @@ Comes in: paths. Goes out: `LabelledSet`. Boxes are fractions of the picture, wh
 labels hold; nobody needs a picture's size before it is read.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 
 from tracker.arrays import BoolArray, Float64Array, Int32Array, frozen
 from tracker.errors import DataError, SourceError
+from tracker.util.json_text import parse_json
 from tracker.util.paths import unreadable_text
+from tracker.util.short_repr import short_repr
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -146,17 +147,24 @@ def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
     if not Path(images).is_dir():
         raise SourceError(f"{images}: no such folder")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return _coco_set(record, Path(images))
+        record = parse_json(path.read_bytes())
+        with np.errstate(all="ignore"):  # what is not finite is refused
+            return _coco_set(record, Path(images))
     except OSError as error:
         raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise DataError(f"{path}: {error}") from error
+    except DataError as error:
+        raise DataError(f"{path}: {coco_text(error)}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{path}: expected COCO JSON with images, annotations and categories; "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {short_repr(str(error))}"
         ) from error
+
+
+def coco_text(error: DataError) -> str:
+    """Returns what is wrong with a COCO file, as what follows its name."""
+    is_json = not str(error).startswith("not JSON")
+    return str(error) if is_json else f"expected COCO JSON, got text that is {error}"
 
 
 def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
@@ -168,7 +176,8 @@ def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
     for note in record["annotations"]:
         left, top, width, height = map(float, note["bbox"])
         if note["image_id"] not in found or note["category_id"] not in index:
-            raise DataError(f"annotation {note['id']}: its image or category is not in the file")
+            name = short_repr(note.get("id"))
+            raise DataError(f"annotation {name}: its image or category is not in the file")
         box = [left, top, left + width, top + height]
         item = (box, index[note["category_id"]], bool(note.get("iscrowd", 0)))
         found[note["image_id"]].append(item)
@@ -180,7 +189,8 @@ def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
         size = np.array([image["width"], image["height"]] * 2, np.float64)
         fractions = np.array(boxes, np.float64).reshape(-1, 4) / size
         if not np.all(np.isfinite(fractions)):
-            raise DataError(f"image {image['file_name']}: expected finite boxes and a size above 0")
+            name = short_repr(image["file_name"])
+            raise DataError(f"image {name}: expected finite boxes and a size above 0")
         pictures.append(
             LabelledImage(
                 path=folder / image["file_name"],

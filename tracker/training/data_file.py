@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from tracker.arrays import Int32Array
-from tracker.errors import ConfigError, DataError, nearest
+from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.evaluation.labels import LabelledImage
-from tracker.settings_tree import read_yaml
 from tracker.training.datasets import (
     Cached,
     CocoJson,
@@ -23,6 +22,8 @@ from tracker.training.datasets import (
     Mixed,
     YoloFolder,
 )
+from tracker.util.short_repr import short_repr
+from tracker.util.yaml_text import read_yaml
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,16 +78,16 @@ def read_splits(
         DataError: A label is malformed, or there is no object to learn or to find.
     """
     path = Path(path)
-    record = read_yaml(path)
+    record = read_yaml(path, texts=("names",))
     names = _names(record, path)
-    train = [_read_entry(entry, names, record, path) for entry in _entries(record, "train", path)]
+    train = _read_entries(record, "train", names, path)
     weights = _weights(record, len(train), path)
     held_out = record.get("val") is None
     if held_out:
         parts = [_hold_out(part, val_share, seed + n) for n, part in enumerate(train)]
         train, val = [part[0] for part in parts], [part[1] for part in parts]
     else:
-        val = [_read_entry(entry, names, record, path) for entry in _entries(record, "val", path)]
+        val = _read_entries(record, "val", names, path)
     kept = tuple(classes) if classes is not None else names or train[0].class_names
     chosen = [[_choose(image, part.class_names, kept) for image in part.images] for part in train]
     judged = [_choose(image, part.class_names, kept) for part in val for image in part.images]
@@ -114,9 +115,9 @@ def read_training_pictures(
         DataError: A label is malformed.
     """
     path = Path(path)
-    record = read_yaml(path)
+    record = read_yaml(path, texts=("names",))
     names = _names(record, path)
-    parts = [_read_entry(entry, names, record, path) for entry in _entries(record, "train", path)]
+    parts = _read_entries(record, "train", names, path)
     kept = tuple(classes) if classes is not None else names or parts[0].class_names
     images = [_choose(image, part.class_names, kept) for part in parts for image in part.images]
     return kept, tuple(images)
@@ -145,23 +146,39 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
     entries = entries if isinstance(entries, list) else [entries]
     for entry in entries:
         is_coco = isinstance(entry, dict) and set(entry) == {"labels", "images"}
+        is_coco = is_coco and all(isinstance(name, str) for name in entry.values())
         is_folder = isinstance(entry, str) and Path(entry).suffix not in (".json", ".txt")
         if not is_coco and not is_folder:
             raise ConfigError(
                 f"{path}: expected {split!r} to name a folder of pictures, or "
-                f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {entry!r}"
+                f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {short_repr(entry)}"
             )
     if not entries:
         raise ConfigError(f"{path}: expected {split!r} to name one folder or more, got none")
     return entries
 
 
+def _read_entries(
+    record: Mapping[str, Any], split: str, names: tuple[str, ...] | None, path: Path
+) -> list[LabelledPictures]:
+    """Returns the pictures of each entry of a split; what is missing is named with the split."""
+    root = record.get("path")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(f"{path}: expected 'path' to be text, got {short_repr(root)}")
+    found = []
+    for entry in _entries(record, split, path):
+        try:
+            found.append(_read_entry(entry, names, path.parent / (root or "."), path))
+        except SourceError as error:
+            raise SourceError(f"{path}: {split}: {error}") from error
+    return found
+
+
 def _read_entry(
-    entry: Any, names: tuple[str, ...] | None, record: Mapping[str, Any], path: Path
+    entry: Any, names: tuple[str, ...] | None, root: Path, path: Path
 ) -> LabelledPictures:
-    root = path.parent / str(record.get("path") or ".")
     if isinstance(entry, dict):
-        coco = CocoJson(root / str(entry["labels"]), root / str(entry["images"]))
+        coco = CocoJson(root / entry["labels"], root / entry["images"])
         return LabelledPictures(coco.images, coco.class_names)
     if names is None:
         raise ConfigError(f"{path}: names is missing; YOLO labels hold numbers alone")
@@ -216,12 +233,16 @@ def _names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise ConfigError(f"{path}: expected names to be a list, or names by number from 0")
-    found = tuple(map(str, names))
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"{path}: names: expected words, got {short_repr(name)}")
+    found = tuple(names)
     for name in found:
         if found.count(name) > 1:
             raise ConfigError(f"{path}: names: expected different names, got {name!r} twice")
-    if record.get("nc", len(found)) != len(found):
-        raise ConfigError(f"{path}: nc is {record['nc']}, but names holds {len(found)}")
+    count = record.get("nc", len(found))
+    if count != len(found) or not isinstance(count, int) or isinstance(count, bool):
+        raise ConfigError(f"{path}: nc is {short_repr(count)}, but names holds {len(found)}")
     return found
 
 
@@ -230,8 +251,9 @@ def _weights(record: Mapping[str, Any], count: int, path: Path) -> tuple[float, 
     if weights is None:
         return (1.0,) * count
     is_list = isinstance(weights, list) and len(weights) == count
-    if not is_list or not all(isinstance(w, int | float) and 0 < w < 1e6 for w in weights):
+    if not is_list or not all(type(w) in (int, float) and 0 < w < 1e6 for w in weights):
         raise ConfigError(
-            f"{path}: expected weights to be a list of {count} numbers above 0, got {weights!r}"
+            f"{path}: expected weights to be a list of {count} numbers above 0, got "
+            f"{short_repr(weights)}"
         )
     return tuple(map(float, weights))

@@ -17,7 +17,7 @@ from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
 from tracker.opencv import cv2
 from tracker.training.samples import Sample, owning_sample
-from tracker.util.paths import unreadable_text
+from tracker.util.paths import missing_text, unreadable_text
 
 
 class DetectionDataset(Protocol):
@@ -69,6 +69,8 @@ class YoloFolder:
         if (images / "images").is_dir():
             images /= "images"
         self.class_names = tuple(class_names)
+        if not images.is_dir():
+            raise SourceError(f"{images}: expected a folder of pictures, it {missing_text(images)}")
         labels = read_yolo_labels(_beside(images, "labels"), images).images
         ignore_folder = _beside(images, "ignore")
         if ignore_folder.is_dir():

@@ -5,7 +5,6 @@ become pixels to ignore. Where objects overlap, the smaller one is on top.
 """
 
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,13 @@ import numpy as np
 
 from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError, DataError, SourceError, nearest
+from tracker.evaluation.labels import coco_text
 from tracker.opencv import cv2
 from tracker.training.datasets import read_image
 from tracker.training.segment_data import IGNORE, SegmentSample
+from tracker.util.json_text import parse_json
 from tracker.util.paths import unreadable_text
+from tracker.util.short_repr import short_repr
 
 BACKGROUND = "background"
 """Name of the class of all pixels that belong to no chosen category; its index is 0."""
@@ -63,7 +65,7 @@ class CocoMasks:
             raise SourceError(f"{images}: no such folder")
         self._path = annotations
         try:
-            record = json.loads(annotations.read_text(encoding="utf-8"))
+            record = parse_json(annotations.read_bytes())
             known = {c["id"]: str(c["name"]) for c in sorted(record["categories"], key=_id)}
             chosen = tuple(known.values() if categories is None else categories)
             for name in chosen:
@@ -77,10 +79,12 @@ class CocoMasks:
             raise SourceError(f"{annotations}: {unreadable_text(annotations, error)}") from error
         except ConfigError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except DataError as error:
+            raise DataError(f"{annotations}: {coco_text(error)}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"{annotations}: expected COCO JSON with images, annotations and categories; "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {short_repr(str(error))}"
             ) from error
         if not self._pictures:
             raise DataError(f"{annotations}: expected one image or more, got none")
@@ -183,7 +187,8 @@ def _pictures(
     found: dict[Any, list[_Shape]] = {image["id"]: [] for image in record["images"]}
     for note in record["annotations"]:
         if note["image_id"] not in found or note["category_id"] not in known:
-            raise DataError(f"annotation {note['id']}: its image or category is not in the file")
+            name = short_repr(note.get("id"))
+            raise DataError(f"annotation {name}: its image or category is not in the file")
         name = known[note["category_id"]]
         if name in class_names:
             value = IGNORE if note.get("iscrowd") else class_names.index(name)

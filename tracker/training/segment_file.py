@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.arrays import Int64Array
-from tracker.errors import ConfigError, DataError, nearest
-from tracker.settings_tree import read_yaml
+from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.training.segment_coco import BACKGROUND, CocoMasks
 from tracker.training.segment_data import (
     CachedSegments,
@@ -19,6 +18,8 @@ from tracker.training.segment_data import (
     SegmentDataset,
     count_pixels,
 )
+from tracker.util.short_repr import short_repr
+from tracker.util.yaml_text import read_yaml
 
 _KEYS = ("path", "train", "val", "names")
 
@@ -64,7 +65,7 @@ def read_segment_splits(path: str | Path, *, long_side: int) -> SegmentSplits:
             judge by.
     """
     path = Path(path)
-    record = read_yaml(path)
+    record = read_yaml(path, texts=("names",))
     for key in record:
         if key not in _KEYS:
             raise ConfigError(f"{path}: unknown key {key}{nearest(str(key), _KEYS)}")
@@ -73,13 +74,14 @@ def read_segment_splits(path: str | Path, *, long_side: int) -> SegmentSplits:
     flat = [entry for split in entries.values() for entry in split]
     if names is not None and not any(isinstance(entry, str) for entry in flat):
         names = names if names[0] == BACKGROUND else (BACKGROUND, *names)
+    root = _root(record, path)
     known, parts = names, {}
     for split, found in entries.items():
-        datasets: list[SegmentDataset] = []
-        for entry in found:
-            dataset, known = _read_entry(entry, known, path.parent / str(record.get("path") or "."))
-            datasets.append(dataset)
-        parts[split] = CachedSegments(Joined(datasets), long_side=long_side)
+        try:
+            part, known = _read_entries(found, known, root)
+        except SourceError as error:
+            raise SourceError(f"{path}: {split}: {error}") from error
+        parts[split] = CachedSegments(part, long_side=long_side)
     assert known is not None
     if len(known) < 2:
         raise ConfigError(f"{path}: names: expected two classes or more, got {', '.join(known)}")
@@ -103,12 +105,32 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
     entries = entries if isinstance(entries, list) else [entries]
     for entry in entries:
         is_coco = isinstance(entry, dict) and set(entry) == {"labels", "images"}
+        is_coco = is_coco and all(isinstance(name, str) for name in entry.values())
         if not is_coco and not isinstance(entry, str):
             raise ConfigError(
                 f"{path}: expected {split!r} to name a folder of pictures, or "
-                f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {entry!r}"
+                f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {short_repr(entry)}"
             )
     return entries
+
+
+def _root(record: Mapping[str, Any], path: Path) -> Path:
+    """Returns the folder from which the others count."""
+    folder = record.get("path") or "."
+    if not isinstance(folder, str):
+        raise ConfigError(f"{path}: expected 'path' to be text, got {short_repr(folder)}")
+    return path.parent / folder
+
+
+def _read_entries(
+    entries: list[Any], names: tuple[str, ...] | None, root: Path
+) -> tuple[SegmentDataset, tuple[str, ...] | None]:
+    """Returns the data of all entries, and the class names, which a first COCO file may give."""
+    datasets: list[SegmentDataset] = []
+    for entry in entries:
+        dataset, names = _read_entry(entry, names, root)
+        datasets.append(dataset)
+    return Joined(datasets), names
 
 
 def _read_entry(
@@ -122,8 +144,8 @@ def _read_entry(
                 f"got {names[0]!r}"
             )
         coco = CocoMasks(
-            root / str(entry["labels"]),
-            root / str(entry["images"]),
+            root / entry["labels"],
+            root / entry["images"],
             None if names is None else names[1:],
         )
         return coco, coco.class_names
@@ -140,7 +162,10 @@ def _names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise ConfigError(f"{path}: expected names to be a list, or names by number from 0")
-    found = tuple(map(str, names))
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"{path}: names: expected words, got {short_repr(name)}")
+    found = tuple(names)
     for name in found:
         if found.count(name) > 1:
             raise ConfigError(f"{path}: names: expected different names, got {name!r} twice")
