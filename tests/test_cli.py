@@ -170,7 +170,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
         (["run", "{clip}", *MOTION, "--classes", "movin"], "unknown class 'movin'"),
         (["run", "{clip}", "--classes", "a,,b"], "commas"),
         (["run", "{clip}", "--detector", "motoin"], "did you mean 'motion'"),
-        (["run", "{clip}", "--detector", "none.cfg"], "--weights is missing"),
+        (["run", "{clip}", "--detector", "none.cfg"], "none.cfg: does not exist"),
         (["run", "{clip}", "--detector", "none.cfg", "--weights", "none.weights"], "none.cfg"),
         (["run", "{clip}", *MOTION, "--weights", "x.weights"], "the motion detector has no model"),
         (["run", "{clip}", *MOTION, "--imgsz", "640"], "the motion detector has no network"),

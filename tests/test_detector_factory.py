@@ -105,7 +105,10 @@ def test_a_darknet_network(tmp_path: Path) -> None:
     assert built(tmp_path / "a.cfg", weights).class_names == ("class_0", "class_1")
     names = f"detector.names={tmp_path / 'a.names'}"
     assert built(tmp_path / "a.cfg", weights, names).class_names == NAMES
-    refused(ConfigError, "--weights is missing", tmp_path / "a.cfg")
+    assert built(tmp_path / "a.cfg").class_names == ("class_0", "class_1")
+    (tmp_path / "a.weights").rename(tmp_path / "b.weights")
+    both = f"a.cfg: expected its weights beside it, named alike, but {tmp_path / 'a.weights'} does"
+    refused(ModelError, both, tmp_path / "a.cfg")
 
 
 def test_an_onnx_and_the_file_beside_it(blocks: Path, caplog: pytest.LogCaptureFixture) -> None:

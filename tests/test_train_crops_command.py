@@ -23,6 +23,7 @@ from tracker.training.reid_taught import (
     split_crops,
     verdict,
 )
+from tracker.training.views import ViewSettings
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 RED, GREEN = (200, 20, 20), (20, 200, 20)
@@ -177,6 +178,33 @@ def test_tracks_tell_who_is_the_same(clip, tmp_path, capsys):
         crop(tmp_path / "late", videos=(clip,), tracks=(tmp_path / "late.txt",))
     with pytest.raises(DataError, match="seen with a score"):
         crop(tmp_path / "no", videos=(clip,), tracks=(tracks,), min_score=1.5)
+
+
+def test_the_last_line_says_what_the_crops_are_good_for(data, tmp_path, capsys):
+    crop(tmp_path / "a", data=data)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "too little for tracker train reid, which needs 4 objects with two crops or more" in line
+    assert "has 0 here; add --teacher, or tracks (--video and --tracks)" in line
+    crop(tmp_path / "b", MeanColours(), data=data)
+    assert "needs 4 objects and has 3 here; add pictures" in capsys.readouterr().err
+    crop(tmp_path / "c", MeanColours(), data=data, views=ViewSettings(2))
+    assert "tracker train reid --data takes it" in capsys.readouterr().err
+
+
+def test_crops_without_a_teacher_that_training_refuses(data, tmp_path):
+    crop(tmp_path / "a", data=data)
+    crops = read_training_crops(tmp_path / "a", dimension=2)
+    with pytest.raises(DataError, match="of labelled pictures need a teacher"):
+        split_crops(crops, share=0.5, seed=0)
+
+
+def test_tracks_feed_training_without_a_teacher(clip, tmp_path, capsys):
+    rows = [f"{frame},{i},{20 * i},10,18,60,1" for frame in (1, 2) for i in range(1, 5)]
+    (tmp_path / "tracks.txt").write_text("\n".join(rows))
+    crop(tmp_path / "a", videos=(clip,), tracks=(tmp_path / "tracks.txt",))
+    assert "tracker train reid --data takes it: 4 objects" in capsys.readouterr().err
+    learnt, held = split_crops(read_training_crops(tmp_path / "a", dimension=2), share=0.1, seed=0)
+    assert (len(learnt.crops), len(held.crops)) == (4, 4)
 
 
 def test_other_crops_are_not_mixed_in(data, tmp_path):

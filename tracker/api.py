@@ -40,7 +40,7 @@ def track(
             Darknet `.cfg`, or another word that `--detector` takes; a function from a picture
             `(H, W, 3)` RGB to `Detections` or to boxes, scores and classes; an object with
             `detect(frames)`; `None` for the configuration's.
-        weights: Weights that belong to a `.cfg`, or to `fcn`.
+        weights: Weights of a `.cfg`, `None` for those beside it, or the `.keras` of `fcn`.
         names: File with a class name a line; for a function also the names themselves.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.
@@ -87,7 +87,7 @@ def track_many(
     Args:
         sources: Each as for `track`.
         detector: As for `track`, and so are the other arguments.
-        weights: Weights that belong to a `.cfg`, or to `fcn`.
+        weights: Weights of a `.cfg`, `None` for those beside it, or the `.keras` of `fcn`.
         names: As for `track`.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.

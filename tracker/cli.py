@@ -115,7 +115,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         ),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Weights that belong to a .cfg, or the .keras of fcn.")
+        str | None,
+        typer.Option(help="Weights of a .cfg [NAME.weights beside it], or the .keras of fcn."),
     ] = None,
     names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
     detections: Annotated[

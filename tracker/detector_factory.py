@@ -21,6 +21,7 @@ from tracker.errors import ConfigError, ModelError, nearest
 from tracker.models.class_names import read_class_names
 from tracker.models.detector_file import CONFIDENCE
 from tracker.models.exported import MEMBER, is_exported
+from tracker.models.files import weights_beside
 from tracker.util.address import shown_address, shown_source
 
 MOTION = "motion"
@@ -207,9 +208,11 @@ def _check_alone(choice: DetectorConfig, *, but: str | None = None) -> None:
     for option in ("weights", "names"):
         value = getattr(choice, option)
         if value is not None and option != but:
+            is_default = option == "weights" and choice.name == DetectorConfig().name
+            other = ", or name another model with --detector" if is_default else ""
             raise ConfigError(
                 f"--{option} {value}: detector {choice.name} holds its weights and class names "
-                f"itself; leave --{option} out"
+                f"itself; leave --{option} out{other}"
             )
 
 
@@ -255,10 +258,9 @@ def _motion_detector(choice: DetectorConfig) -> TimedDetector:
 def _darknet_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
-    if choice.weights is None:
-        raise ConfigError(f"detector {choice.name}: --weights is missing; name its .weights file")
+    weights = weights_beside(choice.name) if choice.weights is None else choice.weights
     return YoloDetector.load(
-        choice.name, weights=choice.weights, names=choice.names, settings=choice.network
+        choice.name, weights=weights, names=choice.names, settings=choice.network
     )
 
 

@@ -135,7 +135,9 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     detector: Annotated[
         str, typer.Option(help="nano, small, a .keras or .tflite of ours, a Darknet .cfg.")
     ],
-    weights: Annotated[str | None, typer.Option(help="Weights that belong to a .cfg.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of a .cfg. [NAME.weights beside it]")
+    ] = None,
     names: Annotated[str | None, typer.Option(help="The detector's class names.")] = None,
     images: Annotated[
         str | None, typer.Option(help="Folder of pictures. [YOLO: 'images' in place of 'labels']")

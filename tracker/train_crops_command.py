@@ -28,7 +28,8 @@ from tracker.training.crop_record import begin_crops
 from tracker.training.crop_sources import LabelledPicture, StillPictures, TrackedVideo
 from tracker.training.crops import CropSettings, cut, fit_for_crops
 from tracker.training.data_file import read_training_pictures
-from tracker.training.reid_data import fitted
+from tracker.training.reid_data import FEWEST_IDENTITIES, fitted
+from tracker.training.reid_taught import FEWEST_OBJECTS
 from tracker.training.view_folder import write_views
 from tracker.training.views import ViewSettings
 from tracker.util.terminal import print_results, print_status
@@ -125,7 +126,7 @@ def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> i
         raise
     write_table(request.out, rows, vectors)
     print_results(summary)
-    print_status(f"written     {request.out}; tracker train reid --data takes it")
+    print_status(f"written     {request.out}; {_next_step(rows, has_teachers=bool(opened))}")
     return len(rows)
 
 
@@ -254,6 +255,22 @@ def _begin(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
         "size": list(listed.size),
     }
     begin_crops(request.out, asked_for, {one.teacher.name: one.digest for one in opened})
+
+
+def _next_step(rows: Sequence[CropRow], *, has_teachers: bool) -> str:
+    """Returns what the crops are good for: to learn from, objects must be told apart."""
+    counts = Counter(row.group for row in rows)
+    if has_teachers:
+        found, few, what = len(counts), FEWEST_OBJECTS, "objects"
+    else:
+        found, few = sum(count > 1 for count in counts.values()), FEWEST_IDENTITIES
+        what = "objects with two crops or more"
+    if found >= few:
+        return f"tracker train reid --data takes it: {found} {what}"
+    return (
+        f"too little for tracker train reid, which needs {few} {what} and has {found} here; add "
+        + ("pictures" if has_teachers else "--teacher, or tracks (--video and --tracks)")
+    )
 
 
 def _summary(rows: Sequence[CropRow]) -> str:

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from tracker.errors import ModelError
-from tracker.util.paths import unreadable_text
+from tracker.util.paths import missing_text, unreadable_text
 
 
 def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
@@ -32,3 +32,21 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
     if not data:
         raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")
     return data
+
+
+def weights_beside(cfg: str | PathLike[str]) -> Path:
+    """Returns the `.weights` of the same name beside a Darknet `.cfg`.
+
+    Args:
+        cfg: The `.cfg`; where it does not exist, its reader says so.
+
+    Raises:
+        ModelError: The `.cfg` is there and no such file beside it.
+    """
+    weights = Path(cfg).with_suffix(".weights")
+    if Path(cfg).exists() and not weights.exists():
+        raise ModelError(
+            f"darknet cfg {cfg}: expected its weights beside it, named alike, but {weights} "
+            f"{missing_text(weights)}; name them with --weights"
+        )
+    return weights

@@ -18,6 +18,9 @@ from tracker.opencv import cv2
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 """Endings of the files that count as pictures."""
 
+FEWEST_IDENTITIES = 4
+"""Identities with two crops or more: two to learn from, two to judge by."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropSet:
@@ -104,10 +107,11 @@ def split_identities(data: CropSet, *, share: float, seed: int) -> tuple[CropSet
     """
     names, counts = np.unique(data.groups, return_counts=True)
     several = names[counts > 1]
-    if len(several) < 4:
+    if len(several) < FEWEST_IDENTITIES:
         raise DataError(
-            "identities: expected at least 4 with two pictures or more, two to learn from and two "
-            f"to judge by, got {len(several)}"
+            f"identities: expected at least {FEWEST_IDENTITIES} with two pictures or more, two to "
+            f"learn from and two to judge by, got {len(several)}; crops of labelled pictures need "
+            "a teacher (tracker train crops --teacher), those of tracks do not"
         )
     count = min(max(2, round(share * len(several))), len(several) - 2)
     held = np.random.default_rng(seed).permutation(several)[:count]

@@ -19,6 +19,9 @@ from tracker.training.reid_targets import fused_targets
 _FEWEST_HELD = 3
 """Crops of this many objects have three similarities, the fewest that can be correlated."""
 
+FEWEST_OBJECTS = _FEWEST_HELD + 1
+"""Objects that a training with teachers needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -88,8 +91,8 @@ def split_crops(data: CropSet, *, share: float, seed: int) -> tuple[CropSet, Cro
     if not data.targets.shape[1]:
         return split_identities(data, share=share, seed=seed)
     names = np.unique(data.groups)
-    if len(names) < _FEWEST_HELD + 1:
-        raise DataError(f"crops: expected at least {_FEWEST_HELD + 1} objects, got {len(names)}")
+    if len(names) < FEWEST_OBJECTS:
+        raise DataError(f"crops: expected at least {FEWEST_OBJECTS} objects, got {len(names)}")
     count = min(max(_FEWEST_HELD, round(share * len(names))), len(names) - 1)
     held = np.random.default_rng(seed).permutation(names)[:count]
     is_held = np.isin(data.groups, held)

@@ -13,6 +13,7 @@ from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.frames import Frame, VideoInfo
 from tracker.models.detector_file import read_description
+from tracker.models.files import weights_beside
 from tracker.timing import Stopwatch
 from tracker.training.teachers import CANDIDATES
 
@@ -40,7 +41,7 @@ class DarknetTeacher:
         threads: int = 1,
     ) -> None:
         path, settings = Path(cfg), _settings(long_side, threads)
-        weights = path.with_suffix(".weights")
+        weights = weights_beside(path)
         self._network = _AnyShape(
             lambda: YoloDetector.load(path, weights=weights, names=names, settings=settings)
         )
