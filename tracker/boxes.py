@@ -6,8 +6,13 @@ left. `xyxy` = left, top, right, bottom; `cxcyah` = centre, aspect (width / heig
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array
+from tracker.arrays import BoolArray, Float32Array, Float64Array, array_of, frozen
+from tracker.errors import DataError
+
+LARGEST_COORDINATE = 2.0**24
+"""In pixels: beyond it float32 cannot tell one pixel from the next."""
 
 
 def xyxy_to_cxcyah(boxes: Float32Array | Float64Array) -> Float64Array:
@@ -58,6 +63,54 @@ def is_proper(boxes: Float32Array) -> BoolArray:
     with np.errstate(invalid="ignore"):
         positive = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     return np.asarray(finite & positive)
+
+
+def checked_boxes(values: ArrayLike, *, name: str) -> Float32Array:
+    """Returns read-only float32 boxes `(N, 4)` xyxy that are proper; nothing is `(0, 4)`.
+
+    Args:
+        values: `(N, 4)` numbers of any float or integer dtype; `[]` for none.
+        name: What the message calls the array.
+
+    Raises:
+        DataError: The shape differs, or a box is not finite, not wider and higher than nothing in
+            float32, or beyond `LARGEST_COORDINATE`; the message names its row.
+    """
+    array = array_of(values, name=name)
+    if array.shape == (0,):
+        array = np.zeros((0, 4), np.float32)
+    if array.shape[1:] != (4,) or array.ndim != 2:
+        raise DataError(
+            f"{name}: expected shape (N, 4) of x1, y1, x2, y2, got {array.shape}"
+            f"{_shape_hint(array.shape)}"
+        )
+    if array.dtype == np.bool_:
+        raise DataError(f"{name}: expected numbers, got bool")
+    boxes = frozen(array, dtype="float32", shape=(None, 4), name=name)
+    proper = is_proper(boxes)
+    if np.count_nonzero(proper) < len(boxes):
+        row = int(proper.argmin())
+        raise DataError(
+            f"{name}: expected finite xyxy boxes with x2 > x1 and y2 > y1, got "
+            f"{array[row].tolist()} in row {row}"
+        )
+    if len(boxes) and np.abs(boxes).max() > LARGEST_COORDINATE:
+        row = int(np.abs(boxes).max(axis=1).argmax())
+        raise DataError(
+            f"{name}: expected coordinates of at most {LARGEST_COORDINATE:.0f} pixels, got "
+            f"{array[row].tolist()} in row {row}"
+        )
+    return boxes
+
+
+def _shape_hint(shape: tuple[int, ...]) -> str:
+    if shape == (4,):
+        return "; one box is [[x1, y1, x2, y2]]"
+    if len(shape) == 2 and shape[0] == 4:
+        return "; one row for each box: transpose it (.T)"
+    if len(shape) == 2 and shape[1] > 4:
+        return "; take [:, :4], scores and classes are arguments of their own"
+    return "; give the boxes of one frame" if len(shape) == 3 else ""
 
 
 def area(boxes: Float32Array | Float64Array) -> Float32Array | Float64Array:

@@ -16,9 +16,12 @@ from tracker.arrays import (
     IndexArray,
     Int32Array,
     UInt8Array,
+    array_of,
+    class_ids,
     frozen,
+    unit_vectors,
 )
-from tracker.boxes import is_proper
+from tracker.boxes import checked_boxes
 from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask
@@ -34,6 +37,8 @@ class Detections:
         scores: `(N,)` float32 in `[0, 1]`.
         classes: `(N,)` int32, index into the detector's class names.
         embeddings: `(N, D)` float32 unit vectors, or `(N, 0)` where there is no appearance model.
+            Vectors of another length are normalised. A row of zeros means that the appearance is
+            unknown, and so does one with NaN, which becomes zeros.
         masks: `N` masks of one frame size, an empty one for a detection without; `None` where the
             detector makes none.
     """
@@ -45,24 +50,13 @@ class Detections:
     masks: tuple[Mask, ...] | None = None
 
     def __post_init__(self) -> None:
-        boxes = frozen(self.boxes, dtype="float32", shape=(None, 4), name="Detections.boxes")
+        boxes = checked_boxes(self.boxes, name="Detections.boxes")
         count = len(boxes)
-        scores = frozen(self.scores, dtype="float32", shape=(count,), name="Detections.scores")
-        classes = frozen(self.classes, dtype="int32", shape=(count,), name="Detections.classes")
-        embeddings = frozen(
-            self.embeddings, dtype="float32", shape=(count, None), name="Detections.embeddings"
+        scores = _checked_scores(self.scores, count)
+        classes = class_ids(self.classes, shape=(count,), name="Detections.classes")
+        embeddings = unit_vectors(
+            self.embeddings, shape=(count, None), name="Detections.embeddings"
         )
-        if not is_proper(boxes).all():
-            raise DataError(
-                "Detections.boxes: expected finite xyxy boxes with x2 > x1 and y2 > y1, got "
-                f"{boxes[~is_proper(boxes)][0].tolist()}"
-            )
-        if count and not ((scores >= 0) & (scores <= 1)).all():
-            raise DataError(
-                f"Detections.scores: expected [0, 1], got {scores.min()}..{scores.max()}"
-            )
-        if not np.isfinite(embeddings).all():
-            raise DataError("Detections.embeddings: expected finite values, got NaN or infinity")
         masks = _checked_masks(self.masks, count)
         order = np.argsort(-scores, kind="stable")
         if not np.array_equal(order, np.arange(count)):
@@ -84,18 +78,25 @@ class Detections:
         *,
         masks: Sequence[Mask] | None = None,
     ) -> Self:
-        """Returns detections from anything array-like; classes default to 0, all else to none."""
-        box_array = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
-        count = len(box_array)
+        """Returns detections from anything array-like; classes default to 0, all else to none.
+
+        Args:
+            boxes: `(N, 4)` xyxy; lists, arrays of any number type, tensors that NumPy can read.
+            scores: `(N,)` in `[0, 1]`.
+            classes: `(N,)` integers of 0 to `arrays.LARGEST_CLASS`.
+            embeddings: `(N, D)` of any length; rows of zeros or NaN for an unknown appearance.
+            masks: One for each box.
+
+        Raises:
+            DataError: A shape, type or value is another one.
+        """
+        checked = checked_boxes(boxes, name="Detections.boxes")
+        count = len(checked)
         return cls(
-            boxes=box_array,
-            scores=np.asarray(scores, dtype=np.float32),
-            classes=np.zeros(count, np.int32) if classes is None else np.asarray(classes, np.int32),
-            embeddings=(
-                np.zeros((count, 0), np.float32)
-                if embeddings is None
-                else np.asarray(embeddings, np.float32)
-            ),
+            boxes=checked,
+            scores=scores,  # type: ignore[arg-type]  # checked at construction, as all others
+            classes=np.zeros(count, np.int32) if classes is None else classes,  # type: ignore[arg-type]
+            embeddings=np.zeros((count, 0), np.float32) if embeddings is None else embeddings,  # type: ignore[arg-type]
             masks=None if masks is None else tuple(masks),
         )
 
@@ -127,9 +128,31 @@ class Detections:
         return type(self)(self.boxes, self.scores, self.classes, self.embeddings, kept)
 
 
+def _checked_scores(values: ArrayLike, count: int) -> Float32Array:
+    array = array_of(values, name="Detections.scores")
+    if array.shape == (count, 1):
+        raise DataError(
+            f"Detections.scores: expected shape ({count},), got {array.shape}; use [:, 0]"
+        )
+    if array.dtype == np.bool_ and array.size:
+        raise DataError("Detections.scores: expected numbers in [0, 1], got bool")
+    scores = frozen(array, dtype="float32", shape=(count,), name="Detections.scores")
+    within = (scores >= 0) & (scores <= 1)
+    if np.count_nonzero(within) < count:
+        row = int(within.argmin())
+        raise DataError(f"Detections.scores: expected [0, 1], got {scores[row]} in row {row}")
+    return scores
+
+
 def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ...] | None:
     if masks is None:
         return None
+    odd = next((mask for mask in masks if not isinstance(mask, Mask)), None)
+    if odd is not None:
+        raise DataError(
+            f"Detections.masks: expected Mask objects, got {type(odd).__name__}; "
+            "masks.encode_mask makes one of pixels"
+        )
     if len(masks) != count:
         raise DataError(f"Detections.masks: expected {count}, one for each box, got {len(masks)}")
     sizes = {mask.size for mask in masks}
@@ -195,6 +218,8 @@ AnyDetector = Detector | TimedDetector | DetectFunction
 
 class Embedder(Protocol):
     """Describes how detections look, by unit vectors whose dot product tells how alike two are.
+
+    A row of zeros says that the appearance of a detection is not known.
 
     An embedder may also have `digests`, as `TimedDetector` has.
     """

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
-from tracker.arrays import UInt8Array, frozen
+from numpy.typing import ArrayLike, NDArray
+
+from tracker.arrays import UInt8Array, array_of, frozen
+from tracker.errors import DataError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +37,9 @@ class Frame:
     captured_s: float | None = None
 
     def __post_init__(self) -> None:
-        image = frozen(self.image, dtype="uint8", shape=(None, None, 3), name="Frame.image")
+        image = frozen(
+            _rgb_pixels(self.image), dtype="uint8", shape=(None, None, 3), name="Frame.image"
+        )
         object.__setattr__(self, "image", image)
 
     @property
@@ -46,6 +51,32 @@ class Frame:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.image.shape[0])
+
+
+def _rgb_pixels(image: ArrayLike) -> NDArray[Any]:
+    """Returns a picture as an array.
+
+    Raises:
+        DataError: It is no `(H, W, 3)` of integers; the message says how to make it one.
+    """
+    array = array_of(image, name="Frame.image")
+    hint = ""
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+        hint = "a grey picture becomes RGB by np.stack([grey] * 3, axis=-1)"
+    elif array.ndim == 3 and array.shape[2] == 4:
+        hint = "take [..., :3] of RGBA"
+    elif array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
+        hint = "channels are the last axis: .transpose(1, 2, 0)"
+    elif array.ndim != 3:
+        hint = "one picture for each frame"
+    if hint:
+        raise DataError(f"Frame.image: expected shape (H, W, 3) RGB, got {array.shape}; {hint}")
+    if array.dtype.kind == "f":
+        raise DataError(
+            f"Frame.image: expected uint8 values of 0 to 255, got {array.dtype}; of 0 to 1: "
+            "(image * 255).round().astype(np.uint8)"
+        )
+    return array
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,3 +246,29 @@ def test_wrong_input_is_refused() -> None:
     deepsort.step(Detections.create([box(1)], [1], None, RED[None]))
     with pytest.raises(DataError, match="expected 3 values each as before, got 0"):
         deepsort.step(seen(box(1)))
+
+
+def test_memory_follows_the_classes_that_a_track_had_not_their_ids() -> None:
+    deepsort = DeepSort()
+    boxes = [[30.0 * i, 0, 30 * i + 20, 40] for i in range(200)]
+    for frame in range(6):
+        classes = 65535 - np.arange(200) - (frame == 4)
+        tracks = deepsort.step(Detections.create(boxes, [0.9] * 200, classes))
+    assert tracks.classes.tolist() == (65535 - np.arange(200)).tolist()
+    np.testing.assert_allclose(tracks.class_scores, 5 / 6, rtol=1e-6)
+    # Two classes a track: a table by id would have 65536 columns.
+    assert deepsort._table.votes.shape == (200, 2)
+
+
+def test_equal_votes_go_to_the_lower_class() -> None:
+    for classes in ([7, 3, 7, 3], [3, 7, 3, 7], [7, 3, 3, 7]):
+        deepsort = DeepSort()
+        for name in classes:
+            tracks = deepsort.step(Detections.create([[0, 0, 20, 40]], [0.5], [name]))
+        assert (tracks.classes.tolist(), tracks.class_scores.tolist()) == ([3], [0.5])
+
+
+@pytest.mark.parametrize("found", [None, [[0, 0, 1, 1]], np.zeros((1, 4))])
+def test_what_is_no_detections_is_refused(found: object) -> None:
+    with pytest.raises(DataError, match=r"step: expected Detections, got .*Detections\.create"):
+        DeepSort().step(found)

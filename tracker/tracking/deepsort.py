@@ -15,7 +15,7 @@ from tracker.tracking.camera import warp
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.resume import resumed
 from tracker.tracking.settings import DeepSortSettings, Report
-from tracker.tracking.stages import Scene, associate
+from tracker.tracking.stages import associate, scene_of
 from tracker.tracking.table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
 
@@ -32,9 +32,10 @@ class DeepSort:
 
     One step is: predict; match confirmed tracks by appearance within the motion gate; match what
     is left of the tracks seen at the last look, and the tentative ones, by IoU; update, confirm,
-    give birth, let die. Without embeddings (`(N, 0)`) confirmed tracks are matched in the paper's
-    cascade by motion alone (`motion_cost`), and lost ones may take near detections that nothing
-    claimed. A frame in which nobody looked for objects takes `coast` in place of `step`.
+    give birth, let die. Where an appearance is unknown (a row of zeros, or no embeddings at all,
+    `(N, 0)`), confirmed tracks are matched after that in the paper's cascade by motion alone
+    (`motion_cost`), and lost ones may take near detections that nothing claimed. A frame in which
+    nobody looked for objects takes `coast` in place of `step`.
 
     All state, the next id included, belongs to the instance.
 
@@ -116,7 +117,7 @@ class DeepSort:
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         usual, low = self._sorted_out(detections, measurements)
-        scene = Scene(table, self._gallery, self._settings, detections, measurements)
+        scene = scene_of(table, self._gallery, self._settings, detections, measurements)
         matches = associate(scene, usual, low)
         self._update(matches, detections, measurements)
         self._bury(self._dead())
@@ -174,6 +175,11 @@ class DeepSort:
         )
 
     def _check_embeddings(self, detections: Detections) -> None:
+        if not isinstance(detections, Detections):
+            raise DataError(
+                f"step: expected Detections, got {type(detections).__name__}; "
+                "Detections.create(boxes, scores) makes them"
+            )
         if not len(detections):
             return
         size = detections.embeddings.shape[1]
@@ -272,18 +278,18 @@ class DeepSort:
             if settings.report is Report.SEEN:
                 shown &= table.misses == 0
             rows = rows[shown[rows]]
-        mean, votes, counts = table.mean[rows], table.votes[rows], table.counts(rows)
+        mean, counts = table.mean[rows], table.counts(rows)
         states = np.where(counts.misses == 0, _CONFIRMED, _LOST)
         if settings.report is Report.ALL:
             states[counts.ids < 0] = TrackState.TENTATIVE
-        classes = votes.argmax(axis=1)
+        classes, class_scores = table.winners(rows)
         return Tracks(
             ids=counts.ids,
             boxes=cxcyah_to_xyxy(mean).astype(np.float32),
             velocities=(mean[:, 4:6] / self._frame_interval_s).astype(np.float32),
             scores=table.scores[rows].astype(np.float32),
             classes=classes,
-            class_scores=np.maximum.reduce(votes, axis=1) / np.add.reduce(votes, axis=1),
+            class_scores=class_scores.astype(np.float32),
             states=states,
             ages=counts.ages,
             misses=counts.misses,

@@ -6,12 +6,22 @@ gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, IndexArray, Int64Array
+from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 from tracker.tracking.association import without_rivals
 
 _NEWEST = 4
 """Embeddings that stand for a gallery where there is no rival: those of the last few frames are
 almost always near, and reading a whole gallery of 100 costs 51 kB of memory traffic a track."""
+
+
+def is_known(embeddings: Float32Array) -> BoolArray:
+    """Returns `(N,)`: whether embeddings `(N, D)` say anything; rows of zeros do not."""
+    if embeddings.shape[1]:
+        # Almost always settles it, at a tenth of the time of looking at all values.
+        known: BoolArray = embeddings[:, 0] != 0
+        if np.count_nonzero(known) == len(known):
+            return known
+    return np.asarray(embeddings.any(axis=1))
 
 
 class AppearanceGallery:
@@ -34,13 +44,26 @@ class AppearanceGallery:
         return self._vectors.nbytes
 
     def add(self, slots: Int64Array, embeddings: Float32Array) -> None:
-        """Stores one embedding `(n, D)` for each slot `(n,)`, over the oldest when full."""
-        if not embeddings.shape[1] or not len(slots):
+        """Stores one embedding `(n, D)` for each slot `(n,)`, over the oldest when full.
+
+        Rows of zeros, whose appearance is unknown, are not stored.
+        """
+        known = is_known(embeddings)
+        if np.count_nonzero(known) < len(slots):
+            slots, embeddings = slots[known], embeddings[known]
+        if not len(slots):
             return
         self._reserve(int(np.maximum.reduce(slots)) + 1, embeddings.shape[1])
         count = self._count[slots]
         self._vectors[slots, count % self._size] = embeddings
         self._count[slots] = count + 1
+
+    def has_any(self, slots: Int64Array) -> BoolArray:
+        """Returns `(n,)`: whether each slot has at least one embedding."""
+        if not len(self._count):
+            return np.zeros(len(slots), np.bool_)
+        counts: Int64Array = self._count.take(slots, mode="clip")
+        return (counts > 0) & (slots < len(self._count))
 
     def clear(self, slots: Int64Array) -> None:
         """Forgets what the slots looked like."""

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from tracker.arrays import Float64Array
-from tracker.errors import ConfigError
+from tracker.tracking.ranges import ABOVE_0, LARGEST, check_ranges
 
 GATE_95 = 9.4877
 """0.95 quantile of the chi-square distribution with 4 degrees of freedom (DeepSORT, eq. 2)."""
@@ -49,11 +49,7 @@ class MotionNoise:
     aspect_measurement: float = 1e-1
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"MotionNoise.{name}: expected a number above 0, got {getattr(self, name)}"
-                )
+        check_ranges(self, dict.fromkeys(self.__slots__, (ABOVE_0, LARGEST)), prefix="MotionNoise.")
 
 
 def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Array, Float64Array]:

@@ -61,8 +61,8 @@ def _plausible(
     """Returns the lost rows that may have come to where a fresh track is."""
     lost = lost[table.misses[lost] >= table.hits[fresh]]
     if settings.classes is ClassPolicy.SAME:
-        voted = table.votes.argmax(axis=1)
-        lost = lost[voted[lost] == voted[fresh]]
+        voted, _ = table.winners(np.append(lost, fresh))
+        lost = lost[voted[:-1] == voted[-1]]
     predicted, velocity = table.mean[lost, :2], table.mean[lost, 4:6]
     # Who stopped while hidden is where it was seen last, not where its speed would have led.
     last_seen = predicted - table.unseen[lost, None] * velocity

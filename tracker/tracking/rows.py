@@ -18,6 +18,7 @@ from tracker.arrays import (
     IndexArray,
     Int32Array,
     Int64Array,
+    array_of,
     frozen,
 )
 from tracker.boxes import is_proper
@@ -57,11 +58,11 @@ class TrackRows:
         order = np.lexsort((self.frames, self.ids)) if len(self.frames) == count else slice(None)
         for name, (dtype, more) in _LAYOUT.items():
             shape = (count, *more)
-            array = np.asarray(getattr(self, name))
-            values = frozen(array, dtype=dtype, shape=shape, name=f"TrackRows.{name}")
+            values = frozen(getattr(self, name), dtype=dtype, shape=shape, name=f"TrackRows.{name}")
             object.__setattr__(self, name, frozen(values[order], dtype=dtype, shape=shape, name=""))
         # As float32, which is what every output holds: a box must not vanish when it is rounded.
-        proper = is_proper(self.boxes.astype(np.float32))
+        with np.errstate(over="ignore"):
+            proper = is_proper(self.boxes.astype(np.float32))
         if not proper.all():
             row = np.flatnonzero(~proper)[0]
             raise DataError(
@@ -90,24 +91,24 @@ class TrackRows:
         classes: ArrayLike | None = None,
         embeddings: ArrayLike | None = None,
     ) -> Self:
-        """Returns rows that were all seen; by default of score 1, class 0, without embeddings."""
-        number = np.asarray(ids, np.int64)
-        return cls(
-            frames=np.asarray(frames, np.int32),
-            ids=number,
-            boxes=np.asarray(boxes, np.float64).reshape(-1, 4),
-            scores=np.ones(len(number), np.float32)
-            if scores is None
-            else np.asarray(scores, np.float32),
-            classes=np.zeros(len(number), np.int32)
-            if classes is None
-            else np.asarray(classes, np.int32),
-            seen=np.ones(len(number), np.bool_),
-            embeddings=np.zeros((len(number), 0), np.float32)
-            if embeddings is None
-            else np.asarray(embeddings, np.float32),
-            origins=np.arange(len(number), dtype=np.int32),
-        )
+        """Returns rows that were all seen; by default of score 1, class 0, without embeddings.
+
+        Raises:
+            DataError: A shape, type or value is another one than the attributes say.
+        """
+        count = len(array_of(ids, name="TrackRows.ids"))
+        corners = array_of(boxes, name="TrackRows.boxes")
+        given: dict[str, Any] = {
+            "frames": frames,
+            "ids": ids,
+            "boxes": corners.reshape(0, 4) if corners.shape == (0,) else corners,
+            "scores": np.ones(count, np.float32) if scores is None else scores,
+            "classes": np.zeros(count, np.int32) if classes is None else classes,
+            "seen": np.ones(count, np.bool_),
+            "embeddings": np.zeros((count, 0), np.float32) if embeddings is None else embeddings,
+            "origins": np.arange(count, dtype=np.int32),
+        }
+        return cls(**given)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:

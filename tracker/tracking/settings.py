@@ -7,10 +7,8 @@ the effect of each.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import numpy as np
-
-from tracker.errors import ConfigError
 from tracker.tracking import kalman
+from tracker.tracking.ranges import LARGEST, Bounds, check_ranges
 
 
 class Report(StrEnum):
@@ -131,33 +129,30 @@ class DeepSortSettings:
     noise: kalman.MotionNoise = field(default_factory=kalman.MotionNoise)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise ConfigError(f"tracking.{name}: expected {low}..{high}, got {value}")
+        check_ranges(self, _RANGES, prefix="tracking.")
 
 
-_RANGES: dict[str, tuple[float, float]] = {
-    "confirm_hits": (1, np.inf),
-    "max_age_frames": (0, np.inf),
-    "max_age_s": (0, np.inf),
-    "gallery_size": (1, np.inf),
+_RANGES: dict[str, Bounds] = {
+    "confirm_hits": (1, LARGEST),
+    "max_age_frames": (0, LARGEST),
+    "max_age_s": (0, LARGEST),
+    "gallery_size": (1, 10_000),
     "max_appearance_distance": (0, 2),
     "motion_weight": (0, 1),
-    "motion_gate": (0, np.inf),
+    "motion_gate": (0, LARGEST),
     "min_iou": (0, 1),
-    "refind_reach": (0, np.inf),
-    "refind_growth": (0, np.inf),
-    "refind_max_reach": (0, np.inf),
-    "refind_size_ratio": (1, np.inf),
+    "refind_reach": (0, LARGEST),
+    "refind_growth": (0, LARGEST),
+    "refind_max_reach": (0, LARGEST),
+    "refind_size_ratio": (1, LARGEST),
     "overlap_appearance_distance": (0, 2),
     "resume_distance": (0, 2),
-    "resume_reach": (0, np.inf),
+    "resume_reach": (0, LARGEST),
     "low_score": (0, 1),
     "low_min_iou": (0, 1),
     "score_noise": (0, 0.99),
-    "min_height_px": (0, np.inf),
-    "max_aspect": (1e-3, np.inf),
+    "min_height_px": (0, LARGEST),
+    "max_aspect": (1e-3, LARGEST),
     "birth_score": (0, 1),
     "min_mean_score": (0, 1),
 }

@@ -15,6 +15,11 @@ from tracker.detections import Detections
 _SCORE_MEMORY = 0.2
 """Weight of the newest score in a track's mean: it looks back over about five detections."""
 
+_LEAST_VOTE = 1e-9
+"""A score of 0 still is a vote: without this addition a track could have none."""
+
+_NO_CLASS = np.int32(np.iinfo(np.int32).max)
+
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
 _ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
@@ -36,12 +41,15 @@ class TrackTable:
     Attributes:
         mean: `(T, 8)` Kalman means.
         covariance: `(T, 3, 4)` Kalman covariances.
-        votes: `(T, C)` summed scores of the detections by class.
+        voted_classes: `(T, K)` int32 different classes of each track's detections in order of
+            appearance, -1 = none; `K` is the largest number that a track has, whatever the ids.
+        votes: `(T, K)` summed scores of the detections of these classes.
     """
 
     def __init__(self) -> None:
         self.mean: Float64Array = np.zeros((0, 8))
         self.covariance: Float64Array = np.zeros((0, 3, 4))
+        self.voted_classes: Int32Array = np.zeros((0, 1), np.int32)
         self.votes: Float64Array = np.zeros((0, 1))
         self._counts: Int64Array = np.zeros((0, 7), np.int64)
         self._reals: Float64Array = np.zeros((0, 4))
@@ -136,7 +144,7 @@ class TrackTable:
         reals[:, _SCORE] = scores
         reals[:, _MEAN_SCORE] += _SCORE_MEMORY * (scores - reals[:, _MEAN_SCORE])
         self._reals[rows] = reals
-        self._vote(rows, detections.classes[columns], scores)
+        self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
 
     def give_birth(
         self,
@@ -160,10 +168,13 @@ class TrackTable:
         self._next_provisional_id -= count
         self.mean = np.concatenate([self.mean, mean])
         self.covariance = np.concatenate([self.covariance, covariance])
-        self.votes = np.concatenate([self.votes, np.zeros((count, self.votes.shape[1]))])
+        width = self.votes.shape[1]
+        self.votes = np.concatenate([self.votes, np.zeros((count, width))])
+        none = np.full((count, width), -1, np.int32)
+        self.voted_classes = np.concatenate([self.voted_classes, none])
         self._counts = np.concatenate([self._counts, counts])
         self._reals = np.concatenate([self._reals, reals])
-        self._vote(old + order, detections.classes[columns], scores)
+        self._vote(old + order, detections.classes[columns], scores + _LEAST_VOTE)
         return counts[:, _SLOT]
 
     def counts(self, rows: IndexArray) -> "Counts":
@@ -185,7 +196,7 @@ class TrackTable:
         slots = self.slots[dead]
         alive = (~dead).nonzero()[0]
         self.mean, self.covariance = self.mean[alive], self.covariance[alive]
-        self.votes = self.votes[alive]
+        self.votes, self.voted_classes = self.votes[alive], self.voted_classes[alive]
         self._counts, self._reals = self._counts[alive], self._reals[alive]
         self._free_slots.extend(slots[::-1].tolist())
         return slots
@@ -196,16 +207,38 @@ class TrackTable:
         It keeps its id, slot, hits and votes, and takes the other's motion and what it saw last.
         """
         self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
-        self.votes[lost] += self.votes[found]
+        for place, voted in enumerate(self.voted_classes[found].tolist()):
+            if voted >= 0:
+                self._vote(
+                    np.array([lost]), np.array([voted], np.int32), self.votes[found, [place]]
+                )
         self._counts[lost, _HITS] += self._counts[found, _HITS]
         self._counts[lost, _MISSES:] = self._counts[found, _MISSES:]
         self._reals[lost] = self._reals[found]
 
-    def _vote(self, rows: IndexArray, classes: Int32Array, scores: Float64Array) -> None:
-        if not len(rows):
-            return
-        missing = int(np.maximum.reduce(classes)) + 1 - self.votes.shape[1]
-        if missing > 0:
-            self.votes = np.pad(self.votes, [(0, 0), (0, missing)])
-        # A score of 0 still is a vote: without the small constant a track could have none.
-        self.votes[rows, classes] += scores + 1e-9
+    def winners(self, rows: IndexArray) -> tuple[Int32Array, Float64Array]:
+        """Returns the class `(n,)` that each row has by vote, and its share of the vote `(n,)`.
+
+        Between equals the lower class wins.
+        """
+        classes, votes = self.voted_classes[rows], self.votes[rows]
+        if votes.shape[1] == 1:
+            return classes[:, 0], np.ones(len(rows))
+        most = np.maximum.reduce(votes, axis=1)
+        candidates = np.where(votes == most[:, None], classes, _NO_CLASS)
+        return np.minimum.reduce(candidates, axis=1), most / np.add.reduce(votes, axis=1)
+
+    def _vote(self, rows: IndexArray, classes: Int32Array, amounts: Float64Array) -> None:
+        """Adds votes for one class to each row `(n,)`; rows differ."""
+        same = self.voted_classes[rows] == classes[:, None]
+        place = same.argmax(axis=1)
+        if np.count_nonzero(same) < len(rows):
+            new = (~same.any(axis=1)).nonzero()[0]
+            place[new] = (self.voted_classes[rows[new]] >= 0).sum(axis=1)
+            if place.max() >= self.votes.shape[1]:
+                self.votes = np.pad(self.votes, [(0, 0), (0, 1)])
+                self.voted_classes = np.pad(
+                    self.voted_classes, [(0, 0), (0, 1)], constant_values=-1
+                )
+            self.voted_classes[rows[new], place[new]] = classes[new]
+        self.votes[rows, place] += amounts
