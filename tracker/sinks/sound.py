@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import av
 import numpy as np
@@ -16,8 +16,8 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
-AudioPacket: TypeAlias = "av.Packet[av.AudioStream]"
-"""Text, because `Packet` takes a parameter only in newer releases of PyAV."""
+from tracker.sinks.sound_packets import AudioPacket, sound_packets
+from tracker.util.packet_stamps import is_joinable
 
 _COPIED = {
     "mp4": {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"},
@@ -126,16 +126,15 @@ def open_sound(path: str, output: OutputContainer, *, start_s: float) -> Sound |
             source.close()
             return None
         stream = source.streams.audio[0]
-        if start_s > 0:
-            # A second early: seeking lands between packets, and late for some containers.
-            source.seek(max(0, round((start_s - 1) / _time_base(stream))), stream=stream)
-        packets = source.demux(stream)
+        packets = sound_packets(source, stream, start_s)
         first = next(packets, None)
         writer: _Writer
         if _can_copy(stream, output, first):
             writer = _Copy(stream, output, first, start_s)
         else:
-            writer = _Encode(stream, output, start_s)
+            # Elsewhere stamps may be rounded, and jitter.
+            tolerance_s = 0.003 if is_joinable(source) else 0.05
+            writer = _Encode(stream, output, start_s, tolerance_s)
     except BaseException:
         source.close()
         raise
@@ -201,23 +200,28 @@ class _Copy:
         if first is not None and _is_bare_aac(stream):
             self._strip = BitStreamFilterContext("aac_adtstoasc", in_stream=stream)
             self._stream.codec_context.extradata = adts_config(bytes(first))
-        self._offset = round(start_s / _time_base(stream))
+        # AVI counts whole packets of MP3: 24 ms, too coarse for where the pictures begin.
+        self._base = min(_time_base(stream), Fraction(1, stream.rate or 48000))
+        self._offset = round(start_s / self._base)
         # MP4 and MOV say with an edit list that playing starts within the sound: packets that the
         # decoder needs to get going can come along. Matroska would shift the pictures instead.
         self._lead_packets = 0 if output.format.name == "matroska" else 2
-        self._last: int | None = None
+        self._next = -(2**63)
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
         """Returns the packet, or nothing where it lies before the first picture."""
         assert packet.pts is not None
-        pts = packet.pts - self._offset
-        if pts < -self._lead_packets * (packet.duration or 0):
+        pts = round(packet.pts * packet.time_base / self._base) - self._offset
+        duration = round((packet.duration or 0) * packet.time_base / self._base)
+        if pts < -self._lead_packets * duration:
             return
-        if self._last is not None and pts <= self._last:
-            return  # Muxers refuse packets that go back in time.
-        self._last = pts
+        if pts < self._next:
+            return  # Recordings that were joined may overlap; muxers refuse to go back in time.
+        self._next = pts + max(duration // 2, 1)
         for bare in (packet,) if self._strip is None else self._strip.filter(packet):
+            bare.time_base = self._base
             bare.pts = bare.dts = pts
+            bare.duration = duration
             bare.stream = self._stream
             yield bare
 
@@ -229,38 +233,64 @@ class _Copy:
 class _Encode:
     """Sound decoded and encoded again as AAC, cut to the sample."""
 
-    def __init__(self, stream: av.AudioStream, output: OutputContainer, start_s: float) -> None:
+    def __init__(
+        self,
+        stream: av.AudioStream,
+        output: OutputContainer,
+        start_s: float,
+        tolerance_s: float,
+    ) -> None:
         self._rate = stream.rate if stream.rate in _AAC_RATES else 48000
         layout = "mono" if stream.channels == 1 else "stereo"
         self._stream = output.add_stream("aac", rate=self._rate, layout=layout)
         self._stream.bit_rate = 128_000
         self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
         self._start_s = start_s
-        self._begin: int | None = None
-        self._samples = 0
+        self._tolerance = round(tolerance_s * self._rate)
+        self._place: int | None = None  # of the next sample, counted from the first picture
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
         """Returns the packets that became ready."""
         for decoded in packet.decode():
             assert isinstance(decoded, av.AudioFrame)
-            if self._begin is None and decoded.time is not None:
-                self._begin = round((decoded.time - self._start_s) * self._rate)
+            place = None
+            if decoded.time is not None:
+                place = round((decoded.time - self._start_s) * self._rate)
+            self._place = place if self._place is None else self._place
             for frame in self._resampler.resample(decoded):
-                yield from self._encode(frame, end_s)
+                samples: NDArray[np.float32] = frame.to_ndarray().astype(np.float32)
+                yield from self._in_place(samples, frame.layout.name, place, end_s)
+                place = None
 
     def rest(self) -> Iterator[AudioPacket]:
         """Returns what the encoder still holds."""
         yield from self._stream.encode(None)
 
-    def _encode(self, frame: av.AudioFrame, end_s: float) -> Iterator[AudioPacket]:
-        begin = (self._begin or 0) + self._samples
-        self._samples += frame.samples
+    def _in_place(
+        self, samples: NDArray[np.float32], layout: str, place: int | None, end_s: float
+    ) -> Iterator[AudioPacket]:
+        """Encodes samples where they belong: after silence, or without those of an overlap."""
+        gap = 0 if place is None or self._place is None else place - self._place
+        if gap > self._tolerance:
+            for begin in range(0, gap, self._rate):
+                silence = np.zeros((len(samples), min(self._rate, gap - begin)), np.float32)
+                yield from self._encode(silence, layout, end_s)
+        elif gap < -self._tolerance:
+            samples = samples[:, -gap:]
+        yield from self._encode(samples, layout, end_s)
+
+    def _encode(
+        self, samples: NDArray[np.float32], layout: str, end_s: float
+    ) -> Iterator[AudioPacket]:
+        begin = self._place or 0
+        count = samples.shape[1]
+        self._place = begin + count
         first = max(0, -begin)
-        last = int(min(frame.samples, end_s * self._rate - begin))
+        last = int(min(count, end_s * self._rate - begin))
         if last <= first:
             return
-        samples: NDArray[np.float32] = frame.to_ndarray()[:, first:last].astype(np.float32)
-        cut = av.AudioFrame.from_ndarray(samples, format="fltp", layout=frame.layout.name)
+        part = np.ascontiguousarray(samples[:, first:last])
+        cut = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
         cut.sample_rate = self._rate
         cut.pts = begin + first
         cut.time_base = Fraction(1, self._rate)

@@ -28,7 +28,9 @@ from tracker.sources.container import (
     read_packets,
 )
 from tracker.sources.numbering import Numbering, RankNumbering, SlotNumbering
-from tracker.sources.packet_stamps import (
+from tracker.sources.rgb import PictureForm, orientation_of
+from tracker.sources.stream_choice import choice_note
+from tracker.util.packet_stamps import (
     StampKind,
     exact_seconds,
     nominal_rate,
@@ -36,8 +38,6 @@ from tracker.sources.packet_stamps import (
     stamp_rules,
     unbroken_packets,
 )
-from tracker.sources.rgb import PictureForm, orientation_of
-from tracker.sources.stream_choice import choice_note
 from tracker.util.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
@@ -94,23 +94,27 @@ def probe(source: str, open_file: OpenFile = open_video) -> Clip:
     """
     with open_file(source) as video:
         kind = stamp_kind(video.container, video.stream)
-        packets = shown_packets(video, source, _silent_stamps(video), kind)
+        packets = read_packets(video, source)
         head = next(packets, None)
+        head_pts = None if head is None else head.pts
         numbering = numbering_of(kind, 0, ANY_STAMP)
-        whole = packets if head is None else chain([head], packets)
+        whole = unbroken_packets(
+            packets if head is None else chain([head], packets), _silent_stamps(video), kind
+        )
         frame = next(decoded_frames(video, whole, numbering), None)
-        if frame is None or head is None:
+        if frame is None:
             raise SourceError(
                 f"{source}: no frame could be decoded; check that it plays with ffplay"
             )
         if (note := choice_note(video.container, video.stream)) is not None:
             _log.info("%s: %s", source, note)
         _, stamp = numbering.decoded(frame.pts)
-        return _clip(video, frame, kind if stamp is not None else StampKind.NONE, stamp, head.dts)
+        kind = kind if stamp is not None else StampKind.NONE
+        return _clip(video, frame, kind, stamp, head_pts)
 
 
 def _clip(
-    video: OpenVideo, frame: VideoFrame, kind: StampKind, stamp: int | None, head_dts: int | None
+    video: OpenVideo, frame: VideoFrame, kind: StampKind, stamp: int | None, head_pts: int | None
 ) -> Clip:
     stream, rate = video.stream, nominal_rate(video.stream)
     time_base = 1 / rate
@@ -118,8 +122,8 @@ def _clip(
         stamp = None
     elif stream.time_base is not None:
         time_base = stream.time_base
-    # libavformat adds to the stamps of AVI what reordering delays; its sound does not wait.
-    offset = head_dts if video.container.format.name == "avi" else stamp
+    # A slot is when a packet is decoded; its frame is shown later by what reordering delays.
+    offset = head_pts if kind is StampKind.SLOTS and head_pts is not None else stamp
     return Clip(
         kind=kind,
         first_stamp=stamp,

@@ -31,7 +31,6 @@ from tracker.sources.deinterlace import Deinterlacer
 from tracker.sources.early_end import Bytes
 from tracker.sources.front_to_back import FrontToBack
 from tracker.sources.mailbox import ClosedError, Mailbox
-from tracker.sources.packet_stamps import nominal_rate
 from tracker.sources.stream_choice import choice_note, video_stream
 from tracker.sources.stream_failure import (
     BROKEN,
@@ -42,6 +41,7 @@ from tracker.sources.stream_failure import (
     explain,
     too_late,
 )
+from tracker.util.packet_stamps import nominal_rate
 
 # Enough to decode one frame while another is converted; more would only make frames older.
 _WAITING = 2

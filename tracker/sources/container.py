@@ -19,9 +19,9 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 from tracker.sources.numbering import Numbering
-from tracker.sources.packet_stamps import is_header, is_joinable
 from tracker.sources.paths import readable_file
 from tracker.sources.stream_choice import video_stream
+from tracker.util.packet_stamps import is_header, is_joinable
 
 _MAX_READ_FAILURES = 20
 _BOXES_AT_START = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}

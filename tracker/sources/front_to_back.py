@@ -13,14 +13,14 @@ from tracker.sources.container import OpenVideo, VideoPacket, decoded_frames
 from tracker.sources.decoding import Deinterlace
 from tracker.sources.deinterlace import deinterlaced
 from tracker.sources.early_end import HINT, Bytes, PacketTail, early_end
-from tracker.sources.packet_stamps import (
+from tracker.sources.stream_failure import Failure
+from tracker.util.packet_stamps import (
     gap_text,
     nominal_rate,
     stamp_kind,
     stamp_rules,
     unbroken_packets,
 )
-from tracker.sources.stream_failure import Failure
 from tracker.util.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)

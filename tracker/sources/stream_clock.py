@@ -5,7 +5,7 @@ Comes in: a frame's own stamp and when it arrived. Goes out: seconds since the f
 
 from fractions import Fraction
 
-from tracker.sources.packet_stamps import exact_seconds, interval_ticks
+from tracker.util.packet_stamps import exact_seconds, interval_ticks
 
 # HLS leaves out what its server no longer has; a jump that is longer than that, and did not take
 # that long, is a clock that was set.

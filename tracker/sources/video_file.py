@@ -39,15 +39,15 @@ from tracker.sources.container import (
 from tracker.sources.decoding import Decoding
 from tracker.sources.deinterlace import deinterlaced
 from tracker.sources.early_end import HINT, PacketTail, bytes_of, early_end
-from tracker.sources.packet_stamps import (
+from tracker.sources.rgb import to_rgb
+from tracker.sources.stream_clock import StreamClock
+from tracker.util.packet_stamps import (
     exact_seconds,
     gap_text,
     is_joinable,
     stamp_rules,
     unbroken_packets,
 )
-from tracker.sources.rgb import to_rgb
-from tracker.sources.stream_clock import StreamClock
 from tracker.util.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
