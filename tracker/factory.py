@@ -101,14 +101,14 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
             decoding=settings.decoding(),
         )
     if settings.start_s or settings.stride != 1:
-        name = f"camera {text}" if kind is SourceKind.CAMERA else "standard input"
+        name = f"camera {text}" if kind is SourceKind.CAMERA else "a pipe"
         raise ConfigError(
             f"{name}: source.start_s and source.stride need a recorded source; leave them out"
         )
     if kind is SourceKind.PIPE:
         from tracker.sources.pipe import Pipe
 
-        return Pipe(settings.live, decoding=settings.decoding())
+        return Pipe(settings.live, decoding=settings.decoding(), name=text)
     if settings.video_stream is not None:
         raise _needs_a_video(f"camera {text}")
     from tracker.sources.camera import Camera

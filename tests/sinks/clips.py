@@ -41,6 +41,21 @@ def make_clip(path, codec):
     return str(path)
 
 
+def clicks(path):
+    """Returns the times at which it becomes loud after a quarter of a second of silence."""
+    found, heard = [], -1.0
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
+        for decoded in container.decode(container.streams.audio[0]):
+            for frame in resampler.resample(decoded):
+                for at in np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.2):
+                    time_s = decoded.time + at / RATE
+                    if time_s - heard > 0.25:
+                        found.append(time_s)
+                    heard = time_s
+    return found
+
+
 def hear(path):
     """Returns codec, time of the first click and time of the last sample, in seconds."""
     onset = end = None

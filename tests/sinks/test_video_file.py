@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.sinks.clips import hear, make_clip
+from tests.sinks.clips import clicks, hear, make_clip
 from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
 from tracker.detections import Detections
 from tracker.errors import ConfigError, OutputError
@@ -188,6 +188,25 @@ def test_sound_comes_along_in_step_and_ends_with_the_pictures(
     assert 1.2 - 0.1 <= end <= 1.2 + 0.1
     assert len(pictures(path)) == 30
     assert sink.status == f"{path}: 30 frames"
+
+
+@pytest.mark.parametrize(("encoder", "joined"), [("aac", "aac"), ("mp2", "aac")])
+@pytest.mark.parametrize("first_s", [0.0, 3.4])
+def test_the_sound_of_joined_recordings_is_complete_and_in_time(tmp_path, encoder, joined, first_s):
+    part = Path(make_clip(tmp_path / "part.ts", encoder))
+    with av.open(str(part)) as container:
+        first = container.streams.video[0].start_time * container.streams.video[0].time_base
+    both = tmp_path / "both.ts"
+    both.write_bytes(part.read_bytes() * 2)  # a click half a second into each second of pictures
+    path = tmp_path / "out.mp4"
+    times = [first_s + i / 25 for i in range(round((6 - first_s) * 25))]
+    run = make_run(audio_path=str(both), start_s=float(first) + first_s)
+    sink = record(path, times, run=run)
+    assert sink.status == f"{path}: {len(times)} frames"
+    assert hear(path)[0] == joined
+    source_onset = hear(str(part))[1] - float(first)
+    expected = [s + source_onset - first_s for s in range(6) if s + source_onset > first_s]
+    assert clicks(path) == pytest.approx(expected, abs=0.005)
 
 
 def test_a_file_without_sound_or_without_anything_gives_a_silent_video(tmp_path):

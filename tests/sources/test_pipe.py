@@ -17,6 +17,7 @@ from tests.sources.clips import level, write_clip
 from tests.stream_server import jpeg
 from tracker.errors import SourceError
 from tracker.frames import Frame
+from tracker.sources.kind import SourceKind, source_kind
 from tracker.sources.live_settings import FramePolicy, LiveSettings
 from tracker.sources.pipe import Pipe
 
@@ -82,6 +83,20 @@ def test_an_mp4_whose_index_is_at_its_end_is_told_apart(tmp_path: Path) -> None:
     content = content[:index] + free + content[index:]
     with piped(content) as file, pytest.raises(SourceError, match="name the file in place of -"):
         Pipe(file=file)
+
+
+def test_a_named_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
+    data, path = write_clip(tmp_path / "a.ts", count=12).read_bytes(), tmp_path / "pipe"
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs named pipes")
+    os.mkfifo(path)
+    assert source_kind(str(path)) is SourceKind.PIPE
+    writer = threading.Thread(target=lambda: path.write_bytes(data))
+    writer.start()
+    with Pipe(name=str(path)) as pipe:
+        assert pipe.info.source == str(path)
+        assert levels(list(pipe)) == list(range(12))
+    writer.join(5)
 
 
 def test_with_the_newest_frame_wanted_it_is_live(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def source_kind(text: str) -> SourceKind:
 
     Args:
         text: A camera (its number, device file or name), a stream's address, `-` for standard
-            input, a path, or a glob pattern of images.
+            input, a path (that of a named pipe is read like standard input), or a glob of images.
 
     Raises:
         SourceError: It is empty, a negative number, a URL with an unknown scheme, or an address
@@ -81,6 +81,8 @@ def source_kind(text: str) -> SourceKind:
             f"{shown_source(text)}: expected a file that exists, or an address, which begins with "
             "its scheme: rtsp://HOST/PATH"
         )
+    if Path(text).is_fifo():
+        return SourceKind.PIPE
     if Path(text).exists():
         return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
     return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE

@@ -1,4 +1,4 @@
-"""A video that another program writes into this one's standard input.
+"""A video that another program writes into this one's standard input, or into a named pipe.
 
 Comes in: bytes of any container, or of raw H.264 or MJPEG. Goes out: frames, all of them.
 """
@@ -33,7 +33,7 @@ _INDEX_LAST = Failure(
 
 
 class Pipe:
-    """Standard input as a source of frames.
+    """Standard input, or a named pipe, as a source of frames.
 
     A pipe makes its writer wait, so nothing is lost, and `info.is_live` is false. With
     `settings.policy` `newest` it is taken as live: frames are stamped with their arrival. There is
@@ -42,8 +42,8 @@ class Pipe:
     Args:
         settings: Its `policy` counts.
         decoding: Which of its video streams is read.
-        file: What to read; `None` for standard input.
-        name: How the user names it.
+        file: What to read; `None` for what the name says.
+        name: `-` for standard input, or the path of a named pipe, which is opened here.
 
     Raises:
         SourceError: Nothing is piped in, or no video.
@@ -58,7 +58,8 @@ class Pipe:
         name: str = PIPE,
     ) -> None:
         policy = (settings or LiveSettings()).policy
-        self._readable = readable = _Readable(_standard_input() if file is None else file)
+        self._named = _named_pipe(name) if file is None and name != PIPE else None
+        self._readable = readable = _Readable(file or self._named or _standard_input())
         self._connection = Connection(
             name,
             lambda: av.open(readable, "r", metadata_errors="replace"),
@@ -69,8 +70,7 @@ class Pipe:
             facts = self._connection.opened(None)
             first = self._connection.first(None)
         except BaseException as error:
-            readable.stop()
-            self._connection.close()
+            self._release()
             if isinstance(error, StreamLostError):
                 failure = _INDEX_LAST if readable.is_mp4_in_a_pipe else error.failure
                 raise SourceError(f"{name}: {failure}") from None
@@ -94,8 +94,7 @@ class Pipe:
 
     def close(self) -> None:
         """Stops reading; an iteration under way in another thread ends at once."""
-        self._readable.stop()
-        self._connection.close()
+        self._release()
         # ValueError: another thread is inside the generator; its next wait tells it.
         with suppress(ValueError):
             self._frames.close()
@@ -110,6 +109,12 @@ class Pipe:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _release(self) -> None:
+        self._readable.stop()
+        self._connection.close()
+        if self._named is not None:
+            self._named.close()
 
     def _read(self, first: Arrival) -> Generator[Frame]:
         arrival = first
@@ -129,6 +134,14 @@ class Pipe:
             return
         finally:
             self._connection.close()
+
+
+def _named_pipe(path: str) -> BinaryIO:
+    """Returns an open named pipe, once a writer has opened it as well."""
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be opened: {error.strerror}") from error
 
 
 def _standard_input() -> BinaryIO:
