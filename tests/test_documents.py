@@ -1,0 +1,63 @@
+"""Commands in the documents exist, with all of their options and settings."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from tracker.cli import app
+from tracker.config import load_config
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "configs" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands_in(page: Path) -> Iterator[str]:
+    """Yields the command lines of a page's blocks of code, and those in backquotes."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```([a-z]*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for block in [content for language, content in blocks if language in {"", "sh"}]:
+        lines = block.replace("\\\n", " ").splitlines()
+        yield from (line for line in lines if re.search(r"(?:^|[ |/])tracker [a-z]", line))
+    yield from re.findall(r"`(tracker [a-z][^`\n.]* -[^`\n]*)`", text)
+
+
+def words_of(line: str) -> list[str]:
+    """Returns the words from the last `tracker` on, up to a comment, a pipe or another command."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
+    lexer.whitespace_split = True
+    words = list(lexer)
+    starts = [i for i, word in enumerate(words) if word == "tracker" or word.endswith("/tracker")]
+    rest = words[starts[-1] + 1 :] if starts else []
+    ends = [i for i, word in enumerate(rest) if set(word) <= set("|&;")]
+    return rest[: ends[0]] if ends else rest
+
+
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """Returns the command that words name, and what follows."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and words[0][:1].isalpha():
+        assert words[0] in command.commands, f"no command {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_options_exist(page: Path) -> None:
+    for line in commands_in(page):
+        command, rest = command_of(words_of(line))
+        known = {name for param in command.params for name in param.opts} | {"--help", "-h"}
+        for word in rest:
+            if word.startswith("-") and not re.fullmatch(r"-[0-9.]*", word):
+                assert word.partition("=")[0] in known, f"{line}: no option {word}"
+        if command.name in {"run", "bench"}:
+            overrides = [rest[i + 1] for i, word in enumerate(rest) if word == "--set"]
+            load_config(overrides=[word for word in overrides if word.isascii()])
+
+
+def test_the_pages_have_commands() -> None:
+    assert sum(len(list(commands_in(page))) for page in PAGES) > 40
