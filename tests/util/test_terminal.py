@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,34 @@ def test_a_signal_before_the_first_frame_ends_in_order(number: int, code: int) -
 
 def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def test_a_bar_on_a_terminal_and_lines_above_it(clip: Path, tmp_path: Path) -> None:
+    """While it shows a bar, rich puts an object of its own in place of standard error."""
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    main, terminal = os.openpty()
+    words = command(["run", str(clip), "--detector", "motion", "--csv", str(out)])
+    with subprocess.Popen(words, stderr=terminal) as running:
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # Linux reports the end of a terminal as an error.
+            while data := os.read(main, 65536):
+                shown += data
+        assert running.wait(30) == 0
+    os.close(main)
+    assert b"the existing file is replaced" in shown
+    assert b"8/8 frames" in shown
+    assert b"written     " in shown
+    assert len(shown) < 100_000
+
+
+def test_a_terminal_that_goes_away_changes_no_result(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    main, terminal = os.openpty()
+    words = command(["run", str(clip), "--detector", "motion", "--json", str(out)])
+    with subprocess.Popen(words, stderr=terminal) as running:
+        os.close(terminal)
+        os.close(main)
+        assert running.wait(30) == 0
+    assert json.loads(out.read_text().splitlines()[-1])["complete"] is True

@@ -235,8 +235,11 @@ def _nearest_folder(target: Path) -> Path:
 
 
 def _check_access(path: Path, mode: int) -> None:
-    if not os.access(path, mode):
-        raise PermissionError(errno.EACCES, "permission denied")
+    if os.access(path, mode):
+        return
+    if hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, "the file system is read-only")
+    raise PermissionError(errno.EACCES, "permission denied")
 
 
 def _opened(path: str, flags: int) -> FileIO:

@@ -55,19 +55,26 @@ def write_stdout(text: str) -> None:
 
 
 class UnfailingStderr:
-    """Standard error as a text file that can always be written; `rich` takes it as a file."""
+    """Standard error as a text file that can always be written; `rich` takes it as a file.
+
+    It is the stream of the moment it is made: while a bar is shown, rich puts an object of its own
+    in place of `sys.stderr`, which writes to its console, and so to this.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
 
     @property
     def encoding(self) -> str:
         """The encoding of standard error."""
-        return getattr(sys.stderr, "encoding", None) or "utf-8"
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Returns the number of characters, whether or not they were written."""
         with suppress(OSError, ValueError):  # ValueError: it was closed within this process
-            if sys.stderr is not None:
-                sys.stderr.write(text)
-                sys.stderr.flush()
+            if self._stream is not None:
+                self._stream.write(text)
+                self._stream.flush()
         return len(text)
 
     def flush(self) -> None:
@@ -75,7 +82,9 @@ class UnfailingStderr:
 
     def isatty(self) -> bool:
         """Returns whether standard error is a terminal."""
-        return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
+        with suppress(OSError, ValueError):
+            return self._stream is not None and self._stream.isatty()
+        return False
 
     def fileno(self) -> int:
         """Returns the descriptor of standard error.
@@ -83,9 +92,9 @@ class UnfailingStderr:
         Raises:
             OSError: There is none.
         """
-        if sys.stderr is None:
+        if self._stream is None:
             raise OSError(errno.EBADF, "standard error is closed")
-        return sys.stderr.fileno()
+        return self._stream.fileno()
 
 
 def print_table(table: Any, *, stderr: bool = False, width: int | None = None) -> None:
