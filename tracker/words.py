@@ -32,6 +32,10 @@ _COMMANDS_OF_OTHERS = {
 """Commands of this program, and what other programs call them."""
 
 _NAME_SOURCES = "name sources without an option: tracker run SOURCE"
+_NO_SOURCE = (
+    "expected a source, got none; name a video file, 0 (a camera), an address, or a folder of "
+    "images: tracker run SOURCE"
+)
 _OPTIONS_OF_OTHERS = {
     _NAME_SOURCES: ("--source", "--input", "-i", "--file", "-f", "--path", "--url"),
     "results go to --json FILE, --csv FILE, --video FILE or --save-dir FOLDER": (
@@ -96,6 +100,8 @@ class RunCommand(TyperCommand):
         except typer.TyperException as error:
             own = {name for param in self.params for name in param.opts}
             hint = _option_hint([word for word in words if word not in own])
+            if hint is None and error.format_message().startswith("Missing argument 'source'"):
+                hint = _NO_SOURCE
             if hint is None:
                 raise
             raise ConfigError(hint) from error

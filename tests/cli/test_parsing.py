@@ -71,3 +71,8 @@ def test_h_shows_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> N
         main(words)
     assert not done.value.code
     assert "Usage: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["--show"]])
+def test_no_source(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert failure(capsys, "run", *words).startswith("expected a source, got none; name a video")
