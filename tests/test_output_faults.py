@@ -245,3 +245,23 @@ def test_a_hangup_ends_a_run_in_order_and_not_under_nohup(streamed: bytes, tmp_p
         process.communicate(streamed[len(streamed) * 2 // 3 :], timeout=60)
     assert process.returncode == 0
     assert lines_of(out)[-1]["complete"] is True
+
+
+def test_scores_replace_neither_truth_nor_tracks_nor_labels(tmp_path: Path) -> None:
+    truth, tracks, labels = (tmp_path / name for name in ("gt.txt", "a.txt", "coco.json"))
+    truth.write_text("1,1,10,10,20,20,1,1,1\n")
+    tracks.write_text("1,1,10,10,20,20,1,-1,-1,-1\n")
+    labels.write_text("{}")
+    scored = ("eval", "--truth", truth, "--tracks", tracks, "--rules", "MOT17")
+    for words, kept in (
+        ((*scored, "--json", truth), truth),
+        ((*scored, "--csv", tracks), tracks),
+        (("eval-detector", "--labels", labels, "--detector", "nano", "--json", labels), labels),
+    ):
+        before = kept.read_bytes()
+        code, error = run(*words)
+        assert (code, "the run reads it" in error) == (2, True), error
+        assert kept.read_bytes() == before
+    both = ("--json", tmp_path / "o.x", "--csv", tmp_path / "sub" / ".." / "o.x")
+    code, error = run(*scored, *both)
+    assert (code, "two outputs cannot share" in error) == (2, True), error

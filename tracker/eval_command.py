@@ -23,6 +23,7 @@ from tracker.evaluation.mot_io import (
 )
 from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
+from tracker.sinks.paths import check_different, check_not_read
 from tracker.track_files.read import read_tracks
 from tracker.util.terminal import write_stdout
 
@@ -62,7 +63,7 @@ def run_eval(request: EvalRequest) -> Evaluation:
         SourceError: A file is missing or cannot be read.
         DataError: A file is malformed, truth and tracks do not fit each other, or no row of the
             truth counts.
-        OutputError: A result cannot be written.
+        OutputError: A result cannot be written, or would replace truth or tracks.
         DependencyError: `trackeval` or Matplotlib is not installed.
     """
     rules = _rules(request.rules)
@@ -70,6 +71,9 @@ def run_eval(request: EvalRequest) -> Evaluation:
         raise ConfigError(f"--json {request.json} and --csv {request.csv}: expected two places")
     truth = find_truth(request.truth)
     tracks = find_tracks(request.tracks, list(truth))
+    outputs = [path for path in (request.json, request.csv) if path is not None]
+    check_different(outputs)
+    check_not_read(outputs, [str(path) for path in (*truth.values(), *tracks.values())])
     truths = {name: read_truth(file, rules) for name, file in truth.items()}
     _check_scored(truths, truth)
     evaluation = evaluate(

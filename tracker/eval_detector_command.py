@@ -25,6 +25,7 @@ from tracker.evaluation.labels import (
 from tracker.evaluation.precision_report import precision_table
 from tracker.frames import Frame, VideoInfo
 from tracker.models.class_names import read_class_names
+from tracker.sinks.paths import check_not_read
 from tracker.sources.image_folder import ImageFolder
 from tracker.timing import Stopwatch
 from tracker.util.terminal import print_table, write_stdout
@@ -61,7 +62,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
         SourceError: Labels or pictures are missing.
         DataError: Labels are malformed, or hold nothing to find.
         ModelError: A model file is missing or malformed.
-        OutputError: The JSON cannot be written.
+        OutputError: The JSON cannot be written, or would replace the labels.
         DependencyError: `faster-coco-eval` is not installed.
     """
     choice = request.config.detector
@@ -70,6 +71,8 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
             "eval-detector needs a network that sees single pictures; name one with "
             "--detector small or a file"
         )
+    if request.json is not None:
+        check_not_read([request.json], [request.labels])
     labelled = _labels(request)
     detector = build_detector(request.config)
     precision = score(labelled, detector, request.classes)
