@@ -16,8 +16,9 @@ from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_wal
 from tests.sources.test_pipe import piped
 from tracker.config import Config, overlay
 from tracker.errors import SourceError
+from tracker.frame_loop import SourceResult
 from tracker.frames import Source
-from tracker.multi_pipeline import MultiPipeline, SourceResult, StageMakers
+from tracker.multi_pipeline import MultiPipeline, StageMakers
 from tracker.pipeline import Pipeline
 from tracker.sources.camera import Camera
 from tracker.sources.live_settings import LiveSettings, Reconnect
@@ -161,9 +162,9 @@ def test_a_call_that_does_not_return_is_left_to_a_daemon(
     wait_until_silent(source)
     with left_soon():
         results.close()
-    (reader,) = [t for t in threading.enumerate() if t.name == "tracker-read"]
+    (reader,) = [t for t in threading.enumerate() if t.name == "tracker-read-0"]
     assert reader.daemon
-    assert "tracker-read does not answer; it is left behind" in caplog.text
+    assert "tracker-read-0 does not answer; it is left behind" in caplog.text
     source.free.set()
     reader.join(5)
     assert our_threads() == []

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
+from tracker.frame_loop import SourceEnd, SourceEvent, SourceResult
 from tracker.frames import Frame
-from tracker.multi_pipeline import MultiPipeline, SourceEnd, SourceEvent, SourceResult, StageMakers
+from tracker.multi_pipeline import MultiPipeline, StageMakers
 from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch

@@ -11,9 +11,10 @@ import pytest
 from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
+from tracker.frame_loop import QUEUE_SIZE
 from tracker.frames import Frame
 from tracker.lane import frame_intervals
-from tracker.pipeline import QUEUE_SIZE, Pipeline
+from tracker.pipeline import Pipeline
 from tracker.sources.live_settings import FramePolicy
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, TrackedFrame, Tracks
@@ -248,7 +249,7 @@ def test_a_live_source_keeps_only_the_newest_frame() -> None:
 
 def wait_for_the_reader_to_end() -> None:
     for thread in threading.enumerate():
-        if thread.name == "tracker-read":
+        if thread.name == "tracker-read-0":
             thread.join(5)
             assert not thread.is_alive()
 

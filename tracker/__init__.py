@@ -40,10 +40,11 @@ if TYPE_CHECKING:
         SourceError,
         TrackerError,
     )
+    from tracker.frame_loop import SourceEnd, SourceResult
     from tracker.frames import Frame, Source, VideoInfo
     from tracker.masks import Mask
     from tracker.models.darknet import load_darknet
-    from tracker.multi_pipeline import MultiPipeline, SourceEnd, SourceResult, StageMakers
+    from tracker.multi_pipeline import MultiPipeline, StageMakers
     from tracker.pipeline import NoEmbedder, Pipeline
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.draw import DrawStyle, draw_tracks
@@ -111,9 +112,9 @@ _HOMES = {
     "RecordedTracks": "tracker.track_files.recorded_tracks",
     "Sink": "tracker.tracks",
     "Source": "tracker.frames",
-    "SourceEnd": "tracker.multi_pipeline",
+    "SourceEnd": "tracker.frame_loop",
     "SourceError": "tracker.errors",
-    "SourceResult": "tracker.multi_pipeline",
+    "SourceResult": "tracker.frame_loop",
     "StageMakers": "tracker.multi_pipeline",
     "TimedDetector": "tracker.detections",
     "TrackState": "tracker.tracks",

@@ -13,8 +13,7 @@ from tracker.detections import AnyDetector
 from tracker.detector_factory import given_detector_name
 from tracker.errors import ConfigError
 from tracker.factory import build_multi_pipeline, build_pipeline, open_source
-from tracker.multi_pipeline import SourceEvent
-from tracker.pipeline import close_together
+from tracker.frame_loop import SourceEvent, close_together
 from tracker.sources.kind import check_pipe_once
 from tracker.tracks import TrackedFrame
 

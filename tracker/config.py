@@ -18,7 +18,7 @@ from tracker.detection.motion import MotionSettings
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
-from tracker.multi_pipeline import BATCH_WAIT_S
+from tracker.frame_loop import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.settings_tree import lay, lay_words, settings_from
 from tracker.sinks.background import Background, BackgroundStyle

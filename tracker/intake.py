@@ -65,6 +65,15 @@ class Intake:
             ready = [index for index, channel in self._open.items() if channel.is_ready]
             return [self._arrival(index) for index in ready]
 
+    def wait_for_next_if_due(self) -> None:
+        """Where one source is left, whose frame is there and the next one due, waits for that.
+
+        With several sources, `take` waits for the others as it is.
+        """
+        if len(self._open) == 1:
+            (channel,) = self._open.values()
+            channel.wait_for_next_if_due()
+
     def retire(self, index: int) -> None:
         """Ends a source of which enough was seen; its reader stops at its next frame."""
         self._open.pop(index).cancel()

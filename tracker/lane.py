@@ -6,8 +6,10 @@ used by one thread at a time.
 
 import dataclasses
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from tracker.detections import Detections, Embedder
+from tracker.detections import Detections, Embedder, TimedDetector, digests_of
 from tracker.errors import ConfigError, SourceError
 from tracker.frames import Frame, VideoInfo
 from tracker.timing import Stopwatch
@@ -115,6 +117,25 @@ class Lane:
     def _elapsed(self, time_s: float) -> float:
         last, self._last_time_s = self._last_time_s, time_s
         return 1.0 if last is None else frame_intervals(time_s - last, self._interval_s)
+
+
+def run_info(
+    info: VideoInfo, detector: TimedDetector, embedder: Embedder, config: Mapping[str, Any]
+) -> RunInfo:
+    """Returns what is the same for all frames of a source.
+
+    Args:
+        info: The source.
+        detector: What finds objects; it has been started.
+        embedder: What describes how they look.
+        config: The resolved configuration, plain JSON types.
+    """
+    return RunInfo(
+        video=info,
+        class_names=detector.class_names,
+        config=config,
+        model_digests=digests_of(detector) | digests_of(embedder),
+    )
 
 
 def frame_intervals(elapsed_s: float, interval_s: float) -> float:

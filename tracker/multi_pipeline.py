@@ -1,9 +1,4 @@
-"""The frame loop of many sources in one process, which share one network.
-
-Comes in: open sources and what makes the stages. Goes out: results as they come, each with the
-number of its source, and the end of each source. A thread reads each source; one thread puts the
-frames that are there into one batch for the detector and steps each source's own tracker.
-"""
+"""Many sources in one process, which share one network: results as they come, source by source."""
 
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -13,63 +8,22 @@ from typing import Any
 import numpy as np
 
 from tracker.detection.function_detector import FunctionDetector, ObjectDetector, as_detector
-from tracker.detections import (
-    AnyDetector,
-    Detections,
-    Embedder,
-    TimedDetector,
-    digests_of,
+from tracker.detections import AnyDetector, Embedder, TimedDetector
+from tracker.errors import ConfigError
+from tracker.frame_loop import (
+    BATCH_WAIT_S,
+    LoopOptions,
+    SourceEvent,
+    SourceStages,
+    run_sources,
+    sources_by_detector,
 )
-from tracker.errors import ConfigError, TrackerError
 from tracker.frames import Frame, Source, VideoInfo
-from tracker.intake import Arrival, Intake
-from tracker.lane import Lane, check_detect_every, no_frames, with_age
-from tracker.pipeline import (
-    QUEUE_SIZE,
-    NoEmbedder,
-    closed_if_cut_short,
-    frame_channel,
-    next_item,
-    reading_stage,
-    takes_newest,
-)
+from tracker.lane import Lane, check_detect_every, run_info
+from tracker.pipeline import NoEmbedder
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch
-from tracker.tracks import CameraObserver, MultiObjectTracker, RunInfo, TrackedFrame
-from tracker.workers import Channel, Workers
-
-BATCH_WAIT_S = 0.005
-"""How long the first frame of a batch waits for those of other sources: short beside a detector's
-time, long enough for cameras that are released by one clock."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SourceResult:
-    """A result of one of several sources.
-
-    Attributes:
-        index: The source, from 0 in the order given.
-        result: Its next result.
-    """
-
-    index: int
-    result: TrackedFrame
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SourceEnd:
-    """The end of one of several sources; nothing of it follows.
-
-    Attributes:
-        index: The source, from 0 in the order given.
-        error: What it broke with; `None` where it came to its end.
-    """
-
-    index: int
-    error: TrackerError | None = None
-
-
-SourceEvent = SourceResult | SourceEnd
+from tracker.tracks import CameraObserver, MultiObjectTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,156 +118,53 @@ class MultiPipeline:
         """
         if not sources:
             raise ConfigError("sources: expected at least one, got none")
-        newest = [takes_newest(policy, source.info) for source in sources]
-        changed = threading.Condition()
-        with Workers() as workers, closed_if_cut_short(sources, stop):
-            channels = [
-                workers.add(frame_channel(newest=is_newest, changed=changed))
-                for is_newest in newest
-            ]
-            size = len(sources) * (1 if any(newest) else QUEUE_SIZE)
-            events = workers.add(Channel[SourceEvent](size))
-            for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
-                workers.start_reader(f"tracker-read-{index}", source, channel)
-            # Reading begins before networks are compiled; see `Pipeline.run`.
-            detectors = _detectors([self._make.detector() for _ in sources])
-            lanes = self._lanes([source.info for source in sources], detectors)
-            intake = Intake(channels, changed, wait_s=self._batch_wait_s)
-            inference = _Inference(detectors, lanes, intake, events, max_frames=self._max_frames)
-            run = inference.run_newest if any(newest) else inference.run_all
-            workers.start("tracker-infer", run, events)
-            while (event := next_item(events, stop, idle)) is not None:
-                yield (
-                    SourceResult(event.index, with_age(event.result))
-                    if isinstance(event, SourceResult)
-                    else event
-                )
+        options = LoopOptions(policy, stop, idle, self._batch_wait_s, self._max_frames)
+        infos = [source.info for source in sources]
+        yield from run_sources(sources, lambda: self._stages(infos), options)
 
-    def _lanes(self, infos: Sequence[VideoInfo], detectors: Sequence[TimedDetector]) -> list[Lane]:
-        """Returns a lane for each source, with its detector started."""
+    def _stages(self, infos: Sequence[VideoInfo]) -> list[SourceStages]:
+        """Returns the stages of each source, with its detector started."""
+        detectors = _detectors([self._make.detector() for _ in infos])
         for detector, info in zip(detectors, infos, strict=True):
             detector.start(info)
-        for group in _by_detector(detectors, range(len(infos))):
-            detector = detectors[group[0]]
-            if len(group) > 1 and not isinstance(detector, FunctionDetector | ObjectDetector):
-                # The largest batch is compiled before the first frame, not in the middle. What
-                # users write sees the frames of the sources and no others.
-                detector.detect([_blank(infos[index]) for index in group], Stopwatch())
+        _compile_largest_batches(detectors, infos)
         trackers = [self._make.tracker() for _ in infos]
         observers = [self._make.camera_motion() for _ in infos]
         _check_own(trackers, "tracker")
         _check_own([observer for observer in observers if observer is not None], "camera_motion")
-        lanes = []
-        for index, info in enumerate(infos):
+        stages = []
+        for detector, info, tracker, observer in zip(
+            detectors, infos, trackers, observers, strict=True
+        ):
             embedder = self._make.embedder()
-            run = RunInfo(
-                video=info,
-                class_names=detectors[index].class_names,
-                config=self._config,
-                model_digests=digests_of(detectors[index]) | digests_of(embedder),
+            lane = Lane(
+                run_info(info, detector, embedder, self._config),
+                tracker=tracker,
+                embedder=embedder,
+                camera_motion=observer,
+                detect_every=self._detect_every,
             )
-            lanes.append(
-                Lane(
-                    run,
-                    tracker=trackers[index],
-                    embedder=embedder,
-                    camera_motion=observers[index],
-                    detect_every=self._detect_every,
-                )
-            )
-        return lanes
+            stages.append(SourceStages(detector, lane))
+        return stages
 
 
-class _Inference:
-    """What the inference thread does: batches in, events out."""
+def _compile_largest_batches(
+    detectors: Sequence[TimedDetector], infos: Sequence[VideoInfo]
+) -> None:
+    """Compiles the largest batch before the first frame, not in the middle.
 
-    def __init__(
-        self,
-        detectors: Sequence[TimedDetector],
-        lanes: Sequence[Lane],
-        intake: Intake,
-        events: Channel[SourceEvent],
-        *,
-        max_frames: int | None,
-    ) -> None:
-        self._detectors = detectors
-        self._lanes = lanes
-        self._intake = intake
-        self._events = events
-        self._max_frames = max_frames
-
-    def run_all(self) -> None:
-        """Takes batches until all sources have ended."""
-        while arrivals := self._intake.take():
-            self._process(arrivals)
-
-    def run_newest(self) -> None:
-        """Takes batches until all sources have ended, none before its results have room.
-
-        A frame that is taken now and has to wait afterwards would not be the newest.
-        """
-        self._events.wait_for_room()
-        while arrivals := self._intake.take():
-            self._process(arrivals)
-            self._events.wait_for_room()
-
-    def _process(self, arrivals: Sequence[Arrival]) -> None:
-        frames = {a.index: a.taken.item for a in arrivals if a.taken is not None}
-        watches = {index: Stopwatch() for index in frames}
-        found = self._detect({index: read.frame for index, read in frames.items()}, watches)
-        for arrival in arrivals:
-            index, taken = arrival.index, arrival.taken
-            if taken is None:
-                self._events.put(_end(arrival, self._lanes[index]))
-                continue
-            watches[index].add(reading_stage(self._lanes[index].video), taken.item.read_s)
-            result = self._lanes[index].step(
-                taken.item.frame, found.get(index), watches[index], dropped=taken.dropped
-            )
-            self._events.put(SourceResult(index, result))
-            if self._lanes[index].frames == self._max_frames:
-                self._intake.retire(index)
-                self._events.put(SourceEnd(index))
-
-    def _detect(
-        self, frames: Mapping[int, Frame], watches: Mapping[int, Stopwatch]
-    ) -> dict[int, Detections]:
-        """Returns the detections of the frames that want some, one call for each detector."""
-        wanting = [index for index in frames if self._lanes[index].wants_detections]
-        found: dict[int, Detections] = {}
-        for group in _by_detector(self._detectors, wanting):
-            watch = Stopwatch()
-            batch = [frames[index] for index in group]
-            detections = self._detectors[group[0]].detect(batch, watch)
-            found |= zip(group, detections, strict=True)
-            for index in group:
-                for stage, seconds in watch.seconds.items():
-                    watches[index].add(stage, seconds / len(group))
-        return found
-
-
-def _end(arrival: Arrival, lane: Lane) -> SourceEnd:
-    """Returns the end of a source; raises an error that is no fault of the source but ours."""
-    error = arrival.error
-    if error is None:
-        return SourceEnd(arrival.index, None if lane.frames else no_frames(lane.video))
-    if not isinstance(error, TrackerError):
-        raise error
-    return SourceEnd(arrival.index, error)
+    What users write sees the frames of the sources and no others.
+    """
+    for group in sources_by_detector(detectors, range(len(infos))):
+        detector = detectors[group[0]]
+        if len(group) > 1 and not isinstance(detector, FunctionDetector | ObjectDetector):
+            detector.detect([_blank(infos[index]) for index in group], Stopwatch())
 
 
 def _detectors(made: Sequence[AnyDetector]) -> list[TimedDetector]:
     """Returns what is run for each source; one object for several stays one."""
     ready = {id(detector): as_detector(detector) for detector in made}
     return [ready[id(detector)] for detector in made]
-
-
-def _by_detector(detectors: Sequence[TimedDetector], indices: Sequence[int]) -> list[list[int]]:
-    """Returns the sources, those with the same detector together."""
-    groups: dict[int, list[int]] = {}
-    for index in indices:
-        groups.setdefault(id(detectors[index]), []).append(index)
-    return list(groups.values())
 
 
 def _blank(info: VideoInfo) -> Frame:

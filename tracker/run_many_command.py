@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from tracker.config import Config
 from tracker.errors import SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
+from tracker.frame_loop import SourceEnd, SourceEvent, close_together, next_item
 from tracker.frames import Source, VideoInfo
-from tracker.multi_pipeline import SourceEnd, SourceEvent
-from tracker.pipeline import close_together, next_item
 from tracker.progress import ProgressLine, RunStatistics, summary
 from tracker.run_command import (
     RunFailedError,
