@@ -10,9 +10,10 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tracker.arrays import UInt8Array, array_of, frozen
+from tracker.arrays import Float32Array, UInt8Array, array_of, frozen
 from tracker.errors import DataError
 
 
@@ -120,6 +121,13 @@ class VideoInfo:
         if self.stored_size is None:
             return 1.0, 1.0
         return self.stored_size[0] / self.width, self.stored_size[1] / self.height
+
+    def in_frame(self, boxes: Float32Array) -> Float32Array:
+        """Returns boxes `(N, 4)` xyxy of a file, in stored pixels, in pixels of the frames."""
+        if self.stored_size is None:
+            return boxes
+        scale: Float32Array = np.array(self.stored_scale * 2, np.float32)
+        return np.divide(boxes, scale, dtype=np.float32)
 
 
 class Source(Protocol):

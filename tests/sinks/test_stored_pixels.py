@@ -26,6 +26,7 @@ from tracker.sources.rgb import Orientation, PictureForm
 from tracker.sources.video_file import VideoFile
 from tracker.timing import Stopwatch
 from tracker.tracking.deepsort import DeepSort
+from tracker.training.crop_sources import TrackedVideo
 
 
 def write_moving_square(path: Path, *, width: int, aspect: Fraction) -> Path:
@@ -70,6 +71,7 @@ def boxes_of(path: Path) -> np.ndarray:
         ((720, 576), Fraction(16, 15), (768, 576)),
         ((704, 480), Fraction(10, 11), (704, 528)),
         ((100, 100), Fraction(1001, 1000), (100, 100)),  # less than a pixel
+        ((1280, 720), Fraction(1281, 1280), (1280, 720)),  # one pixel
         ((100, 100), Fraction(100), (100, 100)),  # damage
         ((100, 100), Fraction(1, 100), (100, 100)),
     ],
@@ -152,3 +154,13 @@ def test_masks_and_velocities_are_those_of_the_stored_picture():
     np.testing.assert_allclose(
         stored.tracks.velocities, result.tracks.velocities * np.float32([0.5, 1])
     )
+
+
+def test_crops_of_a_tracked_video_show_the_objects(tmp_path):
+    path = write_moving_square(tmp_path / "a.mp4", width=160, aspect=Fraction(2))
+    # In frame 20 the bright square is at 80..120 of 320 seen pixels: at 40..60 of 160 stored ones.
+    (tmp_path / "a.txt").write_text("21,1,40,40,20,40,1,-1,-1,-1\n")
+    (picture,) = TrackedVideo(path, tmp_path / "a.txt")
+    np.testing.assert_allclose(picture.boxes, [[80, 40, 120, 80]])
+    x1, y1, x2, y2 = picture.boxes[0].astype(int)
+    assert picture.image[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 200

@@ -108,9 +108,20 @@ def test_a_build_without_the_filters_is_told_once(tmp_path, caplog):
     with av.open(str(path)) as container, caplog.at_level(logging.WARNING):
         assert [len(deinterlacer.push(f)) for f in container.decode(video=0)] == [1, 1, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "a.mp4: its pictures are interlaced, and this FFmpeg build has no filter nothing: moving "
-        "objects have combs and may be missed"
+        "a.mp4: its pictures are interlaced, and this FFmpeg build cannot make them whole (it has "
+        "no filter nothing): moving objects have combs and may be missed"
     ]
+
+
+def test_a_filter_that_fails_loses_no_picture(tmp_path, caplog):
+    path = write_interlaced(tmp_path / "a.mp4", count=4)
+    # `setpts` takes none of the options of `bwdif`.
+    deinterlacer = Deinterlacer(Deinterlace.AUTO, "a.mp4", filters=("setpts",))
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    assert [deinterlacer.push(frame) for frame in frames] == [[frame] for frame in frames]
+    assert deinterlacer.flush() == []
+    assert len(caplog.records) == 1
 
 
 def test_times_of_files_are_exact(tmp_path):

@@ -15,7 +15,7 @@ from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Frame, VideoInfo
-from tracker.masks import Mask, resized_mask
+from tracker.masks import resized_mask
 from tracker.timing import Stopwatch
 from tracker.track_files.read import read_detections
 
@@ -64,8 +64,7 @@ class ReplayDetector:
         self._embeddings = found.embeddings[order]
         masks = found.masks
         self._masks = None if masks is None else tuple(masks[row] for row in order.tolist())
-        self._stretch = np.ones(4, np.float32)
-        self._frame_size = (0, 0)
+        self._video: VideoInfo | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -84,9 +83,7 @@ class ReplayDetector:
 
     def start(self, info: VideoInfo) -> None:
         """Learns how the frames of the source are stretched."""
-        x, y = info.stored_scale
-        self._stretch = np.array([1 / x, 1 / y, 1 / x, 1 / y], np.float32)
-        self._frame_size = (info.height, info.width)
+        self._video = info
 
     def detect(
         self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
@@ -99,18 +96,15 @@ class ReplayDetector:
     def _of(self, index: int) -> Detections:
         low, high = np.searchsorted(self._frames, [index, index + 1])
         rows = slice(int(low), int(high))
+        boxes, masks = self._boxes[rows], None if self._masks is None else self._masks[rows]
+        video = self._video
+        if video is not None and video.stored_size is not None:
+            boxes = video.in_frame(boxes)
+            if masks is not None:
+                masks = tuple(resized_mask(mask, (video.height, video.width)) for mask in masks)
         return Detections.create(
-            self._boxes[rows] * self._stretch,
-            self._scores[rows],
-            self._kinds[rows],
-            self._embeddings[rows],
-            masks=None if self._masks is None else self._stretched_masks(self._masks[rows]),
+            boxes, self._scores[rows], self._kinds[rows], self._embeddings[rows], masks=masks
         )
-
-    def _stretched_masks(self, masks: tuple[Mask, ...]) -> tuple[Mask, ...]:
-        if (self._stretch == 1).all():
-            return masks
-        return tuple(resized_mask(mask, self._frame_size) for mask in masks)
 
 
 def unit_scores(scores: Float64Array) -> Float32Array:

@@ -46,29 +46,23 @@ class Deinterlacer:
         self._source = source
         self._graph: Graph | None = None
         self._form: tuple[object, ...] = ()
-        self._stamps: deque[tuple[int | None, Fraction]] = deque()
+        self._waiting: deque[VideoFrame] = deque()
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
         """Returns the pictures that are ready once `frame` was decoded."""
         if self._is_off or (self._graph is None and not frame.interlaced_frame):
             return [frame]
         ready = []
-        form = _form(frame)
-        if self._graph is None or form != self._form:
-            ready = self.flush()
-            self._graph, self._form = _graph(frame, self._filters), form
-            if self._graph is None:
-                _log.warning(
-                    "%s: its pictures are interlaced, and this FFmpeg build has no filter %s: "
-                    "moving objects have combs and may be missed",
-                    self._source,
-                    " or ".join(self._filters),
-                )
-                self._is_off = True
-                return [*ready, frame]
-        self._stamps.append((frame.pts, frame.time_base or _NO_STAMPS))
-        self._graph.vpush(frame)
-        return ready + self._pulled(self._graph)
+        try:
+            form = _form(frame)
+            if self._graph is None or form != self._form:
+                ready = self.flush()
+                self._graph, self._form = _graph(frame, self._filters), form
+            self._waiting.append(frame)
+            self._graph.vpush(frame)
+            return ready + self._pulled(self._graph)
+        except (av.FFmpegError, LookupError) as error:
+            return ready + self._given_up(frame, error)
 
     def flush(self) -> list[VideoFrame]:
         """Returns the pictures that still wait; none come after the last one was pushed."""
@@ -78,6 +72,18 @@ class Deinterlacer:
         graph.vpush(None)
         return self._pulled(graph)
 
+    def _given_up(self, frame: VideoFrame, error: Exception) -> list[VideoFrame]:
+        _log.warning(
+            "%s: its pictures are interlaced, and this FFmpeg build cannot make them whole (%s): "
+            "moving objects have combs and may be missed",
+            self._source,
+            error,
+        )
+        self._is_off, self._graph = True, None
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting if frame in waiting else [*waiting, frame]
+
     def _pulled(self, graph: Graph) -> list[VideoFrame]:
         frames: list[VideoFrame] = []
         while True:
@@ -86,7 +92,8 @@ class Deinterlacer:
             except (av.BlockingIOError, av.EOFError):
                 return frames
             # The filters count in halves of the time base; stamps of files must not be rounded.
-            frame.pts, frame.time_base = self._stamps.popleft()
+            stored = self._waiting.popleft()
+            frame.pts, frame.time_base = stored.pts, stored.time_base or _NO_STAMPS
             frames.append(frame)
 
 
@@ -112,11 +119,16 @@ def _form(frame: VideoFrame) -> tuple[object, ...]:
     return *size, frame.format.name, int(frame.colorspace), int(frame.color_range)
 
 
-def _graph(frame: VideoFrame, filters: Sequence[str]) -> Graph | None:
-    """Returns a graph for pictures like this one; `None` where FFmpeg lacks the filters."""
+def _graph(frame: VideoFrame, filters: Sequence[str]) -> Graph:
+    """Returns a graph for pictures like this one.
+
+    Raises:
+        LookupError: FFmpeg lacks the filters.
+        av.FFmpegError: It cannot deinterlace such pictures.
+    """
     name = next((name for name in filters if name in av.filter.filters_available), None)
     if name is None:
-        return None
+        raise LookupError(f"it has no filter {' or '.join(filters)}")
     graph = Graph()
     options = {
         "video_size": f"{frame.width}x{frame.height}",

@@ -67,12 +67,13 @@ class PictureForm:
     @property
     def stretched(self) -> tuple[int, int]:
         """Width and height with square pixels, not yet turned; no direction loses pixels."""
-        width, height = self.stored
-        if not Fraction(1, _MAX_STRETCH) <= self.pixel_aspect <= _MAX_STRETCH:
+        (width, height), aspect = self.stored, self.pixel_aspect
+        if not Fraction(1, _MAX_STRETCH) <= aspect <= _MAX_STRETCH:
             return self.stored
-        if self.pixel_aspect > 1:
-            return round(width * self.pixel_aspect), height
-        return width, round(height / self.pixel_aspect)
+        one = Fraction(1)
+        wide, high = round(width * max(aspect, one)), round(height * max(1 / aspect, one))
+        # A pixel more comes of headers that were rounded, and interpolation would blur the picture.
+        return self.stored if wide - width + high - height <= 1 else (wide, high)
 
     @property
     def upright_stored(self) -> tuple[int, int]:

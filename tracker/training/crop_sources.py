@@ -139,20 +139,23 @@ class TrackedVideo:
                     break
                 of_frame = np.flatnonzero(rows.frames == index)
                 if len(of_frame):
-                    yield self._picture(frame.image, index, of_frame)
+                    boxes = video.info.in_frame(rows.boxes[of_frame].astype(np.float32))
+                    yield self._picture(frame.image, index, of_frame, boxes)
         if index < last:
             raise DataError(
                 f"{self._tracks}: has tracks in frame {last}, but {self._video} ends with frame "
                 f"{index}; do the two belong together?"
             )
 
-    def _picture(self, image: UInt8Array, index: int, chosen: IndexArray) -> LabelledPicture:
+    def _picture(
+        self, image: UInt8Array, index: int, chosen: IndexArray, boxes: Float32Array
+    ) -> LabelledPicture:
         rows, stem = self._rows, self._video.stem
         return LabelledPicture(
             name=f"{stem}-{index:06d}",
             source=f"{self._video}#{index}",
             image=image,
-            boxes=inside(rows.boxes[chosen], image),
+            boxes=inside(boxes, image),
             class_names=tuple(_class_name(rows, row) for row in chosen.tolist()),
             groups=tuple(f"{stem}-track{number}" for number in rows.ids[chosen].tolist()),
         )
