@@ -23,7 +23,7 @@ LAYERS = [
     ["masks"],
     ["frames"],
     ["detections"],
-    ["tracks"],
+    ["tracks", "testing"],
     ["camera_motion"],
     ["track_files"],
     ["inference"],

@@ -12,7 +12,7 @@ import pytest
 
 import tracker
 from tests.conftest import moving_square, write_clip
-from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
+from tests.fakes import HangingSource, one_walker
 from tests.sources.test_pipe import piped
 from tracker.config import Config, overlay
 from tracker.errors import SourceError
@@ -24,6 +24,7 @@ from tracker.sources.camera import Camera
 from tracker.sources.live_settings import LiveSettings, Reconnect
 from tracker.sources.pipe import Pipe
 from tracker.sources.stream import NetworkStream
+from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 
 SOON_S = 3.0

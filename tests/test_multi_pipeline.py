@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
+from tests.fakes import HangingSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frame_loop import SourceEnd, SourceEvent, SourceResult
@@ -17,6 +17,7 @@ from tracker.frames import Frame
 from tracker.multi_pipeline import MultiPipeline, StageMakers
 from tracker.pipeline import NoEmbedder, Pipeline
 from tracker.sources.live_settings import FramePolicy
+from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.timing import Stopwatch
 from tracker.tracking.deepsort import DeepSort
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from tests.fakes import HangingSource, ScriptedDetector, ScriptedSource, one_walker
+from tests.fakes import HangingSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frame_loop import QUEUE_SIZE
@@ -16,6 +16,7 @@ from tracker.frames import Frame
 from tracker.lane import frame_intervals
 from tracker.pipeline import Pipeline
 from tracker.sources.live_settings import FramePolicy
+from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, TrackedFrame, Tracks
 

@@ -9,8 +9,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tests.fakes import ScriptedSource
 from tracker.rhythm import Rhythm
+from tracker.testing import ScriptedSource
 from tracker.workers import Cancelled, Channel, ReadFrame, Taken, WhenFull, Workers, read_frames
 
 PATIENCE_S = 10

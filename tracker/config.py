@@ -25,8 +25,9 @@ from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.draw import DrawStyle
 from tracker.sources.decoding import Decoding, Deinterlace
 from tracker.sources.live_settings import LiveSettings
-from tracker.tracking.settings import DeepSortSettings
+from tracker.tracking.settings import IOU_DISTANCE, DeepSortSettings, TrackDistance
 from tracker.util.address import shown_address
+from tracker.util.callable_name import callable_name
 from tracker.util.yaml_text import read_yaml
 
 
@@ -232,8 +233,17 @@ class Config:
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the tree as plain JSON types, without the secrets of addresses in it."""
-        plain: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        """Returns the tree as plain JSON types, without the secrets of addresses in it.
+
+        `tracking.track_distance` is in it where it is a function, by its name.
+        """
+        distance = self.tracking.track_distance
+        plain: dict[str, Any] = _ADAPTER.dump_python(
+            _with_track_distance(self, IOU_DISTANCE), mode="json"
+        )
+        del plain["tracking"]["track_distance"]
+        if callable(distance):
+            plain["tracking"]["track_distance"] = callable_name(distance)
         for choice in (plain["detector"], plain["embedder"]):
             choice["name"] = shown_address(choice["name"])
         return plain
@@ -277,9 +287,7 @@ def with_reconnect_attempts(config: Config, attempts: int | None) -> Config:
         config: The configuration.
         attempts: Attempts for each loss, >= 0; `None` for no limit.
     """
-    tree = _ADAPTER.dump_python(config)
-    lay(tree, ("source", "live", "reconnect", "attempts"), attempts)
-    return config_from(tree)
+    return _changed(config, {("source", "live", "reconnect", "attempts"): attempts})
 
 
 def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -289,8 +297,24 @@ def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
         >>> overlay(Config(), {"detector.name": "yolo.cfg", "seed": None}).detector.name
         'yolo.cfg'
     """
-    tree = _ADAPTER.dump_python(config)
+    return _changed(
+        config,
+        {tuple(key.split(".")): value for key, value in changes.items() if value is not None},
+    )
+
+
+def _changed(config: Config, changes: Mapping[tuple[str, ...], Any]) -> Config:
+    """Returns the configuration with keys replaced; a function in it stays unless it is one."""
+    distance = config.tracking.track_distance
+    tree = _ADAPTER.dump_python(_with_track_distance(config, IOU_DISTANCE))
     for key, value in changes.items():
-        if value is not None:
-            lay(tree, key.split("."), value)
-    return config_from(tree)
+        lay(tree, key, value)
+    changed = config_from(tree)
+    if callable(distance) and ("tracking", "track_distance") not in changes:
+        return _with_track_distance(changed, distance)
+    return changed
+
+
+def _with_track_distance(config: Config, distance: str | TrackDistance) -> Config:
+    tracking = dataclasses.replace(config.tracking, track_distance=distance)
+    return dataclasses.replace(config, tracking=tracking)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from tracker.arrays import (
     BoolArray,
     Float32Array,
+    Float64Array,
     IndexArray,
     Int32Array,
     UInt8Array,
@@ -24,7 +25,7 @@ from tracker.arrays import (
 from tracker.boxes import checked_boxes
 from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
-from tracker.masks import Mask
+from tracker.masks import Mask, encode_mask, masks_from_coco
 from tracker.timing import Stopwatch
 
 
@@ -105,6 +106,120 @@ class Detections:
         """Returns no detections."""
         return cls.create(np.zeros((0, 4)), np.zeros(0), None, np.zeros((0, embedding_size)))
 
+    @classmethod
+    def from_xywh(
+        cls,
+        boxes: ArrayLike,
+        scores: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        """Returns detections from boxes given by top-left corner and size.
+
+        Args:
+            boxes: `(N, 4)` left, top, width, height in pixels.
+            scores: `(N,)` in `[0, 1]`; `None` for 1.
+            classes: `(N,)`; `None` for 0.
+
+        Raises:
+            DataError: A shape or a value is wrong.
+
+        Example:
+            >>> Detections.from_xywh([[10, 20, 30, 40]]).boxes.tolist()
+            [[10.0, 20.0, 40.0, 60.0]]
+        """
+        xywh = _numbers_of_boxes(boxes, "Detections.from_xywh")
+        corners = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        return cls.create(corners, np.ones(len(xywh)) if scores is None else scores, classes)
+
+    @classmethod
+    def from_yolo(
+        cls,
+        boxes: ArrayLike,
+        scores: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        *,
+        frame_size: tuple[int, int],
+    ) -> Self:
+        """Returns detections from YOLO's boxes, centre and size as shares of the frame.
+
+        Args:
+            boxes: `(N, 4)` centre x, centre y, width, height, each in `[0, 1]`.
+            scores: `(N,)` in `[0, 1]`; `None` for 1, as for labels.
+            classes: `(N,)`; `None` for 0.
+            frame_size: Width and height of the frame in pixels.
+
+        Raises:
+            DataError: A shape or a value is wrong, or the boxes are in pixels.
+
+        Example:
+            >>> Detections.from_yolo([[0.5, 0.5, 0.2, 0.5]], frame_size=(100, 40)).boxes.tolist()
+            [[40.0, 10.0, 60.0, 30.0]]
+        """
+        cxcywh = _numbers_of_boxes(boxes, "Detections.from_yolo")
+        if len(cxcywh) and not (np.abs(cxcywh) <= _LARGEST_SHARE).all():
+            raise DataError(
+                "Detections.from_yolo: expected shares of the frame in [0, 1], got "
+                f"{np.abs(cxcywh).max()}; boxes in pixels go with from_xywh or create"
+            )
+        scaled = cxcywh * np.tile(np.asarray(frame_size, np.float64), 2)
+        scaled[:, :2] -= 0.5 * scaled[:, 2:]
+        return cls.from_xywh(scaled, scores, classes)
+
+    @classmethod
+    def from_coco(
+        cls, records: Sequence[Mapping[str, Any]], *, category_ids: Sequence[int] | None = None
+    ) -> Self:
+        """Returns detections from COCO's results or annotations of one picture.
+
+        Args:
+            records: JSON objects with `bbox` (left, top, width, height in pixels) and
+                `category_id`; `score` is 1 where it is missing. `segmentation` becomes a mask
+                where it is a compressed run-length encoding; polygons are left out.
+            category_ids: COCO's number of each class, by class index, as COCO leaves numbers out;
+                `None` where the numbers are class indices.
+
+        Raises:
+            DataError: A record has no box or an unknown category, records are of several pictures,
+                or a value is wrong.
+        """
+        images = {record["image_id"] for record in records if "image_id" in record}
+        if len(images) > 1:
+            raise DataError(
+                f"Detections.from_coco: expected records of one picture, got those of {len(images)}"
+            )
+        try:
+            boxes = [record["bbox"] for record in records]
+            categories = [record["category_id"] for record in records]
+        except KeyError as error:
+            raise DataError(f"Detections.from_coco: expected key {error} in each record") from error
+        classes = categories if category_ids is None else _places(categories, category_ids)
+        found = cls.from_xywh(boxes, [record.get("score", 1.0) for record in records], classes)
+        masks = masks_from_coco([record.get("segmentation") for record in records])
+        if masks is None:
+            return found
+        order = np.argsort([-record.get("score", 1.0) for record in records], kind="stable")
+        return found.with_masks([masks[row] for row in order.tolist()])
+
+    @classmethod
+    def from_supervision(cls, found: Any) -> Self:
+        """Returns detections from an `sv.Detections` of the library supervision.
+
+        Boxes, masks, confidences (1 where there are none) and class ids (0 where there are none)
+        are taken; `tracker_id` and `data` are not.
+
+        Args:
+            found: Any object with the fields `xyxy`, `mask`, `confidence` and `class_id`.
+
+        Raises:
+            DataError: A shape or a value is wrong.
+        """
+        boxes = array_of(found.xyxy, name="Detections.boxes")
+        scores = np.ones(len(boxes)) if found.confidence is None else found.confidence
+        masks = None
+        if found.mask is not None:
+            masks = [encode_mask(np.asarray(pixels, dtype=bool)) for pixels in found.mask]
+        return cls.create(boxes, scores, found.class_id, masks=masks)
+
     def __len__(self) -> int:
         return len(self.scores)
 
@@ -142,6 +257,27 @@ def _checked_scores(values: ArrayLike, count: int) -> Float32Array:
         row = int(within.argmin())
         raise DataError(f"Detections.scores: expected [0, 1], got {scores[row]} in row {row}")
     return scores
+
+
+_LARGEST_SHARE = 2.0
+"""Networks give shares a little above 1 at the edge of the frame; pixels are far beyond this."""
+
+
+def _numbers_of_boxes(boxes: ArrayLike, name: str) -> Float64Array:
+    """Returns boxes of any form as `(N, 4)` float64; `[]` has no rows."""
+    array = array_of(boxes, name=name)
+    if array.shape == (0,):
+        array = np.zeros((0, 4))
+    return frozen(array, dtype="float64", shape=(None, 4), name=name)
+
+
+def _places(categories: Sequence[int], category_ids: Sequence[int]) -> list[int]:
+    """Returns the class index of each of COCO's category numbers."""
+    place = {number: index for index, number in enumerate(category_ids)}
+    for number in categories:
+        if number not in place:
+            raise DataError(f"Detections.from_coco: category {number} is not among category_ids")
+    return [place[number] for number in categories]
 
 
 def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ...] | None:

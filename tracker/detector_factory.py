@@ -13,7 +13,7 @@ from tracker.builtin import DETECTORS
 from tracker.config import Config, DetectorConfig
 from tracker.detection.class_filter import FilteredDetector
 from tracker.detection.default_names import Names
-from tracker.detection.function_detector import as_detector, detector_name
+from tracker.detection.function_detector import as_detector
 from tracker.detection.model_choice import Declaration, input_choice
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import AnyDetector, TimedDetector
@@ -23,6 +23,7 @@ from tracker.models.detector_file import CONFIDENCE
 from tracker.models.exported import MEMBER, is_exported
 from tracker.models.files import weights_beside
 from tracker.util.address import shown_address, shown_source
+from tracker.util.callable_name import callable_name
 
 MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
@@ -72,7 +73,7 @@ def prepare_detector(
         ModelError: The file of names cannot be read.
     """
     choice = config.detector
-    why = f"detector {detector_name(detector)} is ready made"
+    why = f"detector {callable_name(detector)} is ready made"
     _check_not_chosen(choice, "weights", "detections", "scales", "model", "motion", why=why)
     if dataclasses.replace(choice.network, classes=None) != DetectorSettings():
         raise ConfigError(f"detector.network: {why}; leave all but 'classes' out")
@@ -94,7 +95,7 @@ def given_detector_name(detector: AnyDetector) -> str:
 
     if isinstance(detector, MotionDetector):
         return MOTION
-    return FCN if isinstance(detector, FcnDetector) else detector_name(detector)
+    return FCN if isinstance(detector, FcnDetector) else callable_name(detector)
 
 
 def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector]:

@@ -4,7 +4,7 @@ Comes in: pixels `(H, W)`, the box-relative masks of a network, or COCO's text. 
 pixels, and COCO's text again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,6 +224,29 @@ def mask_from_coco(record: object) -> Mask:
     if not isinstance(size, list | tuple) or len(size) != 2:
         raise DataError(f"'size': expected [height, width], got {short_repr(size)}")
     return Mask((size[0], size[1]), record["counts"])
+
+
+def masks_from_coco(segmentations: Sequence[object]) -> list[Mask] | None:
+    """Returns the masks of the `segmentation` of COCO's records of one picture.
+
+    Compressed run lengths are read, as text or as pycocotools' bytes. What is anything else, such
+    as a polygon, has an empty mask.
+
+    Returns:
+        As many masks; `None` where no record has one.
+
+    Raises:
+        DataError: The text is none of COCO's.
+    """
+    masks: list[Mask | None] = []
+    for encoding in segmentations:
+        record = dict(encoding) if isinstance(encoding, Mapping) else {}
+        if isinstance(record.get("counts"), bytes):
+            record["counts"] = record["counts"].decode("ascii", "replace")
+        is_compressed = isinstance(record.get("counts"), str)
+        masks.append(mask_from_coco(record) if is_compressed else None)
+    sizes = [mask.size for mask in masks if mask is not None]
+    return [mask or empty_mask(sizes[0]) for mask in masks] if sizes else None
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -5,9 +5,10 @@ Comes in: detections over time. Goes out: `Tracks` (a structure of read-only arr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -24,7 +25,7 @@ from tracker.arrays import (
     frozen,
 )
 from tracker.detections import Detections
-from tracker.errors import DataError
+from tracker.errors import DataError, DependencyError
 from tracker.frames import Frame, VideoInfo
 
 
@@ -92,6 +93,69 @@ class Tracks:
     def select(self, index: BoolArray | IndexArray) -> Self:
         """Returns the tracks picked by a boolean mask `(T,)` or by indices."""
         return type(self)(**{name: getattr(self, name)[index] for name in _LAYOUT})
+
+    def to_supervision(self, class_names: Sequence[str] | None = None) -> Any:
+        """Returns the tracks as an `sv.Detections` of the library supervision.
+
+        `tracker_id` has the ids and `confidence` the scores.
+
+        Args:
+            class_names: Names by class index (`result.run.class_names`), for
+                `data["class_name"]`; `None` to leave it out.
+
+        Raises:
+            DependencyError: The library is not installed.
+        """
+        supervision = _library("supervision", "tracks for supervision")
+        data = {}
+        if class_names is not None:
+            data["class_name"] = np.array([class_names[c] for c in self.classes.tolist()], str)
+        return supervision.Detections(
+            xyxy=self.boxes.copy(),
+            confidence=self.scores.copy(),
+            class_id=self.classes.astype(np.int64),
+            tracker_id=self.ids.copy(),
+            data=data,
+        )
+
+    def to_dataframe(self, class_names: Sequence[str] | None = None) -> Any:
+        """Returns the tracks as a `pandas.DataFrame`, one row for each track.
+
+        Columns are those of the CSV output from `id` on, then `class_score` and
+        `detection_index`.
+
+        Args:
+            class_names: Names by class index (`result.run.class_names`), for the column `class`;
+                `None` for the index itself.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        pandas = _library("pandas", "data frames")
+        classes = self.classes.tolist()
+        x1, y1, x2, y2 = self.boxes.T
+        columns = {
+            "id": self.ids,
+            "class": classes if class_names is None else [class_names[c] for c in classes],
+            "score": self.scores,
+            **{"x1": x1, "y1": y1, "x2": x2, "y2": y2},
+            "state": [TrackState(state).name.lower() for state in self.states.tolist()],
+            **{"vx": self.velocities[:, 0], "vy": self.velocities[:, 1]},
+            **{"age": self.ages, "misses": self.misses},
+            "class_score": self.class_scores,
+            "detection_index": self.detection_index,
+        }
+        return pandas.DataFrame(columns)
+
+
+def _library(name: str, purpose: str) -> Any:
+    """Returns a library that only this conversion needs."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DependencyError(
+            f"{purpose} need the package {name}: {error}; pip install {name}"
+        ) from error
 
 
 _LAYOUT: dict[str, tuple[np.dtype[Any], int | None]] = {

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import pytest
 
-from tests.fakes import ScriptedSource
 from tracker.errors import SourceError
 from tracker.sources.paced import PacedSource, Repeat, SystemClock
+from tracker.testing import ScriptedSource
 
 
 class HandClock:

@@ -373,3 +373,12 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes | str) -> 
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with contextlib.suppress(DataError):
         read_tracks(path)
+
+
+def test_rows_by_frame(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.txt"
+    path.write_text("4,2,0,0,5,5,1\n1,7,0,0,5,5,1\n4,1,9,9,5,5,1\n")
+    rows = [(frame, tracks.ids.tolist()) for frame, tracks in read_tracks(path).by_frame()]
+    assert rows == [(0, [7]), (3, [1, 2])]
+    path.write_text("")
+    assert list(read_tracks(path).by_frame()) == []

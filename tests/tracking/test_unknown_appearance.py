@@ -6,10 +6,10 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from tests.fakes import ScriptedDetector, ScriptedSource
 from tracker.detections import Detections
 from tracker.frames import Frame
 from tracker.pipeline import Pipeline
+from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings, MotionCost, Report
 from tracker.tracks import Tracks

@@ -4,12 +4,9 @@ Input: a function of a picture, or an object with `detect(frames)`. Output: a `T
 answer of the wrong form is one clear line that names the function or the class.
 """
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
 
 from tracker.detections import (
     AnyDetector,
@@ -22,6 +19,7 @@ from tracker.detections import (
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
 from tracker.timing import Stopwatch
+from tracker.util.callable_name import callable_name
 
 DEFAULT_CLASS_NAMES = ("object",)
 """Class names of a detector that names none: all that it finds is of one class."""
@@ -54,7 +52,7 @@ class FunctionDetector:
         if not callable(function):
             raise ConfigError(f"detector: expected a function, got {_described(function)}")
         self._function = function
-        self._name = f"detector {detector_name(function)}"
+        self._name = f"detector {callable_name(function)}"
         self._class_names = _checked_names(class_names, self._name)
 
     @property
@@ -97,7 +95,7 @@ class ObjectDetector:
         self, detector: Detector | TimedDetector, class_names: Sequence[str] | None = None
     ) -> None:
         self._detector = detector
-        self._name = f"detector {detector_name(detector)}"
+        self._name = f"detector {callable_name(detector)}"
         self._takes_stopwatch = _takes_stopwatch(detector.detect)
         self._given = None if class_names is None else _checked_names(class_names, self._name)
         self._class_names = self.class_names
@@ -167,7 +165,7 @@ def as_detector(detector: AnyDetector, class_names: Sequence[str] | None = None)
         if isinstance(detector, TimedDetector) and _takes_stopwatch(detector.detect):
             if class_names is not None:
                 raise ConfigError(
-                    f"names: detector {detector_name(detector)} names its classes itself; leave "
+                    f"names: detector {callable_name(detector)} names its classes itself; leave "
                     "them out"
                 )
             return detector
@@ -183,21 +181,6 @@ def as_detector(detector: AnyDetector, class_names: Sequence[str] | None = None)
     )
 
 
-def detector_name(detector: object) -> str:
-    """Returns what messages and results call a detector that a user made.
-
-    Example:
-        >>> def find_balls(image): ...
-        >>> detector_name(find_balls), detector_name(functools.partial(find_balls))
-        ('function find_balls', 'function find_balls')
-    """
-    if isinstance(detector, functools.partial):
-        return detector_name(detector.func)
-    if inspect.isroutine(detector):
-        return f"function {detector.__name__}"
-    return f"object {type(detector).__name__}"
-
-
 def checked_answer(answer: object, name: str, class_names: Sequence[str]) -> Detections:
     """Returns what a user's detector found in one frame.
 
@@ -210,10 +193,9 @@ def checked_answer(answer: object, name: str, class_names: Sequence[str]) -> Det
         DataError: The answer is of another form, or has a class without a name.
     """
     found = answer if isinstance(answer, Detections) else _from_tuple(answer, name)
-    if len(found) and not 0 <= found.classes.min() <= found.classes.max() < len(class_names):
-        wrong = found.classes.min() if found.classes.min() < 0 else found.classes.max()
+    if len(found) and found.classes.max() >= len(class_names):
         raise DataError(
-            f"{name}: class {wrong} has no name among the {len(class_names)} class names; "
+            f"{name}: class {found.classes.max()} has no name among the {len(class_names)} class names; "
             "name them with FunctionDetector(function, class_names) or tracker.track(names=...)"
         )
     return found
@@ -223,16 +205,9 @@ def _from_tuple(answer: object, name: str) -> Detections:
     if not isinstance(answer, tuple) or len(answer) != 3:
         raise DataError(f"{name}: expected {_ANSWERS}, got {_described(answer)}")
     try:
-        boxes, scores, classes = (np.asarray(part) for part in answer)
-        if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
-            raise DataError(f"expected boxes (N, 4) xyxy, got shape {boxes.shape}")
-        if not np.array_equal(classes, np.floor(classes)):
-            raise DataError(
-                f"expected whole numbers as classes, got {classes.ravel()[:3].tolist()}"
-            )
-        return Detections.create(boxes, scores, classes)
-    except (ValueError, TypeError, RuntimeError) as error:  # Tensors elsewhere raise the last two.
-        raise DataError(f"{name}: {' '.join(str(error).split())}") from error
+        return Detections.create(*answer)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
 
 
 def _described(value: object) -> str:

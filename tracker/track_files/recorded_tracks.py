@@ -1,5 +1,6 @@
 """Tracks of a whole recording as arrays: a row for each track in each frame."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -94,6 +95,20 @@ class RecordedTracks:
         rows = np.arange(len(self))[index]
         masks = None if self.masks is None else tuple(self.masks[row] for row in rows.tolist())
         return replace(self, **columns, masks=masks)
+
+    def by_frame(self) -> Iterator[tuple[int, Self]]:
+        """Yields the index of each frame that has tracks, rising, with the rows of that frame.
+
+        Example:
+            ```python
+            for frame, tracks in tracker.read_tracks("out.jsonl").by_frame():
+                print(frame, tracks.ids, tracks.boxes)
+            ```
+        """
+        frames, starts = np.unique(self.frames, return_index=True)
+        stops = np.append(starts, len(self))[1:]
+        for frame, start, stop in zip(frames.tolist(), starts, stops, strict=True):
+            yield frame, self.select(np.arange(start, stop))
 
 
 def _ordered_masks(

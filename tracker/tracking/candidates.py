@@ -10,8 +10,11 @@ import numpy as np
 
 from tracker.arrays import Float32Array, Float64Array, IndexArray
 from tracker.boxes import cxcyah_to_xyxy, paired_iou
+from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Pairs
+from tracker.tracking.settings import TrackDistance
+from tracker.util.callable_name import callable_name
 
 
 def by_motion(
@@ -60,6 +63,37 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
     overlap = paired_iou(predicted[rows], found[columns])
     within = (overlap >= min_iou) & (overlap > 0)
     return Pairs(rows[within], columns[within], 1 - overlap[within])
+
+
+def by_distance(
+    mean: Float64Array, boxes: Float32Array, *, distance: TrackDistance, limit: float
+) -> Pairs:
+    """Returns the pairs whose distance, by a function of the user, is below 1 and within a limit.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        boxes: `(N, 4)` xyxy of the detections.
+        distance: Is called where there are tracks and detections.
+        limit: Largest admissible distance.
+
+    Raises:
+        DataError: The function returns anything but `(T, N)` numbers; infinity is one, NaN is not.
+    """
+    if not len(mean) or not len(boxes):
+        return _none()
+    name = f"tracking.track_distance {callable_name(distance)}"
+    shape = len(mean), len(boxes)
+    try:
+        costs = np.asarray(
+            distance(cxcyah_to_xyxy(mean), boxes.astype(np.float64)), dtype=np.float64
+        )
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name}: {' '.join(str(error).split())}") from error
+    if costs.shape != shape or np.isnan(costs).any():
+        got = "NaN" if costs.shape == shape else f"shape {costs.shape}"
+        raise DataError(f"{name}: expected distances (T, N) = {shape}, got {got}")
+    rows, columns = ((costs <= limit) & (costs < 1)).nonzero()
+    return Pairs(rows, columns, costs[rows, columns])
 
 
 def by_reach(

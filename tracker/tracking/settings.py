@@ -4,9 +4,12 @@ Each addition can be turned off; `configs/paper.yaml` does so for all, and `docs
 the effect of each.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tracker.arrays import Float64Array
+from tracker.errors import ConfigError
 from tracker.tracking import kalman
 from tracker.tracking.ranges import LARGEST, Bounds, check_ranges
 
@@ -49,6 +52,14 @@ class MotionCost(StrEnum):
     """The squared Mahalanobis distance within the gate (eq. 1 and 2)."""
 
 
+TrackDistance = Callable[[Float64Array, Float64Array], Float64Array]
+"""From predicted boxes of tracks `(T, 4)` and boxes of detections `(N, 4)`, both float64 xyxy in
+pixels, to their distances `(T, N)`."""
+
+IOU_DISTANCE = "iou"
+"""The distance of one minus the IoU."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeepSortSettings:
     """Settings of `DeepSort`; `configs/paper.yaml` has those of the paper.
@@ -66,6 +77,10 @@ class DeepSortSettings:
         motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
         motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
         min_iou: Smallest overlap that the IoU stage accepts.
+        track_distance: What the IoU stage compares, and so do the stages that take overlap for
+            want of embeddings and for low scores: `iou` for one minus the IoU, or a
+            `TrackDistance`, of which distances below 1 and up to one minus the stage's smallest
+            overlap are accepted, and the least sum is sought.
         overlap_appearance_distance: Largest cosine distance that the IoU stage accepts; `None` to
             compare overlap alone, as in the paper.
         motion_cost: What the cascade compares where there are no embeddings.
@@ -108,6 +123,7 @@ class DeepSortSettings:
     motion_weight: float = 0.0
     motion_gate: float = kalman.GATE_95
     min_iou: float = 0.3
+    track_distance: str | TrackDistance = IOU_DISTANCE
     overlap_appearance_distance: float | None = 0.7
     motion_cost: MotionCost = MotionCost.OVERLAP
     refind_reach: float = 0.3
@@ -130,6 +146,11 @@ class DeepSortSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self, _RANGES, prefix="tracking.")
+        if not callable(self.track_distance) and self.track_distance != IOU_DISTANCE:
+            raise ConfigError(
+                f"tracking.track_distance: expected {IOU_DISTANCE!r}, or a function in Python, got "
+                f"{self.track_distance!r}"
+            )
 
 
 _RANGES: dict[str, Bounds] = {

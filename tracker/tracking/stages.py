@@ -178,9 +178,14 @@ def priced(scene: Scene, pairs: Pairs) -> tuple[Pairs, float]:
 
 
 def overlapping(scene: Scene, rows: IndexArray, columns: IndexArray, min_iou: float) -> Pairs:
-    """Returns the pairs of the given rows and columns that overlap."""
-    boxes = scene.detections.boxes[columns]
-    near = candidates.by_overlap(scene.table.mean[rows], boxes, min_iou=min_iou)
+    """Returns the pairs of the given rows and columns that overlap, or whose distance allows it."""
+    boxes, distance = scene.detections.boxes[columns], scene.settings.track_distance
+    if callable(distance):
+        near = candidates.by_distance(
+            scene.table.mean[rows], boxes, distance=distance, limit=1 - min_iou
+        )
+    else:
+        near = candidates.by_overlap(scene.table.mean[rows], boxes, min_iou=min_iou)
     return _allowed(scene, near, rows, columns)
 
 
