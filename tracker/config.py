@@ -28,6 +28,7 @@ from tracker.sources.live_settings import LiveSettings
 from tracker.tracking.settings import IOU_DISTANCE, DeepSortSettings, TrackDistance
 from tracker.util.address import shown_address
 from tracker.util.callable_name import callable_name
+from tracker.util.check_types import check_finite, check_types
 from tracker.util.yaml_text import read_yaml
 
 
@@ -56,6 +57,7 @@ class SourceConfig:
     live: LiveSettings = dataclasses.field(default_factory=LiveSettings)
 
     def __post_init__(self) -> None:
+        check_types(self)
         allowed = {
             "start_s": (self.start_s >= 0, ">= 0"),
             "stride": (self.stride >= 1, ">= 1"),
@@ -66,6 +68,7 @@ class SourceConfig:
             if not is_allowed:
                 raise ConfigError(f"source.{name}: expected {expected}, got {getattr(self, name)}")
         self.decoding()
+        check_finite(self)
 
     def decoding(self) -> Decoding:
         """Returns how the pictures of a video are decoded."""
@@ -108,8 +111,10 @@ class DetectorConfig:
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.every < 1:
             raise ConfigError(f"detector.every: expected >= 1, got {self.every}")
+        check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,8 +128,10 @@ class BatchConfig:
     wait_s: float = BATCH_WAIT_S
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 <= self.wait_s < math.inf:
             raise ConfigError(f"batch.wait_s: expected seconds >= 0, got {self.wait_s}")
+        check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,6 +157,9 @@ class EmbedderConfig:
     cache_dir: Path | None = None
     offline: bool = False
     input: CropInput = dataclasses.field(default_factory=CropInput)
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -180,8 +190,10 @@ class SegmenterConfig:
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         self.settings()
         self.style()
+        check_finite(self)
 
     def settings(self) -> SegmenterSettings:
         """Returns how the segmenter is run."""

@@ -23,6 +23,7 @@ from tracker.models.yolo_shape import STRIDES, YoloSize
 from tracker.settings_tree import layered, settings_from
 from tracker.training.augment import AugmentSettings
 from tracker.training.settings import TrainSettings
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ class DataConfig:
     val_share: float = 0.1
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.classes is not None and (
             not self.classes or len(set(self.classes)) != len(self.classes)
         ):
             raise ConfigError(f"classes: expected different names, got {list(self.classes)}")
         if not 0 < self.val_share < 1:
             raise ConfigError(f"val_share: expected between 0 and 1, got {self.val_share}")
+        check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,12 +78,14 @@ class NetworkConfig:
     input_size: int = 320
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_backbone(self.backbone, DETECTOR_BACKBONES)
         self.choice()
         if self.input_size < STRIDES[-1] or self.input_size % STRIDES[-1]:
             raise ConfigError(
                 f"input_size: expected a positive multiple of {STRIDES[-1]}, got {self.input_size}"
             )
+        check_finite(self)
 
     def choice(self) -> BackboneChoice:
         """Returns the backbone, its weights, and what of it never learns."""
@@ -108,9 +113,11 @@ class BatchConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("batch", "max_boxes", "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +141,7 @@ class TrainConfig:
     training: TrainSettings = dataclasses.field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.seed < 0:
             raise ConfigError(f"seed: expected at least 0, got {self.seed}")
         if self.training.freeze_epochs and not self.network.choice().is_trained:
@@ -141,6 +149,7 @@ class TrainConfig:
                 "training.freeze_epochs: a new backbone knows nothing worth keeping; expected "
                 "weights to start from, such as --weights FILE.keras or --backbone-weights"
             )
+        check_finite(self)
 
     def to_yaml(self) -> str:
         """Returns the tree as YAML that `load_train_config` reads."""

@@ -15,6 +15,7 @@ from tracker.errors import ConfigError
 from tracker.settings_tree import layered, settings_from
 from tracker.training.distill import LabelSettings, Thresholds
 from tracker.training.teacher_files import TeacherOptions, takes_any_size
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class LabelConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.classes is not None and (
             not self.classes or len(set(self.classes)) != len(self.classes)
         ):
@@ -71,6 +73,7 @@ class LabelConfig:
         for sure, doubtful in self.thresholds.values():
             Thresholds(sure=sure, doubtful=doubtful)
         self.teacher_options()
+        check_finite(self)
 
     def teacher_options(self) -> TeacherOptions:
         """Returns how teachers are run."""

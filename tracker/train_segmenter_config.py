@@ -17,6 +17,7 @@ from tracker.settings_tree import layered, settings_from
 from tracker.train_config import NetworkConfig, flatten
 from tracker.training.segment_augment import SegmentAugmentSettings
 from tracker.training.segment_settings import SegmentTrainSettings
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class SegmentDataConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("batch", "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class SegmentTrainConfig:
     training: SegmentTrainSettings = dataclasses.field(default_factory=SegmentTrainSettings)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.seed < 0:
             raise ConfigError(f"seed: expected at least 0, got {self.seed}")
         if self.training.freeze_epochs and not self.network.choice().is_trained:
@@ -68,6 +72,7 @@ class SegmentTrainConfig:
                 "training.freeze_epochs: a new backbone knows nothing worth keeping; expected "
                 "weights to start from, such as --weights FILE.keras or --backbone-weights"
             )
+        check_finite(self)
 
     def to_yaml(self) -> str:
         """Returns the tree as YAML that `load_segment_config` reads."""

@@ -16,6 +16,7 @@ from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.tensors import AxisOrder, ColourOrder
 from tracker.settings_tree import settings_from
+from tracker.util.check_types import check_finite, check_types
 from tracker.util.yaml_text import read_yaml
 
 
@@ -48,6 +49,10 @@ class InputChoice:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_finite(self)
 
     def over(self, other: "InputChoice") -> "InputChoice":
         """Returns this choice, and the other one where this leaves something open."""

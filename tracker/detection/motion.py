@@ -18,6 +18,7 @@ from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
 from tracker.opencv import cv2
 from tracker.timing import Stopwatch
+from tracker.util.check_types import check_finite, check_types
 
 _LONG_SIDE_PX = 640
 # In pixels of a picture with that long side: what is too small to be part of an object, the gaps
@@ -71,6 +72,7 @@ class MotionSettings:
     confidence: float = 0.25
 
     def __post_init__(self) -> None:
+        check_types(self)
         allowed = {
             "history_frames": (self.history_frames >= 2, ">= 2"),
             "variance_threshold": (0 < self.variance_threshold < np.inf, "> 0"),
@@ -83,6 +85,7 @@ class MotionSettings:
                 raise ConfigError(
                     f"MotionSettings.{name}: expected {expected}, got {getattr(self, name)}"
                 )
+        check_finite(self)
 
 
 class MotionDetector:

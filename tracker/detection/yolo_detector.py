@@ -43,6 +43,7 @@ from tracker.models.digest import file_digest
 from tracker.models.exported import read_exported
 from tracker.models.yolo_shape import STRIDES, yolo_heads
 from tracker.timing import Stopwatch
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,10 @@ class DetectorSettings:
     threads: int | None = None
     cache_dir: Path | None = None
     half: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_finite(self)
 
     def nms(self, confidence: float) -> NmsSettings:
         """Returns what suppression keeps.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError
 from tracker.inference.tensors import AxisOrder, ColourOrder
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class CropInput:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.size is not None and min(self.size) < 1:
             raise ConfigError(f"size: expected at least 1x1 pixels, got {self.size}")
         if not np.isfinite(self.scale) or self.scale <= 0:
@@ -49,6 +51,7 @@ class CropInput:
             raise ConfigError(f"mean: expected finite numbers, got {self.mean}")
         if not np.isfinite(self.std).all() or min(self.std) <= 0:
             raise ConfigError(f"std: expected above 0, got {self.std}")
+        check_finite(self)
 
     @property
     def values_text(self) -> str:

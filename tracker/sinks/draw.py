@@ -22,6 +22,7 @@ from tracker.sinks.draw_masks import tint_mask
 from tracker.sinks.draw_text import drawable, fitted, put_text
 from tracker.sinks.records import class_name
 from tracker.tracks import Tracks, TrackState
+from tracker.util.check_types import check_finite, check_types
 
 Color = tuple[int, int, int]
 Point = tuple[int, int]
@@ -60,6 +61,7 @@ class DrawStyle:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, low in (("line_scale", 0.1), ("font_scale", 0.1), ("trail_s", 0.0)):
             value = getattr(self, name)
             if not low <= value < math.inf:
@@ -68,6 +70,7 @@ class DrawStyle:
             raise ConfigError(
                 f"DrawStyle.mask_opacity: expected a number in [0, 1], got {self.mask_opacity}"
             )
+        check_finite(self)
 
 
 class Trails:

@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 
 from tracker.errors import ConfigError
+from tracker.util.check_types import check_finite, check_types
 
 
 class FramePolicy(StrEnum):
@@ -54,6 +55,7 @@ class Reconnect:
     jitter: float = 0.2
 
     def __post_init__(self) -> None:
+        check_types(self)
         finite = all(map(math.isfinite, (self.first_s, self.longest_s, self.factor)))
         _check(
             "reconnect.",
@@ -69,6 +71,7 @@ class Reconnect:
                 "jitter": (0 <= self.jitter < 1, "a share in [0, 1)"),
             },
         )
+        check_finite(self)
 
     def delays(self, rng: np.random.Generator) -> Iterator[float]:
         """Yields the seconds to wait before each attempt, as many as there may be attempts.
@@ -108,6 +111,7 @@ class LiveSettings:
     rtsp_transport: RtspTransport = RtspTransport.TCP
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check(
             "",
             self,
@@ -116,6 +120,7 @@ class LiveSettings:
                 "open_timeout_s": (0 < self.open_timeout_s < math.inf, "seconds > 0"),
             },
         )
+        check_finite(self)
 
 
 def _check(prefix: str, settings: object, allowed: dict[str, tuple[bool, str]]) -> None:

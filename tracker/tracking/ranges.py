@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from tracker.errors import ConfigError
+from tracker.util.short_repr import short_repr
 
 ABOVE_0 = math.ulp(0.0)
 """The lowest number above 0, as a lower bound."""
@@ -44,10 +45,9 @@ def check_ranges(settings: Any, ranges: Mapping[str, Bounds], *, prefix: str) ->
         is_whole = types[name] is int
         kind = Integral if is_whole else Real
         is_number = isinstance(value, kind) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value) and low <= value <= high):
-            raise ConfigError(
-                f"{prefix}{name}: expected {_expected(low, high, is_whole=is_whole)}, got {value!r}"
-            )
+        if not (is_number and low <= value <= high and math.isfinite(value)):
+            expected = _expected(low, high, is_whole=is_whole)
+            raise ConfigError(f"{prefix}{name}: expected {expected}, got {short_repr(value)}")
 
 
 def _expected(low: float, high: float, *, is_whole: bool) -> str:

@@ -18,6 +18,7 @@ from tracker.tracking.kalman import MotionNoise
 from tracker.tracking.rejoin import JoinSettings, fit_frames, join_cost, rejoin
 from tracker.tracking.rows import TrackRows
 from tracker.tracking.smooth import smooth_track
+from tracker.util.check_types import check_finite, check_types
 
 MOST_FILLED = 100_000
 """Frames of a gap that may be filled: each becomes a row, so a wrong number must not ask for more
@@ -57,6 +58,7 @@ class RefineSettings:
     noise: MotionNoise | None = field(default_factory=MotionNoise)
 
     def __post_init__(self) -> None:
+        check_types(self)
         allowed = {
             "cut_missing": (self.cut_missing >= 1, "1 or more"),
             "keep_offset": (0 < self.keep_offset < np.inf, "a number > 0"),
@@ -67,6 +69,7 @@ class RefineSettings:
         for name, (is_allowed, expected) in allowed.items():
             if not is_allowed:
                 raise ConfigError(f"{name}: expected {expected}, got {getattr(self, name)}")
+        check_finite(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from tracker.errors import ConfigError
 from tracker.tracking.association import Pairs, assign
 from tracker.tracking.fragments import Fragments
 from tracker.tracking.rows import TrackRows
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,12 @@ class JoinSettings:
     max_speed: float = 1.5
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, (low, high, expected) in _RANGES.items():
             value = getattr(self, name)
             if not (low <= value <= high and value < np.inf):
                 raise ConfigError(f"{name}: expected a number {expected}, got {value}")
+        check_finite(self)
 
 
 _ABOVE_0 = (np.nextafter(0, 1), np.inf, "> 0")

@@ -12,6 +12,7 @@ from tracker.arrays import Float64Array
 from tracker.errors import ConfigError
 from tracker.tracking import kalman
 from tracker.tracking.ranges import LARGEST, Bounds, check_ranges
+from tracker.util.check_types import check_types
 
 
 class Report(StrEnum):
@@ -151,6 +152,7 @@ class DeepSortSettings:
                 f"tracking.track_distance: expected {IOU_DISTANCE!r}, or a function in Python, got "
                 f"{self.track_distance!r}"
             )
+        check_types(self)  # switches, and what else has no range
 
 
 _RANGES: dict[str, Bounds] = {

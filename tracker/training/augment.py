@@ -22,6 +22,7 @@ from tracker.training.augment_pixels import (
     without_colour,
 )
 from tracker.training.samples import Sample, owning_sample, short_sides
+from tracker.util.check_types import check_finite, check_types
 
 Draw = Callable[[], Sample]
 """Gives another sample of the data set, for mosaics and pasted objects."""
@@ -66,6 +67,7 @@ class AugmentSettings:
     min_side: float = 3.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ConfigError(f"scale: expected 0 < smallest <= largest, got {self.scale}")
         for name in ("mosaic", "flip", "grey", "degrade", "paste", "min_visible"):
@@ -77,6 +79,7 @@ class AugmentSettings:
         for name in ("hue", "min_side"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        check_finite(self)
 
 
 def augment(

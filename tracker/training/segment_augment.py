@@ -12,6 +12,7 @@ from tracker.detection.letterbox import PADDING, letterbox, letterbox_geometry
 from tracker.errors import ConfigError
 from tracker.training.augment_pixels import change_colours, degrade, random_factor, without_colour
 from tracker.training.segment_data import IGNORE, SegmentSample, resized
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class SegmentAugmentSettings:
     degrade: float = 0.1
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.scale[0] <= self.scale[1] < float("inf"):
             raise ConfigError(f"scale: expected 0 < smallest <= largest, got {self.scale}")
         for name in ("flip", "grey", "degrade"):
@@ -54,6 +56,7 @@ class SegmentAugmentSettings:
                 raise ConfigError(f"{name}: expected 1 or more, got {getattr(self, name)}")
         if not self.hue >= 0:
             raise ConfigError(f"hue: expected 0 or more, got {self.hue}")
+        check_finite(self)
 
 
 def augment_segment(

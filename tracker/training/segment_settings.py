@@ -6,6 +6,7 @@ Comes in: numbers. Goes out: settings, checked. Loads no Keras.
 import dataclasses
 
 from tracker.training.settings import MixedPrecision, TrainSettings
+from tracker.util.check_types import check_finite, check_types
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ class SegmentTrainSettings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         self.loop()
+        check_finite(self)
 
     def loop(self) -> TrainSettings:
         """Returns the settings for `training.loop`; what they say of boxes is never read.

@@ -9,6 +9,7 @@ from enum import Enum
 
 from tracker.errors import ConfigError
 from tracker.training.schedule import Schedule
+from tracker.util.check_types import check_finite, check_types
 
 _WARMUP_STEPS = 200
 
@@ -47,11 +48,13 @@ class AssignSettings:
     beta: float = 6.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.top_k < 1:
             raise ConfigError(f"top_k: expected at least 1, got {self.top_k}")
         for name in ("alpha", "beta"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        check_finite(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class TrainSettings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         least = {"epochs": 1, "log_steps": 1, "validate_epochs": 1, "patience": 1}
         for name, low in least.items():
             value = getattr(self, name)
@@ -118,6 +122,7 @@ class TrainSettings:
             raise ConfigError(f"warmup_steps: expected at least 0, got {self.warmup_steps}")
         if not 0 <= self.final_share <= 1:
             raise ConfigError(f"final_share: expected [0, 1], got {self.final_share}")
+        check_finite(self)
 
     def schedule(self, steps_per_epoch: int) -> Schedule:
         """Returns the learning rate of every step.

@@ -1,0 +1,87 @@
+"""Types of the fields of settings, for those who make settings in Python and not from a file."""
+
+import dataclasses
+import math
+import numbers
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from tracker.errors import ConfigError
+from tracker.util.short_repr import short_repr
+
+# Those of NumPy are among them.
+_NUMBERS: dict[type, type] = {float: numbers.Real, int: numbers.Integral}
+_NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+def check_types(settings: Any) -> None:
+    """Refuses a field that is of another type than the dataclass says.
+
+    True is no number and "3" is none; a whole number will do for a number. Only numbers, text, true
+    and false are checked, also within tuples; other types are left to the class itself.
+
+    Args:
+        settings: An instance of a dataclass.
+
+    Raises:
+        ConfigError: A field has another type.
+    """
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
+        value = getattr(settings, name)
+        if not _fits(value, hint):
+            raise ConfigError(f"{name}: expected {_named(hint)}, got {short_repr(value)}")
+
+
+def check_finite(settings: Any) -> None:
+    """Refuses numbers that are infinite or NaN, for what ranges leave open.
+
+    Args:
+        settings: An instance of a dataclass.
+
+    Raises:
+        ConfigError: A field, or a value of a tuple, is not finite.
+    """
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ConfigError(
+                    f"{field.name}: expected a finite number, got {short_repr(value)}"
+                )
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if hint in _NUMBERS:
+        return isinstance(value, _NUMBERS[hint]) and not isinstance(value, bool)
+    if hint in (bool, str, type(None)):
+        return isinstance(value, hint)
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is tuple:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            return False
+        ones = list(value)
+        each = inner[:1] * len(ones) if inner[1:] == (...,) else inner
+        return all(_fits(one, wanted) for one, wanted in zip(ones, each, strict=False))
+    return isinstance(value, Mapping) if origin is dict else True
+
+
+def _named(hint: Any) -> str:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_named(one) for one in typing.get_args(hint))
+    if hint is type(None):
+        return "None"
+    if typing.get_origin(hint) is tuple:
+        return f"a list of {_named(typing.get_args(hint)[0])} values"
+    return _NAMES.get(hint) or "keys and values"
