@@ -195,7 +195,8 @@ def checked_answer(answer: object, name: str, class_names: Sequence[str]) -> Det
     found = answer if isinstance(answer, Detections) else _from_tuple(answer, name)
     if len(found) and found.classes.max() >= len(class_names):
         raise DataError(
-            f"{name}: class {found.classes.max()} has no name among the {len(class_names)} class names; "
+            f"{name}: class {found.classes.max()} has no name among the {len(class_names)} class "
+            "names; "
             "name them with FunctionDetector(function, class_names) or tracker.track(names=...)"
         )
     return found
