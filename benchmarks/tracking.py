@@ -1,6 +1,7 @@
 """Milliseconds of one `DeepSort.step` by number of objects, beside peers that are installed.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/tracking.py --json speed.json
+    python benchmarks/tracking.py --crowd 10000     # one scene of many boxes, ours alone
 
 The scene, the same for all: 1920x1080, objects that walk and turn at the borders, 10 % misses, 5 %
 false alarms, 128-d embeddings with noise, galleries of 100 that are full before the clock starts.
@@ -229,6 +230,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+def crowd_ms(count: int, *, steps: int = 10) -> float:
+    """Returns the median milliseconds of a step with so many boxes, all over the picture."""
+    random = np.random.default_rng(0)
+    place = random.uniform([0, 0], [WIDTH, HEIGHT], (count, 2))
+    half = random.uniform(10, 30, (count, 2))
+    deepsort, took = DeepSort(), []
+    for _ in range(steps):
+        centres = place + random.normal(0, 1, place.shape)
+        boxes = np.hstack([centres - half, centres + half])
+        found = Detections.create(boxes, random.uniform(0.5, 1, count))
+        start = time.perf_counter()
+        deepsort.step(found)
+        took.append(time.perf_counter() - start)
+    return 1000 * float(np.median(took[2:]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, nargs="+", default=[10, 50, 100, 300])
@@ -238,6 +255,7 @@ def main() -> None:
     parser.add_argument(
         "--clock", choices=CLOCKS, default="wall", help="cpu: for a machine that others use too"
     )
+    parser.add_argument("--crowd", type=int, help="boxes of 20 to 60 px, ours alone, and no more")
     parser.add_argument("--json", type=Path, help="file for the results as JSON")
     words = parser.parse_args()
     console = Console(width=100)  # piped, rich would take 80 and cut numbers off
@@ -245,6 +263,9 @@ def main() -> None:
     console.print(", ".join(f"{key} {value}" for key, value in about.items()), highlight=False)
     if "1" not in (about["OMP_NUM_THREADS"], about["OPENBLAS_NUM_THREADS"]):
         console.print(f"not pinned to one thread: set {' and '.join(THREAD_VARIABLES)} to 1")
+    if words.crowd is not None:
+        console.print(f"{words.crowd} boxes: a step takes {crowd_ms(words.crowd):.0f} ms (median)")
+        return
     results = measure_all(words, console)
     report(console, results, words.clock)
     if words.json is not None:

@@ -12,9 +12,15 @@ from typing import Self
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from tracker.arrays import BoolArray, Float64Array, IndexArray, Int64Array
 from tracker.errors import DataError
+
+_LARGEST_MATRIX = 250_000
+"""Elements up to which contested pairs are solved as a matrix. 500 by 500 objects take 8 ms as a
+matrix and 2 ms as a list of pairs; 10,000 by 10,000 would take 800 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,9 +178,12 @@ def _settled(pairs: Pairs) -> tuple[Matches, Pairs]:
 
 
 def _solve(pairs: Pairs, unmatched_cost: float) -> Matches:
-    """Returns the best assignment of contested pairs by `scipy.optimize`."""
+    """Returns the best assignment of contested pairs."""
     rows, row_place = _compact(pairs.rows)
     columns, column_place = _compact(pairs.columns)
+    if len(rows) * len(columns) > _LARGEST_MATRIX:
+        chosen, taken = _solve_sparse(row_place, column_place, pairs.costs, unmatched_cost)
+        return Matches(rows[chosen], columns[taken])
     cost = np.full((len(rows), len(columns)), unmatched_cost, np.float64)
     admissible = np.zeros(cost.shape, np.bool_)
     cost[row_place, column_place] = pairs.costs
@@ -182,6 +191,31 @@ def _solve(pairs: Pairs, unmatched_cost: float) -> Matches:
     chosen_rows, chosen_columns = linear_sum_assignment(cost)
     kept = admissible[chosen_rows, chosen_columns]
     return Matches(rows[chosen_rows[kept]], columns[chosen_columns[kept]])
+
+
+def _solve_sparse(
+    rows: IndexArray, columns: IndexArray, costs: Float64Array, unmatched_cost: float
+) -> tuple[IndexArray, IndexArray]:
+    """Returns the best assignment of pairs without a matrix of all rows and columns.
+
+    Each row gets a column of its own beside the others, at the price of no match: then all rows can
+    be matched, which is what LAPJVsp, the sparse form of the Hungarian method, asks for.
+
+    Args:
+        rows: `(P,)` places of 0 to R - 1, each at least once.
+        columns: `(P,)` places of 0 to C - 1.
+        costs: `(P,)` up to `unmatched_cost`.
+        unmatched_cost: Price of a pair that is left unmatched.
+    """
+    count, width = int(rows.max()) + 1, int(columns.max()) + 1
+    own = np.arange(count)
+    # An entry of 0 would count as no entry; every row pays for one entry, so all pay 1 more.
+    prices = 1 + np.concatenate([costs, np.full(count, unmatched_cost)])
+    places = np.concatenate([rows, own]), np.concatenate([columns, width + own])
+    graph = csr_array((prices, places), shape=(count, width + count))
+    chosen, taken = min_weight_full_bipartite_matching(graph)
+    matched = taken < width
+    return chosen[matched], taken[matched]
 
 
 def _compact(values: IndexArray) -> tuple[IndexArray, IndexArray]:

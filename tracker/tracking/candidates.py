@@ -2,17 +2,20 @@
 
 Comes in: predicted states of `T` tracks and `N` detections. Goes out: `Pairs`. Pure functions.
 
-Objects in a picture are mostly far apart, so each gate first sorts by the horizontal centre and
-looks only at what is near there: work and memory follow the number of neighbours, not `T x N`.
+Objects in a picture are mostly far apart, so each gate looks only at what is near
+(`tracker.tracking.neighbours`): work and memory follow the number of neighbours, not `T x N`.
 """
+
+from functools import partial
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, IndexArray
+from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from tracker.boxes import cxcyah_to_xyxy, paired_iou
 from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Pairs
+from tracker.tracking.neighbours import admissible, is_large
 from tracker.tracking.settings import TrackDistance
 from tracker.util.callable_name import callable_name
 
@@ -35,14 +38,16 @@ def by_motion(
         noise: The motion model.
     """
     variance = kalman.innovation_variance(mean, covariance, noise)
-    reach = np.sqrt(gate * variance[:, 0])
-    rows, columns = _neighbours(mean[:, 0], reach, measurements[:, 0])
-    difference = measurements[columns] - mean[rows, :4]
-    np.square(difference, out=difference)
-    difference /= variance[rows]
-    distance = np.add.reduce(difference, axis=1)
-    within = distance <= gate
-    return Pairs(rows[within], columns[within], distance[within])
+
+    def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
+        difference = measurements[columns] - mean[rows, :4]
+        np.square(difference, out=difference)
+        difference /= variance[rows]
+        distance = np.add.reduce(difference, axis=1)
+        return distance, distance <= gate
+
+    reach = np.sqrt(gate * variance[:, :2])
+    return admissible(mean[:, :2], reach, measurements[:, :2], price=distances)
 
 
 def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pairs:
@@ -56,13 +61,18 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
     predicted, found = cxcyah_to_xyxy(mean), boxes.astype(np.float64)
     if not len(predicted) or not len(found):
         return _none()
-    centre = 0.5 * (found[:, 0] + found[:, 2])
-    widest = (found[:, 2] - found[:, 0]).max()
-    reach = 0.5 * (predicted[:, 2] - predicted[:, 0] + widest)
-    rows, columns = _neighbours(mean[:, 0], reach, centre)
-    overlap = paired_iou(predicted[rows], found[columns])
-    within = (overlap >= min_iou) & (overlap > 0)
-    return Pairs(rows[within], columns[within], 1 - overlap[within])
+    size = found[:, 2:] - found[:, :2]
+    centres = 0.5 * (found[:, :2] + found[:, 2:])
+    extent = predicted[:, 2:] - predicted[:, :2]
+
+    parts = []
+    large = is_large(len(predicted), len(found))
+    for group in groups_by_size(size) if large else [np.arange(len(size))]:
+        reach = 0.5 * (extent + size[group].max(axis=0))
+        losses = partial(_losses, predicted, found[group], min_iou)
+        pairs = admissible(mean[:, :2], reach, centres[group], price=losses)
+        parts.append(Pairs(pairs.rows, group[pairs.columns], pairs.costs))
+    return parts[0] if len(parts) == 1 else _joined(parts)
 
 
 def by_distance(
@@ -115,36 +125,47 @@ def by_reach(
         return _none()
     # Of a pair's heights the greater is at most `size_ratio` times the lower.
     farthest = reach * mean[:, 3] * np.sqrt(size_ratio)
-    rows, columns = _neighbours(mean[:, 0], farthest, measurements[:, 0])
-    known, seen = mean[rows, :4], measurements[columns]
-    height = np.sqrt(known[:, 3] * seen[:, 3])
-    distance = np.hypot(known[:, 0] - seen[:, 0], known[:, 1] - seen[:, 1]) / height
-    ratio = np.maximum(known[:, 3], seen[:, 3]) / np.minimum(known[:, 3], seen[:, 3])
-    within = (distance <= reach[rows]) & (ratio <= size_ratio)
-    return Pairs(rows[within], columns[within], distance[within])
+
+    def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
+        known, seen = mean[rows, :4], measurements[columns]
+        height = np.sqrt(known[:, 3] * seen[:, 3])
+        distance = np.hypot(known[:, 0] - seen[:, 0], known[:, 1] - seen[:, 1]) / height
+        ratio = np.maximum(known[:, 3], seen[:, 3]) / np.minimum(known[:, 3], seen[:, 3])
+        return distance, (distance <= reach[rows]) & (ratio <= size_ratio)
+
+    both = np.repeat(farthest[:, None], 2, axis=1)
+    return admissible(mean[:, :2], both, measurements[:, :2], price=distances)
 
 
-def _neighbours(
-    centres: Float64Array, reach: Float64Array, values: Float64Array
-) -> tuple[IndexArray, IndexArray]:
-    """Returns all `(row, column)` with `|values[column] - centres[row]| <= reach[row]`.
+def _losses(
+    predicted: Float64Array,
+    found: Float64Array,
+    min_iou: float,
+    rows: IndexArray,
+    columns: IndexArray,
+) -> tuple[Float64Array, BoolArray]:
+    overlap = paired_iou(predicted[rows], found[columns])
+    return 1 - overlap, (overlap >= min_iou) & (overlap > 0)
 
-    Sorted by row.
+
+def groups_by_size(size: Float64Array) -> list[IndexArray]:
+    """Returns groups of places: those of boxes of about one size, to a factor of 2.
+
+    How far apart two boxes may be and still overlap depends on the largest one: a single box as
+    large as the picture would else make all boxes neighbours of all.
+
+    Args:
+        size: `(N, 2)` widths and heights.
     """
-    if len(centres) * len(values) <= _FEW:
-        rows, columns = (np.abs(values - centres[:, None]) <= reach[:, None]).nonzero()
-        return rows, columns
-    order = values.argsort(kind="stable")
-    ordered = values[order]
-    low = ordered.searchsorted(centres - reach, side="left")
-    count = ordered.searchsorted(centres + reach, side="right") - low
-    rows = np.arange(len(centres)).repeat(count)
-    place = np.arange(len(rows)) + (low - count.cumsum() + count).repeat(count)
-    return rows, order[place]
+    _, octave = np.frexp(size.max(axis=1))
+    return [(octave == one).nonzero()[0] for one in np.unique(octave)]
 
 
-_FEW = 4096
-"""Up to so many pairs, comparing all takes less time than sorting: about 64 by 64 objects."""
+def _joined(parts: list[Pairs]) -> Pairs:
+    rows = np.concatenate([part.rows for part in parts])
+    order = rows.argsort(kind="stable")
+    columns = np.concatenate([part.columns for part in parts])
+    return Pairs(rows[order], columns[order], np.concatenate([p.costs for p in parts])[order])
 
 
 def _none() -> Pairs:

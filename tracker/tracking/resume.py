@@ -33,6 +33,7 @@ def resumed(
     # What was seen since the fresh track was born is another object. A tentative track dies at its
     # first miss, so its hits are the looks since its birth: the unit that misses are counted in.
     lost = (table.confirmed & (table.misses >= table.hits[fresh].min())).nonzero()[0]
+    fresh = fresh[gallery.has_any(table.slots[fresh])] if len(lost) else fresh[:0]
     rows, columns, costs = [], [], []
     for column in fresh.tolist():
         looks = gallery.stored(int(table.slots[column]))

@@ -1,0 +1,162 @@
+"""Which points lie near which centres: the first, coarse part of every gate.
+
+Comes in: `T` centres with the reach of each, and `N` points. Goes out: `Pairs` that a price admits.
+
+Few are compared with all. Many are sorted into strips of the picture, within a strip by x, and each
+centre looks at a window of the strips that it reaches. `M` = pairs that a window holds.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tracker.arrays import BoolArray, Float64Array, IndexArray
+from tracker.tracking.association import Pairs
+
+Price = Callable[[IndexArray, IndexArray], tuple[Float64Array, BoolArray]]
+"""From rows and columns `(M,)` to the cost of each pair and whether it is admissible."""
+
+_FEW = 4096
+"""Up to so many pairs, comparing all takes less time than sorting: about 64 by 64 objects."""
+
+_MANY = 250_000
+"""From so many pairs on, sorting by both coordinates pays: 500 by 500 objects."""
+
+_AT_ONCE = 500_000
+"""Pairs that are priced in one go; the arrays of one price take 100 MB."""
+
+MOST_PAIRS = 200_000
+"""Where windows hold more than `_AT_ONCE` pairs, as boxes do that lie in one heap, each row keeps
+the cheapest of its pairs, so many in all: memory stays bounded, and a heap is matched well, though
+not best."""
+
+
+def is_large(rows: int, columns: int) -> bool:
+    """Returns whether so many rows and columns are sorted by both coordinates."""
+    return rows * columns > _MANY
+
+
+def admissible(
+    centres: Float64Array, reach: Float64Array, points: Float64Array, *, price: Price
+) -> Pairs:
+    """Returns the pairs of near centres and points that are admissible, sorted by row.
+
+    Args:
+        centres: `(T, 2)` x and y.
+        reach: `(T, 2)` half the width and height of the window of each centre; whatever lies
+            outside of it has to be inadmissible.
+        points: `(N, 2)` x and y.
+        price: Decides on pairs within the windows, and on a few just outside.
+    """
+    if not is_large(len(centres), len(points)):
+        rows, columns = _near_in_x(centres[:, 0], reach[:, 0], points[:, 0])
+        costs, within = price(rows, columns)
+        return Pairs(rows[within], columns[within], costs[within])
+    windows = Windows(centres, reach, points)
+    parts = [_priced(*found, price) for found in windows.pairs()]
+    if len(parts) > 1:
+        parts = [_cheapest(part, len(centres), len(points)) for part in parts]
+    return Pairs(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.columns for part in parts]),
+        np.concatenate([part.costs for part in parts]),
+    )
+
+
+class Windows:
+    """Windows of centres over points that are sorted into strips.
+
+    Args:
+        centres: `(T, 2)` x and y, at least one.
+        reach: `(T, 2)` half the width and height of each window.
+        points: `(N, 2)` x and y, at least one.
+    """
+
+    def __init__(self, centres: Float64Array, reach: Float64Array, points: Float64Array) -> None:
+        origin, span = points.min(axis=0), np.ptp(points, axis=0)
+        # As high as windows are on average, so that a window reaches two or three strips; and no
+        # more strips than a few for each point, whatever the coordinates.
+        height = max(2 * reach[:, 1].mean(), span[1] / (4 * len(points)), 1e-6)
+        # Places along one line: the strips one after the other, with a gap between two.
+        pitch = 2 * span[0] + 1
+        strip = np.floor((points[:, 1] - origin[1]) / height)
+        place = strip * pitch + (points[:, 0] - origin[0])
+        self._order = place.argsort(kind="stable")
+        ordered = place[self._order]
+        middle = centres - origin
+        top, bottom = ((middle[:, 1] + sign * reach[:, 1]) / height for sign in (-1, 1))
+        first = np.clip(np.floor(top - 1e-6), 0, strip.max() + 1).astype(np.intp)
+        last = np.clip(np.floor(bottom + 1e-6), -1, strip.max()).astype(np.intp)
+        count = np.maximum(last - first + 1, 0)
+        self._rows = np.arange(len(centres)).repeat(count)
+        line = (_counted(count) + first.repeat(count)) * pitch
+        slack = 1e-6 + 1e-15 * abs(ordered[-1])
+        left = np.clip(middle[:, 0] - reach[:, 0], 0, span[0] + 0.5)[self._rows]
+        right = np.clip(middle[:, 0] + reach[:, 0], -0.5, span[0])[self._rows]
+        self._start = ordered.searchsorted(line + left - slack, side="left")
+        end = ordered.searchsorted(line + right + slack, side="right")
+        self._held = np.maximum(end - self._start, 0)
+
+    @property
+    def pair_count(self) -> int:
+        """How many pairs of a centre and a point in its window there are."""
+        return int(self._held.sum())
+
+    def pairs(self) -> Iterator[tuple[IndexArray, IndexArray]]:
+        """Yields rows and columns `(M,)`, sorted by row; all pairs of a row in one part."""
+        ends = np.append(np.flatnonzero(np.diff(self._rows)) + 1, len(self._rows))
+        total = self._held.cumsum()
+        start = 0
+        while start < len(self._rows):
+            before = total[start - 1] if start else 0
+            fitting = ends[ends > start]
+            enough = fitting[total[fitting - 1] - before <= _AT_ONCE]
+            end = int(enough[-1] if len(enough) else fitting[0])
+            held = self._held[start:end]
+            place = _counted(held) + self._start[start:end].repeat(held)
+            yield self._rows[start:end].repeat(held), self._order[place]
+            start = end
+        if not len(self._rows):
+            yield np.zeros(0, np.intp), np.zeros(0, np.intp)
+
+
+def _priced(rows: IndexArray, columns: IndexArray, price: Price) -> Pairs:
+    costs, within = price(rows, columns)
+    return Pairs(rows[within], columns[within], costs[within])
+
+
+def _cheapest(pairs: Pairs, row_count: int, column_count: int) -> Pairs:
+    """Returns the cheapest pairs of each row, as many as are bounded in all.
+
+    Between equals each row prefers columns from its own number on, so that boxes in the very same
+    place do not all want the same few.
+    """
+    each = max(MOST_PAIRS // row_count, 8)
+    turn = (pairs.columns - pairs.rows) % column_count
+    order = np.lexsort((turn, pairs.costs, pairs.rows))
+    ranks = _counted(np.unique(pairs.rows, return_counts=True)[1])
+    return pairs.select(order[ranks < each])
+
+
+def _counted(counts: IndexArray) -> IndexArray:
+    """Returns 0, 1, ... for each of the counts, one after the other."""
+    return np.arange(counts.sum()) - (counts.cumsum() - counts).repeat(counts)
+
+
+def _near_in_x(
+    centres: Float64Array, reach: Float64Array, values: Float64Array
+) -> tuple[IndexArray, IndexArray]:
+    """Returns all `(row, column)` with `|values[column] - centres[row]| <= reach[row]`.
+
+    Sorted by row.
+    """
+    if len(centres) * len(values) <= _FEW:
+        rows, columns = (np.abs(values - centres[:, None]) <= reach[:, None]).nonzero()
+        return rows, columns
+    order = values.argsort(kind="stable")
+    ordered = values[order]
+    low = ordered.searchsorted(centres - reach, side="left")
+    count = ordered.searchsorted(centres + reach, side="right") - low
+    rows = np.arange(len(centres)).repeat(count)
+    place = np.arange(len(rows)) + (low - count.cumsum() + count).repeat(count)
+    return rows, order[place]
