@@ -122,6 +122,24 @@ def test_a_plain_function_is_a_detector() -> None:
     assert results[0].run.model_digests == {}
 
 
+class OneVector:
+    """An embedder that has what is required of one, and nothing else."""
+
+    def embed(self, frame: Frame, detections: Detections) -> Detections:
+        return detections.with_embeddings(np.tile(np.float32([0.6, 0.8]), (len(detections), 1)))
+
+
+def test_an_embedder_needs_one_method() -> None:
+    stages = Pipeline(
+        detector=lambda image: ([[0, 0, 10, 20]], [0.9], [0]),
+        embedder=OneVector(),
+        tracker=DeepSort(),
+    )
+    (result,) = stages.run(ScriptedSource(1))
+    np.testing.assert_allclose(result.detections.embeddings, [[0.6, 0.8]], rtol=1e-6)
+    assert result.run.model_digests == {}
+
+
 def test_a_wrong_answer_of_a_function_ends_the_run_with_its_name() -> None:
     def finds_nothing(image: np.ndarray) -> None:
         return None

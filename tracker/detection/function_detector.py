@@ -40,6 +40,7 @@ class FunctionDetector:
         ConfigError: It is no function, or a class has no name.
 
     Example:
+        >>> import numpy as np
         >>> detector = FunctionDetector(lambda image: ([[0, 0, 8, 8]], [0.9], [1]), ["dog", "cat"])
         >>> frame = Frame(np.zeros((24, 32, 3), np.uint8), 0, 0.0, "example")
         >>> detector.detect([frame])[0].classes.tolist()
