@@ -184,7 +184,7 @@ def test_info_of_a_file_that_is_nothing_known(models: Runner, tmp_path: Path) ->
         "kind      text",
         "size      3 bytes",
         "sha256    ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180-2
-        "known as  nothing in registry.yaml",
+        "known as  no published model",
     ]
     for name, what in (("a.keras", "a .keras archive"), ("a.tflite", "not opened"), ("b.onnx", "")):
         path = tmp_path / name
@@ -226,7 +226,7 @@ def test_info_of_networks_of_others(models: Runner, data: Path) -> None:
     assert "known as  ssd_mobilenet_v1.tflite of ssd-mobilenet-v1 (Apache-2.0)" in facts
     assert "input     normalized_input_image_tensor (1, 300, 300, 3) uint8" in facts
     facts = models("info", data / "weights" / "nanodet" / "nanodet.onnx")
-    assert "known as  nothing in registry.yaml" in facts
+    assert "known as  no published model" in facts
 
 
 def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path, data: Path) -> None:

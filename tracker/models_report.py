@@ -156,7 +156,7 @@ def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
         entry, file = found
         yield "known as", f"{file.name} of {entry.name} ({entry.licence})"
     else:
-        yield "known as", _built_in_name(digest) or f"nothing in {registry.path.name}"
+        yield "known as", _built_in_name(digest) or "no published model"
     if suffix == ".keras":
         yield from _keras_facts(path)
     elif suffix in {SUFFIX, ".onnx"}:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tracker.detection.letterbox import (
     PADDING,
+    check_long_side,
     letterbox,
     letterbox_geometry,
     minimal_input_size,
@@ -105,3 +106,11 @@ def test_frame_of_another_size():
     geometry = letterbox_geometry((10, 20), (32, 40))
     with pytest.raises(DataError, match="one size"):
         letterbox(np.zeros((11, 20, 3), np.uint8), geometry)
+
+
+@pytest.mark.parametrize(("stride", "largest"), [(32, 8192), (24, 8184), (1, 8192)])
+def test_an_input_that_is_too_large_names_the_largest(stride: int, largest: int) -> None:
+    check_long_side(largest, stride=stride)
+    for side in (largest + stride, 100_000):
+        with pytest.raises(ConfigError, match=f"expected at most {largest} pixels, got {side}"):
+            check_long_side(side, stride=stride)

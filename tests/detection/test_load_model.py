@@ -226,8 +226,12 @@ def test_names_in_the_file_itself(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     (tmp_path / "x.yaml").unlink()
     onnx.helper.set_model_props(model, {"names": "['red']"})
     onnx.save(model, str(path))
+    assert load_model(path, choice=YOLOV8).class_names == ("red", "class_1")
+    assert "no names of the classes 1: they are called class_1" in caplog.text
+    onnx.helper.set_model_props(model, {"names": "['a', 'b', 'c']"})
+    onnx.save(model, str(path))
     assert load_model(path, choice=YOLOV8).class_names == ("class_0", "class_1")
-    assert "the file names 1 classes where the network has 2" in caplog.text
+    assert "the file names 3 classes where the network has 2" in caplog.text
 
 
 def test_names_are_those_given_or_those_beside_it_or_numbers(tmp_path: Path) -> None:
@@ -310,7 +314,10 @@ def test_an_opset_of_the_future_is_not_called_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"images": [1, 4, 64, 96]}, r"images \(1, 4, 64, 96\) float32: expected pictures of 3"),
+        (
+            {"images": [1, 4, 64, 96]},
+            r"images \(1, 4, 64, 96\) float32: .* of 4 channels; expected pictures of 3",
+        ),
         ({"images": [1, 64, 96, 1]}, "expected pictures of 3 channels"),
         ({"images": [3, 64, 96]}, r"images \(3, 64, 96\) float32: expected pictures of 3 channels"),
         ({}, r"x\.onnx: expected a network with an input, got none"),

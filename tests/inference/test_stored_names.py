@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.inference.stored_names import archive_class_names, metadata_class_names
+from tracker.inference.stored_names import (
+    NOTHING_STORED,
+    StoredFacts,
+    archive_facts,
+    folder_facts,
+    metadata_facts,
+)
 
 NAMES = ("person", "hot dog")
 
@@ -31,7 +37,7 @@ def with_archive(path: Path, entries: dict[str, str]) -> Path:
     ],
 )
 def test_names_in_metadata(text: str) -> None:
-    assert metadata_class_names({"stride": "32", "names": text}) == NAMES
+    assert metadata_facts({"stride": "32", "names": text}).class_names == NAMES
 
 
 @pytest.mark.parametrize(
@@ -41,29 +47,98 @@ def test_names_in_metadata(text: str) -> None:
         "person",
         "{}",
         "[]",
-        "{0: 'person', 2: 'hot dog'}",
-        "{1: 'person', 2: 'hot dog'}",
         "{0: 'person', '0': 'hot dog'}",
-        "{0: 'person', 1: 5}",
-        "{0: 'person', 1: ''}",
         "{'person': 0, 'hot dog': 1}",
+        "{0: None, 1: []}",
+        "{0: 'person', 999999999: 'hot dog'}",
+        "{0: 'person', -1: 'hot dog'}",
         "__import__('os').getcwd()",
         "(" * 5000,
     ],
 )
 def test_what_is_no_list_of_names_is_none(text: str) -> None:
-    assert metadata_class_names({"names": text}) is None
+    assert metadata_facts({"names": text}).class_names is None
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "message"),
+    [
+        ("{0: 'a', 2: 'c'}", ("a", "class_1", "c"), "no names of the classes 1:"),
+        ("{1: 'b', 2: 'c'}", ("class_0", "b", "c"), "no names of the classes 0:"),
+        ('{"0": "a", "3": "d"}', ("a", "class_1", "class_2", "d"), "of the classes 1, 2:"),
+        ("{0: 'a', 1: ''}", ("a", "class_1"), "no names of the classes 1:"),
+        ("['a', None, ' c ']", ("a", "class_1", "c"), "no names of the classes 1:"),
+        ("['a', 'b', 'a']", ("a", "b", "a (2)"), "stand more than once are numbered: 'a (2)'"),
+        ("{0: 'class_1', 2: 'c'}", ("class_1", "class_1 (2)", "c"), "numbered: 'class_1 (2)'"),
+    ],
+)
+def test_gaps_are_filled_and_repeated_names_numbered(
+    text: str, names: tuple[str, ...], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert metadata_facts({"names": text}, what="a.onnx").class_names == names
+    assert message in caplog.text
+    assert "a.onnx" in caplog.text
+
+
+def test_names_that_are_numbers_are_names() -> None:
+    assert metadata_facts({"names": "{0: 0, 1: 7.5}"}).class_names == ("0", "7.5")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "task", "values"),
+    [
+        ({"task": "pose", "kpt_shape": "[17, 3]"}, "pose", 51),
+        ({"task": " OBB "}, "obb", None),
+        ({"task": "pose", "kpt_shape": [4, 2]}, "pose", 8),
+        ({"task": "pose", "kpt_shape": "[17, -3]"}, "pose", None),
+        ({"task": "pose", "kpt_shape": "[[]]"}, "pose", None),
+        ({"task": ""}, None, None),
+        ({"task": 3}, None, None),
+    ],
+)
+def test_tasks(metadata: dict[str, object], task: str | None, values: int | None) -> None:
+    assert metadata_facts(metadata) == StoredFacts(None, task, values)
+
+
+def test_the_task_in_the_archive_behind_a_tflite(tmp_path: Path) -> None:
+    text = json.dumps({"task": "pose", "kpt_shape": [17, 3], "names": {"0": "person"}})
+    path = with_archive(tmp_path / "x.tflite", {"metadata.json": text})
+    assert archive_facts(path) == StoredFacts(("person",), "pose", 51)
+
+
+def test_the_metadata_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert folder_facts(tmp_path) == NOTHING_STORED
+    file = tmp_path / "metadata.yaml"
+    file.write_text("task: segment\nnames:\n  0: person\n  1: no\n")
+    assert folder_facts(tmp_path) == StoredFacts(("person", "no"), "segment", None)
+    for text in ("task: [", "[" * 5000, "a: &a [*a]", "names: {0: a, 0: b}"):
+        caplog.clear()
+        file.write_text(text)
+        assert folder_facts(tmp_path) == NOTHING_STORED
+        assert "metadata.yaml" in caplog.text
+
+
+def test_an_entry_that_says_it_is_small_and_is_not(tmp_path: Path) -> None:
+    path = with_archive(tmp_path / "x.tflite", {"labels.txt": "a" * (3 << 20)})
+    assert archive_facts(path) == NOTHING_STORED
+    lied = path.read_bytes().replace((3 << 20).to_bytes(4, "little"), (9).to_bytes(4, "little"))
+    path.write_bytes(lied)
+    assert archive_facts(path) == NOTHING_STORED
 
 
 def test_no_metadata() -> None:
-    assert metadata_class_names({}) is None
+    assert metadata_facts({}).class_names is None
 
 
-@given(names=st.lists(st.text(min_size=1), min_size=1, max_size=5).map(tuple))
+@given(
+    names=st.lists(
+        st.text(min_size=1).map(str.strip).filter(bool), min_size=1, max_size=5, unique=True
+    ).map(tuple)
+)
 def test_what_python_and_json_write_is_read(names: tuple[str, ...]) -> None:
     by_index = dict(enumerate(names))
-    assert metadata_class_names({"names": repr(by_index)}) == names
-    assert metadata_class_names({"names": json.dumps(by_index)}) == names
+    assert metadata_facts({"names": repr(by_index)}).class_names == names
+    assert metadata_facts({"names": json.dumps(by_index)}).class_names == names
 
 
 @pytest.mark.parametrize(
@@ -78,7 +153,7 @@ def test_what_python_and_json_write_is_read(names: tuple[str, ...]) -> None:
     ],
 )
 def test_names_in_the_archive_behind_a_tflite(entries: dict[str, str], tmp_path: Path) -> None:
-    assert archive_class_names(with_archive(tmp_path / "x.tflite", entries)) == NAMES
+    assert archive_facts(with_archive(tmp_path / "x.tflite", entries)).class_names == NAMES
 
 
 @pytest.mark.parametrize(
@@ -92,19 +167,19 @@ def test_names_in_the_archive_behind_a_tflite(entries: dict[str, str], tmp_path:
     ],
 )
 def test_archives_without_one_list_of_names(entries: dict[str, str], tmp_path: Path) -> None:
-    assert archive_class_names(with_archive(tmp_path / "x.tflite", entries)) is None
+    assert archive_facts(with_archive(tmp_path / "x.tflite", entries)).class_names is None
 
 
 def test_files_without_an_archive(tmp_path: Path) -> None:
     (tmp_path / "x.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3")
-    assert archive_class_names(tmp_path / "x.tflite") is None
-    assert archive_class_names(tmp_path / "missing.tflite") is None
+    assert archive_facts(tmp_path / "x.tflite").class_names is None
+    assert archive_facts(tmp_path / "missing.tflite").class_names is None
 
 
 def test_a_damaged_archive_and_text_that_is_none(tmp_path: Path) -> None:
     path = with_archive(tmp_path / "x.tflite", {"labels.txt": "person\n"})
     content = path.read_bytes()
     path.write_bytes(content.replace(b"person", b"p\xff\xferso"))
-    assert archive_class_names(path) is None
+    assert archive_facts(path).class_names is None
     (tmp_path / "y.tflite").write_bytes(content[:-10])
-    assert archive_class_names(tmp_path / "y.tflite") is None
+    assert archive_facts(tmp_path / "y.tflite").class_names is None

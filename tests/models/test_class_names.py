@@ -20,13 +20,22 @@ def test_names(data, names, tmp_path):
     assert read_class_names(tmp_path / "a.names") == names
 
 
+def test_names_that_stand_twice_are_numbered(tmp_path, caplog):
+    (tmp_path / "a.names").write_bytes(b"empty\r\ncar\r\nempty\r\nempty (2)\r\nempty\r\n")
+    names = ("empty", "car", "empty (3)", "empty (2)", "empty (4)")
+    assert read_class_names(tmp_path / "a.names") == names
+    (record,) = caplog.records
+    assert "a.names: names that stand more than once are numbered: 'empty (3)', 'empty (4)'" in (
+        record.getMessage()
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         (b"", "0 bytes"),
         (b" \n\n", "got only blanks"),
         (b"a\n\nb\n", ":2: expected a name, got an empty line"),
-        (b"a\nb\na\n", ":3: 'a' is already the name on line 1"),
         (b"\xff\xfe", "expected UTF-8 text"),
     ],
 )

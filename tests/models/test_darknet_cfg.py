@@ -98,6 +98,12 @@ def test_same_option_twice_with_one_value():
     assert parse(conv(4) + "filters=4\n" + HEAD).layers[0].filters == 4
 
 
+def test_an_option_without_influence_twice_with_two_values():
+    body = conv(4) + "learning_rate=1\nlearning_rate=2\n" + HEAD
+    text = NET + "batch=64\nbatch=1\nsubdivisions=8\nsubdivisions=1\n" + body
+    assert network_settings(parse_darknet_cfg(text)) == (64, 64, 3, 1)
+
+
 def test_real_files():
     folder = ROOT.parent / "shared/data/weights/yolo-fastest"
     if not folder.exists():
@@ -181,7 +187,12 @@ def test_faults_name_line_section_and_option(body, message):
         ("width=3\n", r":1: option width stands before \[net\]"),
         (conv(4), r"expected \[net\] as the first section, got '\[convolutional\]'"),
         ("[net]\nheight=64\n" + HEAD, r":1: \[net\] width: expected width=<integer>, got no such"),
-        (NET.replace("channels=3", "channels=1") + HEAD, r"channels: expected .* 3..3, got '1'"),
+        (NET.replace("channels=3", "channels=1") + HEAD, r"channels: .* grey pictures; expected 3"),
+        (NET.replace("channels=3", "channels=4") + HEAD, r"channels: expected .* 3..3, got '4'"),
+        (
+            NET + "width=96\n" + HEAD,
+            r":7: \[net\] width: given twice, '64' on line .* and '96' here",
+        ),
         (NET.replace("=64", "=63") + maxpool(2, 2) + HEAD, r"multiple of 2, got 63; try 62 or 64"),
         (NET.replace("batch", "bacth") + HEAD, r":2: \[net\] bacth: .*did you mean 'batch'"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
 
+from tracker.inference.name_lists import numbered_names
 from tracker.models.class_names import read_class_names
 
 COCO_NAMES = (
@@ -74,7 +75,7 @@ def given_class_names(names: Names) -> tuple[str, ...]:
     """
     if isinstance(names, str | PathLike):
         return read_class_names(names)
-    return tuple(names)
+    return numbered_names(names, what="class names")
 
 
 def default_class_names(count: int) -> tuple[str, ...]:

@@ -18,6 +18,10 @@ from tracker.opencv import cv2
 PADDING = 128
 """Grey level of the border: 0.5, as darknet's own letterboxing uses."""
 
+MOST_PIXELS = 8192
+"""Long side of the largest input: twice that of video in 4K. Libraries fail on larger ones in ways
+of their own, or the memory is not enough."""
+
 
 @dataclass(frozen=True, slots=True)
 class LetterboxGeometry:
@@ -68,8 +72,13 @@ def check_long_side(long_side: int, *, stride: int) -> None:
     """Checks that a network with this stride accepts this long side.
 
     Raises:
-        ConfigError: It is no positive multiple of the stride; the message names the nearest.
+        ConfigError: It is no positive multiple of the stride, or above `MOST_PIXELS`; the message
+            names the nearest.
     """
+    if long_side > MOST_PIXELS:
+        raise ConfigError(
+            f"input size: expected at most {MOST_PIXELS // stride * stride} pixels, got {long_side}"
+        )
     if long_side > 0 and long_side % stride == 0:
         return
     below = long_side // stride * stride

@@ -14,12 +14,14 @@ from tracker.detection.default_names import (
     default_class_names,
     given_class_names,
 )
-from tracker.detection.layouts.known import find_layout
+from tracker.detection.layouts.reading import check_channels
+from tracker.detection.layouts.tasks import TaskLayout, find_task_layout
 from tracker.detection.model_choice import Declaration, ModelChoice, read_declaration
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.name_lists import filled_names, numbered_names
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import is_handle
 from tracker.inference.tensors import Network
@@ -66,21 +68,25 @@ def load_model(
     declared = _declaration(path) if declared is None else declared
     choice = (choice or ModelChoice()).over(declared.choice)
     network = _opened(path, settings, offline=offline)
-    layout = find_layout(network.inputs, network.outputs, name=choice.layout)
+    shown = shown_address(str(path))
     if not network.inputs:
-        raise ModelError(f"{shown_address(str(path))}: expected a network with an input, got none")
+        raise ModelError(f"{shown}: expected a network with an input, got none")
+    check_channels(network.inputs[0])
+    layout = find_task_layout(network.inputs, network.outputs, network.stored, name=choice.layout)
     wanted = choice.input.applied(layout.picture_input(network.inputs[0]))
     detector = ModelDetector(
         network,
         layout=layout,
         wanted=wanted,
         class_names=_class_names(
-            names, declared, network.class_names, count=layout.class_count(network.outputs)
+            names, declared, network.stored.class_names, count=layout.class_count(network.outputs)
         ),
         settings=settings,
     )
     how = "as asked" if choice.layout is not None else "by its outputs"
-    shown = shown_address(str(path))
+    if isinstance(layout, TaskLayout):
+        what = (shown, layout.task, layout.left_out)
+        _log.warning("%s: its file says task=%s: its boxes are read, its %s are not", *what)
     _log.info("%s: layout %s (%s), input %s", shown, layout.name, how, wanted)
     return detector
 
@@ -120,9 +126,11 @@ def _class_names(
     if names is not None:
         return given_class_names(names)
     if declared.names is not None:
-        return declared.names
+        return numbered_names(declared.names, what="names in the .yaml beside the model")
     if stored is not None and count in (None, len(stored)):
         return stored
+    if stored is not None and count is not None and len(stored) < count:
+        return filled_names(dict(enumerate(stored)), count, what="the model's file")
     if stored is not None:
         _log.warning(
             "the file names %d classes where the network has %d: its names are left alone; "

@@ -17,6 +17,7 @@ from tracker.inference.calls import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.digests import network_file_digest
 from tracker.inference.native import native_output_logged
+from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.inference.tensors import TensorSpec
 
@@ -71,9 +72,9 @@ class KerasNetwork:
         return self._digests
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """`None`: such a file holds no names of classes."""
-        return None
+    def stored(self) -> StoredFacts:
+        """Nothing: such a file holds neither names of classes nor a task."""
+        return NOTHING_STORED
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.

@@ -19,7 +19,7 @@ from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
 from tracker.inference.native import native_output_logged
-from tracker.inference.stored_names import archive_class_names
+from tracker.inference.stored_names import StoredFacts, archive_facts
 from tracker.inference.tensors import TensorSpec
 
 
@@ -53,7 +53,7 @@ class LiteRtNetwork:
         file = Path(path)
         self._what = f"network {file}"
         self._digests = MappingProxyType({file.name: network_file_digest(file)})
-        self._class_names = archive_class_names(file)
+        self._stored = archive_facts(file)
         self._interpreter = _interpreter(file, threads=threads or available_cores())
         taken, given = (
             self._interpreter.get_input_details(),
@@ -87,9 +87,9 @@ class LiteRtNetwork:
         return self._digests
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names in the archive behind the network, TensorFlow Lite's metadata, or `None`."""
-        return self._class_names
+    def stored(self) -> StoredFacts:
+        """What the archive behind the network says: TensorFlow Lite's metadata or others."""
+        return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.

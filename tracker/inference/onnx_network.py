@@ -19,7 +19,7 @@ from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
 from tracker.inference.onnx_repair import repaired_onnx
-from tracker.inference.stored_names import metadata_class_names
+from tracker.inference.stored_names import StoredFacts, metadata_facts
 from tracker.inference.tensors import TensorSpec
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -58,7 +58,8 @@ class OnnxNetwork:
         self._session = onnx_session(file, threads=threads or available_cores(), device=chosen)
         self._inputs = tuple(_spec(node, file) for node in self._session.get_inputs())
         self._outputs = tuple(_spec(node, file) for node in self._session.get_outputs())
-        self._class_names = metadata_class_names(self._session.get_modelmeta().custom_metadata_map)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._stored = metadata_facts(metadata, what=str(file))
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -76,9 +77,9 @@ class OnnxNetwork:
         return self._digests
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names in the file's metadata, as exporters of YOLO networks write them, or `None`."""
-        return self._class_names
+    def stored(self) -> StoredFacts:
+        """What the file's metadata say, as exporters of YOLO networks write them."""
+        return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.

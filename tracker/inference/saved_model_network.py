@@ -21,6 +21,7 @@ from tracker.inference.calls import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.digests import saved_model_digest
 from tracker.inference.native import native_output_logged
+from tracker.inference.stored_names import StoredFacts, folder_facts
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.inference.tensors import TensorSpec
 from tracker.util.address import mask_words, shown_address
@@ -69,6 +70,7 @@ class SavedModelNetwork:
             raise ModelError(f"{self._what}: expected a folder with saved_model.pb, got none there")
         name = shown_address(source) if is_handle(source) else folder.resolve().name
         self._digests = MappingProxyType({name: saved_model_digest(folder)})
+        self._stored = folder_facts(folder)
         self._tf = load_tensorflow()
         self._device = tensorflow_device(chosen, threads=threads)
         with native_output_logged(), self._tf.device(self._device):
@@ -93,9 +95,9 @@ class SavedModelNetwork:
         return self._digests
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """`None`: such a file holds no names of classes."""
-        return None
+    def stored(self) -> StoredFacts:
+        """What `metadata.yaml` in the folder says, as exporters of YOLO networks write it."""
+        return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.

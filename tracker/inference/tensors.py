@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from tracker.inference.stored_names import StoredFacts
+
 
 class ColourOrder(StrEnum):
     """Order of the channels."""
@@ -68,8 +70,8 @@ class Network(Protocol):
         ...
 
     @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names of classes that its file holds; `None` where it holds none."""
+    def stored(self) -> StoredFacts:
+        """What its file says beside shapes: names of classes, and the task."""
         ...
 
     def run(self, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

@@ -6,21 +6,23 @@ Comes in: a text file. Goes out: a tuple of names; a detection's class is an ind
 from os import PathLike
 
 from tracker.errors import ModelError
+from tracker.inference.name_lists import numbered_names
 from tracker.models.files import read_model_file
 
 
 def read_class_names(path: str | PathLike[str]) -> tuple[str, ...]:
     """Returns the class names of a file in order, without surrounding blanks.
 
-    Empty lines at the end are not names. Whether the number of names fits a model is checked
-    where the two meet.
+    Empty lines at the end are not names. A name that stands twice, as in published label maps, is
+    numbered: `empty`, `empty (2)`; a warning says so. Whether the number of names fits a model is
+    checked where the two meet.
 
     Args:
         path: UTF-8 text, one name a line.
 
     Raises:
-        ModelError: The file cannot be read, is not UTF-8, holds no name, an empty line between
-            names (every later class would be off by one), or a name twice.
+        ModelError: The file cannot be read, is not UTF-8, holds no name, or an empty line
+            between names (every later class would be off by one).
     """
     try:
         text = read_model_file(path, what="class names").decode("utf-8-sig")
@@ -29,13 +31,7 @@ def read_class_names(path: str | PathLike[str]) -> tuple[str, ...]:
     names = [line.strip() for line in text.rstrip().split("\n")]
     if names == [""]:
         raise ModelError(f"class names {path}: expected one name a line, got only blanks")
-    seen: dict[str, int] = {}
     for number, name in enumerate(names, start=1):
         if not name:
             raise ModelError(f"class names {path}:{number}: expected a name, got an empty line")
-        if name in seen:
-            raise ModelError(
-                f"class names {path}:{number}: {name!r} is already the name on line {seen[name]}"
-            )
-        seen[name] = number
-    return tuple(names)
+    return numbered_names(names, what=f"class names {path}")

@@ -94,7 +94,7 @@ def parse_darknet_cfg(text: str, *, source: str = "<cfg>") -> DarknetCfg:
             option that changes the network in a way that is not built; a reference to a layer
             that does not exist; no head, or heads with different numbers of classes.
     """
-    sections = split_sections(text, source=source)
+    sections = split_sections(text, source=source, ignored=_ignored)
     if not sections or _kind(sections[0]) != "net":
         got = f"[{sections[0].kind}]" if sections else "no section"
         raise ModelError(f"{source}: expected [net] as the first section, got {got!r}")
@@ -104,6 +104,9 @@ def parse_darknet_cfg(text: str, *, source: str = "<cfg>") -> DarknetCfg:
         read_integer(net, name, default=None, low=1, high=_MAX_SIDE_PX)
         for name in ("height", "width")
     )
+    channels = net.options.get("channels")
+    if channels is not None and channels.value == "1":
+        raise net.error("channels", "the network takes grey pictures; expected 3, colours, got 1")
     read_integer(net, "channels", default=3, low=3, high=3)
     layers = tuple(_layer(section, index) for index, section in enumerate(sections[1:]))
     cfg = DarknetCfg(source, height, width, layers)
@@ -137,6 +140,10 @@ def _check_heads(cfg: DarknetCfg) -> None:
 
 def _kind(section: RawSection) -> str:
     return _ALIASES.get(section.kind, section.kind)
+
+
+def _ignored(kind: str) -> frozenset[str]:
+    return darknet_options.IGNORED.get(_ALIASES.get(kind, kind), frozenset())
 
 
 def _check(section: RawSection, *read: str) -> None:

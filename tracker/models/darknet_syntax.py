@@ -6,7 +6,7 @@ read one option as a checked value. Every fault is a `ModelError` with file, lin
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tracker.errors import ModelError, nearest
@@ -46,11 +46,19 @@ class RawSection:
         return ModelError(f"{self.source}:{line}: [{self.kind}] {_shown(option)}: {problem}")
 
 
-def split_sections(text: str, *, source: str) -> list[RawSection]:
+def split_sections(
+    text: str, *, source: str, ignored: Callable[[str], Collection[str]] = lambda _: ()
+) -> list[RawSection]:
     """Returns the sections of a cfg text in order.
 
     Blank lines and lines that start with `#` or `;` are comments, and so is the rest of an option
-    after `#`. An option may be repeated with the same value.
+    after `#`. An option may be repeated with the same value; of one without influence on the
+    output the first value is kept.
+
+    Args:
+        text: The text.
+        source: What messages call the file.
+        ignored: Returns the options without influence on the output of a section, by its kind.
 
     Raises:
         ModelError: A malformed line, an option before the first section, or one given twice with
@@ -75,7 +83,7 @@ def split_sections(text: str, *, source: str) -> list[RawSection]:
         if not sections:
             raise ModelError(f"{source}:{number}: option {_shown(name)} stands before [net]")
         earlier = options.setdefault(name, option)
-        if earlier.value != option.value:
+        if earlier.value != option.value and name not in ignored(sections[-1].kind):
             raise ModelError(
                 f"{source}:{number}: [{_shown(sections[-1].kind)}] {_shown(name)}: given twice, "
                 f"{_shown(earlier.value)} on line {earlier.line} and {_shown(option.value)} here"

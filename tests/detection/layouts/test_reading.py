@@ -7,6 +7,7 @@ from tests.detection.layouts.given import nchw, nhwc, spec
 from tracker.detection.layouts.grid import cell_counts, cells
 from tracker.detection.layouts.reading import (
     base_name,
+    check_channels,
     declared_axes,
     declared_size,
     fits,
@@ -25,6 +26,30 @@ def test_axes_are_where_the_three_channels_are() -> None:
     assert declared_axes([spec("x", None, None, None, None)]) is None
     assert declared_axes([spec("x", 1, 3, 8, 3)]) is None
     assert declared_axes([spec("x", 3, 64, 64)]) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 1, 64, 96), "grey pictures, of one channel"),
+        ((1, 64, 96, 1), "grey pictures, of one channel"),
+        ((None, 1, None, None), "grey pictures, of one channel"),
+        ((None, None, None, 1), "grey pictures, of one channel"),
+        ((1, 4, 64, 96), "pictures of 4 channels"),
+        ((1, 64, 96, 4), "pictures of 4 channels"),
+    ],
+)
+def test_an_input_that_takes_no_colours_says_so(
+    shape: tuple[int | None, ...], message: str
+) -> None:
+    with pytest.raises(ModelError, match=f"the network takes {message}; expected pictures of 3"):
+        check_channels(spec("x", *shape))
+
+
+def test_inputs_that_may_take_colours() -> None:
+    for given in (*nchw(None, None), *nhwc(64, 96), spec("x"), spec("x", 1, None, 64, 64)):
+        check_channels(given)
+    check_channels(spec("x", None, None, None, None))
 
 
 def test_sizes_are_read_by_the_axes() -> None:

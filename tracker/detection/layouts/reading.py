@@ -14,6 +14,8 @@ from tracker.errors import ModelError
 from tracker.inference.tensors import AxisOrder, TensorSpec
 
 _CHANNELS = 3
+_FEW = 4
+"""A side of an input that is larger may count pixels."""
 _TYPES = ("float32", "float16", "float64", "uint8")
 
 
@@ -59,6 +61,26 @@ def declared_size(
     axes = declared_axes(inputs) or default
     height, width = inputs[0].shape[2:] if axes is AxisOrder.NCHW else inputs[0].shape[1:3]
     return None if height is None or width is None else (height, width)
+
+
+def check_channels(spec: TensorSpec) -> None:
+    """Checks that an input can take pictures in colour, before its layout is looked for.
+
+    Args:
+        spec: The first input.
+
+    Raises:
+        ModelError: It takes pictures of another number of channels, such as grey ones.
+    """
+    if len(spec.shape) != 4 or _CHANNELS in (spec.shape[1], spec.shape[3]):
+        return
+    few = [side for side in (spec.shape[1], spec.shape[3]) if side is not None and side <= _FEW]
+    if len(few) == 1:
+        what = "grey pictures, of one channel" if few == [1] else f"pictures of {few[0]} channels"
+        raise ModelError(
+            f"model input {spec}: the network takes {what}; expected pictures of {_CHANNELS} "
+            "channels, RGB or BGR: export a network for colour pictures"
+        )
 
 
 def fitted_input(wanted: PictureInput, spec: TensorSpec) -> PictureInput:

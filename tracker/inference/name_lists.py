@@ -1,0 +1,60 @@
+"""Class names by index: every class has one, and no two have the same."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+def numbered_names(names: Sequence[str], *, what: str) -> tuple[str, ...]:
+    """Returns the names, with a number behind each that stands before already; a warning says so.
+
+    Published label maps repeat a name for places that are not used, such as "???".
+
+    Args:
+        names: Names by class index.
+        what: Where they come from, for the warning.
+
+    Example:
+        >>> numbered_names(["empty", "car"], what="a.names")
+        ('empty', 'car')
+    """
+    taken, given = set(names), set[str]()
+    result, changed = [], []
+    for name in names:
+        unique, number = name, 1
+        while unique in given or (number > 1 and unique in taken):
+            number += 1
+            unique = f"{name} ({number})"
+        given.add(unique)
+        result.append(unique)
+        if unique != name:
+            changed.append(unique)
+    if changed:
+        shown = ", ".join(map(repr, changed[:_SHOWN])) + (", ..." if changed[_SHOWN:] else "")
+        logger.warning("%s: names that stand more than once are numbered: %s", what, shown)
+    return tuple(result)
+
+
+def filled_names(names: Mapping[int, str], count: int, *, what: str) -> tuple[str, ...]:
+    """Returns `count` names, `class_1` for one that is missing; a warning lists the missing ones.
+
+    Args:
+        names: Names by class index, below `count`.
+        count: Number of classes.
+        what: Where they come from, for the warning.
+
+    Example:
+        >>> filled_names({0: "person", 1: "car"}, 2, what="a.onnx")
+        ('person', 'car')
+    """
+    missing = [str(index) for index in range(count) if index not in names]
+    if missing:
+        shown = ", ".join(missing[:_SHOWN]) + (", ..." if missing[_SHOWN:] else "")
+        logger.warning(
+            "%s: no names of the classes %s: they are called class_%s and so on",
+            *(what, shown, missing[0]),
+        )
+    return tuple(names.get(index, f"class_{index}") for index in range(count))
