@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import json
 import re
 import subprocess
 import sys
@@ -122,13 +123,22 @@ def test_starting_loads_no_heavy_library(code: str) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_the_models_of_this_package_need_no_tensorflow() -> None:
+def test_the_models_of_this_package_need_no_tensorflow(clip: Path, tmp_path: Path) -> None:
+    """A whole run with the built-in detector and appearance network, by what it left loaded."""
+    words = ["run", str(clip), "--json", str(tmp_path / "out.jsonl"), "--no-progress"]
     program = (
-        "import sys\nfrom tracker.config import Config\n"
-        "from tracker.factory import build_pipeline\n"
-        "build_pipeline(Config())\nassert not {'tensorflow', 'keras'} & set(sys.modules)"
+        "import sys\nfrom tracker.cli import main\n"
+        f"try: main({[*words, '--max-frames', '3']!r})\n"
+        "except SystemExit as done: code = done.code\n"
+        "loaded = {'tensorflow', 'keras', 'ai_edge_litert'} & set(sys.modules)\n"
+        "print(code, sorted(loaded))"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0 ['ai_edge_litert']"
+    header = json.loads((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert len(header["models"]) == 2
 
 
 def test_the_public_names_are_these() -> None:

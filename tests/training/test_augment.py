@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tracker.errors import ConfigError, DataError
 from tracker.training.augment import (
     AugmentSettings,
+    _cut,
     augment,
-    cut_boxes,
     fit,
     flip,
     mosaic,
@@ -89,18 +89,20 @@ def test_a_mosaic_needs_a_square_number() -> None:
 
 
 def test_what_is_cut_away_is_ignored() -> None:
-    sample = scene([[0, 0, 10, 10], [35, 0, 45, 10], [37, 20, 47, 30], [60, 0, 70, 10]])
-    cut = cut_boxes(sample, np.float32([0, 0, 40, 60]), AugmentSettings(min_visible=0.5))
+    boxes = np.float32([[0, 0, 10, 10], [35, 0, 45, 10], [37, 20, 47, 30], [60, 0, 70, 10]])
+    window = np.float32([[0, 0, 40, 60]])
+    cut, kept, doubtful = _cut(boxes, window, AugmentSettings(min_visible=0.5))
     # Whole, exactly half (stays), 3 of 10 (to ignore), outside (gone).
-    np.testing.assert_array_equal(cut.boxes, [[0, 0, 10, 10], [35, 0, 40, 10], [37, 20, 40, 30]])
-    assert cut.classes.tolist() == [0, 1, 2]
-    assert cut.ignore.tolist() == [False, False, True]
+    assert kept.tolist() == [True, True, True, False]
+    np.testing.assert_array_equal(cut[:3], [[0, 0, 10, 10], [35, 0, 40, 10], [37, 20, 40, 30]])
+    assert doubtful[:3].tolist() == [False, False, True]
 
 
 def test_what_is_too_small_is_ignored() -> None:
-    sample = scene([[0, 0, 2, 40], [0, 0, 3, 40]])
-    cut = cut_boxes(sample, np.float32([0, 0, 80, 60]), AugmentSettings(min_side=3))
-    assert cut.ignore.tolist() == [True, False]
+    boxes = np.float32([[0, 0, 2, 40], [0, 0, 3, 40]])
+    _, kept, doubtful = _cut(boxes, np.float32([[0, 0, 80, 60]]), AugmentSettings(min_side=3))
+    assert kept.all()
+    assert doubtful.tolist() == [True, False]
 
 
 def test_pasted_objects_come_with_their_class_and_hide_what_is_below() -> None:

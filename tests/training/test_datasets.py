@@ -12,7 +12,6 @@ from tracker.training.datasets import (
     Cached,
     CocoJson,
     Mixed,
-    SelectClasses,
     YoloFolder,
     read_image,
     shrink,
@@ -106,19 +105,6 @@ def test_coco_crowds_are_regions_to_ignore(tmp_path: Path) -> None:
     np.testing.assert_allclose(dataset[0].boxes, [[4, 2, 14, 7]] * 2, rtol=1e-6)
 
 
-def test_classes_are_chosen_by_name(tmp_path: Path) -> None:
-    text = "0 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.25 0.5\n2 0.5 0.5 0.75 0.5\n"
-    dataset = YoloFolder(folder(tmp_path, {"a": text}), ("person", "automobile", "van"))
-    chosen = SelectClasses(dataset, ("car", "person"), renamed={"automobile": "car", "van": "car"})
-    assert chosen.class_names == ("car", "person")
-    assert chosen[0].classes.tolist() == [1, 0, 0]
-    assert SelectClasses(dataset, ("van",))[0].boxes[:, 2].tolist() == [35]
-    with pytest.raises(ConfigError, match="did you mean 'person'"):
-        SelectClasses(dataset, ("persn",))
-    with pytest.raises(ConfigError, match="no 'truck'"):
-        SelectClasses(dataset, ("car",), renamed={"truck": "car"})
-
-
 def test_a_mixture_repeats_by_weight() -> None:
     mixed = Mixed([Numbered(4), Numbered(2, first=10)], [1, 2.5])
     assert [number(mixed[n]) for n in range(len(mixed))] == [0, 1, 2, 3, 10, 11, 10, 11, 10]
@@ -134,7 +120,7 @@ def test_an_incomplete_round_takes_samples_from_all_over() -> None:
 def test_a_mixture_needs_equal_classes_and_proper_weights() -> None:
     with pytest.raises(ConfigError, match="at least one"):
         Mixed([])
-    with pytest.raises(ConfigError, match="SelectClasses"):
+    with pytest.raises(ConfigError, match="give all the same names in one order"):
         Mixed([Numbered(1), Numbered(1, names=("car", "person"))])
     for weights in ([1.0], [1.0, 0.0], [1.0, float("inf")]):
         with pytest.raises(ConfigError, match="2 numbers above 0"):

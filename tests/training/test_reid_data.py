@@ -1,5 +1,7 @@
 """Crops to learn appearance from: reading, splitting, changing, batching."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -181,10 +183,14 @@ def test_an_epoch_goes_on_as_it_would_have():
 
 
 def test_an_epoch_that_is_left_ends_its_thread():
-    batches = ReidBatches(crop_set([0, 1, 2]), batch=4, augment=NO_CHANGE, seed=0)
+    before = set(threading.enumerate())
+    batches = ReidBatches(crop_set(list(range(40))), batch=4, augment=NO_CHANGE, seed=0)
     epoch = batches.epoch(0)
     next(epoch)
+    assert set(threading.enumerate()) > before
     epoch.close()
+    assert set(threading.enumerate()) == before
+    assert list(epoch) == []
 
 
 @pytest.mark.parametrize("batch", [0, 2, 5])

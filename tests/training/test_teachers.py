@@ -6,58 +6,17 @@ import numpy as np
 import pytest
 
 from tracker.detection.default_names import COCO_NAMES
-from tracker.detections import Detections
 from tracker.errors import ModelError
 from tracker.inference.onnx_network import onnx_session
 from tracker.training.datasets import read_image
 from tracker.training.teachers import (
     FastestDetTeacher,
-    Mirrored,
     NanoDetTeacher,
     Teacher,
-    Tiled,
 )
 from tracker.training.teachers_yolo import DarknetTeacher
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-
-
-class Bright:
-    """Finds the white rectangle in a picture; class 0."""
-
-    name = "bright"
-    class_names = ("thing",)
-
-    def detect(self, image: np.ndarray) -> Detections:
-        y, x = np.nonzero(image[..., 0] > 128)
-        if not len(x):
-            return Detections.empty()
-        return Detections.create([[x.min(), y.min(), x.max() + 1, y.max() + 1]], [0.5])
-
-
-def rectangle(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
-    image = np.zeros((40, 100, 3), np.uint8)
-    image[y1:y2, x1:x2] = 255
-    return image
-
-
-def test_mirrored_boxes_come_back_in_the_picture() -> None:
-    assert len(Mirrored(Bright()).detect(rectangle(0, 0, 0, 0))) == 0
-    found = Mirrored(Bright()).detect(rectangle(10, 5, 30, 35))
-    np.testing.assert_array_equal(found.boxes, [[10, 5, 30, 35]])
-
-
-def test_tiles_shift_boxes_and_see_a_shared_one_once() -> None:
-    tiled = Tiled(Bright(), columns=2, overlap=0.5)  # 0 to 67 and 33 to 100
-    np.testing.assert_array_equal(tiled.detect(rectangle(40, 5, 60, 35)).boxes, [[40, 5, 60, 35]])
-    np.testing.assert_array_equal(tiled.detect(rectangle(80, 5, 100, 40)).boxes, [[80, 5, 100, 40]])
-
-
-def test_tiles_leave_out_what_their_border_cuts() -> None:
-    tiled = Tiled(Bright(), columns=2, overlap=0.5)
-    assert len(tiled.detect(rectangle(10, 5, 90, 35))) == 0
-    # Cut by the second tile's border at 33, whole in the first.
-    np.testing.assert_array_equal(tiled.detect(rectangle(20, 5, 50, 35)).boxes, [[20, 5, 50, 35]])
 
 
 def test_a_broken_model_file_is_told(tmp_path: Path) -> None:

@@ -172,23 +172,6 @@ def mosaic(
     return owning_sample(canvas, boxes[kept], classes[kept], ignore[kept])
 
 
-def cut_boxes(sample: Sample, window: Float32Array, settings: AugmentSettings) -> Sample:
-    """Returns the sample with its boxes cut to a window of the picture; the picture is the same.
-
-    Boxes that keep less than `min_visible` of their area, or a side below `min_side`, become
-    regions to ignore; boxes of which less than a pixel's width is left are gone.
-
-    Args:
-        sample: The sample.
-        window: `(4,)` float32 xyxy in pixels.
-        settings: Which boxes remain objects.
-    """
-    boxes, kept, doubtful = _cut(sample.boxes, window[None], settings)
-    return owning_sample(
-        sample.image, boxes[kept], sample.classes[kept], (sample.ignore | doubtful)[kept]
-    )
-
-
 def _repainted(
     image: UInt8Array, settings: AugmentSettings, rng: np.random.Generator
 ) -> UInt8Array:

@@ -5,7 +5,7 @@ A YOLO folder may have `ignore` beside `labels`: files of the same form whose bo
 that count neither as object nor as background.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.boxes import clip, is_proper
-from tracker.errors import ConfigError, DataError, SourceError, nearest
+from tracker.errors import ConfigError, DataError, SourceError
 from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
 from tracker.opencv import cv2
 from tracker.training.samples import Sample, owning_sample
@@ -111,50 +111,6 @@ class CocoJson:
         return _sample(self.images[index])
 
 
-class SelectClasses:
-    """A data set with the classes chosen by name, in the order of the choice.
-
-    Boxes of other classes are left out: what they hold is background.
-
-    Args:
-        dataset: The data set.
-        class_names: The classes to keep; each has to be known unless `renamed` leads to it.
-        renamed: New name by old name, before choosing; two classes may become one.
-
-    Raises:
-        ConfigError: A class is not known.
-    """
-
-    def __init__(
-        self,
-        dataset: DetectionDataset,
-        class_names: Sequence[str],
-        *,
-        renamed: Mapping[str, str] | None = None,
-    ) -> None:
-        renames = dict(renamed or {})
-        for name in renames:
-            _check_known(name, dataset.class_names)
-        known = [renames.get(name, name) for name in dataset.class_names]
-        for name in class_names:
-            _check_known(name, known)
-        self.class_names = tuple(class_names)
-        self._dataset = dataset
-        self._numbers = np.array(
-            [self.class_names.index(name) if name in class_names else -1 for name in known],
-            np.int32,
-        )
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: int, /) -> Sample:
-        sample = self._dataset[index]
-        numbers = self._numbers[sample.classes]
-        kept = numbers >= 0
-        return Sample(sample.image, sample.boxes[kept], numbers[kept], sample.ignore[kept])
-
-
 class Mixed:
     """Several data sets as one; a weight of 2 shows a data set twice in each epoch.
 
@@ -182,7 +138,7 @@ class Mixed:
             if dataset.class_names != datasets[0].class_names:
                 raise ConfigError(
                     f"data sets: expected the class names {', '.join(datasets[0].class_names)}, "
-                    f"got {', '.join(dataset.class_names)}; choose with SelectClasses"
+                    f"got {', '.join(dataset.class_names)}; give all the same names in one order"
                 )
         self.class_names = datasets[0].class_names
         self._datasets = tuple(datasets)
@@ -301,11 +257,6 @@ def _where(stem: str, number: int, images: Path) -> str:
             if text.strip() and float(text.split()[0]) == number:
                 return f"{path}, line {line}"
     return str(images / stem)
-
-
-def _check_known(name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise ConfigError(f"classes: the data set has no {name!r}{nearest(name, known)}")
 
 
 def _sample(image: LabelledImage) -> Sample:

@@ -4,8 +4,6 @@ Comes in: pictures `(H, W, 3)` uint8 RGB. Goes out: `Detections` in their pixels
 this package uses. ONNX models run on ONNX Runtime (extra `onnx`), which is loaded on first use.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,67 +103,6 @@ class FastestDetTeacher:
         return _detections(found, np.clip(found.boxes / unit, 0, 1) * frame)
 
 
-class Mirrored:
-    """A teacher that is shown the mirrored picture.
-
-    Args:
-        teacher: The teacher.
-    """
-
-    def __init__(self, teacher: Teacher) -> None:
-        self._teacher = teacher
-        self.name = f"{teacher.name}-mirrored"
-        self.class_names = teacher.class_names
-
-    def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
-        found = self._teacher.detect(np.ascontiguousarray(image[:, ::-1]))
-        boxes = found.boxes.copy()
-        boxes[:, [0, 2]] = image.shape[1] - found.boxes[:, [2, 0]]
-        return replace(found, boxes=boxes)
-
-
-class Tiled:
-    """A teacher that is shown overlapping tiles of the picture, so that small things are larger.
-
-    Boxes that a tile's inner border cuts are left out: another tile shows them whole, or the
-    teacher that sees the whole picture does.
-
-    Args:
-        teacher: The teacher.
-        columns: Tiles side by side.
-        rows: Tiles one above another.
-        overlap: Share of a tile that it has in common with the next, in `[0, 1)`.
-    """
-
-    def __init__(
-        self, teacher: Teacher, *, columns: int = 2, rows: int = 1, overlap: float = 0.25
-    ) -> None:
-        self._teacher = teacher
-        self._grid = (columns, rows)
-        self._overlap = overlap
-        self.name = f"{teacher.name}-tiles{columns}x{rows}"
-        self.class_names = teacher.class_names
-
-    def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
-        height, width = image.shape[:2]
-        parts = [Detections.empty()]
-        for top, bottom in _spans(height, self._grid[1], self._overlap):
-            for left, right in _spans(width, self._grid[0], self._overlap):
-                found = self._teacher.detect(np.ascontiguousarray(image[top:bottom, left:right]))
-                boxes = found.boxes + np.array([left, top] * 2, np.float32)
-                tile = np.array([left, top, right, bottom], np.float32)
-                inner = tile != np.array([0, 0, width, height], np.float32)
-                cut = (np.abs(boxes - tile) < _CUT_PX) & inner
-                parts.append(replace(found, boxes=boxes).select(~cut.any(axis=1)))
-        return _merged(parts)
-
-
-_CUT_PX = 4.0
-"""A box this close to the border of a tile is taken to go on beyond it."""
-
-
 def _detections(found: Candidates, boxes: Float32Array) -> Detections:
     """Returns what survives suppression of candidates whose boxes `(N, 4)` in the picture are."""
     kept = is_proper(boxes) & (found.scores > CANDIDATES.confidence)
@@ -174,22 +111,6 @@ def _detections(found: Candidates, boxes: Float32Array) -> Detections:
     )
     index = nms(detections.boxes, detections.scores, detections.classes, settings=CANDIDATES)
     return detections.select(index)
-
-
-def _merged(parts: Sequence[Detections]) -> Detections:
-    found = Detections.create(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.classes for part in parts]),
-    )
-    return found.select(nms(found.boxes, found.scores, found.classes, settings=CANDIDATES))
-
-
-def _spans(length: int, count: int, overlap: float) -> list[tuple[int, int]]:
-    """Returns start and end of overlapping spans that cover a length."""
-    span = length / (count - (count - 1) * overlap)
-    starts = [n * span * (1 - overlap) for n in range(count)]
-    return [(round(start), min(length, round(start + span))) for start in starts]
 
 
 def _input_size(session: Any) -> tuple[int, int]:
