@@ -8,7 +8,6 @@ from writing one file: the second waits, and then finds the work done.
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tracker.http_files import CutError, Resume, open_address
 from tracker.inference.digests import network_file_digest
 from tracker.registry import ResolvedModel, file_problem, model_folder, resolve_entry
 from tracker.registry_entries import FileEntry, ModelEntry, shown
+from tracker.util.atomic_file import move_into_place
 from tracker.util.file_lock import try_lock
 
 _BLOCK = 1 << 16
@@ -136,9 +136,7 @@ class _Part:
         self._record.unlink(missing_ok=True)
 
     def finish(self, target: Path) -> None:
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.path, target)
+        move_into_place(self.path, target)
         self._record.unlink(missing_ok=True)
 
     @property

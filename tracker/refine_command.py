@@ -8,7 +8,6 @@ import dataclasses
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,20 +18,21 @@ import numpy as np
 from tracker.arrays import Float32Array, Int32Array
 from tracker.boxes import is_proper
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DataError, OutputError, OutputTakenError, SourceError
+from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import Mask, empty_mask
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
-from tracker.sinks.place import Existing, claimed, output_error
+from tracker.sinks.place import Existing, claimed
 from tracker.track_files.json_file import FrameFacts, Header, Recording
 from tracker.track_files.read import read_recording
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.rows import TrackRows
 from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
+from tracker.util.atomic_file import replaced_file
 
 _log = logging.getLogger(__name__)
 
@@ -255,28 +255,15 @@ def _run_info(request: RefineRequest, recording: Recording) -> RunInfo:
 
 def _write(request: RefineRequest, recording: Recording, results: Iterator[TrackedFrame]) -> None:
     """Writes beside the output and moves it there, so that it appears whole or not at all."""
-    target = Path(os.path.realpath(request.output))
-    if target.exists() and not target.is_file():
-        raise OutputError(f"cannot write {request.output}: expected a regular file or none")
-    # One name for all: its lock keeps a second process away where the output does not exist yet.
-    part = target.with_name(f".{target.name}.part")
+    target = Path(request.output)
     has_looks = recording.tracks.embeddings.shape[1] > 0
     embeddings = Embeddings.INCLUDE if has_looks else Embeddings.OMIT
-    try:
-        with _sink(str(part), target.suffix.lower(), embeddings) as sink:
-            for result in results:
-                sink.write(result)
-            sink.close(complete=recording.complete)
-        part.replace(target)
-    except OutputTakenError as error:
-        raise OutputTakenError(str(error).replace(str(part), request.output)) from error
-    except BaseException as error:
-        with suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError) and not isinstance(error, SourceError):
-            wrong = output_error(request.output, error)
-            raise OutputError(str(wrong).replace(str(part), request.output)) from error
-        raise
+    suffix = Path(os.path.realpath(target)).suffix.lower()
+    # The sink locks the draft, which keeps a second process away.
+    with replaced_file(target) as draft, _sink(str(draft), suffix, embeddings) as sink:
+        for result in results:
+            sink.write(result)
+        sink.close(complete=recording.complete)
 
 
 def _sink(path: str, suffix: str, embeddings: Embeddings) -> MotTextSink | JsonLinesSink | JsonSink:

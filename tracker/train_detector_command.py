@@ -26,7 +26,7 @@ from tracker.models.detector_file import (
 )
 from tracker.models.yolo_shape import yolo_heads
 from tracker.train_config import TrainConfig, load_train_config
-from tracker.train_folder import check_same, make_folder, write_text
+from tracker.train_folder import check_same, make_folder
 from tracker.train_network import check_output, start_detector
 from tracker.training.batches import Batches
 from tracker.training.checkpoints import CHECKPOINT
@@ -38,6 +38,7 @@ from tracker.training.data_file import (
     validation_set,
 )
 from tracker.training.model_card import CardFacts, model_card
+from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_status, print_table
 
 logger = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Pre
         precision=policy_of(config.training.mixed_precision),
         libraries=(f"Keras {keras.__version__} on {keras.backend.backend()}",),
     )
-    write_text(request.out / CARD, model_card(facts, splits, precision))
+    replace_text(request.out / CARD, model_card(facts, splits, precision))
     print_status(f"written     {path}, {request.out / CARD}")
     return precision
 
@@ -285,8 +286,8 @@ def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
     """
     out = request.out
     make_folder(out)
-    write_text(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
-    write_text(out / CONFIG, request.config.to_yaml())
+    replace_text(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
+    replace_text(out / CONFIG, request.config.to_yaml())
 
 
 def _begun(out: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tracker.errors import ConfigError, OutputError
 from tracker.training.checkpoints import CHECKPOINT
+from tracker.util.atomic_file import replace_text
 
 RECORD = "training.json"
 """Name of the file that says what the training is."""
@@ -75,7 +76,7 @@ def begin(out: Path, record: Mapping[str, Any]) -> None:
         OutputError: It cannot be written.
     """
     make_folder(out)
-    write_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+    replace_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
 
 
 def make_folder(out: Path) -> None:
@@ -88,20 +89,6 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file; whoever kills us meanwhile leaves the old one as it was.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _read_record(out: Path) -> dict[str, Any]:

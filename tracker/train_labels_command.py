@@ -23,6 +23,7 @@ from tracker.train_progress import CountProgress
 from tracker.training.distill import SYNONYMS, Labelled, LabelSettings, label_images
 from tracker.training.pictures import FoundPictures, FrameFile, find_pictures, save_frames
 from tracker.training.teacher_files import OpenedTeacher, open_teachers
+from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
@@ -98,7 +99,7 @@ def label_found(
     except KeyboardInterrupt:
         logger.warning("stopped; the same command goes on in %s", out)
         raise
-    _write(out / DATA, _data_text(settings.classes))
+    replace_text(out / DATA, _data_text(settings.classes))
     print_results(_summary(done))
     print_status(f"written     {out / DATA}; tracker train detector --data takes it")
     return done
@@ -161,7 +162,7 @@ def _begin(
         (out / DATA).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    _write(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+    replace_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
 
 
 def _begun(out: Path) -> Mapping[str, Any]:
@@ -213,7 +214,7 @@ def _frames(found: FoundPictures, out: Path, every: int) -> list[FrameFile]:
         table.writerow(("picture", "source", "frame", "time_s"))
         for frame in frames:
             table.writerow((frame.path.name, frame.source, frame.index, f"{frame.time_s:.6f}"))
-        _write(out / FRAMES, text.getvalue())
+        replace_text(out / FRAMES, text.getvalue())
     return frames
 
 
@@ -235,12 +236,3 @@ def _summary(done: Labelled) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -25,7 +25,7 @@ from tracker.models.backbone_names import (
 from tracker.models.digest import file_digest
 from tracker.models.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
-from tracker.train_folder import RECORD, begin, goes_on, write_text
+from tracker.train_folder import RECORD, begin, goes_on
 from tracker.train_network import check_output, start_reid
 from tracker.training.crop_folder import holds_views
 from tracker.training.reid_augment import SEEN_VIEWS, ReidAugmentSettings
@@ -40,6 +40,7 @@ from tracker.training.reid_taught import (
     verdict,
 )
 from tracker.training.settings import MixedPrecision
+from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
@@ -240,7 +241,7 @@ def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
     print_results(*found.text.split("\n"))
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
     recipe = f"{steps} steps, {library}, computed in {policy_of(request.mixed_precision)}"
-    write_text(request.out / CARD, _card(request, parts, found, recipe))
+    replace_text(request.out / CARD, _card(request, parts, found, recipe))
     print_status(f"written     {path}, {request.out / CARD}")
     return found
 

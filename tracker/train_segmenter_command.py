@@ -21,7 +21,7 @@ from tracker.models.segmenter_file import (
     read_segmenter_description,
     save_segmenter,
 )
-from tracker.train_folder import begin, goes_on, write_text
+from tracker.train_folder import begin, goes_on
 from tracker.train_network import check_output
 from tracker.train_progress import StepProgress
 from tracker.train_segmenter_config import SegmentTrainConfig
@@ -30,6 +30,7 @@ from tracker.training.segment_batches import SegmentBatches
 from tracker.training.segment_card import SegmentFacts, score_lines, segment_card
 from tracker.training.segment_file import SegmentSplits, read_segment_splits
 from tracker.training.segment_metrics import SegmentScores
+from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
     _tell_data(splits)
     network = _network(config, description, fill=not resumed)
     begin(out, record)
-    write_text(out / CONFIG, config.to_yaml())
+    replace_text(out / CONFIG, config.to_yaml())
     try:
         steps = _train(request, splits, description, network)
     except KeyboardInterrupt:
@@ -225,7 +226,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
         trained=f"{steps} steps, with Keras {keras.__version__} on {keras.backend.backend()}, "
         f"computed in {policy_of(config.training.mixed_precision)}",
     )
-    write_text(request.out / CARD, segment_card(facts, splits, scores))
+    replace_text(request.out / CARD, segment_card(facts, splits, scores))
     print_status(f"written     {path}, {request.out / CARD}")
     return scores
 

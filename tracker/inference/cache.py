@@ -9,16 +9,16 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import platformdirs
 
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, OutputError
+from tracker.util.atomic_file import DRAFT, make_parent, replace_bytes
 from tracker.util.file_lock import try_lock
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _MAGIC = b"tracker cache 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
-_EXPORTS, _PART = "litert", ".part"
+_EXPORTS = "litert"
 _LONGEST_WAIT_S = 900.0
 """An export takes a minute at most; a process that was stopped in its middle holds its lock."""
 
@@ -128,7 +128,7 @@ def _locked(path: Path) -> Iterator[bool]:
 def _remove_leftovers(path: Path) -> None:
     """Removes what processes that were killed had begun to write."""
     with contextlib.suppress(OSError):
-        for part in path.parent.glob(f"{path.name}.*{_PART}"):
+        for part in path.parent.glob(f"{path.name}.*{DRAFT}"):
             part.unlink()
 
 
@@ -152,24 +152,21 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f"{path.name}.", suffix=_PART, delete=False
-        ) as file:
-            temporary = file.name
-            file.write(_MAGIC + hashlib.sha256(content).digest() + content)
-        os.replace(temporary, path)
-    except OSError as error:
+        make_parent(path)
+        # A name of its own: where the file system knows no locks, another process may write, too.
+        replace_bytes(
+            path,
+            _MAGIC + hashlib.sha256(content).digest() + content,
+            ending=f".{uuid.uuid4().hex}{DRAFT}",
+        )
+    except OutputError as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
         _warn_once(
             path.parent,
-            f"cache {path.parent} cannot be written ({error.strerror}): going on without; every "
+            f"cache {path.parent} cannot be written ({reason}): going on without; every "
             "run exports its networks anew; cache_dir in the configuration names another folder",
         )
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 _WARNED: set[Path] = set()

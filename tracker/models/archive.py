@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tracker.errors import ModelError, OutputError
+from tracker.errors import ModelError
 from tracker.models.exported import MEMBER
 from tracker.models.files import read_model_file
+from tracker.util.atomic_file import DRAFT, replaced_file
 
 DescriptionT = TypeVar("DescriptionT")
 
@@ -26,7 +27,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
 
 
 def write_archive(network: Any, path: Path, text: str) -> None:
-    """Writes a network; whoever kills us meanwhile leaves the old file as it was.
+    """Writes a network; the file is complete or the old one.
 
     Args:
         network: A `keras.Model`.
@@ -39,17 +40,11 @@ def write_archive(network: Any, path: Path, text: str) -> None:
     """
     if path.suffix != SUFFIX:
         raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
-    # Keras looks at the ending of the name, so the draft needs it too.
-    draft = path.with_name(f"part-{path.name}")
-    try:
+    # Keras demands the ending of the draft's name, too.
+    with replaced_file(path, ending=f"{DRAFT}{SUFFIX}") as draft:
         network.save(draft)
         with zipfile.ZipFile(draft, "a") as archive:
             archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def read_text(path: Path, *, what: str, wanted: str) -> bytes:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from tracker.errors import ModelError, OutputError
+from tracker.errors import ModelError
 from tracker.models.files import read_model_file
+from tracker.util.atomic_file import replace_bytes
 
 SUFFIX = ".tflite"
 """Ending of the files' names."""
@@ -54,7 +55,7 @@ class Exported:
 
 
 def write_exported(path: Path, graph: bytes, text: str) -> None:
-    """Writes an exported network; whoever kills us meanwhile leaves the old file as it was.
+    """Writes an exported network; the file is complete or the old one.
 
     Args:
         path: Where to; its name ends in `.tflite`.
@@ -70,15 +71,7 @@ def write_exported(path: Path, graph: bytes, text: str) -> None:
     buffer = io.BytesIO(graph)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        with draft.open("wb") as file:
-            file.write(buffer.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    replace_bytes(path, buffer.getvalue())
 
 
 def is_exported(path: str | PathLike[str]) -> bool:

@@ -4,7 +4,6 @@ Comes in: the state of a training. Goes out: one `.npz` file, complete or not th
 """
 
 import json
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.errors import ModelError, OutputError
+from tracker.errors import ModelError
+from tracker.util.atomic_file import replaced_file
 
 CHECKPOINT = "checkpoint.npz"
 """Name of the file in the folder of a training."""
@@ -54,7 +54,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint; whoever kills us meanwhile leaves the old one as it was.
+    """Writes a checkpoint; the file is complete or the old one.
 
     Raises:
         OutputError: It cannot be written.
@@ -72,15 +72,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     for group in ("weights", "averages", "optimizer"):
         values = getattr(checkpoint, group)
         arrays |= {f"{group}_{index}": value for index, value in enumerate(values)}
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with replaced_file(path) as draft, draft.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

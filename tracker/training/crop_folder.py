@@ -10,7 +10,6 @@ twice. Where views of the crops were asked for (`view_folder`), the table lists 
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.arrays import Float32Array, UInt8Array
-from tracker.errors import DataError, OutputError, SourceError
+from tracker.errors import DataError, SourceError
 from tracker.opencv import cv2
 from tracker.training.datasets import read_image
 from tracker.training.reid_data import CropSet
+from tracker.util.atomic_file import make_parent, replace_bytes
 
 RECORD, TABLE, VECTORS = "crops.json", "crops.csv", "vectors"
 
@@ -190,18 +190,13 @@ def holds_views(folder: Path) -> bool:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Writes a file; whoever kills us meanwhile leaves the old one as it was.
+    """Writes a file, and makes its folder; the file is complete or the old one.
 
     Raises:
         OutputError: It cannot be written.
     """
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    make_parent(path)
+    replace_bytes(path, data)
 
 
 def _vectors(folder: Path, teacher: str, count: int) -> Float32Array:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tracker.errors import OutputError
 from tracker.models.yolo_shape import yolo_heads
 from tracker.training.batches import Batch
 from tracker.training.learner import DetectorLearner, compile_learner, train_on
@@ -19,6 +18,7 @@ from tracker.training.reports import Observer
 from tracker.training.settings import TrainSettings
 from tracker.training.training_log import DETECTOR_COLUMNS
 from tracker.training.validation import VALIDATION_NMS, validate
+from tracker.util.atomic_file import DRAFT, replaced_file
 
 __all__ = [
     "BEST",
@@ -64,13 +64,9 @@ def save_network(network: Any, path: Path) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    # Keras looks at the ending of the name, so the draft needs it too.
-    draft = path.with_name(f"part-{path.name}")
-    try:
+    # Keras demands the ending of the draft's name, too.
+    with replaced_file(path, ending=f"{DRAFT}{path.suffix}") as draft:
         network.save(draft)
-        draft.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def train_detector(

@@ -5,7 +5,6 @@ the teachers are sure of, `ignore` with the boxes that they doubt, and `found`, 
 detections, so that other thresholds or one more teacher cost no second look at the pictures.
 """
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from tracker.errors import ConfigError, DataError, OutputError, nearest
 from tracker.training.datasets import read_image
 from tracker.training.fuse import Voter, weighted_boxes_fusion
 from tracker.training.teachers import Teacher
+from tracker.util.atomic_file import replaced_file
 
 SYNONYMS = {
     "aeroplane": "airplane",
@@ -235,11 +235,8 @@ def _ask(
 
 
 def _write_found(file: Path, found: Detections) -> None:
-    # A run that is killed leaves no half of a file: renaming is the last step.
-    unfinished = file.with_suffix(".part")
-    with unfinished.open("wb") as stream:
+    with replaced_file(file) as draft, draft.open("wb") as stream:
         np.savez(stream, boxes=found.boxes, scores=found.scores, classes=found.classes)
-    os.replace(unfinished, file)
 
 
 def _read_found(file: Path) -> Detections:

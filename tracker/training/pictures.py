@@ -4,16 +4,16 @@ Comes in: words. Goes out: paths of pictures and of videos; frames of a video as
 """
 
 import glob
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracker.errors import OutputError, SourceError
+from tracker.errors import SourceError
 from tracker.opencv import cv2
 from tracker.sources.kind import IMAGE_SUFFIXES, SourceKind, is_pattern, source_kind
 from tracker.sources.paths import missing
 from tracker.sources.video_file import VideoFile
+from tracker.util.atomic_file import make_parent, replace_bytes
 
 _QUALITY = 95
 """Of the JPEG files that frames become."""
@@ -142,10 +142,5 @@ def _listed(path: Path) -> list[Path]:
 def _write_jpeg(path: Path, image: object) -> None:
     picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # type: ignore[call-overload]
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data.tobytes())
-        os.replace(draft, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    make_parent(path)
+    replace_bytes(path, data.tobytes())

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tracker.errors import OutputError
+from tracker.util.atomic_file import replace_text
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,7 @@ class TrainingLog:
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         # A kill may have cut the last line short: it has no step, or no end.
         kept = [line for line in lines[1:] if line.endswith("\n") and _step(line) <= step]
-        draft = self._path.with_name(f"{self._path.name}.part")
-        try:
-            draft.write_text("".join([lines[0], *kept]), encoding="utf-8", newline="")
-            draft.replace(self._path)
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written: {error.strerror}") from error
+        replace_text(self._path, "".join([lines[0], *kept]))
 
     def _append(self, cells: Any, *, mode: str) -> None:
         try:
