@@ -1,14 +1,19 @@
 """A row of zeros says that the appearance is unknown: such objects are followed by motion."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
+from tracker.detection.replay import ReplayDetector
 from tracker.detections import Detections
 from tracker.frames import Frame
 from tracker.pipeline import Pipeline
+from tracker.sinks.json_lines import JsonLinesSink
+from tracker.sinks.json_records import Embeddings
 from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings, MotionCost, Report
@@ -148,3 +153,30 @@ def test_zeros_of_an_embedder_are_tracked(known: bool) -> None:
     detector = ScriptedDetector(lambda frame: Detections.create([box(frame.index)], [0.9]))
     pipeline = Pipeline(detector=detector, embedder=Blind(), tracker=DeepSort())
     assert [r.tracks.ids.tolist() for r in pipeline.run(ScriptedSource(8))][2:] == [[1]] * 6
+
+
+def test_an_unknown_row_is_written_without_embedding_and_read_back_as_unknown(
+    tmp_path: Path,
+) -> None:
+    """From detections through tracks and JSON to detections again, and to the same tracks."""
+
+    def mixed(frame: Frame) -> Detections:
+        x = 2.0 * frame.index
+        looks = [RED, UNKNOWN if frame.index % 3 else BLUE]
+        return Detections.create([box(x), box(x, 200)], [0.9, 0.8], None, looks)
+
+    def run_to(path: Path, detector: object, count: int = 9) -> list[list[int]]:
+        pipeline = Pipeline(detector=detector, tracker=DeepSort(DeepSortSettings(confirm_hits=1)))
+        with JsonLinesSink(path, embeddings=Embeddings.INCLUDE) as sink:
+            ids = []
+            for result in pipeline.run(ScriptedSource(count)):
+                sink.write(result)
+                ids.append(result.tracks.ids.tolist())
+        return ids
+
+    first = run_to(tmp_path / "a.jsonl", ScriptedDetector(mixed))
+    records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    has = [["embedding" in track for track in record["tracks"]] for record in records[1:-1]]
+    assert has[:4] == [[True, True], [True, False], [True, False], [True, True]]
+    assert run_to(tmp_path / "b.jsonl", ReplayDetector(str(tmp_path / "a.jsonl"))) == first
+    assert first == [[1, 2]] * 9

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tracker.arrays import Float32Array, Int32Array
-from tracker.boxes import is_proper
+from tracker.boxes import clip, is_proper
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import default_class_names
-from tracker.detection.letterbox import letterbox, undo_letterbox
+from tracker.detection.letterbox import letterbox, to_frame
 from tracker.detection.nms import NmsMode, NmsSettings, nms
 from tracker.detection.sizes import detect_by_size
 from tracker.detection.windows import decode_windows, window_geometry
@@ -222,7 +222,8 @@ class FcnDetector:
         """Returns the detections of frames of one size."""
         levels = [self._level(frames, scale, stopwatch) for scale in self._scales]
         with stopwatch.measure("nms"):
-            return [self._detections(found) for found in zip(*levels, strict=True)]
+            size = (frames[0].width, frames[0].height)
+            return [self._detections(found, size) for found in zip(*levels, strict=True)]
 
     def _compile(self) -> Any:
         """Returns the function of pixels uint8 `(B, h, w, 3)`; one serves all sizes."""
@@ -237,7 +238,7 @@ class FcnDetector:
             return tf.function(run, input_signature=[spec])
 
     def _level(self, frames: Sequence[Frame], scale: float, stopwatch: Stopwatch) -> list[_Found]:
-        """Returns boxes in pixels of the frame, scores and classes, for each frame."""
+        """Returns whole boxes in pixels of the frame, scores and classes, for each frame."""
         window, stride = self._network.window, self._network.stride
         size = (frames[0].height, frames[0].width)
         geometry = window_geometry(size, scale, window=window, stride=stride)
@@ -255,18 +256,19 @@ class FcnDetector:
                     stride=stride,
                 )
                 keep = (scores > self._nms.confidence) & self._allowed[classes] & is_proper(boxes)
-                boxes = undo_letterbox(boxes[keep], geometry)
-                found.append((boxes, scores[keep], classes[keep]))
+                found.append((to_frame(boxes[keep], geometry), scores[keep], classes[keep]))
         return found
 
-    def _detections(self, found: Sequence[_Found]) -> Detections:
-        """Returns what suppression leaves of all scales of one frame."""
+    def _detections(self, found: Sequence[_Found], size: tuple[int, int]) -> Detections:
+        """Returns what suppression leaves of all scales of a frame of this width and height."""
         boxes, scores, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        inside = is_proper(boxes)
-        boxes, scores, classes = boxes[inside], scores[inside], classes[inside]
+        # Overlaps are those of whole boxes, as the network gives them; the frame cuts them after.
         kept = nms(boxes, scores, classes, settings=self._nms)
+        cut = clip(boxes[kept], width=size[0], height=size[1])
+        inside = is_proper(cut)
+        kept, cut = kept[inside], cut[inside]
         # Rounding may carry a score past 1 by its last bit.
-        return Detections.create(boxes[kept], np.minimum(scores[kept], 1), classes[kept])
+        return Detections.create(cut, np.minimum(scores[kept], 1), classes[kept])
 
 
 def check_scales(scales: Sequence[float]) -> None:

@@ -237,13 +237,15 @@ class KerasHubDetector:
         kept = np.flatnonzero(
             finite & (found.scores > self._nms.confidence) & self._allowed[found.classes]
         )
+        # Overlaps are those of whole boxes, as KerasHub compares them, not of what the frame cuts.
+        best = nms(found.boxes[kept], found.scores[kept], found.classes[kept], settings=self._nms)
+        kept = kept[best]
         boxes = undo_letterbox(found.boxes[kept], geometry)
         inside = is_proper(boxes)
-        boxes, kept = boxes[inside], kept[inside]
-        # Overlaps are those of whole boxes, as KerasHub compares them, not of what the frame cuts.
-        scores, classes = found.scores[kept], found.classes[kept]
-        best = nms(found.boxes[kept], scores, classes, settings=self._nms)
-        return Detections.create(boxes[best], np.clip(scores[best], 0, 1), classes[best])
+        kept = kept[inside]
+        return Detections.create(
+            boxes[inside], np.clip(found.scores[kept], 0, 1), found.classes[kept]
+        )
 
     def _warn(self, count: int) -> None:
         # Once: a broken network says so in every frame.

@@ -192,18 +192,22 @@ class ModelDetector:
             finite &= np.isfinite(found.masks).all(axis=(1, 2))
         if not finite.all():
             self._warn(f"{(~finite).sum()} boxes, scores or masks are not finite and are left out")
-        boxes = undo_letterbox(np.where(finite[:, None], found.boxes, 0), geometry)
-        kept = finite & is_proper(boxes) & (found.scores > self._nms.confidence)
+        # Overlaps are those of whole boxes, as the network gives them; the frame cuts them after.
+        whole = np.where(finite[:, None], found.boxes, 0)
+        kept = finite & is_proper(whole) & (found.scores > self._nms.confidence)
         kept &= self._is_allowed(found, finite)
         index = np.flatnonzero(kept)
-        index = index[self._winners(boxes[index], found, index)]
+        index = index[self._winners(whole[index], found, index)]
+        boxes = undo_letterbox(whole[index], geometry)
+        inside = is_proper(boxes)
+        boxes, index = boxes[inside], index[inside]
         masks = None
         if found.masks is not None:
             placed = to_frame(found.boxes[index], geometry)
             width_height = geometry.frame_size[::-1]
             masks = paste_masks(found.masks[index], placed, frame_size=width_height)
         return Detections.create(
-            boxes[index],
+            boxes,
             np.clip(found.scores[index], 0, 1),
             found.classes[index],
             masks=masks,

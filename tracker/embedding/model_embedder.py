@@ -43,7 +43,7 @@ class ModelEmbedder:
 
     Crops are cut to the picture and stretched to the network's input, see `crops.cut_crops`; what
     becomes of their pixels is what `crop_input` says, and is written to the log. Outputs are made
-    unit vectors; one of nothing but zeros stays what it is, and is like nothing.
+    unit vectors; one of nothing but zeros stays what it is, and says that the appearance is unknown.
 
     Args:
         network: One input `(B, h, w, 3)` or `(B, 3, h, w)`, one output `(B, D)`, or with sides of

@@ -9,7 +9,7 @@ from tracker.arrays import Float32Array
 
 
 def unit_vectors(vectors: Float32Array) -> Float32Array:
-    """Returns vectors `(N, D)` of length 1; zeros stay zeros, which are like nothing.
+    """Returns vectors `(N, D)` of length 1; zeros, an unknown appearance, stay zeros.
 
     Args:
         vectors: `(N, D)` finite float32.

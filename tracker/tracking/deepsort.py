@@ -12,6 +12,7 @@ from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Matches, remaining
 from tracker.tracking.camera import warp
+from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.resume import resumed
 from tracker.tracking.settings import DeepSortSettings, Report
@@ -196,11 +197,13 @@ class DeepSort:
         """Returns the detections for every stage, and those for the last one only."""
         settings = self._settings
         every = np.arange(len(detections))
+        if settings.duplicate_iou is not None:
+            every = every[without_duplicates(detections, iou=settings.duplicate_iou)]
         if not (settings.min_height_px or settings.max_aspect or settings.low_score):
             return every, _NOTHING
-        tall = measurements[:, 3] >= settings.min_height_px
-        narrow = measurements[:, 2] <= (settings.max_aspect or np.inf)
-        low = detections.scores < (settings.low_score or 0)
+        tall = measurements[every, 3] >= settings.min_height_px
+        narrow = measurements[every, 2] <= (settings.max_aspect or np.inf)
+        low = detections.scores[every] < (settings.low_score or 0)
         return every[tall & narrow & ~low], every[tall & narrow & low]
 
     def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:

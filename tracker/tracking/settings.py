@@ -103,6 +103,8 @@ class DeepSortSettings:
             Kalman, GIAOTracker, arXiv 2202.11983): variance * (1 - score_noise * score).
         min_height_px: Detections lower than this are left out.
         max_aspect: Detections wider than this, in heights, are left out; `None` for no limit.
+        duplicate_iou: A detection is left out where one of another class with a higher score
+            overlaps it by more than this: one object found in two classes. `None` keeps both.
         end_outside: Whether a track ends that is lost and predicted to be outside the picture,
             and is not reported while coasting there;
             where `DeepSort.reset` was told the size of the picture.
@@ -138,6 +140,7 @@ class DeepSortSettings:
     score_noise: float = 0.0
     min_height_px: float = 0.0
     max_aspect: float | None = None
+    duplicate_iou: float | None = 0.9
     end_outside: bool = True
     birth_score: float | None = None
     min_mean_score: float | None = None
@@ -175,6 +178,7 @@ _RANGES: dict[str, Bounds] = {
     "low_min_iou": (0, 1),
     "score_noise": (0, 0.99),
     "min_height_px": (0, LARGEST),
+    "duplicate_iou": (0.5, 1),
     "max_aspect": (1e-3, LARGEST),
     "birth_score": (0, 1),
     "min_mean_score": (0, 1),
