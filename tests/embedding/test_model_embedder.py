@@ -182,6 +182,27 @@ def test_values_that_are_not_finite():
     assert "\n" not in str(caught.value)
 
 
+def test_crops_without_a_finite_vector_look_unknown_and_are_told_once(caplog):
+    def colour_or_nan(pixels):
+        vectors = mean_colour(pixels)
+        vectors[vectors[:, 0] == 0] = np.nan, np.inf, 0
+        return vectors
+
+    embedder = ModelEmbedder(FakeNetwork(colour_or_nan), name="odd")
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:, :20, 0] = 255
+    picture = Frame(image, index=5, time_s=0.2, source="test")
+    both = Detections.create([[0, 0, 20, 40], [20, 0, 40, 40]], [0.9, 0.8])
+    for found in (both, both.select(np.array([1]))):
+        looks = embedder.embed(picture, found).embeddings
+        assert looks[-1].tolist() == [0, 0, 0]
+    assert looks.shape == (1, 3)
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
+        "embedder odd: expected finite values, got NaN or infinity in frame 5; these objects are "
+        "followed by motion, here and from now on"
+    ]
+
+
 def test_zeros_stay_zeros():
     network = FakeNetwork(lambda x: mean_colour(x) * 0)
     np.testing.assert_array_equal(embedded(network, LEFT), [[0, 0, 0]])
@@ -232,9 +253,9 @@ def test_the_log_says_what_becomes_of_pixels(caplog):
     ("word", "message"),
     [
         ("embedder.input.scale=0", "scale: expected above 0"),
-        ("embedder.input.scale=.nan", "scale: expected above 0"),
+        ("embedder.input.scale=.nan", "scale: expected a finite number, got nan"),
         ("embedder.input.std=[1,0,1]", "std: expected above 0"),
-        ("embedder.input.mean=[.inf,0,0]", "mean: expected finite"),
+        ("embedder.input.mean=[.inf,0,0]", r"mean\.0: expected a finite number, got inf"),
         ("embedder.input.size=[0,64]", "size: expected at least 1x1"),
         ("embedder.input.colours=grb", "expected 'rgb' or 'bgr'"),
         ("embedder.input.color=rgb", "did you mean 'colours'"),

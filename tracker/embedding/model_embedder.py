@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array, UInt8Array
+from tracker.arrays import BoolArray, Float32Array, UInt8Array
 from tracker.detections import Detections
 from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.crops import OUTSIDE, cut_crops
@@ -43,7 +43,8 @@ class ModelEmbedder:
 
     Crops are cut to the picture and stretched to the network's input, see `crops.cut_crops`; what
     becomes of their pixels is what `crop_input` says, and is written to the log. Outputs are made
-    unit vectors; one of nothing but zeros stays what it is, and says that the appearance is unknown.
+    unit vectors; zeros stay zeros, which say that the appearance is unknown, and so become NaN and
+    infinity, with one warning.
 
     Args:
         network: One input `(B, h, w, 3)` or `(B, 3, h, w)`, one output `(B, D)`, or with sides of
@@ -65,6 +66,7 @@ class ModelEmbedder:
         self._form = _form(network, self._wanted, name)
         grey = np.full((1, *self._form.size, 3), OUTSIDE, np.uint8)
         self._dimension = int(self._vectors(grey).shape[1])
+        self._is_proven = self._has_warned = False
         logger.info("embedder %s: crops %s", name, self._form.text(self._wanted))
 
     @classmethod
@@ -107,7 +109,7 @@ class ModelEmbedder:
         """Returns the detections, in their order, with embeddings `(N, D)`.
 
         Raises:
-            ModelError: The network fails, or gives values that are not finite.
+            ModelError: The network fails, or nothing that it gave so far was finite.
         """
         height, width = self._form.size
         crops = cut_crops(frame.image, detections.boxes, height=height, width=width)
@@ -115,12 +117,25 @@ class ModelEmbedder:
         for start in range(0, len(crops), CHUNK):
             parts.append(self._vectors(crops[start : start + CHUNK]))
         vectors = np.concatenate(parts)
-        if not np.isfinite(vectors).all():
+        finite: BoolArray = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            self._note_not_finite(finite, frame)
+        self._is_proven |= bool(finite.any())
+        return detections.with_embeddings(unit_vectors(np.where(finite[:, None], vectors, 0)))
+
+    def _note_not_finite(self, finite: BoolArray, frame: Frame) -> None:
+        """Warns once of crops without a finite vector, or raises where there never was one."""
+        what = (
+            f"embedder {self._name}: expected finite values, got NaN or infinity in frame "
+            f"{frame.index}"
+        )
+        if not (self._is_proven or finite.any()):
             raise ModelError(
-                f"embedder {self._name}: expected finite values, got NaN or infinity in frame "
-                f"{frame.index}; are embedder.input.scale, mean and std those of its training?"
+                f"{what}; are embedder.input.scale, mean and std those of its training?"
             )
-        return detections.with_embeddings(unit_vectors(vectors))
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s; these objects are followed by motion, here and from now on", what)
 
     def _vectors(self, crops: UInt8Array) -> Float32Array:
         """Returns what the network makes of crops, `(N, D)`."""
