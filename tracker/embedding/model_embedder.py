@@ -117,7 +117,7 @@ class ModelEmbedder:
         for start in range(0, len(crops), CHUNK):
             parts.append(self._vectors(crops[start : start + CHUNK]))
         vectors = np.concatenate(parts)
-        finite: BoolArray = np.isfinite(vectors).all(axis=1)
+        finite: BoolArray = np.asarray(np.isfinite(vectors).all(axis=1))
         if not finite.all():
             self._note_not_finite(finite, frame)
         self._is_proven |= bool(finite.any())
