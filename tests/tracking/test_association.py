@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.errors import DataError
-from tracker.tracking.association import Matches, Pairs, matching_cascade, remaining
+from tracker.tracking.association import Matches, Pairs, matching_cascade, unmatched
 from tracker.tracking.association import assign as assign_pairs
 
 
@@ -126,8 +126,8 @@ def test_cascade_equals_the_listing(seed: int, rows: int, columns: int) -> None:
     ("indices", "taken", "expected"),
     [([], [], []), ([1], [], [1]), ([1, 4], [4, 9], [1]), ([0, 2, 5], [5, 0], [2])],
 )
-def test_remaining(indices: list[int], taken: list[int], expected: list[int]) -> None:
-    left = remaining(np.array(indices, np.intp), np.array(taken, np.intp))
+def test_unmatched(indices: list[int], taken: list[int], expected: list[int]) -> None:
+    left = unmatched(np.array(indices, np.intp), np.array(taken, np.intp))
     assert left.tolist() == expected
 
 

@@ -144,7 +144,7 @@ def join(*parts: Matches) -> Matches:
     return Matches(rows[order], columns[order])
 
 
-def remaining(indices: IndexArray, taken: IndexArray) -> IndexArray:
+def unmatched(indices: IndexArray, taken: IndexArray) -> IndexArray:
     """Returns the indices `(n,)`, rising, that are not among `taken`."""
     if not len(taken) or not len(indices):
         return indices

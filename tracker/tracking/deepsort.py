@@ -10,7 +10,7 @@ from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.tracking import kalman
-from tracker.tracking.association import Matches, remaining
+from tracker.tracking.association import Matches, unmatched
 from tracker.tracking.camera import warp
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
@@ -122,7 +122,7 @@ class DeepSort:
         matches = associate(scene, usual, low)
         self._update(matches, detections, measurements)
         self._bury(self._dead())
-        free = remaining(usual, matches.columns)
+        free = unmatched(usual, matches.columns)
         self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
         return self._report(table.confirmed)

@@ -1,9 +1,11 @@
-"""DeepSORT's stages of matching: confirmed tracks, then IoU, then what goes beyond.
+"""DeepSORT's association: a list of stages, each with its tracks, detections, gate and cost.
 
-Comes in: a `Scene`, that is predicted tracks and the detections of a frame. Goes out: `Matches` of
-rows of the table with detections. Nothing is changed.
+Confirmed tracks are matched first (by appearance within the motion gate, sec. 2.2 and 2.3 of the
+paper), then what overlaps, then detections of low score; at last lost tracks look farther. Nothing
+is changed here: `associate` returns matches of rows of the table with detections.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from tracker.arrays import BoolArray, Float64Array, IndexArray
 from tracker.detections import Detections
 from tracker.tracking import candidates
-from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade, remaining
+from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade, unmatched
 from tracker.tracking.gallery import AppearanceGallery, is_known
 from tracker.tracking.settings import (
     AppearanceOrder,
@@ -84,70 +86,117 @@ def scene_of(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One round of matching among the tracks and detections that earlier rounds left.
+
+    Attributes:
+        tracks: Rows of the table that take part, rising.
+        detections: Detections that take part, rising.
+        gate: Returns the pairs that may match at all, of given rows and columns.
+        cost: Returns those of them that still may match, with their costs.
+        unmatched_cost: Cost of leaving a track and a detection unmatched; no pair costs more.
+        is_cascade: Whether tracks are matched in order of their misses (DeepSORT, listing 1), or
+            all at once.
+    """
+
+    tracks: IndexArray
+    detections: IndexArray
+    gate: Callable[[Scene, IndexArray, IndexArray], Pairs]
+    cost: Callable[[Scene, Pairs], Pairs]
+    unmatched_cost: float
+    is_cascade: bool = False
+
+
 def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
     """Returns matches of rows of the table with detections.
 
     Args:
         scene: Tracks and detections.
         usual: Detections that every stage may match, rising.
-        low: Detections of low score, for tracks seen at the last look, after all others.
-    """
-    table, settings = scene.table, scene.settings
-    if not len(table) or not len(scene.detections):
-        return Matches(_NOTHING, _NOTHING)
-    confirmed, just_seen = table.confirmed, table.misses == 1
-    matches = match_confirmed(scene, confirmed.nonzero()[0], usual)
-    left = remaining(usual, matches.columns)
-    if len(left):
-        rows = remaining((~confirmed | just_seen).nonzero()[0], matches.rows)
-        pairs = not_unlike(scene, overlapping(scene, rows, left, settings.min_iou))
-        matches = join(matches, assign(pairs, unmatched_cost=1.0))
-    if len(low):
-        rows = remaining((confirmed & just_seen).nonzero()[0], matches.rows)
-        pairs = overlapping(scene, rows, low, settings.low_min_iou)
-        matches = join(matches, assign(pairs, unmatched_cost=1.0))
-    if not (scene.has_unknown and settings.refind_reach):
-        return matches
-    rows = remaining(confirmed.nonzero()[0], matches.rows)
-    free = scene.starters(remaining(usual, matches.columns))
-    return join(matches, refind(scene, rows, free))
-
-
-def match_confirmed(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
-    """Returns matches of confirmed tracks in `rows` with detections in `columns`.
-
-    Pairs whose appearances are known are matched first, the others by motion alone.
+        low: Detections of low score, for tracks without a missed detection, after all others.
     """
     matches = Matches(_NOTHING, _NOTHING)
-    if scene.has_appearance:
-        matches = match_by_appearance(scene, rows, columns)
-        rows, columns = remaining(rows, matches.rows), remaining(columns, matches.columns)
-    if scene.has_unknown and len(rows) and len(columns):
-        matches = join(matches, match_by_motion(scene, rows, columns))
+    if not len(scene.table) or not len(scene.detections):
+        return matches
+    for stage in stages(scene, usual, low):
+        rows = unmatched(stage.tracks, matches.rows)
+        columns = unmatched(stage.detections, matches.columns)
+        if not len(rows) or not len(columns):
+            continue
+        pairs = stage.cost(scene, stage.gate(scene, rows, columns))
+        matches = join(matches, _solved(scene, stage, pairs))
     return matches
 
 
-def match_by_appearance(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
-    """Returns matches of tracks with detections within the motion gate that look alike."""
-    settings = scene.settings
-    pairs, limit = priced(scene, within_gate(scene, rows, columns))
-    if settings.appearance_order is AppearanceOrder.AT_ONCE:
-        return assign(pairs, unmatched_cost=limit)
-    return matching_cascade(pairs, scene.table.misses, unmatched_cost=limit)
+def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
+    """Yields the rounds of matching, in their order; see `associate`."""
+    table, settings = scene.table, scene.settings
+    confirmed, just_matched = table.confirmed, table.misses == 1  # counted by the prediction
+    old = confirmed.nonzero()[0]
+    if scene.has_appearance:
+        yield appearance_stage(settings, old, usual)
+    if scene.has_unknown:
+        yield motion_stage(settings, old, usual)
+    yield Stage(
+        tracks=(~confirmed | just_matched).nonzero()[0],
+        detections=usual,
+        gate=overlap_gate(settings.min_iou),
+        cost=unless_appearances_differ,
+        unmatched_cost=1.0,
+    )
+    yield Stage(
+        tracks=(confirmed & just_matched).nonzero()[0],
+        detections=low,
+        gate=overlap_gate(settings.low_min_iou),
+        cost=gate_cost,
+        unmatched_cost=1.0,
+    )
+    if scene.has_unknown and settings.refind_reach:
+        yield Stage(
+            tracks=old,
+            detections=scene.starters(usual),
+            gate=reach_gate,
+            cost=where_appearance_is_unknown,
+            unmatched_cost=settings.refind_max_reach,
+        )
 
 
-def match_by_motion(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
-    """Returns matches by motion alone of pairs of which an appearance is not known."""
-    settings = scene.settings
-    if settings.motion_cost is MotionCost.OVERLAP:
-        pairs, limit = overlapping(scene, rows, columns, settings.min_iou), 1.0
-    else:
-        pairs, limit = within_gate(scene, rows, columns), settings.motion_gate
-    pairs = _not_comparable(scene, pairs)
-    return matching_cascade(pairs, scene.table.misses, unmatched_cost=limit)
+def appearance_stage(settings: DeepSortSettings, rows: IndexArray, columns: IndexArray) -> Stage:
+    """Returns the stage that matches by appearance within the motion gate (eq. 5 and 6)."""
+    return Stage(
+        tracks=rows,
+        detections=columns,
+        gate=motion_gate,
+        cost=appearance_cost,
+        unmatched_cost=_highest_appearance_cost(settings),
+        is_cascade=settings.appearance_order is AppearanceOrder.CASCADE,
+    )
 
 
-def within_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+def motion_stage(settings: DeepSortSettings, rows: IndexArray, columns: IndexArray) -> Stage:
+    """Returns the stage that matches by motion alone, where an appearance is not known."""
+    by_overlap = settings.motion_cost is MotionCost.OVERLAP
+    return Stage(
+        tracks=rows,
+        detections=columns,
+        gate=overlap_gate(settings.min_iou) if by_overlap else motion_gate,
+        cost=where_appearance_is_unknown,
+        unmatched_cost=1.0 if by_overlap else settings.motion_gate,
+        is_cascade=True,
+    )
+
+
+def _solved(scene: Scene, stage: Stage, pairs: Pairs) -> Matches:
+    if stage.is_cascade:
+        return matching_cascade(pairs, scene.table.misses, unmatched_cost=stage.unmatched_cost)
+    return assign(pairs, unmatched_cost=stage.unmatched_cost)
+
+
+# --- gates: which pairs may match at all ---
+
+
+def motion_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
     """Returns the pairs of the given rows and columns that the motion model admits."""
     table, settings = scene.table, scene.settings
     near = candidates.by_motion(
@@ -157,40 +206,72 @@ def within_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
         gate=settings.motion_gate,
         noise=settings.noise,
     )
-    return _allowed(scene, near, rows, columns)
+    return _of_same_class(scene, near, rows, columns)
 
 
-def priced(scene: Scene, pairs: Pairs) -> tuple[Pairs, float]:
-    """Returns the pairs that look alike, priced by eq. 5, and the highest possible price."""
+def overlap_gate(min_iou: float) -> Callable[[Scene, IndexArray, IndexArray], Pairs]:
+    """Returns the gate of pairs that overlap by `min_iou`, or whose `track_distance` allows it."""
+
+    def gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+        boxes, distance = scene.detections.boxes[columns], scene.settings.track_distance
+        mean = scene.table.mean[rows]
+        if callable(distance):
+            near = candidates.by_distance(mean, boxes, distance=distance, limit=1 - min_iou)
+        else:
+            near = candidates.by_overlap(mean, boxes, min_iou=min_iou)
+        return _of_same_class(scene, near, rows, columns)
+
+    return gate
+
+
+def reach_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+    """Returns the pairs of lost tracks with near detections of similar size."""
+    settings, table = scene.settings, scene.table
+    grown = settings.refind_reach + settings.refind_growth * table.unseen[rows]
+    near = candidates.by_reach(
+        table.mean[rows],
+        scene.measurements[columns],
+        reach=np.minimum(grown, settings.refind_max_reach),
+        size_ratio=settings.refind_size_ratio,
+    )
+    return _of_same_class(scene, near, rows, columns)
+
+
+def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexArray) -> Pairs:
+    """Returns pairs of places in `rows` and `columns` as rows of the table and detections."""
+    table_rows, found = rows[pairs.rows], columns[pairs.columns]
+    if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
+        return Pairs(table_rows, found, pairs.costs)
+    voted, _ = scene.table.winners(table_rows)
+    same = voted == scene.detections.classes[found]
+    return Pairs(table_rows[same], found[same], pairs.costs[same])
+
+
+# --- costs: which of the gated pairs still may match, and at what price ---
+
+
+def gate_cost(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs with the costs that the gate gave them."""
+    return pairs
+
+
+def appearance_cost(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs of similar appearance, with the costs of eq. 5."""
     settings = scene.settings
     if scene.has_unknown:
         pairs = pairs.select(scene.comparable(pairs))
     farthest, weight = settings.max_appearance_distance, settings.motion_weight
     slots, embeddings = scene.table.slots[pairs.rows], scene.detections.embeddings
     distance = scene.gallery.distances(slots, pairs.columns, embeddings, enough=farthest)
-    alike = (distance <= farthest).nonzero()[0]
-    rows, columns, price = pairs.rows[alike], pairs.columns[alike], distance[alike]
-    if not weight:
-        return Pairs(rows, columns, price), farthest
-    price = weight * pairs.costs[alike] + (1 - weight) * price
-    limit = weight * settings.motion_gate + (1 - weight) * farthest
-    return Pairs(rows, columns, price), limit
+    similar = (distance <= farthest).nonzero()[0]
+    rows, columns, cost = pairs.rows[similar], pairs.columns[similar], distance[similar]
+    if weight:
+        cost = weight * pairs.costs[similar] + (1 - weight) * cost
+    return Pairs(rows, columns, cost)
 
 
-def overlapping(scene: Scene, rows: IndexArray, columns: IndexArray, min_iou: float) -> Pairs:
-    """Returns the pairs of the given rows and columns that overlap, or whose distance allows it."""
-    boxes, distance = scene.detections.boxes[columns], scene.settings.track_distance
-    if callable(distance):
-        near = candidates.by_distance(
-            scene.table.mean[rows], boxes, distance=distance, limit=1 - min_iou
-        )
-    else:
-        near = candidates.by_overlap(scene.table.mean[rows], boxes, min_iou=min_iou)
-    return _allowed(scene, near, rows, columns)
-
-
-def not_unlike(scene: Scene, pairs: Pairs) -> Pairs:
-    """Returns the pairs that do not look as if they were two objects, unknown ones included.
+def unless_appearances_differ(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs whose appearances do not tell them apart, unknown ones included.
 
     Where people pass each other, the box of the one in front overlaps the track of the other.
     """
@@ -202,32 +283,11 @@ def not_unlike(scene: Scene, pairs: Pairs) -> Pairs:
     return pairs.select((distance <= limit) | ~scene.comparable(pairs))
 
 
-def refind(scene: Scene, rows: IndexArray, columns: IndexArray) -> Matches:
-    """Returns matches of lost tracks with near detections that would start a track else.
-
-    Only pairs of which an appearance is not known.
-    """
-    settings, table = scene.settings, scene.table
-    grown = settings.refind_reach + settings.refind_growth * table.unseen[rows]
-    near = candidates.by_reach(
-        table.mean[rows],
-        scene.measurements[columns],
-        reach=np.minimum(grown, settings.refind_max_reach),
-        size_ratio=settings.refind_size_ratio,
-    )
-    pairs = _not_comparable(scene, _allowed(scene, near, rows, columns))
-    return assign(pairs, unmatched_cost=settings.refind_max_reach)
-
-
-def _not_comparable(scene: Scene, pairs: Pairs) -> Pairs:
+def where_appearance_is_unknown(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs of which at least one appearance is not known."""
     return pairs.select(~scene.comparable(pairs)) if scene.has_appearance else pairs
 
 
-def _allowed(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexArray) -> Pairs:
-    """Returns pairs of places in `rows` and `columns` as rows of the table and detections."""
-    table_rows, found = rows[pairs.rows], columns[pairs.columns]
-    if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
-        return Pairs(table_rows, found, pairs.costs)
-    voted, _ = scene.table.winners(table_rows)
-    same = voted == scene.detections.classes[found]
-    return Pairs(table_rows[same], found[same], pairs.costs[same])
+def _highest_appearance_cost(settings: DeepSortSettings) -> float:
+    farthest, weight = settings.max_appearance_distance, settings.motion_weight
+    return weight * settings.motion_gate + (1 - weight) * farthest if weight else farthest
