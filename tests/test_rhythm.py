@@ -9,7 +9,7 @@ def regular(count: int = 10, interval_s: float = 0.04) -> Rhythm:
     """The last of the items came at `(count - 1) * interval_s`."""
     rhythm = Rhythm()
     for number in range(count):
-        rhythm.came(number * interval_s)
+        rhythm.add(number * interval_s)
     return rhythm
 
 
@@ -27,25 +27,25 @@ def regular(count: int = 10, interval_s: float = 0.04) -> Rhythm:
 )
 def test_a_wait_is_a_quarter_of_an_interval_at_most(after_s: float, expected_s: float) -> None:
     last_s = 9 * 0.04
-    assert regular().worth_waiting_s(last_s + after_s) == pytest.approx(expected_s, abs=1e-9)
+    assert regular().seconds_until_next(last_s + after_s) == pytest.approx(expected_s, abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [0, 1, 9])
 def test_nothing_is_known_before_ten_items(count: int) -> None:
     rhythm = regular(count)
-    assert rhythm.worth_waiting_s(max(count - 1, 0) * 0.04 + 0.035) == 0
+    assert rhythm.seconds_until_next(max(count - 1, 0) * 0.04 + 0.035) == 0
 
 
 def test_a_pause_and_a_burst_after_it_change_nothing() -> None:
     rhythm = regular()
     for now_s in (3.0, 3.001, 3.002, 3.003):  # four of the last nine intervals
-        rhythm.came(now_s)
-    assert rhythm.worth_waiting_s(3.003 + 0.035) == pytest.approx(0.009)
+        rhythm.add(now_s)
+    assert rhythm.seconds_until_next(3.003 + 0.035) == pytest.approx(0.009)
 
 
 def test_another_rhythm_is_learnt() -> None:
     rhythm = regular()
     for number in range(1, 10):
-        rhythm.came(0.36 + number * 0.1)
-    assert rhythm.worth_waiting_s(1.26 + 0.035) == 0
-    assert rhythm.worth_waiting_s(1.26 + 0.090) == pytest.approx(0.02)
+        rhythm.add(0.36 + number * 0.1)
+    assert rhythm.seconds_until_next(1.26 + 0.035) == 0
+    assert rhythm.seconds_until_next(1.26 + 0.090) == pytest.approx(0.02)

@@ -18,10 +18,12 @@ from tracker.errors import TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.intake import Arrival, Intake
 from tracker.lane import Lane, no_frames, with_age
+from tracker.rhythm import Rhythm
 from tracker.sources.live_settings import FramePolicy
 from tracker.timing import Stopwatch
 from tracker.tracks import TrackedFrame
-from tracker.workers import Channel, ReadFrame, WhenFull, Workers, run_together
+from tracker.util.channel import Channel, WhenFull
+from tracker.workers import ReadFrame, Workers, run_together
 
 ItemT = TypeVar("ItemT")
 
@@ -247,7 +249,7 @@ def _frame_channel(*, newest: bool, changed: threading.Condition) -> Channel[Rea
         changed: Notified of changes, as all channels are waited for together.
     """
     if newest:
-        return Channel(1, WhenFull.DROP_OLDEST, changed=changed)
+        return Channel(1, WhenFull.DROP_OLDEST, changed=changed, arrivals=Rhythm())
     return Channel(QUEUE_SIZE, changed=changed)
 
 

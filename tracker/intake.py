@@ -8,7 +8,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracker.workers import Cancelled, Channel, ReadFrame, Taken
+from tracker.util.channel import Cancelled, Channel, Taken
+from tracker.workers import ReadFrame
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Rhythm:
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self._last_s: float | None = None
 
-    def came(self, now_s: float) -> None:
+    def add(self, now_s: float) -> None:
         """Notes an item.
 
         Args:
@@ -38,7 +38,7 @@ class Rhythm:
             self._intervals.append(now_s - self._last_s)
         self._last_s = now_s
 
-    def worth_waiting_s(self, now_s: float) -> float:
+    def seconds_until_next(self, now_s: float) -> float:
         """Returns for how many seconds the next item is worth a wait; 0 where it is not due soon.
 
         Args:

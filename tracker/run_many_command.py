@@ -29,8 +29,8 @@ from tracker.run_command import (
 from tracker.run_outputs import SourceSinks, make_sinks, source_names
 from tracker.sources.kind import check_pipe_once
 from tracker.util.address import shown_address
+from tracker.util.channel import Channel
 from tracker.util.terminal import print_status
-from tracker.workers import Channel
 
 _log = logging.getLogger(__name__)
 

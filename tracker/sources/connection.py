@@ -3,8 +3,8 @@
 Comes in: how to open it. Goes out: what it is, its frames as they arrive, and why it ended.
 
 A thread, because FFmpeg can block where nothing interrupts it (resolving a name, reading a pipe)
-and where PyAV's time limit alone does (reading from a socket): whoever waits for frames waits in a
-mailbox instead, which `close` and Ctrl-C end at once.
+and where PyAV's time limit alone does (reading from a socket): the reader of the frames waits at
+a channel instead, which `close` and Ctrl-C end at once.
 """
 
 import threading
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from queue import Empty
 from typing import cast
 
 import av
@@ -30,7 +31,6 @@ from tracker.sources.decoding import Decoding
 from tracker.sources.deinterlace import Deinterlacer
 from tracker.sources.early_end import Bytes
 from tracker.sources.front_to_back import FrontToBack
-from tracker.sources.mailbox import ClosedError, Mailbox
 from tracker.sources.stream_choice import choice_note, video_stream
 from tracker.sources.stream_failure import (
     BROKEN,
@@ -41,6 +41,7 @@ from tracker.sources.stream_failure import (
     explain,
     too_late,
 )
+from tracker.util.channel import Cancelled, Channel
 from tracker.util.packet_stamps import nominal_rate
 
 # Enough to decode one frame while another is converted; more would only make frames older.
@@ -130,7 +131,7 @@ class Connection:
         self._decoding = decoding or Decoding()
         self._open = open_container
         self._recording = recording
-        self._items: Mailbox[StreamFacts | Arrival | Ended | _Fault] = Mailbox(_WAITING)
+        self._items: Channel[StreamFacts | Arrival | Ended | _Fault] = Channel(_WAITING)
         self._lost = 0
         self._clocks: dict[int, tuple[float, float]] = {}
         self._thread = threading.Thread(target=self._run, name="tracker-stream", daemon=True)
@@ -144,7 +145,7 @@ class Connection:
 
         Raises:
             StreamLostError: It cannot be opened, or not in that time.
-            ClosedError: It was closed.
+            Cancelled: It was closed.
         """
         item = self._next(timeout_s)
         if isinstance(item, StreamFacts):
@@ -161,7 +162,7 @@ class Connection:
             timeout_s: Seconds to wait; `None` for as long as it takes.
 
         Raises:
-            ClosedError: It was closed.
+            Cancelled: It was closed.
         """
         item = self._next(timeout_s)
         if item is None:
@@ -177,7 +178,7 @@ class Connection:
 
         Raises:
             StreamLostError: It ended, or gave no frame in that time.
-            ClosedError: It was closed.
+            Cancelled: It was closed.
         """
         item = self.receive(timeout_s)
         if isinstance(item, Ended):
@@ -186,20 +187,25 @@ class Connection:
 
     def close(self) -> None:
         """Ends it, from any thread; a read that blocks is left to its own time limit."""
-        if not self._items.is_closed:
-            self._items.close()
+        if not self._items.is_cancelled:
+            self._items.cancel()
             self._thread.join(_RELEASE_S)
 
     def _next(self, timeout_s: float | None) -> StreamFacts | Arrival | Ended | None:
-        item = self._items.get(timeout_s)
-        if isinstance(item, _Fault):
-            raise item.error
-        return item
+        """Returns what the thread put; `None` if there was nothing for so many seconds."""
+        try:
+            taken = self._items.take(timeout_s)
+        except Empty:
+            return None
+        assert taken is not None  # the channel is cancelled, never ended
+        if isinstance(taken.item, _Fault):
+            raise taken.item.error
+        return taken.item
 
     def _run(self) -> None:
         try:
             self._items.put(self._read())
-        except ClosedError:
+        except Cancelled:
             return
 
     def _read(self) -> "Ended | _Fault":
@@ -219,7 +225,7 @@ class Connection:
             failure = explain(error, self._source)
             is_broken = is_open and failure is UNREACHABLE
             return Ended(BROKEN if is_broken else failure, self._lost)
-        except ClosedError:
+        except Cancelled:
             raise
         except Exception as error:
             return _Fault(error)
@@ -260,8 +266,8 @@ class Connection:
         while failures < _MAX_READ_FAILURES:
             try:
                 for packet in container.demux():
-                    if self._items.is_closed:
-                        raise ClosedError
+                    if self._items.is_cancelled:
+                        raise Cancelled
                     failures = 0
                     yield packet
                 return

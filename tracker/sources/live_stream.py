@@ -17,10 +17,10 @@ from tracker.sources.capture_time import CaptureTimes
 from tracker.sources.connection import Arrival, Connection, Ended, StreamFacts
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.live_settings import LiveSettings
-from tracker.sources.mailbox import ClosedError
 from tracker.sources.pacer import Pacer
 from tracker.sources.reconnect import attempts, given_up
 from tracker.sources.stream_failure import Failure, StreamLostError
+from tracker.util.channel import Cancelled
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class LiveStream:
                     return
                 yield self._maker.make(arrival, time_s, clocks)
                 arrival = self._next()
-        except ClosedError:
+        except Cancelled:
             return
         finally:
             self._connection.close()
@@ -178,7 +178,7 @@ class LiveStream:
         with self._swap:
             self._connection.close()
             if self._closed.is_set():
-                raise ClosedError
+                raise Cancelled
             self._connection = self._connect()
         facts = self._connection.opened(self._settings.open_timeout_s)
         if self._pacer is not None and facts.is_finite:

@@ -23,8 +23,8 @@ from tracker.sources.early_end import HEAD_BYTES, Bytes, bytes_of
 from tracker.sources.frame_maker import FrameMaker
 from tracker.sources.kind import PIPE
 from tracker.sources.live_settings import FramePolicy, LiveSettings
-from tracker.sources.mailbox import ClosedError
 from tracker.sources.stream_failure import Failure, StreamLostError
+from tracker.util.channel import Cancelled
 
 _INDEX_LAST = Failure(
     "expected an MP4 that begins with its index, got one that does not, which a pipe cannot read",
@@ -130,7 +130,7 @@ class Pipe:
             self._lost += item.lost
             if item.failure is not None:
                 raise SourceError(f"{self._maker.info.source}: {item.failure}")
-        except ClosedError:
+        except Cancelled:
             return
         finally:
             self._connection.close()
