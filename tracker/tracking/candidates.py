@@ -65,14 +65,17 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
     centres = 0.5 * (found[:, :2] + found[:, 2:])
     extent = predicted[:, 2:] - predicted[:, :2]
 
+    if not is_large(len(predicted), len(found)):
+        reach = 0.5 * (extent + np.maximum.reduce(size, axis=0))
+        losses = partial(_losses, predicted, found, min_iou)
+        return admissible(mean[:, :2], reach, centres, price=losses)
     parts = []
-    large = is_large(len(predicted), len(found))
-    for group in groups_by_size(size) if large else [np.arange(len(size))]:
+    for group in groups_by_size(size):
         reach = 0.5 * (extent + size[group].max(axis=0))
         losses = partial(_losses, predicted, found[group], min_iou)
         pairs = admissible(mean[:, :2], reach, centres[group], price=losses)
         parts.append(Pairs(pairs.rows, group[pairs.columns], pairs.costs))
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return _joined(parts)
 
 
 def by_distance(

@@ -96,10 +96,12 @@ class Windows:
         self._start = ordered.searchsorted(line + left - slack, side="left")
         end = ordered.searchsorted(line + right + slack, side="right")
         self._held = np.maximum(end - self._start, 0)
+        self._y, self._middle_y = points[:, 1], centres[:, 1]
+        self._reach_y = reach[:, 1] * (1 + 1e-9) + 1e-6
 
     @property
     def pair_count(self) -> int:
-        """How many pairs of a centre and a point in its window there are."""
+        """How many pairs of a centre and a point in its strips and its columns there are."""
         return int(self._held.sum())
 
     def pairs(self) -> Iterator[tuple[IndexArray, IndexArray]]:
@@ -114,7 +116,11 @@ class Windows:
             end = int(enough[-1] if len(enough) else fitting[0])
             held = self._held[start:end]
             place = _counted(held) + self._start[start:end].repeat(held)
-            yield self._rows[start:end].repeat(held), self._order[place]
+            rows, columns = self._rows[start:end].repeat(held), self._order[place]
+            # Strips reach beyond the window; to look at y costs less than to price a pair.
+            apart = np.abs(self._y[columns] - self._middle_y[rows])
+            inside = (apart <= self._reach_y[rows]).nonzero()[0]
+            yield rows[inside], columns[inside]
             start = end
         if not len(self._rows):
             yield np.zeros(0, np.intp), np.zeros(0, np.intp)

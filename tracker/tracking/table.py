@@ -230,6 +230,10 @@ class TrackTable:
 
     def _vote(self, rows: IndexArray, classes: Int32Array, amounts: Float64Array) -> None:
         """Adds votes for one class to each row `(n,)`; rows differ."""
+        first = self.voted_classes[rows, 0] == classes
+        if np.count_nonzero(first) == len(rows):  # so it is where classes do not flicker
+            self.votes[rows, 0] += amounts
+            return
         same = self.voted_classes[rows] == classes[:, None]
         place = same.argmax(axis=1)
         if np.count_nonzero(same) < len(rows):
