@@ -13,7 +13,10 @@ from tracker.cli import app
 from tracker.config import load_config
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "configs" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / folder / "README.md" for folder in (".", "configs", "examples")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def commands_in(page: Path) -> Iterator[str]:
