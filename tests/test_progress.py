@@ -1,7 +1,10 @@
-"""What a person reads at the end of a run."""
+"""What a run shows while it goes on, and at its end."""
+
+import dataclasses
+import re
 
 from tests.sinks.results import make_result, make_run
-from tracker.progress import RunStatistics, dropped_share, summary
+from tracker.progress import RunProgress, RunStatistics, dropped_share, summary
 
 FILE = make_run()
 LIVE = make_run(is_live=True)
@@ -60,3 +63,35 @@ def test_memory_is_constant():
     statistics = counted(LIVE, ages=[0.001 * n for n in range(1000)])
     assert (statistics.latency.count, statistics.frames) == (1000, 1000)
     assert not any(isinstance(value, list) for value in vars(statistics).values())
+
+
+def shown_lines(text):
+    """What a terminal shows: its lines without colours, the bar and the state of the spinner."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
+    return [
+        re.sub(r"^\S ", "", re.sub(" [━╸╺]+ ", " | ", line)).strip() for line in plain.split("\n")
+    ]
+
+
+def test_the_bar_of_a_run_shows_frames_speed_and_tracks(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = dataclasses.replace(make_result(0), alive=7)
+    with RunProgress(FILE.video, 3, shown=True) as bar:
+        for _ in range(3):
+            bar.add(result)
+    last = [line for line in shown_lines(capsys.readouterr().err) if line][-1]
+    assert re.fullmatch(r"3/3 frames \| [0-9.]+ fps 0:00:00 7 tracks", last)
+
+
+def test_a_bar_of_unknown_length_counts_without_an_end(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with RunProgress(dataclasses.replace(FILE.video, frame_count=None), None, shown=True) as bar:
+        bar.add(make_result(0))
+    last = [line for line in shown_lines(capsys.readouterr().err) if line][-1]
+    assert last.startswith("1 frames")
+
+
+def test_without_a_terminal_no_bar_is_shown(capsys):
+    with RunProgress(FILE.video, 3, shown=True) as bar:
+        bar.add(make_result(0))
+    assert capsys.readouterr().err == ""

@@ -1,27 +1,15 @@
-"""What a person sees of a run: a progress bar while it goes on and one screen at its end.
-
-Comes in: results. Goes out: text on stderr.
-"""
+"""What stderr shows of a run: a progress bar while it goes on and its summary at the end."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import astuple
-from types import TracebackType
-from typing import Self
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import SpinnerColumn, TextColumn
 
 from tracker.frames import VideoInfo
 from tracker.latency import LatencyHistogram, Percentiles
 from tracker.tracks import TrackedFrame
-from tracker.util.terminal import status_console
+from tracker.work_bar import WorkBar
 
 
 class RunStatistics:
@@ -73,7 +61,7 @@ class RunStatistics:
         return 0.0 if self._start is None else self._end - self._start
 
 
-class ProgressLine:
+class RunProgress(WorkBar):
     """A progress bar on stderr: frames, frames a second, time left, tracks alive.
 
     Args:
@@ -84,43 +72,22 @@ class ProgressLine:
 
     def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
         counts = [n for n in (info.frame_count, max_frames) if n is not None]
-        console = status_console()
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn(
-                "{task.completed:.0f}/{task.total:.0f} frames"
-                if counts
-                else "{task.completed:.0f} frames"
-            ),
-            BarColumn(),
-            TextColumn("{task.fields[fps]:.1f} fps"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[alive]} tracks"),
-            console=console,
-            disable=not (shown and console.is_terminal),
+        of_all = "/{task.total:.0f}" if counts else ""
+        super().__init__(
+            f"{{task.completed:.0f}}{of_all} frames",
+            "{task.fields[speed]:.1f} fps",
+            total=min(counts) if counts else None,
+            shown=shown,
+            left=(SpinnerColumn(),),
+            right=(TextColumn("{task.fields[alive]} tracks"),),
+            alive=0,
         )
-        self._total = min(counts) if counts else None
-        self._task: TaskID = self._progress.add_task("", total=self._total, fps=0.0, alive=0)
-        self._recent: list[float] = []
+        self._frames = 0
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def advance(self, result: TrackedFrame) -> None:
+    def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
-        self._recent = [*self._recent[-29:], time.perf_counter()]
-        span = self._recent[-1] - self._recent[0]
-        fps = (len(self._recent) - 1) / span if span > 0 else 0.0
-        self._progress.update(self._task, advance=1, fps=fps, alive=result.alive)
+        self._frames += 1
+        self.advance(self._frames, alive=result.alive)
 
 
 def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> list[str]:

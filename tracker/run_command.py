@@ -16,7 +16,7 @@ from tracker.config import Config
 from tracker.errors import OutputClosed, OutputError, OutputTakenError, SourceError, TrackerError
 from tracker.factory import build_pipeline, open_source
 from tracker.frames import Reconnecting, Source
-from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.progress import RunProgress, RunStatistics, summary
 from tracker.run_outputs import Outputs, SourceSinks, make_sinks, source_names
 from tracker.tracks import TrackedFrame
 from tracker.util.signals import termination_signals
@@ -72,9 +72,7 @@ def run(request: RunRequest) -> int:
         )
         limited = islice(results, config.source.max_frames)
         try:
-            with ProgressLine(
-                source.info, config.source.max_frames, shown=request.progress
-            ) as line:
+            with RunProgress(source.info, config.source.max_frames, shown=request.progress) as line:
                 finished = _write_all(limited, sinks, line, statistics)
         except TrackerError as error:
             sinks.close(complete=False)
@@ -114,7 +112,7 @@ def count_source(statistics: RunStatistics, source: Source) -> None:
 
 
 def write_result(
-    result: TrackedFrame, sinks: SourceSinks, line: ProgressLine, statistics: RunStatistics
+    result: TrackedFrame, sinks: SourceSinks, line: RunProgress, statistics: RunStatistics
 ) -> None:
     """Writes one result to all sinks and counts it.
 
@@ -128,13 +126,13 @@ def write_result(
     statistics.add(result)
     if sinks.sinks:
         statistics.add_seconds("write", written_s)
-    line.advance(result)
+    line.add(result)
 
 
 def _write_all(
     results: Iterator[TrackedFrame],
     sinks: SourceSinks,
-    line: ProgressLine,
+    line: RunProgress,
     statistics: RunStatistics,
 ) -> bool:
     """Returns whether all results were written, false when the user closed the window."""

@@ -16,7 +16,7 @@ from tracker.errors import SourceError, TrackerError
 from tracker.factory import build_multi_pipeline, open_source
 from tracker.frame_loop import SourceEnd, SourceEvent, close_together, next_item
 from tracker.frames import Source, VideoInfo
-from tracker.progress import ProgressLine, RunStatistics, summary
+from tracker.progress import RunProgress, RunStatistics, summary
 from tracker.run_command import (
     RunFailedError,
     RunRequest,
@@ -92,7 +92,7 @@ def run_many(request: RunRequest) -> int:
             stack.callback(one.source.close)
         info = _together([one.source.info for one in runs], request.config.source.max_frames)
         try:
-            with ProgressLine(info, None, shown=request.progress) as line:
+            with RunProgress(info, None, shown=request.progress) as line:
                 _write_all(events, runs, line)
         except TrackerError as error:
             raise _failed(error, runs) from error
@@ -150,7 +150,7 @@ def _open_one(
         done.put((index, error))
 
 
-def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: ProgressLine) -> None:
+def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: RunProgress) -> None:
     """Writes results until all sources have ended or the user has closed a window."""
     for event in events:
         one = runs[event.index]

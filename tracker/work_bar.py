@@ -1,18 +1,16 @@
-"""A bar of work done on standard error, for commands that take long.
-
-Comes in: what to count. Goes out: the bar, and lines above it.
-"""
+"""The progress bar on standard error of every command that takes long, and lines above it."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from tracker.util.terminal import status_console
 from tracker.util.text import one_line
 
-_WINDOW = 20
+_WINDOW = 30
 """Updates that the speed is taken from."""
 
 
@@ -24,18 +22,30 @@ class WorkBar:
         speed: How fast, likewise; knows the field `speed` and those of `fields`.
         total: All of it; `None` where that is told later.
         shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+        left: Further columns to the left of all.
+        right: Further columns to the right of all; they know `fields`.
         fields: Further fields, as they are at the beginning.
     """
 
     def __init__(
-        self, done: str, speed: str, *, total: int | None, shown: bool, **fields: Any
+        self,
+        done: str,
+        speed: str,
+        *,
+        total: int | None,
+        shown: bool,
+        left: Sequence[ProgressColumn] = (),
+        right: Sequence[ProgressColumn] = (),
+        **fields: Any,
     ) -> None:
         console = status_console()
         self._progress = Progress(
+            *left,
             TextColumn(done, markup=False),
             BarColumn(),
             TextColumn(speed, markup=False),
             TimeRemainingColumn(),
+            *right,
             console=console,
             disable=not (shown and console.is_terminal),
         )
