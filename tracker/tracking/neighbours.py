@@ -53,9 +53,12 @@ def admissible(
         costs, within = price(rows, columns)
         return Pairs(rows[within], columns[within], costs[within])
     windows = Windows(centres, reach, points)
-    parts = [_priced(*found, price) for found in windows.pairs()]
-    if len(parts) > 1:
-        parts = [_cheapest(part, len(centres), len(points)) for part in parts]
+    is_heap = windows.pair_count > _AT_ONCE
+    parts = []
+    for rows, columns in windows.pairs():
+        part = _priced(rows, columns, price)
+        # Before the next part is priced: all of them would take gigabytes.
+        parts.append(_cheapest(part, len(centres), len(points)) if is_heap else part)
     return Pairs(
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.columns for part in parts]),
