@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 from real_video import DATA, NETWORKS, SEQUENCES, OpenVinoEmbedder
 
-from tracker.arrays import IndexArray
 from tracker.boxes import xywh_to_xyxy
 from tracker.detections import Detections, Embedder
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.appearance import AppearanceScores, appearance_scores
 from tracker.frames import Frame
-from tracker.opencv import cv2
-from tracker.sources.video_file import VideoFile
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows
+from tracker.util.arrays import IndexArray
+from tracker.util.opencv import cv2
 
 STEPS = {"PETS09-S2L1": 10, "TUD-Campus": 4, "TUD-Stadtmitte": 5}
 """Frames from one that is used to the next."""

@@ -25,19 +25,19 @@ from rich.console import Console
 from rich.table import Table
 
 from tracker.boxes import area, clip
-from tracker.camera_motion import CameraMotionEstimator
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.evaluation.metrics import Scores, evaluate
 from tracker.evaluation.mot_io import Rules, Truth, read_truth
 from tracker.evaluation.similarity import Comparison, compare
 from tracker.frames import Frame, VideoInfo
-from tracker.opencv import cv2
-from tracker.sources.video_file import VideoFile
-from tracker.timing import Stopwatch
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.tracking.camera_motion import CameraMotionEstimator
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracks import CameraMotion, Tracks
+from tracker.util.opencv import cv2
+from tracker.util.stopwatch import Stopwatch
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 YOLO = "weights/yolo-fastest/yolo-fastest-1.1_coco/yolo-fastest-1.1-xl"

@@ -51,7 +51,7 @@ Pass = Callable[[Path], tuple[int, int]]
 
 def run_tracker(folder: Path) -> tuple[Pass, Measured]:
     """Returns what runs this package over a clip, and a mapping that it adds seconds to."""
-    from tracker.factory import build_pipeline, open_source
+    from tracker.config.build import build_pipeline, open_source
     from tracker.sinks.json_lines import JsonLinesSink
 
     config = _config()
@@ -101,9 +101,9 @@ def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
     del folder  # it keeps nothing
     from deep_sort_realtime.deepsort_tracker import DeepSort
 
-    from tracker.detector_factory import build_detector
-    from tracker.factory import open_source
-    from tracker.timing import Stopwatch
+    from tracker.config.build import open_source
+    from tracker.config.build_detector import build_detector
+    from tracker.util.stopwatch import Stopwatch
 
     config = _config()
     detector = build_detector(config)
@@ -144,7 +144,7 @@ PACKAGES = {
 
 
 def _config() -> Any:
-    from tracker.config import load_config
+    from tracker.config.run import load_config
 
     return load_config(
         overrides=["detector.name=small", f"detector.network.input_size={INPUT_SIZE}"]

@@ -25,21 +25,21 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import UInt8Array
-from tracker.builtin import DETECTORS, detector_files
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.errors import TrackerError
 from tracker.evaluation.average_precision import PictureResult, average_precision
 from tracker.evaluation.labels import read_yolo_labels
 from tracker.frames import Frame, VideoInfo
-from tracker.opencv import cv2
-from tracker.sources.video_file import VideoFile
-from tracker.timing import Stopwatch
+from tracker.registry.builtin import DETECTORS, detector_files
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows
-from tracker.training.teachers import CANDIDATES, FastestDetTeacher, NanoDetTeacher
-from tracker.training.teachers_openvino import OpenVinoSsdTeacher
-from tracker.training.teachers_yolo import DarknetTeacher
+from tracker.training.labels.teachers import CANDIDATES, FastestDetTeacher, NanoDetTeacher
+from tracker.training.labels.teachers_openvino import OpenVinoSsdTeacher
+from tracker.training.labels.teachers_yolo import DarknetTeacher
+from tracker.util.arrays import UInt8Array
+from tracker.util.opencv import cv2
+from tracker.util.stopwatch import Stopwatch
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")

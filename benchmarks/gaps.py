@@ -23,10 +23,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tracker.boxes import pairwise_iou
-from tracker.config import load_config
-from tracker.factory import build_pipeline
+from tracker.config.build import build_pipeline
+from tracker.config.run import load_config
 from tracker.frames import Frame, VideoInfo
-from tracker.sources.video_file import VideoFile
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows
 from tracker.tracks import Tracks
 

@@ -5,8 +5,9 @@
 Both run the weights of `--detector` on the same frames of the video at `--imgsz` squared, from
 pixels in the host's memory to final boxes there:
 
-- `keras`: `tracker.detection.graph`, the program that `runtime: xla` runs, network, decoding and
-  suppression compiled as a whole. Backend: `KERAS_BACKEND`, jax (`jax.jit`) or tensorflow.
+- `keras`: `tracker.detection.compiled_graph`, the program that `runtime: xla` runs: network,
+  decoding and suppression compiled as a whole. Backend: `KERAS_BACKEND`, jax (`jax.jit`) or
+  tensorflow.
 - `torch`: the same layers as modules of PyTorch (`torch_network.py`), so FLOPs are equal;
   decoding in PyTorch, `torchvision.ops.batched_nms` picture by picture, channels last;
   `compiled` says that `torch.compile` made one graph of network and decoding.
@@ -36,7 +37,7 @@ import numpy as np
 from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.detection.nms import NmsSettings
 from tracker.detection.runtimes.base import RuntimeRequest, YoloNetwork
-from tracker.models.detector_file import load_detector, read_description
+from tracker.models.files.detector_file import load_detector, read_description
 from tracker.models.yolo_shape import STRIDES, yolo_heads
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "tracker" / "weights" / "detector-small.keras"
@@ -94,7 +95,7 @@ def keras_programs(request: RuntimeRequest) -> tuple[Callable[[Any], Any], Calla
     """Returns the whole program, and what makes a run of the network alone for given pixels."""
     import keras
 
-    from tracker.detection.graph import detection_graph
+    from tracker.detection.compiled_graph import detection_graph
     from tracker.models.half import compute_in_half
 
     detect = detection_graph(request)

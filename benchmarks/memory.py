@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Int32Array
 from tracker.detections import Detections
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
+from tracker.util.arrays import Float32Array, Int32Array
 
 WIDTH, HEIGHT, EMBEDDING, CLASSES = 1280, 720, 128, 80
 ROUND = 4000

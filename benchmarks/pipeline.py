@@ -18,8 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tracker.config import Config, load_config, overlay
-from tracker.factory import build_pipeline, open_source
+from tracker.config.build import build_pipeline, open_source
+from tracker.config.run import Config, load_config, overlay
 from tracker.sinks.draw import Trails, draw_tracks
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.video_file import VideoSink

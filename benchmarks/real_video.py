@@ -28,24 +28,24 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, UInt8Array
-from tracker.builtin import detector_files
-from tracker.config import Config, load_config
+from tracker.config.run import Config, load_config
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections, Embedder
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.evaluation.metrics import RATIO_NAMES, Evaluation, evaluate
 from tracker.evaluation.mot_io import Rules, read_truth
 from tracker.evaluation.similarity import compare
-from tracker.lane import frame_intervals
-from tracker.models.detector_file import CONFIDENCE
-from tracker.models.digest import file_digest
-from tracker.opencv import cv2
-from tracker.pipeline import NoEmbedder
-from tracker.sources.video_file import VideoFile
-from tracker.timing import Stopwatch
+from tracker.models.files.detector_file import CONFIDENCE
+from tracker.models.files.digest import file_digest
+from tracker.pipeline.single import NoEmbedder
+from tracker.pipeline.source_state import frame_intervals
+from tracker.registry.builtin import detector_files
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows, read_tracks
 from tracker.tracking.deepsort import DeepSort
+from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
+from tracker.util.opencv import cv2
+from tracker.util.stopwatch import Stopwatch
 
 SEQUENCES = ("PETS09-S2L1", "TUD-Campus", "TUD-Stadtmitte")
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"

@@ -24,14 +24,14 @@ from pathlib import Path
 import memory
 import numpy as np
 
-from tracker.arrays import frozen
 from tracker.detections import Detections
 from tracker.frames import Frame, VideoInfo
-from tracker.pipeline import Pipeline
+from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_lines import JsonLinesSink
-from tracker.timing import Stopwatch
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
+from tracker.util.arrays import frozen
+from tracker.util.stopwatch import Stopwatch
 
 FPS = Fraction(25)
 

@@ -13,7 +13,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from tracker.detection.graph import detection_graph
+from tracker.detection.compiled_graph import detection_graph
 from tracker.detection.runtimes.base import RuntimeRequest
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from tests.sources.clips import grey_frame, level
-from tracker.opencv import cv2
+from tracker.util.opencv import cv2
 
 SIZE = (64, 48)
 

@@ -11,8 +11,8 @@ import tracker
 from tracker.detection.motion import MotionDetector
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
-from tracker.frame_loop import SourceResult
 from tracker.frames import Frame
+from tracker.pipeline.frame_loop import SourceResult
 
 NO_EMBEDDER = tracker.load_config(overrides=["embedder.name=none"])
 

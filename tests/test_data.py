@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tracker.arrays import frozen
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.frames import Frame
 from tracker.masks import encode_mask
 from tracker.tracks import Tracks, TrackState
+from tracker.util.arrays import frozen
 
 
 def test_empty() -> None:

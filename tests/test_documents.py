@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from tracker.cli import app
-from tracker.config import load_config
+from tracker.cli.main import app
+from tracker.config.run import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

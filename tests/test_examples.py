@@ -16,7 +16,7 @@ import tracker
 from tests.conftest import write_clip
 from tests.stream_server import FolderServer
 from tracker.evaluation.mot_io import read_mot_rows
-from tracker.opencv import cv2
+from tracker.util.opencv import cv2
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -11,7 +11,7 @@ import pytest
 from tests.matching import read_truth, recall_and_precision
 from tracker.detection.motion import MotionDetector
 from tracker.frames import Frame
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 WIDTH, HEIGHT, FRAMES, PEOPLE = 960, 540, 250, 9

@@ -18,11 +18,10 @@ from tracker.version import __version__
 
 if TYPE_CHECKING:
     from tracker.api import track, track_many
-    from tracker.camera_motion import CameraMotionEstimator
-    from tracker.config import Config, load_config
+    from tracker.config.run import Config, load_config
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
     from tracker.detection.function_detector import FunctionDetector
-    from tracker.detection.load_model import load_model
+    from tracker.detection.load import load_model
     from tracker.detection.motion import MotionDetector, MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
     from tracker.detections import Detections, Detector, Embedder, TimedDetector
@@ -40,12 +39,12 @@ if TYPE_CHECKING:
         SourceError,
         TrackerError,
     )
-    from tracker.frame_loop import SourceEnd, SourceResult
     from tracker.frames import Frame, Source, VideoInfo
     from tracker.masks import Mask
-    from tracker.models.darknet import load_darknet
-    from tracker.multi_pipeline import MultiPipeline, StageMakers
-    from tracker.pipeline import NoEmbedder, Pipeline
+    from tracker.models.darknet.load import load_darknet
+    from tracker.pipeline.frame_loop import SourceEnd, SourceResult
+    from tracker.pipeline.multi import MultiPipeline, StageMakers
+    from tracker.pipeline.single import NoEmbedder, Pipeline
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.draw import DrawStyle, draw_tracks
     from tracker.sinks.json_document import JsonSink
@@ -53,12 +52,13 @@ if TYPE_CHECKING:
     from tracker.sinks.mot_text import MotTextSink
     from tracker.sinks.video_file import VideoSink
     from tracker.sinks.window import WindowSink
-    from tracker.sources.camera import Camera
-    from tracker.sources.image_folder import ImageFolder
-    from tracker.sources.live_settings import FramePolicy
-    from tracker.sources.video_file import VideoFile
+    from tracker.sources.files.image_folder import ImageFolder
+    from tracker.sources.files.video_file import VideoFile
+    from tracker.sources.live.camera import Camera
+    from tracker.sources.live.settings import FramePolicy
     from tracker.track_files.read import read_tracks
     from tracker.track_files.recorded_tracks import RecordedTracks
+    from tracker.tracking.camera_motion import CameraMotionEstimator
     from tracker.tracking.deepsort import DeepSort
     from tracker.tracking.settings import DeepSortSettings
     from tracker.tracks import (
@@ -71,10 +71,10 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Camera": "tracker.sources.camera",
+    "Camera": "tracker.sources.live.camera",
     "CameraMotion": "tracker.tracks",
-    "CameraMotionEstimator": "tracker.camera_motion",
-    "Config": "tracker.config",
+    "CameraMotionEstimator": "tracker.tracking.camera_motion",
+    "Config": "tracker.config.run",
     "ConfigError": "tracker.errors",
     "CropEmbedder": "tracker.embedding.crop_embedder",
     "CsvSink": "tracker.sinks.csv_table",
@@ -92,9 +92,9 @@ _HOMES = {
     "FcnDetector": "tracker.detection.fcn_detector",
     "FcnSettings": "tracker.detection.fcn_detector",
     "Frame": "tracker.frames",
-    "FramePolicy": "tracker.sources.live_settings",
+    "FramePolicy": "tracker.sources.live.settings",
     "FunctionDetector": "tracker.detection.function_detector",
-    "ImageFolder": "tracker.sources.image_folder",
+    "ImageFolder": "tracker.sources.files.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",
     "JsonSink": "tracker.sinks.json_document",
     "Mask": "tracker.masks",
@@ -103,33 +103,33 @@ _HOMES = {
     "MotionDetector": "tracker.detection.motion",
     "MotionSettings": "tracker.detection.motion",
     "MultiObjectTracker": "tracker.tracks",
-    "MultiPipeline": "tracker.multi_pipeline",
-    "NoEmbedder": "tracker.pipeline",
+    "MultiPipeline": "tracker.pipeline.multi",
+    "NoEmbedder": "tracker.pipeline.single",
     "OutputClosed": "tracker.errors",
     "OutputError": "tracker.errors",
     "OutputTakenError": "tracker.errors",
-    "Pipeline": "tracker.pipeline",
+    "Pipeline": "tracker.pipeline.single",
     "RecordedTracks": "tracker.track_files.recorded_tracks",
     "Sink": "tracker.tracks",
     "Source": "tracker.frames",
-    "SourceEnd": "tracker.frame_loop",
+    "SourceEnd": "tracker.pipeline.frame_loop",
     "SourceError": "tracker.errors",
-    "SourceResult": "tracker.frame_loop",
-    "StageMakers": "tracker.multi_pipeline",
+    "SourceResult": "tracker.pipeline.frame_loop",
+    "StageMakers": "tracker.pipeline.multi",
     "TimedDetector": "tracker.detections",
     "TrackState": "tracker.tracks",
     "TrackedFrame": "tracker.tracks",
     "TrackerError": "tracker.errors",
     "Tracks": "tracker.tracks",
-    "VideoFile": "tracker.sources.video_file",
+    "VideoFile": "tracker.sources.files.video_file",
     "VideoInfo": "tracker.frames",
     "VideoSink": "tracker.sinks.video_file",
     "WindowSink": "tracker.sinks.window",
     "YoloDetector": "tracker.detection.yolo_detector",
     "draw_tracks": "tracker.sinks.draw",
-    "load_config": "tracker.config",
-    "load_darknet": "tracker.models.darknet",
-    "load_model": "tracker.detection.load_model",
+    "load_config": "tracker.config.run",
+    "load_darknet": "tracker.models.darknet.load",
+    "load_model": "tracker.detection.load",
     "read_tracks": "tracker.track_files.read",
     "track": "tracker.api",
     "track_many": "tracker.api",

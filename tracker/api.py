@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from weakref import finalize
 
-from tracker.config import Config, overlay
+from tracker.config.build import build_multi_pipeline, build_pipeline, open_source
+from tracker.config.build_detector import given_detector_name
+from tracker.config.run import Config, overlay
 from tracker.detections import AnyDetector
-from tracker.detector_factory import given_detector_name
 from tracker.errors import ConfigError
-from tracker.factory import build_multi_pipeline, build_pipeline, open_source
-from tracker.frame_loop import SourceEvent, close_together
-from tracker.sources.kind import check_pipe_once
+from tracker.pipeline.frame_loop import SourceEvent, close_together
+from tracker.sources.source_kind import check_pipe_once
 from tracker.tracks import TrackedFrame
 
 

@@ -8,8 +8,8 @@ left. `xyxy` = left, top, right, bottom; `cxcyah` = centre, aspect (width / heig
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array, array_of, frozen
 from tracker.errors import DataError
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, array_of, frozen
 
 LARGEST_COORDINATE = 2.0**24
 """In pixels: beyond it float32 cannot tell one pixel from the next."""

@@ -10,7 +10,11 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tracker.arrays import (
+from tracker.boxes import checked_boxes
+from tracker.errors import DataError
+from tracker.frames import Frame, VideoInfo
+from tracker.masks import Mask, encode_mask, masks_from_coco
+from tracker.util.arrays import (
     BoolArray,
     Float32Array,
     Float64Array,
@@ -22,11 +26,7 @@ from tracker.arrays import (
     frozen,
     unit_vectors,
 )
-from tracker.boxes import checked_boxes
-from tracker.errors import DataError
-from tracker.frames import Frame, VideoInfo
-from tracker.masks import Mask, encode_mask, masks_from_coco
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

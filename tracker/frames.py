@@ -13,8 +13,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tracker.arrays import Float32Array, UInt8Array, array_of, frozen
 from tracker.errors import DataError
+from tracker.util.arrays import Float32Array, UInt8Array, array_of, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import BoolArray, Float32Array, Int64Array, UInt8Array, frozen
 from tracker.boxes import is_proper
 from tracker.errors import DataError
+from tracker.util.arrays import BoolArray, Float32Array, Int64Array, UInt8Array, frozen
 from tracker.util.short_repr import short_repr
 
 # COCO's text (`rleToString` of its maskApi.c): five bits a character, the low ones first, bit 0x20

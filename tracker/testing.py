@@ -13,7 +13,7 @@ import numpy as np
 
 from tracker.detections import Detections
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 
 class ScriptedSource:

@@ -14,7 +14,10 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from tracker.arrays import (
+from tracker.detections import Detections
+from tracker.errors import DataError, DependencyError
+from tracker.frames import Frame, VideoInfo
+from tracker.util.arrays import (
     BoolArray,
     Float32Array,
     Float64Array,
@@ -24,9 +27,6 @@ from tracker.arrays import (
     UInt8Array,
     frozen,
 )
-from tracker.detections import Detections
-from tracker.errors import DataError, DependencyError
-from tracker.frames import Frame, VideoInfo
 
 
 class TrackState(IntEnum):

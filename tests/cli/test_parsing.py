@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracker.cli import main
+from tracker.cli.main import main
 
 
 def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:

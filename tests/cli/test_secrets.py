@@ -11,8 +11,8 @@ import pytest
 
 from tests.file_server import Answer, FileServer
 from tests.stream_server import FolderServer, MjpegServer, Script
-from tracker.cli import main
-from tracker.config import load_config
+from tracker.cli.main import main
+from tracker.config.run import load_config
 
 SECRETS = ("u5er", "pa55", "t0ken", "va1ue", "fra9")
 ENVIRONMENT = {"CAM_USER": "u5er", "CAM_PASSWORD": "pa55@/:%", "CAM_PATH": "t0ken"}

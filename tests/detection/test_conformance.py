@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from tests.detection.block_forms import write_onnx, write_saved_model, write_tflite
-from tracker.detection.load_model import load_model
+from tracker.detection.load import load_model
 from tracker.detection.model_choice import ModelChoice
 from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.frames import Frame, VideoInfo
-from tracker.opencv import cv2
-from tracker.sources.image_folder import ImageFolder
-from tracker.timing import Stopwatch
+from tracker.sources.files.image_folder import ImageFolder
+from tracker.util.opencv import cv2
+from tracker.util.stopwatch import Stopwatch
 
 NAMES = ("red", "green")
 FORMS = (

@@ -16,11 +16,11 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, OutputError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.litert import Precision
-from tracker.models.detector_file import DetectorDescription, save_detector
-from tracker.models.exported import read_exported, write_exported
+from tracker.models.files.detector_file import DetectorDescription, save_detector
+from tracker.models.files.tflite import read_exported, write_exported
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -119,7 +119,8 @@ def test_running_it_loads_no_tensorflow(exported: Path) -> None:
     program = (
         "import sys\nimport numpy as np\nfrom fractions import Fraction\n"
         "from tracker.detection.yolo_detector import YoloDetector\n"
-        "from tracker.frames import Frame, VideoInfo\nfrom tracker.timing import Stopwatch\n"
+        "from tracker.frames import Frame, VideoInfo\n"
+        "from tracker.util.stopwatch import Stopwatch\n"
         f"d = YoloDetector.load_exported({str(exported)!r})\n"
         "d.start(VideoInfo('x', 96, 64, Fraction(1), Fraction(1)))\n"
         "image = np.zeros((64, 96, 3), np.uint8)\n"

@@ -18,19 +18,19 @@ from keras import layers
 
 from tests.conftest import write_clip
 from tracker.boxes import paired_iou
-from tracker.cli import main
-from tracker.config import load_config
+from tracker.cli.main import main
+from tracker.config.build_detector import build_detector
+from tracker.config.run import load_config
 from tracker.detection.class_filter import class_mask
 from tracker.detection.fcn_detector import FcnDetector, FcnSettings
 from tracker.detection.letterbox import undo_letterbox
-from tracker.detection.windows import decode_windows, window_geometry
-from tracker.detector_factory import build_detector
+from tracker.detection.sliding_windows import decode_windows, window_geometry
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.models.digest import file_digest
-from tracker.models.fcn import fully_convolutional
-from tracker.models.window_classifier import build_window_classifier
-from tracker.timing import Stopwatch
+from tracker.models.fcn.convert import fully_convolutional
+from tracker.models.fcn.window_classifier import build_window_classifier
+from tracker.models.files.digest import file_digest
+from tracker.util.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -17,8 +17,8 @@ from tracker.detection.function_detector import (
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
 from tracker.util.callable_name import callable_name
+from tracker.util.stopwatch import Stopwatch
 
 INFO = VideoInfo("made", 16, 12, fps=Fraction(25), time_base=Fraction(1, 25))
 BOXES = [[1.0, 2.0, 5.0, 9.0], [0.0, 0.0, 4.0, 4.0]]

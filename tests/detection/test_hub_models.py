@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.detection.hub_models import SCORES, write_object_detection, write_yolov5
-from tracker.detection.load_model import load_model
+from tracker.detection.load import load_model
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
@@ -17,7 +17,7 @@ from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.masks import decode_mask
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -12,7 +12,7 @@ from tracker.detection.model_choice import (
 )
 from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
-from tracker.inference.tensors import ColourOrder
+from tracker.inference.network import ColourOrder
 
 
 def test_without_a_word_the_layout_decides() -> None:

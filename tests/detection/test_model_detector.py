@@ -16,9 +16,9 @@ from tracker.detection.picture_input import Fit, PictureInput
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.inference.tensors import AxisOrder, TensorSpec
+from tracker.inference.network import AxisOrder, TensorSpec
 from tracker.masks import decode_mask
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 NAMES = ("person", "car")
 INFO = VideoInfo("test", 40, 20, fps=Fraction(10), time_base=Fraction(1, 10))

@@ -14,7 +14,7 @@ from tracker.detection.motion import MotionDetector, MotionSettings, find_object
 from tracker.detections import Detections, Detector
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 INFO = VideoInfo("test", 320, 240, Fraction(25), Fraction(1, 25))
 WARMUP = MotionSettings().warmup_frames

@@ -15,7 +15,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, SourceError
 from tracker.frames import Frame
 from tracker.masks import empty_mask, mask_from_coco
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 
 def detect(detector: ReplayDetector, index: int) -> Detections:

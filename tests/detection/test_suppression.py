@@ -19,10 +19,10 @@ from tracker.detection.picture_input import PictureInput
 from tracker.detection.runtimes.base import RuntimeKind, YoloNetwork
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.frames import Frame, VideoInfo
-from tracker.inference.tensors import TensorSpec
-from tracker.models.fcn import WindowNetwork
+from tracker.inference.network import TensorSpec
+from tracker.models.fcn.convert import WindowNetwork
 from tracker.models.heads import AnchorFreeHead
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 WIDTH, HEIGHT = 64, 32
 BOXES = [[-30, 4, 10, 28, 0.9], [-2, 4, 14, 28, 0.8], [-30, 4, -5, 28, 0.7]]

@@ -14,7 +14,7 @@ from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

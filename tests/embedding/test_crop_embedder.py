@@ -8,18 +8,18 @@ import keras
 import numpy as np
 import pytest
 
-from tracker.config import load_config
+from tracker.config.build import build_embedder
+from tracker.config.run import load_config
 from tracker.detections import Detections
 from tracker.embedding.batch_runner import BUCKETS, BatchRunner
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.embedding.crops import cut_crops
 from tracker.errors import ConfigError, ModelError
-from tracker.factory import build_embedder
 from tracker.frames import Frame
-from tracker.models.digest import file_digest
+from tracker.models.files.digest import file_digest
+from tracker.models.files.reid_file import load_reid, save_reid
 from tracker.models.reid import build_reid
-from tracker.models.reid_file import load_reid, save_reid
-from tracker.pipeline import NoEmbedder
+from tracker.pipeline.single import NoEmbedder
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.embedding.test_model_embedder import people
-from tracker.config import load_config
+from tracker.config.build import build_embedder
+from tracker.config.run import load_config
 from tracker.detections import Detections
 from tracker.embedding.detector_features import PARTS, DetectorFeatures, described, pooled
 from tracker.errors import ConfigError, ModelError
 from tracker.evaluation.appearance import appearance_scores
-from tracker.factory import build_embedder
 from tracker.frames import Frame
-from tracker.models.detector_file import DetectorDescription, load_detector, save_detector
-from tracker.models.digest import file_digest
+from tracker.models.files.detector_file import DetectorDescription, load_detector, save_detector
+from tracker.models.files.digest import file_digest
+from tracker.models.files.reid_file import save_reid
 from tracker.models.reid import build_reid
-from tracker.models.reid_file import save_reid
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
 

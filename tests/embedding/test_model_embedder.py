@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.boxes import xywh_to_xyxy
-from tracker.config import load_config
+from tracker.config.build import build_embedder
+from tracker.config.run import load_config
 from tracker.detections import Detections
 from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.model_embedder import CHUNK, ModelEmbedder, is_network_of_others
 from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.evaluation.appearance import appearance_scores
-from tracker.factory import build_embedder
 from tracker.frames import Frame
-from tracker.inference.calls import run_network
-from tracker.inference.tensors import AxisOrder, ColourOrder, TensorSpec
+from tracker.inference.checked_call import run_network
+from tracker.inference.network import AxisOrder, ColourOrder, TensorSpec
+from tracker.models.files.reid_file import save_reid
 from tracker.models.reid import build_reid
-from tracker.models.reid_file import save_reid
-from tracker.sources.video_file import VideoFile
+from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -9,7 +9,7 @@ import pytest
 from tests.track_files.mutations import one_value_replaced, one_word_replaced, whole_files
 from tracker.errors import TrackerError
 from tracker.evaluation.labels import read_coco_labels, read_yolo_labels
-from tracker.training.segment_coco import CocoMasks
+from tracker.training.segmenter.coco import CocoMasks
 
 COCO = {
     "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 20}],

@@ -123,7 +123,7 @@ def test_processes_export_a_real_network_once(tmp_path):
     program = """
 import sys
 from pathlib import Path
-from tracker.builtin import embedder_files
+from tracker.registry.builtin import embedder_files
 from tracker.embedding.batch_runner import export_reid
 from tracker.inference.cache import cached
 from tracker.inference.litert import open_interpreter

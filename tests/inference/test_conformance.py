@@ -16,11 +16,11 @@ from tests.inference.forms import (
 )
 from tracker.errors import DeviceError, ModelError
 from tracker.inference.litert_network import LiteRtNetwork
+from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_network import OnnxNetwork
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import SavedModelNetwork
 from tracker.inference.tensorflow import load_tensorflow
-from tracker.inference.tensors import TensorSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

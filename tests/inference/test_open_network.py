@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tracker.errors import ConfigError, ModelError
-from tracker.inference.calls import run_network
+from tracker.inference.checked_call import run_network
 from tracker.inference.devices import Device
 from tracker.inference.digests import network_file_digest, saved_model_digest
+from tracker.inference.network import TensorSpec
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import hub_folder, is_handle, is_saved_model
-from tracker.inference.tensors import TensorSpec
 
 PICTURE = TensorSpec("picture", (1, 2, 3), "float32")
 

@@ -6,8 +6,8 @@ darknet's formulas (`im2col`, `forward_maxpool_layer`, `reorg_cpu`), in its `(C,
 
 import numpy as np
 
-from tracker.models import darknet_sections as sections
-from tracker.models.darknet_sections import Activation
+from tracker.models.darknet import sections
+from tracker.models.darknet.sections import Activation
 
 
 def forward(cfg: sections.DarknetCfg, floats: np.ndarray, image: np.ndarray) -> list[np.ndarray]:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tracker.errors import ModelError, OutputError
-from tracker.models.detector_file import DetectorDescription, save_detector
-from tracker.models.reid import build_reid
-from tracker.models.reid_file import (
+from tracker.models.files.detector_file import DetectorDescription, save_detector
+from tracker.models.files.reid_file import (
     ReidDescription,
     load_reid,
     read_reid_description,
     save_reid,
 )
+from tracker.models.reid import build_reid
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
 

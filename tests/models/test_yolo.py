@@ -13,7 +13,7 @@ from tracker.errors import ConfigError
 from tracker.frames import Frame, VideoInfo
 from tracker.models.yolo import OUTPUT_NAMES, build_yolo, multiply_adds
 from tracker.models.yolo_shape import STRIDES, YoloSize, yolo_heads
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 
 @pytest.fixture(scope="module")

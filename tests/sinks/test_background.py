@@ -5,7 +5,6 @@ import pytest
 
 from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
 from tracker.errors import ConfigError, DataError
-from tracker.opencv import cv2
 from tracker.sinks.background import (
     Backdrop,
     Background,
@@ -13,6 +12,7 @@ from tracker.sinks.background import (
     BackgroundStyle,
     blurred,
 )
+from tracker.util.opencv import cv2
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 120, (48, 64, 3)).astype(np.uint8)

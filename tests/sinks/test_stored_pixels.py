@@ -16,17 +16,17 @@ from tracker.detection.motion import MotionDetector
 from tracker.detection.replay import ReplayDetector
 from tracker.detections import Detections
 from tracker.masks import decode_mask, encode_mask
-from tracker.pipeline import Pipeline
+from tracker.pipeline.single import Pipeline
 from tracker.sinks.csv_table import CsvSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.sinks.video_file import VideoSink
-from tracker.sources.rgb import Orientation, PictureForm
-from tracker.sources.video_file import VideoFile
-from tracker.timing import Stopwatch
+from tracker.sources.files.to_rgb import Orientation, PictureForm
+from tracker.sources.files.video_file import VideoFile
 from tracker.tracking.deepsort import DeepSort
-from tracker.training.crop_sources import TrackedVideo
+from tracker.training.crops.crop_sources import TrackedVideo
+from tracker.util.stopwatch import Stopwatch
 
 
 def write_moving_square(path: Path, *, width: int, aspect: Fraction) -> Path:

@@ -13,9 +13,9 @@ from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
 from tracker.detections import Detections
 from tracker.errors import ConfigError, OutputError
 from tracker.masks import encode_mask
+from tracker.sinks.audio_copy import adts_config
 from tracker.sinks.draw import DrawStyle, Labels, color_of
-from tracker.sinks.recording import usable_time_base
-from tracker.sinks.sound import adts_config
+from tracker.sinks.video_encoder import usable_time_base
 from tracker.sinks.video_file import VideoSink
 
 NTSC = Fraction(30000, 1001)

@@ -17,9 +17,9 @@ from tests.sources.clips import level, write_clip
 from tests.stream_server import jpeg
 from tracker.errors import SourceError
 from tracker.frames import Frame
-from tracker.sources.kind import SourceKind, source_kind
-from tracker.sources.live_settings import FramePolicy, LiveSettings
+from tracker.sources.live.settings import FramePolicy, LiveSettings
 from tracker.sources.pipe import Pipe
+from tracker.sources.source_kind import SourceKind, source_kind
 
 
 def levels(frames: list[Frame]) -> list[int]:

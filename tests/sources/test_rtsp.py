@@ -14,8 +14,8 @@ import pytest
 from tests.conftest import write_clip
 from tracker.errors import SourceError
 from tracker.frames import Frame
-from tracker.sources.live_settings import LiveSettings, Reconnect
-from tracker.sources.stream import NetworkStream
+from tracker.sources.live.settings import LiveSettings, Reconnect
+from tracker.sources.live.stream import NetworkStream
 
 pytestmark = pytest.mark.slow
 

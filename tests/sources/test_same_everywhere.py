@@ -13,8 +13,8 @@ import pytest
 
 from tracker.errors import SourceError
 from tracker.frames import Frame
+from tracker.sources.files.video_file import VideoFile
 from tracker.sources.pipe import Pipe
-from tracker.sources.video_file import VideoFile
 
 EVEN = tuple(range(24))
 VARIABLE = (0, 1, 2, 6, 7, 9, 10, 11, 15, 16, 17, 20, 24, 25, 26, 30, 31, 33, 36, 37, 38, 40)

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from tests.track_files.mutations import one_value_replaced, one_word_replaced, whole_files
+from tracker.cli.refine import RefineRequest, run_refine
 from tracker.detection.replay import ReplayDetector
 from tracker.errors import TrackerError
 from tracker.evaluation.metrics import evaluate
 from tracker.evaluation.mot_io import Rules, people_only, read_truth
 from tracker.evaluation.similarity import compare
 from tracker.frames import Frame
-from tracker.refine_command import RefineRequest, run_refine
-from tracker.timing import Stopwatch
 from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.track_files.read import read_tracks
+from tracker.util.stopwatch import Stopwatch
 
 LOOK = encode_embeddings(np.array([[3.0, 4.0]], np.float32))[0]
 HEADER: dict[str, Any] = {

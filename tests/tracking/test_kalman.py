@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from tracker.errors import ConfigError
 from tracker.tracking import kalman
-from tracker.tracking.candidates import by_motion
+from tracker.tracking.gating import by_motion
 from tracker.tracking.kalman import GATE_95, MotionNoise
 
 NOISE = MotionNoise()

@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
 from tracker.detections import Detections
-from tracker.tracking import candidates, kalman, neighbours
+from tracker.tracking import gating, kalman, neighbours
 from tracker.tracking.association import Pairs, assign, matching_cascade
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.neighbours import Windows, admissible
@@ -70,13 +70,13 @@ def test_one_box_as_large_as_the_picture_makes_nobody_a_neighbour_of_all() -> No
     boxes = np.vstack([np.hstack([places - 15, places + 15]), [[0, 0, WIDTH, HEIGHT]]])
     centres = np.column_stack([places, np.full(2000, 1.0), np.full(2000, 30.0)])
     mean, _ = kalman.initiate(centres, kalman.MotionNoise())
-    groups = candidates.groups_by_size(boxes[:, 2:] - boxes[:, :2])
+    groups = gating.groups_by_size(boxes[:, 2:] - boxes[:, :2])
     looked_at = 0
     for group in groups:
         reach = np.tile(15 + 0.5 * (boxes[group, 2:] - boxes[group, :2]).max(axis=0), (2000, 1))
         middle = 0.5 * (boxes[group, :2] + boxes[group, 2:])
         looked_at += Windows(mean[:, :2], reach, middle).pair_count
-    pairs = candidates.by_overlap(mean, boxes.astype(np.float32), min_iou=0.3)
+    pairs = gating.by_overlap(mean, boxes.astype(np.float32), min_iou=0.3)
     near = cKDTree(places).query_pairs(30 * np.sqrt(2), output_type="ndarray")
     assert len(pairs) >= 2000
     assert [len(group) for group in groups] == [2000, 1]
@@ -92,7 +92,7 @@ def test_many_pairs_are_those_of_the_full_matrix() -> None:
     )  # fmt: skip
     noise = kalman.MotionNoise()
     mean, covariance = kalman.predict(*kalman.initiate(known, noise), dt=1, noise=noise)
-    pairs = candidates.by_motion(mean, covariance, seen, gate=9.5, noise=noise)
+    pairs = gating.by_motion(mean, covariance, seen, gate=9.5, noise=noise)
     variance = kalman.innovation_variance(mean, covariance, noise)
     distance = (np.square(seen[None] - mean[:, None, :4]) / variance[:, None]).sum(axis=2)
     expected = Pairs.of(distance, distance <= 9.5)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from tracker.boxes import pairwise_iou
-from tracker.config import Config, config_from, load_config, overlay
+from tracker.config.run import Config, config_from, load_config, overlay
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.tracking.deepsort import DeepSort

@@ -11,7 +11,7 @@ import pytest
 from tracker.detection.replay import ReplayDetector
 from tracker.detections import Detections
 from tracker.frames import Frame
-from tracker.pipeline import Pipeline
+from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.testing import ScriptedDetector, ScriptedSource

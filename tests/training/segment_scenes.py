@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.opencv import cv2
+from tracker.util.opencv import cv2
 
 NAMES = ("ground", "disc", "square")
 COLOURS = {1: (230, 40, 40), 2: (40, 60, 230)}

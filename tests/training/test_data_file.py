@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tracker.errors import ConfigError, DataError, SourceError, TrackerError
-from tracker.opencv import cv2
 from tracker.training.data_file import (
     DataSplits,
     count_objects,
@@ -15,6 +14,7 @@ from tracker.training.data_file import (
     training_set,
     validation_set,
 )
+from tracker.util.opencv import cv2
 
 PERSON, CAR = "0 0.5 0.5 0.25 1\n", "1 0.5 0.5 0.5 0.5\n"
 NAMES = "names: [person, car]\n"

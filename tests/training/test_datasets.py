@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tracker.errors import ConfigError, DataError, SourceError
-from tracker.opencv import cv2
 from tracker.training.datasets import (
     Cached,
     CocoJson,
@@ -17,6 +16,7 @@ from tracker.training.datasets import (
     shrink,
 )
 from tracker.training.samples import Sample
+from tracker.util.opencv import cv2
 
 NAMES = ("person", "car")
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tracker.errors import ConfigError
-from tracker.models.backbone_names import BackboneChoice
-from tracker.models.backbones import backbone_layers
+from tracker.models.backbones.load import backbone_layers
+from tracker.models.backbones.names import BackboneChoice
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
 from tracker.training.freezing import freeze_for_good, learning_backbone, set_learning

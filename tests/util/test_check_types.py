@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tracker.config import Config
+from tracker.cli.train.detector_config import TrainConfig
+from tracker.cli.train.labels_config import LabelConfig
+from tracker.cli.train.segmenter_config import SegmentTrainConfig
+from tracker.config.run import Config
 from tracker.errors import ConfigError
 from tracker.tracking.kalman import MotionNoise
-from tracker.tracking.refine import RefineSettings
+from tracker.tracking.offline.refine import RefineSettings
 from tracker.tracking.settings import DeepSortSettings
-from tracker.train_config import TrainConfig
-from tracker.train_labels_config import LabelConfig
-from tracker.train_segmenter_config import SegmentTrainConfig
 
 WRONG: dict[Any, tuple[object, ...]] = {
     float: (math.inf, -math.inf, math.nan, True, "3", [1.0]),

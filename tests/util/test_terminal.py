@@ -170,7 +170,7 @@ def test_results_that_cannot_be_written_are_a_failure(words: list[str]) -> None:
 def test_a_file_never_becomes_standard_error(clip: Path, tmp_path: Path) -> None:
     """Descriptor 2 is free where it was closed; the next file to be opened would get it."""
     out = tmp_path / "out.jsonl"
-    code = "import os; from tracker.cli import main\n"
+    code = "import os; from tracker.cli.main import main\n"
     code += "from tracker.sinks.json_lines import JsonLinesSink as Sink\n"
     code += "write = Sink.write\n"
     code += (

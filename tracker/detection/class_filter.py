@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tracker.arrays import BoolArray
 from tracker.detections import Detections, TimedDetector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
+from tracker.util.arrays import BoolArray
+from tracker.util.stopwatch import Stopwatch
 
 
 def class_mask(names: Sequence[str], wanted: Sequence[str] | None) -> BoolArray:

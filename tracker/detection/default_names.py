@@ -8,7 +8,7 @@ from os import PathLike
 from types import MappingProxyType
 
 from tracker.inference.name_lists import numbered_names
-from tracker.models.class_names import read_class_names
+from tracker.models.files.class_names import read_class_names
 
 COCO_NAMES = (
     *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import UInt8Array
 from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.errors import ConfigError
 from tracker.inference.litert import Precision, export_network
-from tracker.models.detector_file import detector_text, load_detector, read_description
-from tracker.models.exported import write_exported
+from tracker.models.files.detector_file import detector_text, load_detector, read_description
+from tracker.models.files.tflite import write_exported
 from tracker.models.yolo_shape import STRIDES
+from tracker.util.arrays import UInt8Array
 
 CALIBRATION_SIDE = 320
 """Pictures are seen at this size to find the ranges of integers; the ranges hold for all sizes."""

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Int32Array
 from tracker.boxes import clip, is_proper
+from tracker.detection.batch_by_size import detect_by_size
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import default_class_names
 from tracker.detection.letterbox import letterbox, to_frame
 from tracker.detection.nms import NmsMode, NmsSettings, nms
-from tracker.detection.sizes import detect_by_size
-from tracker.detection.windows import decode_windows, window_geometry
+from tracker.detection.sliding_windows import decode_windows, window_geometry
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.devices import Device, tensorflow_device
-from tracker.inference.native import native_output_logged
-from tracker.models.class_names import read_class_names
-from tracker.models.digest import file_digest
-from tracker.timing import Stopwatch
+from tracker.models.files.class_names import read_class_names
+from tracker.models.files.digest import file_digest
+from tracker.util.arrays import Float32Array, Int32Array
+from tracker.util.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from tracker.models.fcn import WindowNetwork
+    from tracker.models.fcn.convert import WindowNetwork
 
 _MOST_SCALE = 8.0
 
@@ -158,8 +158,8 @@ class FcnDetector:
         tf = load_tensorflow()
         # Before Keras, which starts TensorFlow's threads.
         device = tensorflow_device(Device.parse(settings.device), threads=settings.threads)
-        from tracker.models.fcn import fully_convolutional
-        from tracker.models.window_file import load_window_classifier
+        from tracker.models.fcn.convert import fully_convolutional
+        from tracker.models.fcn.window_file import load_window_classifier
 
         try:
             with native_output_logged(), tf.device(device):

@@ -18,8 +18,8 @@ from tracker.detections import (
 )
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
-from tracker.timing import Stopwatch
 from tracker.util.callable_name import callable_name
+from tracker.util.stopwatch import Stopwatch
 
 DEFAULT_CLASS_NAMES = ("object",)
 """Class names of a detector that names none: all that it finds is of one class."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.arrays import Float32Array, UInt8Array
 from tracker.boxes import clip
 from tracker.errors import ConfigError, DataError
-from tracker.opencv import cv2
+from tracker.util.arrays import Float32Array, UInt8Array
+from tracker.util.opencv import cv2
 
 PADDING = 128
 """Grey level of the border: 0.5, as darknet's own letterboxing uses."""

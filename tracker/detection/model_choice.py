@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
-from tracker.inference.tensors import AxisOrder, ColourOrder
-from tracker.settings_tree import settings_from
+from tracker.inference.network import AxisOrder, ColourOrder
 from tracker.util.check_types import check_finite, check_types
+from tracker.util.settings_tree import settings_from
 from tracker.util.yaml_text import read_yaml
 
 

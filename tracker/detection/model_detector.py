@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import BoolArray, Float32Array
 from tracker.boxes import is_proper
+from tracker.detection.batch_by_size import PreparedSizes
 from tracker.detection.class_filter import class_mask
 from tracker.detection.layouts.base import Candidates, Layout
 from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
-from tracker.detection.sizes import PreparedSizes
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
-from tracker.inference.tensors import Network
+from tracker.inference.network import Network
 from tracker.masks import paste_masks
-from tracker.models.detector_file import CONFIDENCE
-from tracker.timing import Stopwatch
+from tracker.models.files.detector_file import CONFIDENCE
+from tracker.util.arrays import BoolArray, Float32Array
+from tracker.util.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from tracker.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from tracker.boxes import area, clip
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo
-from tracker.opencv import cv2
-from tracker.timing import Stopwatch
+from tracker.util.arrays import BoolArray, Float32Array, Int64Array, UInt8Array
 from tracker.util.check_types import check_finite, check_types
+from tracker.util.opencv import cv2
+from tracker.util.stopwatch import Stopwatch
 
 _LONG_SIDE_PX = 640
 # In pixels of a picture with that long side: what is too small to be part of an object, the gaps

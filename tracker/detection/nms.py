@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import BoolArray, Float32Array, IndexArray, Int32Array
 from tracker.errors import ConfigError
+from tracker.util.arrays import BoolArray, Float32Array, IndexArray, Int32Array
 
 
 class NmsMode(Enum):

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import UInt8Array
 from tracker.detection.letterbox import (
     LetterboxGeometry,
     check_long_side,
@@ -21,7 +20,8 @@ from tracker.detection.letterbox import (
     minimal_input_size,
 )
 from tracker.errors import ConfigError
-from tracker.inference.tensors import AxisOrder, ColourOrder
+from tracker.inference.network import AxisOrder, ColourOrder
+from tracker.util.arrays import UInt8Array
 
 
 class Fit(StrEnum):

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array
 from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.masks import resized_mask
-from tracker.timing import Stopwatch
 from tracker.track_files.read import read_detections
+from tracker.util.arrays import Float32Array, Float64Array
+from tracker.util.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
 

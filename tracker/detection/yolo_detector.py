@@ -13,11 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from tracker.builtin import DETECTORS, detector_files
+from tracker.detection.batch_by_size import PreparedSizes
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import Names, default_class_names, given_class_names
+from tracker.detection.detections_from_network import in_frame, letterboxed
 from tracker.detection.letterbox import check_long_side, minimal_input_size
-from tracker.detection.letterboxed import in_frame, letterboxed
 from tracker.detection.nms import NmsMode, NmsSettings
 from tracker.detection.runtimes.base import (
     DetectionRuntime,
@@ -27,23 +27,23 @@ from tracker.detection.runtimes.base import (
     check_half,
     choose_runtime,
 )
-from tracker.detection.sizes import PreparedSizes
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
-from tracker.models.darknet_cfg import network_settings, read_darknet_cfg
-from tracker.models.detector_file import (
+from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
+from tracker.models.files.detector_file import (
     DetectorDescription,
     load_detector,
     parse_detector,
     read_description,
 )
-from tracker.models.digest import file_digest
-from tracker.models.exported import read_exported
+from tracker.models.files.digest import file_digest
+from tracker.models.files.tflite import read_exported
 from tracker.models.yolo_shape import STRIDES, yolo_heads
-from tracker.timing import Stopwatch
+from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.util.check_types import check_finite, check_types
+from tracker.util.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class YoloDetector:
         cfg_digest, weights_digest = file_digest(cfg), file_digest(weights)
 
         def build(input_size: tuple[int, int]) -> Any:
-            from tracker.models.darknet import load_darknet
+            from tracker.models.darknet.load import load_darknet
 
             return load_darknet(cfg, weights, input_size=input_size).model
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import Float32Array, UInt8Array
 from tracker.embedding.export import ADVICE, export_reid
 from tracker.errors import ConfigError
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, open_interpreter
-from tracker.models.digest import file_digest
-from tracker.models.exported import SUFFIX, read_exported
+from tracker.models.files.digest import file_digest
+from tracker.models.files.tflite import SUFFIX, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.util.arrays import Float32Array, UInt8Array
 
 BUCKETS = (64, 32, 16, 8, 4, 2, 1)
 """Numbers of crops that one call of the network takes: their memory is planned once each."""

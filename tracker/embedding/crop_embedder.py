@@ -9,15 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from tracker.builtin import embedder_files
 from tracker.detections import Detections
 from tracker.embedding.batch_runner import BatchRunner
 from tracker.embedding.crops import cut_crops
 from tracker.frames import Frame
-from tracker.models.digest import file_digest
-from tracker.models.exported import SUFFIX, read_exported
-from tracker.models.reid_file import parse_reid, read_reid_description
+from tracker.models.files.digest import file_digest
+from tracker.models.files.reid_file import parse_reid, read_reid_description
+from tracker.models.files.tflite import SUFFIX, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.registry.builtin import embedder_files
 
 
 class CropEmbedder:

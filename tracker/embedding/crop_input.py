@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError
-from tracker.inference.tensors import AxisOrder, ColourOrder
+from tracker.inference.network import AxisOrder, ColourOrder
+from tracker.util.arrays import UInt8Array
 from tracker.util.check_types import check_finite, check_types
 
 

@@ -5,9 +5,9 @@ Comes in: a picture and boxes. Goes out: crops of one size.
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Int64Array, UInt8Array
 from tracker.boxes import clip
-from tracker.opencv import cv2
+from tracker.util.arrays import Float32Array, Int64Array, UInt8Array
+from tracker.util.opencv import cv2
 
 OUTSIDE = 127
 """Level of the crop of a box that lies outside of the picture as a whole."""

@@ -16,17 +16,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, UInt8Array
 from tracker.detections import Detections
 from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
-from tracker.models.detector_file import load_detector, read_description
-from tracker.models.digest import file_digest
+from tracker.models.files.detector_file import load_detector, read_description
+from tracker.models.files.digest import file_digest
 from tracker.models.yolo_shape import STRIDES
-from tracker.opencv import cv2
+from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
+from tracker.util.opencv import cv2
 
 PARTS = 3
 """Parts of a box, one above another. Measured with `small`: one part has AUC 0.70, 0.78, 0.74, four

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tracker.errors import ConfigError
 from tracker.inference.litert import Precision, export_network
-from tracker.models.exported import write_exported
-from tracker.models.reid_file import load_reid, read_reid_description, reid_text
+from tracker.models.files.reid_file import load_reid, read_reid_description, reid_text
+from tracker.models.files.tflite import write_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
 ADVICE = "use embedder none"

@@ -16,19 +16,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import BoolArray, Float32Array, UInt8Array
 from tracker.detections import Detections
 from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.crops import OUTSIDE, cut_crops
 from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
-from tracker.inference.calls import described
+from tracker.inference.checked_call import described
+from tracker.inference.network import AxisOrder, Network
 from tracker.inference.open_network import SUFFIXES, open_network
 from tracker.inference.saved_model_network import is_handle, is_saved_model
-from tracker.inference.tensors import AxisOrder, Network
-from tracker.models.exported import MEMBER
+from tracker.models.files.tflite import MEMBER
 from tracker.util.address import shown_address
+from tracker.util.arrays import BoolArray, Float32Array, UInt8Array
 
 logger = logging.getLogger(__name__)
 

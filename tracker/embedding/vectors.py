@@ -5,7 +5,7 @@ Comes in: vectors of any length. Goes out: vectors of length 1.
 
 import numpy as np
 
-from tracker.arrays import Float32Array
+from tracker.util.arrays import Float32Array
 
 
 def unit_vectors(vectors: Float32Array) -> Float32Array:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from tracker.errors import DataError
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 from tracker.errors import DataError, DependencyError
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 
 # Both mean every detection of a picture counts, up to COCO's limit of 100.
 _ALL_AREAS, _LAST_LIMIT = 0, -1

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float64Array, Int32Array, frozen
 from tracker.errors import DataError, SourceError
+from tracker.util.arrays import BoolArray, Float64Array, Int32Array, frozen
 from tracker.util.json_text import parse_json
 from tracker.util.paths import unreadable_text
 from tracker.util.short_repr import short_repr

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import Float64Array, IndexArray, Int64Array
 from tracker.errors import DataError, DependencyError
 from tracker.evaluation.similarity import Comparison, id_switches
+from tracker.util.arrays import Float64Array, IndexArray, Int64Array
 
 # Our name -> family and name of trackeval. Order is the order of columns and keys.
 _RATIOS = {

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
 from tracker.errors import DataError, SourceError
 from tracker.track_files.mot import LARGEST_FRAME
 from tracker.track_files.read import read_mot_rows
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.util.arrays import BoolArray, Float64Array, Int32Array, Int64Array, frozen
 from tracker.util.paths import missing_text
 from tracker.util.short_repr import short_repr
 

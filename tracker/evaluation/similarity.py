@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 from tracker.boxes import pairwise_iou
 from tracker.errors import DataError
 from tracker.evaluation.mot_io import Rules, Truth
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 
 MATCH_IOU = 0.5
 """A track lies on a distractor from this overlap on (MOT16, arXiv 1603.00831, sec. 4.1)."""

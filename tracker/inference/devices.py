@@ -7,7 +7,7 @@ says why it is not there.
 from dataclasses import dataclass
 
 from tracker.errors import ConfigError, DeviceError
-from tracker.inference.native import native_output_logged
+from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from tracker.errors import DependencyError, ModelError
-from tracker.inference.native import native_output_logged
+from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
 
 

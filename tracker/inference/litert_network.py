@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.errors import ConfigError, DependencyError, ModelError
-from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.checked_call import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
-from tracker.inference.native import native_output_logged
+from tracker.inference.network import TensorSpec
 from tracker.inference.stored_names import StoredFacts, archive_facts
-from tracker.inference.tensors import TensorSpec
 
 
 class LiteRtNetwork:

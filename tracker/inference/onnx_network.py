@@ -14,13 +14,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.errors import DependencyError, DeviceError, ModelError
-from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.checked_call import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
+from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_repair import repaired_onnx
 from tracker.inference.stored_names import StoredFacts, metadata_facts
-from tracker.inference.tensors import TensorSpec
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 

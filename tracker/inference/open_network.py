@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from tracker.errors import ModelError
-from tracker.inference.tensors import Network
+from tracker.inference.network import Network
 
 SUFFIXES = (".onnx", ".tflite", ".keras")
 """Endings of the names of files that hold a network."""

@@ -17,13 +17,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.errors import DependencyError, ModelError
-from tracker.inference.calls import Arrays, first_line, run_network
+from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.checked_call import Arrays, first_line, run_network
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.digests import saved_model_digest
-from tracker.inference.native import native_output_logged
+from tracker.inference.network import TensorSpec
 from tracker.inference.stored_names import StoredFacts, folder_facts
 from tracker.inference.tensorflow import load_tensorflow
-from tracker.inference.tensors import TensorSpec
 from tracker.util.address import mask_words, shown_address
 
 _HANDLE = "https://"

@@ -6,7 +6,7 @@ Comes in: nothing. Goes out: the module.
 from typing import Any
 
 from tracker.errors import DependencyError
-from tracker.inference.native import native_output_logged
+from tracker.inference.captured_stderr import native_output_logged
 
 
 def load_tensorflow() -> Any:

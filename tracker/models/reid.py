@@ -13,9 +13,9 @@ from typing import Any
 
 import keras
 
-from tracker.models.backbone_names import RESIDUAL
-from tracker.models.backbones import backbone_features
-from tracker.models.blocks import convolution
+from tracker.models.backbones.blocks import convolution
+from tracker.models.backbones.load import backbone_features
+from tracker.models.backbones.names import RESIDUAL
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH, DIMENSION
 
 _PATCH, _WIDTHS = 4, (32, 64, 128)

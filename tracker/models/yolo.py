@@ -16,9 +16,9 @@ import keras
 import numpy as np
 
 from tracker.errors import ConfigError
-from tracker.models.backbone_names import CROSS_STAGE
-from tracker.models.backbones import backbone_features
-from tracker.models.blocks import convolution
+from tracker.models.backbones.blocks import convolution
+from tracker.models.backbones.load import backbone_features
+from tracker.models.backbones.names import CROSS_STAGE
 from tracker.models.yolo_shape import SHAPES, STRIDES, YoloSize
 
 OUTPUT_NAMES = tuple(f"map_{stride}" for stride in STRIDES)

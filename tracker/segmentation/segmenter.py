@@ -13,14 +13,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracker.arrays import BoolArray, UInt8Array
 from tracker.errors import ConfigError, nearest
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
-from tracker.models.digest import file_digest
-from tracker.models.segmenter_file import load_segmenter, read_segmenter_description
+from tracker.models.files.digest import file_digest
+from tracker.models.files.segmenter_file import load_segmenter, read_segmenter_description
 from tracker.models.yolo_shape import STRIDES
-from tracker.opencv import cv2
+from tracker.util.arrays import BoolArray, UInt8Array
+from tracker.util.opencv import cv2
 
 _FORMAT = 1
 """Raised whenever the exported graph changes: old cached files are then not found any more."""

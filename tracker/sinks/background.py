@@ -13,10 +13,10 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from tracker.arrays import BoolArray, UInt8Array
 from tracker.errors import ConfigError, DataError
-from tracker.opencv import cv2
 from tracker.tracks import Sink, TrackedFrame, Tracks
+from tracker.util.arrays import BoolArray, UInt8Array
+from tracker.util.opencv import cv2
 
 _SMALL_SIGMA_PX = 4.0
 """Pictures are made smaller until the blur has this size: larger kernels cost more and look the

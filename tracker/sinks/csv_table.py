@@ -8,9 +8,9 @@ import io
 from types import TracebackType
 from typing import Self
 
-from tracker.sinks.output import RecordFile
+from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
-from tracker.sinks.records import TIME_DECIMALS, TrackRow, track_rows
+from tracker.sinks.plain_values import TIME_DECIMALS, TrackRow, track_rows
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 

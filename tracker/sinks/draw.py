@@ -14,15 +14,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError, DataError
 from tracker.masks import Mask
-from tracker.opencv import cv2
 from tracker.sinks.draw_masks import tint_mask
 from tracker.sinks.draw_text import drawable, fitted, put_text
-from tracker.sinks.records import class_name
+from tracker.sinks.plain_values import class_name
 from tracker.tracks import Tracks, TrackState
+from tracker.util.arrays import UInt8Array
 from tracker.util.check_types import check_finite, check_types
+from tracker.util.opencv import cv2
 
 Color = tuple[int, int, int]
 Point = tuple[int, int]

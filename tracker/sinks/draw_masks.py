@@ -5,9 +5,9 @@ Comes in: a picture and a mask of its size. Goes out: the picture, changed withi
 
 import numpy as np
 
-from tracker.arrays import UInt8Array
 from tracker.masks import Mask, crop_mask
-from tracker.opencv import cv2
+from tracker.util.arrays import UInt8Array
+from tracker.util.opencv import cv2
 
 
 def tint_mask(

@@ -7,8 +7,8 @@ import threading
 import unicodedata
 from typing import Any
 
-from tracker.arrays import UInt8Array
-from tracker.opencv import cv2
+from tracker.util.arrays import UInt8Array
+from tracker.util.opencv import cv2
 
 
 def drawable(name: str, class_index: int) -> str:

@@ -9,9 +9,9 @@ from typing import Self
 
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Summary, Timings
-from tracker.sinks.output import RecordFile
+from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
-from tracker.sinks.records import track_rows
+from tracker.sinks.plain_values import track_rows
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 

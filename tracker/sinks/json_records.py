@@ -11,12 +11,12 @@ from itertools import islice
 from typing import Any
 
 from tracker.errors import DataError
-from tracker.latency import LatencyHistogram
 from tracker.masks import Mask, mask_to_coco
-from tracker.sinks.records import TIME_DECIMALS, TrackRow, class_name
-from tracker.sinks.track_lives import Life, TrackLives
+from tracker.sinks.plain_values import TIME_DECIMALS, TrackRow, class_name
+from tracker.sinks.track_summary import Life, TrackLives
 from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.tracks import RunInfo, TrackedFrame
+from tracker.util.latency import LatencyHistogram
 from tracker.version import __version__
 
 SCHEMA = "tracker-json/1"

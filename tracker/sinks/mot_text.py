@@ -6,9 +6,9 @@ Comes in: results. Goes out: a text file that MOT evaluation tools read.
 from types import TracebackType
 from typing import Self
 
-from tracker.sinks.output import RecordFile
+from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
-from tracker.sinks.records import track_rows
+from tracker.sinks.plain_values import track_rows
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 

@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 
 from tracker.errors import ConfigError, OutputError, nearest
-from tracker.sinks.output import STDOUT
+from tracker.sinks.output_file import STDOUT
 
 STDIN = "-"
 _RESULTS = {".json", ".jsonl", ".txt", ".csv", ".mp4", ".mov", ".mkv"}

@@ -10,14 +10,14 @@ from typing import Self
 
 import av
 
-from tracker.arrays import UInt8Array
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
 from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
-from tracker.sinks.output import check_not_source
+from tracker.sinks.output_file import check_not_source
 from tracker.sinks.place import Existing, Place, output_error, reason
-from tracker.sinks.recording import Disk, Recording, cut_to_whole_parts, plays
+from tracker.sinks.video_encoder import Disk, Recording, cut_to_whole_parts, plays
 from tracker.tracks import TrackedFrame
+from tracker.util.arrays import UInt8Array
 
 _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _PRESETS = (

@@ -8,11 +8,11 @@ import sys
 from types import TracebackType
 from typing import Protocol, Self
 
-from tracker.arrays import UInt8Array
 from tracker.errors import OutputError
-from tracker.opencv import cv2
 from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
 from tracker.tracks import TrackedFrame
+from tracker.util.arrays import UInt8Array
+from tracker.util.opencv import cv2
 
 _STOP_KEYS = {ord("q"), ord("Q"), 27}
 _LARGEST_PX = 1280  # Larger pictures open in a window of this size, which the user may enlarge.

@@ -17,13 +17,13 @@ import av
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
-from tracker.sources.connection import Arrival, Connection
-from tracker.sources.decoding import Decoding
-from tracker.sources.early_end import HEAD_BYTES, Bytes, bytes_of
-from tracker.sources.frame_maker import FrameMaker
-from tracker.sources.kind import PIPE
-from tracker.sources.live_settings import FramePolicy, LiveSettings
-from tracker.sources.stream_failure import Failure, StreamLostError
+from tracker.sources.files.decoding import Decoding
+from tracker.sources.files.early_end import HEAD_BYTES, Bytes, bytes_of
+from tracker.sources.live.connection import Arrival, Connection
+from tracker.sources.live.settings import FramePolicy, LiveSettings
+from tracker.sources.live.stream_errors import Failure, StreamLostError
+from tracker.sources.live.stream_frames import FrameMaker
+from tracker.sources.source_kind import PIPE
 from tracker.util.channel import Cancelled
 
 _INDEX_LAST = Failure(

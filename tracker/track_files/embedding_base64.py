@@ -8,8 +8,8 @@ import binascii
 
 import numpy as np
 
-from tracker.arrays import Float32Array
 from tracker.errors import DataError
+from tracker.util.arrays import Float32Array
 from tracker.util.short_repr import short_repr
 
 _FLOAT16 = np.dtype("<f2")

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import Float32Array
 from tracker.errors import DataError
 from tracker.masks import Mask, mask_from_coco
 from tracker.track_files import values
 from tracker.track_files.embedding_base64 import decode_embedding
 from tracker.track_files.mot import LARGEST_FRAME, LARGEST_ID
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.util.arrays import Float32Array
 from tracker.util.json_text import parse_json
 from tracker.util.short_repr import short_repr
 

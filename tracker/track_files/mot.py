@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import Float64Array
 from tracker.errors import DataError
 from tracker.track_files.values import LARGEST_VALUE
+from tracker.util.arrays import Float64Array
 from tracker.util.short_repr import short_repr
 
 LARGEST_FRAME = int(np.iinfo(np.int32).max)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.arrays import Float32Array, Float64Array, Int32Array
 from tracker.errors import DataError, SourceError
 from tracker.masks import Mask, empty_mask
 from tracker.track_files.json_file import Recording, is_json, parse_recording
 from tracker.track_files.mot import parse_mot_rows
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.util.arrays import Float32Array, Float64Array, Int32Array
 from tracker.util.paths import unreadable_text
 
 DEFAULT_CLASS = "person"

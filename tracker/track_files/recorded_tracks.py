@@ -6,7 +6,9 @@ from typing import Self
 
 import numpy as np
 
-from tracker.arrays import (
+from tracker.errors import DataError
+from tracker.masks import Mask
+from tracker.util.arrays import (
     BoolArray,
     Float32Array,
     Float64Array,
@@ -15,8 +17,6 @@ from tracker.arrays import (
     Int64Array,
     frozen,
 )
-from tracker.errors import DataError
-from tracker.masks import Mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)

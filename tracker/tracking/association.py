@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray, Int64Array
 from tracker.errors import DataError
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int64Array
 
 _LARGEST_MATRIX = 250_000
 """Elements up to which contested pairs are solved as a matrix. 500 by 500 objects take 8 ms as a

@@ -5,20 +5,20 @@ Comes in: the detections of one frame after the other. Goes out: `Tracks` with i
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray
 from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Matches, unmatched
-from tracker.tracking.camera import warp
+from tracker.tracking.camera_warp import warp
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
-from tracker.tracking.resume import resumed
+from tracker.tracking.matching_stages import associate, scene_of
+from tracker.tracking.resume_ids import resumed
 from tracker.tracking.settings import DeepSortSettings, Report
-from tracker.tracking.stages import associate, scene_of
-from tracker.tracking.table import TrackTable
+from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 _LOOKS = 3
 """Looks that a lost track gets before it ends of age: one step counts for a third of the greatest

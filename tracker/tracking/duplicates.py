@@ -6,10 +6,10 @@ by class, so a van may come as a car and as a truck in one place, and would beco
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray
 from tracker.boxes import paired_iou
 from tracker.detections import Detections
 from tracker.tracking.neighbours import admissible
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 
 def without_duplicates(detections: Detections, *, iou: float) -> BoolArray:

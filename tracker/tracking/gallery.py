@@ -6,8 +6,8 @@ gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 from tracker.tracking.association import without_rivals
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
 _NEWEST = 4
 """Embeddings that stand for a gallery where there is no rival: those of the last few frames are

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tracker.arrays import Float64Array
 from tracker.tracking.ranges import ABOVE_0, LARGEST, check_ranges
+from tracker.util.arrays import Float64Array
 
 GATE_95 = 9.4877
 """0.95 quantile of the chi-square distribution with 4 degrees of freedom (DeepSORT, eq. 2)."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float64Array, IndexArray
 from tracker.tracking.association import Pairs
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 Price = Callable[[IndexArray, IndexArray], tuple[Float64Array, BoolArray]]
 """From rows and columns `(M,)` to the cost of each pair and whether it is admissible."""

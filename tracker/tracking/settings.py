@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tracker.arrays import Float64Array
 from tracker.errors import ConfigError
 from tracker.tracking import kalman
 from tracker.tracking.ranges import LARGEST, Bounds, check_ranges
+from tracker.util.arrays import Float64Array
 from tracker.util.check_types import check_types
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import Int32Array
 from tracker.errors import ConfigError, DataError, SourceError, nearest
 from tracker.evaluation.labels import LabelledImage
 from tracker.training.datasets import (
@@ -22,6 +21,7 @@ from tracker.training.datasets import (
     Mixed,
     YoloFolder,
 )
+from tracker.util.arrays import Int32Array
 from tracker.util.short_repr import short_repr
 from tracker.util.yaml_text import read_yaml
 

@@ -11,12 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.boxes import clip, is_proper
 from tracker.errors import ConfigError, DataError, SourceError
 from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
-from tracker.opencv import cv2
 from tracker.training.samples import Sample, owning_sample
+from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from tracker.util.opencv import cv2
 from tracker.util.paths import missing_text, unreadable_text
 
 

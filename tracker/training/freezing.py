@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from tracker.errors import ConfigError
-from tracker.models.backbone_names import BackboneChoice, near
-from tracker.models.backbones import backbone_layers
+from tracker.models.backbones.load import backbone_layers
+from tracker.models.backbones.names import BackboneChoice, near
 
 
 def freeze_for_good(network: Any, choice: BackboneChoice) -> None:

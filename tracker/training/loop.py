@@ -23,14 +23,14 @@ from tracker.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
+from tracker.training.detector.learner import AverageWeights, make_optimizer
 from tracker.training.freezing import learning_backbone, set_learning
-from tracker.training.learner import AverageWeights, make_optimizer
-from tracker.training.meter import Meter
-from tracker.training.precision import computing_by, policy_of, scaled_by
-from tracker.training.reid_settings import ReidTrainSettings
-from tracker.training.reports import EpochReport, NoObserver, Observer
+from tracker.training.mixed_precision import computing_by, policy_of, scaled_by
+from tracker.training.observers import EpochReport, NoObserver, Observer
+from tracker.training.reid.settings import ReidTrainSettings
 from tracker.training.schedule import average_decay
 from tracker.training.settings import TrainSettings
+from tracker.training.throughput import Meter
 from tracker.training.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)

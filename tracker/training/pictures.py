@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.errors import SourceError
-from tracker.opencv import cv2
-from tracker.sources.kind import IMAGE_SUFFIXES, SourceKind, is_pattern, source_kind
-from tracker.sources.paths import missing
-from tracker.sources.video_file import VideoFile
+from tracker.sources.files.checked_paths import missing
+from tracker.sources.files.video_file import VideoFile
+from tracker.sources.source_kind import IMAGE_SUFFIXES, SourceKind, is_pattern, source_kind
 from tracker.util.atomic_file import make_parent, replace_bytes
+from tracker.util.opencv import cv2
 
 _QUALITY = 95
 """Of the JPEG files that frames become."""

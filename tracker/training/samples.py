@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array, frozen
 from tracker.boxes import is_proper
 from tracker.errors import DataError
+from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array, frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)

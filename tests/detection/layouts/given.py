@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tracker.detection.layouts.base import Candidates, Layout
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.network import TensorSpec
 
 
 def spec(name: str, *shape: int | None, dtype: str = "float32") -> TensorSpec:

@@ -10,7 +10,7 @@ from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
 from tracker.detection.layouts.detr import RF_DETR_INPUT, DetrDeploy, DetrLogits
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import ColourOrder
+from tracker.inference.network import ColourOrder
 
 DETR, DEPLOY = DetrLogits(), DetrDeploy()
 RF = DetrLogits("rf-detr", names=("dets", "labels"), wanted=RF_DETR_INPUT)

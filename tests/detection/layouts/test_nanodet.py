@@ -9,7 +9,7 @@ from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
 from tracker.detection.layouts.nanodet import NanoDet, NanoDetPlus
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import ColourOrder
+from tracker.inference.network import ColourOrder
 
 NANODET, PLUS = NanoDet(), NanoDetPlus()
 

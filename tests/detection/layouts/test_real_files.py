@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import spec
+from tracker.detection.layouts.all import find_layout
 from tracker.detection.layouts.base import Candidates, Layout
-from tracker.detection.layouts.known import find_layout
 from tracker.detection.picture_input import picture_batch, picture_geometry
-from tracker.inference.tensors import TensorSpec
-from tracker.opencv import cv2
+from tracker.inference.network import TensorSpec
+from tracker.util.opencv import cv2
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 PICTURE = DATA / "detection" / "coco256" / "images" / "train2017" / "000000000036.jpg"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
-from tracker.detection.layouts.known import find_layout
+from tracker.detection.layouts.all import find_layout
 from tracker.detection.layouts.tasks import TaskLayout, find_task_layout
 from tracker.detection.layouts.yolo import YoloColumns
 from tracker.errors import ModelError
+from tracker.inference.network import TensorSpec
 from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
-from tracker.inference.tensors import TensorSpec
 
 PERSON = ("person",)
 POSE = StoredFacts(PERSON, "pose", 51)

@@ -10,7 +10,7 @@ from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
 from tracker.detection.layouts.tf_detection import TfDetection, TfNms
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import AxisOrder
+from tracker.inference.network import AxisOrder
 
 API, NMS = TfDetection(), TfNms()
 API_NAMES = ["detection_boxes", "detection_classes", "detection_scores", "num_detections"]

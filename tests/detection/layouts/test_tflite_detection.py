@@ -7,7 +7,7 @@ from tests.detection.layouts.given import check, decode, nhwc, spec
 from tracker.detection.layouts.tflite_detection import TfliteDetection
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import AxisOrder
+from tracker.inference.network import AxisOrder
 
 TFLITE = TfliteDetection()
 OWN = "TFLite_Detection_PostProcess"

@@ -10,7 +10,7 @@ from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import AxisOrder, ColourOrder
+from tracker.inference.network import AxisOrder, ColourOrder
 
 V5, V8 = YoloRows(), YoloColumns()
 V5_SHARES, V8_SHARES = (kind("shares", unit=BoxUnit.SHARES) for kind in (YoloRows, YoloColumns))

@@ -9,7 +9,7 @@ from tests.detection.layouts.given import check, decode, nchw, spec
 from tracker.detection.layouts.yolox import Yolox
 from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
-from tracker.inference.tensors import ColourOrder
+from tracker.inference.network import ColourOrder
 
 YOLOX = Yolox()
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from tests.detection.runtimes.test_runtimes import SIZE, _request
-from tracker.config import load_config
+from tracker.config.build_detector import build_detector
+from tracker.config.run import load_config
 from tracker.detection.runtimes.base import RuntimeKind, YoloNetwork
 from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
-from tracker.detector_factory import build_detector
 from tracker.errors import ConfigError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
 from tracker.models.half import compute_in_half
 from tracker.models.heads import HeadKind, YoloHead
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 PLAZA = Path(__file__).resolve().parents[3] / "samples" / "plaza.mp4"
 
@@ -98,7 +98,7 @@ def test_mish_of_large_values_stays_finite():
 
 @pytest.mark.slow
 def test_a_detector_of_ours_finds_the_same_people_in_half():
-    from tracker.sources.video_file import VideoFile
+    from tracker.sources.files.video_file import VideoFile
 
     with VideoFile(PLAZA) as video:
         frame, info = next(iter(video)), video.info

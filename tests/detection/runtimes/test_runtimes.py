@@ -14,7 +14,7 @@ from tracker.detection.runtimes.litert import LiteRtRuntime
 from tracker.errors import DeviceError, ModelError
 from tracker.inference.devices import Device
 from tracker.models.heads import HeadKind, YoloHead
-from tracker.timing import Stopwatch
+from tracker.util.stopwatch import Stopwatch
 
 SIZE = (64, 96)
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array, Int32Array
 from tracker.detection.picture_input import PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.network import TensorSpec
+from tracker.util.arrays import Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array
+from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.reading import base_name, fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import (
+from tracker.detection.layouts.tables import (
     SuppressedRows,
     as_float32,
     box_unit,
@@ -25,7 +24,8 @@ from tracker.detection.layouts.rows import (
 )
 from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ModelError
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.network import TensorSpec
+from tracker.util.arrays import Float32Array
 
 _RF_NAMES = ("dets", "labels")
 _HF_NAMES = ("pred_boxes", "logits")

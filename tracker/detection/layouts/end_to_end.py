@@ -9,12 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tracker.detection.layouts.arrays import fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.reading import fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import SuppressedRows, shape_error, suppressed_candidates
+from tracker.detection.layouts.tables import SuppressedRows, shape_error, suppressed_candidates
 from tracker.detection.layouts.yolo import is_anchor_count
 from tracker.detection.picture_input import PictureInput
-from tracker.inference.tensors import TensorSpec
+from tracker.inference.network import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)

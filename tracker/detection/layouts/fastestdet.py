@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array
+from tracker.detection.layouts.arrays import declared_size, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.reading import declared_size, fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import (
+from tracker.detection.layouts.tables import (
     as_float32,
     box_unit,
     centre_boxes,
@@ -22,7 +21,8 @@ from tracker.detection.layouts.rows import (
     shape_error,
 )
 from tracker.detection.picture_input import Fit, PictureInput
-from tracker.inference.tensors import ColourOrder, TensorSpec
+from tracker.inference.network import ColourOrder, TensorSpec
+from tracker.util.arrays import Float32Array
 
 _STRIDE = 16
 _WANTED = PictureInput(fit=Fit.STRETCH, colours=ColourOrder.BGR)

@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from tracker.arrays import Float32Array
+from tracker.util.arrays import Float32Array
 
 
 def cell_counts(input_size: tuple[int, int], strides: tuple[int, ...]) -> tuple[int, ...]:

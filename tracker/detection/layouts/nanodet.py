@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array
+from tracker.detection.layouts.arrays import declared_size, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
-from tracker.detection.layouts.reading import declared_size, fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import as_float32, is_enough, shape_error
+from tracker.detection.layouts.tables import as_float32, is_enough, shape_error
 from tracker.detection.picture_input import Fit, PictureInput
-from tracker.inference.tensors import ColourOrder, TensorSpec
+from tracker.inference.network import ColourOrder, TensorSpec
+from tracker.util.arrays import Float32Array
 
 _BINS = 8
 _SIDES = 4 * _BINS

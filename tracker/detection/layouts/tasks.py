@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.layouts.all import LAYOUTS, find_layout
+from tracker.detection.layouts.arrays import declared_axes
 from tracker.detection.layouts.base import Candidates, Layout
 from tracker.detection.layouts.end_to_end import EndToEnd
-from tracker.detection.layouts.known import LAYOUTS, find_layout
-from tracker.detection.layouts.reading import declared_axes
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
 from tracker.detection.picture_input import PictureInput
 from tracker.errors import ModelError
+from tracker.inference.network import AxisOrder, TensorSpec
 from tracker.inference.stored_names import StoredFacts
-from tracker.inference.tensors import AxisOrder, TensorSpec
 
 POSE, SEGMENT, OBB = "pose", "segment", "obb"
 _LEFT_OUT = {POSE: "keypoints", SEGMENT: "masks", OBB: "angles"}

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.reading import base_name, fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import (
+from tracker.detection.layouts.tables import (
     SuppressedRows,
     as_float32,
     box_unit,
@@ -21,7 +21,7 @@ from tracker.detection.layouts.rows import (
     suppressed_candidates,
 )
 from tracker.detection.picture_input import Fit, PictureInput
-from tracker.inference.tensors import AxisOrder, TensorSpec
+from tracker.inference.network import AxisOrder, TensorSpec
 
 _API_NAMES = ("detection_boxes", "detection_scores", "detection_classes")
 _NMS_NAMES = ("nmsed_boxes", "nmsed_scores", "nmsed_classes", "valid_detections")

@@ -11,16 +11,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.reading import base_name, fits, fitted_input, no_extra_inputs
-from tracker.detection.layouts.rows import (
+from tracker.detection.layouts.tables import (
     SuppressedRows,
     box_unit,
     shape_error,
     suppressed_candidates,
 )
 from tracker.detection.picture_input import Fit, PictureInput
-from tracker.inference.tensors import AxisOrder, TensorSpec
+from tracker.inference.network import AxisOrder, TensorSpec
 
 _COUNT = 4
 _FOREIGN_NAMES = ("detection_boxes", "nmsed_boxes")

@@ -18,10 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array
-from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.grid import cell_counts
-from tracker.detection.layouts.reading import (
+from tracker.detection.layouts.arrays import (
     base_name,
     declared_axes,
     declared_size,
@@ -29,7 +26,9 @@ from tracker.detection.layouts.reading import (
     fitted_input,
     no_extra_inputs,
 )
-from tracker.detection.layouts.rows import (
+from tracker.detection.layouts.base import Candidates
+from tracker.detection.layouts.grid import cell_counts
+from tracker.detection.layouts.tables import (
     as_float32,
     box_unit,
     centre_boxes,
@@ -37,7 +36,8 @@ from tracker.detection.layouts.rows import (
     shape_error,
 )
 from tracker.detection.picture_input import PictureInput
-from tracker.inference.tensors import AxisOrder, TensorSpec
+from tracker.inference.network import AxisOrder, TensorSpec
+from tracker.util.arrays import Float32Array
 
 STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 """Strides of the published networks: the usual ones, "P6" and "P2"."""

@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.arrays import Float32Array
-from tracker.detection.layouts.base import Candidates
-from tracker.detection.layouts.grid import cell_counts, cells
-from tracker.detection.layouts.reading import (
+from tracker.detection.layouts.arrays import (
     base_name,
     declared_size,
     fits,
     fitted_input,
     no_extra_inputs,
 )
-from tracker.detection.layouts.rows import as_float32, centre_boxes, is_enough, shape_error
+from tracker.detection.layouts.base import Candidates
+from tracker.detection.layouts.grid import cell_counts, cells
+from tracker.detection.layouts.tables import as_float32, centre_boxes, is_enough, shape_error
 from tracker.detection.layouts.yolo import YOLOV6_NAME, may_be_anchors
 from tracker.detection.picture_input import Fit, PictureInput
-from tracker.inference.tensors import ColourOrder, TensorSpec
+from tracker.inference.network import ColourOrder, TensorSpec
+from tracker.util.arrays import Float32Array
 
 _STRIDES = (8, 16, 32)
 _WANTED = PictureInput(fit=Fit.CORNER, padding=114, colours=ColourOrder.BGR, scale=1.0)

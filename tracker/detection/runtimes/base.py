@@ -13,13 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from tracker.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
 from tracker.inference.devices import Device, why_no_gpu
-from tracker.models.detector_file import CONFIDENCE
+from tracker.models.files.detector_file import CONFIDENCE
 from tracker.models.heads import Head
-from tracker.timing import Stopwatch
+from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from tracker.util.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 

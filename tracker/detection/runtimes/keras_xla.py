@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import UInt8Array
-from tracker.detection.graph import detection_graph
+from tracker.detection.compiled_graph import detection_graph
 from tracker.detection.runtimes.base import InputDetections, RuntimeRequest
+from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.devices import Device, tensorflow_device
-from tracker.inference.native import native_output_logged
 from tracker.inference.tensorflow import load_tensorflow
-from tracker.timing import Stopwatch
+from tracker.util.arrays import UInt8Array
+from tracker.util.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 

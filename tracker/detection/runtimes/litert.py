@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tracker.arrays import Float32Array, UInt8Array
-from tracker.detection.decode import decode_candidates
 from tracker.detection.export import part_names
 from tracker.detection.nms import nms
 from tracker.detection.runtimes.base import (
@@ -21,6 +19,7 @@ from tracker.detection.runtimes.base import (
     RuntimeRequest,
     YoloNetwork,
 )
+from tracker.detection.yolo_decode import decode_candidates
 from tracker.inference.cache import (
     cache_key,
     cached,
@@ -28,7 +27,8 @@ from tracker.inference.cache import (
     library_version,
 )
 from tracker.inference.litert import available_cores, export_network, open_interpreter
-from tracker.timing import Stopwatch
+from tracker.util.arrays import Float32Array, UInt8Array
+from tracker.util.stopwatch import Stopwatch
 
 _FORMAT = 1
 """Raised whenever the exported graph changes: old cached files are then not found any more."""

@@ -1,0 +1,251 @@
+"""`tracker models`: what is listed, told and downloaded, and one line for every error."""
+
+import hashlib
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.file_server import Answer, FileServer
+from tracker.cli.main import main
+from tracker.models.files.segmenter_file import SegmenterDescription, segmenter_text
+from tracker.models.files.tflite import MEMBER
+from tracker.registry.builtin import DETECTORS, detector_files, embedder_files
+from tracker.registry.models import read_registry
+
+CONTENT = b"network" * 1000
+EXAMPLE = Path(__file__).parents[3] / "configs" / "models.yaml"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "Runner":
+    return Runner(capsys, tmp_path / "cache")
+
+
+class Runner:
+    """Runs `tracker models` with a cache of its own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+        self.capsys, self.cache = capsys, cache
+
+    def __call__(self, *words: object) -> list[str]:
+        """Returns the lines of stdout of a command that must succeed."""
+        code, out, err = self._run(*words)
+        assert code == 0, err
+        return out.splitlines()
+
+    def failure(self, *words: object, code: int = 2) -> str:
+        """Returns the one line of a command that must fail with this exit code."""
+        given, out, err = self._run(*words)
+        assert (given, out) == (code, "")
+        assert err.startswith("tracker: error: ")
+        assert err.count("\n") == 1
+        return err
+
+    def _run(self, *words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as done:
+            main(["models", *map(str, words), "--cache-dir", str(self.cache)])
+        output = self.capsys.readouterr()
+        return int(done.value.code or 0), output.out, output.err
+
+
+def registry_at(folder: Path, address: str, content: bytes = CONTENT) -> Path:
+    file = {
+        "name": "net.onnx",
+        "address": address,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+    entry = {
+        "task": "detector",
+        "files": [file],
+        "licence": "MIT",
+        "note": "made for a test",
+        "layout": "yolox",
+        "input": {"size": [320, 416], "mean": [1, 2, 3]},
+        "classes": ["cat", "dog"],
+    }
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump({"models": {"mine": entry}}), encoding="utf-8")
+    return path
+
+
+def test_no_words_show_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["models"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("list", "info", "pull"))
+
+
+def test_list_has_the_models_of_this_package_and_those_to_download(models: Runner) -> None:
+    header, *rows = models("list")
+    assert header.split() == ["name", "task", "classes", "input", "size", "licence", "here"]
+    names = [row.split()[0] for row in rows]
+    assert names == [*DETECTORS, "builtin", *read_registry().entries]
+    cells = {row.split()[0]: row for row in rows}
+    assert cells["nano"].endswith("built-in")
+    assert "6 names" in cells["nano"]
+    assert cells["builtin"].split()[1:4] == ["embedder", "-", "64x128"]
+    assert cells["nanodet-m-416"].split()[1:] == (
+        ["detector", "coco", "416x416", "3.8", "MB", "Apache-2.0", "no"]
+    )
+    assert cells["yolo-fastest-1.1-body"].split()[2:4] == ["person", ".cfg"]
+    assert len({row.index("detector") for row in rows if "detector" in row}) == 1
+
+
+def test_pull_prints_the_path_and_list_and_info_know_it(models: Runner, tmp_path: Path) -> None:
+    with FileServer(CONTENT) as server:
+        registry = registry_at(tmp_path, server.address)
+        words = ("--registry", registry)
+        assert models("list", *words)[-1].split()[-1] == "no"
+        assert "here     no; `tracker models pull mine`" in "\n".join(
+            models("info", "mine", *words)
+        )
+        (printed,) = models("pull", "mine", *words)
+    path = models.cache / "models" / "mine" / "net.onnx"
+    assert printed == str(path)
+    assert path.read_bytes() == CONTENT
+    row = models("list", *words)[-1]
+    assert row.split() == (["mine", "detector", "2", "names", "416x320", "0.0", "MB", "MIT", "yes"])
+    facts = models("info", "mine", *words)
+    assert f"here     {path}: whole" in facts
+    assert "classes  cat, dog" in facts
+    assert "input    size [320, 416], mean [1.0, 2.0, 3.0]" in facts
+    assert "layout   yolox" in facts
+    path.write_bytes(b"x")
+    assert models("list", *words)[-1].split()[-1] == "damaged"
+    assert f"here     {path}: expected 7000 bytes, got 1" in models("info", "mine", *words)
+
+
+def test_offline_makes_no_connection(models: Runner, tmp_path: Path) -> None:
+    with FileServer(CONTENT) as server:
+        words = ("pull", "mine", "--registry", registry_at(tmp_path, server.address))
+        assert "`tracker models pull mine` downloads it" in models.failure(*words, "--offline")
+        assert server.requests == []
+        first = models(*words)
+        assert models(*words, "--offline") == first
+        assert len(server.requests) == 1
+
+
+def test_a_failed_pull_is_one_line(models: Runner, tmp_path: Path) -> None:
+    with FileServer(CONTENT, [Answer(status=404)]) as server:
+        registry = registry_at(tmp_path, server.address.replace("//", "//me:s3cret@"))
+        message = models.failure("pull", "mine", "--registry", registry, code=1)
+        assert f"{server.address}: the server answers 404 Not Found" in message
+        assert "s3cret" not in message
+        assert "s3cret" not in "".join(models("info", "mine", "--registry", registry))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["pull", "fastedet"], "no model 'fastedet' in registry.yaml; did you mean 'fastestdet'?"),
+        (["pull", "qqq"], "no model 'qqq' in registry.yaml; `tracker models list` shows"),
+        (["pull", "nano"], "no model 'nano' in registry.yaml"),
+        (["info", "fastedet"], "fastedet: expected a name of `tracker models list`, or the path"),
+        (["info", "smal"], "did you mean 'small'?"),
+        (["info", "none.onnx"], "there is no such file"),
+        (["list", "--registry", "none.yaml"], "none.yaml: does not exist"),
+    ],
+)
+def test_wrong_words(models: Runner, words: list[str], message: str) -> None:
+    assert message in models.failure(*words)
+
+
+@pytest.mark.parametrize("name", [*DETECTORS, "builtin"])
+def test_info_of_the_models_of_this_package(models: Runner, name: str) -> None:
+    facts = models("info", name)
+    files = embedder_files() if name == "builtin" else detector_files(name)
+    for file in (files.keras, files.exported):
+        assert any(line.startswith(f"file     {file} (") for line in facts)
+        told = models("info", file)
+        # The integer detectors are exported from the same .keras.
+        owner = name.removesuffix("-int8") if file.suffix == ".keras" else name
+        assert f"known as  {file.name} of {owner}, of this package" in told
+        if name == "builtin":
+            assert "output    128 values" in told
+        else:
+            assert "classes   person, bicycle, car, motorcycle, bus, truck" in told
+            assert "input     long side 416 px" in told
+
+
+def test_info_of_a_file_that_is_nothing_known(models: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"abc")
+    assert models("info", path) == [
+        f"file      {path}",
+        "kind      text",
+        "size      3 bytes",
+        "sha256    ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180-2
+        "known as  no published model",
+    ]
+    for name, what in (("a.keras", "a .keras archive"), ("a.tflite", "not opened"), ("b.onnx", "")):
+        path = tmp_path / name
+        path.write_bytes(b"abc")
+        assert any(line.startswith("holds     ") and what in line for line in models("info", path))
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    assert "0 bytes" in models.failure("info", tmp_path / "empty.onnx")
+
+
+def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
+    description = SegmenterDescription(("background", "person"), 320, "shufflenet-v2-1x")
+    path = tmp_path / "people.keras"
+    with zipfile.ZipFile(path, "w") as archive:  # what a reader of the description looks at
+        archive.writestr("model.weights.h5", b"")
+        archive.writestr(MEMBER, segmenter_text(description))
+    facts = models("info", path)
+    assert "kind      Keras archive" in facts
+    assert facts[-3:] == [
+        "holds     a segmenter of ours, FCN-8s on shufflenet-v2-1x",
+        "classes   background, person",
+        "input     long side 320 px",
+    ]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", b"")
+        archive.writestr(MEMBER, segmenter_text(description).replace("segmenter", "poem"))
+    assert models("info", path)[-1].startswith(
+        "holds     no detector, appearance network or segmenter of ours: detector "
+    )
+
+
+def test_info_of_networks_of_others(models: Runner, data: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    facts = models("info", data / "weights" / "nanodet" / "nanodet_m.onnx")
+    assert "known as  object_detection_nanodet_2022nov.onnx of nanodet-m-416 (Apache-2.0)" in facts
+    assert "input     input.1 (1, 3, 416, 416) float32" in facts
+    # 52x52 + 26x26 + 13x13 cells: 416 px at strides 8, 16, 32.
+    assert "output    792 (1, 2704, 80) float32" in facts
+    facts = models("info", data / "weights" / "ssd_mobilenet_v1" / "detect.tflite")
+    assert "known as  ssd_mobilenet_v1.tflite of ssd-mobilenet-v1 (Apache-2.0)" in facts
+    assert "input     normalized_input_image_tensor (1, 300, 300, 3) uint8" in facts
+    facts = models("info", data / "weights" / "nanodet" / "nanodet.onnx")
+    assert "known as  no published model" in facts
+
+
+def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path, data: Path) -> None:
+    content = (data / "weights" / "ssd_mobilenet_v1" / "detect.tflite").read_bytes()
+    (entry,) = read_registry(EXAMPLE).entries.values()
+    text = EXAMPLE.read_text(encoding="utf-8")
+    registry = tmp_path / "models.yaml"
+    # GitHub leads on to where the file is.
+    with FileServer(content, [Answer(status=302, location="/raw/detect.tflite"), Answer()]) as web:
+        registry.write_text(text.replace("https://github.com", f"http://{web.place}"))
+        (path,) = models("pull", entry.name, "--registry", registry)
+    assert web.requests[0][0] == entry.files[0].address.removeprefix("https://github.com")
+    assert Path(path).read_bytes() == content
+    known = f"known as  detect.tflite of {entry.name} (Apache-2.0)"
+    assert known in models("info", path, "--registry", EXAMPLE)
+
+
+def test_a_file_copied_into_the_cache_is_as_good_as_a_download(models: Runner, data: Path) -> None:
+    folder = models.cache / "models" / "fastestdet"
+    folder.mkdir(parents=True)
+    shutil.copy(data / "weights" / "fastestdet" / "FastestDet.onnx", folder)
+    assert models("pull", "fastestdet", "--offline") == [str(folder / "FastestDet.onnx")]

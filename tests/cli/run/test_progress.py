@@ -1,0 +1,97 @@
+"""What a run shows while it goes on, and at its end."""
+
+import dataclasses
+import re
+
+from tests.sinks.results import make_result, make_run
+from tracker.cli.run.progress import RunProgress, RunStatistics, dropped_share, summary
+
+FILE = make_run()
+LIVE = make_run(is_live=True)
+
+
+def counted(run, *, ages=(), dropped=0):
+    statistics = RunStatistics()
+    for index, age in enumerate(ages):
+        statistics.add(make_result(index, run=run, age_s=age, dropped=dropped))
+    return statistics
+
+
+def facts(run, statistics, outputs=()):
+    lines = summary(run.video, statistics, outputs)
+    assert all(line[11] == " " for line in lines)
+    return {line[:12].strip(): line[12:] for line in lines}
+
+
+def test_a_run_without_frames():
+    told = facts(LIVE, RunStatistics())
+    assert told["frames"] == "0 in 0.0 s, 0.0 a second"
+    assert told["dropped"] == "none"
+    assert not {"latency", "reconnects", "unreadable"} & set(told)
+
+
+def test_a_live_run_tells_its_latency():
+    ages = [0.061] * 90 + [0.08] * 6 + [0.095] * 3 + [0.12]
+    told = facts(LIVE, counted(LIVE, ages=ages))
+    assert told["latency"] == "p50 61 ms, p95 80, p99 95, longest 120 (from capture to result)"
+    assert told["dropped"] == "none"
+
+
+def test_a_file_tells_none_of_it():
+    told = facts(FILE, counted(FILE, ages=[0.1, 0.2]))
+    assert list(told) == ["source", "frames", "tracks", "ms a frame", "written"]
+
+
+def test_a_live_source_without_moments_of_capture_has_no_latency():
+    assert "latency" not in facts(LIVE, counted(LIVE, ages=[None, None]))
+
+
+def test_dropped_frames_are_a_count_and_a_share():
+    told = facts(LIVE, counted(LIVE, ages=[0.1] * 3, dropped=1))
+    assert told["dropped"] == "1 (25.0 %), the source is faster than the pipeline"
+    assert (dropped_share(0, 0), dropped_share(0, 5), dropped_share(5, 0)) == (0, 0, 1)
+
+
+def test_losses_of_the_source_are_told():
+    statistics = counted(LIVE, ages=[0.1])
+    statistics.reconnects, statistics.skipped = 2, 5
+    told = facts(LIVE, statistics)
+    assert (told["reconnects"], told["unreadable"]) == ("2", "5 frames")
+
+
+def test_memory_is_constant():
+    statistics = counted(LIVE, ages=[0.001 * n for n in range(1000)])
+    assert (statistics.latency.count, statistics.frames) == (1000, 1000)
+    assert not any(isinstance(value, list) for value in vars(statistics).values())
+
+
+def shown_lines(text):
+    """What a terminal shows: its lines without colours, the bar and the state of the spinner."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
+    return [
+        re.sub(r"^\S ", "", re.sub(" [━╸╺]+ ", " | ", line)).strip() for line in plain.split("\n")
+    ]
+
+
+def test_the_bar_of_a_run_shows_frames_speed_and_tracks(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = dataclasses.replace(make_result(0), alive=7)
+    with RunProgress(FILE.video, 3, shown=True) as bar:
+        for _ in range(3):
+            bar.add(result)
+    last = [line for line in shown_lines(capsys.readouterr().err) if line][-1]
+    assert re.fullmatch(r"3/3 frames \| [0-9.]+ fps 0:00:00 7 tracks", last)
+
+
+def test_a_bar_of_unknown_length_counts_without_an_end(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with RunProgress(dataclasses.replace(FILE.video, frame_count=None), None, shown=True) as bar:
+        bar.add(make_result(0))
+    last = [line for line in shown_lines(capsys.readouterr().err) if line][-1]
+    assert last.startswith("1 frames")
+
+
+def test_without_a_terminal_no_bar_is_shown(capsys):
+    with RunProgress(FILE.video, 3, shown=True) as bar:
+        bar.add(make_result(0))
+    assert capsys.readouterr().err == ""

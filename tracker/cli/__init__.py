@@ -1,0 +1,1 @@
+"""The command `tracker`: a module or a folder for each sub-command."""

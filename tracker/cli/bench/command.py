@@ -1,0 +1,254 @@
+"""What `tracker bench` does: run a recorded source through the pipeline and tell how fast it goes.
+
+Comes in: a `BenchRequest`. Goes out: a table on stdout, and JSON where it is asked for.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tracker.cli.bench.report import (
+    LoadFigures,
+    Machine,
+    core_count,
+    cpu_model,
+    load_header,
+    measure_file,
+    measure_load,
+)
+from tracker.config.build import build_pipeline, open_source
+from tracker.config.build_detector import FCN, KERAS_HUB, MOTION
+from tracker.config.run import Config, DetectorConfig
+from tracker.detection.runtimes.base import RuntimeKind, choose_runtime
+from tracker.errors import ConfigError, OutputError
+from tracker.frames import Source
+from tracker.inference.devices import Device, tensorflow_device
+from tracker.inference.litert import available_cores
+from tracker.models.files.tflite import is_exported
+from tracker.pipeline.single import Pipeline
+from tracker.registry.builtin import DETECTORS
+from tracker.registry.entries import DARKNET
+from tracker.registry.models import read_registry
+from tracker.sinks.output_file import STDOUT, check_not_source
+from tracker.sinks.place import check_writable, output_error
+from tracker.sources.live.simulated import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
+from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.tracks import TrackedFrame
+from tracker.util.address import shown_address
+from tracker.util.terminal import print_results, print_status, write_stdout
+from tracker.version import __version__
+
+_LITERT, _XLA, _TENSORFLOW, _ONNX = "LiteRT", "XLA", "TensorFlow", "ONNX Runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlay:
+    """How a file is played as a live source.
+
+    Attributes:
+        loads: Speeds, one after the other; 1 = as recorded.
+        seconds: How long each is played, the file over and over; `None` for the file once.
+
+    Raises:
+        ConfigError: A speed or the time is out of range, or there is no speed.
+    """
+
+    loads: tuple[float, ...] = (1.0,)
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.loads or not all(SLOWEST <= load <= FASTEST for load in self.loads):
+            got = ",".join(f"{load:g}" for load in self.loads)
+            raise ConfigError(
+                f"--load {got}: expected speeds from {SLOWEST:g} to {FASTEST:g} with commas "
+                "between, as 0.5,1,2"
+            )
+        if self.seconds is not None and not 0 < self.seconds < 1e9:
+            raise ConfigError(f"--seconds {self.seconds:g}: expected a number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """All that `tracker bench` was asked to do.
+
+    Attributes:
+        source: A video file or images, as the user typed it.
+        config: The resolved configuration.
+        live: How it is played as a live source; `None` for as fast as it goes.
+        json: File for the figures as JSON, "-" for stdout; `None` for none.
+    """
+
+    source: str
+    config: Config
+    live: LivePlay | None = None
+    json: str | None = None
+
+
+def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
+    """Measures, and prints and writes the figures.
+
+    The table goes to stdout, or to stderr where JSON goes to stdout. Models are loaded and
+    compiled before the clock counts.
+
+    Args:
+        request: What to measure.
+        clock: Tells when frames are due and how long things take.
+
+    Raises:
+        ConfigError: The source is a camera or a stream, or the configuration is wrong.
+        OutputError: The JSON cannot be written.
+        TrackerError: A stage failed.
+    """
+    clock = clock or SystemClock()
+    kind = source_kind(request.source)
+    if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
+        raise ConfigError(
+            f"{shown_address(request.source)}: expected a video file or images, which can be "
+            f"played again, got a {kind.value}; `tracker run` tells its latency"
+        )
+    if request.json is not None:
+        _check_json(request.json, request.source)
+    tell = print_status if request.json == STDOUT else print_results
+    pipeline = build_pipeline(request.config)
+    _warm_up(request, pipeline)
+    machine = machine_of(request.config)
+    tell(f"source      {request.source}", *machine.lines)
+    if request.live is None:
+        figures = _bench_file(request, pipeline, tell, clock)
+    else:
+        figures = _bench_live(request, request.live, pipeline, tell, clock)
+    if request.json is not None:
+        _write_json(request, machine, figures)
+
+
+def _check_json(path: str, source: str) -> None:
+    """Finds out before the measuring what would lose its result.
+
+    Raises:
+        OutputError: The path cannot be written, or is the source itself.
+    """
+    if path != STDOUT:
+        check_writable(path)
+        check_not_source(path, source)
+
+
+def _warm_up(request: BenchRequest, pipeline: Pipeline) -> None:
+    """Runs one frame: networks are compiled then, and files are in the system's cache."""
+    with (
+        open_source(request.source, request.config) as source,
+        _results(request, pipeline, source) as results,
+    ):
+        next(results)
+
+
+def _bench_file(
+    request: BenchRequest, pipeline: Pipeline, tell: Callable[..., None], clock: Clock
+) -> dict[str, Any]:
+    with (
+        open_source(request.source, request.config) as source,
+        _results(request, pipeline, source) as results,
+    ):
+        figures = measure_file(results, clock.now)
+    tell(*figures.lines)
+    return figures.to_json()
+
+
+def _bench_live(
+    request: BenchRequest,
+    live: LivePlay,
+    pipeline: Pipeline,
+    tell: Callable[..., None],
+    clock: Clock,
+) -> dict[str, Any]:
+    """Returns the figures of all loads; each is printed as soon as it is known."""
+    tell("", load_header())
+    rows: list[LoadFigures] = []
+    for load in live.loads:
+        with (
+            _paced(request, live, load, clock) as source,
+            _results(request, pipeline, source) as results,
+        ):
+            rows.append(measure_load(results, clock.now, load=load))
+        tell(rows[-1].line)
+    return {"seconds": live.seconds, "loads": [row.to_json() for row in rows]}
+
+
+def _paced(request: BenchRequest, live: LivePlay, load: float, clock: Clock) -> PacedSource:
+    def reopen() -> Source:
+        return open_source(request.source, request.config)
+
+    repeat = None if live.seconds is None else Repeat(live.seconds, reopen)
+    return PacedSource(reopen(), speed=load, repeat=repeat, clock=clock)
+
+
+@contextmanager
+def _results(
+    request: BenchRequest, pipeline: Pipeline, source: Source
+) -> Iterator[Iterator[TrackedFrame]]:
+    settings = request.config.source
+    results = pipeline.run(source, policy=settings.live.policy)
+    try:
+        yield islice(results, settings.max_frames)
+    finally:
+        source.close()  # A reader that waits for a frame to be due would not end.
+        results.close()
+
+
+def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]) -> None:
+    record = {
+        "program": f"tracker-pipeline {__version__}",
+        "source": request.source,
+        "detector": request.config.detector.name,
+        "machine": asdict(machine),
+        "live": request.live is not None,
+        **figures,
+        "config": request.config.to_json(),
+    }
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    path = request.json or STDOUT
+    try:
+        if path == STDOUT:
+            write_stdout(text)
+        else:
+            Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OutputError:
+        raise
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def machine_of(config: Config) -> Machine:
+    """Returns what the figures of a configuration are measured on."""
+    network = config.detector.network
+    runtime = runtime_of(config.detector)
+    device = None
+    if runtime == _LITERT:
+        device = "cpu"
+    elif runtime == _ONNX:
+        device = network.device
+    elif runtime is not None:
+        device = tensorflow_device(Device.parse(network.device)).strip("/").lower()
+    usable = available_cores()
+    threads = None if runtime is None else network.threads or usable
+    return Machine(cpu_model(), core_count(), usable, runtime, device, threads)
+
+
+def runtime_of(choice: DetectorConfig) -> str | None:
+    """Returns what runs the network of a detector; `None` where no network runs."""
+    if choice.detections is not None or choice.name == MOTION:
+        return None
+    name, is_ours = choice.name, choice.name in DETECTORS
+    if not is_ours and name in (entries := read_registry().entries):
+        is_ours = entries[name].layout == DARKNET
+        name = entries[name].files[0].name
+    suffix = Path(name).suffix.lower()
+    if is_ours or suffix in {".cfg", ".keras"} or (suffix == ".tflite" and is_exported(name)):
+        chosen = choose_runtime(choice.network.runtime, Device.parse(choice.network.device))
+        return _LITERT if chosen is RuntimeKind.LITERT else _XLA
+    if name == FCN or name.startswith((KERAS_HUB, "https://")):
+        return _TENSORFLOW
+    return {".onnx": _ONNX, ".tflite": _LITERT}.get(suffix, _TENSORFLOW)

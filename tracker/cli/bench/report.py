@@ -1,0 +1,260 @@
+"""What `tracker bench` measures of results, and how it is shown.
+
+Comes in: `TrackedFrame`s as they leave the pipeline. Goes out: frozen figures, their lines of a
+table, and their JSON.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tracker.cli.run.progress import dropped_share
+from tracker.tracks import TrackedFrame
+from tracker.util.latency import LatencyHistogram, LatencyTrend, Percentiles
+
+WHOLE = "all stages"
+"""What the table calls the sum over a frame's stages, which overlap with those of other frames."""
+
+_STAGE_HEADER = ("ms by stage", "mean", "p50", "p95", "p99", "max")
+_LOAD_HEADER = (
+    *("load", "offered fps", "processed fps", "dropped"),
+    *("p50 ms", "p95 ms", "p99 ms", "max ms", "trend ms/min"),
+)
+_LOAD_WIDTHS = (6, 12, 14, 18, 8, 8, 8, 8, 13)
+_STAGE_WIDTHS = (12, 8, 8, 8, 8, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the figures were measured on.
+
+    Attributes:
+        cpu: Model of the processor.
+        cores: Logical cores of the machine.
+        usable_cores: Those that this process may use.
+        runtime: What runs the detector's network; `None` where there is none.
+        device: Where it runs; `None` likewise.
+        threads: CPU threads that it may use; `None` likewise.
+    """
+
+    cpu: str
+    cores: int
+    usable_cores: int
+    runtime: str | None
+    device: str | None
+    threads: int | None
+
+    @property
+    def lines(self) -> list[str]:
+        """Two facts, a line each."""
+        network = "no network"
+        if self.runtime is not None:
+            network = f"{self.runtime}, device {self.device}, threads {self.threads}"
+        return [
+            f"hardware    {self.cpu}, {self.cores} cores, {self.usable_cores} of them usable",
+            f"runtime     {network}",
+        ]
+
+
+def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
+    """Returns the name of the processor.
+
+    Args:
+        info: Where Linux tells it.
+    """
+    try:
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, [*names, platform.processor(), platform.machine()]), "unknown")
+
+
+def core_count() -> int:
+    """Returns the number of logical cores of the machine."""
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileFigures:
+    """How fast a file went through the pipeline.
+
+    Attributes:
+        frames: How many results there were.
+        fps: Results a second between the first and the last; `None` for one result.
+        stages: Times by stage, and `WHOLE`.
+    """
+
+    frames: int
+    fps: float | None
+    stages: Mapping[str, LatencyHistogram]
+
+    @property
+    def lines(self) -> list[str]:
+        """The speed, and a table of the stages."""
+        speed = "-" if self.fps is None else f"{self.fps:.1f} a second"
+        rows = [_row(_STAGE_HEADER, _STAGE_WIDTHS)]
+        for name, times in self.stages.items():
+            cells = [f"{milliseconds:.2f}" for milliseconds in _stage_ms(times).values()]
+            rows.append(_row((name, *cells), _STAGE_WIDTHS))
+        return [f"frames      {self.frames}, {speed}", "", *rows]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as plain JSON types."""
+        return {
+            "frames": self.frames,
+            "fps": _rounded(self.fps),
+            "stages_ms": {
+                name: {key: round(value, 3) for key, value in _stage_ms(times).items()}
+                for name, times in self.stages.items()
+            },
+        }
+
+
+def measure_file(results: Iterable[TrackedFrame], now: Callable[[], float]) -> FileFigures:
+    """Returns how fast results came, and where the time of their frames went.
+
+    Args:
+        results: As they leave the pipeline, at least one.
+        now: Tells the time in seconds.
+    """
+    stages: dict[str, LatencyHistogram] = {}
+    span = _Span(now)
+    for result in results:
+        span.tick()
+        spent = {**result.timings_s, WHOLE: sum(result.timings_s.values())}
+        for name, seconds in spent.items():
+            stages.setdefault(name, LatencyHistogram()).add(seconds)
+    # A stage that came up late, as with `detector.every`, stands before the sum all the same.
+    whole = stages.pop(WHOLE)
+    return FileFigures(span.count, span.rate, {**stages, WHOLE: whole})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """How the pipeline kept up with a live source.
+
+    Attributes:
+        load: Speed at which the material was played; 1 = as recorded.
+        offered_fps: Frames a second that the source gave.
+        processed_fps: Results a second between the first and the last; `None` for one result.
+        frames: How many results there were.
+        dropped: Frames that were lost because they came too fast.
+        latency: Ages of the results in seconds; `None` where nobody knows them.
+        trend_s_per_minute: By how much ages grew; `None` where it cannot be told.
+    """
+
+    load: float
+    offered_fps: float
+    processed_fps: float | None
+    frames: int
+    dropped: int
+    latency: Percentiles | None
+    trend_s_per_minute: float | None
+
+    @property
+    def line(self) -> str:
+        """A row of the table under `load_header`."""
+        share = 100 * dropped_share(self.dropped, self.frames)
+        ages = ["-"] * 4
+        if self.latency is not None:
+            ages = [f"{1000 * age:.1f}" for age in asdict(self.latency).values()]
+        trend = self.trend_s_per_minute
+        cells = (
+            f"{self.load:g}",
+            f"{self.offered_fps:.1f}",
+            "-" if self.processed_fps is None else f"{self.processed_fps:.1f}",
+            f"{self.dropped} ({share:.1f} %)",
+            *ages,
+            "-" if trend is None else f"{1000 * trend:+.1f}",
+        )
+        return _row(cells, _LOAD_WIDTHS)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures as plain JSON types, times in milliseconds."""
+        ages, trend = self.latency, self.trend_s_per_minute
+        return {
+            "load": self.load,
+            "offered_fps": _rounded(self.offered_fps),
+            "processed_fps": _rounded(self.processed_fps),
+            "frames": self.frames,
+            "dropped": self.dropped,
+            "dropped_share": round(dropped_share(self.dropped, self.frames), 6),
+            "latency_ms": None
+            if ages is None
+            else {name: round(1000 * age, 3) for name, age in asdict(ages).items()},
+            "trend_ms_per_minute": None if trend is None else round(1000 * trend, 3),
+        }
+
+
+def load_header() -> str:
+    """Returns what stands above the rows of `LoadFigures`."""
+    return _row(_LOAD_HEADER, _LOAD_WIDTHS)
+
+
+def measure_load(
+    results: Iterable[TrackedFrame], now: Callable[[], float], *, load: float
+) -> LoadFigures:
+    """Returns how a live source's results came.
+
+    Args:
+        results: As they leave the pipeline, at least one.
+        now: Tells the time in seconds.
+        load: Speed at which the material is played.
+    """
+    ages, trend, span = LatencyHistogram(), LatencyTrend(), _Span(now)
+    dropped, offered = 0, 0.0
+    for result in results:
+        span.tick()
+        dropped, offered = result.dropped, float(result.run.video.fps)
+        if result.age_s is not None:
+            ages.add(result.age_s)
+            trend.add(result.frame.time_s, result.age_s)
+    return LoadFigures(
+        load=load,
+        offered_fps=offered,
+        processed_fps=span.rate,
+        frames=span.count,
+        dropped=dropped,
+        latency=ages.percentiles(),
+        trend_s_per_minute=trend.trend_s_per_minute,
+    )
+
+
+class _Span:
+    """Counts results, and the time from the first to the last."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._first = self._last = 0.0
+        self.count = 0
+
+    def tick(self) -> None:
+        self._last = self._now()
+        if not self.count:
+            self._first = self._last
+        self.count += 1
+
+    @property
+    def rate(self) -> float | None:
+        """Results a second; what came before the first one is not known."""
+        seconds = self._last - self._first
+        return (self.count - 1) / seconds if seconds > 0 else None
+
+
+def _stage_ms(times: LatencyHistogram) -> dict[str, float]:
+    found = times.percentiles()
+    assert found is not None
+    return {"mean": 1000 * times.mean} | {k: 1000 * v for k, v in asdict(found).items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in others)

@@ -1,0 +1,1 @@
+"""`tracker eval` and `tracker eval-detector`."""

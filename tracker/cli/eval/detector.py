@@ -1,0 +1,206 @@
+"""The work behind `tracker eval-detector`: a detector over labelled pictures to precision.
+
+Comes in: a `DetectorEvalRequest`. Goes out: a table on stdout, and JSON where asked for.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.config.build_detector import MOTION, build_detector
+from tracker.config.run import Config
+from tracker.detections import TimedDetector
+from tracker.errors import ConfigError, DataError, OutputError, nearest
+from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
+from tracker.evaluation.labels import (
+    LabelledImage,
+    LabelledSet,
+    read_coco_labels,
+    read_yolo_labels,
+)
+from tracker.evaluation.precision_report import precision_table
+from tracker.frames import Frame, VideoInfo
+from tracker.models.files.class_names import read_class_names
+from tracker.sinks.paths import check_not_read
+from tracker.sources.files.image_folder import ImageFolder
+from tracker.util.stopwatch import Stopwatch
+from tracker.util.terminal import print_table, write_stdout
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorEvalRequest:
+    """What to score, and where the scores go.
+
+    Attributes:
+        labels: Folder of YOLO labels, or a COCO JSON file.
+        config: Names the detector and its settings.
+        images: Folder of the pictures; `None` for YOLO's customary place.
+        label_names: File with the names of YOLO's class numbers; `None` takes the detector's.
+        classes: Names of the classes to score; `None` scores all that the labels hold.
+        json: File for the scores, "-" for stdout; `None` for none.
+    """
+
+    labels: str
+    config: Config
+    images: str | None = None
+    label_names: str | None = None
+    classes: tuple[str, ...] | None = None
+    json: str | None = None
+
+
+def run_eval_detector(request: DetectorEvalRequest) -> Precision:
+    """Returns the average precision, after printing and writing it.
+
+    Raises:
+        ConfigError: The detector needs video, or a class is not known to it or to the labels.
+        SourceError: Labels or pictures are missing.
+        DataError: Labels are malformed, or hold nothing to find.
+        ModelError: A model file is missing or malformed.
+        OutputError: The JSON cannot be written, or would replace the labels.
+        DependencyError: `faster-coco-eval` is not installed.
+    """
+    choice = request.config.detector
+    if choice.name == MOTION or choice.detections is not None:
+        raise ConfigError(
+            "eval-detector needs a network that sees single pictures; name one with "
+            "--detector small or a file"
+        )
+    if request.json is not None:
+        check_not_read([request.json], [request.labels])
+    labelled = _labels(request)
+    detector = build_detector(request.config)
+    precision = score(labelled, detector, request.classes)
+    table = precision_table(precision, detector.class_names, images=len(labelled.images))
+    print_table(table, stderr=request.json == STDOUT)
+    if request.json is not None:
+        record = _record(precision, detector.class_names, len(labelled.images))
+        _write(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+    return precision
+
+
+def score(
+    labelled: LabelledSet, detector: TimedDetector, classes: Sequence[str] | None = None
+) -> Precision:
+    """Returns the precision of a detector, by its own class numbers.
+
+    Args:
+        labelled: Pictures, of any sizes, and what is in them.
+        detector: Made ready anew for each size.
+        classes: Names of the classes to score; `None` scores all that the labels hold.
+
+    Raises:
+        ConfigError: A class is not known to the detector or to the labels.
+        SourceError: A picture cannot be read.
+        DataError: There is nothing to find.
+    """
+    numbers = class_numbers(labelled, detector.class_names, classes)
+    return average_precision(list(_results(labelled.images, detector, numbers)))
+
+
+def _labels(request: DetectorEvalRequest) -> LabelledSet:
+    if not Path(request.labels).is_file():
+        labelled = read_yolo_labels(request.labels, request.images)
+        if request.label_names is None:
+            return labelled
+        return LabelledSet(labelled.images, read_class_names(request.label_names))
+    if request.images is None:
+        raise ConfigError(f"--labels {request.labels}: COCO JSON needs --images FOLDER")
+    if request.label_names is not None:
+        raise ConfigError(f"--label-names {request.label_names}: COCO JSON has names of its own")
+    return read_coco_labels(request.labels, request.images)
+
+
+def class_numbers(
+    labelled: LabelledSet, known: Sequence[str], wanted: Sequence[str] | None
+) -> dict[int, int]:
+    """Returns the detector's class index for each class index of the labels that is scored.
+
+    Args:
+        labelled: The labels; without names their numbers are the detector's.
+        known: The detector's class names.
+        wanted: Names of the classes to score; `None` for all that occur.
+
+    Raises:
+        ConfigError: A class is not known to the labels or to the detector.
+        DataError: A label's number has no name.
+    """
+    names = tuple(known) if labelled.names is None else labelled.names
+    there = np.unique(np.concatenate([image.classes for image in labelled.images])).tolist()
+    if there and there[-1] >= len(names):
+        raise DataError(
+            f"labels: class {there[-1]} has no name, there are {len(names)}; give the names of "
+            "the labels' numbers with --label-names FILE"
+        )
+    chosen = [names[number] for number in there] if wanted is None else wanted
+    for name in chosen:
+        if name not in names:
+            raise ConfigError(
+                f"--classes {name}: the labels have no such class{nearest(name, names)}"
+            )
+        if name not in known:
+            raise ConfigError(
+                f"class {name!r} of the labels is not known to the detector, which knows "
+                f"{_listed(known)}{nearest(name, known)}; give its names with --names, or the "
+                "classes to score with --classes"
+            )
+    return {names.index(name): known.index(name) for name in chosen}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} and others"
+
+
+def _results(
+    images: Sequence[LabelledImage], detector: TimedDetector, numbers: Mapping[int, int]
+) -> Iterator[PictureResult]:
+    size = (0, 0)
+    for image in images:
+        frame, info = _read(image.path)
+        if (info.width, info.height) != size:
+            size = (info.width, info.height)
+            detector.start(info)
+        (found,) = detector.detect([frame], Stopwatch())
+        kept = np.isin(image.classes, list(numbers))
+        yield PictureResult(
+            truth=image.boxes[kept] * np.array([*size, *size], np.float64),
+            truth_classes=np.array([numbers[n] for n in image.classes[kept].tolist()], np.int32),
+            crowd=image.crowd[kept],
+            boxes=found.boxes,
+            scores=found.scores,
+            classes=found.classes,
+        )
+
+
+def _read(path: Path) -> tuple[Frame, VideoInfo]:
+    with ImageFolder(path) as source:
+        return next(iter(source)), source.info
+
+
+def _record(precision: Precision, names: Sequence[str], images: int) -> dict[str, Any]:
+    return {
+        "images": images,
+        "mAP50": precision.map50,
+        "mAP": precision.map,
+        "classes": {
+            names[number]: {"AP50": scores.ap50, "AP": scores.ap, "objects": scores.truth}
+            for number, scores in precision.classes.items()
+        },
+    }
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        if path == STDOUT:
+            write_stdout(text)
+        else:
+            Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

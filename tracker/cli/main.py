@@ -1,0 +1,378 @@
+"""The command `tracker`: words to a request, errors to one line and an exit code.
+
+Comes in: `sys.argv`. Goes out: exit code 0 done, 1 failed while running, 2 wrong use or
+configuration, 128 + signal number when stopped by one. Heavy modules load inside the commands.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from tracker.cli.models.command import models_app
+from tracker.cli.parsing import HELP, Commands, RunCommand, words_of
+from tracker.cli.tools import add_offline_commands
+from tracker.cli.train.options import train_app
+from tracker.errors import ConfigError, OutputClosed, TrackerError
+from tracker.util.address import mask_words
+from tracker.util.signals import Terminated, raise_on_termination
+from tracker.util.terminal import (
+    finish_streams,
+    occupy_closed_descriptors,
+    print_results,
+    print_status,
+    stdout_error,
+)
+from tracker.util.text import one_line
+from tracker.version import __version__
+
+_TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
+"""Loggers whose information a user wants to see: what a model of somebody else, or a source, was
+taken for, and which files are replaced."""
+
+app = typer.Typer(
+    name="tracker",
+    cls=Commands,
+    context_settings=HELP,
+    help="Find and follow objects in video: webcam, streams, files, folders of images.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(train_app, name="train")
+app.add_typer(models_app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print_results(f"tracker {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Find and follow objects in video: webcam, streams, files, folders of images."""
+    if context.invoked_subcommand is None:
+        print_results(*context.get_help().split("\n"))
+        raise typer.Exit
+
+
+@app.command(cls=RunCommand)
+def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="Video file, camera index (0), stream (rtsp://...), - for stdin, folder of "
+            "images, MOT sequence, or 'glob*.jpg'; several run side by side."
+        ),
+    ],
+    json: Annotated[
+        str | None,
+        typer.Option(
+            help="Tracks as JSON Lines (.jsonl; - for stdout) or one document (.json). "
+            "{name} in a path becomes the name of the source."
+        ),
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(help="Annotated H.264 video (.mp4, .mov, .mkv).")
+    ] = None,
+    mot: Annotated[str | None, typer.Option(help="Tracks as MOTChallenge text.")] = None,
+    csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
+    save_dir: Annotated[
+        str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
+    ] = None,
+    no_clobber: Annotated[
+        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Of videos and windows, outside tracked people: keep, blur, remove."),
+    ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(help="The .keras of `tracker train segmenter` that --background needs."),
+    ] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Write to JSON what each track looks like.")
+    ] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="nano, small, motion (fixed cameras, no model), a file (.onnx, .tflite, .keras, "
+            "Darknet .cfg), a SavedModel, ...: docs/models.md. [small]"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of a .cfg [NAME.weights beside it], or the .keras of fcn."),
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
+    detections: Annotated[
+        str | None,
+        typer.Option(help="Replay detections made earlier: MOT det.txt or our JSON."),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            help="Appearance: auto, builtin, detector, none, or a file that maps crops to vectors. "
+            "[auto]"
+        ),
+    ] = None,
+    conf: Annotated[
+        float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(help="Of boxes that overlap more, keep the best. [0.45]")
+    ] = None,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Frames to process where they come faster: newest, all, or auto (newest of "
+            "cameras and streams). [auto]"
+        ),
+    ] = None,
+    reconnect: Annotated[
+        str | None,
+        typer.Option(help="Attempts to get a lost camera or stream back, or forever. [forever]"),
+    ] = None,
+    detect_every: Annotated[
+        int | None, typer.Option(help="Detect in each n-th frame, predict in the others. [1]")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Compute in float16: on GPUs, with runtime xla.")
+    ] = False,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Stop after so many frames of each source.")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Take each n-th frame. [1]")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of random draws and of the palette. [0]")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: tracking.min_iou=0.4.")
+    ] = None,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+) -> None:
+    """Track the objects of one or several sources; write, show or print the result."""
+    from tracker.cli.run.many import run_many
+    from tracker.cli.run.one import RunRequest
+    from tracker.cli.run.one import run as run_one
+    from tracker.cli.run.outputs import Outputs
+    from tracker.config.run import load_config, overlay, with_reconnect_attempts
+    from tracker.sinks.json_records import Embeddings
+    from tracker.sinks.place import Existing
+
+    settings = load_config(config, set_ or ())
+    is_motion = (detector or settings.detector.name) == "motion"
+    replayed = detections or settings.detector.detections
+    if replayed is not None:
+        _check_replay(
+            replayed,
+            {
+                "--detector": detector,
+                "--conf": conf,
+                "--iou": iou,
+                "--imgsz": imgsz,
+                "--device": device,
+                "--runtime": runtime,
+            },
+        )
+    of_networks = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
+    for option, value in of_networks.items():
+        if is_motion and value is not None:
+            raise ConfigError(
+                f"{option} {value}: the motion detector has no network; name a model with "
+                "--detector small or a file"
+            )
+    settings = overlay(
+        settings,
+        {
+            "detector.name": detector,
+            "detector.weights": weights,
+            "detector.names": names,
+            "detector.detections": detections,
+            "detector.network.classes": words_of("--classes", classes),
+            "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
+            "detector.network.iou": iou,
+            "detector.network.input_size": imgsz,
+            "detector.network.device": device,
+            "detector.network.runtime": runtime,
+            "detector.network.half": half or None,
+            "detector.every": detect_every,
+            "embedder.name": embedder,
+            "segmenter.background": background,
+            "segmenter.file": segmenter,
+            "source.live.policy": policy,
+            "source.max_frames": max_frames,
+            "source.stride": stride,
+            "source.start_s": None if start is None else _seconds(start),
+            "seed": seed,
+            "draw.seed": seed,
+        },
+    )
+    if reconnect is not None:
+        settings = with_reconnect_attempts(settings, _attempts(reconnect))
+    outputs = Outputs(
+        json=json,
+        mot=mot,
+        csv=csv,
+        video=video,
+        show=show,
+        save_dir=save_dir,
+        embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
+        existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
+    )
+    request = RunRequest(
+        tuple(source), settings, outputs, progress=not no_progress, config_file=config
+    )
+    raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
+
+
+def _check_replay(path: str, options: Mapping[str, object]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise ConfigError(
+                f"{option} {value} and --detections {path}: detections are replayed as they are, "
+                "nothing is detected; leave one out (--set tracking.birth_score=0.5 asks for a "
+                "score before a track starts)"
+            )
+
+
+def _attempts(text: str) -> int | None:
+    """Returns how many attempts a word means; `None` for no limit."""
+    if text == "forever":
+        return None
+    if not text.isdecimal():
+        raise ConfigError(f"--reconnect {text}: expected a number of attempts >= 0, or forever")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Returns the seconds that `90`, `1:30` or `0:01:30.5` mean."""
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or min(numbers) < 0 or any(n >= 60 for n in numbers[1:]):
+        raise ConfigError(f"--start {text}: expected seconds, M:SS or H:MM:SS, such as 90 or 1:30")
+    total = 0.0
+    for number in numbers:
+        total = 60 * total + number
+    return total
+
+
+add_offline_commands(app)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs the command and exits.
+
+    Args:
+        words: What follows `tracker`; `None` for `sys.argv`.
+    """
+    words = sys.argv[1:] if words is None else words
+    occupy_closed_descriptors()
+    _quiet_libraries()
+    debug = "--debug" in words
+    # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
+    arguments = [word for word in words if word != "--debug"]
+    handler = _StderrHandler(words)
+    logging.getLogger("tracker").addHandler(handler)
+    for room in _TELLING:
+        logging.getLogger(room).setLevel(logging.INFO)
+    try:
+        with raise_on_termination():
+            code = _exit_code(arguments, debug=debug)
+    except Terminated as stopped:
+        code = _fail("terminated", stopped.exit_code)
+    finally:
+        logging.getLogger("tracker").removeHandler(handler)
+    failure = finish_streams()
+    if failure is not None and not isinstance(failure, OutputClosed):
+        code = code or _fail(str(failure), failure.exit_code)
+    sys.exit(code)
+
+
+def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
+    """Returns what the command exits with, after its error was printed: a line, or its trace."""
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
+    except typer.TyperException as error:
+        return _fail(mask_words(error.format_message(), arguments), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except (OutputClosed, BrokenPipeError):
+        return 0  # `head` has seen enough; that is no fault.
+    except Exception as error:
+        return _explained(error, arguments, debug=debug)
+
+
+def _explained(error: Exception, words: Sequence[str], *, debug: bool) -> int:
+    """Returns the exit code of an error, after printing a line about it or its trace."""
+    is_ours = isinstance(error, TrackerError)
+    if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
+        error, is_ours = stdout_error(error), True  # Typer prints its help itself.
+    code = error.exit_code if isinstance(error, TrackerError) else 1
+    if is_ours and not debug:
+        return _fail(mask_words(str(error), words), code)
+    # A fault of this program, or `--debug`: the trace is what a report needs.
+    trace = "".join(traceback.format_exception(error))
+    print_status(*mask_words(trace, words).splitlines())
+    return code
+
+
+def _fail(message: str, code: int) -> int:
+    print_status(f"tracker: error: {one_line(message)}")
+    return code
+
+
+class _StderrHandler(logging.Handler):
+    """Writes `tracker: warning: ...` to whatever stderr is at the time.
+
+    Args:
+        words: The command line; secrets of addresses in it are masked.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(logging.INFO)
+        self._words = words
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        message = mask_words(record.getMessage(), self._words)
+        print_status(f"tracker: {level}{one_line(message)}")
+
+
+def _quiet_libraries() -> None:
+    """Keeps libraries' start-up chatter off the terminal; what a user sets himself stays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

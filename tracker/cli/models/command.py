@@ -1,0 +1,95 @@
+"""The commands `tracker models ...`: words to work. Nothing heavy is loaded before a command runs.
+
+Comes in: words. Goes out: tables and facts on stdout; with `pull`, files in the cache.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracker.cli.parsing import Commands
+from tracker.util.terminal import print_results
+
+models_app = typer.Typer(
+    cls=Commands,
+    help="Models by name: list them, look at one, download one.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RegistryOption = Annotated[
+    str | None,
+    typer.Option("--registry", help="Another list of models, see configs/models.yaml."),
+]
+CacheOption = Annotated[
+    str | None, typer.Option("--cache-dir", help="Folder of the cache. [the platform's]")
+]
+
+
+@models_app.callback(invoke_without_command=True)
+def _common(context: typer.Context) -> None:
+    """Models by name: list them, look at one, download one."""
+    if context.invoked_subcommand is None:
+        print_results(*context.get_help().split("\n"))
+        raise typer.Exit
+
+
+@models_app.command("list")
+def list_models(registry: RegistryOption = None, cache_dir: CacheOption = None) -> None:
+    """List the models of this package and those that can be downloaded."""
+    from tracker.cli.models.report import table_of_models
+    from tracker.registry.models import read_registry
+
+    for line in table_of_models(read_registry(_path(registry)), _path(cache_dir)):
+        print_results(line)
+
+
+@models_app.command()
+def info(
+    model: Annotated[str, typer.Argument(help="A name of the list, or the path of a file.")],
+    registry: RegistryOption = None,
+    cache_dir: CacheOption = None,
+) -> None:
+    """Tell what is known about a model of the list, or about a file."""
+    from tracker.cli.models.report import facts_of
+    from tracker.registry.models import read_registry
+
+    for line in facts_of(model, read_registry(_path(registry)), _path(cache_dir)):
+        print_results(line)
+
+
+@models_app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A name of the list.")],
+    registry: RegistryOption = None,
+    cache_dir: CacheOption = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Make no connection: check what the cache has.")
+    ] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no bar.")] = False,
+) -> None:
+    """Download a model into the cache and print the paths of its files.
+
+    What was cut is taken up where it ended. Files that are not what was published are refused.
+    """
+    from tracker.registry.models import read_registry, resolve
+
+    known = read_registry(_path(registry))
+    if offline:
+        resolved = resolve(name, registry=known, cache_dir=_path(cache_dir))
+    else:
+        from tracker.registry.download import pull as download
+        from tracker.util.progress_bar import WorkBar
+
+        entry = known.find(name)
+        done = f"{{task.percentage:3.0f}} % of {entry.size / 1e6:.1f} MB"
+        with WorkBar(done, entry.name, total=entry.size, shown=not no_progress) as bar:
+            resolved = download(entry, bar, cache_dir=_path(cache_dir))
+    for path in resolved.paths:
+        print_results(str(path))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

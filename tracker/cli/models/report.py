@@ -1,0 +1,298 @@
+"""What `tracker models list` and `info` say: models by name, and files by what is in them.
+
+Comes in: a registry, a name or a path. Goes out: lines of text.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracker.errors import ConfigError, DependencyError, ModelError, nearest
+from tracker.inference.digests import network_file_digest
+from tracker.models.files.detector_file import DetectorDescription, parse_detector, read_description
+from tracker.models.files.reid_file import (
+    FORMAT,
+    ReidDescription,
+    parse_reid,
+    read_reid_description,
+)
+from tracker.models.files.segmenter_file import SegmenterDescription, read_segmenter_description
+from tracker.models.files.tflite import SUFFIX, Exported, read_exported
+from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files, embedder_files
+from tracker.registry.entries import CLASS_LISTS, DARKNET, InputEntry, ModelEntry, Task, shown
+from tracker.registry.models import CacheState, Registry, cache_state, file_problem, model_folder
+
+_OURS = "Apache-2.0"
+_BUILT_IN = "built-in"
+_COLUMNS = ("name", "task", "classes", "input", "size", "licence", "here")
+
+_NOTHING_OF_OURS = "no detector, appearance network or segmenter of ours"
+
+_KINDS = {
+    ".keras": "Keras archive",
+    SUFFIX: "LiteRT network",
+    ".onnx": "ONNX network",
+    ".cfg": "Darknet network without its weights",
+    ".weights": "weights of a Darknet network",
+    ".xml": "OpenVINO network without its weights",
+    ".bin": "weights, perhaps of an OpenVINO network",
+    ".pt": "PyTorch archive",
+    ".pth": "PyTorch archive",
+    ".h5": "weights in HDF5",
+    ".names": "class names",
+    ".txt": "text",
+}
+
+
+def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[str]:
+    """Returns a table of this package's models and then those of a registry, a line each.
+
+    Args:
+        registry: The models that can be downloaded.
+        cache_dir: Folder of this program's caches; `None` takes the platform's.
+
+    Raises:
+        ModelError: A model of this package is damaged.
+    """
+    rows = [_COLUMNS, *(_built_in(name).row for name in (*DETECTORS, EMBEDDER))]
+    for entry in registry.entries.values():
+        state = cache_state(entry, cache_dir)
+        what = (_classes(entry), _size(entry), _megabytes(entry.size))
+        rows.append((entry.name, entry.task, *what, entry.licence, state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def facts_of(model: str, registry: Registry, cache_dir: Path | None = None) -> list[str]:
+    """Returns what is known about a model or a file, a fact a line.
+
+    Args:
+        model: A name of this package or of the registry, else the path of a file.
+        registry: The models that can be downloaded.
+        cache_dir: Folder of this program's caches; `None` takes the platform's.
+
+    Raises:
+        ConfigError: It is neither a name nor a file.
+        ModelError: The file cannot be read.
+    """
+    built_in = (*DETECTORS, EMBEDDER)
+    if model in built_in:
+        return _aligned(_built_in(model).facts)
+    if model in registry.entries:
+        return _aligned(list(_entry_facts(registry.entries[model], cache_dir)))
+    path = Path(model)
+    if not path.is_file():
+        hint = nearest(model, [*built_in, *registry.entries])
+        raise ConfigError(
+            f"{model}: expected a name of `tracker models list`, or the path of a file"
+            f"{hint or '; there is no such file'}"
+        )
+    return _aligned(list(_file_facts(path, registry)))
+
+
+@dataclass(frozen=True, slots=True)
+class _BuiltIn:
+    """What is said of a model of this package."""
+
+    row: tuple[str, ...]
+    facts: list[tuple[str, str]]
+
+
+def _built_in(name: str) -> _BuiltIn:
+    files = embedder_files() if name == EMBEDDER else detector_files(name)
+    task = Task.EMBEDDER if name == EMBEDDER else Task.DETECTOR
+    exported = read_exported(files.exported, what=task)
+    size = files.exported.stat().st_size
+    if name == EMBEDDER:
+        classes, wanted = "-", f"{CROP_WIDTH}x{CROP_HEIGHT}"
+    else:
+        description = parse_detector(files.exported, exported.text)
+        classes, wanted = _count(description.class_names), f"long {description.long_side}"
+    facts = [
+        ("name", name),
+        ("task", task.value),
+        ("licence", _OURS),
+        *_ours_facts(files.exported, exported),
+        ("file", f"{files.exported} ({_megabytes(size)})"),
+        ("file", f"{files.keras} ({_megabytes(files.keras.stat().st_size)})"),
+        ("here", f"{_BUILT_IN}: nothing needs to be downloaded"),
+    ]
+    return _BuiltIn((name, task.value, classes, wanted, _megabytes(size), _OURS, _BUILT_IN), facts)
+
+
+def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[str, str]]:
+    """Yields what a registry says about a model, and what the cache has of it."""
+    yield "name", entry.name
+    yield "task", entry.task.value
+    yield "licence", entry.licence
+    yield "from", entry.note
+    yield "layout", entry.layout or "told by its outputs"
+    yield "input", _input(entry)
+    if isinstance(entry.classes, tuple):
+        yield "classes", ", ".join(entry.classes)
+    elif entry.classes is not None:
+        yield "classes", entry.classes
+    folder = model_folder(entry.name, cache_dir)
+    for file in entry.files:
+        yield "file", f"{file.name} ({file.size} bytes)"
+        yield "sha256", file.sha256
+        yield "address", shown(file.address)
+        path = folder / file.name
+        if path.is_file():
+            yield "here", f"{path}: {file_problem(path, file) or 'whole'}"
+    if cache_state(entry, cache_dir) is CacheState.ABSENT:
+        yield "here", f"no; `tracker models pull {entry.name}` downloads it to {folder}"
+
+
+def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
+    """Yields what a file is, what it holds, and whether the registry knows it."""
+    digest = network_file_digest(path)
+    suffix = path.suffix.lower()
+    yield "file", str(path)
+    yield "kind", _KINDS.get(suffix, "unknown ending")
+    yield "size", f"{path.stat().st_size} bytes"
+    yield "sha256", digest
+    found = registry.holding(digest)
+    if found is not None:
+        entry, file = found
+        yield "known as", f"{file.name} of {entry.name} ({entry.licence})"
+    else:
+        yield "known as", _built_in_name(digest) or "no published model"
+    if suffix == ".keras":
+        yield from _keras_facts(path)
+    elif suffix in {SUFFIX, ".onnx"}:
+        yield from _network_facts(path)
+
+
+def _built_in_name(digest: str) -> str | None:
+    """Returns which model of this package has a SHA-256."""
+    for name in (*DETECTORS, EMBEDDER):
+        files = embedder_files() if name == EMBEDDER else detector_files(name)
+        for path in (files.keras, files.exported):
+            if network_file_digest(path) == digest:
+                return f"{path.name} of {name}, of this package"
+    return None
+
+
+def _keras_facts(path: Path) -> list[tuple[str, str]]:
+    """Returns what a `.keras` says of itself, if it is one of ours."""
+    readers: tuple[Callable[[], list[tuple[str, str]]], ...] = (
+        lambda: _detector_facts(read_description(path)),
+        lambda: _reid_facts(read_reid_description(path)),
+        lambda: _segmenter_facts(read_segmenter_description(path)),
+    )
+    reasons = []
+    for read in readers:
+        try:
+            return read()
+        except ModelError as error:
+            reasons.append(str(error))
+    return [("holds", f"{_NOTHING_OF_OURS}: {reasons[0]}")]
+
+
+def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields what a `.tflite` or `.onnx` says of itself, whoever made it."""
+    if path.suffix.lower() == SUFFIX:
+        try:
+            exported = read_exported(path, what="file")
+        except ModelError:
+            pass  # Of others, or damaged: opening it tells.
+        else:
+            try:
+                yield from _ours_facts(path, exported)
+            except ModelError as error:
+                yield "holds", f"{_NOTHING_OF_OURS}: {error}"
+            return
+    from tracker.inference.open_network import open_network
+
+    try:
+        network = open_network(path)
+    except (ModelError, DependencyError) as error:
+        yield "holds", f"not opened: {error}"
+        return
+    for spec in network.inputs:
+        yield "input", str(spec)
+    for spec in network.outputs:
+        yield "output", str(spec)
+
+
+def _ours_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
+    """Returns what an export of ours says of itself.
+
+    Raises:
+        ModelError: Its description is malformed.
+    """
+    if exported.format == FORMAT:
+        return _reid_facts(parse_reid(path, exported.text))
+    return _detector_facts(parse_detector(path, exported.text))
+
+
+def _detector_facts(description: DetectorDescription) -> list[tuple[str, str]]:
+    return [
+        ("holds", f"a detector of ours, {description.size.value} on {description.backbone}"),
+        ("classes", ", ".join(description.class_names)),
+        ("input", f"long side {description.long_side} px"),
+        ("score", f"counts above {description.confidence:g}"),
+    ]
+
+
+def _reid_facts(description: ReidDescription) -> list[tuple[str, str]]:
+    return [
+        ("holds", f"an appearance network of ours on {description.backbone}"),
+        ("input", f"crops of {CROP_WIDTH}x{CROP_HEIGHT} px"),
+        ("output", f"{description.dimension} values"),
+    ]
+
+
+def _segmenter_facts(description: SegmenterDescription) -> list[tuple[str, str]]:
+    return [
+        ("holds", f"a segmenter of ours, FCN-8s on {description.backbone}"),
+        ("classes", ", ".join(description.class_names)),
+        ("input", f"long side {description.long_side} px"),
+    ]
+
+
+def _classes(entry: ModelEntry) -> str:
+    if entry.classes is None:
+        return "-"
+    if isinstance(entry.classes, tuple):
+        return _count(entry.classes)
+    return entry.classes if entry.classes in CLASS_LISTS else Path(entry.classes).name
+
+
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} names"
+
+
+def _size(entry: ModelEntry) -> str:
+    wanted = entry.input
+    if entry.layout == DARKNET:
+        return ".cfg"
+    if wanted.size is not None:
+        return f"{wanted.size[1]}x{wanted.size[0]}"
+    return "-" if wanted.long_side is None else f"long {wanted.long_side}"
+
+
+def _input(entry: ModelEntry) -> str:
+    if entry.layout == DARKNET:
+        return "told by its .cfg"
+    if entry.input == InputEntry():
+        return "told by its layout"
+    return ", ".join(f"{key} {_plain(value)}" for key, value in entry.input.given().items())
+
+
+def _plain(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _aligned(facts: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(key) for key, _ in facts)
+    return [f"{key.ljust(width)}  {value}" for key, value in facts]

@@ -1,0 +1,310 @@
+"""Where the results of a run go: paths checked, sinks made, sinks closed.
+
+Comes in: what the user asked for, and the sources as typed. Goes out: the sinks of each source. No
+file is touched before its first result.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tracker.config.build import NO_EMBEDDER, build_backdrop, embedder_name
+from tracker.config.run import Config
+from tracker.errors import ConfigError, TrackerError
+from tracker.sinks.background import Backdrop
+from tracker.sinks.draw import DrawStyle
+from tracker.sinks.json_records import Embeddings
+from tracker.sinks.output_file import STDOUT, check_not_source
+from tracker.sinks.paths import check_different, check_not_read, filled
+from tracker.sinks.place import Existing
+from tracker.sources.source_kind import PIPE
+from tracker.tracks import Sink
+from tracker.util.address import STARS, scheme_of, shown_address
+
+NAME = "{name}"
+"""What a path holds where the name of the source belongs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where results go; `None` for nowhere. `{name}` in a path becomes the name of the source.
+
+    Attributes:
+        json: Path of JSON Lines (`.jsonl`, `-` for stdout) or of one JSON document (`.json`).
+        mot: Path of MOTChallenge text.
+        csv: Path of a CSV table.
+        video: Path of an annotated H.264 video.
+        show: Whether a window shows the result.
+        save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
+        embeddings: Whether JSON tells what tracks look like.
+        existing: What happens to files that are there.
+    """
+
+    json: str | None = None
+    mot: str | None = None
+    csv: str | None = None
+    video: str | None = None
+    show: bool = False
+    save_dir: str | None = None
+    embeddings: Embeddings = Embeddings.OMIT
+    existing: Existing = Existing.REPLACE
+
+    def of(self, name: str) -> "Outputs":
+        """Returns the outputs of one source.
+
+        Raises:
+            ConfigError: A path has an unknown word in braces.
+        """
+
+        def own(path: str | None) -> str | None:
+            return None if path is None else filled(path, {"name": name})
+
+        return replace(
+            self,
+            json=own(self.json),
+            mot=own(self.mot),
+            csv=own(self.csv),
+            video=own(self.video),
+            save_dir=own(self.save_dir),
+        )
+
+    def check_for_many(self) -> None:
+        """Checks that each of several sources has files of its own.
+
+        Raises:
+            ConfigError: A path is the same for all.
+        """
+        paths = {"json": self.json, "mot": self.mot, "csv": self.csv, "video": self.video}
+        for key, path in paths.items():
+            if path is not None and filled(path, {"name": "a"}) == filled(path, {"name": "b"}):
+                hint = "out/{name}.jsonl" if path == STDOUT else _with_name(path)
+                raise ConfigError(
+                    f"--{key} {path}: expected {NAME} in it, as there are several sources; try "
+                    f"--{key} '{hint}', or --save-dir FOLDER"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSinks:
+    """The sinks of one source.
+
+    Attributes:
+        sinks: All of them.
+        is_stopped: Tells whether the user has closed the window, or pressed a key that stops.
+        poll: Lets the window live while no picture comes.
+    """
+
+    sinks: Sequence[Sink]
+    is_stopped: Callable[[], bool]
+    poll: Callable[[], None]
+
+    def close(self, *, complete: bool) -> TrackerError | None:
+        """Closes every sink; returns the first error that this met."""
+        first: TrackerError | None = None
+        for sink in self.sinks:
+            try:
+                sink.close(complete=complete)
+            except TrackerError as error:
+                first = first or error
+        return first
+
+    def blame(self, error: TrackerError) -> str:
+        """Returns the error's message with what became of the outputs."""
+        # The failed sink's own status repeats the reason.
+        states = [sink.status.replace(f" ({error})", "") for sink in self.sinks if sink.status]
+        return f"{error} ({'; '.join(states)})" if states else str(error)
+
+
+def make_sinks(
+    sources: Sequence[str],
+    names: Sequence[str],
+    config: Config,
+    outputs: Outputs,
+    *,
+    config_file: str | None = None,
+) -> list[SourceSinks]:
+    """Returns the sinks of each source; each has checked that its path can be written.
+
+    Args:
+        sources: The sources as typed.
+        names: Their names, all different.
+        config: The resolved configuration.
+        outputs: Where results go.
+        config_file: Where the configuration came from.
+
+    Raises:
+        ConfigError: Two outputs share a path, a path has an unknown word in braces, embeddings
+            are asked for where there are none, or another background where no picture is written
+            or shown.
+        OutputTakenError: Another process writes a file, or one exists that shall be kept.
+        OutputError: A path cannot be written, or is a file that the run reads.
+    """
+    if len(sources) > 1:
+        outputs.check_for_many()
+    each = [outputs.of(name) for name in names]
+    files = [_files(own, name) for own, name in zip(each, names, strict=True)]
+    paths = [path for own in files for path in own.all]
+    _check_no_address(paths)
+    replayed = config.detector.detections
+    for read in (*sources, *([] if replayed is None else [replayed])):
+        for path in paths:
+            check_not_source(path, read)
+    check_not_read(paths, _inputs(sources, config, config_file))
+    check_different(paths)
+    _check_embeddings(config, outputs)
+    backdrops = [build_backdrop(config) for _ in sources]  # Each is prepared for its frame size.
+    if any(backdrops) and not (outputs.show or outputs.video or outputs.save_dir):
+        raise ConfigError(
+            f"--background {config.segmenter.background.value}: it changes pictures, and none are "
+            "written; name an output with --video or --show"
+        )
+    if outputs.show:
+        from tracker.sinks.window import check_display
+
+        check_display()
+    titles = [f"tracker: {name}" for name in names]
+    return [
+        _sinks(*own, style=config.draw, outputs=outputs)
+        for own in zip(files, backdrops, titles, strict=True)
+    ]
+
+
+def source_names(sources: Sequence[str]) -> list[str]:
+    """Returns a name for each source that can be part of a file's name; no two are equal.
+
+    Example:
+        >>> source_names(["0", "clips/in.mp4", "other/in.mp4", "rtsp://user:secret@door/main"])
+        ['camera-0', 'in', 'in-2', 'door-main']
+    """
+    names: list[str] = []
+    for source in sources:
+        stem = source_name(source)
+        name, number = stem, 1
+        # Some file systems do not tell A from a.
+        while name.casefold() in {other.casefold() for other in names}:
+            number += 1
+            name = f"{stem}-{number}"
+        names.append(name)
+    return names
+
+
+def source_name(source: str) -> str:
+    """Returns the name of one source; credentials are no part of it."""
+    if source.isdigit():
+        return f"camera-{source}"
+    if source == PIPE:
+        return "stdin"
+    if scheme_of(source) is not None:
+        return _safe(_host_and_path(source)) or "stream"
+    path = Path(source)
+    name = path.stem if path.suffix and not path.is_dir() else path.absolute().name
+    if name == "img1":  # a MOT sequence is known by the name of its own folder
+        name = path.absolute().parent.name
+    return _safe(name) or "source"
+
+
+def _host_and_path(address: str) -> str:
+    place = shown_address(address).split("://", 1)[-1]
+    place = re.split(r"[?#]", place, maxsplit=1)[0]
+    host, _, path = place.partition("/")
+    parts = [host.rpartition("@")[2], *path.split("/")]
+    names = [part.replace(STARS, "").rstrip("=") for part in parts]
+    return "-".join(name for name in names if name)
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".")
+
+
+def _with_name(path: str) -> str:
+    whole = Path(path)
+    return str(whole.with_name(f"{whole.stem}-{NAME}{whole.suffix}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    json: Sequence[str]
+    mot: str | None
+    csv: str | None
+    video: Sequence[str]
+
+    @property
+    def all(self) -> list[str]:
+        return [p for p in (*self.json, self.mot, self.csv, *self.video) if p is not None]
+
+
+def _files(outputs: Outputs, name: str) -> _Files:
+    json = [] if outputs.json is None else [outputs.json]
+    video = [] if outputs.video is None else [outputs.video]
+    if outputs.save_dir is not None:
+        stem = Path(outputs.save_dir) / name
+        json.append(f"{stem}.jsonl")
+        video.append(f"{stem}.mp4")
+    return _Files(json, outputs.mot, outputs.csv, video)
+
+
+def _sinks(
+    files: _Files, backdrop: Backdrop | None, title: str, *, style: DrawStyle, outputs: Outputs
+) -> SourceSinks:
+    from tracker.sinks.background import BackgroundSink
+    from tracker.sinks.csv_table import CsvSink
+    from tracker.sinks.json_document import JsonSink
+    from tracker.sinks.json_lines import JsonLinesSink
+    from tracker.sinks.mot_text import MotTextSink
+
+    def drawing(sink: Sink) -> Sink:
+        return sink if backdrop is None else BackgroundSink(sink, backdrop)
+
+    sinks: list[Sink] = [
+        (JsonSink if path.endswith(".json") else JsonLinesSink)(
+            path, embeddings=outputs.embeddings, existing=outputs.existing
+        )
+        for path in files.json
+    ]
+    if files.mot is not None:
+        sinks.append(MotTextSink(files.mot, existing=outputs.existing))
+    if files.csv is not None:
+        sinks.append(CsvSink(files.csv, existing=outputs.existing))
+    for path in files.video:
+        from tracker.sinks.video_file import VideoSink
+
+        sinks.append(drawing(VideoSink(path, style=style, existing=outputs.existing)))
+    if outputs.show:
+        from tracker.sinks.window import OpenCvScreen, WindowSink
+
+        window = WindowSink(title, style=style, screen=OpenCvScreen(title))
+        return SourceSinks([*sinks, drawing(window)], lambda: window.stop_requested, window.poll)
+    return SourceSinks(sinks, lambda: False, lambda: None)
+
+
+def _check_embeddings(config: Config, outputs: Outputs) -> None:
+    """Finds out early what would export nothing; a replayed file is looked at when it is open."""
+    if outputs.embeddings is Embeddings.OMIT:
+        return
+    if outputs.json is None and outputs.save_dir is None:
+        raise ConfigError("--embeddings: they are written to JSON; name an output with --json")
+    if embedder_name(config) == NO_EMBEDDER and config.detector.detections is None:
+        raise ConfigError(
+            f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}, which makes none; choose "
+            "one with --embedder, or replay detections that have embeddings with --detections"
+        )
+
+
+def _check_no_address(paths: Sequence[str]) -> None:
+    for path in paths:
+        if scheme_of(path) is not None:
+            raise ConfigError(
+                f"{shown_address(path)}: expected a file to write, got an address; name a "
+                "file, or write JSON to stdout with --json -"
+            )
+
+
+def _inputs(sources: Sequence[str], config: Config, config_file: str | None) -> list[str]:
+    """Returns what the run reads, as the user typed it; some are names and no paths."""
+    detector = config.detector
+    return [
+        *sources,
+        *(detector.name, config.embedder.name),
+        *filter(None, (detector.weights, detector.names, config.segmenter.file, config_file)),
+    ]

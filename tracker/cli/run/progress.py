@@ -1,0 +1,147 @@
+"""What stderr shows of a run: a progress bar while it goes on and its summary at the end."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from rich.progress import SpinnerColumn, TextColumn
+
+from tracker.frames import VideoInfo
+from tracker.tracks import TrackedFrame
+from tracker.util.latency import LatencyHistogram, Percentiles
+from tracker.util.progress_bar import WorkBar
+
+
+class RunStatistics:
+    """Counts and seconds of a run; constant memory.
+
+    Attributes:
+        frames: Results so far.
+        tracks: Largest id so far.
+        dropped: Frames that a live source lost.
+        skipped: Frames that the source could not decode.
+        reconnects: How often a live source was lost and came back.
+        latency: Ages of the results of a live source, from capture to result.
+        seconds: Time by stage.
+    """
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.tracks = 0
+        self.dropped = 0
+        self.skipped = 0
+        self.reconnects = 0
+        self.latency = LatencyHistogram()
+        self.seconds: dict[str, float] = {}
+        self._start: float | None = None
+        self._end = 0.0
+
+    def add(self, result: TrackedFrame) -> None:
+        """Counts one result."""
+        self.frames += 1
+        self.dropped = result.dropped
+        if result.age_s is not None:
+            self.latency.add(result.age_s)
+        if len(result.tracks):
+            self.tracks = max(self.tracks, int(result.tracks.ids.max()))
+        for stage, seconds in result.timings_s.items():
+            self.add_seconds(stage, seconds)
+        self._end = time.perf_counter()
+        if self._start is None:
+            # Loading and compiling come before the first result and say nothing of the speed.
+            self._start = self._end - sum(result.timings_s.values())
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to the time of a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    @property
+    def elapsed_s(self) -> float:
+        """Wall time from the first frame to the last, loading left out."""
+        return 0.0 if self._start is None else self._end - self._start
+
+
+class RunProgress(WorkBar):
+    """A progress bar on stderr: frames, frames a second, time left, tracks alive.
+
+    Args:
+        info: The source; without a frame count there is no end to show.
+        max_frames: The limit that the user set, or `None`.
+        shown: Whether to show it at all; it also needs a terminal.
+    """
+
+    def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
+        counts = [n for n in (info.frame_count, max_frames) if n is not None]
+        of_all = "/{task.total:.0f}" if counts else ""
+        super().__init__(
+            f"{{task.completed:.0f}}{of_all} frames",
+            "{task.fields[speed]:.1f} fps",
+            total=min(counts) if counts else None,
+            shown=shown,
+            left=(SpinnerColumn(),),
+            right=(TextColumn("{task.fields[alive]} tracks"),),
+            alive=0,
+        )
+        self._frames = 0
+
+    def add(self, result: TrackedFrame) -> None:
+        """Counts one result."""
+        self._frames += 1
+        self.advance(self._frames, alive=result.alive)
+
+
+def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> list[str]:
+    """Returns the lines that end a run: one fact each, never wrapped, so that logs stay whole.
+
+    Args:
+        info: The source.
+        statistics: What was counted.
+        outputs: A line for each output.
+    """
+    speed = statistics.frames / statistics.elapsed_s if statistics.elapsed_s else 0.0
+    facts = [
+        ("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps"),
+        ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"),
+    ]
+    if info.is_live or statistics.dropped:
+        facts.append(("dropped", _dropped(statistics)))
+    ages = statistics.latency.percentiles()
+    if info.is_live and ages is not None:
+        facts.append(("latency", _latency(ages)))
+    if statistics.reconnects:
+        facts.append(("reconnects", str(statistics.reconnects)))
+    if statistics.skipped:
+        facts.append(("unreadable", f"{statistics.skipped} frames"))
+    facts.append(("tracks", str(statistics.tracks)))
+    stages = ", ".join(
+        f"{stage} {1000 * seconds / statistics.frames:.1f}"
+        for stage, seconds in statistics.seconds.items()
+    )
+    facts.append(("ms a frame", stages or "none"))
+    written = [line for line in outputs if line]
+    facts += [("written", line) for line in written]
+    if not outputs:
+        facts.append(("written", "nothing; add --json out.jsonl or --video out.mp4"))
+    return [f"{label:<12}{text}" for label, text in facts]
+
+
+def dropped_share(dropped: int, frames: int) -> float:
+    """Returns which share of all frames was dropped, 0 where there were none.
+
+    Args:
+        dropped: Frames that were dropped.
+        frames: Frames that were not.
+    """
+    return dropped / (dropped + frames) if dropped else 0.0
+
+
+def _dropped(statistics: RunStatistics) -> str:
+    if not statistics.dropped:
+        return "none"
+    share = dropped_share(statistics.dropped, statistics.frames)
+    return f"{statistics.dropped} ({100 * share:.1f} %), the source is faster than the pipeline"
+
+
+def _latency(ages: Percentiles) -> str:
+    p50, p95, p99, longest = (f"{1000 * age:.0f}" for age in astuple(ages))
+    return f"p50 {p50} ms, p95 {p95}, p99 {p99}, longest {longest} (from capture to result)"

@@ -1,0 +1,311 @@
+"""The work behind `tracker train detector`: labelled pictures to a detector file and its card.
+
+Comes in: a `DetectorTrainRequest`. Goes out, in a folder: `best.keras`, `model-card.md`,
+`config.yaml`, `log.csv` and what a training needs to go on where it was killed. Data are read and
+checked before Keras is loaded.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.cli.train.detector_config import TrainConfig, load_train_config
+from tracker.cli.train.run_folder import check_same, make_folder
+from tracker.cli.train.start_network import check_output, start_detector
+from tracker.errors import ConfigError, DependencyError, ModelError
+from tracker.evaluation.average_precision import Precision
+from tracker.evaluation.precision_report import precision_table
+from tracker.inference.captured_stderr import native_output_logged
+from tracker.models.files.detector_file import (
+    DetectorDescription,
+    load_detector,
+    read_description,
+    save_detector,
+)
+from tracker.models.yolo_shape import yolo_heads
+from tracker.training.checkpoints import CHECKPOINT
+from tracker.training.data_file import (
+    DataSplits,
+    count_objects,
+    read_splits,
+    training_set,
+    validation_set,
+)
+from tracker.training.detector.batches import Batches
+from tracker.training.detector.model_card import CardFacts, model_card
+from tracker.util.atomic_file import replace_text
+from tracker.util.terminal import print_status, print_table
+
+logger = logging.getLogger(__name__)
+
+CARD, CONFIG, DATA = "model-card.md", "config.yaml", "data.json"
+
+_MAY_CHANGE = frozenset(
+    {
+        "data.file",
+        "network.weights",
+        "batches.workers",
+        "training.epochs",
+        "training.patience",
+        "training.checkpoint_minutes",
+        "training.log_steps",
+        "training.validate_epochs",
+    }
+)
+"""Keys that may differ when a training goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorTrainRequest:
+    """What to train, and where the results go.
+
+    Attributes:
+        config: The whole configuration.
+        out: Folder of the results.
+        progress: Whether to show a bar.
+    """
+
+    config: TrainConfig
+    out: Path
+    progress: bool = True
+
+
+def run_train_detector(request: DetectorTrainRequest) -> Precision:
+    """Returns the average precision of the best detector, after writing it and its card.
+
+    The same request goes on with a training that was stopped.
+
+    Raises:
+        ConfigError: A setting is missing or wrong, or differs from those the training began with.
+        SourceError: Data are missing.
+        DataError: Data are malformed, or the loss is not finite any more.
+        ModelError: The weights to start from, or a checkpoint, do not fit.
+        OutputError: A file cannot be written.
+        DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
+    """
+    config, out = request.config, request.out
+    if config.data.file is None:
+        raise ConfigError("data.file: expected the path of a data file, got none; give --data FILE")
+    splits = read_splits(
+        config.data.file,
+        classes=config.data.classes,
+        val_share=config.data.val_share,
+        seed=config.seed,
+    )
+    description = DetectorDescription(
+        config.network.size,
+        splits.class_names,
+        long_side=config.network.input_size,
+        backbone=config.network.backbone,
+    )
+    _check_start(config, description)
+    check_output(out)
+    record = _record(splits)
+    resumed = _check_begun(request, record)
+    _tell_data(splits, config)
+    network = _network(config, description, resumed=resumed)
+    _begin(request, record)
+    try:
+        steps = _train(request, splits, description, network)
+    except KeyboardInterrupt:
+        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
+        raise
+    return _judge(request, splits, steps)
+
+
+def _train(
+    request: DetectorTrainRequest,
+    splits: DataSplits,
+    description: DetectorDescription,
+    network: Any,
+) -> int:
+    """Returns the steps taken."""
+    from tracker.cli.train.progress import TrainProgress
+    from tracker.training.detector.train import train_detector
+
+    config = request.config
+    batches = Batches(
+        training_set(splits),
+        size=config.network.input_size,
+        batch=config.batches.batch,
+        augment=config.augment,
+        seed=config.seed,
+        max_boxes=config.batches.max_boxes,
+        workers=config.batches.workers,
+    )
+    epochs, batch = config.training.epochs, config.batches.batch
+    with TrainProgress(epochs, batch, shown=request.progress) as progress:
+        result = train_detector(
+            network,
+            batches,
+            config.training,
+            request.out,
+            validation=_validation(splits, config),
+            save=partial(save_detector, description=description),
+            observer=progress,
+        )
+    if result.stopped_early:
+        print_status(f"stopped early: {config.training.patience} validations without a better AP50")
+    return result.steps
+
+
+def _network(config: TrainConfig, description: DetectorDescription, *, resumed: bool) -> Any:
+    _load_keras()
+    import keras
+
+    keras.utils.set_random_seed(config.seed)
+    return start_detector(description, config.network.choice(), fill=not resumed)
+
+
+def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Precision:
+    """Returns the precision of the best network as it lies on disk; prints it, writes the card."""
+    import keras
+
+    from tracker.training.detector.train import BEST
+    from tracker.training.detector.validation import VALIDATION_NMS, validate
+    from tracker.training.mixed_precision import policy_of
+
+    path = request.out / BEST
+    network = load_detector(path)
+    precision = validate(
+        lambda images: network.predict_on_batch(images.astype(np.float32) / np.float32(255)),
+        _validation(splits, request.config),
+        heads=yolo_heads(len(splits.class_names)),
+        settings=VALIDATION_NMS,
+    )
+    print_table(precision_table(precision, splits.class_names, images=len(splits.validation)))
+    config = request.config
+    facts = CardFacts(
+        path=path,
+        config_file=CONFIG,
+        config=config.to_yaml(),
+        data_file=str(config.data.file),
+        size=config.network.size,
+        input_size=config.network.input_size,
+        backbone=config.network.choice().story(config.training.freeze_epochs),
+        steps=steps,
+        parameters=int(network.count_params()),
+        precision=policy_of(config.training.mixed_precision),
+        libraries=(f"Keras {keras.__version__} on {keras.backend.backend()}",),
+    )
+    replace_text(request.out / CARD, model_card(facts, splits, precision))
+    print_status(f"written     {path}, {request.out / CARD}")
+    return precision
+
+
+def _validation(splits: DataSplits, config: TrainConfig) -> Batches:
+    return Batches(
+        validation_set(splits),
+        size=config.network.input_size,
+        batch=config.batches.batch,
+        max_boxes=max(1, *(len(image.classes) for image in splits.validation)),
+    )
+
+
+def _check_start(config: TrainConfig, description: DetectorDescription) -> None:
+    path = config.network.weights
+    config.network.choice().check_file()
+    if path is None:
+        return
+    start = read_description(path)
+    if start.backbone != description.backbone:
+        raise ModelError(
+            f"network.weights {path}: expected backbone {description.backbone!r}, got "
+            f"{start.backbone!r}; give --backbone {start.backbone}"
+        )
+    if start.size is not description.size:
+        raise ModelError(
+            f"network.weights {path}: expected size {description.size.value!r}, got "
+            f"{start.size.value!r}; give --size {start.size.value}"
+        )
+
+
+def _tell_data(splits: DataSplits, config: TrainConfig) -> None:
+    """Says what is learned from, and what the numbers of the end will be worth."""
+    train = [image for images in splits.train for image in images]
+    for label, images in (("train", train), ("val", splits.validation)):
+        counts = count_objects(images, len(splits.class_names))
+        objects = ", ".join(
+            f"{count} {name}" for count, name in zip(counts, splits.class_names, strict=True)
+        )
+        print_status(f"{label:<12}{len(images)} pictures: {objects}")
+        for count, name in zip(counts, splits.class_names, strict=True):
+            if not count:
+                logger.warning("%s: no %r in these pictures", label, name)
+    if splits.held_out:
+        logger.warning(
+            "%s names no val: %d pictures (data.val_share %g) are held out of train to judge by; "
+            "pictures of the same scenes make the numbers look better than they are",
+            config.data.file,
+            len(splits.validation),
+            config.data.val_share,
+        )
+    elif splits.shared:
+        logger.warning(
+            "%s: %d of %d pictures of val are in train too: the numbers say little of others",
+            config.data.file,
+            splits.shared,
+            len(splits.validation),
+        )
+
+
+def _record(splits: DataSplits) -> dict[str, Any]:
+    """Returns what tells one set of data from another."""
+    return {
+        "classes": list(splits.class_names),
+        "train": [len(images) for images in splits.train],
+        "weights": list(splits.weights),
+        "val": len(splits.validation),
+    }
+
+
+def _check_begun(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
+    """Returns whether the folder holds this training, which will go on.
+
+    Raises:
+        ConfigError: It holds another one.
+    """
+    out = request.out
+    if not (out / CHECKPOINT).exists():
+        return False
+    now = {"data": record, **request.config.flat()}
+    check_same(out, _begun(out), now, may_change=_MAY_CHANGE)
+    return True
+
+
+def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
+    """Writes what the training is.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    out = request.out
+    make_folder(out)
+    replace_text(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
+    replace_text(out / CONFIG, request.config.to_yaml())
+
+
+def _begun(out: Path) -> dict[str, Any]:
+    """Returns the data and the settings of the training that a folder holds."""
+    try:
+        data = json.loads((out / DATA).read_text(encoding="utf-8"))
+        return {"data": data, **load_train_config(out / CONFIG).flat()}
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{out / CHECKPOINT}: expected {CONFIG} and {DATA} beside it to tell which training "
+            f"this is, got none that can be read ({error}); name another --out folder"
+        ) from error
+
+
+def _load_keras() -> None:
+    # TensorFlow's C++ code prints to standard error whether it likes this machine.
+    with native_output_logged():
+        try:
+            import tracker.training.detector.train  # noqa: F401
+        except ImportError as error:
+            raise DependencyError(f"training: Keras cannot be loaded: {error}") from error

@@ -1,0 +1,358 @@
+"""The commands `tracker train ...`: words to a request.
+
+Comes in: options. Goes out: a call of the work. Nothing heavy is loaded before a command runs.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tracker.cli.parsing import Commands, words_of
+from tracker.training.settings import MixedPrecision
+from tracker.util.terminal import print_results
+
+# Options that several trainings have.
+_Out = Annotated[
+    str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+]
+_Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="cross-stage, efficientnet-lite0, or a keras.applications name such as "
+        "resnet50v2. [cross-stage]"
+    ),
+]
+_BackboneWeights = Annotated[
+    str | None,
+    typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
+]
+_FreezeEpochs = Annotated[
+    int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
+]
+_PictureSide = Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")]
+_Patience = Annotated[
+    int | None, typer.Option(help="Stop after so many validations without gain. [never]")
+]
+_Seed = Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
+]
+_NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
+
+train_app = typer.Typer(
+    cls=Commands,
+    help="Train models on your own data.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@train_app.callback(invoke_without_command=True)
+def _common(context: typer.Context) -> None:
+    """Train models on your own data."""
+    if context.invoked_subcommand is None:
+        print_results(*context.get_help().split("\n"))
+        raise typer.Exit
+
+
+@train_app.command("detector")
+def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    out: _Out,
+    data: Annotated[
+        str | None,
+        typer.Option(help="YAML with path, train, val, names: YOLO labels or COCO JSON."),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to learn: person,car. [all in the data]")
+    ] = None,
+    val_share: Annotated[
+        float | None, typer.Option(help="Where there is no val: share held out of train. [0.1]")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
+    backbone: _Backbone = None,
+    backbone_weights: _BackboneWeights = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from nano or small of this package, a .keras detector of the same size, "
+            "or none. [none]"
+        ),
+    ] = None,
+    freeze_epochs: _FreezeEpochs = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
+    imgsz: _PictureSide = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures in a step. [16]")] = None,
+    patience: _Patience = None,
+    seed: _Seed = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-detector.yaml."),
+    ] = None,
+    set_: _Set = None,
+    no_progress: _NoProgress = False,
+) -> None:
+    """Train a detector on labelled pictures; write best.keras, its scores and its card."""
+    from tracker.cli.train.detector import DetectorTrainRequest, run_train_detector
+    from tracker.cli.train.detector_config import load_train_config
+
+    options = {
+        "data.file": data,
+        "data.classes": words_of("--classes", classes),
+        "data.val_share": val_share,
+        "network.size": size,
+        "network.backbone": backbone,
+        "network.backbone_weights": backbone_weights,
+        "network.weights": None if weights == "none" else weights,
+        "network.input_size": imgsz,
+        "batches.batch": batch,
+        "training.freeze_epochs": freeze_epochs,
+        "training.epochs": epochs,
+        "training.patience": patience,
+        "seed": seed,
+    }
+    options |= builtin_start(weights, size=size, backbone=backbone)
+    overrides = [*(["network.weights=null"] if weights == "none" else []), *(set_ or ())]
+    settings = load_train_config(config, overrides, options)
+    run_train_detector(DetectorTrainRequest(settings, Path(out), progress=not no_progress))
+
+
+def builtin_start(weights: str | None, *, size: str | None, backbone: str | None) -> dict[str, str]:
+    """Returns the options that start from a detector of this package; none for other weights.
+
+    Args:
+        weights: As the user named them.
+        size: Size that the user asks for; `None` takes that of the detector.
+        backbone: Backbone, likewise.
+    """
+    from tracker.models.files.detector_file import read_description
+    from tracker.registry.builtin import TRAINED, detector_files
+
+    if weights is None or weights not in TRAINED:
+        return {}
+    path = detector_files(weights).keras
+    description = read_description(path)
+    return {
+        "network.weights": str(path),
+        "network.size": description.size.value if size is None else size,
+        "network.backbone": description.backbone if backbone is None else backbone,
+    }
+
+
+@train_app.command("reid")
+def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    data: Annotated[
+        str,
+        typer.Option(help="Folder from `train crops`, or with one sub-folder for each identity."),
+    ],
+    out: _Out,
+    weights: Annotated[
+        str, typer.Option(help="Start from this .keras appearance network, or none.")
+    ] = "none",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="residual, efficientnet-lite0, or a keras.applications name such as mobilenetv2."
+        ),
+    ] = "residual",
+    backbone_weights: Annotated[
+        str, typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE.")
+    ] = "none",
+    frozen_until: Annotated[
+        str | None, typer.Option(help="The backbone never learns up to this layer. [all learns]")
+    ] = None,
+    frozen_norms: Annotated[
+        bool | None,
+        typer.Option(help="Keep its batch norms. [with --backbone-weights]"),
+    ] = None,
+    freeze_epochs: Annotated[
+        int, typer.Option(help="Keep a trained backbone as it is in the first epochs.")
+    ] = 0,
+    mixed_precision: Annotated[
+        MixedPrecision, typer.Option(help="Compute in 16 bits; auto: on a GPU.")
+    ] = MixedPrecision.AUTO,
+    val_share: Annotated[
+        float, typer.Option(help="Share of the objects that are held out to judge by.")
+    ] = 0.1,
+    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 40,
+    batch: Annotated[int, typer.Option(help="Crops in a step, even.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without gain. [never]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
+    no_progress: _NoProgress = False,
+) -> None:
+    """Train an appearance network on crops; write best.keras and its card."""
+    from tracker.cli.train.reid import ReidTrainRequest, run_train_reid
+
+    request = ReidTrainRequest(
+        data=Path(data),
+        out=Path(out),
+        weights=None if weights == "none" else Path(weights),
+        backbone=backbone,
+        backbone_weights=backbone_weights,
+        frozen_until=frozen_until,
+        frozen_norms=frozen_norms,
+        freeze_epochs=freeze_epochs,
+        mixed_precision=mixed_precision,
+        val_share=val_share,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        progress=not no_progress,
+    )
+    run_train_reid(request)
+
+
+@train_app.command("segmenter")
+def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    out: _Out,
+    data: Annotated[
+        str | None,
+        typer.Option(help="YAML with path, train, val, names: masks as PNG, or COCO JSON."),
+    ] = None,
+    backbone: _Backbone = None,
+    size: Annotated[str | None, typer.Option(help="Of cross-stage: nano or small. [small]")] = None,
+    backbone_weights: _BackboneWeights = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Start from this .keras segmenter. [none]")
+    ] = None,
+    freeze_epochs: _FreezeEpochs = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training. [60]")] = None,
+    imgsz: _PictureSide = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures in a step. [8]")] = None,
+    patience: _Patience = None,
+    seed: _Seed = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-segmenter.yaml."),
+    ] = None,
+    set_: _Set = None,
+    no_progress: _NoProgress = False,
+) -> None:
+    """Train a segmenter on pictures with masks; write best.keras, its scores and its card."""
+    from tracker.cli.train.segmenter import SegmentTrainRequest, run_train_segmenter
+    from tracker.cli.train.segmenter_config import load_segment_config
+
+    options = {
+        "data.file": data,
+        "data.batch": batch,
+        "network.size": size,
+        "network.backbone": backbone,
+        "network.backbone_weights": backbone_weights,
+        "network.weights": weights,
+        "network.input_size": imgsz,
+        "training.freeze_epochs": freeze_epochs,
+        "training.epochs": epochs,
+        "training.patience": patience,
+        "seed": seed,
+    }
+    settings = load_segment_config(config, set_ or (), options)
+    run_train_segmenter(SegmentTrainRequest(settings, Path(out), progress=not no_progress))
+
+
+@train_app.command("labels")
+def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    pictures: Annotated[
+        list[str],
+        typer.Option(
+            help="Folder, quoted pattern, picture, .txt list of pictures, or video. Repeatable."
+        ),
+    ],
+    out: _Out,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Detector that labels: .cfg, .onnx (NanoDet, FastestDet), .xml (OpenVINO SSD) or "
+            ".keras. Repeatable."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to label: person,car. [all that teachers know]")
+    ] = None,
+    size: Annotated[
+        list[int] | None,
+        typer.Option(help="Long side of .cfg and .keras teachers, px. Repeatable. [their own]"),
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Class names of .cfg and .xml without .names beside.")
+    ] = None,
+    every: Annotated[int | None, typer.Option(help="Label each N-th frame of a video. [1]")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-labels.yaml."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: sure=0.4.")
+    ] = None,
+    no_progress: _NoProgress = False,
+) -> None:
+    """Label pictures by detectors that exist; write what `train detector` takes."""
+    from tracker.cli.train.labels import LabelRequest, run_train_labels
+    from tracker.cli.train.labels_config import load_label_config
+
+    options = {
+        "teachers": tuple(teacher) if teacher else None,
+        "classes": words_of("--classes", classes),
+        "sizes": tuple(size) if size else None,
+        "names": names,
+        "every": every,
+    }
+    settings = load_label_config(config, set_ or (), options)
+    run_train_labels(LabelRequest(tuple(pictures), settings, Path(out), progress=not no_progress))
+
+
+@train_app.command("crops")
+def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    out: _Out,
+    data: Annotated[
+        str | None, typer.Option(help="YAML as for `train detector`; its train pictures are cut.")
+    ] = None,
+    video: Annotated[list[str] | None, typer.Option(help="Video with tracks. Repeatable.")] = None,
+    tracks: Annotated[
+        list[str] | None, typer.Option(help="Its tracks, JSON or MOT text; one for each --video.")
+    ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="OpenVINO .xml network of appearance to learn from. Repeatable."),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to cut: person,car. [all]")] = None,
+    margin: Annotated[
+        float, typer.Option(help="Surroundings on each side, share of the object's size.")
+    ] = 0.125,
+    min_score: Annotated[
+        float, typer.Option(help="Leave out boxes of tracks with lower scores.")
+    ] = 0.3,
+    every: Annotated[int, typer.Option(help="Look at each N-th frame of a video.")] = 1,
+    views: Annotated[
+        int,
+        typer.Option(help="Views of each crop that teachers see; 0: the objects as they are."),
+    ] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads of a teacher.")] = 1,
+    no_progress: _NoProgress = False,
+) -> None:
+    """Cut out labelled and tracked objects, with teachers' words; write what `train reid` takes."""
+    from tracker.cli.train.crops import CropRequest, run_train_crops
+    from tracker.training.crops.cut import CropSettings
+    from tracker.training.crops.views import ViewSettings
+
+    request = CropRequest(
+        out=Path(out),
+        data=None if data is None else Path(data),
+        videos=tuple(map(Path, video or ())),
+        tracks=tuple(map(Path, tracks or ())),
+        teachers=tuple(map(Path, teacher or ())),
+        classes=words_of("--classes", classes),
+        min_score=min_score,
+        every=every,
+        threads=threads,
+        settings=CropSettings(margin=margin),
+        views=ViewSettings(views),
+        progress=not no_progress,
+    )
+    run_train_crops(request)

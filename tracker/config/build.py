@@ -1,0 +1,394 @@
+"""Names to objects: the only place that knows which class a word in the configuration means.
+
+Comes in: a `Config` and the source as the user typed it. Goes out: open sources and pipelines.
+Stages are imported when they are needed, so that nobody waits for what is not used.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from tracker.config.build_detector import FCN, MOTION, build_detector, prepare_detector
+from tracker.config.run import CameraCompensation, Config, EmbedderConfig, SourceConfig
+from tracker.detections import AnyDetector, Embedder, TimedDetector
+from tracker.errors import ConfigError, nearest
+from tracker.frames import Source
+from tracker.pipeline.multi import MultiPipeline, StageMakers
+from tracker.pipeline.single import NoEmbedder, Pipeline
+from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
+from tracker.segmentation.segmenter import Segmenter
+from tracker.sinks.background import Backdrop, Background
+from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.settings import DeepSortSettings
+from tracker.tracks import CameraObserver
+from tracker.util.address import shown_source
+
+RECORDED_BIRTH_SHARE = 0.83
+"""Recorded detections below this share of their median score start no track."""
+
+RECORDED_MEAN_SHARE = 0.88
+"""Tracks of recorded detections that score less on average are not believed. Both shares were
+chosen on the public detections of MOT15, see docs/tracking.md."""
+
+NO_EMBEDDER = "none"
+"""Embedder name: no appearance."""
+
+DETECTOR_EMBEDDER = "detector"
+"""Embedder name: features of the detector, one of ours."""
+
+AUTO_EMBEDDER = "auto"
+"""Embedder name: the one of this package where a detector of objects is chosen, none otherwise:
+what merely moves, or fits a window, looks like anything; recordings may have no pictures."""
+
+
+def open_source(text: str, config: Config) -> Source:
+    """Returns an open source.
+
+    Args:
+        text: A camera, a stream's address, `-` for standard input, a video file, an image, a
+            folder of images, a MOT sequence or a glob.
+        config: Its `source` section says which frames, and how live sources are read.
+
+    Raises:
+        SourceError: It does not exist or cannot be read.
+        ConfigError: A camera, a live stream or standard input was given a start or a stride.
+    """
+    settings = config.source
+    kind = source_kind(text)
+    if kind in (SourceKind.CAMERA, SourceKind.STREAM, SourceKind.PIPE):
+        return _open_live(text, kind, settings)
+    if kind is SourceKind.IMAGES and settings.video_stream is not None:
+        raise _needs_a_video(text)
+    if config.detector.detections is not None and kind is SourceKind.IMAGES:
+        from tracker.sources.files.blank import BlankSequence, has_no_pictures
+
+        if has_no_pictures(text):
+            _check_needs_no_pictures(text, config)
+            return BlankSequence(text, start_s=settings.start_s, stride=settings.stride)
+    if kind is SourceKind.IMAGES:
+        from tracker.sources.files.image_folder import ImageFolder
+
+        return ImageFolder(
+            text,
+            fps=Fraction(settings.image_fps).limit_denominator(100_000),
+            start_s=settings.start_s,
+            stride=settings.stride,
+        )
+    from tracker.sources.files.video_file import VideoFile
+
+    return VideoFile(
+        text, start_s=settings.start_s, stride=settings.stride, decoding=settings.decoding()
+    )
+
+
+def _needs_a_video(text: str) -> ConfigError:
+    return ConfigError(f"{text}: source.video_stream needs a video file or a stream; leave it out")
+
+
+def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
+    """Returns an open camera, stream or standard input."""
+    if kind is SourceKind.STREAM:
+        from tracker.sources.live.stream import NetworkStream
+
+        return NetworkStream(
+            text,
+            settings.live,
+            start_s=settings.start_s,
+            stride=settings.stride,
+            decoding=settings.decoding(),
+        )
+    if settings.start_s or settings.stride != 1:
+        name = f"camera {text}" if kind is SourceKind.CAMERA else "a pipe"
+        raise ConfigError(
+            f"{name}: source.start_s and source.stride need a recorded source; leave them out"
+        )
+    if kind is SourceKind.PIPE:
+        from tracker.sources.pipe import Pipe
+
+        return Pipe(settings.live, decoding=settings.decoding(), name=text)
+    if settings.video_stream is not None:
+        raise _needs_a_video(f"camera {text}")
+    from tracker.sources.live.camera import Camera
+    from tracker.sources.live.camera_names import camera_index
+
+    return Camera(camera_index(text), settings.live, find=lambda: camera_index(text))
+
+
+def build_pipeline(
+    config: Config,
+    *,
+    detector: AnyDetector | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Pipeline:
+    """Returns the pipeline that a configuration describes.
+
+    Args:
+        config: The configuration.
+        detector: What takes the place of the detector that it names.
+        class_names: Names of the classes of `detector`, where it does not tell them itself.
+
+    Raises:
+        TrackerError: A model is missing or malformed, a class or device does not exist.
+    """
+    from tracker.util.opencv import cv2
+
+    cv2.setRNGSeed(config.seed)
+    _check_every(config)
+    found = _detector(config, detector, class_names)
+    config = _resolved(config, found)
+    return Pipeline(
+        detector=found,
+        embedder=build_embedder(config),
+        camera_motion=build_camera_motion(config),
+        tracker=DeepSort(config.tracking),
+        config=config.to_json(),
+        detect_every=config.detector.every,
+    )
+
+
+def _detector(
+    config: Config, given: AnyDetector | None, class_names: Sequence[str] | None
+) -> TimedDetector:
+    if given is None:
+        return build_detector(config)
+    return prepare_detector(config, given, class_names)
+
+
+def build_multi_pipeline(
+    config: Config,
+    *,
+    detector: AnyDetector | None = None,
+    class_names: Sequence[str] | None = None,
+) -> MultiPipeline:
+    """Returns the pipeline that a configuration describes, for many sources.
+
+    They share a network. What learns from its source, or is prepared for its frame size, is made
+    for each.
+
+    Args:
+        config: The configuration.
+        detector: What takes the place of the detector that it names; all sources share it.
+        class_names: Names of the classes of `detector`, where it does not tell them itself.
+
+    Raises:
+        ConfigError: Detections are replayed, which are those of one source; or the detector that
+            is to be shared learns from its source.
+        TrackerError: A model is missing or malformed, a class or device does not exist.
+    """
+    from tracker.util.opencv import cv2
+
+    if config.detector.detections is not None:
+        raise ConfigError(
+            f"--detections {config.detector.detections}: expected one source, whose detections "
+            "they are, got several; run them one by one"
+        )
+    cv2.setRNGSeed(config.seed)
+    _check_every(config)
+    is_motion = config.detector.name == MOTION
+    if is_motion and detector is not None:
+        raise ConfigError(
+            f"detector: one {type(detector).__name__} learns one background and cannot be shared "
+            f"by several sources; give detector={MOTION!r}, which makes one for each"
+        )
+    found, embedder = _detector(config, detector, class_names), build_embedder(config)
+    config = _resolved(config, found)
+    build_camera_motion(config)  # An error comes before the first frame.
+    adapts = embedder_name(config) == DETECTOR_EMBEDDER
+    return MultiPipeline(
+        StageMakers(
+            detector=(lambda: build_detector(config)) if is_motion else lambda: found,
+            embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
+            camera_motion=lambda: build_camera_motion(config),
+            tracker=lambda: DeepSort(config.tracking),
+        ),
+        config=config.to_json(),
+        detect_every=config.detector.every,
+        batch_wait_s=config.batch.wait_s,
+        max_frames=config.source.max_frames,
+    )
+
+
+def _check_every(config: Config) -> None:
+    choice = config.detector
+    if choice.every > 1 and choice.name == MOTION and choice.detections is None:
+        raise ConfigError(
+            f"detector.every: expected 1 for detector {MOTION!r}, which learns the background from "
+            f"all frames, got {choice.every}; name a network with --detector small or a file"
+        )
+
+
+@runtime_checkable
+class _Thresholded(Protocol):
+    """A detector that drops what scores low."""
+
+    @property
+    def confidence(self) -> float:
+        """Score above which detections are kept."""
+        ...
+
+
+def _resolved(config: Config, detector: TimedDetector) -> Config:
+    """Returns the configuration with what the detector decides filled in."""
+    choice = config.detector
+    if choice.network.confidence is None and isinstance(detector, _Thresholded):
+        network = dataclasses.replace(choice.network, confidence=detector.confidence)
+        choice = dataclasses.replace(choice, network=network)
+    tracking = _with_score_limits(config, detector)
+    return dataclasses.replace(config, detector=choice, tracking=tracking)
+
+
+def _with_score_limits(config: Config, detector: TimedDetector) -> DeepSortSettings:
+    """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
+
+    Detectors filter by `confidence` before. Recorded detections come unfiltered, on a scale that
+    only the recording tells, so limits there are shares of its median score.
+    """
+    from tracker.detection.replay import ReplayDetector
+
+    usual = detector.median_score if isinstance(detector, ReplayDetector) else 0.0
+    tracking = config.tracking
+    birth, mean = tracking.birth_score, tracking.min_mean_score
+    return dataclasses.replace(
+        tracking,
+        birth_score=RECORDED_BIRTH_SHARE * usual if birth is None else birth,
+        min_mean_score=RECORDED_MEAN_SHARE * usual if mean is None else mean,
+    )
+
+
+def embedder_name(config: Config) -> str:
+    """Returns the embedder that a configuration means, `auto` resolved."""
+    choice = config.detector
+    if config.embedder.name != AUTO_EMBEDDER:
+        return config.embedder.name
+    detects = choice.detections is None and choice.name not in (MOTION, FCN)
+    return EMBEDDER if detects else NO_EMBEDDER
+
+
+def build_embedder(config: Config) -> Embedder:
+    """Returns the embedder that `config.embedder` names.
+
+    Raises:
+        ConfigError: The name is unknown, or options do not belong to the embedder.
+        ModelError: The network is missing, damaged, or does not map crops to vectors.
+        DependencyError: What runs the network cannot be loaded.
+    """
+    choice, name = config.embedder, embedder_name(config)
+    if name not in (NO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER):
+        from tracker.embedding.model_embedder import ModelEmbedder, is_network_of_others
+
+        if is_network_of_others(name):
+            return ModelEmbedder.load(
+                name, crop_input=choice.input, threads=choice.threads, offline=choice.offline
+            )
+    if choice.input != EmbedderConfig().input:
+        raise ConfigError(
+            f"embedder.input: embedder {name!r} knows what its crops have to be like; leave it out"
+        )
+    if name == NO_EMBEDDER:
+        return NoEmbedder()
+    if name == DETECTOR_EMBEDDER:
+        return _detector_features(config)
+    return _own_embedder(choice, name)
+
+
+def _own_embedder(choice: EmbedderConfig, name: str) -> Embedder:
+    if name != EMBEDDER and not name.lower().endswith((".keras", ".tflite")):
+        known = [AUTO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER, NO_EMBEDDER]
+        raise ConfigError(
+            f"unknown embedder {shown_source(name)!r}{nearest(name, known)}; expected "
+            f"{', '.join(map(repr, known))}, or a network that maps crops to vectors: a .keras, "
+            ".tflite or .onnx file, the folder of a SavedModel, or an https:// handle"
+        )
+    from tracker.embedding.crop_embedder import CropEmbedder
+
+    if name == EMBEDDER:
+        return CropEmbedder.load_builtin(threads=choice.threads)
+    return CropEmbedder.load(name, threads=choice.threads, cache_dir=choice.cache_dir)
+
+
+def _detector_features(config: Config) -> Embedder:
+    choice = config.detector
+    path = detector_files(choice.name).keras if choice.name in DETECTORS else Path(choice.name)
+    if choice.detections is not None or path.suffix.lower() != ".keras":
+        got = choice.name if choice.detections is None else f"recorded {choice.detections}"
+        raise ConfigError(
+            f"embedder {DETECTOR_EMBEDDER}: expected a detector of ours ({', '.join(DETECTORS)}, "
+            f"or a .keras that `tracker train detector` wrote), got {got}; use embedder {EMBEDDER}"
+        )
+    from tracker.embedding.detector_features import DetectorFeatures
+
+    return DetectorFeatures.load(
+        path,
+        long_side=choice.network.input_size,
+        threads=config.embedder.threads,
+        cache_dir=config.embedder.cache_dir,
+    )
+
+
+def build_segmenter(config: Config) -> Segmenter:
+    """Returns the segmenter that `config.segmenter` names.
+
+    Raises:
+        ConfigError: None is named, or it does not know a class.
+        ModelError: The file is missing, damaged, or no segmenter of ours.
+    """
+    choice = config.segmenter
+    if choice.file is None:
+        raise ConfigError(
+            f"--background {choice.background.value}: expected a segmenter, got none; name one "
+            "with --segmenter FILE.keras, which `tracker train segmenter --data my.yaml --out "
+            "FOLDER` writes, see docs/segmentation.md"
+        )
+    return Segmenter.load(choice.file, choice.settings())
+
+
+def build_backdrop(config: Config) -> Backdrop | None:
+    """Returns what changes the background of pictures; `None` where it is kept.
+
+    Raises:
+        ConfigError: No segmenter is named, or one that is not needed, or it does not know a class.
+        ModelError: The segmenter's file is missing, damaged, or none of ours.
+    """
+    choice = config.segmenter
+    if choice.background is Background.KEEP:
+        if choice.file is not None:
+            raise ConfigError(
+                f"--segmenter {choice.file}: it tells what is background, which is kept; give "
+                "--background blur or remove, or leave it out"
+            )
+        return None
+    return Backdrop(build_segmenter(config), choice.style())
+
+
+def build_camera_motion(config: Config) -> CameraObserver | None:
+    """Returns what estimates the camera's motion; `None` where nothing shall.
+
+    Raises:
+        ConfigError: The detector needs a camera that stands still.
+    """
+    if config.camera_motion is CameraCompensation.OFF:
+        return None
+    if config.detector.name == MOTION and config.detector.detections is None:
+        raise ConfigError(
+            "camera_motion flow: expected a detector for moving cameras, got 'motion', for which "
+            "all that moves is an object; name a network with --detector small or a file"
+        )
+    from tracker.tracking.camera_motion import CameraMotionEstimator
+
+    return CameraMotionEstimator()
+
+
+def _check_needs_no_pictures(text: str, config: Config) -> None:
+    if embedder_name(config) != NO_EMBEDDER:
+        raise ConfigError(
+            f"{text}: appearance needs pictures and the sequence has none; expected embedder "
+            f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
+        )
+    if config.camera_motion is not CameraCompensation.OFF:
+        raise ConfigError(
+            f"{text}: the camera's motion is seen in pictures and the sequence has none; expected "
+            f"camera_motion 'off', got {config.camera_motion.value!r}"
+        )

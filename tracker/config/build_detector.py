@@ -1,0 +1,344 @@
+"""Words to detectors: the only place that knows which class a detector's name means.
+
+Comes in: a `Config`. Goes out: a `Detector`. What it needs is imported when it is needed, so that
+nobody waits for what is not used.
+"""
+
+import dataclasses
+import zipfile
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from tracker.config.run import Config, DetectorConfig
+from tracker.detection.class_filter import FilteredDetector
+from tracker.detection.default_names import Names
+from tracker.detection.function_detector import as_detector
+from tracker.detection.model_choice import Declaration, input_choice
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.detections import AnyDetector, TimedDetector
+from tracker.errors import ConfigError, ModelError, nearest
+from tracker.models.files.class_names import read_class_names
+from tracker.models.files.detector_file import CONFIDENCE
+from tracker.models.files.read import weights_beside
+from tracker.models.files.tflite import MEMBER, is_exported
+from tracker.registry.builtin import DETECTORS
+from tracker.util.address import shown_address, shown_source
+from tracker.util.callable_name import callable_name
+
+MOTION = "motion"
+"""Detector name: background subtraction for fixed cameras."""
+
+FCN = "fcn"
+"""Detector name: a classifier of windows that slides over the frame."""
+
+KERAS_HUB = "kerashub:"
+"""What the names of presets of KerasHub begin with."""
+
+
+def build_detector(config: Config) -> TimedDetector:
+    """Returns the detector that `config.detector` names.
+
+    Raises:
+        ConfigError: The name is unknown, or options do not belong to the detector.
+        ModelError: A model file is missing or malformed.
+        DependencyError: What runs the model is not installed.
+    """
+    choice = config.detector
+    if choice.detections is not None:
+        _check_not_chosen(choice, "scales", "model", why="detections are replayed")
+        choice.network.refuse_half("what is replayed")
+        return _replay_detector(config)
+    builder = _builder(choice)
+    if builder in {_fcn_detector, _motion_detector}:
+        choice.network.refuse_half(f"detector {choice.name}")
+    if builder is not _fcn_detector:
+        _check_not_chosen(choice, "scales", why=f"only detector {FCN!r} looks at several sizes")
+    if builder is not _model_detector and builder is not _registered_detector:
+        _check_not_chosen(choice, "model", why=f"detector {choice.name} knows that itself")
+    return builder(choice)
+
+
+def prepare_detector(
+    config: Config, detector: AnyDetector, class_names: Sequence[str] | None = None
+) -> TimedDetector:
+    """Returns a detector that the caller made, as a pipeline runs it.
+
+    Args:
+        config: Its `detector.network.classes` are kept, and `detector.names` are the class names.
+        detector: A function of a picture, or an object with `detect`.
+        class_names: Names of its classes, in place of `detector.names`.
+
+    Raises:
+        ConfigError: It is no detector, or an option belongs to another one.
+        ModelError: The file of names cannot be read.
+    """
+    choice = config.detector
+    why = f"detector {callable_name(detector)} is ready made"
+    _check_not_chosen(choice, "weights", "detections", "scales", "model", "motion", why=why)
+    if dataclasses.replace(choice.network, classes=None) != DetectorSettings():
+        raise ConfigError(f"detector.network: {why}; leave all but 'classes' out")
+    if class_names is None and choice.names is not None:
+        class_names = read_class_names(choice.names)
+    ready = as_detector(detector, class_names)
+    wanted = choice.network.classes
+    return ready if wanted is None else FilteredDetector(ready, wanted)
+
+
+def given_detector_name(detector: AnyDetector) -> str:
+    """Returns what stands for a detector that the caller made as `detector.name`.
+
+    Rules that depend on the detector, such as which embedder suits it, hold for the object as for
+    the name.
+    """
+    from tracker.detection.fcn_detector import FcnDetector
+    from tracker.detection.motion import MotionDetector
+
+    if isinstance(detector, MotionDetector):
+        return MOTION
+    return FCN if isinstance(detector, FcnDetector) else callable_name(detector)
+
+
+def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector]:
+    """Returns what makes the detector of a name."""
+    name, suffix = choice.name, Path(choice.name).suffix.lower()
+    is_ours = suffix == ".keras" or (suffix == ".tflite" and is_exported(name))
+    is_model = suffix in {".tflite", ".onnx"} or name.startswith("https://")
+    # The first that holds; whether a name is registered is looked up only where nothing else is.
+    rules: tuple[tuple[Callable[[], bool], Callable[[DetectorConfig], TimedDetector]], ...] = (
+        (lambda: name == MOTION, _motion_detector),
+        (lambda: name == FCN, _fcn_detector),
+        (lambda: name in DETECTORS, _builtin_detector),
+        (lambda: name.startswith(KERAS_HUB), _keras_hub_detector),
+        (lambda: suffix == ".cfg", _darknet_detector),
+        (lambda: is_ours, _own_detector),
+        (lambda: is_model, _model_detector),
+        (lambda: name in _registered_names(), _registered_detector),
+        # Words come first: ./NAME is a folder that is called like one.
+        (lambda: bool(name) and Path(name).is_dir(), _model_detector),
+    )
+    for holds, builder in rules:
+        if holds():
+            return builder
+    known = [*DETECTORS, MOTION, FCN]
+    raise ConfigError(
+        f"unknown detector {shown_source(name)!r}{nearest(name, [*known, *_registered_names()])}; "
+        f"expected {', '.join(map(repr, known))}, a name that `tracker models list` shows, a "
+        ".keras of ours, a .tflite, an .onnx, a Darknet .cfg, the folder of a SavedModel, an "
+        f"https:// handle of TensorFlow Hub, or {KERAS_HUB}PRESET"
+    )
+
+
+def _fcn_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.fcn_detector import FcnDetector, FcnSettings
+    from tracker.detection.runtimes.base import RuntimeKind
+
+    if choice.weights is None:
+        raise ConfigError(
+            f"detector {FCN}: --weights is missing; name the .keras file of a window classifier"
+        )
+    network = choice.network
+    of_others = {
+        "input_size": network.input_size,
+        "runtime": None if network.runtime is RuntimeKind.AUTO else network.runtime.value,
+        "cache_dir": network.cache_dir,
+    }
+    for name, value in of_others.items():
+        if value is not None:
+            raise ConfigError(
+                f"detector.network.{name} {value}: detector {FCN!r} slides over frames at their "
+                "own size, on TensorFlow; leave it out (detector.scales=[1,0.5] looks at others)"
+            )
+    settings = FcnSettings(
+        scales=(1.0,) if choice.scales is None else choice.scales,
+        confidence=CONFIDENCE if network.confidence is None else network.confidence,
+        iou=network.iou,
+        max_detections=network.max_detections,
+        classes=network.classes,
+        nms_mode=network.nms_mode,
+        device=network.device,
+        threads=network.threads,
+    )
+    return FcnDetector.load(choice.weights, names=choice.names, settings=settings)
+
+
+def _builtin_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.yolo_detector import YoloDetector
+
+    _check_alone(choice)
+    return YoloDetector.load_builtin(choice.name, settings=choice.network)
+
+
+def _own_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.yolo_detector import YoloDetector
+
+    _check_alone(choice)
+    if choice.name.lower().endswith(".tflite"):
+        return YoloDetector.load_exported(choice.name, settings=choice.network)
+    _check_not_of_others(Path(choice.name))
+    return YoloDetector.load_keras(choice.name, settings=choice.network)
+
+
+def _check_not_of_others(path: Path) -> None:
+    """Checks that a `.keras` archive was not written by Keras alone.
+
+    Raises:
+        ModelError: It was.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return  # What loads it says what is wrong.
+    if "config.json" in members and MEMBER not in members:
+        raise ModelError(
+            f"detector {path}: expected a .keras that `tracker train detector` wrote, got another "
+            "Keras model; export it as a SavedModel (model.export) or to ONNX and name that"
+        )
+
+
+def _check_alone(choice: DetectorConfig, *, but: str | None = None) -> None:
+    """Checks that no file is named beside a model that holds all itself.
+
+    Args:
+        choice: The detector.
+        but: An option that may be given all the same.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for option in ("weights", "names"):
+        value = getattr(choice, option)
+        if value is not None and option != but:
+            is_default = option == "weights" and choice.name == DetectorConfig().name
+            other = ", or name another model with --detector" if is_default else ""
+            raise ConfigError(
+                f"--{option} {value}: detector {choice.name} holds its weights and class names "
+                f"itself; leave --{option} out{other}"
+            )
+
+
+def _replay_detector(config: Config) -> TimedDetector:
+    from tracker.detection.replay import ReplayDetector
+
+    choice = config.detector
+    others = {
+        "--detector": None if choice.name == DetectorConfig().name else choice.name,
+        "--weights": choice.weights,
+        "--names": choice.names,
+    }
+    for option, value in others.items():
+        if value is not None:
+            raise ConfigError(
+                f"--detections {choice.detections} and {option} {value}: detections are either "
+                "replayed or made anew; leave one out"
+            )
+    assert choice.detections is not None
+    return ReplayDetector(choice.detections, classes=choice.network.classes or ())
+
+
+def _motion_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.motion import MotionDetector
+
+    for option, value in (("--weights", choice.weights), ("--names", choice.names)):
+        if value is not None:
+            raise ConfigError(
+                f"{option} {value}: the motion detector has no model; name the model with "
+                "--detector small or a file"
+            )
+    detector = MotionDetector(choice.motion)
+    for name in choice.network.classes or ():
+        if name not in detector.class_names:
+            raise ConfigError(
+                f"unknown class {name!r}: the motion detector knows only "
+                f"{', '.join(detector.class_names)}; classes of objects need a network, see "
+                "--detector small or a file"
+            )
+    return detector
+
+
+def _darknet_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.yolo_detector import YoloDetector
+
+    weights = weights_beside(choice.name) if choice.weights is None else choice.weights
+    return YoloDetector.load(
+        choice.name, weights=weights, names=choice.names, settings=choice.network
+    )
+
+
+def _model_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.load import load_model
+
+    if choice.weights is not None:
+        raise ConfigError(
+            f"--weights {choice.weights}: {shown_address(choice.name)} holds its weights itself; "
+            "leave it out"
+        )
+    return load_model(
+        choice.name,
+        names=choice.names,
+        choice=choice.model,
+        settings=choice.network,
+        offline=choice.offline,
+    )
+
+
+def _registered_names() -> Collection[str]:
+    from tracker.registry.models import read_registry
+
+    return read_registry().entries.keys()
+
+
+def _registered_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.load import load_model
+    from tracker.detection.yolo_detector import YoloDetector
+    from tracker.registry.entries import DARKNET, Task
+    from tracker.registry.models import resolve
+
+    _check_alone(choice)
+    found = resolve(choice.name)
+    if found.entry.task is not Task.DETECTOR:
+        raise ConfigError(f"detector {choice.name}: expected a detector, got an embedder")
+    names = _class_names(found.classes)
+    if found.entry.layout == DARKNET:
+        _check_not_chosen(choice, "model", why=f"detector {choice.name} knows that itself")
+        cfg, weights = found.paths[:2]
+        return YoloDetector.load(cfg, weights=weights, names=names, settings=choice.network)
+    declared = Declaration(found.entry.layout, input_choice(found.entry.input.given()))
+    return load_model(
+        found.paths[0],
+        names=names,
+        choice=choice.model,
+        settings=choice.network,
+        declared=declared,
+    )
+
+
+def _class_names(classes: str | tuple[str, ...] | Path | None) -> Names:
+    from tracker.detection.default_names import NAME_LISTS
+
+    assert classes is not None  # of a detector
+    return NAME_LISTS[classes] if isinstance(classes, str) else classes
+
+
+def _keras_hub_detector(choice: DetectorConfig) -> TimedDetector:
+    from tracker.detection.keras_hub.detector import KerasHubDetector
+
+    _check_alone(choice, but="names")
+    return KerasHubDetector.load(
+        choice.name.removeprefix(KERAS_HUB),
+        names=choice.names,
+        settings=choice.network,
+        offline=choice.offline,
+    )
+
+
+def _check_not_chosen(choice: DetectorConfig, *options: str, why: str) -> None:
+    """Checks that options have their defaults.
+
+    Raises:
+        ConfigError: One has not.
+    """
+    for option in options:
+        value = getattr(choice, option)
+        if value != getattr(DetectorConfig(), option):
+            raise ConfigError(f"detector.{option} {value}: {why}; leave it out")

@@ -1,0 +1,142 @@
+"""Networks of somebody else, from a path to a detector.
+
+Comes in: a path or handle, class names, what the user says. Goes out: a `ModelDetector`, and one
+line in the log that says what the network was taken for.
+"""
+
+import logging
+import os
+from os import PathLike
+
+from tracker.detection.default_names import (
+    COCO_PAPER_NAMES,
+    Names,
+    default_class_names,
+    given_class_names,
+)
+from tracker.detection.layouts.arrays import check_channels
+from tracker.detection.layouts.tasks import TaskLayout, find_task_layout
+from tracker.detection.model_choice import Declaration, ModelChoice, read_declaration
+from tracker.detection.model_detector import ModelDetector
+from tracker.detection.runtimes.base import RuntimeKind
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.errors import ConfigError, ModelError
+from tracker.inference.name_lists import filled_names, numbered_names
+from tracker.inference.network import Network
+from tracker.inference.open_network import open_network
+from tracker.inference.saved_model_network import is_handle
+from tracker.util.address import shown_address
+
+_log = logging.getLogger(__name__)
+
+# What LiteRT and ONNX Runtime say of half a file.
+_DAMAGE = ("not a valid Flatbuffer", "Protobuf parsing failed")
+
+
+def load_model(
+    path: str | PathLike[str],
+    *,
+    names: Names | None = None,
+    choice: ModelChoice | None = None,
+    settings: DetectorSettings | None = None,
+    declared: Declaration | None = None,
+    offline: bool = False,
+) -> ModelDetector:
+    """Returns the detector of an ONNX or LiteRT file, a SavedModel, or a handle of TensorFlow Hub.
+
+    What `choice` leaves open, the file `NAME.yaml` beside the model says; what that leaves open,
+    the layout; and what the outputs mean is told by their names and shapes.
+
+    Args:
+        path: The file, the folder, or the handle.
+        names: File of class names, one a line, or the names; `None` takes those of the file beside
+            the model, else those that the model's file holds, else those that are usual for their
+            number.
+        choice: What the user says about the network.
+        settings: How to run it.
+        declared: What is known of the model in place of the file beside it.
+        offline: Whether a handle that is not in the cache is an error, instead of a download.
+
+    Raises:
+        ConfigError: A setting is out of range or does not suit the network.
+        ModelError: The model is missing or malformed, or its outputs are of no known layout.
+        DependencyError: What runs it is not installed.
+        DeviceError: The GPU that was asked for is not there.
+    """
+    settings = settings or DetectorSettings()
+    _check_runtime(path, settings)
+    declared = _declaration(path) if declared is None else declared
+    choice = (choice or ModelChoice()).over(declared.choice)
+    network = _opened(path, settings, offline=offline)
+    shown = shown_address(str(path))
+    if not network.inputs:
+        raise ModelError(f"{shown}: expected a network with an input, got none")
+    check_channels(network.inputs[0])
+    layout = find_task_layout(network.inputs, network.outputs, network.stored, name=choice.layout)
+    wanted = choice.input.applied(layout.picture_input(network.inputs[0]))
+    detector = ModelDetector(
+        network,
+        layout=layout,
+        wanted=wanted,
+        class_names=_class_names(
+            names, declared, network.stored.class_names, count=layout.class_count(network.outputs)
+        ),
+        settings=settings,
+    )
+    how = "as asked" if choice.layout is not None else "by its outputs"
+    if isinstance(layout, TaskLayout):
+        what = (shown, layout.task, layout.left_out)
+        _log.warning("%s: its file says task=%s: its boxes are read, its %s are not", *what)
+    _log.info("%s: layout %s (%s), input %s", shown, layout.name, how, wanted)
+    return detector
+
+
+def _declaration(path: str | PathLike[str]) -> Declaration:
+    # The folder "." has no name until it is written out, and "/" and a handle have nothing beside.
+    full = os.path.abspath(path)
+    has_none = is_handle(str(path)) or not os.path.basename(full)
+    return Declaration() if has_none else read_declaration(full)
+
+
+def _opened(path: str | PathLike[str], settings: DetectorSettings, *, offline: bool) -> Network:
+    try:
+        return open_network(path, threads=settings.threads, device=settings.device, offline=offline)
+    except ModelError as error:
+        if any(words in str(error) for words in _DAMAGE):
+            raise ModelError(f"{error}; is it cut short or damaged?") from error
+        raise
+
+
+def _check_runtime(path: str | PathLike[str], settings: DetectorSettings) -> None:
+    if settings.runtime is not RuntimeKind.AUTO:
+        raise ConfigError(
+            f"runtime {settings.runtime.value}: {shown_address(str(path))} runs on what its ending "
+            "says (ONNX Runtime, LiteRT or TensorFlow); leave --runtime out"
+        )
+    settings.refuse_half(shown_address(str(path)))
+
+
+def _class_names(
+    names: Names | None,
+    declared: Declaration,
+    stored: tuple[str, ...] | None,
+    *,
+    count: int | None,
+) -> tuple[str, ...]:
+    if names is not None:
+        return given_class_names(names)
+    if declared.names is not None:
+        return numbered_names(declared.names, what="names in the .yaml beside the model")
+    if stored is not None and count in (None, len(stored)):
+        return stored
+    if stored is not None and count is not None and len(stored) < count:
+        return filled_names(dict(enumerate(stored)), count, what="the model's file")
+    if stored is not None:
+        _log.warning(
+            "the file names %d classes where the network has %d: its names are left alone; "
+            "name them with --names",
+            len(stored),
+            count,
+        )
+    # Networks that do not tell their number of classes are those of TensorFlow's zoo.
+    return COCO_PAPER_NAMES if count is None else default_class_names(count)

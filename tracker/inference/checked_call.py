@@ -1,0 +1,125 @@
+"""One call of a network: its arrays checked, its pictures one by one where it takes no more.
+
+Comes in: a function of a runtime, what its network takes and gives, arrays. Goes out: the outputs;
+whatever a runtime raises becomes a `ModelError` of one line.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.errors import ModelError, TrackerError
+from tracker.inference.network import TensorSpec
+
+Arrays = Sequence[NDArray[Any]]
+
+
+def run_network(
+    call: Callable[[Arrays], list[NDArray[Any]]],
+    arrays: Arrays,
+    *,
+    what: str,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+) -> list[NDArray[Any]]:
+    """Returns the outputs of a network, in their order.
+
+    Where every input has room for one picture only and the arrays hold `n`, there are `n` calls.
+    Outputs whose declared first side is 1 are then joined along it to `(n, ...)`; all others are
+    stacked, which gives them a first side `n` more.
+
+    Args:
+        call: Runs the network once; the arrays have been checked.
+        arrays: One for each of `inputs`, in their order.
+        what: The network's name, for messages.
+        inputs: What it takes.
+        outputs: What it gives.
+
+    Raises:
+        ModelError: Arrays of other types or shapes than it takes, or it fails on them.
+    """
+    _check(arrays, inputs, what)
+    if all(map(_fits, arrays, inputs)):
+        return _called(call, arrays, what)
+    count = _picture_count(arrays, inputs)
+    if count is None:
+        taken = "; ".join(map(str, inputs))
+        given = "; ".join(str(array.shape) for array in arrays)
+        raise ModelError(f"{what}: expected {taken}, got {given}")
+    singles = [[array[n : n + 1] for array in arrays] for n in range(count)]
+    return _joined([_called(call, single, what) for single in singles], outputs, what)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of a message that says anything."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next(filter(None, lines), type(error).__name__)
+
+
+def described(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> str:
+    """Returns what a network takes and gives, for messages."""
+    taken, given = ("; ".join(map(str, specs)) or "nothing" for specs in (inputs, outputs))
+    return f"inputs: {taken}; outputs: {given}"
+
+
+def _check(arrays: Arrays, inputs: Sequence[TensorSpec], what: str) -> None:
+    if len(arrays) != len(inputs):
+        raise ModelError(f"{what}: expected {len(inputs)} arrays, got {len(arrays)}")
+    for array, spec in zip(arrays, inputs, strict=True):
+        if array.dtype.name != spec.dtype:
+            raise ModelError(f"{what}: {spec.name}: expected {spec.dtype}, got {array.dtype.name}")
+        if array.size == 0 and 0 not in spec.shape:
+            raise ModelError(f"{what}: {spec.name}: expected values, got none {array.shape}")
+
+
+def _fits(array: NDArray[Any], spec: TensorSpec) -> bool:
+    if not spec.shape:  # The file does not say.
+        return True
+    return _sides_fit(array.shape, spec.shape)
+
+
+def _sides_fit(have: Sequence[int], want: Sequence[int | None]) -> bool:
+    pairs = zip(have, want, strict=False)
+    return len(have) == len(want) and all(w in (None, h) for h, w in pairs)
+
+
+def _picture_count(arrays: Arrays, inputs: Sequence[TensorSpec]) -> int | None:
+    """Returns the number of pictures where the network takes one at a time, and they fit."""
+    counts = set()
+    for array, spec in zip(arrays, inputs, strict=True):
+        if spec.shape[:1] != (1,) or not array.shape:
+            return None
+        if not _sides_fit(array.shape[1:], spec.shape[1:]):
+            return None
+        counts.add(array.shape[0])
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _called(
+    call: Callable[[Arrays], list[NDArray[Any]]], arrays: Arrays, what: str
+) -> list[NDArray[Any]]:
+    try:
+        return call(arrays)
+    except TrackerError:
+        raise
+    except Exception as error:  # Runtimes raise classes of their own, without a common base.
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ModelError(f"{what}: failed on {shapes}: {first_line(error)}") from error
+
+
+def _joined(
+    parts: Sequence[list[NDArray[Any]]], outputs: Sequence[TensorSpec], what: str
+) -> list[NDArray[Any]]:
+    joined = []
+    for spec, column in zip(outputs, zip(*parts, strict=True), strict=True):
+        shapes = sorted({array.shape for array in column})
+        if len(shapes) > 1:
+            raise ModelError(
+                f"{what}: {spec.name}: expected one shape for all pictures, got "
+                f"{', '.join(map(str, shapes))}; give it one picture at a time"
+            )
+        join = np.concatenate if spec.shape[:1] == (1,) else np.stack
+        joined.append(join(column))
+    return joined

@@ -1,0 +1,1 @@
+"""Backbones by name, and the files that hold their weights."""

@@ -1,0 +1,174 @@
+"""Weights of a backbone: from a file, or those that keras.applications publishes.
+
+Comes in: a network with new weights and a `BackboneChoice`. Goes out: the network, its backbone
+filled layer by layer, by name. Downloads happen here only, and only for the word `imagenet`.
+"""
+
+import contextlib
+import json
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tracker.errors import DependencyError, ModelError
+from tracker.models.backbones.efficientnet_lite import efficientnet_lite_features, put_torch_weights
+from tracker.models.backbones.load import application, backbone_layers
+from tracker.models.backbones.names import (
+    APPLICATIONS,
+    IMAGENET,
+    LITE,
+    NONE,
+    SHUFFLENETS,
+    BackboneChoice,
+)
+from tracker.models.backbones.onnx_file import read_onnx_convolutions
+from tracker.models.backbones.shufflenet import put_onnx_weights, shufflenet_features
+from tracker.models.backbones.torch_file import read_torch_weights
+from tracker.models.files.detector_file import load_detector
+from tracker.models.files.reid_file import FORMAT as REID_FORMAT
+from tracker.models.files.reid_file import load_reid
+from tracker.models.files.tflite import MEMBER
+
+
+def load_backbone(network: Any, choice: BackboneChoice) -> None:
+    """Fills the backbone of a network; neck and head stay as they are.
+
+    A `.keras` file may hold another backbone of which this one is a part.
+
+    Args:
+        network: Of `build_yolo` or `build_reid` with the backbone of the choice; is changed.
+        choice: Says where the weights come from; `none` changes nothing.
+
+    Raises:
+        ModelError: The file is missing, malformed, or holds not all that the backbone needs.
+        DependencyError: Keras cannot fetch the published weights.
+    """
+    if choice.weights == NONE:
+        return
+    have = {layer.name: layer for layer in _source(choice) if layer.weights}
+    wanted = [layer for layer in backbone_layers(network) if _is_learned(layer)]
+    lacking = [layer.name for layer in wanted if _shapes(have.get(layer.name)) != _shapes(layer)]
+    if lacking:
+        shown = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+        raise ModelError(
+            f"backbone_weights {choice.weights}: expected all {len(wanted)} layers of "
+            f"{choice.name}, got {len(wanted) - len(lacking)}; lacking, or of another shape: "
+            f"{shown}; name the backbone that the file holds"
+        )
+    for layer in wanted:
+        layer.set_weights(have[layer.name].get_weights())
+
+
+def _is_learned(layer: Any) -> bool:
+    # EfficientNetB0 to B7 keep mean and variance of pixels there; ours are in `backbone_scale`.
+    return bool(layer.weights) and not isinstance(layer, keras.layers.Normalization)
+
+
+def _shapes(layer: Any) -> list[tuple[int, ...]]:
+    return [] if layer is None else [tuple(weight.shape) for weight in layer.weights]
+
+
+def _source(choice: BackboneChoice) -> list[Any]:
+    """Returns the layers that hold the weights."""
+    if choice.weights == IMAGENET:
+        return list(_published(choice.name).layers)
+    choice.check_file()
+    path = Path(choice.weights)
+    if path.suffix == ".keras":
+        return list(_of_ours(path).layers)
+    if path.suffix == ".pth":
+        return list(_from_torch(choice.name, path).layers)
+    if path.suffix == ".onnx":
+        return list(_from_onnx(choice.name, path).layers)
+    return list(_from_h5(choice.name, path).layers)
+
+
+def _published(name: str) -> Any:
+    with warnings.catch_warnings():
+        # MobileNets tell that weights made for 224x224 pixels are used at any size, as is meant.
+        warnings.filterwarnings("ignore", message=".*`input_shape` is undefined.*")
+        try:
+            # Keras tells of its progress on stdout, where results go.
+            with contextlib.redirect_stdout(sys.stderr):
+                return application(name, weights="imagenet")
+        except DependencyError:
+            raise
+        except Exception as error:  # `get_file` raises whatever the connection raised
+            raise DependencyError(
+                f"backbone_weights imagenet: Keras could not fetch the weights of {name} "
+                f"({_first_line(error)}); give the path of a file, or none"
+            ) from error
+
+
+def _of_ours(path: Path) -> Any:
+    """Returns the detector or the appearance network of a file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            is_reid = json.loads(archive.read(MEMBER)).get("format") == REID_FORMAT
+    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, OSError):
+        is_reid = False  # `load_detector` tells what is wrong.
+    return load_reid(path) if is_reid else load_detector(path)
+
+
+def _from_h5(name: str, path: Path) -> Any:
+    """Returns a network with the weights that Keras wrote to an HDF5 file."""
+    if name in APPLICATIONS:
+        network = application(name)
+    elif name in LITE:
+        image = keras.Input((None, None, 3))
+        network = keras.Model(image, efficientnet_lite_features(image, name))
+    elif name in SHUFFLENETS:
+        image = keras.Input((None, None, 3))
+        network = keras.Model(image, shufflenet_features(image, name))
+    else:
+        raise ModelError(f"backbone_weights {path}: expected a .keras file for {name}")
+    try:
+        network.load_weights(path)
+    except Exception as error:  # h5py and Keras raise whatever they stumble over
+        raise ModelError(
+            f"backbone_weights {path}: expected weights that Keras wrote of {name} without its "
+            f"top, got something else: {_first_line(error)}"
+        ) from error
+    return network
+
+
+def _from_torch(name: str, path: Path) -> Any:
+    """Returns an EfficientNet-Lite with the weights that its authors published."""
+    if name not in LITE:
+        raise ModelError(f"backbone_weights {path}: expected a .keras or .h5 file for {name}")
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, efficientnet_lite_features(image, name))
+    try:
+        put_torch_weights(network, read_torch_weights(path))
+    except (KeyError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"backbone_weights {path}: expected weights of {name}, got those of another network: "
+            f"{_first_line(error)}"
+        ) from error
+    return network
+
+
+def _from_onnx(name: str, path: Path) -> Any:
+    """Returns a ShuffleNetV2 with the weights of the backbone of a NanoDet."""
+    if name not in SHUFFLENETS:
+        raise ModelError(f"backbone_weights {path}: expected a .keras or .h5 file for {name}")
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, shufflenet_features(image, name))
+    try:
+        put_onnx_weights(network, name, read_onnx_convolutions(path))
+    except ValueError as error:
+        raise ModelError(
+            f"backbone_weights {path}: expected a NanoDet on {name}, got another network: "
+            f"{_first_line(error)}"
+        ) from error
+    return network
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""Fully convolutional networks: window classifiers and FCN-8s."""

@@ -1,0 +1,1 @@
+"""The frame loop: source, detector, embedder, tracker."""

@@ -1,0 +1,302 @@
+"""The frame loop: sources are read in threads, and one thread detects, embeds and tracks.
+
+Three things overlap: a thread for each source decodes, the inference thread puts the frames that
+are there into one batch for the detector and steps each source's own tracker, and the caller's
+thread draws, encodes and writes. Channels between them are bounded, so memory is too. One source
+is a batch of one.
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty
+from typing import TypeVar
+
+from tracker.detections import Detections, TimedDetector
+from tracker.errors import TrackerError
+from tracker.frames import Frame, Source, VideoInfo
+from tracker.pipeline.arrival_rate import Rhythm
+from tracker.pipeline.batching import Arrival, Intake
+from tracker.pipeline.source_state import Lane, no_frames, with_age
+from tracker.pipeline.threads import ReadFrame, Workers, run_together
+from tracker.sources.live.settings import FramePolicy
+from tracker.tracks import TrackedFrame
+from tracker.util.channel import Channel, WhenFull
+from tracker.util.stopwatch import Stopwatch
+
+ItemT = TypeVar("ItemT")
+
+QUEUE_SIZE = 4
+"""Frames that may wait between two stages: enough to even out a slow key frame or encoder burst."""
+
+BATCH_WAIT_S = 0.005
+"""How long the first frame of a batch waits for those of other sources: short beside a detector's
+time, long enough for cameras that are released by one clock."""
+
+_CLOSE_S = 2.0
+"""How long the sources of a run may take to close; one that takes longer goes on in its thread."""
+
+_POLL_S = 0.1
+"""How often the caller's thread looks whether it should stop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceResult:
+    """A result of one of several sources.
+
+    Attributes:
+        index: The source, from 0 in the order given.
+        result: Its next result.
+    """
+
+    index: int
+    result: TrackedFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceEnd:
+    """The end of one of several sources; nothing of it follows.
+
+    Attributes:
+        index: The source, from 0 in the order given.
+        error: What it broke with; `None` where it came to its end.
+    """
+
+    index: int
+    error: TrackerError | None = None
+
+
+SourceEvent = SourceResult | SourceEnd
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceStages:
+    """What the frames of one source go through.
+
+    Attributes:
+        detector: Finds objects; sources with the same one share its batches.
+        lane: Embedder, tracker and camera observer of this source.
+    """
+
+    detector: TimedDetector
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class LoopOptions:
+    """How the loop runs; see `Pipeline.run` and `MultiPipeline.run`.
+
+    Attributes:
+        policy: Which frames are processed where a source is faster than the pipeline.
+        stop: Once it is set, no further event comes.
+        idle: Called in the caller's thread, ten times a second while no event comes.
+        batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
+        max_frames: A source ends after so many results; `None` for all.
+    """
+
+    policy: FramePolicy = FramePolicy.AUTO
+    stop: threading.Event | None = None
+    idle: Callable[[], None] | None = None
+    batch_wait_s: float = BATCH_WAIT_S
+    max_frames: int | None = None
+
+
+def run_sources(
+    sources: Sequence[Source],
+    prepare: Callable[[], Sequence[SourceStages]],
+    options: LoopOptions,
+) -> Generator[SourceEvent, None, None]:
+    """Yields the results of each source in order, and its end; sources interleave.
+
+    Args:
+        sources: Open sources, at least one.
+        prepare: Returns the stages of each source, with detectors started. It is called once the
+            sources are being read: compiling a network takes seconds, in which the frames of a live
+            source would pile up in buffers of the system, where nobody can drop the old ones.
+        options: How the loop runs.
+
+    Raises:
+        TrackerError: `prepare` or a stage failed. What a source breaks with is in its `SourceEnd`.
+    """
+    newest = [takes_newest(options.policy, source.info) for source in sources]
+    changed = threading.Condition()
+    with Workers() as workers, closed_if_cut_short(sources, options.stop):
+        channels = [
+            workers.add(_frame_channel(newest=is_newest, changed=changed)) for is_newest in newest
+        ]
+        size = len(sources) * (1 if any(newest) else QUEUE_SIZE)
+        events = workers.add(Channel[SourceEvent](size))
+        for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
+            workers.start_reader(f"tracker-read-{index}", source, channel)
+        intake = Intake(channels, changed, wait_s=options.batch_wait_s)
+        inference = _Inference(prepare(), intake, events, max_frames=options.max_frames)
+        run = inference.run_newest if any(newest) else inference.run_all
+        workers.start("tracker-infer", run, events)
+        while (event := next_item(events, options.stop, options.idle)) is not None:
+            if isinstance(event, SourceResult):
+                event = SourceResult(event.index, with_age(event.result))
+            yield event
+
+
+class _Inference:
+    """What the inference thread does: batches in, events out."""
+
+    def __init__(
+        self,
+        stages: Sequence[SourceStages],
+        intake: Intake,
+        events: Channel[SourceEvent],
+        *,
+        max_frames: int | None,
+    ) -> None:
+        self._detectors = [one.detector for one in stages]
+        self._lanes = [one.lane for one in stages]
+        self._intake = intake
+        self._events = events
+        self._max_frames = max_frames
+
+    def run_all(self) -> None:
+        """Takes batches until all sources have ended."""
+        while arrivals := self._intake.take():
+            self._process(arrivals)
+
+    def run_newest(self) -> None:
+        """Takes batches until all sources have ended, none before its results have room.
+
+        A frame that is taken now and has to wait afterwards would not be the newest.
+        """
+        while True:
+            self._events.wait_for_room()
+            self._intake.wait_for_next_if_due()
+            if not (arrivals := self._intake.take()):
+                return
+            self._process(arrivals)
+
+    def _process(self, arrivals: Sequence[Arrival]) -> None:
+        taken = {a.index: a.taken for a in arrivals if a.taken is not None}
+        watches = {index: Stopwatch() for index in taken}
+        for index, watch in watches.items():
+            watch.add(reading_stage(self._lanes[index].video), taken[index].item.read_s)
+        found = self._detect({index: one.item.frame for index, one in taken.items()}, watches)
+        for arrival in arrivals:
+            index, lane = arrival.index, self._lanes[arrival.index]
+            if arrival.taken is None:
+                self._events.put(_end(arrival, lane))
+                continue
+            frame, dropped = arrival.taken.item.frame, arrival.taken.dropped
+            result = lane.step(frame, found.get(index), watches[index], dropped=dropped)
+            self._events.put(SourceResult(index, result))
+            if lane.frames == self._max_frames:
+                self._intake.retire(index)
+                self._events.put(SourceEnd(index))
+
+    def _detect(
+        self, frames: Mapping[int, Frame], watches: Mapping[int, Stopwatch]
+    ) -> dict[int, Detections]:
+        """Returns the detections of the frames that want some, one call for each detector."""
+        wanting = [index for index in frames if self._lanes[index].wants_detections]
+        found: dict[int, Detections] = {}
+        for group in sources_by_detector(self._detectors, wanting):
+            watch = Stopwatch()
+            batch = [frames[index] for index in group]
+            detections = self._detectors[group[0]].detect(batch, watch)
+            found |= zip(group, detections, strict=True)
+            for index in group:
+                for stage, seconds in watch.seconds.items():
+                    watches[index].add(stage, seconds / len(group))
+        return found
+
+
+def _end(arrival: Arrival, lane: Lane) -> SourceEnd:
+    """Returns the end of a source; raises an error that is no fault of the source but ours."""
+    error = arrival.error
+    if error is None:
+        return SourceEnd(arrival.index, None if lane.frames else no_frames(lane.video))
+    if not isinstance(error, TrackerError):
+        raise error
+    return SourceEnd(arrival.index, error)
+
+
+def sources_by_detector(
+    detectors: Sequence[TimedDetector], indices: Sequence[int]
+) -> list[list[int]]:
+    """Returns the sources, those with the same detector together."""
+    groups: dict[int, list[int]] = {}
+    for index in indices:
+        groups.setdefault(id(detectors[index]), []).append(index)
+    return list(groups.values())
+
+
+def reading_stage(info: VideoInfo) -> str:
+    """Returns the name of the time that a source takes for a frame.
+
+    A live one mostly waits for the next frame, which says nothing of decoding.
+    """
+    return "wait" if info.is_live else "decode"
+
+
+def takes_newest(policy: FramePolicy, info: VideoInfo) -> bool:
+    """Returns whether frames that are not taken in time make room for the newest one."""
+    return info.is_live if policy is FramePolicy.AUTO else policy is FramePolicy.NEWEST
+
+
+def _frame_channel(*, newest: bool, changed: threading.Condition) -> Channel[ReadFrame]:
+    """Returns the channel from a reader to inference: of `newest`, one frame waits at most.
+
+    Args:
+        newest: Whether frames that are not taken in time make room.
+        changed: Notified of changes, as all channels are waited for together.
+    """
+    if newest:
+        return Channel(1, WhenFull.DROP_OLDEST, changed=changed, arrivals=Rhythm())
+    return Channel(QUEUE_SIZE, changed=changed)
+
+
+@contextmanager
+def closed_if_cut_short(sources: Sequence[Source], stop: threading.Event | None) -> Iterator[None]:
+    """Closes the sources where the block ends by an error or with `stop` set.
+
+    Their readers may wait for frames that never come, and end no other way. Where it is the caller
+    who leaves, `Workers` closes those that are silent; the others stay open and can be read on.
+    """
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except BaseException:
+        close_together(sources)
+        raise
+    if stop and stop.is_set():
+        close_together(sources)
+
+
+def close_together(sources: Sequence[Source]) -> None:
+    """Closes sources side by side: streams that are silent take half a second each."""
+    run_together([source.close for source in sources], _CLOSE_S)
+
+
+def next_item(
+    channel: Channel[ItemT],
+    stop: threading.Event | None,
+    idle: Callable[[], None] | None = None,
+) -> ItemT | None:
+    """Returns the next item; `None` at the end, or once `stop` is set.
+
+    Args:
+        channel: Where it comes from.
+        stop: Ends the wait.
+        idle: Called ten times a second meanwhile.
+
+    Raises:
+        BaseException: That the other side ended with.
+    """
+    while not (stop and stop.is_set()):
+        try:
+            taken = channel.take(_POLL_S)
+        except Empty:
+            if idle is not None:
+                idle()
+            continue
+        return None if taken is None else taken.item
+    return None

@@ -1,0 +1,180 @@
+"""Many sources in one process, which share one network: results as they come, source by source."""
+
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracker.detection.function_detector import FunctionDetector, ObjectDetector, as_detector
+from tracker.detections import AnyDetector, Embedder, TimedDetector
+from tracker.errors import ConfigError
+from tracker.frames import Frame, Source, VideoInfo
+from tracker.pipeline.frame_loop import (
+    BATCH_WAIT_S,
+    LoopOptions,
+    SourceEvent,
+    SourceStages,
+    run_sources,
+    sources_by_detector,
+)
+from tracker.pipeline.single import NoEmbedder
+from tracker.pipeline.source_state import Lane, check_detect_every, run_info
+from tracker.sources.live.settings import FramePolicy
+from tracker.tracks import CameraObserver, MultiObjectTracker
+from tracker.util.stopwatch import Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class StageMakers:
+    """What makes the stages of each source; each function is called once a source.
+
+    Attributes:
+        detector: Makes what `Pipeline` takes as a detector. An object that is returned for several
+            sources is shared by them and gets their frames in one batch; one that learns from its
+            source must not be.
+        tracker: A tracker of its own for each source.
+        embedder: May return one object for all.
+        camera_motion: `None`, or an observer of its own for each source.
+    """
+
+    detector: Callable[[], AnyDetector]
+    tracker: Callable[[], MultiObjectTracker]
+    embedder: Callable[[], Embedder] = NoEmbedder
+    camera_motion: Callable[[], CameraObserver | None] = lambda: None
+
+
+class MultiPipeline:
+    """Runs many sources through one detector and a tracker each.
+
+    Args:
+        make: What makes the stages.
+        config: What results record as the resolved configuration; plain JSON types.
+        detect_every: The detector looks at every n-th frame of each source, >= 1.
+        batch_wait_s: Seconds that the first frame of a batch waits for those of other sources,
+            >= 0.
+        max_frames: A source ends after so many results, >= 1; `None` for all.
+
+    Raises:
+        ConfigError: A number is out of range.
+
+    Example:
+        ```python
+        detector = YoloDetector.load_builtin("small")
+        stages = StageMakers(detector=lambda: detector, tracker=DeepSort)
+        with Camera(0) as left, Camera(1) as right:
+            for event in MultiPipeline(stages).run([left, right]):
+                if isinstance(event, SourceResult):
+                    print(event.index, event.result.tracks.ids)
+        ```
+    """
+
+    def __init__(
+        self,
+        make: StageMakers,
+        *,
+        config: Mapping[str, Any] | None = None,
+        detect_every: int = 1,
+        batch_wait_s: float = BATCH_WAIT_S,
+        max_frames: int | None = None,
+    ) -> None:
+        check_detect_every(detect_every)
+        if not 0 <= batch_wait_s < float("inf"):
+            raise ConfigError(f"batch.wait_s: expected seconds >= 0, got {batch_wait_s}")
+        if max_frames is not None and max_frames < 1:
+            raise ConfigError(f"source.max_frames: expected >= 1, got {max_frames}")
+        self._make = make
+        self._config = dict(config or {})
+        self._detect_every = detect_every
+        self._batch_wait_s = batch_wait_s
+        self._max_frames = max_frames
+
+    def run(
+        self,
+        sources: Sequence[Source],
+        *,
+        policy: FramePolicy = FramePolicy.AUTO,
+        stop: threading.Event | None = None,
+        idle: Callable[[], None] | None = None,
+    ) -> Generator[SourceEvent, None, None]:
+        """Yields the results of each source in order, and its end; sources interleave.
+
+        A source that breaks or is empty ends with its error and the others go on. A batch has at
+        most one frame of each source; `timings_s` of a result is its share of the batch's time.
+
+        Args:
+            sources: Open sources. They stay open, unless `stop` or an error ends the run, or one
+                gives no frame at the moment the iterator is closed, as for `Pipeline.run`.
+            policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
+                takes the newest of live sources and all of the others.
+            stop: Once it is set, no further event comes; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while no event comes: a window
+                lives on while a camera is away.
+
+        Raises:
+            ConfigError: No source is given, or two share a tracker or camera observer.
+            TrackerError: A stage that all share failed.
+        """
+        if not sources:
+            raise ConfigError("sources: expected at least one, got none")
+        options = LoopOptions(policy, stop, idle, self._batch_wait_s, self._max_frames)
+        infos = [source.info for source in sources]
+        yield from run_sources(sources, lambda: self._stages(infos), options)
+
+    def _stages(self, infos: Sequence[VideoInfo]) -> list[SourceStages]:
+        """Returns the stages of each source, with its detector started."""
+        detectors = _detectors([self._make.detector() for _ in infos])
+        for detector, info in zip(detectors, infos, strict=True):
+            detector.start(info)
+        _compile_largest_batches(detectors, infos)
+        trackers = [self._make.tracker() for _ in infos]
+        observers = [self._make.camera_motion() for _ in infos]
+        _check_own(trackers, "tracker")
+        _check_own([observer for observer in observers if observer is not None], "camera_motion")
+        stages = []
+        for detector, info, tracker, observer in zip(
+            detectors, infos, trackers, observers, strict=True
+        ):
+            embedder = self._make.embedder()
+            lane = Lane(
+                run_info(info, detector, embedder, self._config),
+                tracker=tracker,
+                embedder=embedder,
+                camera_motion=observer,
+                detect_every=self._detect_every,
+            )
+            stages.append(SourceStages(detector, lane))
+        return stages
+
+
+def _compile_largest_batches(
+    detectors: Sequence[TimedDetector], infos: Sequence[VideoInfo]
+) -> None:
+    """Compiles the largest batch before the first frame, not in the middle.
+
+    What users write sees the frames of the sources and no others.
+    """
+    for group in sources_by_detector(detectors, range(len(infos))):
+        detector = detectors[group[0]]
+        if len(group) > 1 and not isinstance(detector, FunctionDetector | ObjectDetector):
+            detector.detect([_blank(infos[index]) for index in group], Stopwatch())
+
+
+def _detectors(made: Sequence[AnyDetector]) -> list[TimedDetector]:
+    """Returns what is run for each source; one object for several stays one."""
+    ready = {id(detector): as_detector(detector) for detector in made}
+    return [ready[id(detector)] for detector in made]
+
+
+def _blank(info: VideoInfo) -> Frame:
+    image = np.zeros((info.height, info.width, 3), np.uint8)
+    return Frame(image, index=0, time_s=0.0, source=info.source)
+
+
+def _check_own(stages: Sequence[object], name: str) -> None:
+    if len({id(stage) for stage in stages}) < len(stages):
+        raise ConfigError(
+            f"{name}: expected one of its own for each source, got one for several; let the "
+            "function make a new one"
+        )

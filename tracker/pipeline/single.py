@@ -1,0 +1,132 @@
+"""One source through detector, embedder and tracker: `TrackedFrame`s, in order."""
+
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from typing import Any
+
+from tracker.detection.function_detector import as_detector
+from tracker.detections import AnyDetector, Detections, Embedder
+from tracker.frames import Frame, Source, VideoInfo
+from tracker.pipeline.frame_loop import (
+    LoopOptions,
+    SourceResult,
+    SourceStages,
+    close_together,
+    run_sources,
+)
+from tracker.pipeline.source_state import Lane, check_detect_every, run_info
+from tracker.sources.live.settings import FramePolicy
+from tracker.tracks import CameraObserver, MultiObjectTracker, TrackedFrame
+
+
+class NoEmbedder:
+    """The embedder that adds no appearance: detections keep the embeddings that they have.
+
+    Replayed detections may have some (`ReplayDetector`); those of detectors are `(N, 0)`.
+    """
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """No model, no files."""
+        return {}
+
+    def embed(self, frame: Frame, detections: Detections) -> Detections:
+        """Returns the detections as they are."""
+        return detections
+
+
+class Pipeline:
+    """Runs a source through detector, embedder and tracker.
+
+    Args:
+        detector: Finds objects: a `Detector`, or a function from a picture `(H, W, 3)` to
+            `Detections` or to boxes, scores and classes (`FunctionDetector`).
+        embedder: Describes how they look; `None` for no appearance.
+        camera_motion: Tells the tracker how the camera moved; `None` for a camera that stands
+            still, which costs nothing.
+        tracker: Joins them over time.
+        config: What results record as the resolved configuration; plain JSON types.
+        detect_every: The detector looks at every n-th frame that is processed, from the first one
+            on, >= 1; in the others the tracker predicts.
+
+    Raises:
+        ConfigError: `detect_every` is below 1, or the detector is none.
+
+    Example:
+        ```python
+        pipeline = Pipeline(detector=MotionDetector(), tracker=DeepSort())
+        with VideoFile("in.mp4") as video, JsonLinesSink("out.jsonl") as sink:
+            for result in pipeline.run(video):
+                sink.write(result)
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: AnyDetector,
+        tracker: MultiObjectTracker,
+        embedder: Embedder | None = None,
+        camera_motion: CameraObserver | None = None,
+        config: Mapping[str, Any] | None = None,
+        detect_every: int = 1,
+    ) -> None:
+        check_detect_every(detect_every)
+        self._detector = as_detector(detector)
+        self._embedder: Embedder = embedder or NoEmbedder()
+        self._camera_motion = camera_motion
+        self._tracker = tracker
+        self._config = dict(config or {})
+        self._detect_every = detect_every
+
+    def run(
+        self,
+        source: Source,
+        *,
+        policy: FramePolicy = FramePolicy.AUTO,
+        stop: threading.Event | None = None,
+        idle: Callable[[], None] | None = None,
+    ) -> Generator[TrackedFrame, None, None]:
+        """Yields the result of each frame, in order.
+
+        The tracker is reset first: ids start at 1 for every source. Threads end when the source
+        ends, when any stage raises (the error is raised here, after the results of all frames
+        that came before it), or when the iterator is closed. Closing takes less than a second,
+        whatever the source does, plus what is being computed; a call into a driver that does not
+        return is left to a daemon thread.
+
+        Args:
+            source: An open source. It stays open, unless `stop` or an error ends the run, or it
+                gives no frame at the moment the iterator is closed: its reader waits in it.
+            policy: Which frames are processed where the source is faster than the pipeline, or
+                than whoever takes the results: the newest, or all; `AUTO` takes the newest of a
+                live source and all of any other.
+            stop: Once it is set, no further result comes; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while no result comes: a window
+                lives on while a camera is away.
+
+        Raises:
+            SourceError: The source gave no frame or broke.
+            TrackerError: Any other stage failed.
+        """
+        options = LoopOptions(policy, stop, idle)
+        events = run_sources([source], lambda: [self._stages(source.info)], options)
+        with closing(events):
+            for event in events:
+                if isinstance(event, SourceResult):
+                    yield event.result
+                elif event.error is not None:
+                    close_together([source])
+                    raise event.error
+
+    def _stages(self, info: VideoInfo) -> SourceStages:
+        self._detector.start(info)
+        lane = Lane(
+            run_info(info, self._detector, self._embedder, self._config),
+            tracker=self._tracker,
+            embedder=self._embedder,
+            camera_motion=self._camera_motion,
+            detect_every=self._detect_every,
+        )
+        return SourceStages(self._detector, lane)

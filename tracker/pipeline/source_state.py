@@ -1,0 +1,186 @@
+"""One source's way through the pipeline: what is kept of it from frame to frame.
+
+Comes in: frames of one source with what was detected in them. Goes out: `TrackedFrame`s. A lane is
+used by one thread at a time.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tracker.detections import Detections, Embedder, TimedDetector, digests_of
+from tracker.errors import ConfigError, SourceError
+from tracker.frames import Frame, VideoInfo
+from tracker.tracks import (
+    CameraMotion,
+    CameraObserver,
+    MultiObjectTracker,
+    RunInfo,
+    TrackedFrame,
+    Tracks,
+)
+from tracker.util.stopwatch import Stopwatch
+
+
+class Lane:
+    """Follows the objects of one source.
+
+    Args:
+        run: What is the same for all frames of the source.
+        tracker: Joins detections over time; it is reset.
+        embedder: Describes how they look.
+        camera_motion: Tells how the camera moved, and is reset; `None` where nobody looks.
+        detect_every: Detections are expected in every n-th frame, from the first one on.
+    """
+
+    def __init__(
+        self,
+        run: RunInfo,
+        *,
+        tracker: MultiObjectTracker,
+        embedder: Embedder,
+        camera_motion: CameraObserver | None,
+        detect_every: int,
+    ) -> None:
+        self._run = run
+        self._tracker = tracker
+        self._embedder = embedder
+        self._camera_motion = camera_motion
+        self._detect_every = detect_every
+        self._interval_s = float(1 / run.video.fps)
+        self._last_time_s: float | None = None
+        self._last_found = Detections.empty()
+        self._frames = 0
+        tracker.reset(
+            frame_interval_s=self._interval_s, frame_size=(run.video.width, run.video.height)
+        )
+        if camera_motion is not None:
+            camera_motion.reset()
+
+    @property
+    def video(self) -> VideoInfo:
+        """The source."""
+        return self._run.video
+
+    @property
+    def frames(self) -> int:
+        """Frames so far."""
+        return self._frames
+
+    @property
+    def wants_detections(self) -> bool:
+        """Whether the next frame has to be looked at by the detector."""
+        return self._frames % self._detect_every == 0
+
+    def step(
+        self, frame: Frame, detections: Detections | None, watch: Stopwatch, *, dropped: int
+    ) -> TrackedFrame:
+        """Returns the result of the next frame.
+
+        Args:
+            frame: The frame.
+            detections: What the detector found in it; `None` where it was not asked.
+            watch: Gets the seconds of "embed", "camera" and "track".
+            dropped: Frames lost so far.
+        """
+        if detections is not None:
+            with watch.measure("embed"):
+                detections = self._embedder.embed(frame, detections)
+            self._last_found = detections
+        camera: CameraMotion | None = None
+        if self._camera_motion is not None:
+            # Without detections of its own, a frame has its objects about where the last had them.
+            with watch.measure("camera"):
+                camera = self._camera_motion.estimate(frame, self._last_found)
+        with watch.measure("track"):
+            tracks = self._tracks(detections, self._elapsed(frame.time_s), camera)
+        self._frames += 1
+        return TrackedFrame(
+            frame,
+            Detections.empty() if detections is None else detections,
+            tracks,
+            watch.seconds,
+            self._run,
+            dropped,
+            self._tracker.alive,
+            is_coasted=detections is None,
+        )
+
+    def _tracks(
+        self, detections: Detections | None, dt: float, camera: CameraMotion | None
+    ) -> Tracks:
+        if detections is None:
+            return self._tracker.coast(dt=dt, camera=camera)
+        return self._tracker.step(detections, dt=dt, camera=camera)
+
+    def _elapsed(self, time_s: float) -> float:
+        last, self._last_time_s = self._last_time_s, time_s
+        return 1.0 if last is None else frame_intervals(time_s - last, self._interval_s)
+
+
+def run_info(
+    info: VideoInfo, detector: TimedDetector, embedder: Embedder, config: Mapping[str, Any]
+) -> RunInfo:
+    """Returns what is the same for all frames of a source.
+
+    Args:
+        info: The source.
+        detector: What finds objects; it has been started.
+        embedder: What describes how they look.
+        config: The resolved configuration, plain JSON types.
+    """
+    return RunInfo(
+        video=info,
+        class_names=detector.class_names,
+        config=config,
+        model_digests=digests_of(detector) | digests_of(embedder),
+    )
+
+
+def frame_intervals(elapsed_s: float, interval_s: float) -> float:
+    """Returns how many nominal frame intervals have passed.
+
+    Time stamps are rounded to the container's unit (1 ms in Matroska: 33, 33, 34 ms at 30 fps), so
+    what is within a tenth of a whole number of intervals is that number. Time that stands still or
+    runs backwards, as in files with broken stamps, counts as one interval.
+
+    Args:
+        elapsed_s: Seconds since the last frame.
+        interval_s: Nominal seconds between frames.
+
+    Example:
+        >>> frame_intervals(0.033, 1 / 30), frame_intervals(0.05, 1 / 30), frame_intervals(0, 1)
+        (1.0, 1.5, 1.0)
+    """
+    if elapsed_s <= 0:
+        return 1.0
+    intervals = elapsed_s / interval_s
+    whole = round(intervals)
+    return float(whole) if whole and abs(intervals - whole) <= 0.1 else intervals
+
+
+def with_age(result: TrackedFrame) -> TrackedFrame:
+    """Returns the result with its age at this moment; as it is where nobody knows its capture."""
+    captured_s = result.frame.captured_s
+    if captured_s is None:
+        return result
+    return dataclasses.replace(result, age_s=time.monotonic() - captured_s)
+
+
+def check_detect_every(detect_every: int) -> None:
+    """Checks in how many frames detections are expected.
+
+    Raises:
+        ConfigError: It is below 1.
+    """
+    if detect_every < 1:
+        raise ConfigError(f"detector.every: expected >= 1, got {detect_every}")
+
+
+def no_frames(info: VideoInfo) -> SourceError:
+    """Returns the error for a source that ended before its first frame."""
+    return SourceError(
+        f"{info.source}: no frames; expected at least one. Is the file a video, and does "
+        "it hold more than what --start skips?"
+    )

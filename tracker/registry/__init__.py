@@ -1,0 +1,1 @@
+"""Published and built-in models by name, and their downloads."""

@@ -1,0 +1,264 @@
+"""A video file under way: the encoder, the container, and the disk below them.
+
+Comes in: pictures with their times. Goes out: a file that plays, whole or up to where it was cut.
+"""
+
+import os
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import ColorRange, Colorspace
+
+from tracker.frames import VideoInfo
+from tracker.sinks.audio_copy import Sound, open_sound
+from tracker.sinks.place import Place
+from tracker.util.arrays import UInt8Array
+
+_BT709 = 1  # ITU-T H.273: the code of BT.709 for primaries, transfer and matrix alike.
+_FALLBACK_TIME_BASE = Fraction(1, 90_000)
+_KEYFRAME_S = 2  # A file that was cut off loses at most what follows its last key frame.
+
+
+class Disk:
+    """A file for PyAV that keeps the first failure and from then on leaves the disk alone.
+
+    FFmpeg always tries to finish a file, which would spoil the parts that are already playable
+    when only some of those last writes succeed.
+
+    Args:
+        place: Where the file goes; it is opened.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.error: OSError | None = None
+        self._at = place
+        self._file = place.open()
+        self._place = 0
+        self._size = 0
+
+    def write(self, data: Any) -> int:
+        """Returns the number of bytes taken, which is all of them."""
+        size = len(data)
+        if self.error is None:
+            try:
+                self._file.seek(self._place)
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                self._size = max(self._size, self._place + size)
+            except OSError as error:
+                self.error = error
+        self._place += size
+        return size
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Returns the new place."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        """Returns the place of the next write."""
+        return self._place
+
+    def read(self, size: int) -> bytes:
+        """Returns bytes from the present place; muxers that move their index read back."""
+        self._file.seek(self._place)
+        data = self._file.read(size)
+        self._place += len(data)
+        return data
+
+    def check(self) -> None:
+        """Raises the first failure, if there was one; that the file was removed is one."""
+        if self.error is not None:
+            raise self.error
+        self._at.check(self._file)
+
+    def check_in_place(self) -> None:
+        """Raises `FileNotFoundError` where the file is no longer where it was opened."""
+        self._at.check_in_place(self._file)
+
+    def freeze(self) -> None:
+        """Lets no further write reach the disk."""
+        self.error = self.error or OSError(0, "stopped")
+
+    def close(self) -> None:
+        """Closes the file; after a failure without the part that failed."""
+        if self.error is not None and not self._file.closed:
+            self._file.truncate(self._size)
+        self._file.close()
+
+
+class Recording:
+    """The encoder, the sound and the container of one file under way."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        container_name: str,
+        options: dict[str, str],
+        info: VideoInfo,
+        picture: UInt8Array,
+        time_s: float,
+    ) -> None:
+        self._disk = disk
+        self._shape = picture.shape
+        self._time_base = usable_time_base(info)
+        self._interval = max(1, round(1 / (info.fps * self._time_base)))
+        self._first_pts = self._pts(time_s)
+        self._last_pts = -1
+        self._container = av.open(
+            disk, "w", format=container_name, options=_container_options(container_name)
+        )
+        self._stream = _add_video(self._container, options, info, picture, self._time_base)
+        self.sound_problem = ""
+        self._sound = self._open_sound(info)
+
+    def add(self, picture: UInt8Array, time_s: float) -> None:
+        """Encodes one picture, and the sound up to it."""
+        if picture.shape != self._shape:
+            had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, picture.shape))
+            raise OSError(0, f"the pictures changed from {had} to {got}")
+        # A clock that stands still or goes back would make the container refuse the picture.
+        pts = max(self._pts(time_s) - self._first_pts, self._last_pts + 1)
+        frame = _to_yuv(picture)
+        frame.pts = pts
+        frame.time_base = self._time_base
+        self._last_pts = pts
+        self._mux(frame)
+        if self._sound is not None:
+            self._sound.pump(float(pts * self._time_base))
+        self._disk.check()
+
+    def finish(self) -> None:
+        """Encodes what the encoder holds back, ends the sound, and completes the file."""
+        self._mux(None)
+        if self._sound is not None:
+            self._sound.finish(float((self._last_pts + self._interval) * self._time_base))
+            self.sound_problem = self._sound.problem
+        # Once the disk is full nothing may be finished: see Disk.
+        self._disk.check()
+        self._container.close()
+        self._disk.check()
+        self._disk.check_in_place()
+        self._disk.close()
+
+    def abandon(self) -> bool:
+        """Closes everything, and returns whether the complete parts are still on disk."""
+        self._disk.freeze()
+        if self._sound is not None:
+            self._sound.close()
+        try:
+            self._container.close()
+        except (OSError, ValueError, av.FFmpegError):
+            pass  # The first failure is the one to report.
+        try:
+            self._disk.check_in_place()
+        except OSError:
+            return False
+        finally:
+            self._disk.close()
+        return True
+
+    def _pts(self, time_s: float) -> int:
+        return round(time_s * self._time_base.denominator / self._time_base.numerator)
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            # How long the last picture stands; the others stand until the next.
+            packet.duration = self._interval
+            self._container.mux(packet)
+
+    def _open_sound(self, info: VideoInfo) -> Sound | None:
+        if info.audio_path is None:
+            return None
+        try:
+            return open_sound(info.audio_path, self._container, start_s=info.start_s)
+        except (av.FFmpegError, ValueError) as error:
+            self.sound_problem = str(error)
+            return None
+
+
+def usable_time_base(info: VideoInfo) -> Fraction:
+    """Returns the unit of presentation times: the source's, or 1/90000 s where it does not fit.
+
+    It fits when no two frames share a time and an MP4 clock can hold it (at most a microsecond).
+    """
+    base = info.time_base
+    fits = 0 < base <= 1 / info.fps and base.denominator <= 1_000_000
+    return base if fits else _FALLBACK_TIME_BASE
+
+
+def _container_options(container_name: str) -> dict[str, str]:
+    # Each complete part goes to disk at once, so that a killed program leaves a playable file.
+    options = {"flush_packets": "1"}
+    if container_name == "matroska":
+        return options
+    # hybrid_fragmented came with FFmpeg 7.1 (libavformat 61.7). delay_moov lets the index say that
+    # playing starts at time 0; without it B-frames delay the pictures by two intervals.
+    crash_safe = av.library_versions["libavformat"] >= (61, 7)
+    options["movflags"] = "hybrid_fragmented+delay_moov" if crash_safe else "faststart"
+    return options
+
+
+def _add_video(
+    container: OutputContainer,
+    options: dict[str, str],
+    info: VideoInfo,
+    picture: UInt8Array,
+    time_base: Fraction,
+) -> av.VideoStream:
+    rate = info.fps.limit_denominator(1_001_000)
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    height, width = picture.shape[:2]
+    stream.width, stream.height = width + width % 2, height + height % 2
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.time_base = time_base
+    context.gop_size = max(1, min(250, round(_KEYFRAME_S * info.fps)))
+    context.color_range = ColorRange.MPEG
+    context.color_primaries = context.color_trc = context.colorspace = _BT709
+    return stream
+
+
+def _to_yuv(picture: UInt8Array) -> av.VideoFrame:
+    height, width = picture.shape[:2]
+    if height % 2 or width % 2:
+        picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        format="yuv420p",
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU709,
+    )
+
+
+def cut_to_whole_parts(path: str) -> None:
+    """Removes what follows the last complete fragment of an MP4 or MOV file (ISO/IEC 14496-12)."""
+    end = place = 0
+    with open(path, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        while place + 16 <= size:
+            file.seek(place)
+            box = file.read(16)
+            length = int.from_bytes(box[:4], "big")
+            if length == 1:  # The length does not fit into 32 bits and follows the name.
+                length = int.from_bytes(box[8:16], "big")
+            if length < 8 or place + length > size:
+                break
+            place += length
+            if box[4:8] == b"mdat":  # A fragment is its index, then its data.
+                end = place
+        file.truncate(end)
+
+
+def plays(path: str) -> bool:
+    """Returns whether a first picture can be decoded."""
+    try:
+        with av.open(path) as container:
+            return next(container.decode(video=0), None) is not None
+    except (OSError, ValueError, IndexError, av.FFmpegError):
+        return False

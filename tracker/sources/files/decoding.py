@@ -1,0 +1,44 @@
+"""How the pictures of a video are decoded: which of its streams, and what becomes of fields."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from tracker.errors import ConfigError
+
+
+class Deinterlace(StrEnum):
+    """Whether interlaced pictures become whole ones."""
+
+    AUTO = "auto"
+    """Those that the video flags as interlaced."""
+    OFF = "off"
+    """No: pictures stay as they are stored."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        # YAML 1.1 reads a bare `off` as false.
+        return cls("off") if value is False else None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the pictures of a video are decoded.
+
+    Attributes:
+        video_stream: Number of the video stream among those of the source, from 0, as in FFmpeg's
+            `v:N`; `None` chooses, see `tracker.sources.files.stream_choice`.
+        deinterlace: Whether interlaced pictures become whole ones.
+
+    Raises:
+        ConfigError: The number is negative.
+    """
+
+    video_stream: int | None = None
+    deinterlace: Deinterlace = Deinterlace.AUTO
+
+    def __post_init__(self) -> None:
+        if self.video_stream is not None and self.video_stream < 0:
+            raise ConfigError(
+                f"source.video_stream: expected a number from 0, got {self.video_stream}"
+            )

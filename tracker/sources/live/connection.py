@@ -1,0 +1,325 @@
+"""One connection to a stream, read and decoded in a thread of its own.
+
+Comes in: how to open it. Goes out: what it is, its frames as they arrive, and why it ended.
+
+A thread, because FFmpeg can block where nothing interrupts it (resolving a name, reading a pipe)
+and where PyAV's time limit alone does (reading from a socket): the reader of the frames waits at
+a channel instead, which `close` and Ctrl-C end at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from queue import Empty
+from typing import cast
+
+import av
+from av import VideoFrame
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.format import Flags
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from tracker.errors import SourceError
+from tracker.sources.files.decoding import Decoding
+from tracker.sources.files.deinterlace import Deinterlacer
+from tracker.sources.files.early_end import Bytes
+from tracker.sources.files.front_to_back import FrontToBack
+from tracker.sources.files.packets import OpenVideo, VideoPacket
+from tracker.sources.files.stream_choice import choice_note, video_stream
+from tracker.sources.live.stream_errors import (
+    BROKEN,
+    ENDED,
+    UNREACHABLE,
+    Failure,
+    StreamLostError,
+    explain,
+    too_late,
+)
+from tracker.util.channel import Cancelled, Channel
+from tracker.util.packet_stamps import nominal_rate
+
+# Enough to decode one frame while another is converted; more would only make frames older.
+_WAITING = 2
+_MAX_READ_FAILURES = 20
+# Packets whose time of arrival is kept until their frame comes out: H.264 reorders 16 at most.
+_MAX_PENDING = 64
+# A healthy stream gives its next packet within a frame's time, and then says good-bye in order.
+_RELEASE_S = 0.5
+_SEGMENTED = frozenset({"hls", "dash"})
+_TICKS_A_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a stream tells when it is opened.
+
+    Attributes:
+        rate: Nominal frames a second.
+        time_base: Unit of the frames' stamps.
+        is_timed: Whether the stream has stamps of its own; MJPEG and raw H.264 have none.
+        is_segmented: Whether it comes in pieces of some seconds, as HLS and DASH do.
+        is_finite: Whether its end is known: a file, not something live.
+        pixel_aspect: Width of a pixel divided by its height.
+        note: Which of several streams it is; `None` where it is the only one.
+    """
+
+    rate: Fraction
+    time_base: Fraction
+    is_timed: bool
+    is_segmented: bool
+    is_finite: bool
+    pixel_aspect: Fraction
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """A decoded frame, and when the packet with it arrived.
+
+    Attributes:
+        frame: The frame.
+        arrived_s: Arrival on `time.monotonic`.
+        arrived_wall_s: Arrival in Unix time.
+        lost: Frames since the last arrival that could not be decoded.
+    """
+
+    frame: VideoFrame
+    arrived_s: float
+    arrived_wall_s: float
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more frames come.
+
+    Attributes:
+        failure: Why; `None` at an ordinary end.
+        lost: Frames since the last arrival that could not be decoded.
+    """
+
+    failure: Failure | None
+    lost: int = 0
+
+
+class Connection:
+    """A stream that is being opened, read and decoded in a thread.
+
+    Args:
+        source: The stream as messages name it, without credentials.
+        open_container: Opens it; may block.
+        decoding: Which of its video streams is read, and what becomes of interlaced pictures.
+        recording: Of a recording that is read to its end: returns its bytes at that point. `None`
+            for something live, whose frames are to be as new as they can.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        open_container: Callable[[], InputContainer],
+        decoding: Decoding | None = None,
+        *,
+        recording: Callable[[], Bytes] | None = None,
+    ) -> None:
+        self._source = source
+        self._decoding = decoding or Decoding()
+        self._open = open_container
+        self._recording = recording
+        self._items: Channel[StreamFacts | Arrival | Ended | _Fault] = Channel(_WAITING)
+        self._lost = 0
+        self._clocks: dict[int, tuple[float, float]] = {}
+        self._thread = threading.Thread(target=self._run, name="tracker-stream", daemon=True)
+        self._thread.start()
+
+    def opened(self, timeout_s: float | None) -> StreamFacts:
+        """Returns what the stream is, once it is open; to be asked first.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            StreamLostError: It cannot be opened, or not in that time.
+            Cancelled: It was closed.
+        """
+        item = self._next(timeout_s)
+        if isinstance(item, StreamFacts):
+            return item
+        if item is None:
+            raise StreamLostError(too_late(timeout_s or 0, "open_timeout_s", "no answer"))
+        assert isinstance(item, Ended)
+        raise StreamLostError(item.failure or ENDED)
+
+    def receive(self, timeout_s: float | None) -> Arrival | Ended:
+        """Returns the next frame or the end; to be asked once it is open.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            Cancelled: It was closed.
+        """
+        item = self._next(timeout_s)
+        if item is None:
+            return Ended(too_late(timeout_s or 0, "stall_s", "no frame"))
+        assert not isinstance(item, StreamFacts)
+        return item
+
+    def first(self, timeout_s: float | None) -> Arrival:
+        """Returns the first frame.
+
+        Args:
+            timeout_s: Seconds to wait; `None` for as long as it takes.
+
+        Raises:
+            StreamLostError: It ended, or gave no frame in that time.
+            Cancelled: It was closed.
+        """
+        item = self.receive(timeout_s)
+        if isinstance(item, Ended):
+            raise StreamLostError(item.failure or ENDED)
+        return item
+
+    def close(self) -> None:
+        """Ends it, from any thread; a read that blocks is left to its own time limit."""
+        if not self._items.is_cancelled:
+            self._items.cancel()
+            self._thread.join(_RELEASE_S)
+
+    def _next(self, timeout_s: float | None) -> StreamFacts | Arrival | Ended | None:
+        """Returns what the thread put; `None` if there was nothing for so many seconds."""
+        try:
+            taken = self._items.take(timeout_s)
+        except Empty:
+            return None
+        assert taken is not None  # the channel is cancelled, never ended
+        if isinstance(taken.item, _Fault):
+            raise taken.item.error
+        return taken.item
+
+    def _run(self) -> None:
+        try:
+            self._items.put(self._read())
+        except Cancelled:
+            return
+
+    def _read(self) -> "Ended | _Fault":
+        """Puts the facts and the arrivals; returns what comes last."""
+        is_open = False
+        try:
+            with self._open() as container:
+                stream = video_stream(container, self._source, self._decoding.video_stream)
+                stream.thread_type = ThreadType.SLICE  # threads over frames would hold some back
+                self._items.put(_facts(container, stream))
+                is_open = True
+                if self._recording is not None:
+                    return self._read_recording(container, stream, self._recording)
+                for arrival in self._arrivals(container, stream):
+                    self._items.put(arrival)
+        except (av.FFmpegError, SourceError, OSError) as error:
+            failure = explain(error, self._source)
+            is_broken = is_open and failure is UNREACHABLE
+            return Ended(BROKEN if is_broken else failure, self._lost)
+        except Cancelled:
+            raise
+        except Exception as error:
+            return _Fault(error)
+        return Ended(None, self._lost)
+
+    def _read_recording(
+        self, container: InputContainer, stream: VideoStream, data: Callable[[], Bytes]
+    ) -> "Ended":
+        """Puts the frames of a recording; returns how it ended."""
+        recording = FrontToBack(
+            OpenVideo(container, stream), self._source, self._decoding.deinterlace
+        )
+        packets = (
+            cast(VideoPacket, packet)
+            for packet in self._packets(container)
+            if packet.size and packet.stream.index == stream.index
+        )
+        for frame in recording.frames(packets):
+            self._items.put(Arrival(frame, time.monotonic(), time.time(), recording.lost))
+        return Ended(recording.failure(data), recording.lost)
+
+    def _arrivals(self, container: InputContainer, stream: VideoStream) -> Iterator[Arrival]:
+        begun = False
+        deinterlacer = Deinterlacer(self._decoding.deinterlace, self._source)
+        for packet in self._packets(container):
+            # Sound is read as well, so that closing is noticed where pictures stay away.
+            if packet.stream.index != stream.index:
+                continue
+            # A decoder that is fed from the middle of a picture group shows grey smears.
+            begun = begun or packet.is_keyframe
+            if begun:
+                yield from self._decoded(cast(VideoPacket, packet), deinterlacer)
+        for frame in deinterlacer.flush():
+            yield self._arrival(frame, (time.monotonic(), time.time()))
+
+    def _packets(self, container: InputContainer) -> Iterator["Packet[Stream]"]:
+        failures = 0
+        while failures < _MAX_READ_FAILURES:
+            try:
+                for packet in container.demux():
+                    if self._items.is_cancelled:
+                        raise Cancelled
+                    failures = 0
+                    yield packet
+                return
+            except av.error.InvalidDataError:
+                failures += 1
+                self._lost += 1
+            except IndexError:  # PyAV cannot return packets of a stream that begins later
+                continue
+
+    def _decoded(self, packet: VideoPacket, deinterlacer: Deinterlacer) -> Iterator[Arrival]:
+        now = time.monotonic(), time.time()
+        if packet.pts is not None:
+            if len(self._clocks) >= _MAX_PENDING:
+                self._clocks.clear()
+            self._clocks[packet.pts] = now
+        frames: list[VideoFrame] = []
+        try:
+            # Half a JPEG decodes to a picture that is half grey. Other codecs conceal damage.
+            if packet.is_corrupt and packet.stream.codec_context.name == "mjpeg":
+                self._lost += 1
+            else:
+                frames = packet.decode()
+        except av.FFmpegError:
+            self._lost += 1
+        for frame in chain.from_iterable(map(deinterlacer.push, frames)):
+            yield self._arrival(frame, now)
+
+    def _arrival(self, frame: VideoFrame, now: tuple[float, float]) -> Arrival:
+        clocks = now if frame.pts is None else self._clocks.pop(frame.pts, now)
+        lost, self._lost = self._lost, 0
+        return Arrival(frame, *clocks, lost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """An error of this program in the thread, raised where the frames are received."""
+
+    error: Exception
+
+
+def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
+    name = container.format.name
+    is_timed = not container.format.flags & cast(int, Flags.no_timestamps.value)
+    is_segmented = bool(_SEGMENTED & set(name.split(",")))
+    # A server tells the length of a file; cameras that send MJPEG without end may tell any number.
+    has_length = container.size > 0 and not is_segmented and name != "mpjpeg"
+    return StreamFacts(
+        rate=nominal_rate(stream),
+        time_base=(stream.time_base if is_timed else None) or Fraction(1, _TICKS_A_SECOND),
+        is_timed=is_timed,
+        is_segmented=is_segmented,
+        is_finite=bool(container.duration) or has_length,
+        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        note=choice_note(container, stream),
+    )

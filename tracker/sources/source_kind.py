@@ -1,0 +1,115 @@
+"""Which reader a source needs, from the word that the user typed.
+
+Comes in: text. Goes out: a `SourceKind`. Nothing is opened; only the names on disk are looked at.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+
+from tracker.errors import ConfigError, SourceError, nearest
+from tracker.sources.live.camera_names import is_camera
+from tracker.util.address import is_slipped, scheme_of, shown_address, shown_source
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Extensions of still pictures, in lower case."""
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+        *(".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m", ".3gp"),
+    }
+)
+"""Extensions by which videos are recognised among other files, in lower case; any can be read."""
+
+PIPE = "-"
+"""How a user names standard input."""
+
+SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+"""Schemes of addresses behind which there may be a stream."""
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+class SourceKind(Enum):
+    """The kinds of source."""
+
+    CAMERA = "camera"
+    STREAM = "stream"
+    PIPE = "pipe"
+    VIDEO_FILE = "video file"
+    IMAGES = "images"
+
+
+def source_kind(text: str) -> SourceKind:
+    """Returns which kind of source a word names; whether it exists is the reader's question.
+
+    Digits are a camera (a file or folder named "0" is reached as "./0"). A name that exists is
+    what it is on disk, also where it holds characters of a glob pattern.
+
+    Args:
+        text: A camera (its number, device file or name), a stream's address, `-` for standard
+            input, a path (that of a named pipe is read like standard input), or a glob of images.
+
+    Raises:
+        SourceError: It is empty, a negative number, a URL with an unknown scheme, or an address
+            with a slip in its scheme.
+
+    Example:
+        >>> source_kind("0").value, source_kind("in.mp4").value, source_kind("seq/*.jpg").value
+        ('camera', 'video file', 'images')
+        >>> source_kind("rtsp://camera/stream").value, source_kind("-").value
+        ('stream', 'pipe')
+    """
+    if not text.strip():
+        raise SourceError(
+            "source: expected a camera, a stream, a video file or images, got nothing"
+        )
+    if text == PIPE:
+        return SourceKind.PIPE
+    if is_camera(text):
+        return SourceKind.CAMERA
+    if re.fullmatch(r"-[0-9]+", text):
+        raise SourceError(f"source: expected a camera index of 0 or more, got {text}")
+    if scheme_of(text) is not None:
+        return _kind_of_address(text)
+    is_image = Path(text).suffix.lower() in IMAGE_SUFFIXES
+    if is_slipped(text) and not os.path.exists(text):
+        raise SourceError(
+            f"{shown_source(text)}: expected a file that exists, or an address, which begins with "
+            "its scheme: rtsp://HOST/PATH"
+        )
+    if Path(text).is_fifo():
+        return SourceKind.PIPE
+    if Path(text).exists():
+        return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
+    return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE
+
+
+def check_pipe_once(texts: Sequence[object]) -> None:
+    """Checks that standard input is at most one of several sources.
+
+    Raises:
+        ConfigError: It is named more than once.
+    """
+    if list(texts).count(PIPE) > 1:
+        raise ConfigError(f"{PIPE}: standard input can be read once; name it once")
+
+
+def is_pattern(text: str) -> bool:
+    """Returns whether text holds characters of a glob pattern."""
+    return bool(_GLOB.search(text))
+
+
+def _kind_of_address(text: str) -> SourceKind:
+    scheme = scheme_of(text) or ""
+    if scheme in SCHEMES:
+        return SourceKind.STREAM
+    if scheme == "file":
+        raise SourceError(f"{shown_address(text)}: expected a path, got a URL; leave out 'file://'")
+    raise SourceError(
+        f"{shown_address(text)}: expected an address with {', '.join(SCHEMES)}, got "
+        f"{scheme!r}{nearest(scheme, SCHEMES)}"
+    )

@@ -1,0 +1,176 @@
+"""Which pairs of tracks and detections may be matched, and at what cost: motion and overlap.
+
+Comes in: predicted states of `T` tracks and `N` detections. Goes out: `Pairs`. Pure functions.
+
+Objects in a picture are mostly far apart, so each gate looks only at what is near
+(`tracker.tracking.neighbours`): work and memory follow the number of neighbours, not `T x N`.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from tracker.boxes import cxcyah_to_xyxy, paired_iou
+from tracker.errors import DataError
+from tracker.tracking import kalman
+from tracker.tracking.association import Pairs
+from tracker.tracking.neighbours import admissible, is_large
+from tracker.tracking.settings import TrackDistance
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
+from tracker.util.callable_name import callable_name
+
+
+def by_motion(
+    mean: Float64Array,
+    covariance: Float64Array,
+    measurements: Float64Array,
+    *,
+    gate: float,
+    noise: kalman.MotionNoise,
+) -> Pairs:
+    """Returns the pairs within the gate; costs are squared Mahalanobis distances (eq. 1 and 2).
+
+    Args:
+        mean: `(T, 8)` predicted.
+        covariance: `(T, 3, 4)` predicted.
+        measurements: `(N, 4)` cxcyah.
+        gate: Largest admissible squared distance.
+        noise: The motion model.
+    """
+    variance = kalman.innovation_variance(mean, covariance, noise)
+
+    def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
+        difference = measurements[columns] - mean[rows, :4]
+        np.square(difference, out=difference)
+        difference /= variance[rows]
+        distance = np.add.reduce(difference, axis=1)
+        return distance, distance <= gate
+
+    reach = np.sqrt(gate * variance[:, :2])
+    return admissible(mean[:, :2], reach, measurements[:, :2], price=distances)
+
+
+def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pairs:
+    """Returns the pairs that overlap by at least `min_iou`; costs are 1 - IoU.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        boxes: `(N, 4)` xyxy of the detections.
+        min_iou: Smallest admissible overlap; pairs that only touch are never admissible.
+    """
+    predicted, found = cxcyah_to_xyxy(mean), boxes.astype(np.float64)
+    if not len(predicted) or not len(found):
+        return _none()
+    size = found[:, 2:] - found[:, :2]
+    centres = 0.5 * (found[:, :2] + found[:, 2:])
+    extent = predicted[:, 2:] - predicted[:, :2]
+
+    if not is_large(len(predicted), len(found)):
+        reach = 0.5 * (extent + np.maximum.reduce(size, axis=0))
+        losses = partial(_losses, predicted, found, min_iou)
+        return admissible(mean[:, :2], reach, centres, price=losses)
+    parts = []
+    for group in groups_by_size(size):
+        reach = 0.5 * (extent + size[group].max(axis=0))
+        losses = partial(_losses, predicted, found[group], min_iou)
+        pairs = admissible(mean[:, :2], reach, centres[group], price=losses)
+        parts.append(Pairs(pairs.rows, group[pairs.columns], pairs.costs))
+    return _joined(parts)
+
+
+def by_distance(
+    mean: Float64Array, boxes: Float32Array, *, distance: TrackDistance, limit: float
+) -> Pairs:
+    """Returns the pairs whose distance, by a function of the user, is below 1 and within a limit.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        boxes: `(N, 4)` xyxy of the detections.
+        distance: Is called where there are tracks and detections.
+        limit: Largest admissible distance.
+
+    Raises:
+        DataError: The function returns anything but `(T, N)` numbers; infinity is one, NaN is not.
+    """
+    if not len(mean) or not len(boxes):
+        return _none()
+    name = f"tracking.track_distance {callable_name(distance)}"
+    shape = len(mean), len(boxes)
+    try:
+        costs = np.asarray(
+            distance(cxcyah_to_xyxy(mean), boxes.astype(np.float64)), dtype=np.float64
+        )
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name}: {' '.join(str(error).split())}") from error
+    if costs.shape != shape or np.isnan(costs).any():
+        got = "NaN" if costs.shape == shape else f"shape {costs.shape}"
+        raise DataError(f"{name}: expected distances (T, N) = {shape}, got {got}")
+    rows, columns = ((costs <= limit) & (costs < 1)).nonzero()
+    return Pairs(rows, columns, costs[rows, columns])
+
+
+def by_reach(
+    mean: Float64Array,
+    measurements: Float64Array,
+    *,
+    reach: Float64Array,
+    size_ratio: float,
+) -> Pairs:
+    """Returns pairs of similar height whose centres are near; costs are distances in heights.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        measurements: `(N, 4)` cxcyah.
+        reach: `(T,)` largest admissible distance of the centres, in mean (geometric) heights.
+        size_ratio: Largest admissible ratio of the greater height to the lower, >= 1.
+    """
+    if not len(mean) or not len(measurements):
+        return _none()
+    # Of a pair's heights the greater is at most `size_ratio` times the lower.
+    farthest = reach * mean[:, 3] * np.sqrt(size_ratio)
+
+    def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
+        known, seen = mean[rows, :4], measurements[columns]
+        height = np.sqrt(known[:, 3] * seen[:, 3])
+        distance = np.hypot(known[:, 0] - seen[:, 0], known[:, 1] - seen[:, 1]) / height
+        ratio = np.maximum(known[:, 3], seen[:, 3]) / np.minimum(known[:, 3], seen[:, 3])
+        return distance, (distance <= reach[rows]) & (ratio <= size_ratio)
+
+    both = np.repeat(farthest[:, None], 2, axis=1)
+    return admissible(mean[:, :2], both, measurements[:, :2], price=distances)
+
+
+def _losses(
+    predicted: Float64Array,
+    found: Float64Array,
+    min_iou: float,
+    rows: IndexArray,
+    columns: IndexArray,
+) -> tuple[Float64Array, BoolArray]:
+    overlap = paired_iou(predicted[rows], found[columns])
+    return 1 - overlap, (overlap >= min_iou) & (overlap > 0)
+
+
+def groups_by_size(size: Float64Array) -> list[IndexArray]:
+    """Returns groups of places: those of boxes of about one size, to a factor of 2.
+
+    How far apart two boxes may be and still overlap depends on the largest one: a single box as
+    large as the picture would else make all boxes neighbours of all.
+
+    Args:
+        size: `(N, 2)` widths and heights.
+    """
+    _, octave = np.frexp(size.max(axis=1))
+    return [(octave == one).nonzero()[0] for one in np.unique(octave)]
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    rows = np.concatenate([part.rows for part in parts])
+    order = rows.argsort(kind="stable")
+    columns = np.concatenate([part.columns for part in parts])
+    return Pairs(rows[order], columns[order], np.concatenate([p.costs for p in parts])[order])
+
+
+def _none() -> Pairs:
+    empty = np.zeros(0, np.intp)
+    return Pairs(empty, empty, np.zeros(0))

@@ -1,0 +1,293 @@
+"""DeepSORT's association: a list of stages, each with its tracks, detections, gate and cost.
+
+Confirmed tracks are matched first (by appearance within the motion gate, sec. 2.2 and 2.3 of the
+paper), then what overlaps, then detections of low score; at last lost tracks look farther. Nothing
+is changed here: `associate` returns matches of rows of the table with detections.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.detections import Detections
+from tracker.tracking import gating
+from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade, unmatched
+from tracker.tracking.gallery import AppearanceGallery, is_known
+from tracker.tracking.settings import (
+    AppearanceOrder,
+    ClassPolicy,
+    DeepSortSettings,
+    MotionCost,
+)
+from tracker.tracking.track_table import TrackTable
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+
+_NOTHING: IndexArray = np.zeros(0, np.intp)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What there is to be matched.
+
+    Attributes:
+        table: The tracks, predicted to this frame.
+        gallery: What they looked like.
+        settings: Of the tracker.
+        detections: What was found in this frame.
+        measurements: `(N, 4)` the detections as cxcyah.
+        known_tracks: `(T,)` whether the appearance of each track is known.
+        known_detections: `(N,)` whether the appearance of each detection is known.
+        has_appearance: Whether there is a track and a detection of known appearance.
+        has_unknown: Whether the appearance of a track or a detection is not known.
+    """
+
+    table: TrackTable
+    gallery: AppearanceGallery
+    settings: DeepSortSettings
+    detections: Detections
+    measurements: Float64Array
+    known_tracks: BoolArray
+    known_detections: BoolArray
+    has_appearance: bool
+    has_unknown: bool
+
+    def starters(self, columns: IndexArray) -> IndexArray:
+        """Returns those of the detections whose score is enough to start a track."""
+        least = self.settings.birth_score
+        return columns[self.detections.scores[columns] >= least] if least else columns
+
+    def comparable(self, pairs: Pairs) -> BoolArray:
+        """Returns `(P,)`: whether both appearances of a pair are known."""
+        return self.known_tracks[pairs.rows] & self.known_detections[pairs.columns]
+
+
+def scene_of(
+    table: TrackTable,
+    gallery: AppearanceGallery,
+    settings: DeepSortSettings,
+    detections: Detections,
+    measurements: Float64Array,
+) -> Scene:
+    """Returns what there is to be matched; see `Scene`."""
+    known_tracks = gallery.has_any(table.slots)
+    known_detections = is_known(detections.embeddings)
+    tracks, found = np.count_nonzero(known_tracks), np.count_nonzero(known_detections)
+    return Scene(
+        table=table,
+        gallery=gallery,
+        settings=settings,
+        detections=detections,
+        measurements=measurements,
+        known_tracks=known_tracks,
+        known_detections=known_detections,
+        has_appearance=bool(tracks and found),
+        has_unknown=bool(tracks + found < len(known_tracks) + len(known_detections)),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One round of matching among the tracks and detections that earlier rounds left.
+
+    Attributes:
+        tracks: Rows of the table that take part, rising.
+        detections: Detections that take part, rising.
+        gate: Returns the pairs that may match at all, of given rows and columns.
+        cost: Returns those of them that still may match, with their costs.
+        unmatched_cost: Cost of leaving a track and a detection unmatched; no pair costs more.
+        is_cascade: Whether tracks are matched in order of their misses (DeepSORT, listing 1), or
+            all at once.
+    """
+
+    tracks: IndexArray
+    detections: IndexArray
+    gate: Callable[[Scene, IndexArray, IndexArray], Pairs]
+    cost: Callable[[Scene, Pairs], Pairs]
+    unmatched_cost: float
+    is_cascade: bool = False
+
+
+def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
+    """Returns matches of rows of the table with detections.
+
+    Args:
+        scene: Tracks and detections.
+        usual: Detections that every stage may match, rising.
+        low: Detections of low score, for tracks without a missed detection, after all others.
+    """
+    matches = Matches(_NOTHING, _NOTHING)
+    if not len(scene.table) or not len(scene.detections):
+        return matches
+    for stage in stages(scene, usual, low):
+        rows = unmatched(stage.tracks, matches.rows)
+        columns = unmatched(stage.detections, matches.columns)
+        if not len(rows) or not len(columns):
+            continue
+        pairs = stage.cost(scene, stage.gate(scene, rows, columns))
+        matches = join(matches, _solved(scene, stage, pairs))
+    return matches
+
+
+def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
+    """Yields the rounds of matching, in their order; see `associate`."""
+    table, settings = scene.table, scene.settings
+    confirmed, just_matched = table.confirmed, table.misses == 1  # counted by the prediction
+    old = confirmed.nonzero()[0]
+    if scene.has_appearance:
+        yield appearance_stage(settings, old, usual)
+    if scene.has_unknown:
+        yield motion_stage(settings, old, usual)
+    yield Stage(
+        tracks=(~confirmed | just_matched).nonzero()[0],
+        detections=usual,
+        gate=overlap_gate(settings.min_iou),
+        cost=unless_appearances_differ,
+        unmatched_cost=1.0,
+    )
+    yield Stage(
+        tracks=(confirmed & just_matched).nonzero()[0],
+        detections=low,
+        gate=overlap_gate(settings.low_min_iou),
+        cost=gate_cost,
+        unmatched_cost=1.0,
+    )
+    if scene.has_unknown and settings.refind_reach:
+        yield Stage(
+            tracks=old,
+            detections=scene.starters(usual),
+            gate=reach_gate,
+            cost=where_appearance_is_unknown,
+            unmatched_cost=settings.refind_max_reach,
+        )
+
+
+def appearance_stage(settings: DeepSortSettings, rows: IndexArray, columns: IndexArray) -> Stage:
+    """Returns the stage that matches by appearance within the motion gate (eq. 5 and 6)."""
+    return Stage(
+        tracks=rows,
+        detections=columns,
+        gate=motion_gate,
+        cost=appearance_cost,
+        unmatched_cost=_highest_appearance_cost(settings),
+        is_cascade=settings.appearance_order is AppearanceOrder.CASCADE,
+    )
+
+
+def motion_stage(settings: DeepSortSettings, rows: IndexArray, columns: IndexArray) -> Stage:
+    """Returns the stage that matches by motion alone, where an appearance is not known."""
+    by_overlap = settings.motion_cost is MotionCost.OVERLAP
+    return Stage(
+        tracks=rows,
+        detections=columns,
+        gate=overlap_gate(settings.min_iou) if by_overlap else motion_gate,
+        cost=where_appearance_is_unknown,
+        unmatched_cost=1.0 if by_overlap else settings.motion_gate,
+        is_cascade=True,
+    )
+
+
+def _solved(scene: Scene, stage: Stage, pairs: Pairs) -> Matches:
+    if stage.is_cascade:
+        return matching_cascade(pairs, scene.table.misses, unmatched_cost=stage.unmatched_cost)
+    return assign(pairs, unmatched_cost=stage.unmatched_cost)
+
+
+# --- gates: which pairs may match at all ---
+
+
+def motion_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+    """Returns the pairs of the given rows and columns that the motion model admits."""
+    table, settings = scene.table, scene.settings
+    near = gating.by_motion(
+        table.mean[rows],
+        table.covariance[rows],
+        scene.measurements[columns],
+        gate=settings.motion_gate,
+        noise=settings.noise,
+    )
+    return _of_same_class(scene, near, rows, columns)
+
+
+def overlap_gate(min_iou: float) -> Callable[[Scene, IndexArray, IndexArray], Pairs]:
+    """Returns the gate of pairs that overlap by `min_iou`, or whose `track_distance` allows it."""
+
+    def gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+        boxes, distance = scene.detections.boxes[columns], scene.settings.track_distance
+        mean = scene.table.mean[rows]
+        if callable(distance):
+            near = gating.by_distance(mean, boxes, distance=distance, limit=1 - min_iou)
+        else:
+            near = gating.by_overlap(mean, boxes, min_iou=min_iou)
+        return _of_same_class(scene, near, rows, columns)
+
+    return gate
+
+
+def reach_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
+    """Returns the pairs of lost tracks with near detections of similar size."""
+    settings, table = scene.settings, scene.table
+    grown = settings.refind_reach + settings.refind_growth * table.unseen[rows]
+    near = gating.by_reach(
+        table.mean[rows],
+        scene.measurements[columns],
+        reach=np.minimum(grown, settings.refind_max_reach),
+        size_ratio=settings.refind_size_ratio,
+    )
+    return _of_same_class(scene, near, rows, columns)
+
+
+def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexArray) -> Pairs:
+    """Returns pairs of places in `rows` and `columns` as rows of the table and detections."""
+    table_rows, found = rows[pairs.rows], columns[pairs.columns]
+    if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
+        return Pairs(table_rows, found, pairs.costs)
+    voted, _ = scene.table.winners(table_rows)
+    same = voted == scene.detections.classes[found]
+    return Pairs(table_rows[same], found[same], pairs.costs[same])
+
+
+# --- costs: which of the gated pairs still may match, and at what price ---
+
+
+def gate_cost(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs with the costs that the gate gave them."""
+    return pairs
+
+
+def appearance_cost(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs of similar appearance, with the costs of eq. 5."""
+    settings = scene.settings
+    if scene.has_unknown:
+        pairs = pairs.select(scene.comparable(pairs))
+    farthest, weight = settings.max_appearance_distance, settings.motion_weight
+    slots, embeddings = scene.table.slots[pairs.rows], scene.detections.embeddings
+    distance = scene.gallery.distances(slots, pairs.columns, embeddings, enough=farthest)
+    similar = (distance <= farthest).nonzero()[0]
+    rows, columns, cost = pairs.rows[similar], pairs.columns[similar], distance[similar]
+    if weight:
+        cost = weight * pairs.costs[similar] + (1 - weight) * cost
+    return Pairs(rows, columns, cost)
+
+
+def unless_appearances_differ(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs whose appearances do not tell them apart, unknown ones included.
+
+    Where people pass each other, the box of the one in front overlaps the track of the other.
+    """
+    limit = scene.settings.overlap_appearance_distance
+    if limit is None or not scene.has_appearance or not len(pairs):
+        return pairs
+    slots, embeddings = scene.table.slots[pairs.rows], scene.detections.embeddings
+    distance = scene.gallery.distances(slots, pairs.columns, embeddings, enough=limit)
+    return pairs.select((distance <= limit) | ~scene.comparable(pairs))
+
+
+def where_appearance_is_unknown(scene: Scene, pairs: Pairs) -> Pairs:
+    """Returns the pairs of which at least one appearance is not known."""
+    return pairs.select(~scene.comparable(pairs)) if scene.has_appearance else pairs
+
+
+def _highest_appearance_cost(settings: DeepSortSettings) -> float:
+    farthest, weight = settings.max_appearance_distance, settings.motion_weight
+    return weight * settings.motion_gate + (1 - weight) * farthest if weight else farthest

@@ -1,0 +1,1 @@
+"""The second pass over finished tracks: joined, filled, smoothed."""

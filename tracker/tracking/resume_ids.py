@@ -1,0 +1,74 @@
+"""Tracks that come back after the gate has lost them, told by appearance alone.
+
+Comes in: the table, the galleries, and tracks about to be confirmed. Goes out: which lost track
+each of them is.
+"""
+
+import numpy as np
+
+from tracker.tracking.association import Matches, Pairs, assign
+from tracker.tracking.gallery import AppearanceGallery
+from tracker.tracking.settings import ClassPolicy, DeepSortSettings
+from tracker.tracking.track_table import TrackTable
+from tracker.util.arrays import IndexArray
+
+
+def resumed(
+    table: TrackTable,
+    gallery: AppearanceGallery,
+    fresh: IndexArray,
+    settings: DeepSortSettings,
+) -> Matches:
+    """Returns matches of lost tracks (rows) with fresh tracks (columns), both rows of the table.
+
+    Waiting until a track is confirmed costs nothing, because it has not been reported before, and
+    gives several embeddings to compare in place of one.
+
+    Args:
+        table: All tracks.
+        gallery: What they looked like.
+        fresh: `(F,)` rows of tracks about to be confirmed.
+        settings: `resume_distance` and `resume_reach`.
+    """
+    # What was seen since the fresh track was born is another object. A tentative track dies at its
+    # first miss, so its hits are the looks since its birth: the unit that misses are counted in.
+    lost = (table.confirmed & (table.misses >= table.hits[fresh].min())).nonzero()[0]
+    fresh = fresh[gallery.has_any(table.slots[fresh])] if len(lost) else fresh[:0]
+    rows, columns, costs = [], [], []
+    for column in fresh.tolist():
+        looks = gallery.stored(int(table.slots[column]))
+        near = _plausible(table, lost, column, settings)
+        if not len(looks) or not len(near):
+            continue
+        look = looks.mean(axis=0, keepdims=True)
+        look /= max(float(np.linalg.norm(look)), 1e-9)
+        zeros = np.zeros(len(near), np.intp)
+        distance = gallery.distances(table.slots[near], zeros, look)
+        alike = distance <= settings.resume_distance
+        rows.append(near[alike])
+        columns.append(np.full(np.count_nonzero(alike), column))
+        costs.append(distance[alike])
+    if not rows:
+        return Matches(np.zeros(0, np.intp), np.zeros(0, np.intp))
+    found = np.concatenate(rows)
+    order = found.argsort(kind="stable")
+    pairs = Pairs(found[order], np.concatenate(columns)[order], np.concatenate(costs)[order])
+    return assign(pairs, unmatched_cost=settings.resume_distance)
+
+
+def _plausible(
+    table: TrackTable, lost: IndexArray, fresh: int, settings: DeepSortSettings
+) -> IndexArray:
+    """Returns the lost rows that may have come to where a fresh track is."""
+    lost = lost[table.misses[lost] >= table.hits[fresh]]
+    if settings.classes is ClassPolicy.SAME:
+        voted, _ = table.winners(np.append(lost, fresh))
+        lost = lost[voted[:-1] == voted[-1]]
+    predicted, velocity = table.mean[lost, :2], table.mean[lost, 4:6]
+    # Who stopped while hidden is where it was seen last, not where its speed would have led.
+    last_seen = predicted - table.unseen[lost, None] * velocity
+    here, height = table.mean[fresh, :2], table.mean[fresh, 3]
+    distance = np.minimum(
+        np.hypot(*(predicted - here).T), np.hypot(*(last_seen - here).T)
+    ) / np.sqrt(height * table.mean[lost, 3])
+    return np.asarray(lost[distance <= settings.resume_reach])

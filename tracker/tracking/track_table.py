@@ -1,0 +1,248 @@
+"""The track table: all state of all tracks, as arrays with one row for each track alive.
+
+Comes in: births, matches and misses. Goes out: the arrays that association and reporting read.
+Rows are in order of birth; they move up when a track dies. What must not move (a gallery of
+embeddings is large) is kept by `slots`, which a track holds for life.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tracker.detections import Detections
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
+
+_SCORE_MEMORY = 0.2
+"""Weight of the newest score in a track's mean: it looks back over about five detections."""
+
+_LEAST_VOTE = 1e-9
+"""A score of 0 still is a vote: without this addition a track could have none."""
+
+_NO_CLASS = np.int32(np.iinfo(np.int32).max)
+
+# Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
+# few objects these calls are most of its time: hence two blocks and not ten arrays.
+_ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
+_UNSEEN, _AGED, _SCORE, _MEAN_SCORE = range(4)
+
+
+class Counts(NamedTuple):
+    """Whole numbers of some tracks, `(n,)` each; see the properties of `TrackTable`."""
+
+    ids: Int64Array
+    ages: Int32Array
+    misses: Int32Array
+    detection_index: Int32Array
+
+
+class TrackTable:
+    """Tracks alive, `T` rows.
+
+    Attributes:
+        mean: `(T, 8)` Kalman means.
+        covariance: `(T, 3, 4)` Kalman covariances.
+        voted_classes: `(T, K)` int32 different classes of each track's detections in order of
+            appearance, -1 = none; `K` is the largest number that a track has, whatever the ids.
+        votes: `(T, K)` summed scores of the detections of these classes.
+    """
+
+    def __init__(self) -> None:
+        self.mean: Float64Array = np.zeros((0, 8))
+        self.covariance: Float64Array = np.zeros((0, 3, 4))
+        self.voted_classes: Int32Array = np.zeros((0, 1), np.int32)
+        self.votes: Float64Array = np.zeros((0, 1))
+        self._counts: Int64Array = np.zeros((0, 7), np.int64)
+        self._reals: Float64Array = np.zeros((0, 4))
+        self._free_slots: list[int] = []
+        self._next_id = 1
+        self._next_provisional_id = -1
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    @property
+    def ids(self) -> Int64Array:
+        """`(T,)` ids; negative while tentative."""
+        return self._counts[:, _ID]
+
+    @property
+    def slots(self) -> Int64Array:
+        """`(T,)` numbers from 0 that tell tracks alive apart and are used again."""
+        return self._counts[:, _SLOT]
+
+    @property
+    def confirmed(self) -> BoolArray:
+        """`(T,)` whether each track is believed."""
+        return self._counts[:, _CONFIRMED].astype(np.bool_)
+
+    @property
+    def hits(self) -> Int64Array:
+        """`(T,)` detections so far."""
+        return self._counts[:, _HITS]
+
+    @property
+    def ages(self) -> Int64Array:
+        """`(T,)` frames since birth, from 1."""
+        return self._counts[:, _AGE]
+
+    @property
+    def misses(self) -> Int64Array:
+        """`(T,)` frames since the last detection, of those in which somebody looked."""
+        return self._counts[:, _MISSES]
+
+    @property
+    def detection_index(self) -> Int64Array:
+        """`(T,)` row of this frame's detections, -1 = not seen."""
+        return self._counts[:, _DETECTION]
+
+    @property
+    def unseen(self) -> Float64Array:
+        """`(T,)` nominal frame intervals since the last detection."""
+        return self._reals[:, _UNSEEN]
+
+    @property
+    def aged(self) -> Float64Array:
+        """`(T,)` the same, as far as they count against the end of the track."""
+        return self._reals[:, _AGED]
+
+    @property
+    def scores(self) -> Float64Array:
+        """`(T,)` score of the last detection."""
+        return self._reals[:, _SCORE]
+
+    @property
+    def mean_scores(self) -> Float64Array:
+        """`(T,)` moving average of the detections' scores."""
+        return self._reals[:, _MEAN_SCORE]
+
+    def age(self, dt: float, counted: float) -> None:
+        """Makes every track one frame, and `dt` frame intervals, older and unseen.
+
+        Args:
+            dt: Nominal frame intervals.
+            counted: How many of them count against the end of a track.
+        """
+        self._counts[:, _AGE : _MISSES + 1] += 1
+        self._counts[:, _DETECTION] = -1
+        self._reals[:, : _AGED + 1] += dt, counted
+
+    def coast(self, dt: float, counted: float) -> None:
+        """As `age`, of a frame in which nobody looked for the tracks."""
+        self._counts[:, _AGE] += 1
+        self._counts[:, _DETECTION] = -1
+        self._reals[:, : _AGED + 1] += dt, counted
+
+    def see(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
+        """Notes that each row `(n,)` was seen as the detection of the same place in `columns`."""
+        counts, reals = self._counts[rows], self._reals[rows]
+        scores = detections.scores[columns].astype(np.float64)
+        counts[:, _HITS] += 1
+        counts[:, _MISSES] = 0
+        counts[:, _DETECTION] = columns
+        self._counts[rows] = counts
+        reals[:, : _AGED + 1] = 0
+        reals[:, _SCORE] = scores
+        reals[:, _MEAN_SCORE] += _SCORE_MEMORY * (scores - reals[:, _MEAN_SCORE])
+        self._reals[rows] = reals
+        self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
+
+    def give_birth(
+        self,
+        mean: Float64Array,
+        covariance: Float64Array,
+        detections: Detections,
+        columns: IndexArray,
+    ) -> Int64Array:
+        """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`."""
+        old, count = len(self), len(columns)
+        while len(self._free_slots) < count:
+            self._free_slots.append(old + len(self._free_slots))
+        order = np.arange(count)
+        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 4))
+        counts[:, _ID] = self._next_provisional_id - order
+        counts[:, _SLOT] = [self._free_slots.pop() for _ in range(count)]
+        counts[:, (_HITS, _AGE)] = 1
+        counts[:, _DETECTION] = columns
+        scores = detections.scores[columns].astype(np.float64)
+        reals[:, _SCORE] = reals[:, _MEAN_SCORE] = scores
+        self._next_provisional_id -= count
+        self.mean = np.concatenate([self.mean, mean])
+        self.covariance = np.concatenate([self.covariance, covariance])
+        width = self.votes.shape[1]
+        self.votes = np.concatenate([self.votes, np.zeros((count, width))])
+        none = np.full((count, width), -1, np.int32)
+        self.voted_classes = np.concatenate([self.voted_classes, none])
+        self._counts = np.concatenate([self._counts, counts])
+        self._reals = np.concatenate([self._reals, reals])
+        self._vote(old + order, detections.classes[columns], scores + _LEAST_VOTE)
+        return counts[:, _SLOT]
+
+    def counts(self, rows: IndexArray) -> "Counts":
+        """Returns what a report says in whole numbers of the rows `(n,)`, read-only."""
+        wide = self._counts[rows].T
+        ids, narrow = wide[_ID].copy(), wide.astype(np.int32, order="C")
+        ids.setflags(write=False)
+        narrow.setflags(write=False)
+        return Counts(ids, narrow[_AGE], narrow[_MISSES], narrow[_DETECTION])
+
+    def confirm(self, rows: IndexArray) -> None:
+        """Believes the tracks and gives them the next ids, in the order of the rows given."""
+        self._counts[rows, _CONFIRMED] = 1
+        self._counts[rows, _ID] = self._next_id + np.arange(len(rows))
+        self._next_id += len(rows)
+
+    def kill(self, dead: BoolArray) -> Int64Array:
+        """Returns the freed slots of the tracks picked by a mask `(T,)`."""
+        slots = self.slots[dead]
+        alive = (~dead).nonzero()[0]
+        self.mean, self.covariance = self.mean[alive], self.covariance[alive]
+        self.votes, self.voted_classes = self.votes[alive], self.voted_classes[alive]
+        self._counts, self._reals = self._counts[alive], self._reals[alive]
+        self._free_slots.extend(slots[::-1].tolist())
+        return slots
+
+    def resume(self, lost: int, found: int) -> None:
+        """Lets the track in row `lost` go on as the one in row `found`, which is to be killed.
+
+        It keeps its id, slot, hits and votes, and takes the other's motion and what it saw last.
+        """
+        self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
+        for place, voted in enumerate(self.voted_classes[found].tolist()):
+            if voted >= 0:
+                self._vote(
+                    np.array([lost]), np.array([voted], np.int32), self.votes[found, [place]]
+                )
+        self._counts[lost, _HITS] += self._counts[found, _HITS]
+        self._counts[lost, _MISSES:] = self._counts[found, _MISSES:]
+        self._reals[lost] = self._reals[found]
+
+    def winners(self, rows: IndexArray) -> tuple[Int32Array, Float64Array]:
+        """Returns the class `(n,)` that each row has by vote, and its share of the vote `(n,)`.
+
+        Between equals the lower class wins.
+        """
+        classes, votes = self.voted_classes[rows], self.votes[rows]
+        if votes.shape[1] == 1:
+            return classes[:, 0], np.ones(len(rows))
+        most = np.maximum.reduce(votes, axis=1)
+        candidates = np.where(votes == most[:, None], classes, _NO_CLASS)
+        return np.minimum.reduce(candidates, axis=1), most / np.add.reduce(votes, axis=1)
+
+    def _vote(self, rows: IndexArray, classes: Int32Array, amounts: Float64Array) -> None:
+        """Adds votes for one class to each row `(n,)`; rows differ."""
+        first = self.voted_classes[rows, 0] == classes
+        if np.count_nonzero(first) == len(rows):  # so it is where classes do not flicker
+            self.votes[rows, 0] += amounts
+            return
+        same = self.voted_classes[rows] == classes[:, None]
+        place = same.argmax(axis=1)
+        if np.count_nonzero(same) < len(rows):
+            new = (~same.any(axis=1)).nonzero()[0]
+            place[new] = (self.voted_classes[rows[new]] >= 0).sum(axis=1)
+            if place.max() >= self.votes.shape[1]:
+                self.votes = np.pad(self.votes, [(0, 0), (0, 1)])
+                self.voted_classes = np.pad(
+                    self.voted_classes, [(0, 0), (0, 1)], constant_values=-1
+                )
+            self.voted_classes[rows[new], place[new]] = classes[new]
+        self.votes[rows, place] += amounts

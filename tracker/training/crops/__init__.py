@@ -1,0 +1,1 @@
+"""Crops of people for the appearance network."""

@@ -1,0 +1,89 @@
+"""Views in a folder of crops: made, written, and shown to the teachers.
+
+Comes in: the crops of a folder. Goes out: `crops/view-000123.png`, and for the table a row and each
+teacher's vector for every view.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from tracker.training.crops.crop_folder import CropRow, asked, crop_path, write_crop
+from tracker.training.crops.cut import CropSettings
+from tracker.training.crops.views import View, ViewedCrops, ViewSettings, all_views
+from tracker.training.datasets import read_image
+from tracker.training.labels.appearance_teachers import AppearanceTeacher, describe_both_ways
+from tracker.util.arrays import Float32Array, UInt8Array
+
+AT_ONCE = 96
+"""Views that a teacher is asked about at once: a stop loses no more. With their mirror images they
+are twelve of a network's batches of 16."""
+
+
+def write_views(
+    folder: Path,
+    rows: Sequence[CropRow],
+    teachers: Sequence[AppearanceTeacher],
+    *,
+    views: ViewSettings,
+    crops: CropSettings,
+    done: Callable[[int], None],
+) -> tuple[list[CropRow], dict[str, list[Float32Array]]]:
+    """Returns the rows of all views, and by teacher parts `(n, E)` of what it says of them.
+
+    Views are made and written anew even where teachers have seen them: that is quick, and tells
+    whether they are still the same.
+
+    Args:
+        folder: Has the crops already.
+        rows: The crops.
+        teachers: Whom to ask.
+        views: How many views, and how.
+        crops: How the crops were cut.
+        done: Is told how many views are done.
+
+    Raises:
+        SourceError: A crop cannot be read.
+        DataError: The file of an earlier run is broken, or a teacher's vector has no length.
+        OutputError: A file cannot be written.
+    """
+    _, groups = np.unique([row.group for row in rows], return_inverse=True)
+
+    def read(number: int) -> UInt8Array:
+        return read_image(crop_path(folder, rows[number].file))
+
+    upright = np.array([row.class_name in crops.upright for row in rows], bool)
+    made = all_views(ViewedCrops(read, groups, upright, crops.margin), views)
+    found: list[CropRow] = []
+    vectors: dict[str, list[Float32Array]] = {teacher.name: [] for teacher in teachers}
+    while part := list(islice(made, AT_ONCE)):
+        name = f"views-{len(found):06d}"
+        for number, view in enumerate(part, start=len(found)):
+            row = _row(view, number, rows[view.crop])
+            write_crop(folder, row.file, view.image)
+            found.append(row)
+        for teacher in teachers:
+            said = _asked(folder, teacher, name, [view.image for view in part])
+            vectors[teacher.name].append(said)
+        done(len(found))
+    return found, vectors
+
+
+def _row(view: View, number: int, crop: CropRow) -> CropRow:
+    name = f"view-{number:06d}"
+    group = name if view.mixed else crop.group
+    return CropRow(f"{name}.png", group, crop.class_name, crop.source)
+
+
+def _asked(
+    folder: Path, teacher: AppearanceTeacher, name: str, images: Sequence[UInt8Array]
+) -> Float32Array:
+    digest = hashlib.sha256(np.stack(images).tobytes()).digest()
+
+    def ask() -> Float32Array:
+        return describe_both_ways(teacher, images)
+
+    return asked(folder, teacher.name, name, np.frombuffer(digest, np.uint8), ask)

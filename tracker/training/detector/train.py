@@ -1,0 +1,134 @@
+"""Training of a detector, from the first step to the last, over kills and restarts.
+
+Comes in: a network, batches and settings. Goes out, in a folder: `best.keras` (averaged weights,
+highest AP50 in validation), `last.keras`, `log.csv`, TensorBoard's files where it is installed, and
+`checkpoint.npz`, from which the same call goes on at the step where it stopped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tracker.models.yolo_shape import yolo_heads
+from tracker.training.detector.batches import Batch
+from tracker.training.detector.learner import DetectorLearner, compile_learner, train_on
+from tracker.training.detector.validation import VALIDATION_NMS, validate
+from tracker.training.loop import BEST, LAST, LOG, Judgement, Lesson, Outlets, run_training
+from tracker.training.observers import Observer
+from tracker.training.settings import TrainSettings
+from tracker.training.training_log import DETECTOR_COLUMNS
+from tracker.util.atomic_file import DRAFT, replaced_file
+
+__all__ = [
+    "BEST",
+    "LAST",
+    "LOG",
+    "TrainResult",
+    "TrainingBatches",
+    "save_network",
+    "train_detector",
+]
+
+
+class TrainingBatches(Protocol):
+    """Batches by epoch; `batches.Batches` is one."""
+
+    def __len__(self) -> int:
+        """Returns the number of batches in an epoch."""
+        ...
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Returns the batches of an epoch, without the first `start`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What came out.
+
+    Attributes:
+        steps: Steps taken, those before a restart included.
+        best_ap50: Highest AP50 in validation; -1 if there was none.
+        stopped_early: Patience ended before the epochs did.
+    """
+
+    steps: int
+    best_ap50: float
+    stopped_early: bool
+
+
+def save_network(network: Any, path: Path) -> None:
+    """Writes a network as Keras does; the file is complete or the old one.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    # Keras demands the ending of the draft's name, too.
+    with replaced_file(path, ending=f"{DRAFT}{path.suffix}") as draft:
+        network.save(draft)
+
+
+def train_detector(
+    network: Any,
+    batches: TrainingBatches,
+    settings: TrainSettings,
+    out_dir: Path,
+    *,
+    validation: Iterable[Batch] | None = None,
+    save: Callable[[Any, Path], None] = save_network,
+    observer: Observer | None = None,
+) -> TrainResult:
+    """Returns how the training went; the network holds the averaged weights of the end.
+
+    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
+    fewer epochs than before stretch or shrink the schedule.
+
+    Args:
+        network: From `models.yolo.build_yolo`, for any size or that of the batches. Layers that
+            are not trainable never learn.
+        batches: What to learn from; all pictures have one size.
+        settings: How.
+        out_dir: Folder of all files; made if it is not there.
+        validation: Batches without augmentation, walked through anew in every validation, in a
+            size that fits the network; `None` leaves validation out, then there is no best.
+        save: Writes `best.keras` and `last.keras`.
+        observer: Is told how it goes; the score is AP50.
+
+    Raises:
+        ConfigError: The warm-up is longer than the training.
+        ModelError: The checkpoint is not one of this network.
+        OutputError: A file cannot be written.
+        DataError: Validation has nothing to find, or the loss is not finite any more.
+    """
+
+    def learner(optimizer: Any) -> DetectorLearner:
+        made = DetectorLearner(network, settings.assign, box_weight=settings.box_weight)
+        compile_learner(made, optimizer, size=32)
+        return made
+
+    lesson = Lesson(
+        learner=learner,
+        train_on=train_on,
+        judge=None if validation is None else lambda learner: _judge(learner, validation),
+        validate_epochs=settings.validate_epochs,
+        columns=DETECTOR_COLUMNS,
+        advice="a lower learning rate or a longer warm-up",
+    )
+    result = run_training(network, batches, settings, lesson, Outlets(out_dir, save, observer))
+    return TrainResult(result.steps, result.best, result.stopped_early)
+
+
+def _judge(learner: DetectorLearner, validation: Iterable[Batch]) -> Judgement:
+    class_count = learner.network.outputs[0].shape[-1] - 4
+    precision = validate(
+        learner.predict_on_batch,
+        validation,
+        heads=yolo_heads(class_count),
+        settings=VALIDATION_NMS,
+    )
+    return Judgement(
+        precision.map50,
+        {"ap50": precision.map50, "ap": precision.map},
+        {number: scores.ap50 for number, scores in precision.classes.items()},
+    )

@@ -1,0 +1,76 @@
+"""Validation: average precision of the network as it is, on pictures that it does not learn.
+
+Comes in: a prediction and batches without augmentation. Goes out: `Precision`, by the code that
+judges finished detectors. Boxes stay in pixels of the letterboxed pictures: overlaps are the same.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tracker.detection.nms import NmsSettings, nms
+from tracker.detection.yolo_decode import decode_candidates
+from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
+from tracker.models.heads import AnchorFreeHead
+from tracker.training.detector.batches import Batch
+from tracker.util.arrays import Float32Array, Int32Array, UInt8Array
+
+Predict = Callable[[UInt8Array], Sequence[Float32Array]]
+"""Gives raw maps `(B, h, w, 4 + C)` of pixels `(B, H, W, 3)` uint8."""
+
+VALIDATION_NMS = NmsSettings(confidence=0.01, iou=0.6, max_detections=100)
+"""Low scores count for average precision too; 100 detections a picture are COCO's limit."""
+
+
+def validate(
+    predict: Predict,
+    batches: Iterable[Batch],
+    *,
+    heads: Sequence[AnchorFreeHead],
+    settings: NmsSettings,
+) -> Precision:
+    """Returns the average precision of a network; ignored regions count as COCO's crowds.
+
+    Args:
+        predict: Gives the raw maps of pixels `(B, H, W, 3)` uint8.
+        batches: Letterboxed pictures with truth.
+        heads: What the maps mean.
+        settings: What suppression keeps.
+
+    Raises:
+        DataError: There is nothing to find.
+    """
+    results = []
+    for batch in batches:
+        maps = predict(batch.images)
+        for row in range(len(batch.images)):
+            found = _found([m[row] for m in maps], heads, batch.images.shape[1:3], settings)
+            valid = batch.valid[row]
+            results.append(
+                PictureResult(
+                    truth=batch.boxes[row][valid].astype(np.float64),
+                    truth_classes=batch.classes[row][valid],
+                    crowd=batch.ignore[row][valid],
+                    boxes=found[0],
+                    scores=found[1],
+                    classes=found[2],
+                )
+            )
+    return average_precision(results)
+
+
+def _found(
+    maps: Sequence[Float32Array],
+    heads: Sequence[AnchorFreeHead],
+    input_size: tuple[int, ...],
+    settings: NmsSettings,
+) -> tuple[Float32Array, Float32Array, Int32Array]:
+    """Returns boxes, scores and classes after suppression."""
+    boxes, scores, classes = decode_candidates(
+        maps,
+        heads,
+        input_size=(input_size[0], input_size[1]),
+        confidence=settings.confidence,
+    )
+    kept = nms(boxes, scores, classes, settings=settings)
+    return boxes[kept], scores[kept], classes[kept]

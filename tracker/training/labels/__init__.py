@@ -1,0 +1,1 @@
+"""Labels made by teacher networks."""

@@ -1,0 +1,156 @@
+"""Training of a segmenter, from the first step to the last, over kills and restarts.
+
+Comes in: a network, batches and settings. Goes out, in a folder: `best.keras` (averaged weights,
+highest mean IoU in validation), `last.keras`, `log.csv`, TensorBoard's files where it is installed,
+and `checkpoint.npz`, from which the same call goes on at the step where it stopped.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tracker.training.loop import Judgement, Lesson, LoopResult, Outlets, run_training
+from tracker.training.segmenter.batches import SegmentBatch, SegmentBatches
+from tracker.training.segmenter.data import IGNORE
+from tracker.training.segmenter.metrics import SegmentScores, confusion, segment_scores
+from tracker.training.segmenter.settings import SegmentTrainSettings
+from tracker.util.arrays import Float32Array, UInt8Array
+
+_SIDE = 32  # Of the pictures that make all variables exist.
+
+
+class SegmentLearner(keras.Model):  # type: ignore[misc]
+    """A segmenter network together with what it learns from.
+
+    Args:
+        network: From `models.fcn8s.build_fcn8s`; it is changed in place.
+    """
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(name="learner")
+        self.network = network
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Returns scores `(B, S, S, C)` of uint8 pixels `(B, S, S, 3)`."""
+        return self.network(ops.cast(images, "float32") / 255.0, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns the loss of scores; `y` is the masks."""
+        del x, sample_weight, training
+        return pixel_loss(y, y_pred)
+
+
+def pixel_loss(masks: Any, scores: Any) -> Any:
+    """Returns the mean cross entropy over all pixels of a batch that are not ignored.
+
+    Args:
+        masks: `(B, H, W)` class index, or `IGNORE`.
+        scores: `(B, H, W, C)` float32, before softmax.
+    """
+    classes = ops.cast(masks, "int32")
+    counted = classes != IGNORE
+    losses = ops.sparse_categorical_crossentropy(
+        ops.where(counted, classes, 0), scores, from_logits=True
+    )
+    weights = ops.cast(counted, losses.dtype)
+    return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+
+
+def train_segmenter(
+    network: Any,
+    batches: SegmentBatches,
+    settings: SegmentTrainSettings,
+    outlets: Outlets,
+    *,
+    validation: Iterable[SegmentBatch],
+    class_names: Sequence[str],
+) -> LoopResult:
+    """Returns how the training went; the network holds the averaged weights of the end.
+
+    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
+    fewer epochs than before stretch or shrink the schedule.
+
+    Args:
+        network: From `models.fcn8s.build_fcn8s`. Layers that are not trainable never learn.
+        batches: What to learn from; all pictures have one size.
+        settings: How.
+        outlets: Where results go; the score that its observer is told is the mean IoU.
+        validation: Batches without augmentation, walked through anew in every validation.
+        class_names: Names by class index, for the log.
+
+    Raises:
+        ConfigError: The warm-up is longer than the training.
+        ModelError: The checkpoint is not one of this network.
+        OutputError: A file cannot be written.
+        DataError: Validation has no pixel to judge by, or the loss is not finite any more.
+    """
+
+    def learner(optimizer: Any) -> SegmentLearner:
+        made = SegmentLearner(network)
+        # Measured for detectors on 2 cores: TensorFlow trains slower with XLA; JAX needs it.
+        made.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
+        made(np.zeros((1, _SIDE, _SIDE, 3), np.uint8))
+        optimizer.build(made.trainable_variables)
+        return made
+
+    by_class = [f"iou_{name}" for name in class_names]
+
+    def judge(learner: SegmentLearner) -> Judgement:
+        scores = judge_segmenter(learner.predict_on_batch, validation, len(class_names))
+        values = {"mean_iou": scores.mean_iou, "accuracy": scores.accuracy}
+        values |= {
+            n: float(v) for n, v in zip(by_class, scores.iou, strict=True) if not np.isnan(v)
+        }
+        return Judgement(scores.mean_iou, values)
+
+    lesson = Lesson(
+        learner=learner,
+        train_on=train_on,
+        judge=judge,
+        validate_epochs=settings.validate_epochs,
+        columns=(
+            *("step", "epoch", "learning_rate", "loss", "images_per_s", "mean_iou", "accuracy"),
+            *by_class,
+        ),
+        advice="a lower learning rate or a longer warm-up",
+    )
+    return run_training(network, batches, settings.loop(), lesson, outlets)
+
+
+def train_on(learner: SegmentLearner, batch: SegmentBatch) -> dict[str, float]:
+    """Returns the `loss` of a batch, after learning from it."""
+    learner.reset_metrics()
+    logs = learner.train_on_batch(batch.images, batch.masks, return_dict=True)
+    return {"loss": float(logs["loss"])}
+
+
+def judge_segmenter(
+    predict: Callable[[UInt8Array], Float32Array],
+    batches: Iterable[SegmentBatch],
+    class_count: int,
+) -> SegmentScores:
+    """Returns how good a network is.
+
+    Args:
+        predict: Gives scores `(B, S, S, C)` of pixels `(B, S, S, 3)` uint8.
+        batches: Letterboxed pictures with truth.
+        class_count: `C`.
+
+    Raises:
+        DataError: There is no pixel to judge by.
+    """
+    counts = np.zeros((class_count, class_count), np.int64)
+    for batch in batches:
+        predicted = np.asarray(predict(batch.images)).argmax(axis=-1).astype(np.uint8)
+        counts += confusion(batch.masks, predicted, class_count)
+    return segment_scores(counts)
