@@ -14,6 +14,7 @@ from tracker.config.run import load_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
+    ROOT / "CONTRIBUTING.md",
     *(ROOT / folder / "README.md" for folder in (".", "configs", "examples")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
@@ -64,3 +65,20 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 def test_the_pages_have_commands() -> None:
     assert sum(len(list(commands_in(page))) for page in PAGES) > 40
+
+
+def linked_files(page: Path) -> Iterator[Path]:
+    """Yields the files that a page links to."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:|#", target):
+            yield page.parent / target.partition("#")[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    assert [str(path) for path in linked_files(page) if not path.exists()] == []
+
+
+def test_the_pages_have_links() -> None:
+    assert sum(len(list(linked_files(page))) for page in PAGES) > 40
