@@ -96,7 +96,7 @@ def test_another_dimension_comes_back(tmp_path):
         ({"dimension": None}, "malformed"),
         ({"backbone": "cross-stage"}, "got 'cross-stage'; known: residual"),
         ({"weights": False}, "another archive"),
-        ({}, "its weights are not those"),
+        ({}, "weights.h5 in it is damaged"),
     ],
 )
 def test_a_wrong_archive(tmp_path, changes, message):

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from tracker.errors import ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, first_line, run_network
+from tracker.inference.checked_call import Arrays, run_network
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.digests import network_file_digest
+from tracker.inference.keras_file import PLAIN_LAYERS, load_keras_file
 from tracker.inference.network import TensorSpec
 from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 from tracker.inference.tensorflow import load_tensorflow
@@ -93,15 +94,14 @@ class KerasNetwork:
 
 
 def _loaded(file: Path, what: str) -> Any:
-    import keras
-
-    try:
-        return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever it stumbles over.
-        raise ModelError(
-            f"{what}: Keras cannot load it: {first_line(error)}; a network with code of its own "
-            "can be exported as a SavedModel where that code is"
-        ) from error
+    return load_keras_file(
+        file,
+        what=what,
+        layers=PLAIN_LAYERS,
+        advice="is no layer that is loaded from files of others; export the network as a "
+        "SavedModel (model.export) where its code is",
+        any_operation=True,
+    )
 
 
 def _structures(model: Any, what: str) -> tuple[Any, Any]:

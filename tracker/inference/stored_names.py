@@ -9,7 +9,6 @@ import ast
 import json
 import logging
 import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tracker.errors import ConfigError
 from tracker.inference.name_lists import filled_names, numbered_names
+from tracker.util.archives import ZIP_ERRORS, read_member
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +100,11 @@ def folder_facts(folder: Path) -> StoredFacts:
 
 
 def _archive_texts(path: Path) -> dict[str, str]:
-    with suppress(*(OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)):
+    with suppress(*(OSError, *ZIP_ERRORS, ValueError)):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return {
-                    entry.filename: archive.read(entry).decode()
+                    entry.filename: read_member(archive, entry.filename).decode()
                     for entry in archive.infolist()[:_MOST_ENTRIES]
                     if entry.filename.endswith((".txt", ".json")) and entry.file_size <= _MOST_BYTES
                 }

@@ -4,7 +4,6 @@ Comes in: the state of a training. Goes out: one `.npz` file, complete or not th
 """
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.errors import ModelError
+from tracker.util.archives import read_npz
 from tracker.util.atomic_file import replaced_file
+from tracker.util.json_text import parse_json
 
 CHECKPOINT = "checkpoint.npz"
 """Name of the file in the folder of a training."""
@@ -83,21 +84,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ModelError: It is missing or is no checkpoint of ours.
     """
     try:
-        # Opened here: NumPy forgets to close what turns out to be no archive.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            groups = {
-                group: [
-                    file[f"{group}_{index}"]
-                    for index in range(sum(name.startswith(f"{group}_") for name in file.files))
-                ]
-                for group in ("weights", "averages", "optimizer")
-            }
+        file = read_npz(path)
+        header = parse_json(str(file["header"]).encode())
+        groups = {
+            group: [
+                file[f"{group}_{index}"]
+                for index in range(sum(name.startswith(f"{group}_") for name in file))
+            ]
+            for group in ("weights", "averages", "optimizer")
+        }
         if header["format"] != _FORMAT:
             raise ModelError(f"{path}: expected a checkpoint of format {_FORMAT}; train anew")
         progress = Progress(header["step"], header["best_ap50"], header["stale"])
         return Checkpoint(progress=progress, **groups)
-    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(

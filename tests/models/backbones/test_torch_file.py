@@ -145,3 +145,15 @@ def test_a_backbone_starts_from_the_port(tmp_path: Path) -> None:
     other = build_yolo(YoloSize.NANO, 1)
     with pytest.raises(ModelError, match=r"expected a \.keras or \.h5 file for mobilenetv2"):
         load_backbone(other, BackboneChoice("mobilenetv2", weights=str(path)))
+
+
+def test_steps_of_nothing_ask_for_no_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.pth", {"x": Tensor("a", (10**12,), (0,))}, {"a": np.zeros(4)})
+    with pytest.raises(ModelError, match=r"a tensor \(1000000000000,\) has more than its 4 values"):
+        read_torch_weights(path)
+
+
+def test_a_pickle_that_asks_for_a_large_table(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+    with pytest.raises(ModelError, match="more than 1000000 objects"):
+        read_torch_weights(tmp_path / "x.pth")

@@ -5,9 +5,11 @@ Such files are pickles, which can run anything: this reader knows tensors and di
 refuses all else.
 """
 
+import io
 import pickle
+import pickletools
 from collections import OrderedDict
-from io import BufferedReader
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tracker.errors import ModelError
+from tracker.util.archives import check_size
 from tracker.util.paths import unreadable_text
 
+_MOST_OBJECTS = 1_000_000
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
     "FloatStorage": np.dtype(np.float32),
@@ -35,8 +39,9 @@ def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
             than tensors.
     """
     try:
-        with Path(path).open("rb") as file:
-            return _read(file)
+        check_size(path)
+        # In memory, where a length that is declared takes no more than there is.
+        return _read(io.BytesIO(Path(path).read_bytes()))
     except OSError as error:
         raise ModelError(f"weights {path}: {unreadable_text(path, error)}") from error
     except Exception as error:  # pickles raise whatever their content makes them raise
@@ -46,19 +51,29 @@ def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read(file: BufferedReader) -> dict[str, np.ndarray]:
-    if _Unpickler(file).load() != _MAGIC:
+def _read(file: io.BytesIO) -> dict[str, np.ndarray]:
+    if _unpickled(file) != _MAGIC:
         raise ModelError("another mark at its beginning")
-    _Unpickler(file).load()  # version of the protocol
-    _Unpickler(file).load()  # of the machine that wrote it: little-endian everywhere by now
-    tensors = _Unpickler(file).load()
+    _unpickled(file)  # version of the protocol
+    _unpickled(file)  # of the machine that wrote it: little-endian everywhere by now
+    tensors = _unpickled(file)
     dtypes = {key: dtype for (key, dtype), *_ in tensors.values()}
     storages = {}
-    for key in _Unpickler(file).load():
+    for key in _unpickled(file):
         count = int(np.frombuffer(file.read(8), "<i8")[0])
         dtype = dtypes[key]
         storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
     return {name: _tensor(storages, *parts) for name, parts in tensors.items()}
+
+
+def _unpickled(file: io.BytesIO) -> Any:
+    """Returns the next object, after checking that its pickle asks for no large table."""
+    start = file.tell()
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name == "LONG_BINPUT" and int(argument or 0) > _MOST_OBJECTS:
+            raise ModelError(f"more than {_MOST_OBJECTS} objects")
+    file.seek(start)
+    return _Unpickler(file).load()
 
 
 def _tensor(
@@ -72,6 +87,8 @@ def _tensor(
     reach = sum((side - 1) * step for side, step in zip(shape, strides, strict=True)) + 1
     if min((*shape, 1)) < 1 or min((*strides, 0)) < 0 or reach > len(values):
         raise ModelError(f"a tensor {shape} reaches out of its {len(values)} values")
+    if prod(shape) > len(values):  # Steps of 0 repeat values.
+        raise ModelError(f"a tensor {shape} has more than its {len(values)} values")
     return as_strided(values, shape, [step * values.itemsize for step in strides]).copy()
 
 

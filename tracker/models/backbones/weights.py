@@ -5,7 +5,6 @@ filled layer by layer, by name. Downloads happen here only, and only for the wor
 """
 
 import contextlib
-import json
 import sys
 import warnings
 import zipfile
@@ -32,6 +31,8 @@ from tracker.models.files.detector_file import load_detector
 from tracker.models.files.reid_file import FORMAT as REID_FORMAT
 from tracker.models.files.reid_file import load_reid
 from tracker.models.files.tflite import MEMBER
+from tracker.util.archives import ZIP_ERRORS, check_h5, checked, read_member
+from tracker.util.json_text import parse_json
 
 
 def load_backbone(network: Any, choice: BackboneChoice) -> None:
@@ -108,8 +109,9 @@ def _of_ours(path: Path) -> Any:
     """Returns the detector or the appearance network of a file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            is_reid = json.loads(archive.read(MEMBER)).get("format") == REID_FORMAT
-    except (zipfile.BadZipFile, KeyError, ValueError, AttributeError, OSError):
+            record = parse_json(read_member(archive, MEMBER))
+            is_reid = record.get("format") == REID_FORMAT
+    except (*ZIP_ERRORS, KeyError, ValueError, AttributeError, OSError):
         is_reid = False  # `load_detector` tells what is wrong.
     return load_reid(path) if is_reid else load_detector(path)
 
@@ -126,14 +128,23 @@ def _from_h5(name: str, path: Path) -> Any:
         network = keras.Model(image, shufflenet_features(image, name))
     else:
         raise ModelError(f"backbone_weights {path}: expected a .keras file for {name}")
+    _check_h5(path)
     try:
         network.load_weights(path)
+    except MemoryError:
+        raise
     except Exception as error:  # h5py and Keras raise whatever they stumble over
         raise ModelError(
             f"backbone_weights {path}: expected weights that Keras wrote of {name} without its "
             f"top, got something else: {_first_line(error)}"
         ) from error
     return network
+
+
+def _check_h5(path: Path) -> None:
+    with contextlib.suppress(OSError):  # Keras says what is wrong with one that is no HDF5.
+        size = path.stat().st_size
+        checked(lambda: check_h5(path, size), ModelError, f"backbone_weights {path}")
 
 
 def _from_torch(name: str, path: Path) -> Any:

@@ -4,18 +4,24 @@ Comes in: a network and its description, or a path. Goes out: the file, or its d
 archive that Keras writes gets one more member, `tracker.json`. Reading loads no Keras.
 """
 
-import json
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tracker.errors import ModelError
-from tracker.models.files.read import read_model_file
+from tracker.errors import DataError, ModelError
+from tracker.models.files.read import check_model_file
 from tracker.models.files.tflite import MEMBER
+from tracker.util.archives import (
+    ZIP_ERRORS,
+    check_members,
+    check_weights_member,
+    checked,
+    read_member,
+)
 from tracker.util.atomic_file import DRAFT, replaced_file
+from tracker.util.json_text import parse_json
 
 DescriptionT = TypeVar("DescriptionT")
 
@@ -58,13 +64,19 @@ def read_text(path: Path, *, what: str, wanted: str) -> bytes:
     Raises:
         ModelError: It is missing, no archive, damaged, or holds no description.
     """
-    start = read_model_file(path, what=what)[:4]
+    check_model_file(path, what=what)
+    start = b""
     try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            names = set(archive.namelist())
-            text = archive.read(MEMBER) if MEMBER in names else None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
+        with path.open("rb") as file:
+            start = file.read(4)
+            with zipfile.ZipFile(file) as archive:
+                check_members(archive)
+                broken = archive.testzip()
+                names = set(archive.namelist())
+                text = read_member(archive, MEMBER) if MEMBER in names else None
+    except DataError as error:
+        raise ModelError(f"{what} {path}: {error}") from error
+    except (*ZIP_ERRORS, OSError, ValueError) as error:
         raise ModelError(f"{what} {path}: {_why_no_archive(start)}") from error
     if broken is not None:
         raise ModelError(f"{what} {path}: {broken} in it is damaged; copy it again")
@@ -91,7 +103,7 @@ def parse_text(
         ModelError: It is malformed, or `read` refuses it.
     """
     try:
-        return read(json.loads(text))
+        return read(parse_json(text))
     except ModelError as error:
         raise ModelError(f"{what} {path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -122,10 +134,13 @@ def load_weights(network: Any, path: str | os.PathLike[str], *, what: str, descr
         described: What the file says that its weights are for, for the message.
 
     Raises:
-        ModelError: They do not fit the network.
+        ModelError: They do not fit the network, or the file declares more than it holds.
     """
+    checked(lambda: check_weights_member(Path(path), _WEIGHTS), ModelError, f"{what} {path}")
     try:
         network.load_weights(path)
+    except MemoryError:
+        raise
     except Exception as error:  # h5py and Keras raise whatever they stumble over
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(

@@ -6,8 +6,36 @@ Comes in: a path. Goes out: its bytes; everything that can be wrong with it is a
 from os import PathLike
 from pathlib import Path
 
-from tracker.errors import ModelError
+from tracker.errors import DataError, ModelError
+from tracker.util.archives import check_size
 from tracker.util.paths import missing_text, unreadable_text
+
+
+def check_model_file(path: str | PathLike[str], *, what: str) -> None:
+    """Checks that a file can be read and has at least one byte, without reading all of it.
+
+    Args:
+        path: The file.
+        what: What the messages call it, for example "darknet cfg".
+
+    Raises:
+        ModelError: The file is missing, a directory, unreadable, empty, or too large.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ModelError(f"{what} {file}: expected a file, got a directory")
+    try:
+        check_size(file)
+        with file.open("rb") as stream:
+            start = stream.read(1)
+    except DataError as error:
+        raise ModelError(f"{what} {file}: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
+    except ValueError as error:
+        raise ModelError(f"{what} {file}: cannot be read: {error}") from error
+    if not start:
+        raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")
 
 
 def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
@@ -18,13 +46,16 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
         what: What the messages call it, for example "darknet cfg".
 
     Raises:
-        ModelError: The file is missing, a directory, unreadable or empty.
+        ModelError: The file is missing, a directory, unreadable, empty, or too large.
     """
     file = Path(path)
     if file.is_dir():
         raise ModelError(f"{what} {file}: expected a file, got a directory")
     try:
+        check_size(file)
         data = file.read_bytes()
+    except DataError as error:
+        raise ModelError(f"{what} {file}: {error}") from error
     except OSError as error:
         raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
     except ValueError as error:

@@ -6,18 +6,18 @@ put their associated files: whatever runs the graph takes no notice of it.
 """
 
 import io
-import json
 import os
 import re
 import zipfile
-import zlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from tracker.errors import ModelError
+from tracker.errors import DataError, ModelError
 from tracker.models.files.read import read_model_file
+from tracker.util.archives import ZIP_ERRORS, read_member
 from tracker.util.atomic_file import replace_bytes
+from tracker.util.json_text import parse_json
 
 SUFFIX = ".tflite"
 """Ending of the files' names."""
@@ -48,7 +48,7 @@ class Exported:
     def format(self) -> str:
         """Kind of network that the description names; empty where it names none."""
         try:
-            record = json.loads(self.text)
+            record = parse_json(self.text)
             return str(record["format"])
         except (ValueError, KeyError, TypeError):
             return ""
@@ -109,8 +109,10 @@ def read_exported(path: str | PathLike[str], *, what: str) -> Exported:
         raise ModelError(f"{what} {path}: expected a .tflite file, got something else")
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            text = archive.read(MEMBER)
-    except (zipfile.BadZipFile, zlib.error, KeyError, OSError, EOFError, RuntimeError) as error:
+            text = read_member(archive, MEMBER)
+    except DataError as error:
+        raise ModelError(f"{what} {path}: {error}") from error
+    except (*ZIP_ERRORS, KeyError, OSError, ValueError) as error:
         raise ModelError(
             f"{what} {path}: expected a .tflite that `tracker export` wrote, got another one, or "
             "one that was cut short"

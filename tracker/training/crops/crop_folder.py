@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from tracker.errors import DataError, SourceError
 from tracker.training.datasets import read_image
 from tracker.training.reid.data import CropSet
+from tracker.util.archives import read_npy, read_npz
 from tracker.util.arrays import Float32Array, UInt8Array
 from tracker.util.atomic_file import make_parent, replace_bytes
 from tracker.util.opencv import cv2
@@ -103,10 +103,10 @@ def asked(
     path = folder / "asked" / teacher / f"{picture}.npz"
     if path.exists():
         try:
-            with path.open("rb") as stream, np.load(stream) as arrays:
-                if np.array_equal(arrays["boxes"], about):
-                    return np.asarray(arrays["vectors"], np.float32)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            arrays = read_npz(path)
+            if np.array_equal(arrays["boxes"], about):
+                return np.asarray(arrays["vectors"], np.float32)
+        except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: expected a teacher's vectors; delete it: {error}") from error
     vectors, text = ask(), io.BytesIO()
     np.savez(text, boxes=about, vectors=vectors)
@@ -202,8 +202,8 @@ def replace_file(path: Path, data: bytes) -> None:
 def _vectors(folder: Path, teacher: str, count: int) -> Float32Array:
     path = folder / VECTORS / f"{teacher}.npy"
     try:
-        vectors: Any = np.load(path)
-    except (OSError, ValueError, EOFError) as error:
+        vectors = read_npy(path)
+    except (OSError, ValueError) as error:
         raise SourceError(f"{path}: expected a teacher's vectors, got none: {error}") from error
     if vectors.ndim != 2 or len(vectors) != count or vectors.dtype != np.float32:
         raise DataError(

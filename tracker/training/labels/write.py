@@ -8,7 +8,6 @@ detections, so that other thresholds or one more teacher cost no second look at 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tracker.errors import ConfigError, DataError, OutputError, nearest
 from tracker.training.datasets import read_image
 from tracker.training.labels.fuse import Voter, weighted_boxes_fusion
 from tracker.training.labels.teachers import Teacher
+from tracker.util.archives import read_npz
 from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 from tracker.util.atomic_file import replaced_file
 
@@ -241,9 +241,9 @@ def _write_found(file: Path, found: Detections) -> None:
 
 def _read_found(file: Path) -> Detections:
     try:
-        with file.open("rb") as stream, np.load(stream) as arrays:
-            return Detections.create(arrays["boxes"], arrays["scores"], arrays["classes"])
-    except (ValueError, KeyError, EOFError, BadZipFile) as error:
+        arrays = read_npz(file)
+        return Detections.create(arrays["boxes"], arrays["scores"], arrays["classes"])
+    except (ValueError, KeyError) as error:
         raise DataError(f"{file}: expected a teacher's detections; delete it: {error}") from error
 
 
