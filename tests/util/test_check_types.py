@@ -10,6 +10,7 @@ import pytest
 
 from tracker.cli.train.detector_config import TrainConfig
 from tracker.cli.train.labels_config import LabelConfig
+from tracker.cli.train.reid_config import ReidTrainConfig
 from tracker.cli.train.segmenter_config import SegmentTrainConfig
 from tracker.config.run import Config
 from tracker.errors import ConfigError
@@ -37,7 +38,8 @@ def kinds(kind: type, found: dict[type, dict[str, Any]]) -> dict[type, dict[str,
 
 
 ALL: dict[type, dict[str, Any]] = {}
-for top in (Config, TrainConfig, LabelConfig, SegmentTrainConfig, RefineSettings):
+TREES = (Config, TrainConfig, LabelConfig, SegmentTrainConfig, ReidTrainConfig, RefineSettings)
+for top in TREES:
     kinds(top, ALL)
 FIELDS = [
     (kind, field.name, base)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import write_clip
 from tracker.cli.main import main
+from tracker.cli.train.reid_config import load_reid_config
 from tracker.models.files.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid import build_reid
 from tracker.util.opencv import cv2
@@ -84,6 +85,34 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, capsys):
+    """The resolved settings are written; a folder begun before there was a file of them goes on."""
+    out, file = tmp_path / "out", tmp_path / "my.yaml"
+    file.write_text(f"data: {{folder: {data}, batch: 8}}\ntraining: {{epochs: 9}}\n")
+    words = ["train", "reid", "--config", file, "--out", out, "--no-progress", "--batch", 12]
+    assert run(*words, "--epochs", 1, "--set", "training.log_steps=1") == 0
+    written = load_reid_config(out / "config.yaml")
+    assert (written.data.folder, written.data.batch) == (str(data), 12)
+    assert (written.training.epochs, written.training.log_steps) == (1, 1)
+    assert (written.training.relation, written.training.contrast) == (0, 1)
+    record = json.loads((out / "training.json").read_text())
+    assert record["training.epochs"] == 1
+    # What version 0.1 wrote for the same training.
+    earlier = {"data": record["data"], "taught": False, "weights": None, "backbone": "residual"}
+    earlier |= {"backbone_weights": "none", "frozen_until": None, "frozen_norms": None}
+    earlier |= {"freeze_epochs": 0, "mixed_precision": "auto", "val_share": 0.1, "epochs": 1}
+    earlier |= {"batch": 12, "learning_rate": 2e-3, "patience": None, "seed": 0}
+    (out / "training.json").write_text(json.dumps(earlier))
+    refused = failure(capsys, *words, "--epochs", 2, "--set", "augment.flip=0.25")
+    assert "augment.flip: the training in" in refused
+    assert "began with 0.5, got 0.25" in refused
+    assert "began with 12, got 8" in failure(capsys, *words, "--batch", 8)
+    assert run(*words, "--epochs", 2) == 0
+    assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
+    assert json.loads((out / "training.json").read_text())["training.epochs"] == 2
+
+
+@pytest.mark.slow
 def test_a_backbone_by_name(data, tmp_path, capsys):
     name = "efficientnet-lite0-short"
     save_reid(build_reid(8, backbone=name), tmp_path / "start.keras", backbone=name)
@@ -121,7 +150,8 @@ def test_weights_to_start_from(data, tmp_path, capsys):
     [
         (["--data", "{tmp}/none"], "one sub-folder for each identity"),
         (["--data", "{tmp}"], "at least 2 sub-folders"),
-        (["--data", "{data}", "--val-share", "1"], "--val-share: expected between 0 and 1"),
+        (["--data", "{data}", "--val-share", "1"], "data: val_share: expected between 0 and 1"),
+        ([], "data.folder: expected the path of a folder of crops, got none; give --data FOLDER"),
         (["--data", "{data}", "--weights", "no.keras"], "does not exist"),
         (["--data", "{data}", "--batch", "7"], "an even number"),
         (["--data", "{data}", "--epochs", "0"], "epochs: expected at least 1"),
@@ -131,6 +161,14 @@ def test_weights_to_start_from(data, tmp_path, capsys):
         (["--data", "{data}", "--frozen-norms"], "a new backbone knows nothing"),
         (["--data", "{data}", "--backbone-weights", "no.h5"], "no.h5: does not exist"),
         (["--data", "{data}", "--mixed-precision", "half"], "--mixed-precision"),
+        (["--data", "{data}", "--set", "training.epoch=3"], "unknown key training.epoch"),
+        (["--data", "{data}", "--set", "augment.flip=2"], "augment.flip: expected [0, 1], got 2"),
+        (["--data", "{data}", "--set", "training.epochs='3'"], "training.epochs: expected a valid"),
+        (["--data", "{data}", "--config", "none.yaml"], "none.yaml: does not exist"),
+        (
+            ["--data", "{data}", "--set", "training.contrast=0", "--set", "training.relation=1"],
+            "training.contrast: expected above 0, since crops without a teacher",
+        ),
     ],
 )
 def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):

@@ -143,23 +143,23 @@ def builtin_start(weights: str | None, *, size: str | None, backbone: str | None
 
 @train_app.command("reid")
 def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
-    data: Annotated[
-        str,
-        typer.Option(help="Folder from `train crops`, or with one sub-folder for each identity."),
-    ],
     out: _Out,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder from `train crops`, or with one sub-folder for each identity."),
+    ] = None,
     weights: Annotated[
-        str, typer.Option(help="Start from this .keras appearance network, or none.")
-    ] = "none",
+        str | None,
+        typer.Option(help="Start from this .keras appearance network, or none. [none]"),
+    ] = None,
     backbone: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="residual, efficientnet-lite0, or a keras.applications name such as mobilenetv2."
+            help="residual, efficientnet-lite0, or a keras.applications name such as "
+            "mobilenetv2. [residual]"
         ),
-    ] = "residual",
-    backbone_weights: Annotated[
-        str, typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE.")
-    ] = "none",
+    ] = None,
+    backbone_weights: _BackboneWeights = None,
     frozen_until: Annotated[
         str | None, typer.Option(help="The backbone never learns up to this layer. [all learns]")
     ] = None,
@@ -167,46 +167,51 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
         bool | None,
         typer.Option(help="Keep its batch norms. [with --backbone-weights]"),
     ] = None,
-    freeze_epochs: Annotated[
-        int, typer.Option(help="Keep a trained backbone as it is in the first epochs.")
-    ] = 0,
+    freeze_epochs: _FreezeEpochs = None,
     mixed_precision: Annotated[
-        MixedPrecision, typer.Option(help="Compute in 16 bits; auto: on a GPU.")
-    ] = MixedPrecision.AUTO,
+        MixedPrecision | None, typer.Option(help="Compute in 16 bits; auto: on a GPU. [auto]")
+    ] = None,
     val_share: Annotated[
-        float, typer.Option(help="Share of the objects that are held out to judge by.")
-    ] = 0.1,
-    epochs: Annotated[int, typer.Option(help="Length of the training.")] = 40,
-    batch: Annotated[int, typer.Option(help="Crops in a step, even.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 2e-3,
+        float | None,
+        typer.Option(help="Share of the objects that are held out to judge by. [0.1]"),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the training. [40]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Crops in a step, even. [128]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest. [0.002]")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without gain. [never]")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random draws.")] = 0,
+    seed: _Seed = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="YAML that overrides defaults, see configs/train-reid.yaml."),
+    ] = None,
+    set_: _Set = None,
     no_progress: _NoProgress = False,
 ) -> None:
-    """Train an appearance network on crops; write best.keras and its card."""
+    """Train an appearance network on crops; write best.keras, its scores and its card."""
     from tracker.cli.train.reid import ReidTrainRequest, run_train_reid
+    from tracker.cli.train.reid_config import load_reid_config
 
-    request = ReidTrainRequest(
-        data=Path(data),
-        out=Path(out),
-        weights=None if weights == "none" else Path(weights),
-        backbone=backbone,
-        backbone_weights=backbone_weights,
-        frozen_until=frozen_until,
-        frozen_norms=frozen_norms,
-        freeze_epochs=freeze_epochs,
-        mixed_precision=mixed_precision,
-        val_share=val_share,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        patience=patience,
-        seed=seed,
-        progress=not no_progress,
-    )
-    run_train_reid(request)
+    options = {
+        "data.folder": data,
+        "data.val_share": val_share,
+        "data.batch": batch,
+        "network.backbone": backbone,
+        "network.backbone_weights": backbone_weights,
+        "network.weights": None if weights == "none" else weights,
+        "network.frozen_until": frozen_until,
+        "network.frozen_norms": frozen_norms,
+        "training.freeze_epochs": freeze_epochs,
+        "training.mixed_precision": mixed_precision,
+        "training.epochs": epochs,
+        "training.learning_rate": learning_rate,
+        "training.patience": patience,
+        "seed": seed,
+    }
+    overrides = [*(set_ or ()), *(["network.weights=null"] if weights == "none" else [])]
+    settings = load_reid_config(config, overrides, options)
+    run_train_reid(ReidTrainRequest(settings, Path(out), progress=not no_progress))
 
 
 @train_app.command("segmenter")

@@ -1,7 +1,7 @@
 """The work behind `tracker train reid`: crops to an appearance network and its card.
 
 Comes in: a `ReidTrainRequest`. Goes out, in a folder: `best.keras`, `model-card.md`,
-`training.json`, `log.csv` and what a training needs to go on where it was killed. Data are read and
+`config.yaml`, `log.csv` and what a training needs to go on where it was killed. Data are read and
 checked before Keras is loaded.
 """
 
@@ -13,25 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from tracker.cli.train.run_folder import RECORD, begin, goes_on
+from tracker.cli.train.reid_config import ReidTrainConfig, load_reid_config
+from tracker.cli.train.run_folder import begin, goes_on
 from tracker.cli.train.start_network import check_output, start_reid
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.models.backbones.names import (
-    NONE,
-    REID_BACKBONES,
-    RESIDUAL,
-    BackboneChoice,
-    check_backbone,
-)
 from tracker.models.files.digest import file_digest
 from tracker.models.files.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
-from tracker.training.crops.crop_folder import holds_views
-from tracker.training.reid.augment import SEEN_VIEWS, ReidAugmentSettings
 from tracker.training.reid.batches import ReidBatches
 from tracker.training.reid.data import CropSet, tight_crops
-from tracker.training.reid.settings import ReidTrainSettings
 from tracker.training.reid.taught_crops import (
     Verdict,
     measure_of,
@@ -39,28 +30,35 @@ from tracker.training.reid.taught_crops import (
     split_crops,
     verdict,
 )
-from tracker.training.settings import MixedPrecision
 from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
 logger = logging.getLogger(__name__)
 
-CARD = "model-card.md"
+CARD, CONFIG = "model-card.md", "config.yaml"
 
-_MAY_CHANGE = frozenset({"epochs", "patience", "weights"})
+_MAY_CHANGE = frozenset(
+    {
+        "data.folder",
+        "network.weights",
+        "training.epochs",
+        "training.patience",
+        "training.checkpoint_minutes",
+        "training.log_steps",
+    }
+)
 """Keys of the record that may differ when a training goes on."""
 
-_BEFORE = {
-    "backbone": RESIDUAL,
-    "backbone_weights": NONE,
-    "frozen_until": None,
-    "frozen_norms": None,
-    "freeze_epochs": 0,
-    "mixed_precision": MixedPrecision.AUTO.value,
-    "taught": False,
+_RENAMED = {
+    "val_share": "data.val_share",
+    "batch": "data.batch",
+    **{key: f"network.{key}" for key in ("weights", "backbone", "backbone_weights")},
+    **{key: f"network.{key}" for key in ("frozen_until", "frozen_norms")},
+    **{key: f"training.{key}" for key in ("freeze_epochs", "mixed_precision", "epochs")},
+    **{key: f"training.{key}" for key in ("learning_rate", "patience")},
 }
-"""What records that lack these keys mean."""
+"""Today's key by the one in records from before there was a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,79 +66,14 @@ class ReidTrainRequest:
     """What to train, and where the results go.
 
     Attributes:
-        data: Folder from `tracker train crops`, or with one sub-folder for each identity.
+        config: The whole configuration.
         out: Folder of the results.
-        weights: A `.keras` file to start from; `None` starts anew.
-        backbone: Name of the backbone, see `backbone_names.REID_BACKBONES`.
-        backbone_weights: Where the backbone alone starts from, see `BackboneChoice`.
-        frozen_until: Name of a layer of the backbone: it and those before it never learn.
-        frozen_norms: The backbone's batch norms keep their statistics and never learn; `None`
-            where `backbone_weights` is not `none`.
-        freeze_epochs: The backbone keeps its weights in the first so many epochs.
-        mixed_precision: Whether layers compute in 16 bits.
-        val_share: Share of the objects that are held out to judge by, in `(0, 1)`.
-        epochs: Length of the training.
-        batch: Crops in a step, even.
-        learning_rate: The highest.
-        patience: Stop after this many epochs without a better score; `None` never does.
-        seed: Of all random draws.
         progress: Whether to show a bar.
     """
 
-    data: Path
+    config: ReidTrainConfig
     out: Path
-    weights: Path | None = None
-    backbone: str = RESIDUAL
-    backbone_weights: str = NONE
-    frozen_until: str | None = None
-    frozen_norms: bool | None = None
-    freeze_epochs: int = 0
-    mixed_precision: MixedPrecision = MixedPrecision.AUTO
-    val_share: float = 0.1
-    epochs: int = 40
-    batch: int = 128
-    learning_rate: float = 2e-3
-    patience: int | None = None
-    seed: int = 0
     progress: bool = True
-
-    def choice(self) -> BackboneChoice:
-        """Returns the backbone, its weights, and what of it never learns.
-
-        Raises:
-            ConfigError: They do not fit each other.
-        """
-        check_backbone(self.backbone, REID_BACKBONES)
-        choice = BackboneChoice(
-            self.backbone,
-            weights=self.backbone_weights,
-            frozen_until=self.frozen_until,
-            frozen_norms=self.frozen_norms,
-            whole=None if self.weights is None else str(self.weights),
-        )
-        if self.freeze_epochs and not choice.is_trained:
-            raise ConfigError(
-                "freeze_epochs: a new backbone knows nothing worth keeping; expected weights to "
-                "start from, such as --weights FILE.keras or --backbone-weights"
-            )
-        return choice
-
-    def settings(self, data: CropSet) -> ReidTrainSettings:
-        """Returns how a network learns from crops: without a teacher by contrast alone.
-
-        With one as our own network was trained (see its card): mostly from the similarities.
-        """
-        taught = bool(data.targets.shape[1])
-        return ReidTrainSettings(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            freeze_epochs=self.freeze_epochs,
-            mixed_precision=self.mixed_precision,
-            regression=1.0 if taught else 0.0,
-            relation=6.0 if taught else 0.0,
-            contrast=0.1 if taught else 1.0,
-        )
 
 
 def run_train_reid(request: ReidTrainRequest) -> Verdict:
@@ -149,53 +82,76 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     The same request goes on with a training that was stopped.
 
     Raises:
-        ConfigError: A setting is wrong, or differs from those the training began with.
+        ConfigError: A setting is missing or wrong, or differs from those the training began with.
         SourceError: The data are missing, or a picture cannot be read.
         DataError: There are too few objects, or the loss is not finite any more.
         ModelError: The weights to start from, or a checkpoint, do not fit.
         OutputError: A file cannot be written.
         DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
-    choice = request.choice()
-    choice.check_file()
-    if not 0 < request.val_share < 1:
-        raise ConfigError(f"--val-share: expected between 0 and 1, got {request.val_share}")
-    dimension = DIMENSION
-    if request.weights is not None:
-        start = read_reid_description(request.weights)
-        dimension = start.dimension
-        if start.backbone != choice.name:
-            raise ModelError(
-                f"--weights {request.weights}: expected backbone {choice.name!r}, got "
-                f"{start.backbone!r}; give --backbone {start.backbone}"
-            )
-    data = read_training_crops(request.data, dimension=dimension)
-    settings = request.settings(data)
-    train, held = split_crops(data, share=request.val_share, seed=request.seed)
-    augment = SEEN_VIEWS if holds_views(request.data) else ReidAugmentSettings()
-    batches = ReidBatches(train, batch=request.batch, augment=augment, seed=request.seed)
+    config, out = request.config, request.out
+    if config.data.folder is None:
+        raise ConfigError(
+            "data.folder: expected the path of a folder of crops, got none; give --data FOLDER"
+        )
+    dimension = _start_dimension(config)
+    data = read_training_crops(Path(config.data.folder), dimension=dimension)
+    _check_losses(config, data)
+    train, held = split_crops(data, share=config.data.val_share, seed=config.seed)
+    batches = ReidBatches(train, batch=config.data.batch, augment=config.augment, seed=config.seed)
     for label, part in (("train", train), ("val", held)):
         count = len(np.unique(part.groups))
         print_status(f"{label:<12}{len(part)} pictures of {count} identities")
-    check_output(request.out)
-    record = _record(request, data)
-    resumed = goes_on(request.out, record, may_change=_MAY_CHANGE, missing=_BEFORE)
-    _load_keras(request.seed)
-    network = start_reid(dimension, choice, fill=not resumed)
-    begin(request.out, record)
+    check_output(out)
+    record = _record(config, data)
+    resumed = goes_on(
+        out,
+        record,
+        may_change=_MAY_CHANGE,
+        missing=_earlier_values(config.data.folder),
+        renamed=_RENAMED,
+    )
+    _load_keras(config.seed)
+    network = start_reid(dimension, config.network.choice(), fill=not resumed)
+    begin(out, record)
+    replace_text(out / CONFIG, config.to_yaml())
     try:
-        steps = _train(request, settings, batches, held, network)
+        steps = _train(request, batches, held, network)
     except KeyboardInterrupt:
-        logger.warning(
-            "stopped; the same command goes on from the last checkpoint in %s", request.out
-        )
+        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
         raise
     return _judge(request, (train, held), steps)
 
 
+def _start_dimension(config: ReidTrainConfig) -> int:
+    """Returns how many values the vectors will have: those of the network to start from.
+
+    Raises:
+        ModelError: A file is missing, or of another backbone.
+    """
+    choice = config.network.choice()
+    choice.check_file()
+    if config.network.weights is None:
+        return DIMENSION
+    start = read_reid_description(config.network.weights)
+    if start.backbone != choice.name:
+        raise ModelError(
+            f"network.weights {config.network.weights}: expected backbone {choice.name!r}, got "
+            f"{start.backbone!r}; give --backbone {start.backbone}"
+        )
+    return start.dimension
+
+
+def _check_losses(config: ReidTrainConfig, data: CropSet) -> None:
+    if not data.targets.shape[1] and not config.training.contrast:
+        raise ConfigError(
+            "training.contrast: expected above 0, since crops without a teacher leave nothing else "
+            "to learn from, got 0"
+        )
+
+
 def _train(
     request: ReidTrainRequest,
-    settings: ReidTrainSettings,
     batches: ReidBatches,
     held: CropSet,
     network: Any,
@@ -205,25 +161,28 @@ def _train(
     from tracker.training.reid.learner import embed_crops
     from tracker.training.reid.train import train_reid
 
-    crops = tight_crops(held)
+    crops, config = tight_crops(held), request.config
 
     def judge(network: Any) -> float:
         return verdict(embed_crops(network, crops), held).score
 
     with ReidProgress(
-        request.epochs, request.batch, shown=request.progress, measure=measure_of(held)
+        config.training.epochs,
+        config.data.batch,
+        shown=request.progress,
+        measure=measure_of(held),
     ) as progress:
         result = train_reid(
             network,
             batches,
-            settings,
+            config.training,
             request.out,
             judge=judge,
-            save=partial(save_reid, backbone=request.backbone),
+            save=partial(save_reid, backbone=config.network.backbone),
             observer=progress,
         )
     if result.stopped_early:
-        print_status(f"stopped early: {request.patience} epochs without a better score")
+        print_status(f"stopped early: {config.training.patience} epochs without a better score")
     return result.steps
 
 
@@ -240,7 +199,8 @@ def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
     found = verdict(embed_crops(network, tight_crops(held)), held)
     print_results(*found.text.split("\n"))
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
-    recipe = f"{steps} steps, {library}, computed in {policy_of(request.mixed_precision)}"
+    policy = policy_of(request.config.training.mixed_precision)
+    recipe = f"{steps} steps, {library}, computed in {policy}"
     replace_text(request.out / CARD, _card(request, parts, found, recipe))
     print_status(f"written     {path}, {request.out / CARD}")
     return found
@@ -252,7 +212,7 @@ def _card(
     found: Verdict,
     recipe: str,
 ) -> str:
-    path = request.out / "best.keras"
+    path, config = request.out / "best.keras", request.config
     train, held = parts
     loss = "supervised contrastive loss without a teacher"
     if train.targets.shape[1]:
@@ -266,16 +226,16 @@ An appearance network of tracker-pipeline {__version__}: crops of 128x64 pixels 
 
 ## Data
 
-`{request.data}`: {len(train)} pictures of {len(np.unique(train.groups))} identities to learn from,
-{len(held)} pictures of {len(np.unique(held.groups))} other identities to judge by.
+`{config.data.folder}`: {len(train)} pictures of {len(np.unique(train.groups))} identities to learn
+from, {len(held)} pictures of {len(np.unique(held.groups))} other identities to judge by.
 
 ## Recipe
 
-{request.choice().story(request.freeze_epochs)}
+{config.network.choice().story(config.training.freeze_epochs)}
 
 Loss: {loss}. {recipe}.
-Epochs {request.epochs}, batch {request.batch}, learning rate {request.learning_rate}, seed
-{request.seed}. All settings: `{RECORD}`.
+Epochs {config.training.epochs}, batch {config.data.batch}, learning rate
+{config.training.learning_rate}, seed {config.seed}. All settings: `{CONFIG}`.
 
 ## Measured on the held-out crops
 
@@ -288,25 +248,18 @@ the one that divides best is a first guess for `tracking.max_appearance_distance
 """
 
 
-def _record(request: ReidTrainRequest, data: CropSet) -> dict[str, Any]:
+def _record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
     """Returns what tells one training from another."""
     return {
         "data": {"identities": len(np.unique(data.groups)), "pictures": len(data)},
         "taught": bool(data.targets.shape[1]),
-        "weights": None if request.weights is None else str(request.weights),
-        "backbone": request.backbone,
-        "backbone_weights": request.backbone_weights,
-        "frozen_until": request.frozen_until,
-        "frozen_norms": request.frozen_norms,
-        "freeze_epochs": request.freeze_epochs,
-        "mixed_precision": request.mixed_precision.value,
-        "val_share": request.val_share,
-        "epochs": request.epochs,
-        "batch": request.batch,
-        "learning_rate": request.learning_rate,
-        "patience": request.patience,
-        "seed": request.seed,
+        **config.flat(),
     }
+
+
+def _earlier_values(folder: str) -> dict[str, Any]:
+    """Returns what keys stand for that records of earlier releases lack: the defaults of then."""
+    return {"taught": False, **load_reid_config(options={"data.folder": folder}).flat()}
 
 
 def _load_keras(seed: int) -> None:

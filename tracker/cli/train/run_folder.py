@@ -24,6 +24,7 @@ def goes_on(
     *,
     may_change: Collection[str],
     missing: Mapping[str, Any] = MappingProxyType({}),
+    renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
     """Returns whether a folder holds this training, which will go on.
 
@@ -32,13 +33,15 @@ def goes_on(
         record: What the training is: plain JSON types by key.
         may_change: Keys that may differ.
         missing: What keys stand for that trainings of earlier releases did not write.
+        renamed: Today's key by the one that trainings of earlier releases wrote.
 
     Raises:
         ConfigError: It holds another one.
     """
     if not (out / CHECKPOINT).exists():
         return False
-    before = {**missing, **_read_record(out)}
+    written = {renamed.get(key, key): value for key, value in _read_record(out).items()}
+    before = {**missing, **written}
     check_same(out, before, json.loads(json.dumps(record)), may_change=may_change)
     return True
 

@@ -182,11 +182,12 @@ def read_crop_folder(folder: Path) -> TaughtCrops:
 
 def holds_views(folder: Path) -> bool:
     """Returns whether what a folder of `tracker train crops` lists are views of crops."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return bool(record.get("views"))
-    except (OSError, ValueError, AttributeError):
-        return False  # `read_crop_folder` says what is wrong with it
+    return bool(_readable_record(folder).get("views"))
+
+
+def has_teachers(folder: Path) -> bool:
+    """Returns whether a folder of `tracker train crops` holds vectors of teachers."""
+    return bool(_readable_record(folder).get("in_use"))
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -197,6 +198,14 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     make_parent(path)
     replace_bytes(path, data)
+
+
+def _readable_record(folder: Path) -> dict[str, Any]:
+    """Returns what a folder says it is, or nothing: `read_crop_folder` names what is wrong."""
+    try:
+        return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _vectors(folder: Path, teacher: str, count: int) -> Float32Array:

@@ -12,6 +12,7 @@ from tracker.errors import ConfigError
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 from tracker.training.detector.augment_pixels import change_colours, degrade, without_colour
 from tracker.util.arrays import UInt8Array
+from tracker.util.check_types import check_finite, check_types
 from tracker.util.opencv import cv2
 
 
@@ -47,6 +48,7 @@ class ReidAugmentSettings:
     cover: float = 0.35
 
     def __post_init__(self) -> None:
+        check_types(self)
         shares = ("flip", "coarse", "grey", "degrade", "cover")
         allowed = {name: (0 <= getattr(self, name) <= 1, "[0, 1]") for name in shares}
         allowed |= {
@@ -59,6 +61,7 @@ class ReidAugmentSettings:
         for name, (is_allowed, expected) in allowed.items():
             if not is_allowed:
                 raise ConfigError(f"augment.{name}: expected {expected}, got {getattr(self, name)}")
+        check_finite(self)
 
 
 NO_CHANGE = ReidAugmentSettings(

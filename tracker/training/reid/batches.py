@@ -35,6 +35,16 @@ class ReidBatch:
     targets: Float32Array
 
 
+def check_batch(batch: int) -> None:
+    """Checks the number of crops in a step.
+
+    Raises:
+        ConfigError: It is odd or below 4.
+    """
+    if batch < 4 or batch % 2:
+        raise ConfigError(f"batch: expected an even number of at least 4, got {batch}")
+
+
 class ReidBatches:
     """Batches by epoch: every crop comes once, each time with another one of its group.
 
@@ -53,8 +63,7 @@ class ReidBatches:
     def __init__(
         self, data: CropSet, *, batch: int, augment: ReidAugmentSettings, seed: int
     ) -> None:
-        if batch < 4 or batch % 2:
-            raise ConfigError(f"batch: expected an even number of at least 4, got {batch}")
+        check_batch(batch)
         self._data, self._pairs = data, batch // 2
         self._augment, self._seed = augment, seed
         order = np.argsort(data.groups, kind="stable")

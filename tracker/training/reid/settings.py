@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tracker.errors import ConfigError
 from tracker.training.schedule import Schedule
 from tracker.training.settings import MixedPrecision
+from tracker.util.check_types import check_finite, check_types
 
 _WARMUP_STEPS = 200
 
@@ -58,6 +59,7 @@ class ReidTrainSettings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, low in {"epochs": 1, "log_steps": 1, "patience": 1}.items():
             value = getattr(self, name)
             if value is not None and value < low:
@@ -73,6 +75,7 @@ class ReidTrainSettings:
             raise ConfigError(f"average_decay: expected [0, 1), got {self.average_decay}")
         if not self.regression + self.relation + self.contrast > 0:
             raise ConfigError("regression, relation, contrast: expected one above 0, got none")
+        check_finite(self)
 
     def schedule(self, steps_per_epoch: int) -> Schedule:
         """Returns the learning rate of every step."""
