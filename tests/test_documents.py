@@ -1,5 +1,6 @@
 """Commands in the documents exist, with all of their options and settings."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -82,3 +83,25 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_the_pages_have_links() -> None:
     assert sum(len(list(linked_files(page))) for page in PAGES) > 40
+
+
+def reliability_tests() -> list[str]:
+    """Returns the tests that the table of faults names."""
+    table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]
+    assert len(rows) > 80
+    return sorted({test for row in rows for test in re.findall(r"`(tests/[\w/]+\.py::\w+)`", row)})
+
+
+@pytest.mark.parametrize("test", reliability_tests())
+def test_each_row_of_the_table_of_faults_is_a_test(test: str) -> None:
+    path, _, name = test.partition("::")
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_each_row_of_the_table_of_faults_names_a_test() -> None:
+    table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    for line in table.splitlines():
+        if line.startswith("| ") and not line.startswith("| kind of fault"):
+            assert "`tests/" in line, line
