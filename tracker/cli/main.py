@@ -335,12 +335,18 @@ def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
         return _explained(error, arguments, debug=debug)
 
 
+_LESS_MEMORY = "try a smaller --imgsz, a smaller batch, fewer sources at once, or --detector nano"
+
+
 def _explained(error: Exception, words: Sequence[str], *, debug: bool) -> int:
     """Returns the exit code of an error, after printing a line about it or its trace."""
     is_ours = isinstance(error, TrackerError)
     if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
         error, is_ours = stdout_error(error), True  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
+    if isinstance(error, MemoryError) and not debug:
+        what = f" ({error})" if str(error) else ""
+        return _fail(mask_words(f"the memory is not enough{what}; {_LESS_MEMORY}", words), code)
     if is_ours and not debug:
         return _fail(mask_words(str(error), words), code)
     # A fault of this program, or `--debug`: the trace is what a report needs.

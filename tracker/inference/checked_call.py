@@ -4,6 +4,7 @@ Comes in: a function of a runtime, what its network takes and gives, arrays. Goe
 whatever a runtime raises becomes a `ModelError` of one line.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 
 from tracker.errors import ModelError, TrackerError
 from tracker.inference.network import TensorSpec
+
+_OUT_OF_MEMORY = re.compile(
+    "bad_alloc|failed to allocate memory|out of memory|oom when alloc", re.IGNORECASE
+)
+"""How ONNX Runtime, LiteRT and TensorFlow say it."""
 
 Arrays = Sequence[NDArray[Any]]
 
@@ -39,6 +45,7 @@ def run_network(
 
     Raises:
         ModelError: Arrays of other types or shapes than it takes, or it fails on them.
+        MemoryError: The memory is not enough.
     """
     _check(arrays, inputs, what)
     if all(map(_fits, arrays, inputs)):
@@ -102,10 +109,12 @@ def _called(
 ) -> list[NDArray[Any]]:
     try:
         return call(arrays)
-    except TrackerError:
+    except (TrackerError, MemoryError):
         raise
     except Exception as error:  # Runtimes raise classes of their own, without a common base.
         shapes = ", ".join(str(array.shape) for array in arrays)
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError(f"{what} on {shapes}") from error
         raise ModelError(f"{what}: failed on {shapes}: {first_line(error)}") from error
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TRACKER = [sys.executable, "-m", "tracker"]
@@ -25,3 +26,35 @@ def test_the_runtime_of_gpus_loads_keras_only_when_it_is_made() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_network_that_wants_more_memory_than_there_is(clip: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    times = np.array([1, 1 << 10, 1 << 10, 1 << 20])  # of (1, 3, 64, 64): 2 to the power of 53
+    graph = helper.make_graph(
+        [
+            helper.make_node("Shape", ["images"], ["shape"]),
+            helper.make_node("Mul", ["shape", "times"], ["large"]),
+            helper.make_node("ConstantOfShape", ["large"], ["zeros"]),
+            helper.make_node("ReduceMax", ["zeros"], ["zero"], keepdims=0),
+            helper.make_node("Expand", ["zero", "size"], ["output0"]),
+        ],
+        "large",
+        [helper.make_tensor_value_info("images", kind, ["b", 3, "h", "w"])],
+        [helper.make_tensor_value_info("output0", kind, ["b", 6, "n"])],
+        [
+            onnx.numpy_helper.from_array(times.astype(np.int64), "times"),
+            onnx.numpy_helper.from_array(np.array([1, 6, 84], np.int64), "size"),
+        ],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "x.onnx")
+    words = ["run", str(clip), "--detector", str(tmp_path / "x.onnx"), "--imgsz", "64"]
+    words += ["--set", "detector.model.layout=yolov8", "--json", str(tmp_path / "out.jsonl")]
+    done = subprocess.run([*TRACKER, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "the memory is not enough (network " in done.stderr
+    assert done.stderr.rstrip().endswith("or --detector nano")
+    assert "Traceback" not in done.stderr
