@@ -90,9 +90,9 @@ def test_a_network_computes_by_a_policy_within_a_block():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["cross-stage", "efficientnetb0"])
+@pytest.mark.parametrize("backbone", ["cross-stage", "mobilenetv3small"])
 def test_steps_with_16_bits(backbone, tmp_path):
-    """Files are those of a training with 32 bits: the same names, shapes and types."""
+    """Files stay those of a network of 32 bits: the same names, shapes and types of weights."""
     keras.utils.set_random_seed(0)
     description = DetectorDescription(YoloSize.NANO, ("a",), long_side=SIDE, backbone=backbone)
     layouts, reports = [], []
@@ -107,32 +107,32 @@ def test_steps_with_16_bits(backbone, tmp_path):
         def epoch(self, report):
             pass
 
-    for choice in (MixedPrecision.ON, MixedPrecision.OFF):
-        network = build_yolo(YoloSize.NANO, 1, backbone=backbone)
-        train_detector(
-            network,
-            TwoSteps(),
-            TrainSettings(epochs=1, mixed_precision=choice),
-            tmp_path / choice.value,
-            validation=[batch()],
-            save=lambda network, path: save_detector(network, path, description),
-            observer=Losses(),
+    network = build_yolo(YoloSize.NANO, 1, backbone=backbone)
+    save_detector(network, tmp_path / "before.keras", description)
+    train_detector(
+        network,
+        TwoSteps(),
+        TrainSettings(epochs=1, mixed_precision=MixedPrecision.ON),
+        tmp_path,
+        validation=[batch()],
+        save=lambda network, path: save_detector(network, path, description),
+        observer=Losses(),
+    )
+    for name in ("before.keras", BEST, LAST):
+        loaded = load_detector(tmp_path / name)
+        layouts.append(
+            [
+                (layer.name, w.name, w.shape, str(w.dtype))
+                for layer in loaded.layers
+                for w in layer.weights
+            ]
         )
-        for name in (BEST, LAST):
-            loaded = load_detector(tmp_path / choice.value / name)
-            layouts.append(
-                [
-                    (layer.name, w.name, w.shape, str(w.dtype))
-                    for layer in loaded.layers
-                    for w in layer.weights
-                ]
-            )
-        saved = keras.models.load_model(tmp_path / choice.value / LAST)
-        assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
-        assert all(np.isfinite(w).all() for w in network.get_weights())
+    saved = keras.models.load_model(tmp_path / LAST)
+    assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
+    assert all(np.isfinite(w).all() for w in network.get_weights())
     assert all(layout == layouts[0] for layout in layouts)
     assert {dtype for *_, dtype in layouts[0] if not dtype.startswith("int")} == {"float32"}
-    assert len(reports) == 4
+    assert len(reports) == 2
     assert np.isfinite(reports).all()
 
 
