@@ -308,3 +308,32 @@ def test_a_fragmented_file_that_was_cut_off(tmp_path: Path) -> None:
     path.write_bytes(data[: second + 20])
     with VideoFile(path) as video, pytest.raises(SourceError, match=r"ends early, at 0\.3 s"):
         list(video)
+
+
+def test_a_slow_time_lapse_is_no_clock_that_jumps(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "lapse.avi"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mjpeg", rate=Fraction(1, 900))
+        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p"
+        for frame in itertools.islice(pictures(Kind("avi", "mjpeg", pixels="yuvj420p")), 6):
+            frame.time_base = Fraction(900)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    times = [time_s for _, time_s, _ in check_same_everywhere(path)]
+    assert times == [900.0 * n for n in range(6)]
+    assert not caplog.messages
+
+
+def test_a_damaged_avi_starts_where_a_whole_run_is_at_that_time(tmp_path: Path) -> None:
+    path = make(tmp_path, Kind("avi", "mjpeg", pixels="yuvj420p", noise=True))
+    data = bytearray(path.read_bytes())
+    damage = range(len(data) // 2, len(data) // 2 + len(data) // 6)
+    data[damage.start : damage.stop] = bytes(len(damage))  # the index still names its frames
+    path.write_bytes(data)
+    with VideoFile(path) as video:
+        frames = outline(list(video))
+    assert len(frames) < 24
+    with VideoFile(path, start_s=frames[-3][1] - 1e-4) as video:
+        assert [frame[:2] for frame in outline(list(video))] == [f[:2] for f in frames[-3:]]

@@ -1,5 +1,6 @@
 """Clocks that start again, wrap around and jump, on stamps derived by hand."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,3 +93,11 @@ def test_packets_without_stamps_pass() -> None:
     rules = StampRules(interval=10, tolerance=0, key_tolerance=0, period=None, longest_gap=300)
     again = unbroken([(0, 0), (10, 10), (0, 0), (None, None), (20, 20)], rules=rules)
     assert again[2:] == [(20, 20), (None, None), (40, 40)]
+
+
+def test_a_picture_is_not_shown_hours_after_it_is_decoded() -> None:
+    # One damaged bit in a presentation stamp; the clock itself goes on.
+    rules = dataclasses.replace(RULES, period=None, longest_delay=100)
+    stamps = [(0, 0), (10, 10), (8212, 20), (30, 30), (40, 40)]
+    expected = [(0, 0), (10, 10), (None, 20), (30, 30), (40, 40)]
+    assert unbroken(stamps, rules=rules) == expected

@@ -20,6 +20,9 @@ _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000
 _PERIOD = 2**33  # ISO/IEC 13818-1, 2.4.3.7: stamps of transport and program streams have 33 bits
 _LONG_GAP_S = 600
+_LONG_GAP_FRAMES = 10  # pictures of a slow time lapse may be hours apart
+_LONG_DELAY_S = 10
+_MAX_REORDERED = 16  # H.264, sec. A.3.1
 _MAX_LEFT_OUT = 250  # frames: an encoder's usual distance from keyframe to keyframe
 _HEADER_BIT = 0x80  # Theora I specification, sec. 6.1
 
@@ -57,7 +60,7 @@ def stamp_rules(container: InputContainer, stream: VideoStream) -> StampRules:
     time_base = stream.time_base or Fraction(1, 90_000)
     interval = interval_ticks(nominal_rate(stream), time_base)
     # In a format that keeps no decoding stamps libavformat computes them, not always in order.
-    second = round(1 / time_base)
+    second = max(round(1 / time_base), 1)
     joinable = is_joinable(container)
     is_mpeg = joinable and time_base == Fraction(1, 90_000)
     return StampRules(
@@ -65,7 +68,10 @@ def stamp_rules(container: InputContainer, stream: VideoStream) -> StampRules:
         tolerance=interval if joinable else second,
         key_tolerance=0 if joinable else second,
         period=_PERIOD if is_mpeg else None,
-        longest_gap=_LONG_GAP_S * second,
+        longest_gap=max(round(_LONG_GAP_S / time_base), _LONG_GAP_FRAMES * interval),
+        longest_delay=max(_LONG_DELAY_S * second, 2 * _MAX_REORDERED * interval)
+        if joinable
+        else None,
     )
 
 

@@ -39,6 +39,8 @@ class StampRules:
         key_tolerance: The same at a keyframe, with which recordings begin.
         period: After how many ticks the clock wraps around; `None` where it does not.
         longest_gap: A longer step forward is reported.
+        longest_delay: A picture cannot be shown longer after it is decoded: such a stamp is
+            damaged, and left out; `None` where the stamps cannot be damaged alone.
     """
 
     interval: int
@@ -46,6 +48,7 @@ class StampRules:
     key_tolerance: int
     period: int | None
     longest_gap: int
+    longest_delay: int | None = None
 
 
 class UnbrokenStamps(Generic[P]):
@@ -74,7 +77,7 @@ class UnbrokenStamps(Generic[P]):
     def unbroken(self, packets: Iterable[P]) -> Iterator[P]:
         """Returns all packets, in the same order, with changed stamps."""
         for packet in packets:
-            yield from self.push(packet)
+            yield from self.push(self._without_damage(packet))
         yield from self.flush()
 
     def push(self, packet: P) -> list[P]:
@@ -95,6 +98,13 @@ class UnbrokenStamps(Generic[P]):
             self._report_gap(step)
         self.offset += step - raw_step
         return [self._changed(packet)]
+
+    def _without_damage(self, packet: P) -> P:
+        pts, dts, longest = self._pts(packet), packet.dts, self._rules.longest_delay
+        if pts is not None and dts is not None and longest is not None:
+            if abs(pts - dts) > longest:
+                packet.pts = None
+        return packet
 
     def flush(self) -> list[P]:
         """Returns what is held back at the end."""

@@ -254,7 +254,9 @@ def _packets_from(
         return None
     if first is None or first.pts is None or start.keyframe_pts is None:
         return None
+    # A time may be there twice where recordings were joined, and of a damaged AVI the index tells
+    # other times than the packets do when they are counted.
     is_found = first.pts <= start.keyframe_pts
-    if is_joinable(video.container):  # a time may be there twice
+    if is_joinable(video.container) or video.container.format.name in {"avi", "mxf"}:
         is_found = first.pos is not None and first.pos == start.keyframe_at
     return chain([first], packets) if is_found else None

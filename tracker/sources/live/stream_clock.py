@@ -3,6 +3,7 @@
 Comes in: a frame's own stamp and when it arrived. Goes out: seconds since the first frame.
 """
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from tracker.util.packet_stamps import exact_seconds, interval_ticks
@@ -10,6 +11,18 @@ from tracker.util.packet_stamps import exact_seconds, interval_ticks
 # HLS leaves out what its server no longer has; a jump that is longer than that, and did not take
 # that long, is a clock that was set.
 _MAX_JUMP_S = 10.0
+
+_MAX_LATE = 4
+"""Frames in a row that may come out after one that is shown later."""
+
+
+@dataclass(slots=True)
+class _Latest:
+    """The highest stamp so far, the time that belongs to it, and the frames since then."""
+
+    stamp: int
+    ticks: int
+    late: int = 0
 
 
 class StreamClock:
@@ -33,11 +46,12 @@ class StreamClock:
         self._origin = None if origin is None else round(origin / time_base)
         self._ticks: int | None = None
         self._stamp: int | None = None
+        self._latest: _Latest | None = None
         self._arrived_s: float | None = None
 
     def reconnected(self) -> None:
         """Notes that the next stamp is of another connection and not to be compared."""
-        self._stamp = None
+        self._stamp = self._latest = None
 
     def seconds(self, stamp: Fraction | None, arrived_s: float | None) -> float:
         """Returns the time of the next frame: later than that of the last one.
@@ -50,16 +64,38 @@ class StreamClock:
         if self._ticks is None:
             origin = ticks if self._origin is None else self._origin
             self._ticks = 0 if ticks is None or origin is None else max(ticks - origin, 0)
+        elif arrived_s is None or self._arrived_s is None:
+            self._ticks += self._recorded_step(self._ticks, ticks)
         else:
-            self._ticks += self._step(ticks, arrived_s)
+            self._ticks += self._live_step(ticks, arrived_s - self._arrived_s)
+        if self._latest is None and ticks is not None:
+            self._latest = _Latest(ticks, self._ticks)
         self._stamp, self._arrived_s = ticks, arrived_s
         return exact_seconds(self._ticks, self._time_base)
 
-    def _step(self, ticks: int | None, arrived_s: float | None) -> int:
+    def _recorded_step(self, last: int, ticks: int | None) -> int:
+        """Returns the step of a recording, in which a damaged picture may come out too late.
+
+        The frames after such a one keep their own times: they are compared with the latest stamp,
+        until so many have come before it that the clock must have been set back.
+        """
+        latest, step = self._latest, None
+        if ticks is not None and latest is not None and ticks > latest.stamp:
+            latest.ticks += ticks - latest.stamp
+            latest.stamp, latest.late = ticks, 0
+            return max(latest.ticks - last, 1)
+        if ticks is not None and self._stamp is not None:
+            step = ticks - self._stamp
+        step = step if step is not None and step > 0 else self._interval
+        if latest is not None:
+            latest.late += 1
+            if latest.late > _MAX_LATE:
+                self._latest = None if ticks is None else _Latest(ticks, last + step)
+        return step
+
+    def _live_step(self, ticks: int | None, elapsed_s: float) -> int:
         step = None if ticks is None or self._stamp is None else ticks - self._stamp
-        if arrived_s is None or self._arrived_s is None:
-            return step if step is not None and step > 0 else self._interval
-        elapsed = (arrived_s - self._arrived_s) / float(self._time_base)
+        elapsed = elapsed_s / float(self._time_base)
         longest = elapsed + _MAX_JUMP_S / float(self._time_base)
         if step is not None and 0 < step <= longest:
             return step
