@@ -103,6 +103,7 @@ def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, c
     earlier |= {"freeze_epochs": 0, "mixed_precision": "auto", "val_share": 0.1, "epochs": 1}
     earlier |= {"batch": 12, "learning_rate": 2e-3, "patience": None, "seed": 0}
     (out / "training.json").write_text(json.dumps(earlier))
+    capsys.readouterr()
     refused = failure(capsys, *words, "--epochs", 2, "--set", "augment.flip=0.25")
     assert "augment.flip: the training in" in refused
     assert "began with 0.5, got 0.25" in refused
