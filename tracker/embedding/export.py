@@ -32,11 +32,7 @@ def export_embedder(path: Path, out: Path, *, precision: Precision = Precision.F
     if precision is Precision.INT8:
         raise ConfigError(f"{path}: int8 is for detectors; an appearance network needs float16")
     description = read_reid_description(path)
-    write_exported(
-        out,
-        export_reid(path, precision=precision),
-        reid_text(description.dimension, backbone=description.backbone),
-    )
+    write_exported(out, export_reid(path, precision=precision), reid_text(description))
 
 
 def export_reid(path: Path, *, precision: Precision = Precision.FLOAT32) -> bytes:

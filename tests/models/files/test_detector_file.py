@@ -172,8 +172,8 @@ def test_another_model_and_another_archive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, "version 1, got 'tracker detector' version 2"),
-        ({"format": "other"}, "got 'other' version 1"),
+        ({"version": 2}, "expected version 1, got 2; use the release"),
+        ({"format": "other"}, "train detector` wrote, got a 'other' file"),
         ({"version": None}, "malformed: KeyError"),
         ({"size": "huge"}, "malformed: ValueError.*'huge'"),
         ({"heads": "anchors"}, "expected anchor-free heads"),

@@ -62,8 +62,8 @@ def changed(path: Path, target: Path, **values: object) -> Path:
     ("values", "message"),
     [
         ({"format": "tracker detector"}, "got a 'tracker detector' file"),
-        ({"version": 2}, "expected version 1 with head 'fcn-8s', got 2"),
-        ({"head": "u-net"}, "got 1 with 'u-net'"),
+        ({"version": 2}, "expected version 1, got 2"),
+        ({"head": "u-net"}, "expected head 'fcn-8s', got 'u-net'"),
         ({"class_names": ["a"]}, "expected 2 to 255 different ones"),
         ({"class_names": ["a", "a"]}, "expected 2 to 255 different ones"),
         ({"class_names": "ab"}, "expected a list of names, got 'ab'"),

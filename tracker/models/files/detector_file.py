@@ -1,37 +1,26 @@
-"""Finished detectors of ours: a `.keras` file that says what it is.
+"""Detectors of ours as `.keras` files: their description, and how they are built."""
 
-Comes in: a network with its description, or a path. Goes out: the file, its description, the
-network. The archive that Keras writes gets one more member, `tracker.json`. Loading builds the
-network by our own code and reads numbers from the file; nothing that the file says is executed.
-Reading a description loads no Keras.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ConfigError, ModelError
-from tracker.inference.tensorflow import load_tensorflow
-from tracker.models.backbones.names import CROSS_STAGE, DETECTOR_BACKBONES, check_backbone
-from tracker.models.files.archive import (
-    load_weights,
-    parse_text,
-    read_names,
-    read_text,
-    write_archive,
+from tracker.errors import ModelError
+from tracker.models.backbones.names import CROSS_STAGE, DETECTOR_BACKBONES
+from tracker.models.files.archive import read_names
+from tracker.models.files.described_network import (
+    NetworkFile,
+    check_class_count,
+    check_described_backbone,
+    check_long_side,
 )
 from tracker.models.yolo_shape import STRIDES, YoloSize
-
-VERSION = 1
-"""Raised whenever files of before can not be read any more."""
 
 CONFIDENCE = 0.25
 """Score above which a detection counts, where neither the user nor the file says otherwise."""
 
-_FORMAT, _HEADS = "tracker detector", "anchor-free"
+_HEADS = "anchor-free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +50,10 @@ class DetectorDescription:
         names = self.class_names
         if not names or len(set(names)) != len(names) or not all(names):
             raise ModelError(f"class names: expected different ones, at least one, got {names}")
-        if self.long_side < STRIDES[-1] or self.long_side % STRIDES[-1]:
-            raise ModelError(
-                f"long side: expected a positive multiple of {STRIDES[-1]}, got {self.long_side}"
-            )
+        check_long_side(self.long_side)
         if not 0 <= self.confidence <= 1:
             raise ModelError(f"confidence: expected from 0 to 1, got {self.confidence}")
-        try:
-            check_backbone(self.backbone, DETECTOR_BACKBONES)
-        except ConfigError as error:
-            raise ModelError(str(error)) from error
+        check_described_backbone(self.backbone, DETECTOR_BACKBONES)
 
 
 def save_detector(network: Any, path: Path, description: DetectorDescription) -> None:
@@ -86,12 +69,8 @@ def save_detector(network: Any, path: Path, description: DetectorDescription) ->
         ModelError: The network has another number of classes, or the name another ending.
         OutputError: The file cannot be written.
     """
-    count = network.outputs[0].shape[-1] - 4
-    if count != len(description.class_names):
-        raise ModelError(
-            f"class names: expected {count} as the network has, got {len(description.class_names)}"
-        )
-    write_archive(network, path, detector_text(description))
+    check_class_count(network.outputs[0].shape[-1] - 4, description.class_names)
+    _FILE.write(network, path, description)
 
 
 def read_description(path: str | PathLike[str]) -> DetectorDescription:
@@ -100,10 +79,7 @@ def read_description(path: str | PathLike[str]) -> DetectorDescription:
     Raises:
         ModelError: It is missing, no archive, damaged, no detector of ours, or of another version.
     """
-    path = Path(path)
-    wanted = "a detector that `tracker train detector` wrote"
-    text = read_text(path, what="detector", wanted=wanted)
-    return parse_detector(path, text)
+    return _FILE.read(path)
 
 
 def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
@@ -119,38 +95,23 @@ def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | No
         ConfigError: The input size does not fit.
         DependencyError: This release of Keras lacks its backbone.
     """
-    description = read_description(path)
-    load_tensorflow()  # Before Keras, which would let it print to standard error.
-    from tracker.models.yolo import build_yolo
 
-    network = build_yolo(
-        description.size,
-        len(description.class_names),
-        input_size=input_size,
-        backbone=description.backbone,
-    )
-    described = (
-        f"{description.size.value} with {len(description.class_names)} classes on "
-        f"{description.backbone}"
-    )
-    load_weights(network, path, what="detector", described=described)
-    return network
+    def build(description: DetectorDescription) -> Any:
+        from tracker.models.yolo import build_yolo
+
+        return build_yolo(
+            description.size,
+            len(description.class_names),
+            input_size=input_size,
+            backbone=description.backbone,
+        )
+
+    return _FILE.load(path, build)
 
 
 def detector_text(description: DetectorDescription) -> str:
     """Returns a description as JSON."""
-    record = {
-        "format": _FORMAT,
-        "version": VERSION,
-        "size": description.size.value,
-        "backbone": description.backbone,
-        "heads": _HEADS,
-        "strides": STRIDES,
-        "long_side": description.long_side,
-        "confidence": description.confidence,
-        "class_names": description.class_names,
-    }
-    return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    return _FILE.text(description)
 
 
 def parse_detector(path: Path, text: bytes) -> DetectorDescription:
@@ -159,16 +120,22 @@ def parse_detector(path: Path, text: bytes) -> DetectorDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    return parse_text(path, text, _description, what="detector")
+    return _FILE.parse(path, text)
+
+
+def _record(description: DetectorDescription) -> dict[str, Any]:
+    return {
+        "size": description.size.value,
+        "backbone": description.backbone,
+        "heads": _HEADS,
+        "strides": STRIDES,
+        "long_side": description.long_side,
+        "confidence": description.confidence,
+        "class_names": description.class_names,
+    }
 
 
 def _description(record: Mapping[str, Any]) -> DetectorDescription:
-    version = record["version"] if record["format"] == _FORMAT else None
-    if version != VERSION:
-        raise ModelError(
-            f"expected format {_FORMAT!r} version {VERSION}, got {record['format']!r} version "
-            f"{record['version']}; use the release that wrote it, or train anew"
-        )
     if (record["heads"], tuple(record["strides"])) != (_HEADS, STRIDES):
         raise ModelError(
             f"expected {_HEADS} heads at strides {STRIDES}, got {record['heads']} at "
@@ -181,3 +148,16 @@ def _description(record: Mapping[str, Any]) -> DetectorDescription:
         backbone=str(record.get("backbone", CROSS_STAGE)),
         confidence=float(record.get("confidence", CONFIDENCE)),
     )
+
+
+_FILE = NetworkFile(
+    what="detector",
+    format="tracker detector",
+    command="tracker train detector",
+    to_record=_record,
+    from_record=_description,
+    described=lambda description: (
+        f"{description.size.value} with {len(description.class_names)} classes on "
+        f"{description.backbone}"
+    ),
+)

@@ -1,31 +1,15 @@
-"""Finished appearance networks of ours: a `.keras` file that says what it is.
+"""Appearance networks of ours as `.keras` files: their description, and how they are built."""
 
-Comes in: a network, or a path. Goes out: the file, its description, the network. The archive that
-Keras writes gets one more member, `tracker.json`. Loading builds the network by our own code and
-reads numbers from the file; nothing that the file says is executed. Reading a description loads no
-Keras.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ConfigError, ModelError
-from tracker.inference.tensorflow import load_tensorflow
-from tracker.models.backbones.names import REID_BACKBONES, RESIDUAL, check_backbone
-from tracker.models.files.archive import (
-    load_weights,
-    parse_text,
-    read_text,
-    write_archive,
-)
+from tracker.errors import ModelError
+from tracker.models.backbones.names import REID_BACKBONES, RESIDUAL
+from tracker.models.files.described_network import NetworkFile, check_described_backbone
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
-
-VERSION = 1
-"""Raised whenever files of before can not be read any more."""
 
 FORMAT = "tracker reid"
 """What the file says that it is."""
@@ -49,10 +33,7 @@ class ReidDescription:
     def __post_init__(self) -> None:
         if self.dimension < 1:
             raise ModelError(f"dimension: expected at least 1, got {self.dimension}")
-        try:
-            check_backbone(self.backbone, REID_BACKBONES)
-        except ConfigError as error:
-            raise ModelError(str(error)) from error
+        check_described_backbone(self.backbone, REID_BACKBONES)
 
 
 def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
@@ -67,9 +48,7 @@ def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
         ModelError: The name has another ending, or the backbone is unknown.
         OutputError: The file cannot be written.
     """
-    description = ReidDescription(int(network.output_shape[-1]), backbone)
-    text = reid_text(description.dimension, backbone=description.backbone)
-    write_archive(network, path, text)
+    _FILE.write(network, path, ReidDescription(int(network.output_shape[-1]), backbone))
 
 
 def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
@@ -79,10 +58,7 @@ def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
         ModelError: It is missing, no archive, damaged, no appearance network of ours, or of another
             version.
     """
-    path = Path(path)
-    wanted = "a file that `tracker train reid` wrote"
-    text = read_text(path, what="embedder", wanted=wanted)
-    return parse_reid(path, text)
+    return _FILE.read(path)
 
 
 def load_reid(path: str | PathLike[str]) -> Any:
@@ -93,28 +69,18 @@ def load_reid(path: str | PathLike[str]) -> Any:
             version, or its weights do not fit its description.
         DependencyError: This release of Keras lacks its backbone.
     """
-    description = read_reid_description(path)
-    load_tensorflow()  # Before Keras, which would let it print to standard error.
-    from tracker.models.reid import build_reid
 
-    network = build_reid(description.dimension, backbone=description.backbone)
-    described = (
-        f"this release's network with {description.dimension} values on {description.backbone}"
-    )
-    load_weights(network, path, what="embedder", described=described)
-    return network
+    def build(description: ReidDescription) -> Any:
+        from tracker.models.reid import build_reid
+
+        return build_reid(description.dimension, backbone=description.backbone)
+
+    return _FILE.load(path, build)
 
 
-def reid_text(dimension: int, *, backbone: str = RESIDUAL) -> str:
-    """Returns the description of an appearance network as JSON."""
-    record = {
-        "format": FORMAT,
-        "version": VERSION,
-        "input_size": [CROP_HEIGHT, CROP_WIDTH],
-        "dimension": dimension,
-        "backbone": backbone,
-    }
-    return json.dumps(record, indent=2) + "\n"
+def reid_text(description: ReidDescription) -> str:
+    """Returns a description as JSON."""
+    return _FILE.text(description)
 
 
 def parse_reid(path: Path, text: bytes) -> ReidDescription:
@@ -123,21 +89,32 @@ def parse_reid(path: Path, text: bytes) -> ReidDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    return parse_text(path, text, _description, what="embedder")
+    return _FILE.parse(path, text)
+
+
+def _record(description: ReidDescription) -> dict[str, Any]:
+    return {
+        "input_size": [CROP_HEIGHT, CROP_WIDTH],
+        "dimension": description.dimension,
+        "backbone": description.backbone,
+    }
 
 
 def _description(record: Mapping[str, Any]) -> ReidDescription:
-    if record["format"] != FORMAT:
-        raise ModelError(
-            f"expected a file that `tracker train reid` wrote, got a {record['format']!r} file"
-        )
-    if record["version"] != VERSION:
-        raise ModelError(
-            f"expected version {VERSION}, got {record['version']}; use the release that wrote "
-            "it, or train anew"
-        )
     if record["input_size"] != [CROP_HEIGHT, CROP_WIDTH]:
         raise ModelError(
             f"expected input_size [{CROP_HEIGHT}, {CROP_WIDTH}], got {record['input_size']}"
         )
     return ReidDescription(int(record["dimension"]), str(record.get("backbone", RESIDUAL)))
+
+
+_FILE = NetworkFile(
+    what="embedder",
+    format=FORMAT,
+    command="tracker train reid",
+    to_record=_record,
+    from_record=_description,
+    described=lambda description: (
+        f"this release's network with {description.dimension} values on {description.backbone}"
+    ),
+)

@@ -1,34 +1,23 @@
-"""Finished segmenters of ours: a `.keras` file that says what it is.
+"""Segmenters of ours as `.keras` files: their description, and how they are built."""
 
-Comes in: a network with its description, or a path. Goes out: the file, its description, the
-network. The archive that Keras writes gets one more member, `tracker.json`. Loading builds the
-network by our own code and reads numbers from the file; nothing that the file says is executed.
-Reading a description loads no Keras.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import ConfigError, ModelError
-from tracker.inference.tensorflow import load_tensorflow
-from tracker.models.backbones.names import DETECTOR_BACKBONES, check_backbone
-from tracker.models.files.archive import (
-    load_weights,
-    parse_text,
-    read_names,
-    read_text,
-    write_archive,
+from tracker.errors import ModelError
+from tracker.models.backbones.names import DETECTOR_BACKBONES
+from tracker.models.files.archive import read_names
+from tracker.models.files.described_network import (
+    NetworkFile,
+    check_class_count,
+    check_described_backbone,
+    check_long_side,
 )
-from tracker.models.yolo_shape import STRIDES, YoloSize
+from tracker.models.yolo_shape import YoloSize
 
-VERSION = 1
-"""Raised whenever files of before can not be read any more."""
-
-_FORMAT, _HEAD = "tracker segmenter", "fcn-8s"
+_HEAD = "fcn-8s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +44,8 @@ class SegmenterDescription:
         names = self.class_names
         if not 2 <= len(names) <= 255 or len(set(names)) != len(names) or not all(names):
             raise ModelError(f"class names: expected 2 to 255 different ones, got {names}")
-        if self.long_side < STRIDES[-1] or self.long_side % STRIDES[-1]:
-            raise ModelError(
-                f"long side: expected a positive multiple of {STRIDES[-1]}, got {self.long_side}"
-            )
-        try:
-            check_backbone(self.backbone, DETECTOR_BACKBONES)
-        except ConfigError as error:
-            raise ModelError(str(error)) from error
+        check_long_side(self.long_side)
+        check_described_backbone(self.backbone, DETECTOR_BACKBONES)
 
 
 def save_segmenter(network: Any, path: Path, description: SegmenterDescription) -> None:
@@ -77,12 +60,8 @@ def save_segmenter(network: Any, path: Path, description: SegmenterDescription) 
         ModelError: The network has another number of classes, or the name another ending.
         OutputError: The file cannot be written.
     """
-    count = network.output_shape[-1]
-    if count != len(description.class_names):
-        raise ModelError(
-            f"class names: expected {count} as the network has, got {len(description.class_names)}"
-        )
-    write_archive(network, path, segmenter_text(description))
+    check_class_count(network.output_shape[-1], description.class_names)
+    _FILE.write(network, path, description)
 
 
 def read_segmenter_description(path: str | PathLike[str]) -> SegmenterDescription:
@@ -91,9 +70,7 @@ def read_segmenter_description(path: str | PathLike[str]) -> SegmenterDescriptio
     Raises:
         ModelError: It is missing, no archive, damaged, no segmenter of ours, or of another version.
     """
-    path = Path(path)
-    wanted = "a file that `tracker train segmenter` wrote"
-    return parse_segmenter(path, read_text(path, what="segmenter", wanted=wanted))
+    return _FILE.read(path)
 
 
 def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
@@ -109,33 +86,23 @@ def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | N
         ConfigError: The input size does not fit.
         DependencyError: This release of Keras lacks its backbone.
     """
-    description = read_segmenter_description(path)
-    load_tensorflow()  # Before Keras, which would let it print to standard error.
-    from tracker.models.fcn.fcn8s import build_fcn8s
 
-    network = build_fcn8s(
-        description.backbone,
-        len(description.class_names),
-        input_size=input_size,
-        size=description.size,
-    )
-    described = f"{len(description.class_names)} classes on {description.backbone}"
-    load_weights(network, path, what="segmenter", described=described)
-    return network
+    def build(description: SegmenterDescription) -> Any:
+        from tracker.models.fcn.fcn8s import build_fcn8s
+
+        return build_fcn8s(
+            description.backbone,
+            len(description.class_names),
+            input_size=input_size,
+            size=description.size,
+        )
+
+    return _FILE.load(path, build)
 
 
 def segmenter_text(description: SegmenterDescription) -> str:
     """Returns a description as JSON."""
-    record = {
-        "format": _FORMAT,
-        "version": VERSION,
-        "head": _HEAD,
-        "backbone": description.backbone,
-        "size": description.size.value,
-        "long_side": description.long_side,
-        "class_names": description.class_names,
-    }
-    return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
+    return _FILE.text(description)
 
 
 def parse_segmenter(path: Path, text: bytes) -> SegmenterDescription:
@@ -144,18 +111,24 @@ def parse_segmenter(path: Path, text: bytes) -> SegmenterDescription:
     Raises:
         ModelError: It is malformed, of another version, or of something else.
     """
-    return parse_text(path, text, _description, what="segmenter")
+    return _FILE.parse(path, text)
+
+
+def _record(description: SegmenterDescription) -> dict[str, Any]:
+    return {
+        "head": _HEAD,
+        "backbone": description.backbone,
+        "size": description.size.value,
+        "long_side": description.long_side,
+        "class_names": description.class_names,
+    }
 
 
 def _description(record: Mapping[str, Any]) -> SegmenterDescription:
-    if record["format"] != _FORMAT:
+    if record["head"] != _HEAD:
         raise ModelError(
-            f"expected a file that `tracker train segmenter` wrote, got a {record['format']!r} file"
-        )
-    if (record["version"], record["head"]) != (VERSION, _HEAD):
-        raise ModelError(
-            f"expected version {VERSION} with head {_HEAD!r}, got {record['version']} with "
-            f"{record['head']!r}; use the release that wrote it, or train anew"
+            f"expected head {_HEAD!r}, got {record['head']!r}; use the release that wrote it, or "
+            "train anew"
         )
     return SegmenterDescription(
         read_names(record),
@@ -163,3 +136,15 @@ def _description(record: Mapping[str, Any]) -> SegmenterDescription:
         backbone=str(record["backbone"]),
         size=YoloSize(record["size"]),
     )
+
+
+_FILE = NetworkFile(
+    what="segmenter",
+    format="tracker segmenter",
+    command="tracker train segmenter",
+    to_record=_record,
+    from_record=_description,
+    described=lambda description: (
+        f"{len(description.class_names)} classes on {description.backbone}"
+    ),
+)
