@@ -337,3 +337,26 @@ def test_a_damaged_avi_starts_where_a_whole_run_is_at_that_time(tmp_path: Path) 
     assert len(frames) < 24
     with VideoFile(path, start_s=frames[-3][1] - 1e-4) as video:
         assert [frame[:2] for frame in outline(list(video))] == [f[:2] for f in frames[-3:]]
+
+
+def test_damaged_matroska_that_ends_before_its_length_says_so(tmp_path: Path) -> None:
+    slow = tuple(range(0, 96, 4))
+    path = make(tmp_path, Kind("mkv", "mpeg4", 0, slow, noise=True))
+    assert len(whole(path)) == 24
+    data = bytearray(path.read_bytes())
+    damage = range(round(0.75 * len(data)), round(0.95 * len(data)))
+    data[damage.start : damage.stop] = bytes(len(damage))
+    path.write_bytes(data)
+    frames: list[Frame] = []
+    with (
+        VideoFile(path) as video,
+        pytest.raises(SourceError, match=r"ends early, at \d\.\d of 3\.7"),
+    ):
+        frames.extend(video)
+    assert 12 < len(frames) < 20
+
+
+def test_a_last_picture_that_stands_long_is_no_early_end(tmp_path: Path) -> None:
+    path = make(tmp_path, Kind("mkv", "mpeg4", 0, (*range(23), 150), "aac", noise=True))
+    with VideoFile(path) as video:
+        assert [frame.time_s for frame in video][-1] == pytest.approx(6.0, abs=1e-3)

@@ -276,7 +276,7 @@ def test_a_truncated_mp4_gives_what_is_there(
     frames: list[Frame] = []
     with VideoFile(cut(whole, tmp_path / "cut.mp4", 0.7)) as video:
         with pytest.raises(
-            SourceError, match=r"ends early, at \d\.\d of 4\.0 s; its end is missing"
+            SourceError, match=r"ends early, at \d\.\d of 4\.0 s; its end is missing or damaged"
         ):
             frames.extend(video)
         assert video.info.frame_count == 100

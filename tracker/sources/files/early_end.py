@@ -1,7 +1,8 @@
 """Whether a file was cut off: what its container declares against what was there.
 
 Only what is missing counts. A declared duration alone proves nothing: the sound may last longer
-than the pictures, and some writers round up. Transport and program streams declare nothing.
+than the pictures, and some writers round up. Transport and program streams declare nothing. Of
+Matroska, whose pictures have a length of their own, it proves damage where bytes are left as well.
 """
 
 import os
@@ -22,6 +23,8 @@ ReadAt: TypeAlias = Callable[[int, int], bytes]
 """Returns so many bytes of a file from an offset on, or as many as there are."""
 
 _EBML_SEGMENT = b"\x18\x53\x80\x67"  # RFC 8794, and RFC 9559, sec. 5.1
+_MISSING_S = 0.5  # less may be rounding, or a last picture of another length
+_UNREAD = 0.02  # of a file: an index and tags may follow the last picture
 _FLV_SIZE = b"\x00\x08filesize\x00"  # AMF 0: a name of 8 bytes, then a number
 
 
@@ -49,6 +52,9 @@ class PacketTail:
     def __init__(self) -> None:
         self.last_dts: int | None = None
         self.last_pts: int | None = None
+        self.end: int | None = None
+        """When the picture that is shown last ends, as far as the packets say."""
+        self.last_byte = 0
 
     def watch(self, packets: Iterable["Packet[VideoStream]"]) -> Iterator["Packet[VideoStream]"]:
         """Returns the packets."""
@@ -57,6 +63,9 @@ class PacketTail:
                 self.last_dts = packet.dts
                 shown = packet.dts if packet.pts is None else packet.pts
                 self.last_pts = shown if self.last_pts is None else max(self.last_pts, shown)
+                end = shown + (packet.duration or 0)
+                self.end = end if self.end is None else max(self.end, end)
+                self.last_byte = (packet.pos or 0) + packet.size
             yield packet
 
 
@@ -87,13 +96,14 @@ def early_end(
     else:
         total = _declared_ticks(container, stream)
         is_early = _lacks_bytes(data) and (total is None or _lasts_longer(stream, total, tail))
+        is_early = is_early or _is_unreadable(container, stream, tail, data)
     if not is_early:
         return None
     of = f" of {float(total * stream.time_base):.1f}" if total and stream.time_base else ""
     return f"ends early, at {end_s:.1f}{of} s"
 
 
-HINT = "its end is missing: copy or record it again"
+HINT = "its end is missing or damaged: copy or record it again"
 """What to try with a video that was cut off."""
 
 
@@ -121,6 +131,22 @@ def declared_bytes(data: Bytes) -> int | None:
 def _lacks_bytes(data: Bytes | None) -> bool:
     declared = None if data is None else declared_bytes(data)
     return data is not None and declared is not None and data.size < declared
+
+
+def _is_unreadable(
+    container: InputContainer, stream: VideoStream, tail: PacketTail, data: Bytes | None
+) -> bool:
+    """Returns whether a damaged Matroska file goes on after the last picture that was found.
+
+    libavformat may find no cluster after a damaged one, and reports an ordinary end.
+    """
+    total = _own_ticks(container, stream)
+    if "matroska" not in container.format.name or total is None or tail.end is None:
+        return False
+    if not data or not stream.time_base:
+        return False
+    missing_s = float((total - tail.end) * stream.time_base)
+    return missing_s > _MISSING_S and data.size - tail.last_byte > _UNREAD * data.size
 
 
 def _riff_end(data: Bytes) -> int:
@@ -175,6 +201,13 @@ def _declared_ticks(container: InputContainer, stream: VideoStream) -> int | Non
     if seconds is None and container.duration:
         seconds = Fraction(container.duration, 1_000_000)
     return None if seconds is None or not stream.time_base else round(seconds / stream.time_base)
+
+
+def _own_ticks(container: InputContainer, stream: VideoStream) -> int | None:
+    """Returns how long the pictures last, where the sound cannot be meant."""
+    if _tagged_seconds(stream) is None and len(container.streams) > 1:
+        return None
+    return _declared_ticks(container, stream)
 
 
 def _tagged_seconds(stream: VideoStream) -> Fraction | None:
