@@ -105,3 +105,15 @@ def test_each_row_of_the_table_of_faults_names_a_test() -> None:
     for line in table.splitlines():
         if line.startswith("| ") and not line.startswith("| kind of fault"):
             assert "`tests/" in line, line
+
+
+def test_the_paths_that_contributors_are_sent_to_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(
+        re.findall(r"`((?:tracker|tests|docs|scripts|examples)/[\w./-]*|\.ci/run)[` ]", text)
+    )
+    assert len(named) > 30
+    missing = {path for path in named if "NAME" not in path and not (ROOT / path).exists()}
+    assert missing == set()
+    for path in named:  # a new file goes into a folder that is there
+        assert (ROOT / path).parent.is_dir()

@@ -258,3 +258,58 @@ def test_train_own_labels(run: Run, short: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "best.tflite").stat().st_size > 100_000
     last = (tmp_path / "out" / "tracks.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["frames"] == FRAMES
+
+
+NOTEBOOK = EXAMPLES / "tour.ipynb"
+SAVING = """
+for number in plt.get_fignums():
+    plt.figure(number).savefig(f"{PICTURES}/{number}.png")
+print("SUMMARY", json.dumps({
+    "balls": {title: sides_are_kept(rows) for title, rows in BALL_TRACKS.items()},
+    "hidden": HIDDEN_SIZES,
+    "overlaps": overlaps,
+    "pairs": {"optimal": optimal(made), "greedy": greedy(made)},
+    "distances": [float(to_same), float(to_others)],
+}))
+"""
+
+
+def notebook_cells(kind: str) -> list[dict[str, object]]:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == kind]
+
+
+def test_the_notebook_has_no_outputs() -> None:
+    cells = notebook_cells("code")
+    assert len(cells) >= 6
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_shows_what_it_says(tmp_path: Path) -> None:
+    code = ["import json", f"PICTURES = {str(tmp_path)!r}"]
+    code += ["".join(cell["source"]) for cell in notebook_cells("code")]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join([*code, SAVING])],
+        cwd=EXAMPLES,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.splitlines()
+    shown = json.loads(last.removeprefix("SUMMARY "))
+    assert shown["balls"] == {"motion alone": False, "motion and appearance": True}
+    assert shown["hidden"] == sorted(shown["hidden"])
+    assert shown["hidden"][-1] > 3 * shown["hidden"][0]
+    # After ten frames the last box is no longer matched, the predicted one is.
+    assert shown["overlaps"]["last box"][3] < 0.3 < shown["overlaps"]["predicted box"][3]
+    assert shown["pairs"]["optimal"] == [[0, 0], [1, 1], [2, 2]]
+    assert len(shown["pairs"]["greedy"]) == 2
+    to_same, to_others = shown["distances"]
+    assert to_same < to_others / 2
+    pictures = list(tmp_path.glob("*.png"))
+    assert len(pictures) == 8
+    # Something is drawn: the picture is not one colour.
+    assert all(cv2.imread(str(picture)).std() > 10 for picture in pictures)
