@@ -8,34 +8,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from tests.cli import call, lines_of
 from tests.conftest import moving_square, write_clip
 from tests.matching import read_truth, recall_and_precision
-from tracker.cli.main import main
 
 TRACKER = [sys.executable, "-m", "tracker"]
 MOTION = ("--detector", "motion")
 
 
-def run(*words: object) -> int:
-    """Runs the command in this process and returns its exit code."""
-    with pytest.raises(SystemExit) as done:
-        main([str(word) for word in words])
-    return int(done.value.code or 0)
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def failure(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
     """Returns exit code and message of a command that must fail with one line."""
-    code = run(*words)
+    code = call(*words)
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith("tracker: error: ")
@@ -44,12 +32,12 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, st
 
 
 def test_no_words_show_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
+    assert call() == 0
     assert "Commands:" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--version") == 0
+    assert call("--version") == 0
     assert capsys.readouterr().out.startswith("tracker 0.")
 
 
@@ -57,7 +45,7 @@ def test_all_outputs_of_one_run(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = {name: tmp_path / f"out.{name}" for name in ("jsonl", "json", "txt", "csv", "mp4")}
-    code = run(
+    code = call(
         "run", clip, *MOTION, "--json", out["jsonl"], "--mot", out["txt"], "--csv", out["csv"],
         "--video", out["mp4"],
     )  # fmt: skip
@@ -84,20 +72,20 @@ def test_all_outputs_of_one_run(
         assert sum(1 for _ in video.decode(video=0)) == 60
         assert video.streams.video[0].average_rate == 25
 
-    assert run("run", clip, *MOTION, "--json", out["json"]) == 0
+    assert call("run", clip, *MOTION, "--json", out["json"]) == 0
     document = json.loads(out["json"].read_text())
     assert document["frames"] == frames
 
 
 def test_the_same_run_gives_the_same_bytes(clip: Path, tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
-        assert run("run", clip, *MOTION, "--json", tmp_path / name) == 0
+        assert call("run", clip, *MOTION, "--json", tmp_path / name) == 0
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_start_stride_and_max_frames(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    code = run(
+    code = call(
         "run", clip, *MOTION, "--json", out, "--start", "0.4", "--stride", 3, "--max-frames", 4
     )
     assert code == 0
@@ -108,7 +96,7 @@ def test_start_stride_and_max_frames(clip: Path, tmp_path: Path) -> None:
 
 def test_save_dir_names_files_by_the_source(clip: Path, tmp_path: Path) -> None:
     assert (
-        run("run", clip, *MOTION, "--save-dir", tmp_path / "runs" / "one", "--max-frames", 3) == 0
+        call("run", clip, *MOTION, "--save-dir", tmp_path / "runs" / "one", "--max-frames", 3) == 0
     )
     assert sorted(p.name for p in (tmp_path / "runs" / "one").iterdir()) == [
         "square.jsonl",
@@ -120,7 +108,7 @@ def test_seed_picks_another_palette(clip: Path, tmp_path: Path) -> None:
     pictures = []
     for seed in (0, 1, 0):
         out = tmp_path / f"{len(pictures)}.mp4"
-        assert run("run", clip, *MOTION, "--video", out, "--seed", seed, "--max-frames", 30) == 0
+        assert call("run", clip, *MOTION, "--video", out, "--seed", seed, "--max-frames", 30) == 0
         with av.open(str(out)) as video:
             pictures.append([f.to_ndarray(format="rgb24") for f in video.decode(video=0)][-1])
     assert (pictures[0] == pictures[2]).all()
@@ -131,7 +119,7 @@ def test_seed_picks_another_palette(clip: Path, tmp_path: Path) -> None:
 def test_a_darknet_network_finds_and_follows_people(data: Path, tmp_path: Path) -> None:
     model = data / "weights" / "yolo-fastest" / "yolo-fastest-1.1_body" / "yolo-fastest-1.1_body"
     out = tmp_path / "out.jsonl"
-    code = run(
+    code = call(
         "run", data / "video" / "TUD-Campus.mp4", "--embedder", "none",
         "--detector", f"{model}.cfg", "--weights", f"{model}.weights",
         "--imgsz", 640, "--max-frames", 40, "--json", out,
@@ -155,7 +143,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
     config.write_text("tracking: {report: all, confirm_hits: 50}\n")
     out = tmp_path / "out.jsonl"
     words = ["--config", config, "--set", "tracking.confirm_hits=49"]
-    assert run("run", clip, *MOTION, "--json", out, *words, "--max-frames", 30) == 0
+    assert call("run", clip, *MOTION, "--json", out, *words, "--max-frames", 30) == 0
     lines = lines_of(out)
     assert lines[0]["config"]["tracking"]["confirm_hits"] == 49
     states = {t["state"] for line in lines[1:-1] for t in line["tracks"]}
@@ -221,7 +209,7 @@ def test_a_file_that_is_no_video(
 
 
 def test_debug_shows_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("run", tmp_path / "no-such.mp4", "--debug") == 2
+    assert call("run", tmp_path / "no-such.mp4", "--debug") == 2
     trace = capsys.readouterr().err
     assert trace.startswith("Traceback")
     assert "SourceError" in trace

@@ -2,17 +2,8 @@
 
 import pytest
 
+from tests.cli import failure
 from tracker.cli.main import main
-
-
-def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Returns the line of a command that must fail with code 2."""
-    with pytest.raises(SystemExit) as done:
-        main(list(words))
-    errors = capsys.readouterr().err
-    assert done.value.code == 2
-    assert errors.count("\n") == 1
-    return errors.removeprefix("tracker: error: ").removesuffix("\n")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tests.cli.test_main import failure, lines_of, run
+from tests.cli import call, lines_of
+from tests.cli.test_main import failure
 from tests.sources.files.test_blank import sequence
 from tracker.masks import encode_mask, mask_to_coco
 from tracker.track_files.embedding_base64 import encode_embeddings
@@ -39,7 +40,7 @@ def test_replay_without_pictures(walker: tuple[Path, Path], tmp_path: Path) -> N
     folder, det = walker
     out = tmp_path / "out.txt"
     lines = tmp_path / "out.jsonl"
-    assert run("run", folder, "--detections", det, "--mot", out, "--json", lines) == 0
+    assert call("run", folder, "--detections", det, "--mot", out, "--json", lines) == 0
     rows = mot_rows(out)
     assert set(rows[:, 1]) == {1}
     assert set(rows[:, 0] - 1) <= set(range(FRAMES)) - set(HIDDEN)
@@ -48,7 +49,7 @@ def test_replay_without_pictures(walker: tuple[Path, Path], tmp_path: Path) -> N
     assert list(header["models"]) == ["det.txt"]
     assert (header["width"], header["height"], header["fps"]) == (400, 300, 10)
     again = tmp_path / "again.txt"
-    assert run("run", folder, "--detections", lines, "--mot", again) == 0  # our own JSON
+    assert call("run", folder, "--detections", lines, "--mot", again) == 0  # our own JSON
     assert set(mot_rows(again)[:, 1]) == {1}
 
 
@@ -89,7 +90,7 @@ def test_without_pictures_something_must_be_replayed(
 def recording(walker: tuple[Path, Path], tmp_path: Path) -> Path:
     out = tmp_path / "out.jsonl"
     mot = tmp_path / "out.txt"
-    run("run", walker[0], "--detections", walker[1], "--json", out, "--mot", mot, "--no-progress")
+    call("run", walker[0], "--detections", walker[1], "--json", out, "--mot", mot, "--no-progress")
     return out
 
 
@@ -98,7 +99,7 @@ def test_refine_fills_the_gap_and_keeps_the_header(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     out = tmp_path / name
-    assert run("refine", recording, "-o", out) == 0
+    assert call("refine", recording, "-o", out) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "1 tracks of 1; cut at 0 gaps, 0 joined, 0 ghosts dropped, 9 boxes" in captured.err
@@ -129,8 +130,8 @@ def test_refine_fills_the_gap_and_keeps_the_header(
 
 def test_refining_twice_starts_from_what_was_seen(recording: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.jsonl", tmp_path / "twice.jsonl"
-    run("refine", recording, "-o", once, "--no-smooth")
-    run("refine", once, "-o", twice, "--no-smooth")
+    call("refine", recording, "-o", once, "--no-smooth")
+    call("refine", once, "-o", twice, "--no-smooth")
     assert [f["tracks"] for f in lines_of(once)[1:-1]] == [
         f["tracks"] for f in lines_of(twice)[1:-1]
     ]
@@ -138,19 +139,19 @@ def test_refining_twice_starts_from_what_was_seen(recording: Path, tmp_path: Pat
 
 def test_refine_reads_and_writes_mot_text(recording: Path, tmp_path: Path) -> None:
     mot, out, other = tmp_path / "out.txt", tmp_path / "a.txt", tmp_path / "b.txt"
-    assert run("refine", mot, "-o", out, "--fps", 10) == 0
-    assert run("refine", recording, "-o", other) == 0
+    assert call("refine", mot, "-o", out, "--fps", 10) == 0
+    assert call("refine", recording, "-o", other) == 0
     np.testing.assert_allclose(mot_rows(out), mot_rows(other), atol=0.011)
-    assert run("refine", mot, "-o", mot, "--fps", 10) == 0  # named explicitly: replaced, whole
+    assert call("refine", mot, "-o", mot, "--fps", 10) == 0  # named explicitly: replaced, whole
     assert mot.read_bytes() == out.read_bytes()
     assert not list(tmp_path.glob(".*"))
 
 
 def test_options_reach_the_settings(recording: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
-    run("refine", recording, "-o", out, "--max-gap-s", 0.5)
+    call("refine", recording, "-o", out, "--max-gap-s", 0.5)
     assert len(set(mot_rows(out)[:, 1])) == 2
-    run("refine", recording, "-o", out, "--min-seen", 100)
+    call("refine", recording, "-o", out, "--min-seen", 100)
     assert out.read_bytes() == b""
 
 
@@ -158,14 +159,14 @@ def test_a_recording_that_was_cut_off_stays_incomplete(recording: Path, tmp_path
     text = recording.read_text()
     cut = tmp_path / "cut.jsonl"
     cut.write_text(text[: text.index('{"kind":"frame","frame":30') + 20])
-    run("refine", cut, "-o", tmp_path / "x.jsonl")
+    call("refine", cut, "-o", tmp_path / "x.jsonl")
     footer = lines_of(tmp_path / "x.jsonl")[-1]
     assert (footer["complete"], footer["frames"]) == (False, 30)
 
 
 def test_an_empty_mot_file_stays_empty(tmp_path: Path) -> None:
     (tmp_path / "in.txt").touch()
-    assert run("refine", tmp_path / "in.txt", "-o", tmp_path / "out.txt") == 0
+    assert call("refine", tmp_path / "in.txt", "-o", tmp_path / "out.txt") == 0
     assert (tmp_path / "out.txt").read_bytes() == b""
 
 
@@ -240,7 +241,7 @@ def ids_by_place(frames: list[dict[str, Any]]) -> list[dict[int, int]]:
 def test_appearance_runs_from_a_file(changed_places: tuple[Path, Path], tmp_path: Path) -> None:
     folder, looks = changed_places
     out = tmp_path / "out.jsonl"
-    assert run("run", folder, "--detections", looks, "--json", out, "--embeddings") == 0
+    assert call("run", folder, "--detections", looks, "--json", out, "--embeddings") == 0
     header, *frames, _ = lines_of(out)
     assert header["embedding_size"] == 4
     for record in (header, *frames):
@@ -256,7 +257,7 @@ def test_appearance_runs_from_a_file(changed_places: tuple[Path, Path], tmp_path
             del track["embedding"]
     blind = {k: v for k, v in records[0].items() if k != "embedding_size"}
     looks.write_text("".join(json.dumps(record) + "\n" for record in [blind, *records[1:]]))
-    assert run("run", folder, "--detections", looks, "--json", out) == 0
+    assert call("run", folder, "--detections", looks, "--json", out) == 0
     assert ids_by_place(lines_of(out)[1:-1]) == [{1: 100, 2: 140}] * 2  # ... which motion does
 
 
@@ -266,9 +267,9 @@ def test_refine_joins_by_looks_and_keeps_them(
     folder, looks = changed_places
     out, refined, blind = (tmp_path / name for name in ("out.jsonl", "fine.jsonl", "blind.jsonl"))
     short = ("--set", "tracking.max_age_frames=5")  # on-line, both tracks end while hidden
-    assert run("run", folder, "--detections", looks, "--json", out, "--embeddings", *short) == 0
+    assert call("run", folder, "--detections", looks, "--json", out, "--embeddings", *short) == 0
     assert lines_of(out)[-1]["ids"] == 4
-    assert run("refine", out, "-o", refined) == 0
+    assert call("refine", out, "-o", refined) == 0
     header, *frames, footer = lines_of(refined)
     assert (header["embedding_size"], footer["ids"]) == (4, 2)
     for record in (header, *frames, footer):
@@ -278,11 +279,11 @@ def test_refine_joins_by_looks_and_keeps_them(
     states = {(t["state"], t.get("embedding")) for frame in frames for t in frame["tracks"]}
     assert states == {("lost", None), *(("confirmed", text) for text in old)}
 
-    run("run", folder, "--detections", looks, "--json", blind, *short)  # no --embeddings
-    run("refine", blind, "-o", blind)
+    call("run", folder, "--detections", looks, "--json", blind, *short)  # no --embeddings
+    call("refine", blind, "-o", blind)
     assert ids_by_place(lines_of(blind)[1:-1]) == [{1: 100, 2: 140}, {1: 100, 2: 140}]
     strict = ("--max-appearance-distance", 1e-9, "--appearance-gap-s", 0.5)
-    assert run("refine", out, "-o", refined, *strict) == 0
+    assert call("refine", out, "-o", refined, *strict) == 0
     assert lines_of(refined)[-1]["ids"] == 4
 
 
@@ -299,7 +300,7 @@ def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
         records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": [track]})
     path, out, refined = (tmp_path / name for name in ("in.jsonl", "out.jsonl", "fine.jsonl"))
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert run("run", folder, "--detections", path, "--json", out) == 0
+    assert call("run", folder, "--detections", path, "--json", out) == 0
     written = {
         frame["frame"]: track["mask"]
         for frame in lines_of(out)[1:-1]
@@ -310,7 +311,7 @@ def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
     assert all(masks[n] == mask for n, mask in written.items())
     for record in lines_of(out):
         VALIDATOR.validate(record)
-    assert run("refine", out, "-o", refined) == 0
+    assert call("refine", out, "-o", refined) == 0
     header, *frames, footer = lines_of(refined)
     assert footer["ids"] == 1
     for record in (header, *frames, footer):
@@ -320,7 +321,7 @@ def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
     filled = [track for track in found.values() if track["state"] == "lost"]
     assert filled  # the frames before the track was believed
     assert not any("mask" in track for track in filled)
-    run("refine", out, "-o", tmp_path / "fine.txt")  # a form that has no masks
+    call("refine", out, "-o", tmp_path / "fine.txt")  # a form that has no masks
     assert len(mot_rows(tmp_path / "fine.txt")) == len(found)
 
 
@@ -345,7 +346,7 @@ def test_joined_tracks_keep_the_masks_of_their_parts(tmp_path: Path) -> None:
         records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": tracks})
     path, out = tmp_path / "in.jsonl", tmp_path / "out.json"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert run("refine", path, "-o", out) == 0
+    assert call("refine", path, "-o", out) == 0
     document = json.loads(out.read_text())
     VALIDATOR.validate(document)
     assert [life["id"] for life in document["footer"]["tracks"]] == [1, 2]
@@ -376,7 +377,7 @@ def live_recording(path: Path, *, coasted: int = 2, **changes: object) -> Path:
 
 def test_refine_keeps_what_live_frames_tell(tmp_path: Path) -> None:
     path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
-    assert run("refine", path, "-o", out) == 0
+    assert call("refine", path, "-o", out) == 0
     _, *frames, footer = lines_of(out)
     for record in (*frames, footer):
         VALIDATOR.validate(record)
@@ -390,7 +391,7 @@ def test_refine_keeps_what_live_frames_tell(tmp_path: Path) -> None:
 
 def test_predictions_of_coasted_frames_are_made_anew(tmp_path: Path) -> None:
     path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
-    assert run("refine", path, "-o", out, "--no-smooth") == 0
+    assert call("refine", path, "-o", out, "--no-smooth") == 0
     for n, frame in enumerate(lines_of(out)[1:-2]):  # the last one is coasted, with nothing after
         (track,) = frame["tracks"]
         assert track["state"] == ("lost" if n % 2 else "confirmed")

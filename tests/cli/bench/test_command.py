@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_main import failure, run
+from tests.cli import call
+from tests.cli.test_main import failure
 from tests.sinks.results import make_result, make_run
 from tracker.cli.bench.command import BenchRequest, LivePlay, run_bench, runtime_of
 from tracker.cli.bench.report import (
@@ -113,7 +114,7 @@ def test_a_file_as_fast_as_it_goes(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.json"
-    assert run("bench", clip, *MOTION, "--json", out) == 0
+    assert call("bench", clip, *MOTION, "--json", out) == 0
     output = capsys.readouterr()
     assert output.err == ""
     lines = output.out.splitlines()
@@ -134,7 +135,7 @@ def test_a_file_as_fast_as_it_goes(
 
 def test_max_frames_and_a_setting(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--max-frames", 7, "--set", "source.stride=2", "--json", "-")
-    assert run("bench", clip, *MOTION, *words) == 0
+    assert call("bench", clip, *MOTION, *words) == 0
     output = capsys.readouterr()
     told = json.loads(output.out)  # and nothing else is there
     assert told["frames"] == 7
@@ -147,7 +148,7 @@ def test_loads_of_a_live_source(
 ) -> None:
     out = tmp_path / "out.json"
     words = ("--live", "--load", "100,400", "--json", out)  # 60 frames in 24 and in 6 ms
-    assert run("bench", clip, *MOTION, *words) == 0
+    assert call("bench", clip, *MOTION, *words) == 0
     *_, header, first, second = capsys.readouterr().out.splitlines()
     assert header == load_header()
     assert [row.split()[:2] for row in (first, second)] == [["100", "2500.0"], ["400", "10000.0"]]
@@ -191,7 +192,7 @@ def test_stopping_early_waits_for_no_frame(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     slow = ("--live", "--load", "0.001", "--max-frames", 1)  # the second frame is due after 40 s
     begin = time.monotonic()
-    assert run("bench", clip, *MOTION, *slow, "--json", out) == 0
+    assert call("bench", clip, *MOTION, *slow, "--json", out) == 0
     assert time.monotonic() - begin < 20
     assert json.loads(out.read_text())["loads"][0]["frames"] == 1
 
@@ -239,7 +240,7 @@ def test_what_cannot_be_played_again(clip: Path, capsys: pytest.CaptureFixture[s
 
 def test_confidence_of_the_motion_detector(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    assert run("bench", clip, *MOTION, "--conf", 0.7, "--max-frames", 1, "--json", out) == 0
+    assert call("bench", clip, *MOTION, "--conf", 0.7, "--max-frames", 1, "--json", out) == 0
     assert json.loads(out.read_text())["config"]["detector"]["motion"]["confidence"] == 0.7
 
 

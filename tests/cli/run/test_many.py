@@ -1,7 +1,6 @@
 """`tracker run` with several sources: names, outputs, and what one source does to the others."""
 
 import gc
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,9 @@ import numpy as np
 import pytest
 
 import tracker
+from tests.cli import call, lines_of
 from tests.conftest import moving_square, write_clip
 from tests.stream_server import MjpegServer
-from tracker.cli.main import main
 from tracker.cli.run.outputs import Outputs, source_names
 from tracker.config.build import build_multi_pipeline, build_pipeline
 from tracker.config.run import load_config
@@ -26,17 +25,6 @@ from tracker.sinks.json_records import Embeddings
 
 MOTION = ("--detector", "motion")
 NO_EMBEDDER = ("--embedder", "none")
-
-
-def run(*words: object) -> int:
-    """Runs the command in this process and returns its exit code."""
-    with pytest.raises(SystemExit) as done:
-        main(["run", *map(str, words)])
-    return int(done.value.code or 0)
-
-
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +57,12 @@ def test_names_are_safe_and_differ(sources: list[str], names: list[str]) -> None
 def test_two_files_give_what_each_gives_alone(
     clip: Path, large: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 0
+    assert call("run", clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 0
     summary = capsys.readouterr().err
     assert "square.mp4, 160x120" in summary
     assert "large.mp4, 240x160" in summary
     for source, count in ((clip, 60), (large, 30)):
-        assert run(source, *MOTION, "--json", tmp_path / "alone.jsonl") == 0
+        assert call("run", source, *MOTION, "--json", tmp_path / "alone.jsonl") == 0
         together = tmp_path / f"{source.stem}.jsonl"
         assert together.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
         assert lines_of(together)[-1]["frames"] == count
@@ -85,16 +73,16 @@ def test_a_shared_network_gives_what_it_gives_alone(
 ) -> None:
     """Also for frames of two sizes in one batch, and when only some frames are detected in."""
     words = ("--max-frames", 6, "--detect-every", 2, "--conf", 0.01, "--imgsz", 256, *NO_EMBEDDER)
-    assert run(clip, large, *words, "--json", tmp_path / "{name}.jsonl") == 0
+    assert call("run", clip, large, *words, "--json", tmp_path / "{name}.jsonl") == 0
     for source in (clip, large):
-        assert run(source, *words, "--json", tmp_path / "alone.jsonl") == 0
+        assert call("run", source, *words, "--json", tmp_path / "alone.jsonl") == 0
         together = tmp_path / f"{source.stem}.jsonl"
         assert together.read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
 
 
 def test_save_dir_has_files_of_each_source(clip: Path, large: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert run(clip, large, clip, *MOTION, "--save-dir", out, "--max-frames", 2) == 0
+    assert call("run", clip, large, clip, *MOTION, "--save-dir", out, "--max-frames", 2) == 0
     assert sorted(path.name for path in out.iterdir()) == [
         *("large.jsonl", "large.mp4", "square-2.jsonl", "square-2.mp4"),
         *("square.jsonl", "square.mp4"),
@@ -103,7 +91,7 @@ def test_save_dir_has_files_of_each_source(clip: Path, large: Path, tmp_path: Pa
 
 
 def test_one_source_has_a_name_too(clip: Path, tmp_path: Path) -> None:
-    assert run(clip, *MOTION, "--csv", tmp_path / "{name}.csv", "--max-frames", 2) == 0
+    assert call("run", clip, *MOTION, "--csv", tmp_path / "{name}.csv", "--max-frames", 2) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["square.csv"]
 
 
@@ -111,7 +99,7 @@ def test_a_source_that_is_not_there_is_told_and_the_others_go_on(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "{name}.jsonl"
-    code = run(tmp_path / "none.mp4", clip, *MOTION, "--json", out, "--max-frames", 3)
+    code = call("run", tmp_path / "none.mp4", clip, *MOTION, "--json", out, "--max-frames", 3)
     assert code == 1
     told = capsys.readouterr().err
     assert told.startswith("tracker: error: ")
@@ -121,7 +109,7 @@ def test_a_source_that_is_not_there_is_told_and_the_others_go_on(
 
 
 def test_no_source_can_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(tmp_path / "a.mp4", tmp_path / "b.mp4", *MOTION)
+    code = call("run", tmp_path / "a.mp4", tmp_path / "b.mp4", *MOTION)
     assert code == 2
     *each, last = capsys.readouterr().err.splitlines()
     first, second = sorted(each)  # they are opened side by side
@@ -140,7 +128,7 @@ def test_a_source_that_breaks_is_in_the_summary_and_the_others_go_on(
     for number, side in enumerate((64, 64, 80)):  # The third has another size.
         cv2.imwrite(str(folder / f"{number}.png"), np.zeros((side, side, 3), np.uint8))
     out = tmp_path / "out"
-    code = run(folder, clip, *MOTION, "--json", out / "{name}.jsonl")
+    code = call("run", folder, clip, *MOTION, "--json", out / "{name}.jsonl")
     assert code == 1
     told = capsys.readouterr().err
     failed = [line for line in told.splitlines() if line.startswith("failed")]
@@ -156,7 +144,7 @@ def test_a_full_disk_ends_all_with_one_line_and_code_1(
     clip: Path, large: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "square.jsonl").symlink_to("/dev/full")
-    assert run(clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 1
+    assert call("run", clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "square.jsonl: disk full" in told
@@ -217,7 +205,7 @@ def test_wrong_use_is_one_line_and_code_2(
     before = os.getcwd()
     os.chdir(tmp_path)
     try:
-        code = run(clip, clip, *detector, *words)
+        code = call("run", clip, clip, *detector, *words)
     finally:
         os.chdir(before)
     told = capsys.readouterr().err
@@ -228,7 +216,7 @@ def test_wrong_use_is_one_line_and_code_2(
 
 
 def test_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("-", "-", *MOTION) == 2
+    assert call("run", "-", "-", *MOTION) == 2
     assert "standard input can be read once" in capsys.readouterr().err
 
 
@@ -237,7 +225,10 @@ def test_no_output_is_the_source_of_another(
 ) -> None:
     other = tmp_path / "square.mp4"
     other.write_bytes(clip.read_bytes())
-    assert run(clip, tmp_path / "x.mp4", other, *MOTION, "--video", tmp_path / "{name}.mp4") == 2
+    assert (
+        call("run", clip, tmp_path / "x.mp4", other, *MOTION, "--video", tmp_path / "{name}.mp4")
+        == 2
+    )
     assert "it is the source itself" in capsys.readouterr().err
     assert other.read_bytes() == clip.read_bytes()
 
@@ -263,10 +254,10 @@ def test_outputs_fill_in_the_name() -> None:
 
 def test_the_header_tells_the_confidence_that_counts(clip: Path, tmp_path: Path) -> None:
     words = (*NO_EMBEDDER, "--max-frames", 1)
-    assert run(clip, *words, "--json", tmp_path / "own.jsonl") == 0
+    assert call("run", clip, *words, "--json", tmp_path / "own.jsonl") == 0
     own = lines_of(tmp_path / "own.jsonl")[0]["config"]["detector"]["network"]["confidence"]
     assert own == tracker.YoloDetector.load_builtin("small").confidence
-    assert run(clip, *words, "--conf", 0.6, "--json", tmp_path / "set.jsonl") == 0
+    assert call("run", clip, *words, "--conf", 0.6, "--json", tmp_path / "set.jsonl") == 0
     header = lines_of(tmp_path / "set.jsonl")[0]
     assert header["config"]["detector"]["network"]["confidence"] == 0.6
 

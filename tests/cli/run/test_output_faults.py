@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.cli import lines_of
 from tests.conftest import moving_square, write_clip
 
 TRACKER = [sys.executable, "-m", "tracker"]
@@ -54,10 +55,6 @@ def under_way(
             yield process
         finally:
             process.kill()
-
-
-def lines_of(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_the_second_run_into_a_file_names_the_first(

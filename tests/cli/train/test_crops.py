@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli import failure
 from tracker.cli.main import main
 from tracker.cli.train.crops import CropRequest, OpenedAppearance, cut_crops_for
 from tracker.errors import ConfigError, DataError, SourceError
@@ -76,16 +77,6 @@ def data(tmp_path):
 def crop(out, *teachers, digest="1", **request):
     opened = [OpenedAppearance(teacher, digest) for teacher in teachers]
     return cut_crops_for(CropRequest(out=out, progress=False, **request), opened)
-
-
-def failure(capsys, *words):
-    """Returns the last line of a command that has to fail by wrong use."""
-    with pytest.raises(SystemExit) as done:
-        main(["train", "crops", *map(str, words)])
-    assert done.value.code == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    return output.err.splitlines()[-1]
 
 
 def test_a_cut_has_surroundings_and_goes_on_beyond_the_picture():
@@ -236,7 +227,7 @@ def test_other_crops_are_not_mixed_in(data, tmp_path):
 )
 def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):
     filled = [word.format(data=data) for word in words]
-    assert message in failure(capsys, *filled, "--out", tmp_path / "out")
+    assert message in failure(capsys, "train", "crops", *filled, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

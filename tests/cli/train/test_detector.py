@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+from tests.cli import call, failure
 from tests.conftest import write_clip
-from tracker.cli.main import main
 from tracker.cli.train.detector_config import TrainConfig, load_train_config
 from tracker.errors import ConfigError
 from tracker.models.files.detector_file import (
@@ -30,22 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 SIDE, SQUARE = 64, 24
 PLAIN = ["mosaic=0", "paste=0", "grey=0", "scale=[0.8, 1.25]"]
 """Changes of pictures that are too small for more."""
-
-
-def run(*words: object) -> int:
-    with pytest.raises(SystemExit) as done:
-        main([str(word) for word in words])
-    return int(done.value.code or 0)
-
-
-def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Returns the last line of a command that has to fail by wrong use."""
-    assert run(*words) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    last = output.err.splitlines()[-1]
-    assert last.startswith("tracker: error: ")
-    return last
 
 
 def log_of(out: Path) -> list[dict[str, str]]:
@@ -99,7 +83,7 @@ def test_one_epoch_from_another_detector(
 ) -> None:
     """Held-out pictures, other classes, a frozen backbone: all files are there and say so."""
     data, out = make_data(tmp_path / "data", train=6, val=0), tmp_path / "out"
-    code = run(
+    code = call(
         "train", "detector", "--data", data, "--out", out, "--epochs", 1, "--batch", 2,
         "--imgsz", 32, "--weights", start, "--freeze-epochs", 1, "--val-share", 0.34,
     )  # fmt: skip
@@ -137,7 +121,7 @@ def test_a_backbone_by_name_frozen_then_free(
         "--imgsz", 64, "--backbone", name, "--backbone-weights", tmp_path / "first.keras",
         "--freeze-epochs", 1, "--set", "network.frozen_until=efficientnet_4_add",
     ]  # fmt: skip
-    assert run(*words) == 0
+    assert call(*words) == 0
     assert f"first.keras: the backbone, {name}" in capsys.readouterr().err
     assert read_description(out / "best.keras").backbone == name
     last = load_detector(out / "last.keras")
@@ -156,7 +140,7 @@ def test_a_backbone_by_name_frozen_then_free(
     assert "what comes before `efficientnet_4_add`" in card
     assert "its batch norms throughout" in card
     # The same command goes on, although the weights are not read again.
-    assert run(*words[:7], 3, *words[8:]) == 0
+    assert call(*words[:7], 3, *words[8:]) == 0
     output = capsys.readouterr().err
     assert "going on from the checkpoint" in output
     assert "the backbone, " not in output
@@ -172,9 +156,9 @@ def test_trained_stopped_gone_on_and_used(
         words += ["--set", word]
     for word in PLAIN:
         words += ["--set", f"augment.{word}"]
-    assert run(*words, "--epochs", 10) == 0
+    assert call(*words, "--epochs", 10) == 0
     capsys.readouterr()
-    assert run(*words, "--epochs", 30) == 0
+    assert call(*words, "--epochs", 30) == 0
     output = capsys.readouterr()
     assert "going on from the checkpoint at step 40 of 120" in output.err
     steps = [int(row["step"]) for row in log_of(out)]
@@ -185,7 +169,7 @@ def test_trained_stopped_gone_on_and_used(
         tmp_path / "clip.mp4",
         (scene(np.random.default_rng(n), 2 + n, 20, 0) for n in range(30)),
     )
-    code = run(
+    code = call(
         "run", clip, "--detector", best, "--embedder", "none",
         "--json", tmp_path / "t.jsonl", "--conf", 0.1,
         "--set", f"detector.network.cache_dir={tmp_path / 'cache'}",
@@ -199,7 +183,7 @@ def test_trained_stopped_gone_on_and_used(
     x1, y1, x2, y2 = track["box"]
     assert (x1 + x2) / 2 == pytest.approx(2 + 29 + SQUARE / 2, abs=6)
     assert (y1 + y2) / 2 == pytest.approx(20 + SQUARE / 2, abs=6)
-    code = run(
+    code = call(
         "run", clip, "--detector", best, "--classes", "green", "--imgsz", 96,
         "--mot", tmp_path / "t.txt", "--conf", 0.9, "--max-frames", 3,
         "--set", f"detector.network.cache_dir={tmp_path / 'cache'}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracker.cli.main import main
+from tests.cli import call, failure
 from tracker.cli.train.labels import LabelRequest, label_found
 from tracker.cli.train.labels_config import LabelConfig, load_label_config
 from tracker.detections import Detections
@@ -55,20 +55,6 @@ def label(words, out, *teachers, digest="1", **config):
     request = LabelRequest(tuple(map(str, words)), LabelConfig(**config), out, progress=False)
     opened = [OpenedTeacher(teacher, digest) for teacher in teachers]
     return label_found(request, find_pictures(request.pictures), opened)
-
-
-def run(*words):
-    with pytest.raises(SystemExit) as done:
-        main([str(word) for word in words])
-    return int(done.value.code or 0)
-
-
-def failure(capsys, *words):
-    """Returns the last line of a command that has to fail by wrong use."""
-    assert run("train", "labels", *words) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    return output.err.splitlines()[-1]
 
 
 def test_a_data_set_that_a_detector_learns_from(tmp_path, capsys):
@@ -195,7 +181,9 @@ def test_wrong_use_leaves_nothing(words, message, tmp_path, capsys):
     for name in ("a.pt", "bad.keras", "lone.xml"):
         (tmp_path / name).write_text("no model")
     filled = [word.format(tmp=tmp_path) for word in words]
-    line = failure(capsys, "--pictures", tmp_path / "in", *filled, "--out", tmp_path / "out")
+    line = failure(
+        capsys, "train", "labels", "--pictures", tmp_path / "in", *filled, "--out", tmp_path / "out"
+    )
     assert message in line
     assert not (tmp_path / "out").exists()
 
@@ -244,11 +232,11 @@ def test_a_detector_of_our_own_as_teacher(tmp_path, capsys, monkeypatch):
     save_detector(network, tmp_path / "mine.keras", description)
     folder, out = pictures(tmp_path / "in", "a.png"), tmp_path / "out"
     words = ["--pictures", folder, "--teacher", tmp_path / "mine.keras", "--out", out]
-    assert run("train", "labels", *words, "--size", 32, "--no-progress") == 0
+    assert call("train", "labels", *words, "--size", 32, "--no-progress") == 0
     assert capsys.readouterr().out.startswith("1 picture: ")
     assert [path.name for path in (out / "found").iterdir()] == ["mine-32"]
     assert (out / "found" / "mine-32" / "a.npz").is_file()
-    line = failure(capsys, *words, "--classes", "cra")
+    line = failure(capsys, "train", "labels", *words, "--classes", "cra")
     assert "no teacher knows 'cra'; did you mean 'car'" in line
     options = LabelConfig(sizes=(32, 96)).teacher_options()
     both = open_teachers(tmp_path / "mine.keras", options)

@@ -5,28 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from tests.cli import call, failure
 from tests.conftest import write_clip
-from tracker.cli.main import main
 from tracker.cli.train.reid_config import load_reid_config
 from tracker.models.files.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid import build_reid
 from tracker.util.opencv import cv2
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def run(*words):
-    with pytest.raises(SystemExit) as done:
-        main([str(word) for word in words])
-    return int(done.value.code or 0)
-
-
-def failure(capsys, *words):
-    """Returns the last line of a command that has to fail by wrong use."""
-    assert run(*words) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    return output.err.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +33,7 @@ def data(tmp_path_factory):
 def test_from_crops_to_tracks(data, tmp_path, capsys):
     out = tmp_path / "out"
     words = ["train", "reid", "--data", data, "--out", out, "--batch", 12, "--no-progress"]
-    assert run(*words, "--epochs", 1) == 0
+    assert call(*words, "--epochs", 1) == 0
     output = capsys.readouterr()
     assert "rank-1" in output.out
     assert "12 pictures of 4 identities" in output.err
@@ -55,7 +41,7 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
     card = (out / "model-card.md").read_text()
     assert "6 pictures of 2 other identities to judge by" in card
     # The same command goes on; with more epochs it goes further.
-    assert run(*words, "--epochs", 2) == 0
+    assert call(*words, "--epochs", 2) == 0
     assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
     line = failure(capsys, *words, "--seed", 1)
     assert "seed: the training in" in line
@@ -64,7 +50,7 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
     cache = f"embedder.cache_dir={tmp_path / 'cache'}"
     tracks = tmp_path / "t.jsonl"
     assert (
-        run(
+        call(
             *(
                 "run",
                 clip,
@@ -90,7 +76,7 @@ def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, c
     out, file = tmp_path / "out", tmp_path / "my.yaml"
     file.write_text(f"data: {{folder: {data}, batch: 8}}\ntraining: {{epochs: 9}}\n")
     words = ["train", "reid", "--config", file, "--out", out, "--no-progress", "--batch", 12]
-    assert run(*words, "--epochs", 1, "--set", "training.log_steps=1") == 0
+    assert call(*words, "--epochs", 1, "--set", "training.log_steps=1") == 0
     written = load_reid_config(out / "config.yaml")
     assert (written.data.folder, written.data.batch) == (str(data), 12)
     assert (written.training.epochs, written.training.log_steps) == (1, 1)
@@ -108,7 +94,7 @@ def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, c
     assert "augment.flip: the training in" in refused
     assert "began with 0.5, got 0.25" in refused
     assert "began with 12, got 8" in failure(capsys, *words, "--batch", 8)
-    assert run(*words, "--epochs", 2) == 0
+    assert call(*words, "--epochs", 2) == 0
     assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
     assert json.loads((out / "training.json").read_text())["training.epochs"] == 2
 
@@ -120,7 +106,7 @@ def test_a_backbone_by_name(data, tmp_path, capsys):
     words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
     words += ["--epochs", 2, "--batch", 12, "--backbone", name, "--freeze-epochs", 1]
     words += ["--backbone-weights", tmp_path / "start.keras"]
-    assert run(*words, "--frozen-until", "efficientnet_4_add", "--mixed-precision", "on") == 0
+    assert call(*words, "--frozen-until", "efficientnet_4_add", "--mixed-precision", "on") == 0
     assert f"the backbone, {name}" in capsys.readouterr().err
     assert read_reid_description(tmp_path / "out" / "best.keras").backbone == name
     card = (tmp_path / "out" / "model-card.md").read_text()
@@ -141,7 +127,7 @@ def moving_square():
 def test_weights_to_start_from(data, tmp_path, capsys):
     save_reid(build_reid(16), tmp_path / "start.keras")
     words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
-    assert run(*words, "--epochs", 1, "--batch", 12, "--weights", tmp_path / "start.keras") == 0
+    assert call(*words, "--epochs", 1, "--batch", 12, "--weights", tmp_path / "start.keras") == 0
     assert f"start from {tmp_path / 'start.keras'}" in capsys.readouterr().err
     assert load_reid(tmp_path / "out" / "best.keras").output_shape == (None, 16)
 

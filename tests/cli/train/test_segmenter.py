@@ -6,31 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli import call, failure
 from tests.conftest import moving_square, write_clip
 from tests.training.segment_scenes import make_scenes, write_pair
-from tracker.cli.main import main
 from tracker.cli.train.segmenter_config import load_segment_config
 from tracker.models.files.segmenter_file import SegmenterDescription, read_segmenter_description
 from tracker.models.yolo_shape import YoloSize
 from tracker.sources.files.video_file import VideoFile
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def run(*words: object) -> int:
-    with pytest.raises(SystemExit) as done:
-        main([str(word) for word in words])
-    return int(done.value.code or 0)
-
-
-def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Returns the last line of a command that has to fail by wrong use."""
-    assert run(*words) == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    last = output.err.splitlines()[-1]
-    assert last.startswith("tracker: error: ")
-    return last
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +33,7 @@ def train_words(data_file: Path, out: Path) -> list[object]:
 def test_one_epoch(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All files are there and say so."""
     out = tmp_path / "out"
-    assert run(*train_words(data_file, out), "--epochs", 1) == 0
+    assert call(*train_words(data_file, out), "--epochs", 1) == 0
     output = capsys.readouterr()
     assert "mean IoU, 2 pictures" in output.out
     assert "train       3 pictures: " in output.err
@@ -68,8 +52,8 @@ def test_the_same_command_goes_on_and_another_one_is_refused(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = train_words(data_file, tmp_path / "out")
-    assert run(*words, "--epochs", 1) == 0
-    assert run(*words, "--epochs", 2) == 0
+    assert call(*words, "--epochs", 1) == 0
+    assert call(*words, "--epochs", 2) == 0
     assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
     message = failure(capsys, *words, "--epochs", 2, "--seed", 1)
     assert "seed: the training in" in message
@@ -84,16 +68,16 @@ def test_starting_from_another_segmenter(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With the same classes all weights, with others the backbone; other shapes are refused."""
-    assert run(*train_words(data_file, tmp_path / "a"), "--epochs", 1) == 0
+    assert call(*train_words(data_file, tmp_path / "a"), "--epochs", 1) == 0
     start = tmp_path / "a" / "best.keras"
     more = ["--epochs", 1, "--weights", start, "--freeze-epochs", 1]
-    assert run(*train_words(data_file, tmp_path / "b"), *more) == 0
+    assert call(*train_words(data_file, tmp_path / "b"), *more) == 0
     assert "the same classes: all weights" in capsys.readouterr().err
     renamed = tmp_path / "data.yaml"
     renamed.write_text(
         f"path: {data_file.parent}\ntrain: train/images\nval: val/images\nnames: [a, b, c, d]\n"
     )
-    assert run(*train_words(renamed, tmp_path / "c"), *more) == 0
+    assert call(*train_words(renamed, tmp_path / "c"), *more) == 0
     output = capsys.readouterr().err
     assert "other classes: the backbone" in output
     assert "no pixel of 'd' in these pictures" in output
@@ -193,7 +177,7 @@ def test_only_the_tracked_square_can_be_seen(
     data = tmp_path / "data.yaml"
     data.write_text("train: train/images\nval: val/images\nnames: [ground, square]\n")
     out = tmp_path / "out"
-    assert run(
+    assert call(
         *("train", "segmenter", "--data", data, "--out", out, "--size", "nano", "--imgsz", 160),
         *("--batch", 4, "--epochs", 20, "--no-progress", "--set", "training.learning_rate=0.004"),
         *("--set", "training.average_decay=0.9", "--set", "augment.scale=[0.9, 1.2]"),
@@ -203,8 +187,8 @@ def test_only_the_tracked_square_can_be_seen(
     common = ["run", clip, "--detector", "motion", "--no-progress", "--set", "draw.labels=none"]
     plain, changed = tmp_path / "plain.mp4", tmp_path / "blur.mp4"
     cache = f"segmenter.cache_dir={tmp_path / 'cache'}"
-    assert run(*common, "--video", plain, "--json", tmp_path / "plain.jsonl") == 0
-    assert run(
+    assert call(*common, "--video", plain, "--json", tmp_path / "plain.jsonl") == 0
+    assert call(
         *common, "--video", changed, "--json", tmp_path / "blur.jsonl", "--background", "blur",
         "--segmenter", out / "best.keras", "--set", "segmenter.classes=[square]", "--set", cache,
         "--set", "segmenter.blur=0.05",  # 8 pixels: enough to see inside a square of 20x40
