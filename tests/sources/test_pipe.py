@@ -1,5 +1,6 @@
 """A video on standard input."""
 
+import gc
 import io
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -116,6 +117,19 @@ def test_what_is_no_video(data: bytes) -> None:
     with pytest.raises(SourceError, match=r"^-: expected a video, got ") as caught:
         Pipe(file=io.BytesIO(data))
     assert "\n" not in str(caught.value)
+
+
+def test_a_writer_that_writes_nothing() -> None:
+    with pytest.raises(SourceError, match=r"got nothing \(0 bytes\); check the program"):
+        Pipe(file=io.BytesIO())
+
+
+def test_a_file_that_only_the_pipe_holds_stays_open(tmp_path: Path) -> None:
+    file = write_clip(tmp_path / "a.mkv", count=12).open("rb")
+    with closing(file.raw), Pipe(file=file) as pipe:
+        del file
+        gc.collect()
+        assert len(list(pipe)) == 12
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ _INDEX_LAST = Failure(
     f"name the file in place of {PIPE}, or write it with -movflags +faststart, or as Matroska",
 )
 
+_NOTHING = Failure("expected a video, got nothing (0 bytes)", "check the program that writes it")
+
 
 class Pipe:
     """Standard input, or a named pipe, as a source of frames.
@@ -73,6 +75,7 @@ class Pipe:
             self._release()
             if isinstance(error, StreamLostError):
                 failure = _INDEX_LAST if readable.is_mp4_in_a_pipe else error.failure
+                failure = _NOTHING if readable.is_empty else failure
                 raise SourceError(f"{name}: {failure}") from None
             raise
         self._maker = FrameMaker(name, facts, first, is_live=policy is FramePolicy.NEWEST)
@@ -169,6 +172,7 @@ class _Readable:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file.raw if isinstance(file, io.BufferedReader) else file
+        self._owner = file  # a buffer that nothing holds closes its raw file
         self._beginning = b""
         self._stop_read, self._stop_write = os.pipe()
         weakref.finalize(self, _close_both, self._stop_read, self._stop_write)
@@ -179,6 +183,11 @@ class _Readable:
     def is_mp4_in_a_pipe(self) -> bool:
         """Whether an MP4 or MOV came of which nothing can be read twice."""
         return self._beginning[4:8] == b"ftyp" and not self.seekable()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no byte has been read."""
+        return not self._size
 
     def read(self, size: int) -> bytes:
         """Returns up to `size` bytes, and none at the end."""

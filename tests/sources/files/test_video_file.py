@@ -537,3 +537,13 @@ def test_starting_late_in_a_real_video_gives_the_same_pictures() -> None:
     assert [f.index for f in compared] == [700, 735, 770]
     for frame in compared:
         assert np.array_equal(frame.image, twice[frame.index])
+
+
+@pytest.mark.parametrize("missing", [0.5, 0.9])
+def test_an_mp4_that_ends_within_its_index_was_cut_off(tmp_path: Path, missing: float) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=30)
+    data = path.read_bytes()
+    index = data.index(b"moov") - 4
+    path.write_bytes(data[: len(data) - round(missing * (len(data) - index))])
+    with pytest.raises(SourceError, match=r"cut off: its index \(moov box\) is missing or cut"):
+        VideoFile(path)

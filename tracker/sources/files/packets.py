@@ -25,6 +25,10 @@ from tracker.util.packet_stamps import is_header, is_joinable
 
 _MAX_READ_FAILURES = 20
 _BOXES_AT_START = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
+_INDEX_CUT_OFF = (
+    "cut off: its index (moov box) is missing or cut, so the recording was not finished; "
+    "copy or record it again, or rebuild the index with a repair tool such as untrunc"
+)
 VideoPacket: TypeAlias = "Packet[VideoStream]"  # a string: only the stubs know it as generic
 
 
@@ -60,6 +64,8 @@ def open_video(source: str, wanted: int | None = None) -> Iterator[OpenVideo]:
     except av.FFmpegError as error:
         raise SourceError(f"{source}: {_why_unreadable(path, error)}") from error
     with container:
+        if not container.streams.video and _lacks_index(path):
+            raise SourceError(f"{source}: {_INDEX_CUT_OFF}")
         stream = video_stream(container, source, wanted)
         stream.thread_type = ThreadType.AUTO
         yield OpenVideo(container, stream, path)
@@ -146,19 +152,26 @@ def declared_frames(video: OpenVideo) -> int | None:
 def _why_unreadable(path: Path, error: av.FFmpegError) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
-    if head[4:8] in _BOXES_AT_START and b"moov" not in _top_level_boxes(path):
-        return (
-            "cut off: its index (moov box) is missing, so the recording was not finished; "
-            "copy or record it again, or rebuild the index with a repair tool such as untrunc"
-        )
+    if _lacks_index(path):
+        return _INDEX_CUT_OFF
     if b"\0" not in head and head.isascii():
         return "expected a video, got text; name a video file"
     reason = (error.strerror or "unknown format").lower()
     return f"not a video that FFmpeg can read ({reason}); check that it plays with ffplay"
 
 
-def _top_level_boxes(path: Path) -> set[bytes]:
-    """Returns the names of the outermost boxes of an MP4 file (ISO/IEC 14496-12, sec. 4.2)."""
+def _lacks_index(path: Path) -> bool:
+    """Returns whether an MP4 file ends before the end of its index."""
+    with path.open("rb") as file:
+        is_mp4 = file.read(8)[4:] in _BOXES_AT_START
+    return is_mp4 and b"moov" not in _whole_boxes(path)
+
+
+def _whole_boxes(path: Path) -> set[bytes]:
+    """Returns the names of an MP4 file's outermost boxes that end within it.
+
+    ISO/IEC 14496-12, sec. 4.2.
+    """
     names = set()
     length = path.stat().st_size
     with path.open("rb") as file:
@@ -167,9 +180,10 @@ def _top_level_boxes(path: Path) -> set[bytes]:
             file.seek(at)
             header = file.read(16)
             size = int.from_bytes(header[:4], "big")
-            names.add(header[4:8])
             if size == 1:
                 size = int.from_bytes(header[8:16], "big")
+            if at + size <= length:
+                names.add(header[4:8])
             if size < 8:  # 0 means "to the end of the file"; less than a header is damage
                 break
             at += size
