@@ -23,8 +23,12 @@ print(
             "class": by_track["class"].last(),
             "first_s": by_track.time_s.min(),
             "last_s": by_track.time_s.max(),
-            "mean_speed_px_s": by_track.speed.mean().round(1),
-            "mean_height_px": (tracks.y2 - tracks.y1).groupby(tracks.id).mean().round(1),
+            "mean_speed_px_s": by_track.speed.mean().astype(float).round(1),
+            "mean_height_px": (tracks.y2 - tracks.y1)
+            .groupby(tracks.id)
+            .mean()
+            .astype(float)
+            .round(1),
         }
     ).to_string()
 )

@@ -44,7 +44,8 @@ def run(tmp_path: Path) -> Run:
     def run_example(name: str, *words: object, environment: Mapping[str, str] | None = None) -> str:
         starter = ["sh"] if name.endswith(".sh") else [sys.executable]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        own = {"PATH": path, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+        packages = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        own = {"PATH": path, "PYTHONPATH": packages, "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run(
             [*starter, str(EXAMPLES / name), *map(str, words)],
             cwd=tmp_path,
