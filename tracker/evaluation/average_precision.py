@@ -48,7 +48,7 @@ class ClassPrecision:
 
 
 @dataclass(frozen=True, slots=True)
-class Precision:
+class AveragePrecision:
     """The means over the classes that the truth has, and the classes by index."""
 
     map50: float
@@ -56,7 +56,7 @@ class Precision:
     classes: Mapping[int, ClassPrecision]
 
 
-def average_precision(results: Sequence[PictureResult]) -> Precision:
+def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
     """Returns COCO's average precision: 101 recalls, IoU 0.50 to 0.95, 100 detections a picture.
 
     Classes that the truth lacks count neither for nor against, as in COCO.
@@ -80,7 +80,7 @@ def average_precision(results: Sequence[PictureResult]) -> Precision:
         )
         for n, number in enumerate(classes)
     }
-    return Precision(
+    return AveragePrecision(
         map50=float(precision[0].mean()), map=float(precision.mean()), classes=by_class
     )
 

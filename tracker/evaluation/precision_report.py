@@ -1,6 +1,6 @@
 """Average precision for people.
 
-Comes in: `Precision`. Goes out: a rich table.
+Comes in: `AveragePrecision`. Goes out: a rich table.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tracker.evaluation.average_precision import Precision
+from tracker.evaluation.average_precision import AveragePrecision
 from tracker.util.text import printable
 
 
-def precision_table(precision: Precision, names: Sequence[str], *, images: int) -> Table:
+def precision_table(precision: AveragePrecision, names: Sequence[str], *, images: int) -> Table:
     """Returns one row a class and one for the means, in percent.
 
     Args:

@@ -13,7 +13,7 @@ from tracker.util.channel import Cancelled, Channel, Taken
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class FrameOrEnd:
     """What came of one source.
 
     Attributes:
@@ -47,7 +47,7 @@ class Intake:
         self._changed = changed
         self._wait_s = wait_s
 
-    def take(self) -> list[Arrival]:
+    def take(self) -> list[FrameOrEnd]:
         """Returns what is there, by rising index; nothing once all sources have ended.
 
         It waits for the first source, and then `wait_s` at most for those that have nothing yet.
@@ -64,7 +64,7 @@ class Intake:
                 lambda: all(channel.is_ready for channel in channels), self._wait_s
             )
             ready = [index for index, channel in self._open.items() if channel.is_ready]
-            return [self._arrival(index) for index in ready]
+            return [self._frame_or_end(index) for index in ready]
 
     def wait_for_next_if_due(self) -> None:
         """Where one source is left, whose frame is there and the next one due, waits for that.
@@ -79,7 +79,7 @@ class Intake:
         """Ends a source of which enough was seen; its reader stops at its next frame."""
         self._open.pop(index).cancel()
 
-    def _arrival(self, index: int) -> Arrival:
+    def _frame_or_end(self, index: int) -> FrameOrEnd:
         error: BaseException | None = None
         try:
             taken = self._open[index].take()
@@ -89,4 +89,4 @@ class Intake:
             taken, error = None, raised
         if taken is None:
             del self._open[index]
-        return Arrival(index, taken, error)
+        return FrameOrEnd(index, taken, error)

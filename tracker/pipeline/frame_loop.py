@@ -17,7 +17,7 @@ from tracker.detections import Detections, TimedDetector
 from tracker.errors import TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.arrival_rate import Rhythm
-from tracker.pipeline.batching import Arrival, Intake
+from tracker.pipeline.batching import FrameOrEnd, Intake
 from tracker.pipeline.source_state import Lane, no_frames, with_age
 from tracker.pipeline.threads import ReadFrame, Workers, run_together
 from tracker.sources.live.settings import FramePolicy
@@ -173,7 +173,7 @@ class _Inference:
                 return
             self._process(arrivals)
 
-    def _process(self, arrivals: Sequence[Arrival]) -> None:
+    def _process(self, arrivals: Sequence[FrameOrEnd]) -> None:
         taken = {a.index: a.taken for a in arrivals if a.taken is not None}
         watches = {index: Stopwatch() for index in taken}
         for index, watch in watches.items():
@@ -208,7 +208,7 @@ class _Inference:
         return found
 
 
-def _end(arrival: Arrival, lane: Lane) -> SourceEnd:
+def _end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
     """Returns the end of a source; raises an error that is no fault of the source but ours."""
     error = arrival.error
     if error is None:

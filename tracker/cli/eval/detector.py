@@ -15,7 +15,7 @@ from tracker.config.build_detector import MOTION, build_detector
 from tracker.config.run import Config
 from tracker.detections import TimedDetector
 from tracker.errors import ConfigError, DataError, OutputError, nearest
-from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
+from tracker.evaluation.average_precision import AveragePrecision, PictureResult, average_precision
 from tracker.evaluation.labels import (
     LabelledImage,
     LabelledSet,
@@ -54,7 +54,7 @@ class DetectorEvalRequest:
     json: str | None = None
 
 
-def run_eval_detector(request: DetectorEvalRequest) -> Precision:
+def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
     """Returns the average precision, after printing and writing it.
 
     Raises:
@@ -86,7 +86,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> Precision:
 
 def score(
     labelled: LabelledSet, detector: TimedDetector, classes: Sequence[str] | None = None
-) -> Precision:
+) -> AveragePrecision:
     """Returns the precision of a detector, by its own class numbers.
 
     Args:
@@ -182,7 +182,7 @@ def _read(path: Path) -> tuple[Frame, VideoInfo]:
         return next(iter(source)), source.info
 
 
-def _record(precision: Precision, names: Sequence[str], images: int) -> dict[str, Any]:
+def _record(precision: AveragePrecision, names: Sequence[str], images: int) -> dict[str, Any]:
     return {
         "images": images,
         "mAP50": precision.map50,

@@ -18,7 +18,7 @@ from tracker.cli.train.detector_config import TrainConfig, load_train_config
 from tracker.cli.train.run_folder import check_same, make_folder
 from tracker.cli.train.start_network import check_output, start_detector
 from tracker.errors import ConfigError, DependencyError, ModelError
-from tracker.evaluation.average_precision import Precision
+from tracker.evaluation.average_precision import AveragePrecision
 from tracker.evaluation.precision_report import precision_table
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.models.files.detector_file import (
@@ -75,7 +75,7 @@ class DetectorTrainRequest:
     progress: bool = True
 
 
-def run_train_detector(request: DetectorTrainRequest) -> Precision:
+def run_train_detector(request: DetectorTrainRequest) -> AveragePrecision:
     """Returns the average precision of the best detector, after writing it and its card.
 
     The same request goes on with a training that was stopped.
@@ -162,7 +162,7 @@ def _network(config: TrainConfig, description: DetectorDescription, *, resumed: 
     return start_detector(description, config.network.choice(), fill=not resumed)
 
 
-def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Precision:
+def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> AveragePrecision:
     """Returns the precision of the best network as it lies on disk; prints it, writes the card."""
     import keras
 

@@ -99,7 +99,7 @@ class NetworkConfig:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BatchConfig:
+class PictureBatchConfig:
     """How pictures come together.
 
     Attributes:
@@ -136,7 +136,7 @@ class TrainConfig:
     seed: int = 0
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
-    batches: BatchConfig = dataclasses.field(default_factory=BatchConfig)
+    batches: PictureBatchConfig = dataclasses.field(default_factory=PictureBatchConfig)
     augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
     training: TrainSettings = dataclasses.field(default_factory=TrainSettings)
 

@@ -1,13 +1,10 @@
 """Batches for training: samples, augmented and padded to equal shapes, made ahead of time.
 
-Comes in: a data set. Goes out: `Batch`es, epoch by epoch. Threads prepare the next batches while
-the network learns from this one: the pixel work happens in OpenCV, which lets other threads run.
+Order, threads and restarts are those of `epoch_batches`.
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 
@@ -15,7 +12,7 @@ from tracker.boxes import area
 from tracker.errors import ConfigError
 from tracker.training.datasets import DetectionDataset
 from tracker.training.detector.augment import AugmentSettings, augment, fit
-from tracker.training.prefetch import prefetched, shuffled_order
+from tracker.training.epoch_batches import EpochBatches, EpochOrder
 from tracker.training.samples import Sample
 from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 
@@ -42,7 +39,7 @@ class Batch:
         return len(self.images)
 
 
-class Batches:
+class Batches(EpochBatches[Batch]):
     """Batches of a data set, epoch after epoch.
 
     The order and the changes of an epoch depend on the seed and the epoch's number alone, however
@@ -76,58 +73,21 @@ class Batches:
     ) -> None:
         if not len(dataset):
             raise ConfigError("data set: expected at least one sample, got none")
-        lowest = {"size": (size, 32), "batch": (batch, 1), "max_boxes": (max_boxes, 1)}
-        for name, (value, least) in {**lowest, "workers": (workers, 1)}.items():
+        for name, value, least in (("size", size, 32), ("max_boxes", max_boxes, 1)):
             if value < least:
                 raise ConfigError(f"{name}: expected {least} or more, got {value}")
         self._dataset, self._augment = dataset, augment
-        self._size, self._batch, self._max_boxes = size, batch, max_boxes
-        self._seed, self._workers = seed, workers
+        self._size, self._max_boxes = size, max_boxes
+        order = EpochOrder.AS_STORED if augment is None else EpochOrder.SHUFFLED
+        super().__init__(len(dataset), batch=batch, order=order, seed=seed, workers=workers)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, by class index."""
         return self._dataset.class_names
 
-    def __len__(self) -> int:
-        """Returns the number of batches in an epoch."""
-        return math.ceil(len(self._dataset) / self._batch)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Returns batches without end, from epoch 0 on; without augmentation one epoch."""
-        if self._augment is None:
-            yield from self.epoch(0)
-            return
-        for number in count():
-            yield from self.epoch(number)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Returns the batches of one epoch.
-
-        Args:
-            number: Of the epoch, from 0.
-            start: Batches at its beginning to leave out, where a training goes on in the middle.
-        """
-        order = self._order(number)
-        parts = [order[n : n + self._batch] for n in range(0, len(order), self._batch)]
-        return prefetched(
-            lambda task: self._make(number, *task),
-            list(enumerate(parts))[start:],
-            workers=self._workers,
-            ahead=self._workers + 1,
-        )
-
-    def _order(self, number: int) -> list[int]:
-        if self._augment is None:
-            return list(range(len(self._dataset)))
-        return shuffled_order(len(self._dataset), self._batch, seed=self._seed, epoch=number)
-
-    def _make(self, epoch: int, number: int, indices: list[int]) -> Batch:
-        rng = np.random.default_rng([self._seed, epoch, number])
-        return collate(
-            [self._one(index, rng) for index in indices],
-            max_boxes=self._max_boxes,
-        )
+    def _make(self, indices: Sequence[int], rng: np.random.Generator) -> Batch:
+        return collate([self._one(index, rng) for index in indices], max_boxes=self._max_boxes)
 
     def _one(self, index: int, rng: np.random.Generator) -> Sample:
         if self._augment is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tracker.evaluation.average_precision import Precision
+from tracker.evaluation.average_precision import AveragePrecision
 from tracker.evaluation.labels import LabelledImage
 from tracker.models.files.digest import file_digest
 from tracker.models.yolo_shape import YoloSize
@@ -48,7 +48,7 @@ class CardFacts:
     libraries: tuple[str, ...]
 
 
-def model_card(facts: CardFacts, splits: DataSplits, precision: Precision) -> str:
+def model_card(facts: CardFacts, splits: DataSplits, precision: AveragePrecision) -> str:
     """Returns the card, Markdown.
 
     Args:
@@ -108,7 +108,7 @@ def _class_rows(
     ]
 
 
-def _scores(facts: CardFacts, splits: DataSplits, precision: Precision) -> str:
+def _scores(facts: CardFacts, splits: DataSplits, precision: AveragePrecision) -> str:
     lines = [
         "## Measured",
         "",

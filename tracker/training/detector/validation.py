@@ -1,7 +1,7 @@
 """Validation: average precision of the network as it is, on pictures that it does not learn.
 
-Comes in: a prediction and batches without augmentation. Goes out: `Precision`, by the code that
-judges finished detectors. Boxes stay in pixels of the letterboxed pictures: overlaps are the same.
+The scores are those of the code that judges finished detectors. Boxes stay in pixels of the
+letterboxed pictures: overlaps are the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from tracker.detection.nms import NmsSettings, nms
 from tracker.detection.yolo_decode import decode_candidates
-from tracker.evaluation.average_precision import PictureResult, Precision, average_precision
+from tracker.evaluation.average_precision import AveragePrecision, PictureResult, average_precision
 from tracker.models.heads import AnchorFreeHead
 from tracker.training.detector.batches import Batch
 from tracker.util.arrays import Float32Array, Int32Array, UInt8Array
@@ -28,7 +28,7 @@ def validate(
     *,
     heads: Sequence[AnchorFreeHead],
     settings: NmsSettings,
-) -> Precision:
+) -> AveragePrecision:
     """Returns the average precision of a network; ignored regions count as COCO's crowds.
 
     Args:

@@ -1,23 +1,16 @@
-"""Batches of crop pairs, drawn and changed while the network learns.
+"""Batches of crop pairs; order, threads and restarts are those of `epoch_batches`."""
 
-Comes in: a `CropSet`. Goes out: batches by epoch, the same ones for the same seed, from any step
-on.
-"""
-
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tracker.errors import ConfigError
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
-from tracker.training.prefetch import prefetched
+from tracker.training.epoch_batches import EpochBatches, EpochOrder
 from tracker.training.reid.augment import ReidAugmentSettings, augment_crop
 from tracker.training.reid.data import CropSet
 from tracker.util.arrays import Float32Array, IndexArray, UInt8Array
-
-_AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +38,7 @@ def check_batch(batch: int) -> None:
         raise ConfigError(f"batch: expected an even number of at least 4, got {batch}")
 
 
-class ReidBatches:
+class ReidBatches(EpochBatches[ReidBatch]):
     """Batches by epoch: every crop comes once, each time with another one of its group.
 
     A crop whose group has no other comes twice, changed differently.
@@ -64,11 +57,13 @@ class ReidBatches:
         self, data: CropSet, *, batch: int, augment: ReidAugmentSettings, seed: int
     ) -> None:
         check_batch(batch)
-        self._data, self._pairs = data, batch // 2
-        self._augment, self._seed = augment, seed
+        # A sample is a crop with its partner.
+        repeated = EpochOrder.SHUFFLED_REPEATED
+        super().__init__(len(data), batch=batch // 2, order=repeated, seed=seed)
+        self._data, self._augment = data, augment
         order = np.argsort(data.groups, kind="stable")
         _, starts, counts = np.unique(data.groups[order], return_index=True, return_counts=True)
-        self._order = order
+        self._by_group = order
         self._place = np.empty(len(data), np.int64)
         self._place[order] = np.arange(len(data))
         self._start = np.empty(len(data), np.int64)
@@ -76,23 +71,8 @@ class ReidBatches:
         self._count = np.empty(len(data), np.int64)
         self._count[order] = np.repeat(counts, counts)
 
-    def __len__(self) -> int:
-        """Returns the number of batches in an epoch; the last one is filled up from its start."""
-        return math.ceil(len(self._data) / self._pairs)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[ReidBatch]:
-        """Returns the batches of an epoch, without the first `start`; another thread makes them."""
-        order = np.random.default_rng([self._seed, number]).permutation(len(self._data))
-        order = np.resize(order, len(self) * self._pairs).reshape(len(self), self._pairs)
-        return prefetched(
-            lambda step: self._make(order[step], number, step),
-            range(start, len(self)),
-            workers=1,
-            ahead=_AHEAD,
-        )
-
-    def _make(self, chosen: IndexArray, epoch: int, step: int) -> ReidBatch:
-        rng = np.random.default_rng([self._seed, epoch, step])
+    def _make(self, indices: Sequence[int], rng: np.random.Generator) -> ReidBatch:
+        chosen = np.array(indices)
         index = np.stack([chosen, self._partners(chosen, rng)], axis=1).ravel()
         others = rng.integers(0, len(self._data), len(index))
         images = np.empty((len(index), CROP_HEIGHT, CROP_WIDTH, 3), np.uint8)
@@ -111,4 +91,4 @@ class ReidBatches:
         count, start = self._count[chosen], self._start[chosen]
         step = rng.integers(1, np.maximum(count, 2))
         place = start + (self._place[chosen] - start + step) % count
-        return np.asarray(self._order[place])
+        return np.asarray(self._by_group[place])

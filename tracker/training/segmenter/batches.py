@@ -1,17 +1,12 @@
-"""Batches of pictures with masks, made ahead of time.
+"""Batches of pictures with masks; order, threads and restarts are those of `epoch_batches`."""
 
-Comes in: a data set. Goes out: `SegmentBatch`es, epoch by epoch. Threads prepare the next batches
-while the network learns from this one.
-"""
-
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tracker.errors import ConfigError
-from tracker.training.prefetch import prefetched, shuffled_order
+from tracker.training.epoch_batches import EpochBatches, EpochOrder
 from tracker.training.segmenter.augment import SegmentAugmentSettings, augment_segment, fit_segment
 from tracker.training.segmenter.data import SegmentDataset, SegmentSample
 from tracker.util.arrays import UInt8Array
@@ -30,7 +25,7 @@ class SegmentBatch:
     masks: UInt8Array
 
 
-class SegmentBatches:
+class SegmentBatches(EpochBatches[SegmentBatch]):
     """Batches of a data set, epoch after epoch.
 
     The order and the changes of an epoch depend on the seed and the epoch's number alone, however
@@ -60,44 +55,13 @@ class SegmentBatches:
         seed: int = 0,
         workers: int = 1,
     ) -> None:
-        for name, value in {"size": size, "batch": batch, "workers": workers}.items():
-            if value < 1:
-                raise ConfigError(f"{name}: expected at least 1, got {value}")
-        self._dataset, self._augment = dataset, augment
-        self._size, self._batch = size, batch
-        self._seed, self._workers = seed, workers
+        if size < 1:
+            raise ConfigError(f"size: expected at least 1, got {size}")
+        self._dataset, self._augment, self._size = dataset, augment, size
+        order = EpochOrder.AS_STORED if augment is None else EpochOrder.SHUFFLED
+        super().__init__(len(dataset), batch=batch, order=order, seed=seed, workers=workers)
 
-    def __len__(self) -> int:
-        """Returns the number of batches in an epoch."""
-        return math.ceil(len(self._dataset) / self._batch)
-
-    def __iter__(self) -> Iterator[SegmentBatch]:
-        """Returns the batches of the first epoch."""
-        return self.epoch(0)
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[SegmentBatch]:
-        """Returns the batches of one epoch.
-
-        Args:
-            number: Of the epoch, from 0.
-            start: Batches at its beginning to leave out, where a training goes on in the middle.
-        """
-        order = self._order(number)
-        parts = [order[n : n + self._batch] for n in range(0, len(order), self._batch)]
-        return prefetched(
-            lambda task: self._make(number, *task),
-            list(enumerate(parts))[start:],
-            workers=self._workers,
-            ahead=self._workers + 1,
-        )
-
-    def _order(self, number: int) -> list[int]:
-        if self._augment is None:
-            return list(range(len(self._dataset)))
-        return shuffled_order(len(self._dataset), self._batch, seed=self._seed, epoch=number)
-
-    def _make(self, epoch: int, number: int, indices: list[int]) -> SegmentBatch:
-        rng = np.random.default_rng([self._seed, epoch, number])
+    def _make(self, indices: Sequence[int], rng: np.random.Generator) -> SegmentBatch:
         samples = [self._one(index, rng) for index in indices]
         return SegmentBatch(
             np.stack([sample.image for sample in samples]),
