@@ -227,7 +227,7 @@ def test_names_in_the_file_itself(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     onnx.helper.set_model_props(model, {"names": "['red']"})
     onnx.save(model, str(path))
     assert load_model(path, choice=YOLOV8).class_names == ("red", "class_1")
-    assert "no names of the classes 1: they are called class_1" in caplog.text
+    assert "no names for the classes 1: they are named class_1" in caplog.text
     onnx.helper.set_model_props(model, {"names": "['a', 'b', 'c']"})
     onnx.save(model, str(path))
     assert load_model(path, choice=YOLOV8).class_names == ("class_0", "class_1")

@@ -37,7 +37,7 @@ def random_weights(seed=0):
 
 
 def expected(weights, pictures):
-    """Returns map and vector in float64; convolutions are sums over shifted pictures."""
+    """Returns map and vector in float64; convolutions are sums over shifted images."""
     x = _convolution(pictures.astype(np.float64), weights.first, weights.first_bias, stride=2)
     x = _convolution(x, weights.second, weights.second_bias, stride=1)
     return x, x.mean(axis=(1, 2)) @ weights.dense + weights.dense_bias
@@ -82,7 +82,7 @@ def write_saved_model(model, folder: Path) -> Path:
 
 
 def write_tflite(weights, path: Path, *, shape=OPEN, pictures=None) -> Path:
-    """Writes a `.tflite`; with pictures to calibrate, of integers through and through."""
+    """Writes a `.tflite`; with calibration images, fully quantized to integers."""
     import tensorflow as tf
 
     def network(picture):

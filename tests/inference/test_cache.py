@@ -48,7 +48,7 @@ def test_made_once(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"content", b"tracker cache 1\n"])
-def test_damaged_file_is_made_anew(tmp_path, caplog, damage):
+def test_damaged_file_is_made_again(tmp_path, caplog, damage):
     path, make = tmp_path / "file", Maker()
     path.write_bytes(damage)
     assert cached(path, make) == b"content"
@@ -97,7 +97,7 @@ def test_key_depends_on_every_part():
     assert cache_key({"b": 2, "a": 1}) in keys
 
 
-def test_version_of_a_library_that_is_not_there():
+def test_version_of_a_missing_library():
     assert library_version("no-such-distribution") == "none"
 
 
@@ -162,7 +162,7 @@ def test_threads_export_once(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_process_killed_in_the_middle_leaves_the_lock_free_and_nothing_to_clean(tmp_path):
+def test_killed_process_leaves_no_lock_and_no_temporary_file(tmp_path):
     path, log = tmp_path / "file", tmp_path / "log"
     first = start_exporter(path, log, 60)
     while not log.exists():
@@ -176,7 +176,7 @@ def test_a_process_killed_in_the_middle_leaves_the_lock_free_and_nothing_to_clea
 
 
 def unwritable(folder):
-    """Makes a folder that cannot be written, by root neither: its parent is a file."""
+    """Returns a folder that not even root can write: its parent is a file."""
     folder.write_text("a file where a folder should be")
     return folder
 
@@ -198,7 +198,7 @@ def test_a_read_only_cache_warns_once(tmp_path, caplog):
     assert caplog.text.count("cannot be written (Permission denied)") == 1
 
 
-def test_a_full_disk_leaves_no_part_of_a_file(tmp_path):
+def test_full_disk_leaves_no_partial_file(tmp_path):
     resource = pytest.importorskip("resource")
     program = f"""
 import resource, signal
@@ -218,8 +218,8 @@ print(len(cached(Path({str(tmp_path / "file")!r}), lambda: bytes(5000))))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to setuid")
-def test_without_a_home_folder_nothing_is_kept_and_nothing_is_written_here(tmp_path):
-    """A container that runs under a number that is no user, as `docker run --user 12345` does."""
+def test_without_a_home_folder_nothing_is_cached(tmp_path):
+    """As in a container with an unknown user id (`docker run --user 12345`)."""
     program = """
 import os
 from tracker.errors import ConfigError

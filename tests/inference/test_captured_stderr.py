@@ -20,7 +20,7 @@ def test_native_output_goes_to_the_log(capfd, caplog):
     assert [record.message for record in caplog.records] == ["INFO: hello", "from C++"]
 
 
-def test_standard_error_is_back_after_an_exception(capfd):
+def test_standard_error_is_restored_after_an_exception(capfd):
     with pytest.raises(ValueError, match="no"), native_output_logged():
         raise ValueError("no")
     print("after", file=sys.stderr)
@@ -38,7 +38,7 @@ def test_nested_blocks_are_one_capture(capfd, caplog):
     assert [record.message for record in caplog.records] == ["inner", "outer"]
 
 
-def test_blocks_of_threads_that_overlap_put_standard_error_back(capfd, caplog):
+def test_overlapping_blocks_of_threads_restore_standard_error(capfd, caplog):
     """The first to begin is the first to end: its saved descriptor alone would not be enough."""
     caplog.set_level(logging.DEBUG)
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
@@ -81,7 +81,7 @@ def test_many_threads_some_of_which_fail_leak_no_descriptor():
     assert _open_descriptors() == descriptors
 
 
-def test_networks_that_load_in_threads_put_standard_error_back(tmp_path):
+def test_networks_that_load_in_threads_restore_standard_error(tmp_path):
     """Real networks of two runtimes, loaded at the same time again and again."""
     from tracker.inference.litert import open_interpreter
     from tracker.inference.open_network import open_network
@@ -120,7 +120,7 @@ except OSError:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_process_forked_meanwhile_has_the_real_standard_error():
+def test_forked_process_has_the_real_standard_error():
     program = """
 import os
 from tracker.inference.captured_stderr import native_output_logged
@@ -135,7 +135,7 @@ with native_output_logged():
     assert _output_of(program).stderr == "of the child\n"
 
 
-def test_an_error_while_a_thread_never_ends_is_shown():
+def test_captured_output_of_an_unfinished_block_is_shown():
     program = """
 import sys, threading
 from tracker.inference.captured_stderr import native_output_logged

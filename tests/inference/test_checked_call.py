@@ -1,4 +1,4 @@
-"""What runtimes raise becomes a `ModelError`, or a `MemoryError` where the memory is not enough."""
+"""What runtimes raise becomes a `ModelError`, or a `MemoryError` when memory is exhausted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,11 +32,11 @@ def run(error: Exception) -> None:
         ValueError("ResourceExhausted: OOM when allocating tensor"),
     ],
 )
-def test_too_little_memory(error: Exception) -> None:
+def test_exhausted_memory_is_a_memory_error(error: Exception) -> None:
     with pytest.raises(MemoryError, match=r"network a on \(1, 2\)"):
         run(error)
 
 
-def test_other_faults_are_those_of_the_model() -> None:
+def test_other_errors_are_model_errors() -> None:
     with pytest.raises(ModelError, match=r"network a: failed on \(1, 2\): no kernel"):
         run(RuntimeError("no kernel\nat node 3"))

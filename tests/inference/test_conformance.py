@@ -1,4 +1,4 @@
-"""The same network in every form gives the same numbers."""
+"""The same network gives the same results in every format."""
 
 import hashlib
 from pathlib import Path
@@ -31,7 +31,7 @@ TOLERANCE = 1e-5
 
 
 class Forms:
-    """Makes each form once, when it is first asked for."""
+    """Writes each format once, on first use."""
 
     def __init__(self, folder: Path, weights):
         self.folder, self.weights = folder, weights
@@ -91,13 +91,13 @@ def check(forms, form, given):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_all_forms_give_the_numbers_of_numpy(forms, form):
+def test_all_formats_agree_with_numpy(forms, form):
     for given in (pictures(1), pictures(3), pictures(1, 7, 5), pictures(2, 33, 20), pictures(1)):
         check(forms, form, given)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_all_forms_say_what_they_take_and_give(forms, form):
+def test_all_formats_declare_inputs_and_outputs(forms, form):
     network = forms.open(form)
     assert network.inputs == (TensorSpec("picture", (None, None, None, 3), "float32"),)
     assert {spec.name: (spec.shape[-1], spec.dtype) for spec in network.outputs} == {
@@ -118,12 +118,12 @@ def test_the_digest_is_that_of_the_file(forms, form):
     assert forms.open(form).digests == {f"small.{form}": hashlib.sha256(content).hexdigest()}
 
 
-def test_the_digest_of_a_saved_model_is_under_its_folders_name(forms):
+def test_digest_of_a_saved_model_is_keyed_by_folder_name(forms):
     assert list(forms.open("saved_model").digests) == ["small.saved_model"]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_not_finite_passes_through(tmp_path_factory, form):
+def test_values_that_are_not_finite_pass_through(tmp_path_factory, form):
     weights = random_weights()
     weights.dense_bias[2] = np.nan
     damaged = Forms(tmp_path_factory.mktemp("damaged"), weights)
@@ -132,7 +132,7 @@ def test_what_is_not_finite_passes_through(tmp_path_factory, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_call_that_fails_leaves_the_network_as_it_was(forms, form):
+def test_failed_call_leaves_the_network_usable(forms, form):
     network = forms.open(form)
     with pytest.raises(ModelError, match=r"expected picture \(\?, \?, \?, 3\) float32") as caught:
         network.run([pictures(1)[..., :2]])
@@ -142,7 +142,7 @@ def test_a_call_that_fails_leaves_the_network_as_it_was(forms, form):
     check(forms, form, pictures(1))
 
 
-def test_onnx_with_room_for_one_picture_takes_them_one_by_one(tmp_path):
+def test_onnx_of_batch_size_one_is_called_per_image(tmp_path):
     pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     network = OnnxNetwork(write_onnx(WEIGHTS, tmp_path / "one.onnx", batch=1), threads=1)
@@ -152,7 +152,7 @@ def test_onnx_with_room_for_one_picture_takes_them_one_by_one(tmp_path):
     np.testing.assert_allclose(vector, expected(WEIGHTS, given)[1], atol=TOLERANCE)
 
 
-def test_tflite_with_one_size_takes_that_alone(forms, tmp_path):
+def test_tflite_of_fixed_size_refuses_other_sizes(forms, tmp_path):
     path = write_tflite(WEIGHTS, tmp_path / "fixed.tflite", shape=(1, 9, 12, 3))
     network = LiteRtNetwork(path, threads=1)
     given = pictures(3)
@@ -163,8 +163,8 @@ def test_tflite_with_one_size_takes_that_alone(forms, tmp_path):
         network.run([pictures(1, 12, 9)])
 
 
-def test_integers_go_in_as_they_are_and_come_out_as_what_they_mean(forms, tmp_path):
-    # Pixels 0 to 255 stand for -1 to 1.
+def test_quantized_outputs_are_dequantized(forms, tmp_path):
+    # Pixels 0 to 255 represent -1 to 1.
     given = np.random.default_rng(2).integers(0, 256, (8, 9, 12, 3)).astype(np.uint8)
     meant = (given.astype(np.float32) / 127.5 - 1).astype(np.float32)
     path = write_tflite(WEIGHTS, tmp_path / "whole.tflite", shape=(1, 9, 12, 3), pictures=meant)
@@ -191,7 +191,7 @@ def test_files_that_are_cut_short(forms, form, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_an_opset_of_the_future_is_refused(tmp_path):
+def test_unknown_opset_is_refused(tmp_path):
     pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     path = write_onnx(WEIGHTS, tmp_path / "new.onnx", opset=999)
@@ -199,7 +199,7 @@ def test_an_opset_of_the_future_is_refused(tmp_path):
         open_network(path)
 
 
-def test_weights_beside_an_onnx_file_have_digests_too(tmp_path):
+def test_external_onnx_weights_have_digests(tmp_path):
     onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     model = onnx.load(str(write_onnx(WEIGHTS, tmp_path / "whole.onnx")))
@@ -216,7 +216,7 @@ def test_weights_beside_an_onnx_file_have_digests_too(tmp_path):
     np.testing.assert_allclose(network.run([given])[0], expected(WEIGHTS, given)[1], atol=TOLERANCE)
 
 
-def test_a_gpu_that_onnx_runtime_has_not(tmp_path):
+def test_gpu_missing_in_onnx_runtime(tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     if "CUDAExecutionProvider" in runtime.get_available_providers():
         pytest.skip("this ONNX Runtime is built for GPUs")
@@ -284,7 +284,7 @@ def test_two_inputs_keep_their_order(forms, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_keras_itself_exports(forms, tmp_path):
+def test_saved_model_of_keras_export(forms, tmp_path):
     forms.model.export(str(tmp_path / "exported"), verbose=False)
     network = open_network(tmp_path / "exported")
     given = pictures(2, 7, 5)
@@ -294,7 +294,7 @@ def test_what_keras_itself_exports(forms, tmp_path):
 
 @pytest.mark.slow
 def test_a_handle_is_downloaded_or_taken_from_the_cache(forms, tmp_path, monkeypatch):
-    # Nobody answers at this port of this machine.
+    # No server listens on this port.
     pytest.importorskip("tensorflow_hub")
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
     handle = "https://localhost:1/nothing/1"
@@ -307,7 +307,7 @@ def test_a_handle_is_downloaded_or_taken_from_the_cache(forms, tmp_path, monkeyp
     assert list(network.digests) == [handle]
 
 
-def test_a_detector_of_others_with_its_own_suppression(data):
+def test_third_party_detector_with_its_own_nms(data):
     path = data / "weights" / "ssd_mobilenet_v1" / "detect.tflite"
     if not path.is_file():
         pytest.skip("ssd_mobilenet_v1 is not in shared/data")

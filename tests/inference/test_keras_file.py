@@ -1,4 +1,4 @@
-"""`.keras` files of others: what they may be made of, and one line for the rest."""
+"""Third-party `.keras` files: allowed layers, and one-line errors for everything else."""
 
 import json
 import zipfile
@@ -39,7 +39,7 @@ def load(path: Path) -> Any:
     )
 
 
-def test_layers_of_window_classifiers_are_among_them() -> None:
+def test_layers_of_window_classifiers_are_allowed() -> None:
     assert ALL_LAYERS < PLAIN_LAYERS
 
 
@@ -60,7 +60,7 @@ def test_layers_of_window_classifiers_are_among_them() -> None:
         (layer("Dense", activation=layer("__lambda__", "builtins")), r"a __lambda__ \(of bui"),
     ],
 )
-def test_what_is_no_plain_layer_is_named(tmp_path: Path, bad: object, shown: str) -> None:
+def test_other_classes_are_named_in_the_error(tmp_path: Path, bad: object, shown: str) -> None:
     path = write(tmp_path / "x.keras", model(layer("Dense"), bad))
     with pytest.raises(ModelError, match=f"network .*x.keras: {shown}") as caught:
         load(path)
@@ -77,7 +77,7 @@ def test_what_is_no_plain_layer_is_named(tmp_path: Path, bad: object, shown: str
         (b" " * (17 << 20), "config.json declares 17825792 bytes, at most 16777216"),
     ],
 )
-def test_configs_that_are_none(tmp_path: Path, config: str | bytes, message: str) -> None:
+def test_invalid_configs(tmp_path: Path, config: str | bytes, message: str) -> None:
     path = write(tmp_path / "x.keras", config)
     for read in (load, load_window_classifier):
         with pytest.raises(ModelError, match=message) as caught:
@@ -85,7 +85,7 @@ def test_configs_that_are_none(tmp_path: Path, config: str | bytes, message: str
         assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_archives(tmp_path: Path) -> None:
+def test_files_that_are_not_archives(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.keras", model()).read_bytes()
     cases = {
         "cut": (whole[:-30], "cut short or damaged"),
@@ -103,7 +103,7 @@ def test_files_that_are_no_archives(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of TensorFlow
-def test_published_kinds_of_network_are_loaded(tmp_path: Path) -> None:
+def test_published_architectures_are_loaded(tmp_path: Path) -> None:
     import keras
     import numpy as np
 

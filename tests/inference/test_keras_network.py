@@ -1,4 +1,4 @@
-"""Networks in Keras files: names and order of inputs and outputs, results, what is refused."""
+"""Networks in Keras files: names and order of inputs and outputs, results, refused files."""
 
 import hashlib
 from pathlib import Path
@@ -75,8 +75,8 @@ def test_types_are_those_of_the_file(tmp_path: Path) -> None:
         network.run([pair(1, 2)])
 
 
-def test_layers_that_differ_in_training_run_as_after_it(tmp_path: Path) -> None:
-    """Dropout lets all through, and a batch norm takes its stored mean 3 and variance 4."""
+def test_dropout_and_batch_norm_run_in_inference_mode(tmp_path: Path) -> None:
+    """Dropout is the identity; batch norm uses its stored mean 3 and variance 4."""
     x = vector("x")
     norm = keras.layers.BatchNormalization(epsilon=1e-7)
     given = norm(keras.layers.Dropout(0.9)(x))
@@ -86,7 +86,7 @@ def test_layers_that_differ_in_training_run_as_after_it(tmp_path: Path) -> None:
         np.testing.assert_allclose(network.run([pair(3, 7)])[0], pair(0, 2), atol=1e-6)
 
 
-def test_results_do_not_change_with_what_was_run_between(tmp_path: Path) -> None:
+def test_results_do_not_depend_on_earlier_calls(tmp_path: Path) -> None:
     image = keras.Input((None, None, 3), name="image")
     network = saved(tmp_path / "a.keras", image, keras.layers.GlobalAveragePooling2D()(image))
     small, large = np.ones((1, 2, 3, 3), np.float32), np.full((2, 9, 4, 3), 5, np.float32)
@@ -98,7 +98,7 @@ def test_results_do_not_change_with_what_was_run_between(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "arrays", [[], [pair(1, 2), pair(1, 2)], [np.zeros((1, 3), np.float32)], [np.zeros(2)]]
 )
-def test_arrays_that_it_does_not_take(tmp_path: Path, arrays: list[np.ndarray]) -> None:
+def test_arrays_that_do_not_fit_the_inputs(tmp_path: Path, arrays: list[np.ndarray]) -> None:
     x = vector("x")
     network = saved(tmp_path / "a.keras", x, 2 * x)
     with pytest.raises(ModelError, match=r"a\.keras") as caught:
@@ -116,7 +116,7 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
         network.digests["a.keras"] = ""  # type: ignore[index]
 
 
-def test_files_that_are_missing_cut_or_something_else(tmp_path: Path) -> None:
+def test_missing_truncated_and_foreign_files(tmp_path: Path) -> None:
     x = vector("x")
     saved(tmp_path / "a.keras", x, 2 * x)
     whole = (tmp_path / "a.keras").read_bytes()
@@ -130,7 +130,7 @@ def test_files_that_are_missing_cut_or_something_else(tmp_path: Path) -> None:
 
 
 def test_a_network_without_declared_inputs(tmp_path: Path) -> None:
-    """A Sequential without an Input, which was never called."""
+    """A Sequential without an Input that was never called."""
     with pytest.warns(UserWarning, match="has not yet been built"):
         keras.Sequential([keras.layers.Dense(2)]).save(tmp_path / "a.keras")
     with pytest.raises(ModelError, match=r"a\.keras: expected a network with declared inputs"):

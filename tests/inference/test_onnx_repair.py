@@ -38,7 +38,7 @@ def test_a_channel_of_one_value_becomes_zero(tmp_path: Path, opset: int) -> None
     assert np.isfinite(y[:, 1]).all()
 
 
-def test_other_files_are_left_alone(tmp_path: Path) -> None:
+def test_files_without_the_operation_are_unchanged(tmp_path: Path) -> None:
     assert repaired_onnx(write(tmp_path / "relu.onnx", opset=13, operation="Relu")) is None
     torn = tmp_path / "torn.onnx"
     torn.write_bytes(b"MeanVarianceNormalization and nothing else")

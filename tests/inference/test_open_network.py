@@ -1,4 +1,4 @@
-"""What opens which kind of file, and what is said of files that are wrong."""
+"""Which runtime opens which format, and the errors for invalid files."""
 
 import hashlib
 import subprocess
@@ -27,7 +27,7 @@ def run(call, array, *, takes=PICTURE, gives=PICTURE):
     return run_network(call, [array], what="network x", inputs=[takes], outputs=[gives])
 
 
-def test_one_picture_is_one_call():
+def test_one_image_is_one_call():
     calls = []
 
     def call(arrays):
@@ -39,27 +39,27 @@ def test_one_picture_is_one_call():
     assert calls == [(1, 2, 3)]
 
 
-def test_several_pictures_are_several_calls_where_there_is_room_for_one():
+def test_batch_size_one_means_one_call_per_image():
     pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
     (result,) = run(doubled, pictures)
     np.testing.assert_array_equal(result, pictures * 2)
 
 
-def test_outputs_without_a_first_side_of_one_are_stacked():
+def test_outputs_without_batch_dimension_are_stacked():
     pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
     gives = TensorSpec("rows", (2, 3), "float32")
     (result,) = run(lambda arrays: [arrays[0][0]], pictures, gives=gives)
     np.testing.assert_array_equal(result, pictures)
 
 
-def test_outputs_of_different_sizes_cannot_be_one_array():
+def test_outputs_of_different_sizes_cannot_be_merged():
     gives = TensorSpec("found", (None,), "float32")
 
     def call(arrays):
         return [arrays[0][arrays[0] > 5]]
 
     pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
-    with pytest.raises(ModelError, match=r"found: expected one shape for all pictures"):
+    with pytest.raises(ModelError, match=r"found: expected one shape for all images"):
         run(call, pictures, gives=gives)
 
 
@@ -88,7 +88,7 @@ def test_the_number_of_arrays():
         )
 
 
-def test_what_a_runtime_raises_becomes_one_line():
+def test_runtime_error_becomes_one_line():
     def call(arrays):
         raise ArithmeticError("\n\n  out of range\nat node 7")
 
@@ -115,13 +115,13 @@ def test_files_that_are_missing_empty_or_folders(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "message"), [("model.pt", "a file of another name"), ("nowhere", "nothing there")]
 )
-def test_other_names(tmp_path, name, message):
+def test_unknown_suffixes_and_missing_paths(tmp_path, name, message):
     (tmp_path / "model.pt").write_bytes(b"x")
     with pytest.raises(ModelError, match=message):
         open_network(tmp_path / name)
 
 
-def test_text_is_no_tflite(tmp_path):
+def test_text_is_not_a_tflite(tmp_path):
     (tmp_path / "x.tflite").write_text("this is no model at all")
     with pytest.raises(ModelError, match=r"x\.tflite: LiteRT cannot load it") as caught:
         open_network(tmp_path / "x.tflite")
@@ -129,7 +129,7 @@ def test_text_is_no_tflite(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".tflite", ".keras"])
-def test_no_thread_is_refused(tmp_path, suffix):
+def test_zero_threads_are_refused(tmp_path, suffix):
     with pytest.raises(ConfigError, match="threads: expected at least 1, got 0"):
         open_network(tmp_path / f"x{suffix}", threads=0)
 
@@ -143,12 +143,12 @@ def test_a_gpu_does_not_run_tflite(tmp_path):
     ("text", "kind", "index"),
     [("auto", "auto", 0), ("cpu", "cpu", 0), ("gpu", "gpu", 0), ("gpu:12", "gpu", 12)],
 )
-def test_words_for_devices(text, kind, index):
+def test_device_names_are_parsed(text, kind, index):
     assert Device.parse(text) == Device(kind, index)
 
 
 @pytest.mark.parametrize("text", ["", "tpu", "gpu:", "gpu:x", "cpu:1", "gpu:-1"])
-def test_other_words_for_devices(text):
+def test_unknown_device_names_are_refused(text):
     with pytest.raises(ConfigError, match="expected auto, cpu, gpu or gpu:N"):
         Device.parse(text)
 
@@ -169,7 +169,7 @@ def saved_model(folder: Path) -> Path:
     return folder
 
 
-def test_the_digest_of_a_folder_is_that_of_its_list(tmp_path):
+def test_digest_of_a_folder_is_that_of_its_file_list(tmp_path):
     folder = saved_model(tmp_path / "a")
 
     def digest(content):
@@ -182,7 +182,7 @@ def test_the_digest_of_a_folder_is_that_of_its_list(tmp_path):
     assert saved_model_digest(folder) == digest(text.encode())
 
 
-def test_the_digest_of_a_folder_depends_on_what_decides_about_results_alone(tmp_path):
+def test_digest_of_a_folder_ignores_other_files(tmp_path):
     first, second = saved_model(tmp_path / "a"), saved_model(tmp_path / "b")
     (second / "fingerprint.pb").write_bytes(b"who wrote it")
     assert saved_model_digest(first) == saved_model_digest(second)
@@ -196,7 +196,7 @@ def test_a_handle_is_an_address():
     assert not is_handle("models/movenet")
 
 
-def test_a_handle_without_network_is_what_the_cache_holds(tmp_path, monkeypatch):
+def test_offline_handle_is_read_from_the_cache(tmp_path, monkeypatch):
     handle = "https://tfhub.dev/someone/something/1"
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
     with pytest.raises(ModelError, match="TFHUB_CACHE_DIR"):
@@ -208,7 +208,7 @@ def test_a_handle_without_network_is_what_the_cache_holds(tmp_path, monkeypatch)
     assert is_saved_model(place)
 
 
-def test_opening_loads_nothing_that_is_not_needed(tmp_path):
+def test_opening_imports_only_the_needed_runtime(tmp_path):
     (tmp_path / "x.tflite").write_text("no model")
     program = (
         "import sys\nfrom tracker.errors import ModelError\n"

@@ -18,7 +18,7 @@ NAMES = ("person", "hot dog")
 
 
 def with_archive(path: Path, entries: dict[str, str]) -> Path:
-    """Writes something that is no network, with a ZIP archive behind it."""
+    """Writes bytes that are no network, followed by a ZIP archive."""
     path.write_bytes(b"\x1c\x00\x00\x00TFL3" + bytes(100))
     with zipfile.ZipFile(path, "a") as archive:
         for name, text in entries.items():
@@ -56,19 +56,19 @@ def test_names_in_metadata(text: str) -> None:
         "(" * 5000,
     ],
 )
-def test_what_is_no_list_of_names_is_none(text: str) -> None:
+def test_values_that_are_not_name_lists_give_none(text: str) -> None:
     assert metadata_facts({"names": text}).class_names is None
 
 
 @pytest.mark.parametrize(
     ("text", "names", "message"),
     [
-        ("{0: 'a', 2: 'c'}", ("a", "class_1", "c"), "no names of the classes 1:"),
-        ("{1: 'b', 2: 'c'}", ("class_0", "b", "c"), "no names of the classes 0:"),
+        ("{0: 'a', 2: 'c'}", ("a", "class_1", "c"), "no names for the classes 1:"),
+        ("{1: 'b', 2: 'c'}", ("class_0", "b", "c"), "no names for the classes 0:"),
         ('{"0": "a", "3": "d"}', ("a", "class_1", "class_2", "d"), "of the classes 1, 2:"),
-        ("{0: 'a', 1: ''}", ("a", "class_1"), "no names of the classes 1:"),
-        ("['a', None, ' c ']", ("a", "class_1", "c"), "no names of the classes 1:"),
-        ("['a', 'b', 'a']", ("a", "b", "a (2)"), "stand more than once are numbered: 'a (2)'"),
+        ("{0: 'a', 1: ''}", ("a", "class_1"), "no names for the classes 1:"),
+        ("['a', None, ' c ']", ("a", "class_1", "c"), "no names for the classes 1:"),
+        ("['a', 'b', 'a']", ("a", "b", "a (2)"), "repeated names are numbered: 'a (2)'"),
         ("{0: 'class_1', 2: 'c'}", ("class_1", "class_1 (2)", "c"), "numbered: 'class_1 (2)'"),
     ],
 )
@@ -80,7 +80,7 @@ def test_gaps_are_filled_and_repeated_names_numbered(
     assert "a.onnx" in caplog.text
 
 
-def test_names_that_are_numbers_are_names() -> None:
+def test_numbers_are_valid_names() -> None:
     assert metadata_facts({"names": "{0: 0, 1: 7.5}"}).class_names == ("0", "7.5")
 
 
@@ -100,7 +100,7 @@ def test_tasks(metadata: dict[str, object], task: str | None, values: int | None
     assert metadata_facts(metadata) == StoredFacts(None, task, values)
 
 
-def test_the_task_in_the_archive_behind_a_tflite(tmp_path: Path) -> None:
+def test_task_in_the_archive_of_a_tflite(tmp_path: Path) -> None:
     text = json.dumps({"task": "pose", "kpt_shape": [17, 3], "names": {"0": "person"}})
     path = with_archive(tmp_path / "x.tflite", {"metadata.json": text})
     assert archive_facts(path) == StoredFacts(("person",), "pose", 51)
@@ -118,7 +118,7 @@ def test_the_metadata_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert "metadata.yaml" in caplog.text
 
 
-def test_an_entry_that_says_it_is_small_and_is_not(tmp_path: Path) -> None:
+def test_entry_with_a_false_declared_size(tmp_path: Path) -> None:
     path = with_archive(tmp_path / "x.tflite", {"labels.txt": "a" * (3 << 20)})
     assert archive_facts(path) == NOTHING_STORED
     lied = path.read_bytes().replace((3 << 20).to_bytes(4, "little"), (9).to_bytes(4, "little"))
@@ -135,7 +135,7 @@ def test_no_metadata() -> None:
         st.text(min_size=1).map(str.strip).filter(bool), min_size=1, max_size=5, unique=True
     ).map(tuple)
 )
-def test_what_python_and_json_write_is_read(names: tuple[str, ...]) -> None:
+def test_names_written_by_python_and_json_are_read(names: tuple[str, ...]) -> None:
     by_index = dict(enumerate(names))
     assert metadata_facts({"names": repr(by_index)}).class_names == names
     assert metadata_facts({"names": json.dumps(by_index)}).class_names == names
@@ -152,7 +152,7 @@ def test_what_python_and_json_write_is_read(names: tuple[str, ...]) -> None:
         {"labels.txt": "person\nhot dog\n", "metadata.json": '{"version": 1}'},
     ],
 )
-def test_names_in_the_archive_behind_a_tflite(entries: dict[str, str], tmp_path: Path) -> None:
+def test_names_in_the_archive_of_a_tflite(entries: dict[str, str], tmp_path: Path) -> None:
     assert archive_facts(with_archive(tmp_path / "x.tflite", entries)).class_names == NAMES
 
 
@@ -176,7 +176,7 @@ def test_files_without_an_archive(tmp_path: Path) -> None:
     assert archive_facts(tmp_path / "missing.tflite").class_names is None
 
 
-def test_a_damaged_archive_and_text_that_is_none(tmp_path: Path) -> None:
+def test_damaged_archive_and_undecodable_text(tmp_path: Path) -> None:
     path = with_archive(tmp_path / "x.tflite", {"labels.txt": "person\n"})
     content = path.read_bytes()
     path.write_bytes(content.replace(b"person", b"p\xff\xferso"))

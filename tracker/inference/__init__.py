@@ -1,1 +1,1 @@
-"""What runs networks, for every stage that has one: export, cache, LiteRT."""
+"""Networks of every runtime behind one interface, export to LiteRT, and a cache of exports."""

@@ -1,8 +1,8 @@
 """A folder of files that are costly to make: exported networks.
 
-Nothing here is needed: a cache that cannot be read or written costs time, never a run. Files are
-written to the side and moved into place, and a lock lets one process make a file while others wait
-for it; a damaged file is made anew.
+The cache is never required: one that cannot be read or written costs time and does not stop a run.
+Files are written under a temporary name and moved into place; a lock lets one process make a file
+while others wait for it; a damaged file is made again.
 """
 
 import contextlib
@@ -28,14 +28,16 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 
 _EXPORTS = "litert"
 _LONGEST_WAIT_S = 900.0
-"""An export takes a minute at most; a process that was stopped in its middle holds its lock."""
+"""Longest wait for a lock: an export takes a minute at most, and a suspended process keeps its
+lock."""
 
 
 def default_cache_dir() -> Path:
     """Returns the platform's folder for this program's caches; it may not exist yet.
 
     Raises:
-        ConfigError: The user has no home folder, as in a container that runs under a bare number.
+        ConfigError: The user has no home folder, as in a container that runs under a numeric user
+            id.
     """
     try:
         folder = Path(platformdirs.user_cache_dir("tracker"))
@@ -50,10 +52,10 @@ def default_cache_dir() -> Path:
 
 
 def exported_path(cache_dir: Path | None, key: str) -> Path | None:
-    """Returns the place of an exported network; `None` where there is no folder for it.
+    """Returns the path of an exported network; `None` where there is no cache folder.
 
     Args:
-        cache_dir: Folder of this program's caches; `None` takes the platform's.
+        cache_dir: Folder of this program's caches; `None` selects the platform's.
         key: From `cache_key`.
     """
     try:
@@ -85,7 +87,7 @@ def library_version(name: str) -> str:
 def cached(path: Path | None, make: Callable[[], bytes]) -> bytes:
     """Returns the content of a cached file, made and stored first where it is missing or damaged.
 
-    Of several processes and threads that want one file at a time, one makes it.
+    Where several processes or threads need the same file at once, one of them makes it.
 
     Args:
         path: The file; `None` stores nothing.
@@ -107,7 +109,7 @@ def cached(path: Path | None, make: Callable[[], bytes]) -> bytes:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Holds the lock of a file, and yields whether it does: some file systems know none."""
+    """Locks a file and yields whether that worked: some file systems have no locks."""
     is_held = False
     with contextlib.ExitStack() as stack:
         try:
@@ -121,19 +123,19 @@ def _locked(path: Path) -> Iterator[bool]:
                 time.sleep(0.05)
                 is_held = try_lock(lock)
         except OSError:
-            pass  # Writing the file will say what is wrong.
+            pass  # Writing the file reports what is wrong.
         yield is_held
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Removes what processes that were killed had begun to write."""
+    """Removes unfinished files of processes that were killed."""
     with contextlib.suppress(OSError):
         for part in path.parent.glob(f"{path.name}.*{DRAFT}"):
             part.unlink()
 
 
 def _read(path: Path) -> bytes | None:
-    """Returns the content, or `None` where there is none that is whole."""
+    """Returns the content, or `None` if the file is missing or damaged."""
     try:
         stored = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -146,7 +148,7 @@ def _read(path: Path) -> bytes | None:
     start = len(_MAGIC) + _DIGEST_SIZE
     content = stored[start:]
     if stored[:start] != _MAGIC + hashlib.sha256(content).digest():
-        _warn_once(path, f"cache {path} is damaged: making it anew")
+        _warn_once(path, f"cache {path} is damaged: making it again")
         return None
     return content
 
@@ -154,7 +156,7 @@ def _read(path: Path) -> bytes | None:
 def _write(path: Path, content: bytes) -> None:
     try:
         make_parent(path)
-        # A name of its own: where the file system knows no locks, another process may write, too.
+        # A unique name: on a file system without locks another process may write at the same time.
         replace_bytes(
             path,
             _MAGIC + hashlib.sha256(content).digest() + content,
@@ -165,7 +167,7 @@ def _write(path: Path, content: bytes) -> None:
         _warn_once(
             path.parent,
             f"cache {path.parent} cannot be written ({reason}): going on without; every "
-            "run exports its networks anew; cache_dir in the configuration names another folder",
+            "run exports its networks again; cache_dir in the configuration names another folder",
         )
 
 

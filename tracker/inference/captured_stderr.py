@@ -1,7 +1,7 @@
-"""Keeping native libraries quiet while they load; what they print goes to the log, level DEBUG.
+"""Keeps native libraries quiet while they load: what they print goes to the log at level DEBUG.
 
-File descriptor 2 belongs to the whole process, so blocks of several threads share one capture: the
-first to begin redirects the descriptor, the last to end puts it back.
+File descriptor 2 belongs to the whole process, so overlapping blocks of several threads share one
+capture: the first to begin redirects the descriptor, the last to end restores it.
 """
 
 import atexit
@@ -22,8 +22,8 @@ def native_output_logged() -> Iterator[None]:
     """Sends what is written to file descriptor 2 within the block to the log, level DEBUG.
 
     Python's own warnings and log records are caught as well, those of other threads too, so the
-    block should be short. Blocks may overlap and nest. Nothing is redirected without a descriptor 2
-    (closed by a daemon) or a place for temporary files.
+    block should be short. Blocks may overlap and nest. Nothing is redirected if descriptor 2 is
+    closed (as in a daemon) or no temporary file can be made.
     """
     _CAPTURE.begin()
     try:
@@ -44,20 +44,20 @@ class _Capture:
         self._file: BinaryIO | None = None
 
     def begin(self) -> None:
-        """Redirects the descriptor, unless another block has already."""
+        """Redirects the descriptor, unless another block has done so."""
         with self._lock:
             if self._blocks == 0:
                 self._redirect()
             self._blocks += 1
 
     def end(self) -> bytes:
-        """Returns what was written, if this was the last block, and puts the descriptor back."""
+        """Restores the descriptor and returns what was written, if this was the last block."""
         with self._lock:
             self._blocks -= 1
             return self._restore() if self._blocks == 0 else b""
 
     def forget_in_child(self) -> None:
-        """Puts the descriptor back in a forked process: the threads that would do so are gone."""
+        """Restores the descriptor in a forked process, which lacks the threads that would do so."""
         self._lock = threading.Lock()
         self._blocks = 0
         captured = self._put_back()
@@ -65,7 +65,7 @@ class _Capture:
             captured.close()  # Not read: its position is shared with the parent.
 
     def release_at_exit(self) -> None:
-        """Puts the descriptor back and shows what a block that never ended has swallowed."""
+        """Restores the descriptor and prints what a block that never ended has captured."""
         with self._lock:
             text = self._restore()
         with suppress(OSError):
@@ -107,7 +107,7 @@ class _Capture:
 
 
 def _flush() -> None:
-    # It may be closed, or lead to a pipe that has no reader any more.
+    # It may be closed, or be a pipe without a reader.
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
 

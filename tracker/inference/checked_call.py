@@ -1,7 +1,6 @@
-"""One call of a network: its arrays checked, its pictures one by one where it takes no more.
+"""One call of a network: checks the arrays, and splits batches for networks of batch size 1.
 
-Comes in: a function of a runtime, what its network takes and gives, arrays. Goes out: the outputs;
-whatever a runtime raises becomes a `ModelError` of one line.
+Whatever a runtime raises becomes a `ModelError` of one line.
 """
 
 import re
@@ -17,7 +16,7 @@ from tracker.inference.network import TensorSpec
 _OUT_OF_MEMORY = re.compile(
     "bad_alloc|failed to allocate memory|out of memory|oom when alloc", re.IGNORECASE
 )
-"""How ONNX Runtime, LiteRT and TensorFlow say it."""
+"""How ONNX Runtime, LiteRT and TensorFlow report that memory is exhausted."""
 
 Arrays = Sequence[NDArray[Any]]
 
@@ -32,41 +31,42 @@ def run_network(
 ) -> list[NDArray[Any]]:
     """Returns the outputs of a network, in their order.
 
-    Where every input has room for one picture only and the arrays hold `n`, there are `n` calls.
-    Outputs whose declared first side is 1 are then joined along it to `(n, ...)`; all others are
-    stacked, which gives them a first side `n` more.
+    A network with a fixed batch size of 1 is called once for each of `n` images. Outputs whose
+    declared first dimension is 1 are then concatenated to `(n, ...)`; all others are stacked along
+    a new first dimension of length `n`.
 
     Args:
         call: Runs the network once; the arrays have been checked.
         arrays: One for each of `inputs`, in their order.
         what: The network's name, for messages.
-        inputs: What it takes.
-        outputs: What it gives.
+        inputs: Its inputs.
+        outputs: Its outputs.
 
     Raises:
-        ModelError: Arrays of other types or shapes than it takes, or it fails on them.
-        MemoryError: The memory is not enough.
+        ModelError: The arrays have other types or shapes than the network's inputs, or the call
+            fails.
+        MemoryError: Not enough memory.
     """
     _check(arrays, inputs, what)
     if all(map(_fits, arrays, inputs)):
-        return _called(call, arrays, what)
+        return _call_checked(call, arrays, what)
     count = _picture_count(arrays, inputs)
     if count is None:
         taken = "; ".join(map(str, inputs))
         given = "; ".join(str(array.shape) for array in arrays)
         raise ModelError(f"{what}: expected {taken}, got {given}")
     singles = [[array[n : n + 1] for array in arrays] for n in range(count)]
-    return _joined([_called(call, single, what) for single in singles], outputs, what)
+    return _merge_outputs([_call_checked(call, single, what) for single in singles], outputs, what)
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of a message that says anything."""
+    """Returns the first line of an error's message that is not blank."""
     lines = [line.strip() for line in str(error).splitlines()]
     return next(filter(None, lines), type(error).__name__)
 
 
 def described(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> str:
-    """Returns what a network takes and gives, for messages."""
+    """Returns the inputs and outputs of a network as text, for messages."""
     taken, given = ("; ".join(map(str, specs)) or "nothing" for specs in (inputs, outputs))
     return f"inputs: {taken}; outputs: {given}"
 
@@ -82,7 +82,7 @@ def _check(arrays: Arrays, inputs: Sequence[TensorSpec], what: str) -> None:
 
 
 def _fits(array: NDArray[Any], spec: TensorSpec) -> bool:
-    if not spec.shape:  # The file does not say.
+    if not spec.shape:  # The file does not declare the rank.
         return True
     return _sides_fit(array.shape, spec.shape)
 
@@ -93,7 +93,7 @@ def _sides_fit(have: Sequence[int], want: Sequence[int | None]) -> bool:
 
 
 def _picture_count(arrays: Arrays, inputs: Sequence[TensorSpec]) -> int | None:
-    """Returns the number of pictures where the network takes one at a time, and they fit."""
+    """Returns the number of images if the network has batch size 1 and they fit; else `None`."""
     counts = set()
     for array, spec in zip(arrays, inputs, strict=True):
         if spec.shape[:1] != (1,) or not array.shape:
@@ -104,7 +104,7 @@ def _picture_count(arrays: Arrays, inputs: Sequence[TensorSpec]) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _called(
+def _call_checked(
     call: Callable[[Arrays], list[NDArray[Any]]], arrays: Arrays, what: str
 ) -> list[NDArray[Any]]:
     try:
@@ -118,7 +118,7 @@ def _called(
         raise ModelError(f"{what}: failed on {shapes}: {first_line(error)}") from error
 
 
-def _joined(
+def _merge_outputs(
     parts: Sequence[list[NDArray[Any]]], outputs: Sequence[TensorSpec], what: str
 ) -> list[NDArray[Any]]:
     joined = []
@@ -126,8 +126,8 @@ def _joined(
         shapes = sorted({array.shape for array in column})
         if len(shapes) > 1:
             raise ModelError(
-                f"{what}: {spec.name}: expected one shape for all pictures, got "
-                f"{', '.join(map(str, shapes))}; give it one picture at a time"
+                f"{what}: {spec.name}: expected one shape for all images, got "
+                f"{', '.join(map(str, shapes))}; run it on one image at a time"
             )
         join = np.concatenate if spec.shape[:1] == (1,) else np.stack
         joined.append(join(column))

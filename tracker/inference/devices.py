@@ -1,8 +1,4 @@
-"""Where networks run: what `cpu`, `gpu:1` and their like mean to TensorFlow.
-
-Comes in: the word of a user. Goes out: a `Device`, and TensorFlow's name of it, or one line that
-says why it is not there.
-"""
+"""Devices that networks run on: `cpu`, `gpu:1` and so on, and TensorFlow's names for them."""
 
 from dataclasses import dataclass
 
@@ -39,7 +35,7 @@ class Device:
 
 
 def check_threads(threads: int | None) -> None:
-    """Checks a number of CPU threads; `None` leaves it to whoever runs the network.
+    """Checks a number of CPU threads; `None` leaves the choice to the runtime.
 
     Raises:
         ConfigError: Fewer than one.
@@ -49,7 +45,7 @@ def check_threads(threads: int | None) -> None:
 
 
 def why_no_gpu() -> str | None:
-    """Returns why TensorFlow sees no GPU, or `None` if it sees one.
+    """Returns the reason why TensorFlow sees no GPU, or `None` if it sees one.
 
     Raises:
         DependencyError: TensorFlow cannot be loaded.
@@ -64,17 +60,17 @@ def why_no_gpu() -> str | None:
 
 
 def tensorflow_device(device: Device, *, threads: int | None = None) -> str:
-    """Returns TensorFlow's name of a device, with its memory and threads set up.
+    """Configures a device's memory and threads, and returns TensorFlow's name for it.
 
-    A GPU's memory is then taken as needed, not at once.
+    GPU memory is then allocated as needed, not all at once.
 
     Args:
         device: The device.
-        threads: CPU threads of one operation; `None` leaves them alone.
+        threads: CPU threads of one operation; `None` keeps TensorFlow's default.
 
     Raises:
         DependencyError: TensorFlow cannot be loaded.
-        DeviceError: The GPU that was asked for is not there.
+        DeviceError: The requested GPU is not available.
         ConfigError: TensorFlow is already running with another number of threads.
     """
     tf = load_tensorflow()
@@ -85,13 +81,13 @@ def tensorflow_device(device: Device, *, threads: int | None = None) -> str:
         return "/CPU:0"
     if device.index >= len(gpus):
         reason = why_no_gpu() or f"TensorFlow sees {len(gpus)}, counted from 0"
-        raise DeviceError(f"GPU {device.index} is not there: {reason}; device cpu works")
+        raise DeviceError(f"GPU {device.index} is not available: {reason}; try device cpu")
     for gpu in gpus:
         if not tf.config.experimental.get_memory_growth(gpu):
             try:
                 tf.config.experimental.set_memory_growth(gpu, True)
             except RuntimeError:
-                break  # The program around us has already set up its GPUs: its choice holds.
+                break  # The host program has already initialised its GPUs: keep its settings.
     return f"/GPU:{device.index}"
 
 

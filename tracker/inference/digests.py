@@ -1,7 +1,4 @@
-"""Fingerprints of networks, whether they are one file or a folder.
-
-Comes in: a path. Goes out: a SHA-256 in hexadecimal; what cannot be read is a `ModelError`.
-"""
+"""SHA-256 digests of network files and of SavedModel folders."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +7,7 @@ from tracker.errors import ModelError
 from tracker.util.paths import unreadable_text
 
 _PARTS = ("saved_model.pb", "saved_model.pbtxt", "variables/*", "assets/*")
-"""What decides about the results of a SavedModel; notes of whoever wrote it are left out."""
+"""The parts of a SavedModel that determine its results; the exporter's own notes are left out."""
 
 
 def network_file_digest(path: Path) -> str:

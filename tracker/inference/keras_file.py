@@ -1,8 +1,8 @@
-"""`.keras` files that plain `model.save()` wrote, loaded if they name nothing but known layers.
+"""Loads `.keras` files that plain `model.save()` wrote, if they contain only known layers.
 
-A file says which classes it is made of, and Keras makes objects of them. It is given the file only
-if every one of them is a layer, or an operation on tensors, without other effects, so that nothing
-in a file can name code or other files.
+A file names the classes that it consists of, and Keras instantiates them. Keras opens the file only
+after every one of them was found to be a layer or a tensor operation without side effects, so that
+a file can neither run code nor read other files.
 """
 
 import zipfile
@@ -24,13 +24,13 @@ _HARMLESS = {
     "keras.src.models.sequential": _MODELS,
     None: frozenset({"__keras_tensor__"}),
 }
-"""What a file may name besides layers, by module."""
+"""Classes and functions that a file may name besides layers, by module."""
 _HARMLESS_MODULES = ("keras.initializers", "keras.regularizers", "keras.constraints")
 _OPERATIONS = (
     *("keras.src.ops.numpy", "keras.src.ops.nn", "keras.src.ops.math", "keras.src.ops.image"),
     "keras.src.ops.linalg",
 )
-"""Modules of operations on tensors."""
+"""Modules of tensor operations."""
 
 PLAIN_LAYERS = frozenset(
     {
@@ -54,7 +54,7 @@ PLAIN_LAYERS = frozenset(
         *("TimeDistributed", "ConvLSTM2D", "Discretization", "UnitNormalization"),
     }
 )
-"""Layers of Keras without other effects; those of window classifiers are among them."""
+"""Keras layers without side effects, those of window classifiers included."""
 
 
 def load_keras_file(
@@ -65,13 +65,13 @@ def load_keras_file(
     Args:
         path: A `.keras` file of Keras 3.
         what: What the messages call the file, with its path.
-        layers: Names of the layers of Keras that it may hold.
-        advice: What to do about another layer, for the message.
-        any_operation: Whether it may use operations of `keras.ops` outside layers, too.
+        layers: Names of the Keras layers that the file may contain.
+        advice: Advice for the message about any other layer.
+        any_operation: Whether `keras.ops` operations outside layers are allowed as well.
 
     Raises:
-        ModelError: It is missing, no such archive, damaged, declares more than it holds, holds
-            another layer, or Keras cannot load it.
+        ModelError: The file is missing, no such archive, damaged, declares more than it contains,
+            contains another layer, or Keras cannot load it.
     """
     config = _read_config(path, what)
     _check_config(config, what, layers, advice, any_operation=any_operation)
@@ -85,20 +85,21 @@ def load_keras_file(
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except MemoryError:
         raise
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
+    except Exception as error:  # h5py and Keras raise many classes of errors
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(f"{what}: Keras cannot load it: {reason}") from error
 
 
 def member_names(path: Path, *, what: str) -> frozenset[str]:
-    """Returns the names of what an archive holds, after checking that it is whole.
+    """Returns the names of an archive's members, after checking that it is complete.
 
     Args:
         path: The file.
         what: What the messages call it, with its path.
 
     Raises:
-        ModelError: It cannot be read, is no archive, is damaged, or declares too much.
+        ModelError: The file cannot be read, is no archive, is damaged, or declares too large a
+            size.
     """
     try:
         with path.open("rb") as file:
@@ -140,7 +141,7 @@ def _read_config(path: Path, what: str) -> dict[str, Any]:
 def _check_config(
     config: Any, what: str, layers: Collection[str], advice: str, *, any_operation: bool
 ) -> None:
-    """Checks that a file names nothing but known layers and what belongs to them."""
+    """Raises unless a file names only known layers and their parts."""
     waiting = [config]
     while waiting:
         node = waiting.pop()

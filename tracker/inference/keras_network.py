@@ -1,7 +1,6 @@
-"""Networks of anyone in Keras 3's `.keras` format, run by TensorFlow.
+"""Third-party networks in Keras 3's `.keras` format, run by TensorFlow.
 
-Comes in: a path. Goes out: a `Network`. Files are loaded in Keras' safe mode: what asks for code of
-its own to be run is refused.
+Files are loaded in Keras' safe mode, which refuses files that contain code.
 """
 
 from collections.abc import Mapping
@@ -26,18 +25,18 @@ from tracker.inference.tensorflow import load_tensorflow
 class KerasNetwork:
     """A network in a `.keras` file; inputs and outputs in the order in which Keras flattens them.
 
-    Outputs are called by their keys where the network gives a dictionary, else by their layers.
+    Outputs are named by their keys if the network returns a dictionary, else by their layers.
 
     Args:
         path: The file.
-        threads: CPU threads of TensorFlow; `None` leaves them alone.
+        threads: CPU threads of TensorFlow; `None` keeps its default.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
 
     Raises:
-        ModelError: The file is missing, damaged, needs code that is not part of Keras, or is of a
-            network without declared inputs.
-        ConfigError: The device is none, or TensorFlow already runs with other threads.
-        DeviceError: The GPU that was asked for is not there.
+        ModelError: The file is missing, damaged, needs code that is not part of Keras, or contains
+            a network without declared inputs.
+        ConfigError: The device is unknown, or TensorFlow already runs with other threads.
+        DeviceError: The requested GPU is not available.
         DependencyError: TensorFlow cannot be loaded.
     """
 
@@ -59,29 +58,29 @@ class KerasNetwork:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes."""
+        """Specifications of the inputs."""
         return self._inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """What it gives."""
+        """Specifications of the outputs."""
         return self._outputs
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by file name of the file."""
+        """SHA-256 of the file, by file name."""
         return self._digests
 
     @property
     def stored(self) -> StoredFacts:
-        """Nothing: such a file holds neither names of classes nor a task."""
+        """Empty: such a file stores neither class names nor a task."""
         return NOTHING_STORED
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 
         Raises:
-            ModelError: The network does not take these arrays, or fails on them.
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
         return run_network(
             self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
@@ -98,14 +97,14 @@ def _loaded(file: Path, what: str) -> Any:
         file,
         what=what,
         layers=PLAIN_LAYERS,
-        advice="is no layer that is loaded from files of others; export the network as a "
+        advice="is no layer that is loaded from third-party files; export the network as a "
         "SavedModel (model.export) where its code is",
         any_operation=True,
     )
 
 
 def _structures(model: Any, what: str) -> tuple[Any, Any]:
-    """Returns the symbolic inputs and outputs of a network, nested as it takes and gives them."""
+    """Returns the symbolic inputs and outputs of a network, nested as in its own call."""
     import keras
 
     if isinstance(model, keras.Sequential) and model.built:
@@ -144,7 +143,7 @@ def _output_names(model: Any, given: Any) -> list[str]:
 
 
 def _function(tf: Any, model: Any, taken: Any, inputs: tuple[TensorSpec, ...]) -> Any:
-    """Returns the network as one function of TensorFlow, traced once for all open sides."""
+    """Returns the network as one TensorFlow function, traced once for all dimensions left open."""
     import keras
 
     def run(*arrays: Any) -> list[Any]:

@@ -1,7 +1,4 @@
-"""LiteRT: networks as `.tflite`, and what runs them on a CPU.
-
-Comes in: a network, or an exported model. Goes out: the model as bytes, or an interpreter.
-"""
+"""LiteRT: exports networks to `.tflite` and runs these on a CPU."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -19,10 +16,10 @@ class Precision(Enum):
     FLOAT32 = "float32"
     """As it was trained."""
     FLOAT16 = "float16"
-    """Stored in half the bytes, computed in float32: as fast, practically equal."""
+    """Stored in half the bytes, computed in float32: as fast, with practically equal results."""
     INT8 = "int8"
-    """Stored and computed as integers, scaled by what is seen in pictures: a quarter of the bytes;
-    how fast depends on the CPU."""
+    """Stored and computed as integers with scales calibrated on images: a quarter of the bytes; the
+    speed depends on the CPU."""
 
 
 def export_network(
@@ -34,19 +31,20 @@ def export_network(
     precision: Precision = Precision.FLOAT32,
     calibration: Iterable[Any] = (),
 ) -> bytes:
-    """Returns the `.tflite` of a network: pixels uint8 to what `outputs` makes of its results.
+    """Returns a network as `.tflite`: uint8 pixels in, the tensors that `outputs` returns out.
 
     Args:
         build: Returns the `keras.Model`, float32 pixels in `[0, 1]` to tensors.
-        shape: Of the pixels, `(B, H, W, 3)`; `None` where any size will do.
-        outputs: Returns one tensor, or tensors by name, of the results of the network.
-        advice: What a user may try where the export fails.
+        shape: Of the pixels, `(B, H, W, 3)`; `None` for a dimension of any length.
+        outputs: Maps the results of the network to one tensor, or to tensors by name.
+        advice: What to try if the export fails, for the message.
         precision: How numbers are stored and computed.
         calibration: Pixels, for `INT8`.
 
     Raises:
         DependencyError: TensorFlow cannot be loaded.
-        ModelError: The network holds an operation that LiteRT does not know, or `build` says so.
+        ModelError: The network contains an operation that LiteRT does not have, or `build` raises
+            it.
     """
     tf = load_tensorflow()
     # TensorFlow's C++ code looks for GPUs at its first operation, which may be one of `build`.
@@ -61,7 +59,7 @@ def export_network(
             converter.representative_dataset = lambda: ([array] for array in calibration)
         try:
             content: bytes = converter.convert()
-        except Exception as error:  # the converter has no error class of its own that is public
+        except Exception as error:  # the converter has no public error class
             first_line = (str(error).splitlines() or ["no message"])[0]
             raise ModelError(f"export to LiteRT failed: {first_line}; {advice}") from error
     return content
@@ -70,9 +68,9 @@ def export_network(
 def _function(
     tf: Any, network: Any, *, shape: tuple[int | None, ...], outputs: Callable[[Any], Any]
 ) -> Any:
-    """Returns the concrete function of TensorFlow; it captures no variables."""
+    """Returns a concrete TensorFlow function that captures no variables."""
     # The weights go in as constants: exporting variables takes three times as long (42 s against
-    # 13 s), because the converter then saves and loads the whole model on its way.
+    # 13 s), because the converter then saves and reloads the whole model.
     trainable, fixed = (
         [tf.constant(variable.numpy()) for variable in variables]
         for variables in (network.trainable_variables, network.non_trainable_variables)
@@ -95,15 +93,15 @@ def open_interpreter(
     Args:
         model: The content of the file.
         threads: CPU threads.
-        advice: What a user may try where LiteRT does not accept the model.
-        input_shape: Shape to give to the input; `None` keeps the model's.
+        advice: What to try if LiteRT rejects the model, for the message.
+        input_shape: New shape of the input; `None` keeps the model's.
 
     Raises:
         DependencyError: LiteRT cannot be loaded.
-        ModelError: LiteRT does not accept the model.
+        ModelError: LiteRT rejects the model.
     """
     try:
-        # LiteRT's C++ code announces its CPU delegate on standard error.
+        # LiteRT's C++ code prints a line about its CPU delegate to standard error.
         with native_output_logged():
             from ai_edge_litert.interpreter import Interpreter
 

@@ -1,7 +1,7 @@
-"""Networks in `.tflite` files of any origin, run by LiteRT on the CPU.
+"""Third-party networks in `.tflite` files, run by LiteRT on the CPU.
 
-Comes in: a path. Goes out: a `Network`. All operations that the interpreter itself brings are
-there, `TFLite_Detection_PostProcess` among them; those of TensorFlow ("flex") are not.
+All operations built into the interpreter are available, `TFLite_Detection_PostProcess` among them;
+TensorFlow's own ("flex" operations) are not.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ from tracker.inference.stored_names import StoredFacts, archive_facts
 class LiteRtNetwork:
     """A network in a `.tflite` file; inputs and outputs in the order of the file.
 
-    Integers go in as the file declares them. Outputs that are integers with a scale come out as
-    float32 values. Sides that the file leaves open may differ from call to call; each change lets
-    LiteRT plan its memory anew.
+    Integer inputs are given as the file declares them. Quantized outputs are returned as float32.
+    Dimensions that the file leaves open may change from call to call; each change makes LiteRT
+    allocate its tensors again.
 
     Names are those of the file's signature where it has one, else of its tensors.
 
@@ -38,9 +38,9 @@ class LiteRtNetwork:
         device: `cpu` or `auto`.
 
     Raises:
-        ModelError: The file is missing, cut short, no `.tflite`, or holds an operation that LiteRT
-            does not know.
-        ConfigError: The device is a GPU or none, or fewer threads than one.
+        ModelError: The file is missing, cut short, no `.tflite`, or contains an operation that
+            LiteRT does not have.
+        ConfigError: The device is a GPU or unknown, or there are fewer threads than one.
         DependencyError: LiteRT cannot be loaded.
     """
 
@@ -73,29 +73,29 @@ class LiteRtNetwork:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes."""
+        """Specifications of the inputs."""
         return self._inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """What it gives."""
+        """Specifications of the outputs."""
         return self._outputs
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by file name of the file."""
+        """SHA-256 of the file, by file name."""
         return self._digests
 
     @property
     def stored(self) -> StoredFacts:
-        """What the archive behind the network says: TensorFlow Lite's metadata or others."""
+        """Class names and task from the metadata appended to the file."""
         return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 
         Raises:
-            ModelError: The network does not take these arrays, or fails on them.
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
         return run_network(
             self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
@@ -107,15 +107,15 @@ class LiteRtNetwork:
             self._interpreter.set_tensor(place, array)
         self._interpreter.invoke()
         return [
-            _plain(self._interpreter.get_tensor(place), tensor, scales)
+            _dequantized(self._interpreter.get_tensor(place), tensor, scales)
             for place, tensor, scales in self._results
         ]
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:
-        """Lets the interpreter plan its memory for inputs of these shapes, if it has not yet."""
+        """Allocates tensors for inputs of these shapes, unless they are allocated already."""
         if shapes == self._shapes:
             return
-        # A plan that fails leaves none behind: the next call has to plan in any case.
+        # A failed allocation leaves no tensors: the next call has to allocate in any case.
         self._shapes = None
         for place, shape, spec in zip(self._places, shapes, self._inputs, strict=True):
             if spec.shape:
@@ -126,7 +126,7 @@ class LiteRtNetwork:
 
 def _interpreter(file: Path, *, threads: int) -> Any:
     try:
-        # LiteRT's C++ code announces its CPU delegate on standard error.
+        # LiteRT's C++ code prints a line about its CPU delegate to standard error.
         with native_output_logged():
             from ai_edge_litert.interpreter import Interpreter
 
@@ -140,7 +140,7 @@ def _interpreter(file: Path, *, threads: int) -> Any:
 
 
 def _signature_names(interpreter: Any) -> dict[int, str]:
-    """Returns the names that the only signature of a file has for its tensors."""
+    """Returns tensor names by index from a file's signature, if it has exactly one."""
     signatures = interpreter.get_signature_list()
     if len(signatures) != 1:
         return {}
@@ -159,16 +159,16 @@ def _spec(tensor: Mapping[str, Any], names: Mapping[int, str], dtype: Any) -> Te
 
 
 def _scales(tensor: Mapping[str, Any]) -> NDArray[np.float32] | None:
-    """Returns the scales of an integer tensor; `None` where its values are what they are."""
+    """Returns the quantization scales of an integer tensor; `None` for a tensor without."""
     scales: NDArray[np.float32] = tensor["quantization_parameters"]["scales"]
     is_integer = np.issubdtype(tensor["dtype"], np.integer)
     return scales if is_integer and len(scales) else None
 
 
-def _plain(
+def _dequantized(
     values: NDArray[Any], tensor: Mapping[str, Any], scales: NDArray[np.float32] | None
 ) -> NDArray[Any]:
-    """Returns the values that scaled integers stand for: `(value - zero) * scale`."""
+    """Returns the dequantized values: `(value - zero point) * scale`."""
     if scales is None:
         return values
     parameters = tensor["quantization_parameters"]

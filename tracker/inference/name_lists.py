@@ -1,4 +1,4 @@
-"""Class names by index: every class has one, and no two have the same."""
+"""Lists of class names by index, completed and made unique."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ _SHOWN = 3
 
 
 def numbered_names(names: Sequence[str], *, what: str) -> tuple[str, ...]:
-    """Returns the names, with a number behind each that stands before already; a warning says so.
+    """Returns the names, with a number appended to each repeated one; a warning lists these.
 
-    Published label maps repeat a name for places that are not used, such as "???".
+    Published label maps repeat a placeholder such as "???" for unused indices.
 
     Args:
         names: Names by class index.
@@ -34,7 +34,7 @@ def numbered_names(names: Sequence[str], *, what: str) -> tuple[str, ...]:
             changed.append(unique)
     if changed:
         shown = ", ".join(map(repr, changed[:_SHOWN])) + (", ..." if changed[_SHOWN:] else "")
-        logger.warning("%s: names that stand more than once are numbered: %s", what, shown)
+        logger.warning("%s: repeated names are numbered: %s", what, shown)
     return tuple(result)
 
 
@@ -54,7 +54,7 @@ def filled_names(names: Mapping[int, str], count: int, *, what: str) -> tuple[st
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (", ..." if missing[_SHOWN:] else "")
         logger.warning(
-            "%s: no names of the classes %s: they are called class_%s and so on",
+            "%s: no names for the classes %s: they are named class_%s and so on",
             *(what, shown, missing[0]),
         )
     return tuple(names.get(index, f"class_{index}") for index in range(count))

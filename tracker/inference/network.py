@@ -1,7 +1,4 @@
-"""What a network of any origin takes and gives, and what runs it: tensors by name.
-
-Comes in: a model's file, through one of the modules that open such files. Goes out: a `Network`.
-"""
+"""The interface of networks of every runtime: named input and output tensors, and `run`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +16,11 @@ class ColourOrder(StrEnum):
     RGB = "rgb"
     """Red first."""
     BGR = "bgr"
-    """Blue first, as OpenCV reads pictures."""
+    """Blue first, as OpenCV reads images."""
 
 
 class AxisOrder(StrEnum):
-    """Where the channels are."""
+    """Position of the channel axis."""
 
     NHWC = "nhwc"
     """Last: TensorFlow's order."""
@@ -33,13 +30,13 @@ class AxisOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """What a model's file says about one of its inputs or outputs.
+    """An input or output as the model's file declares it.
 
     Attributes:
-        name: The file's own name.
-        shape: Its sides; `None` where any will do, or where the file does not say. Empty for a
-            single value, and where the file does not even say how many sides there are.
-        dtype: NumPy's name of the type, such as "float32".
+        name: Name of the tensor in the file.
+        shape: Lengths of the dimensions; `None` for one that is variable or not declared. Empty for
+            a scalar, and where the file declares no rank.
+        dtype: NumPy's name of the element type, such as "float32".
     """
 
     name: str
@@ -52,39 +49,39 @@ class TensorSpec:
 
 
 class Network(Protocol):
-    """A network that is ready to run."""
+    """A loaded network."""
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes."""
+        """Specifications of the inputs."""
         ...
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """What it gives."""
+        """Specifications of the outputs."""
         ...
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by name of the files that define it; a folder or a handle counts as one."""
+        """SHA-256 of the files that define it, by name; a folder or a handle counts as one file."""
         ...
 
     @property
     def stored(self) -> StoredFacts:
-        """What its file says beside shapes: names of classes, and the task."""
+        """Class names and task, as far as its file stores them."""
         ...
 
     def run(self, arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`.
 
-        A network whose inputs have room for one picture only is called `n` times for arrays of `n`
-        pictures: outputs whose declared first side is 1 become `(n, ...)` along it, all others get
-        a first side `n` more.
+        A network with a fixed batch size of 1 is called `n` times for arrays of `n` images: outputs
+        whose declared first dimension is 1 are concatenated to `(n, ...)`, all others are stacked
+        along a new first dimension of length `n`.
 
         Args:
             arrays: One for each of `inputs`, in their order, of their types and shapes.
 
         Raises:
-            ModelError: The network does not take these arrays, or fails on them.
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
         ...

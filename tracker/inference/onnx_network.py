@@ -1,7 +1,4 @@
-"""Networks in ONNX files, run by ONNX Runtime (extra `onnx`).
-
-Comes in: a path. Goes out: a session, or a `Network`. The library is loaded on first use.
-"""
+"""Networks in ONNX files, run by ONNX Runtime (extra `onnx`), which is loaded on first use."""
 
 import importlib
 import re
@@ -25,7 +22,7 @@ from tracker.inference.stored_names import StoredFacts, metadata_facts
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 _TYPES = {"float": "float32", "double": "float64"}
-"""Element types that NumPy calls otherwise."""
+"""Element types with another name in NumPy."""
 
 # An entry of `external_data` as protobuf writes it: the key, then the length and the value.
 _EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
@@ -35,15 +32,15 @@ class OnnxNetwork:
     """A network in an ONNX file; inputs and outputs in the order of the file.
 
     Args:
-        path: The file; weights that it keeps in other files lie beside it.
+        path: The file; external weights are in files beside it.
         threads: CPU threads; `None` = one for each core that this process may use.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where ONNX Runtime was built for one.
 
     Raises:
-        ModelError: The file is missing, cut short, no ONNX model, or of a version or with an
-            operation that this ONNX Runtime does not know.
-        ConfigError: The device is none, or fewer threads than one.
-        DeviceError: The GPU that was asked for is not there.
+        ModelError: The file is missing, cut short, no ONNX model, or needs a version or an
+            operation that this ONNX Runtime does not have.
+        ConfigError: The device is unknown, or there are fewer threads than one.
+        DeviceError: The requested GPU is not available.
         DependencyError: ONNX Runtime is not installed.
     """
 
@@ -63,29 +60,29 @@ class OnnxNetwork:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes."""
+        """Specifications of the inputs."""
         return self._inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """What it gives."""
+        """Specifications of the outputs."""
         return self._outputs
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by file name of the file and of those that hold its weights."""
+        """SHA-256 of the file and of its external weights, by file name."""
         return self._digests
 
     @property
     def stored(self) -> StoredFacts:
-        """What the file's metadata say, as exporters of YOLO networks write them."""
+        """Class names and task from the metadata that exporters of YOLO networks write."""
         return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 
         Raises:
-            ModelError: The network does not take these arrays, or fails on them.
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
         return run_network(
             self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
@@ -107,7 +104,7 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
     Raises:
         ModelError: The file cannot be loaded.
         DependencyError: ONNX Runtime is not installed, or `onnx`, which a repair needs.
-        DeviceError: The GPU that was asked for is not there.
+        DeviceError: The requested GPU is not available.
     """
     try:
         runtime: Any = importlib.import_module("onnxruntime")
@@ -118,7 +115,7 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
         ) from error
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # Old exporters' files cause a hundred warnings.
+    options.log_severity_level = 3  # Files of old exporters cause a hundred warnings.
     providers = _providers(device or Device("cpu"), runtime.get_available_providers())
     model = repaired_onnx(Path(path)) or str(path)
     try:
@@ -129,19 +126,19 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
     if device is not None and device.kind == "gpu" and _CUDA not in session.get_providers():
         raise DeviceError(
             f"GPU {device.index}: ONNX Runtime cannot use it, its driver or CUDA libraries do not "
-            "fit; device cpu works"
+            "fit; try device cpu"
         )
     return session
 
 
 def _providers(device: Device, available: list[str]) -> list[Any]:
-    """Returns what ONNX Runtime shall try, best first."""
+    """Returns ONNX Runtime's execution providers, preferred first."""
     if device.kind == "cpu" or (device.kind == "auto" and _CUDA not in available):
         return [_CPU]
     if _CUDA not in available:
         raise DeviceError(
             f"GPU {device.index}: this ONNX Runtime is built for CPUs only; install "
-            "onnxruntime-gpu in place of onnxruntime; device cpu works"
+            "onnxruntime-gpu in place of onnxruntime; try device cpu"
         )
     return [(_CUDA, {"device_id": device.index}), _CPU]
 
@@ -156,11 +153,11 @@ def _spec(node: Any, file: Path) -> TensorSpec:
 
 
 def _external_files(file: Path) -> list[Path]:
-    """Returns the files beside an ONNX file that it names as places of its weights."""
+    """Returns the external weight files that an ONNX file names."""
     try:
         content = file.read_bytes()
     except (OSError, ValueError):
-        return []  # `network_file_digest` says why.
+        return []  # `network_file_digest` reports why.
     names = set()
     for match in _EXTERNAL.finditer(content):
         name = content[match.end() : match.end() + match[1][0]]

@@ -1,9 +1,8 @@
-"""ONNX graphs that ONNX Runtime computes wrongly, rewritten in memory.
+"""Rewrites ONNX operations that ONNX Runtime computes wrongly, in memory.
 
-Comes in: the content of a file. Goes out: a graph of the same meaning. `MeanVarianceNormalization`
-divides by zero in ONNX Runtime where a channel has one value alone, and gives NaN
-(github.com/microsoft/onnxruntime/issues/10228); person-reidentification-retail-0267 has such
-channels in every crop. The standard's own definition adds 1e-9 to the deviation.
+`MeanVarianceNormalization` divides by zero in ONNX Runtime where a channel has a single value, and
+gives NaN (github.com/microsoft/onnxruntime/issues/10228); person-reidentification-retail-0267 has
+such channels in every crop. The standard's own definition adds 1e-9 to the deviation.
 """
 
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ _DEFAULT_AXES = (0, 2, 3)
 
 
 def repaired_onnx(path: Path) -> bytes | None:
-    """Returns the content of a file with such operations replaced; `None` where it has none.
+    """Returns the content of a file with such operations replaced; `None` if it has none.
 
     Raises:
         DependencyError: It has some, and the package `onnx` is not installed.
@@ -43,10 +42,10 @@ def repaired_onnx(path: Path) -> bytes | None:
         ) from error
     try:
         model = onnx.load(str(path))
-    except Exception:  # protobuf raises classes of its own; ONNX Runtime will say what is wrong
+    except Exception:  # protobuf raises its own classes; ONNX Runtime reports what is wrong
         return None
     version = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    nodes = [part for node in model.graph.node for part in _parts(node, version)]
+    nodes = [part for node in model.graph.node for part in _replacement_nodes(node, version)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     epsilon = numpy_helper.from_array(np.array(_EPSILON_VALUE, np.float32), _EPSILON)
@@ -55,7 +54,7 @@ def repaired_onnx(path: Path) -> bytes | None:
     return content
 
 
-def _parts(node: Any, version: int) -> Iterator[Any]:
+def _replacement_nodes(node: Any, version: int) -> Iterator[Any]:
     """Yields the node, or `(x - mean) / (sqrt(mean((x - mean)^2)) + 1e-9)` in its place."""
     from onnx import helper
 

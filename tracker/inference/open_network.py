@@ -1,6 +1,6 @@
-"""One door to networks of any origin: what lies at a path decides what runs it.
+"""Opens a network of any format: the path decides which runtime runs it.
 
-Comes in: a path or a handle. Goes out: a `Network`. What runs it is loaded only where it is needed.
+A runtime is imported only when a network needs it.
 """
 
 from os import PathLike
@@ -10,7 +10,7 @@ from tracker.errors import ModelError
 from tracker.inference.network import Network
 
 SUFFIXES = (".onnx", ".tflite", ".keras")
-"""Endings of the names of files that hold a network."""
+"""File name suffixes of networks."""
 
 
 def open_network(
@@ -24,7 +24,7 @@ def open_network(
 
     A `.onnx` runs on ONNX Runtime, a `.tflite` on LiteRT; a `.keras` in Keras' safe mode, the
     folder of a SavedModel, and a handle of TensorFlow Hub or Kaggle Models run on TensorFlow.
-    Nothing is downloaded but what a handle names.
+    Only handles are downloaded.
 
     Args:
         path: The file, the folder, or an address "https://...".
@@ -34,10 +34,10 @@ def open_network(
             error, instead of a download.
 
     Raises:
-        ModelError: There is nothing of these kinds, or it cannot be loaded.
-        ConfigError: The device does not suit, or fewer threads than one.
-        DeviceError: The GPU that was asked for is not there.
-        DependencyError: What runs it cannot be loaded.
+        ModelError: There is no network of these formats, or it cannot be loaded.
+        ConfigError: The device does not fit the format, or there are fewer threads than one.
+        DeviceError: The requested GPU is not available.
+        DependencyError: The runtime cannot be loaded.
     """
     from tracker.inference.saved_model_network import (
         SavedModelNetwork,
@@ -52,7 +52,7 @@ def open_network(
     if file.is_dir() or suffix not in SUFFIXES:
         raise ModelError(
             f"network {text}: expected a file that ends in {', '.join(SUFFIXES)}, the folder of a "
-            f"SavedModel (saved_model.pb in it), or an https:// handle, got {_found(file)}"
+            f"SavedModel (saved_model.pb in it), or an https:// handle, got {_kind_of_path(file)}"
         )
     if suffix == ".onnx":
         from tracker.inference.onnx_network import OnnxNetwork
@@ -67,7 +67,7 @@ def open_network(
     return KerasNetwork(file, threads=threads, device=device)
 
 
-def _found(path: Path) -> str:
+def _kind_of_path(path: Path) -> str:
     if path.is_dir():
         return "another folder"
     return "a file of another name" if path.exists() else "nothing there"

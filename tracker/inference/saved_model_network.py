@@ -1,8 +1,7 @@
 """Networks in TensorFlow's SavedModel format, from a folder, TensorFlow Hub or Kaggle Models.
 
-Comes in: a folder or a handle. Goes out: a `Network`, run by TensorFlow. A handle is downloaded by
-TensorFlow Hub into the folder that `TFHUB_CACHE_DIR` names, else into `tfhub_modules` among the
-machine's temporary files; what is there already is loaded without any network.
+TensorFlow Hub downloads a handle into the folder that `TFHUB_CACHE_DIR` names, else into
+`tfhub_modules` in the system's temporary folder; a cached handle is loaded without network access.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ _HANDLE = "https://"
 _MARKS = ("saved_model.pb", "saved_model.pbtxt")
 _HUB_1_MARK = "tfhub_module.pb"
 _SIGNATURES = ("serving_default", "default")
-"""Preferred signatures: TensorFlow's own, and that of TensorFlow Hub's first format."""
+"""Preferred signatures: TensorFlow's default, and that of TensorFlow Hub's first format."""
 
 
 class SavedModelNetwork:
@@ -42,15 +41,15 @@ class SavedModelNetwork:
     Args:
         source: A folder, or a handle such as "https://tfhub.dev/..." or
             "https://www.kaggle.com/models/...".
-        threads: CPU threads of TensorFlow; `None` leaves them alone.
+        threads: CPU threads of TensorFlow; `None` keeps its default.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
         offline: Whether a handle that is not in the cache is an error, instead of a download.
 
     Raises:
-        ModelError: There is no SavedModel, TensorFlow cannot load it, it has no signature to
-            choose, or a handle cannot be had.
-        ConfigError: The device is none, or TensorFlow already runs with other threads.
-        DeviceError: The GPU that was asked for is not there.
+        ModelError: There is no SavedModel, TensorFlow cannot load it, none of its signatures can be
+            chosen, or a handle cannot be downloaded.
+        ConfigError: The device is unknown, or TensorFlow already runs with other threads.
+        DeviceError: The requested GPU is not available.
         DependencyError: TensorFlow, or TensorFlow Hub for a download, cannot be loaded.
     """
 
@@ -74,36 +73,36 @@ class SavedModelNetwork:
         self._tf = load_tensorflow()
         self._device = tensorflow_device(chosen, threads=threads)
         with native_output_logged(), self._tf.device(self._device):
-            # The function does not keep the variables alive that it reads: the model does.
+            # The function does not keep its variables alive; the model does.
             self._model, self._function = _loaded(self._tf, folder, self._what)
         self._inputs = _specs(self._function.structured_input_signature[1])
         self._outputs = _specs(self._function.structured_outputs)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """What it takes."""
+        """Specifications of the inputs."""
         return self._inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """What it gives."""
+        """Specifications of the outputs."""
         return self._outputs
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by name of the folder, or by handle; see `digests.saved_model_digest`."""
+        """SHA-256 by folder name or by handle; see `digests.saved_model_digest`."""
         return self._digests
 
     @property
     def stored(self) -> StoredFacts:
-        """What `metadata.yaml` in the folder says, as exporters of YOLO networks write it."""
+        """Class names and task from `metadata.yaml`, as exporters of YOLO networks write it."""
         return self._stored
 
     def run(self, arrays: Arrays) -> list[NDArray[Any]]:
         """Returns the outputs, in the order of `outputs`; see `Network.run`.
 
         Raises:
-            ModelError: The network does not take these arrays, or fails on them.
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
         return run_network(
             self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
@@ -130,7 +129,7 @@ def is_saved_model(folder: Path) -> bool:
 
 
 def hub_folder(handle: str, *, offline: bool = False) -> Path:
-    """Returns the folder of what a handle names, downloaded first where it is not in the cache.
+    """Returns the folder of a handle's SavedModel, downloaded first if it is not in the cache.
 
     Args:
         handle: The address.
@@ -141,8 +140,8 @@ def hub_folder(handle: str, *, offline: bool = False) -> Path:
         DependencyError: TensorFlow Hub cannot be loaded.
     """
     cache = os.environ.get("TFHUB_CACHE_DIR") or Path(tempfile.gettempdir()) / "tfhub_modules"
-    # TensorFlow Hub's documented place ("Caching model downloads"): the SHA-1 of the handle. Asking
-    # TensorFlow Hub itself would make folders, and load a second Keras to answer.
+    # TensorFlow Hub's documented location ("Caching model downloads"): the SHA-1 of the handle.
+    # TensorFlow Hub itself would create folders and load a second Keras.
     folder = Path(cache) / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
     if is_saved_model(folder):
         return folder
@@ -159,16 +158,16 @@ def hub_folder(handle: str, *, offline: bool = False) -> Path:
         raise DependencyError(f"TensorFlow Hub cannot be loaded: {error}") from error
     try:
         return Path(hub.resolve(handle))
-    except Exception as error:  # It hands on what sockets, archives and servers raise.
+    except Exception as error:  # It passes on errors of sockets, archives and servers.
         reason = mask_words(first_line(error), [handle])
-        # `from None`: what it raises may hold the address with its token.
+        # `from None`: its error may contain the address with its token.
         raise ModelError(
             f"network {shown_address(handle)}: cannot be downloaded: {reason}"
         ) from None
 
 
 def _loaded(tf: Any, folder: Path, what: str) -> tuple[Any, Any]:
-    """Returns the model of a folder, and the function of its signature."""
+    """Returns the model of a folder and its signature's function."""
     tags: list[str] | None = [] if (folder / _HUB_1_MARK).is_file() else None
     try:
         model = tf.saved_model.load(str(folder), tags=tags)
@@ -180,7 +179,7 @@ def _loaded(tf: Any, folder: Path, what: str) -> tuple[Any, Any]:
     if not names:
         raise ModelError(
             f"{what}: expected a signature 'serving_default', or a single one, got "
-            f"{', '.join(sorted(signatures)) or 'none'}; export it anew with one"
+            f"{', '.join(sorted(signatures)) or 'none'}; export it again with one"
         )
     return model, signatures[names[0]]
 

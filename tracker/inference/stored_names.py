@@ -1,8 +1,8 @@
-"""What exporters of YOLO networks write into a model's file: class names, and the task.
+"""Class names and task that exporters of YOLO networks store in a model's file.
 
 They write `names` as a Python or JSON dict into the metadata of an ONNX file, into `metadata.yaml`
-of a SavedModel, or into the ZIP archive behind a `.tflite`; there TensorFlow Lite's own metadata
-keep a text file that has a name a line.
+of a SavedModel, or into the ZIP archive appended to a `.tflite`, where TensorFlow Lite's own
+metadata keep a text file with one name per line.
 """
 
 import ast
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _NAMES, _TASK, _KEYPOINTS = "names", "task", "kpt_shape"
 _MOST_BYTES = 1 << 20
-"""A larger entry of an archive, or file, holds no class names."""
+"""Limit in bytes: a larger file or archive member is not read for class names."""
 _MOST_ENTRIES = 100
 _METADATA = "metadata.yaml"
 _MOST_CLASSES = 100_000
@@ -31,14 +31,13 @@ _MOST_CLASSES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class StoredFacts:
-    """What a model's file says about it.
+    """Facts that a model's file stores about it.
 
     Attributes:
-        class_names: Names by class index; `None` where the file holds none.
-        task: What the network is for, such as "detect" or "pose", in small letters; `None` where
-            the file does not say.
-        keypoint_values: Numbers that a pose has: keypoints times values of each; `None` where the
-            file does not say.
+        class_names: Names by class index; `None` if the file has none.
+        task: Task of the network, such as "detect" or "pose", in lower case; `None` if not stored.
+        keypoint_values: Values of one pose: keypoints times values per keypoint; `None` if not
+            stored.
     """
 
     class_names: tuple[str, ...] | None = None
@@ -50,10 +49,10 @@ NOTHING_STORED = StoredFacts()
 
 
 def metadata_facts(metadata: Mapping[str, object], *, what: str = "metadata") -> StoredFacts:
-    """Returns what values by key say.
+    """Returns the facts in a mapping of metadata.
 
     Args:
-        metadata: Of an ONNX file: all values are text; of others: values of JSON or YAML.
+        metadata: Values by key: text in ONNX files, JSON or YAML values in others.
         what: The file, for warnings.
 
     Example:
@@ -69,7 +68,7 @@ def metadata_facts(metadata: Mapping[str, object], *, what: str = "metadata") ->
 
 
 def archive_facts(path: Path) -> StoredFacts:
-    """Returns what the archive behind a `.tflite` says; names only where there is one list.
+    """Returns the facts in the archive appended to a `.tflite`; names only if there is one list.
 
     Args:
         path: The file.
@@ -82,10 +81,10 @@ def archive_facts(path: Path) -> StoredFacts:
 
 
 def folder_facts(folder: Path) -> StoredFacts:
-    """Returns what `metadata.yaml` in the folder of a SavedModel says.
+    """Returns the facts in `metadata.yaml` of a SavedModel folder.
 
     Args:
-        folder: The folder; without such a file nothing is stored.
+        folder: The folder; without such a file the result is empty.
     """
     path = folder / _METADATA
     if not path.is_file():
@@ -95,7 +94,7 @@ def folder_facts(folder: Path) -> StoredFacts:
     try:
         return metadata_facts(read_yaml(path, texts=(_NAMES,)), what=str(path))
     except ConfigError as error:
-        logger.warning("%s; what it says is not used", error)
+        logger.warning("%s; its content is not used", error)
         return NOTHING_STORED
 
 
@@ -127,8 +126,8 @@ def _value(stored: object) -> object:
 
 
 def _parsed(text: str) -> object:
-    """Returns the value that text means in JSON or as a literal of Python, else `None`."""
-    # JSON first: characters beyond 16 bits are pairs of escapes in it, which Python takes for two.
+    """Returns the value of text that is JSON or a Python literal, else `None`."""
+    # JSON first: it writes characters beyond 16 bits as surrogate pairs, which Python reads as two.
     with suppress(ValueError, RecursionError):
         return json.loads(text)
     with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
@@ -137,7 +136,7 @@ def _parsed(text: str) -> object:
 
 
 def _product(value: object) -> int | None:
-    """Returns the product of the sides of a shape, `None` for what is none."""
+    """Returns the product of a shape's dimensions; `None` if the value is no shape."""
     sides = value if isinstance(value, list | tuple) else ()
     if not sides or not all(type(side) is int and 0 < side <= _MOST_CLASSES for side in sides):
         return None
@@ -152,7 +151,7 @@ def _names(value: object, what: str) -> tuple[str, ...] | None:
         by_index = dict(enumerate(value))
     else:
         return None
-    # Some data sets name their classes by numbers.
+    # Some datasets use numbers as class names.
     named = {
         index: str(name).strip()
         for index, name in by_index.items()
@@ -164,7 +163,7 @@ def _names(value: object, what: str) -> tuple[str, ...] | None:
 
 
 def _by_index(value: Mapping[object, object]) -> dict[int, object]:
-    """Returns values by index; nothing where a key is none, or two are the same."""
+    """Returns values by class index; empty if a key is no index or two are equal."""
     keys = [str(key) for key in value]
     if not all(key.isascii() and key.isdigit() and len(key) <= 9 for key in keys):
         return {}

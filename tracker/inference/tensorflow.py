@@ -1,7 +1,4 @@
-"""Loading TensorFlow, quietly.
-
-Comes in: nothing. Goes out: the module.
-"""
+"""Loads TensorFlow without its messages on standard error."""
 
 from typing import Any
 
@@ -15,7 +12,7 @@ def load_tensorflow() -> Any:
     Raises:
         DependencyError: It cannot be loaded, or Keras runs on another backend.
     """
-    # Its C++ code prints to standard error whether it likes this machine; that is no news to users.
+    # Its C++ code prints details about the machine to standard error, of no use to users.
     with native_output_logged():
         try:
             import keras

@@ -15,7 +15,7 @@ def test_no_line_of_tensorflow_precedes_that_of_a_missing_gpu(clip: Path, tmp_pa
     words = ["run", str(clip), "--device", "gpu:99", "--json", str(tmp_path / "out.jsonl")]
     done = subprocess.run([*TRACKER, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("tracker: error: GPU 99 is not there: ")
+    assert done.stderr.startswith("tracker: error: GPU 99 is not available: ")
     assert done.stderr.count("\n") == 1
 
 

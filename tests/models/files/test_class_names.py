@@ -25,9 +25,7 @@ def test_names_that_stand_twice_are_numbered(tmp_path, caplog):
     names = ("empty", "car", "empty (3)", "empty (2)", "empty (4)")
     assert read_class_names(tmp_path / "a.names") == names
     (record,) = caplog.records
-    assert "a.names: names that stand more than once are numbered: 'empty (3)', 'empty (4)'" in (
-        record.getMessage()
-    )
+    assert "a.names: repeated names are numbered: 'empty (3)', 'empty (4)'" in (record.getMessage())
 
 
 @pytest.mark.parametrize(
