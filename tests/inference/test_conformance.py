@@ -186,7 +186,8 @@ def test_files_that_are_cut_short(forms, form, tmp_path):
     content = forms.path(form).read_bytes()
     path = tmp_path / f"short.{form}"
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelError, match=r"short\..*cannot load it: .+") as caught:
+    expected = "cut short or damaged" if form == "keras" else "cannot load it: .+"
+    with pytest.raises(ModelError, match=rf"short\..*{expected}") as caught:
         open_network(path)
     assert "\n" not in str(caught.value)
 
@@ -254,7 +255,7 @@ def test_code_in_a_keras_file_is_not_run(forms, tmp_path):
 
     network = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x + 1)])
     network.save(tmp_path / "code.keras")
-    with pytest.raises(ModelError, match=r"code\.keras: Keras cannot load it") as caught:
+    with pytest.raises(ModelError, match=r"code\.keras: a Lambda \(of keras\.layers\)") as caught:
         open_network(tmp_path / "code.keras")
     assert "\n" not in str(caught.value)
 

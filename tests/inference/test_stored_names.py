@@ -65,7 +65,7 @@ def test_values_that_are_not_name_lists_give_none(text: str) -> None:
     [
         ("{0: 'a', 2: 'c'}", ("a", "class_1", "c"), "no names for the classes 1:"),
         ("{1: 'b', 2: 'c'}", ("class_0", "b", "c"), "no names for the classes 0:"),
-        ('{"0": "a", "3": "d"}', ("a", "class_1", "class_2", "d"), "of the classes 1, 2:"),
+        ('{"0": "a", "3": "d"}', ("a", "class_1", "class_2", "d"), "for the classes 1, 2:"),
         ("{0: 'a', 1: ''}", ("a", "class_1"), "no names for the classes 1:"),
         ("['a', None, ' c ']", ("a", "class_1", "c"), "no names for the classes 1:"),
         ("['a', 'b', 'a']", ("a", "b", "a (2)"), "repeated names are numbered: 'a (2)'"),
