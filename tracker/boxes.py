@@ -23,21 +23,23 @@ def xyxy_to_cxcyah(boxes: Float32Array | Float64Array) -> Float64Array:
     boxes = boxes.astype(np.float64, copy=False)
     size = boxes[:, 2:] - boxes[:, :2]
     result = np.empty((len(boxes), 4))
-    result[:, :2] = boxes[:, :2]
-    result[:, :2] += boxes[:, 2:]
-    result[:, :2] *= 0.5
-    result[:, 2] = size[:, 0] / size[:, 1]
-    result[:, 3] = size[:, 1]
+    centres = result[:, :2]
+    np.add(boxes[:, :2], boxes[:, 2:], out=centres)
+    centres *= 0.5
+    height = size[:, 1]
+    np.divide(size[:, 0], height, out=result[:, 2])
+    result[:, 3] = height
     return result
 
 
 def cxcyah_to_xyxy(measurements: Float64Array) -> Float64Array:
     """Returns `(N, 4)` float64 xyxy of `(N, 4+)` centre x, centre y, aspect, height."""
-    half = measurements[:, 2:4] * 0.5
-    half[:, 0] *= measurements[:, 3]
+    half, centres = measurements[:, 2:4] * 0.5, measurements[:, :2]
+    width = half[:, 0]
+    width *= measurements[:, 3]
     result = np.empty((len(measurements), 4))
-    np.subtract(measurements[:, :2], half, out=result[:, :2])
-    np.add(measurements[:, :2], half, out=result[:, 2:])
+    np.subtract(centres, half, out=result[:, :2])
+    np.add(centres, half, out=result[:, 2:])
     return result
 
 
@@ -87,6 +89,8 @@ def checked_boxes(values: ArrayLike, *, name: str) -> Float32Array:
     if array.dtype == np.bool_:
         raise DataError(f"{name}: expected numbers, got bool")
     boxes = frozen(array, dtype="float32", shape=(None, 4), name=name)
+    if _are_all_proper(boxes):
+        return boxes
     proper = is_proper(boxes)
     if np.count_nonzero(proper) < len(boxes):
         row = int(proper.argmin())
@@ -101,6 +105,15 @@ def checked_boxes(values: ArrayLike, *, name: str) -> Float32Array:
             f"{array[row].tolist()} in row {row}"
         )
     return boxes
+
+
+def _are_all_proper(boxes: Float32Array) -> bool:
+    """Returns whether all boxes are proper and none is beyond `LARGEST_COORDINATE`."""
+    largest = np.maximum.reduce(np.abs(boxes), axis=None, initial=0)
+    # NaN is the largest of what it is among, and is not at most anything.
+    if not largest <= LARGEST_COORDINATE:
+        return False
+    return bool(np.count_nonzero(boxes[:, 2:] > boxes[:, :2]) == 2 * len(boxes))
 
 
 def _shape_hint(shape: tuple[int, ...]) -> str:

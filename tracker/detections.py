@@ -59,10 +59,11 @@ class Detections:
             self.embeddings, shape=(count, None), name="Detections.embeddings"
         )
         masks = _checked_masks(self.masks, count)
-        order = np.argsort(-scores, kind="stable")
-        if not np.array_equal(order, np.arange(count)):
+        if np.count_nonzero(scores[1:] > scores[:-1]):
+            order = (-scores).argsort(kind="stable")
             boxes, scores, classes, embeddings = (
-                _read_only(array[order]) for array in (boxes, scores, classes, embeddings)
+                _read_only(array.take(order, axis=0))
+                for array in (boxes, scores, classes, embeddings)
             )
             masks = _picked(masks, order)
         columns = (boxes, scores, classes, embeddings, masks)
@@ -91,10 +92,10 @@ class Detections:
         Raises:
             DataError: A shape, type or value is another one.
         """
-        checked = checked_boxes(boxes, name="Detections.boxes")
-        count = len(checked)
+        array = array_of(boxes, name="Detections.boxes")
+        count = len(array) if array.ndim else 0
         return cls(
-            boxes=checked,
+            boxes=array,
             scores=scores,  # type: ignore[arg-type]  # checked at construction, as all others
             classes=np.zeros(count, np.int32) if classes is None else classes,  # type: ignore[arg-type]
             embeddings=np.zeros((count, 0), np.float32) if embeddings is None else embeddings,  # type: ignore[arg-type]
@@ -252,8 +253,9 @@ def _checked_scores(values: ArrayLike, count: int) -> Float32Array:
     if array.dtype == np.bool_ and array.size:
         raise DataError("Detections.scores: expected numbers in [0, 1], got bool")
     scores = frozen(array, dtype="float32", shape=(count,), name="Detections.scores")
-    within = (scores >= 0) & (scores <= 1)
-    if np.count_nonzero(within) < count:
+    # A comparison with NaN is false, and NaN is both the least and the most.
+    if count and not (np.minimum.reduce(scores) >= 0 and np.maximum.reduce(scores) <= 1):
+        within = (scores >= 0) & (scores <= 1)
         row = int(within.argmin())
         raise DataError(f"Detections.scores: expected [0, 1], got {scores[row]} in row {row}")
     return scores

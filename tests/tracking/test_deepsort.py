@@ -1,5 +1,7 @@
 """DeepSORT on small scenes whose right answer is plain: life of a track, crossing, bouncing."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -246,6 +248,33 @@ def test_wrong_input_is_refused() -> None:
     deepsort.step(Detections.create([box(1)], [1], None, RED[None]))
     with pytest.raises(DataError, match="expected 3 values each as before, got 0"):
         deepsort.step(seen(box(1)))
+
+
+def test_the_class_is_the_one_with_most_votes_and_the_lower_one_between_equals() -> None:
+    random = np.random.default_rng(5)
+    deepsort = DeepSort(DeepSortSettings(confirm_hits=1))
+    boxes = [[100.0 * i, 0, 100 * i + 20, 40] for i in range(8)]
+    votes = np.zeros((8, 4))
+    for _ in range(40):
+        classes = random.integers(0, 4, 8)
+        tracks = deepsort.step(Detections.create(boxes, [0.5] * 8, classes))
+        votes[np.arange(8), classes] += 1
+        # Ids are in order of birth, and that is the order of the boxes.
+        assert tracks.classes.tolist() == votes.argmax(axis=1).tolist()
+        shares = votes.max(axis=1) / votes.sum(axis=1)
+        np.testing.assert_allclose(tracks.class_scores, shares, rtol=1e-5)
+
+
+@pytest.mark.parametrize("report", Report)
+def test_reported_arrays_would_pass_the_checks_of_tracks_as_they_are(report: Report) -> None:
+    deepsort = DeepSort(DeepSortSettings(report=report, confirm_hits=2))
+    for frame in range(6):
+        places = [box(0), box(200)][: 1 + frame % 2]
+        classes = [frame // 2 % 2] * len(places)  # a second class from frame 2 on
+        tracks = deepsort.step(Detections.create(places, [0.9] * len(places), classes))
+        columns = {field.name: getattr(tracks, field.name) for field in fields(Tracks)}
+        checked = Tracks(**columns)  # copies every array that is not read-only and as it should be
+        assert all(getattr(checked, name) is column for name, column in columns.items())
 
 
 def test_memory_follows_the_classes_that_a_track_had_not_their_ids() -> None:

@@ -47,7 +47,7 @@ def test_a_rider_and_a_bicycle_are_two() -> None:
     assert kept(ride, [PERSON, BICYCLE]) == [True, True]
 
 
-@pytest.mark.parametrize("count", [40, 700])
+@pytest.mark.parametrize("count", [40, 300, 700])
 def test_equals_all_with_all(count: int) -> None:
     random = np.random.default_rng(count)
     places = random.uniform(0, 400, (count // 2, 2))

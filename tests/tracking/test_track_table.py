@@ -176,7 +176,7 @@ def test_the_class_with_the_larger_sum_of_scores_wins() -> None:
     classes, shares = table.winners(rows(0))
     assert classes.tolist() == [1]
     np.testing.assert_allclose(shares, [0.625 / 1.125], atol=1e-7)
-    assert table.voted_classes.tolist() == [[3, 1]]
+    assert table.voted_classes.tolist() == [[1, 3]]  # the one with most votes first
 
 
 def test_between_equal_votes_the_lower_class_wins() -> None:
@@ -232,8 +232,8 @@ def test_a_lost_track_goes_on_as_the_one_that_was_found() -> None:
     assert table.detection_index.tolist() == [0, -1]
     assert table.unseen.tolist() == [0, 1]
     np.testing.assert_array_equal(table.mean[:, 0], [2, 1])
-    assert table.voted_classes.tolist() == [[0, 7], [0, -1]]
-    np.testing.assert_allclose(table.votes, [[0.9, 1.25], [0.25, 0]], atol=1e-7)
+    assert table.voted_classes.tolist() == [[7, 0], [0, -1]]
+    np.testing.assert_allclose(table.votes, [[1.25, 0.9], [0.25, 0]], atol=1e-7)
     assert table.winners(rows(0))[0].tolist() == [7]
 
 

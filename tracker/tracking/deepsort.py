@@ -196,9 +196,10 @@ class DeepSort:
     ) -> tuple[IndexArray, IndexArray]:
         """Returns the detections for every stage, and those for the last one only."""
         settings = self._settings
-        every = np.arange(len(detections))
-        if settings.duplicate_iou is not None:
-            every = every[without_duplicates(detections, iou=settings.duplicate_iou)]
+        if settings.duplicate_iou is None:
+            every = np.arange(len(detections))
+        else:
+            every = without_duplicates(detections, iou=settings.duplicate_iou).nonzero()[0]
         if not (settings.min_height_px or settings.max_aspect or settings.low_score):
             return every, _NOTHING
         tall = measurements[every, 3] >= settings.min_height_px
@@ -211,13 +212,15 @@ class DeepSort:
         if not len(rows):
             return
         table, weight = self._table, self._settings.score_noise
-        scores = detections.scores[columns].astype(np.float64)
+        scale = None
+        if weight:
+            scale = 1 - weight * detections.scores[columns].astype(np.float64)
         table.mean[rows], table.covariance[rows] = kalman.update(
             table.mean[rows],
             table.covariance[rows],
             measurements[columns],
             noise=self._settings.noise,
-            noise_scale=1 - weight * scores if weight else None,
+            noise_scale=scale,
         )
         table.see(rows, detections, columns)
         self._gallery.add(table.slots[rows], detections.embeddings[columns])
@@ -253,7 +256,8 @@ class DeepSort:
     def _confirm(self) -> None:
         table, settings = self._table, self._settings
         ready = ~table.confirmed & (table.hits >= settings.confirm_hits)
-        ready &= table.mean_scores >= (settings.min_mean_score or 0)
+        if settings.min_mean_score:
+            ready &= table.mean_scores >= settings.min_mean_score
         if not np.count_nonzero(ready):
             return
         rows = ready.nonzero()[0]
@@ -286,7 +290,7 @@ class DeepSort:
         if settings.report is Report.ALL:
             states[counts.ids < 0] = TrackState.TENTATIVE
         classes, class_scores = table.winners(rows)
-        return Tracks(
+        return Tracks.of_own(
             ids=counts.ids,
             boxes=cxcyah_to_xyxy(mean).astype(np.float32),
             velocities=(mean[:, 4:6] / self._frame_interval_s).astype(np.float32),

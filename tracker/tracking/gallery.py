@@ -16,11 +16,11 @@ almost always near, and reading a whole gallery of 100 costs 51 kB of memory tra
 
 def is_known(embeddings: Float32Array) -> BoolArray:
     """Returns `(N,)`: whether embeddings `(N, D)` say anything; rows of zeros do not."""
-    if embeddings.shape[1]:
-        # Almost always settles it, at a tenth of the time of looking at all values.
-        known: BoolArray = embeddings[:, 0] != 0
-        if np.count_nonzero(known) == len(known):
-            return known
+    if not embeddings.shape[1]:
+        return np.zeros(len(embeddings), np.bool_)
+    # Almost always settles it, at a tenth of the time of looking at all values.
+    if np.count_nonzero(embeddings[:, 0]) == len(embeddings):
+        return np.ones(len(embeddings), np.bool_)
     return np.asarray(embeddings.any(axis=1))
 
 
@@ -48,12 +48,15 @@ class AppearanceGallery:
 
         Rows of zeros, whose appearance is unknown, are not stored.
         """
-        known = is_known(embeddings)
-        if np.count_nonzero(known) < len(slots):
+        if not embeddings.shape[1]:
+            return
+        if np.count_nonzero(embeddings[:, 0]) < len(slots):
+            known = is_known(embeddings)
             slots, embeddings = slots[known], embeddings[known]
         if not len(slots):
             return
-        self._reserve(int(np.maximum.reduce(slots)) + 1, embeddings.shape[1])
+        # One slot more than is used, see `has_any`.
+        self._reserve(int(np.maximum.reduce(slots)) + 2, embeddings.shape[1])
         count = self._count[slots]
         self._vectors[slots, count % self._size] = embeddings
         self._count[slots] = count + 1
@@ -62,8 +65,9 @@ class AppearanceGallery:
         """Returns `(n,)`: whether each slot has at least one embedding."""
         if not len(self._count):
             return np.zeros(len(slots), np.bool_)
+        # The last slot is kept empty: it answers for all slots beyond.
         counts: Int64Array = self._count.take(slots, mode="clip")
-        return (counts > 0) & (slots < len(self._count))
+        return counts > 0
 
     def clear(self, slots: Int64Array) -> None:
         """Forgets what the slots looked like."""
@@ -104,18 +108,19 @@ class AppearanceGallery:
                 the distance to the newest embeddings alone where that is at most this: with nobody
                 to compare with, an assignment needs no more than "near enough".
         """
-        result = np.full(len(pair_slots), np.inf)
-        todo = np.arange(len(pair_slots))
-        if not len(todo):
-            return result
-        if enough > -np.inf:
-            alone = without_rivals(pair_slots, columns).nonzero()[0]
+        if not len(pair_slots):
+            return np.zeros(0)
+        if enough == -np.inf:
+            return self._to_all(pair_slots, embeddings[columns])
+        alone = without_rivals(pair_slots, columns).nonzero()[0]
+        if len(alone) == len(pair_slots):
+            result = self._to_newest(pair_slots, embeddings[columns])
+        else:
+            result = np.full(len(pair_slots), np.inf)
             result[alone] = self._to_newest(pair_slots[alone], embeddings[columns[alone]])
-            far = result > enough
-            todo = far.nonzero()[0]
-            if not len(todo):
-                return result
-        result[todo] = self._to_all(pair_slots[todo], embeddings[columns[todo]])
+        todo = (result > enough).nonzero()[0]
+        if len(todo):
+            result[todo] = self._to_all(pair_slots[todo], embeddings[columns[todo]])
         return result
 
     def _to_newest(self, slots: Int64Array, wanted: Float32Array) -> Float64Array:
@@ -125,10 +130,12 @@ class AppearanceGallery:
             return distance
         count = self._count[slots]
         known = (count >= _NEWEST).nonzero()[0]
+        if 0 < len(known) < len(slots):
+            slots, count, wanted = slots[known], count[known], wanted[known]
         if len(known):
-            place = (count[known, None] - _PLACES) % self._size
-            newest = self._vectors[slots[known, None], place]
-            alike = np.matmul(newest, wanted[known][:, :, None])[:, :, 0]
+            place = (count[:, None] - _PLACES) % self._size
+            newest = self._vectors[slots[:, None], place]
+            alike = np.matmul(newest, wanted[:, :, None])[:, :, 0]
             distance[known] = 1.0 - np.maximum.reduce(alike, axis=1)
         return distance
 

@@ -14,10 +14,13 @@ from tracker.boxes import cxcyah_to_xyxy, paired_iou
 from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.association import Pairs
-from tracker.tracking.neighbours import admissible, is_large
+from tracker.tracking.neighbours import admissible, admissible_in_x, is_large
 from tracker.tracking.settings import TrackDistance
 from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from tracker.util.callable_name import callable_name
+
+_FEW = 64
+"""Up to so many pairs, one overlap takes less time than to look first at how high they lie."""
 
 
 def by_motion(
@@ -46,6 +49,9 @@ def by_motion(
         distance = np.add.reduce(difference, axis=1)
         return distance, distance <= gate
 
+    if not is_large(len(mean), len(measurements)):
+        reach = np.sqrt(gate * variance[:, 0])
+        return admissible_in_x(mean[:, 0], reach, measurements[:, 0], price=distances)
     reach = np.sqrt(gate * variance[:, :2])
     return admissible(mean[:, :2], reach, measurements[:, :2], price=distances)
 
@@ -61,14 +67,14 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
     predicted, found = cxcyah_to_xyxy(mean), boxes.astype(np.float64)
     if not len(predicted) or not len(found):
         return _none()
+    if not is_large(len(predicted), len(found)):
+        left, right = found[:, 0], found[:, 2]
+        reach = 0.5 * (predicted[:, 2] - predicted[:, 0] + np.maximum.reduce(right - left))
+        losses = partial(_losses, predicted, found, min_iou)
+        return admissible_in_x(mean[:, 0], reach, 0.5 * (left + right), price=losses)
     size = found[:, 2:] - found[:, :2]
     centres = 0.5 * (found[:, :2] + found[:, 2:])
     extent = predicted[:, 2:] - predicted[:, :2]
-
-    if not is_large(len(predicted), len(found)):
-        reach = 0.5 * (extent + np.maximum.reduce(size, axis=0))
-        losses = partial(_losses, predicted, found, min_iou)
-        return admissible(mean[:, :2], reach, centres, price=losses)
     parts = []
     for group in groups_by_size(size):
         reach = 0.5 * (extent + size[group].max(axis=0))
@@ -136,6 +142,8 @@ def by_reach(
         ratio = np.maximum(known[:, 3], seen[:, 3]) / np.minimum(known[:, 3], seen[:, 3])
         return distance, (distance <= reach[rows]) & (ratio <= size_ratio)
 
+    if not is_large(len(mean), len(measurements)):
+        return admissible_in_x(mean[:, 0], farthest, measurements[:, 0], price=distances)
     both = np.repeat(farthest[:, None], 2, axis=1)
     return admissible(mean[:, :2], both, measurements[:, :2], price=distances)
 
@@ -147,7 +155,15 @@ def _losses(
     rows: IndexArray,
     columns: IndexArray,
 ) -> tuple[Float64Array, BoolArray]:
-    overlap = paired_iou(predicted[rows], found[columns])
+    if len(rows) <= _FEW:
+        overlap = paired_iou(predicted[rows], found[columns])
+        return 1 - overlap, (overlap >= min_iou) & (overlap > 0)
+    # Most boxes that meet in x are apart in y; to find out costs less than an overlap.
+    top = np.maximum(predicted[:, 1][rows], found[:, 1][columns])
+    bottom = np.minimum(predicted[:, 3][rows], found[:, 3][columns])
+    meeting = (bottom > top).nonzero()[0]
+    overlap = np.zeros(len(rows))
+    overlap[meeting] = paired_iou(predicted[rows[meeting]], found[columns[meeting]])
     return 1 - overlap, (overlap >= min_iou) & (overlap > 0)
 
 

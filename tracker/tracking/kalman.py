@@ -85,16 +85,20 @@ def predict(
         noise: The motion model.
     """
     moved = mean.copy()
-    moved[:, :4] += dt * mean[:, 4:]
-    np.maximum(moved[:, 2:4], MIN_SIZE, out=moved[:, 2:4])
+    place, size = moved[:, :4], moved[:, 2:4]  # `a[i] += b` would write the sum a second time
+    place += dt * mean[:, 4:]
+    np.maximum(size, MIN_SIZE, out=size)
     per_height, fixed = _process_noise(noise, dt)
     grown = np.square(mean[:, 3])[:, None, None] * per_height
     grown += fixed
     grown += covariance
     cross, rate = covariance[:, 1], covariance[:, 2]
     step = dt * rate
-    grown[:, 1] += step
-    grown[:, 0] += dt * (2 * cross + step)
+    grown_place, grown_cross = grown[:, 0], grown[:, 1]
+    grown_cross += step
+    step += 2 * cross
+    step *= dt
+    grown_place += step
     return moved, grown
 
 
@@ -133,11 +137,14 @@ def update(
         measured *= noise_scale[:, None]
     gain = covariance[:, :2] / (covariance[:, 0] + measured)[:, None]
     innovation = measurements - mean[:, :4]
-    corrected = mean + (gain * innovation[:, None]).reshape(-1, 8)
-    np.maximum(corrected[:, 2:4], MIN_SIZE, out=corrected[:, 2:4])
+    corrected = (gain * innovation[:, None]).reshape(-1, 8)
+    corrected += mean
+    size = corrected[:, 2:4]
+    np.maximum(size, MIN_SIZE, out=size)
     reduced = covariance.copy()
-    reduced[:, :2] -= gain[:, :1] * covariance[:, :2]
-    reduced[:, 2] -= gain[:, 1] * covariance[:, 1]
+    first, last = reduced[:, :2], reduced[:, 2]
+    first -= gain[:, :1] * covariance[:, :2]
+    last -= gain[:, 1] * covariance[:, 1]
     return corrected, reduced
 
 

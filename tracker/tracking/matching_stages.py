@@ -6,13 +6,13 @@ is changed here: `associate` returns matches of rows of the table with detection
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tracker.detections import Detections
 from tracker.tracking import gating
-from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade, unmatched
+from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade
 from tracker.tracking.gallery import AppearanceGallery, is_known
 from tracker.tracking.settings import (
     AppearanceOrder,
@@ -26,8 +26,7 @@ from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 _NOTHING: IndexArray = np.zeros(0, np.intp)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class Scene(NamedTuple):
     """What there is to be matched.
 
     Attributes:
@@ -70,9 +69,10 @@ def scene_of(
     measurements: Float64Array,
 ) -> Scene:
     """Returns what there is to be matched; see `Scene`."""
-    known_tracks = gallery.has_any(table.slots)
     known_detections = is_known(detections.embeddings)
-    tracks, found = np.count_nonzero(known_tracks), np.count_nonzero(known_detections)
+    found = np.count_nonzero(known_detections)
+    known_tracks = gallery.has_any(table.slots)
+    tracks = np.count_nonzero(known_tracks)
     return Scene(
         table=table,
         gallery=gallery,
@@ -86,8 +86,7 @@ def scene_of(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Stage(NamedTuple):
     """One round of matching among the tracks and detections that earlier rounds left.
 
     Attributes:
@@ -119,13 +118,17 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
     matches = Matches(_NOTHING, _NOTHING)
     if not len(scene.table) or not len(scene.detections):
         return matches
+    free_tracks = np.ones(len(scene.table), np.bool_)
+    free_detections = np.ones(len(scene.detections), np.bool_)
     for stage in stages(scene, usual, low):
-        rows = unmatched(stage.tracks, matches.rows)
-        columns = unmatched(stage.detections, matches.columns)
+        rows = stage.tracks[free_tracks[stage.tracks]]
+        columns = stage.detections[free_detections[stage.detections]]
         if not len(rows) or not len(columns):
             continue
         pairs = stage.cost(scene, stage.gate(scene, rows, columns))
-        matches = join(matches, _solved(scene, stage, pairs))
+        found = _solved(scene, stage, pairs)
+        free_tracks[found.rows] = free_detections[found.columns] = False
+        matches = join(matches, found)
     return matches
 
 
@@ -145,13 +148,14 @@ def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
         cost=unless_appearances_differ,
         unmatched_cost=1.0,
     )
-    yield Stage(
-        tracks=(confirmed & just_matched).nonzero()[0],
-        detections=low,
-        gate=overlap_gate(settings.low_min_iou),
-        cost=gate_cost,
-        unmatched_cost=1.0,
-    )
+    if len(low):
+        yield Stage(
+            tracks=(confirmed & just_matched).nonzero()[0],
+            detections=low,
+            gate=overlap_gate(settings.low_min_iou),
+            cost=gate_cost,
+            unmatched_cost=1.0,
+        )
     if scene.has_unknown and settings.refind_reach:
         yield Stage(
             tracks=old,
@@ -242,8 +246,9 @@ def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexA
     table_rows, found = rows[pairs.rows], columns[pairs.columns]
     if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
         return Pairs(table_rows, found, pairs.costs)
-    voted, _ = scene.table.winners(table_rows)
-    same = voted == scene.detections.classes[found]
+    same = scene.table.classes[table_rows] == scene.detections.classes[found]
+    if np.count_nonzero(same) == len(same):
+        return Pairs(table_rows, found, pairs.costs)
     return Pairs(table_rows[same], found[same], pairs.costs[same])
 
 
@@ -264,10 +269,11 @@ def appearance_cost(scene: Scene, pairs: Pairs) -> Pairs:
     slots, embeddings = scene.table.slots[pairs.rows], scene.detections.embeddings
     distance = scene.gallery.distances(slots, pairs.columns, embeddings, enough=farthest)
     similar = (distance <= farthest).nonzero()[0]
-    rows, columns, cost = pairs.rows[similar], pairs.columns[similar], distance[similar]
+    if len(similar) < len(pairs):
+        pairs, distance = pairs.select(similar), distance[similar]
     if weight:
-        cost = weight * pairs.costs[similar] + (1 - weight) * cost
-    return Pairs(rows, columns, cost)
+        distance = weight * pairs.costs + (1 - weight) * distance
+    return Pairs(pairs.rows, pairs.columns, distance)
 
 
 def unless_appearances_differ(scene: Scene, pairs: Pairs) -> Pairs:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from tracker.tracking.association import Pairs
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 
 Price = Callable[[IndexArray, IndexArray], tuple[Float64Array, BoolArray]]
 """From rows and columns `(M,)` to the cost of each pair and whether it is admissible."""
+
+Floats = Float32Array | Float64Array
 
 _FEW = 4096
 """Up to so many pairs, comparing all takes less time than sorting: about 64 by 64 objects."""
@@ -49,9 +51,7 @@ def admissible(
         price: Decides on pairs within the windows, and on a few just outside.
     """
     if not is_large(len(centres), len(points)):
-        rows, columns = _near_in_x(centres[:, 0], reach[:, 0], points[:, 0])
-        costs, within = price(rows, columns)
-        return Pairs(rows[within], columns[within], costs[within])
+        return admissible_in_x(centres[:, 0], reach[:, 0], points[:, 0], price=price)
     windows = Windows(centres, reach, points)
     is_heap = windows.pair_count > _AT_ONCE
     parts = []
@@ -64,6 +64,18 @@ def admissible(
         np.concatenate([part.columns for part in parts]),
         np.concatenate([part.costs for part in parts]),
     )
+
+
+def admissible_in_x(centres: Floats, reach: Floats, points: Floats, *, price: Price) -> Pairs:
+    """Returns what `admissible` does, by comparing x alone: for scenes that are not large.
+
+    Args:
+        centres: `(T,)` x.
+        reach: `(T,)` half the width of the window of each centre.
+        points: `(N,)` x.
+        price: Decides on all pairs whose point is within the width of the window.
+    """
+    return _priced(*_near_in_x(centres, reach, points), price)
 
 
 class Windows:
@@ -131,7 +143,10 @@ class Windows:
 
 def _priced(rows: IndexArray, columns: IndexArray, price: Price) -> Pairs:
     costs, within = price(rows, columns)
-    return Pairs(rows[within], columns[within], costs[within])
+    kept = within.nonzero()[0]
+    if len(kept) == len(rows):
+        return Pairs(rows, columns, costs)
+    return Pairs(rows[kept], columns[kept], costs[kept])
 
 
 def _cheapest(pairs: Pairs, row_count: int, column_count: int) -> Pairs:
@@ -152,15 +167,15 @@ def _counted(counts: IndexArray) -> IndexArray:
     return np.arange(counts.sum()) - (counts.cumsum() - counts).repeat(counts)
 
 
-def _near_in_x(
-    centres: Float64Array, reach: Float64Array, values: Float64Array
-) -> tuple[IndexArray, IndexArray]:
+def _near_in_x(centres: Floats, reach: Floats, values: Floats) -> tuple[IndexArray, IndexArray]:
     """Returns all `(row, column)` with `|values[column] - centres[row]| <= reach[row]`.
 
     Sorted by row.
     """
     if len(centres) * len(values) <= _FEW:
-        rows, columns = (np.abs(values - centres[:, None]) <= reach[:, None]).nonzero()
+        apart = values - centres[:, None]
+        np.abs(apart, out=apart)
+        rows, columns = (apart <= reach[:, None]).nonzero()
         return rows, columns
     order = values.argsort(kind="stable")
     ordered = values[order]

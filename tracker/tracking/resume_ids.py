@@ -62,8 +62,7 @@ def _plausible(
     """Returns the lost rows that may have come to where a fresh track is."""
     lost = lost[table.misses[lost] >= table.hits[fresh]]
     if settings.classes is ClassPolicy.SAME:
-        voted, _ = table.winners(np.append(lost, fresh))
-        lost = lost[voted[:-1] == voted[-1]]
+        lost = lost[table.classes[lost] == table.classes[fresh]]
     predicted, velocity = table.mean[lost, :2], table.mean[lost, 4:6]
     # Who stopped while hidden is where it was seen last, not where its speed would have led.
     last_seen = predicted - table.unseen[lost, None] * velocity

@@ -18,8 +18,6 @@ _SCORE_MEMORY = 0.2
 _LEAST_VOTE = 1e-9
 """A score of 0 still is a vote: without this addition a track could have none."""
 
-_NO_CLASS = np.int32(np.iinfo(np.int32).max)
-
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
 _ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
@@ -41,8 +39,9 @@ class TrackTable:
     Attributes:
         mean: `(T, 8)` Kalman means.
         covariance: `(T, 3, 4)` Kalman covariances.
-        voted_classes: `(T, K)` int32 different classes of each track's detections in order of
-            appearance, -1 = none; `K` is the largest number that a track has, whatever the ids.
+        voted_classes: `(T, K)` int32 different classes of each track's detections, the one with
+            most votes first (between equals the lower one), -1 = none; `K` is the largest number
+            that a track has, whatever the ids.
         votes: `(T, K)` summed scores of the detections of these classes.
     """
 
@@ -59,6 +58,11 @@ class TrackTable:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    @property
+    def classes(self) -> Int32Array:
+        """`(T,)` classes by vote; between equals the lower one."""
+        return self.voted_classes[:, 0]
 
     @property
     def ids(self) -> Int64Array:
@@ -122,9 +126,10 @@ class TrackTable:
             dt: Nominal frame intervals.
             counted: How many of them count against the end of a track.
         """
-        self._counts[:, _AGE : _MISSES + 1] += 1
+        ages, unseen = self._counts[:, _AGE : _MISSES + 1], self._reals[:, : _AGED + 1]
+        ages += 1  # `a[i] += b` would write the sum a second time
+        unseen += dt, counted
         self._counts[:, _DETECTION] = -1
-        self._reals[:, : _AGED + 1] += dt, counted
 
     def coast(self, dt: float, counted: float) -> None:
         """As `age`, of a frame in which nobody looked for the tracks."""
@@ -136,13 +141,14 @@ class TrackTable:
         """Notes that each row `(n,)` was seen as the detection of the same place in `columns`."""
         counts, reals = self._counts[rows], self._reals[rows]
         scores = detections.scores[columns].astype(np.float64)
-        counts[:, _HITS] += 1
+        hits, mean_scores = counts[:, _HITS], reals[:, _MEAN_SCORE]
+        hits += 1
         counts[:, _MISSES] = 0
         counts[:, _DETECTION] = columns
         self._counts[rows] = counts
         reals[:, : _AGED + 1] = 0
         reals[:, _SCORE] = scores
-        reals[:, _MEAN_SCORE] += _SCORE_MEMORY * (scores - reals[:, _MEAN_SCORE])
+        mean_scores += _SCORE_MEMORY * (scores - mean_scores)
         self._reals[rows] = reals
         self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
 
@@ -168,13 +174,14 @@ class TrackTable:
         self._next_provisional_id -= count
         self.mean = np.concatenate([self.mean, mean])
         self.covariance = np.concatenate([self.covariance, covariance])
-        width = self.votes.shape[1]
-        self.votes = np.concatenate([self.votes, np.zeros((count, width))])
-        none = np.full((count, width), -1, np.int32)
-        self.voted_classes = np.concatenate([self.voted_classes, none])
+        votes = np.zeros((count, self.votes.shape[1]))
+        votes[:, 0] = scores + _LEAST_VOTE
+        voted = np.full(votes.shape, -1, np.int32)
+        voted[:, 0] = detections.classes[columns]
+        self.votes = np.concatenate([self.votes, votes])
+        self.voted_classes = np.concatenate([self.voted_classes, voted])
         self._counts = np.concatenate([self._counts, counts])
         self._reals = np.concatenate([self._reals, reals])
-        self._vote(old + order, detections.classes[columns], scores + _LEAST_VOTE)
         return counts[:, _SLOT]
 
     def counts(self, rows: IndexArray) -> "Counts":
@@ -217,32 +224,43 @@ class TrackTable:
         self._reals[lost] = self._reals[found]
 
     def winners(self, rows: IndexArray) -> tuple[Int32Array, Float64Array]:
-        """Returns the class `(n,)` that each row has by vote, and its share of the vote `(n,)`.
-
-        Between equals the lower class wins.
-        """
-        classes, votes = self.voted_classes[rows], self.votes[rows]
-        if votes.shape[1] == 1:
-            return classes[:, 0], np.ones(len(rows))
-        most = np.maximum.reduce(votes, axis=1)
-        candidates = np.where(votes == most[:, None], classes, _NO_CLASS)
-        return np.minimum.reduce(candidates, axis=1), most / np.add.reduce(votes, axis=1)
+        """Returns the class `(n,)` that each row has by vote, and its share of the vote `(n,)`."""
+        if self.votes.shape[1] == 1:
+            return self.classes[rows], np.ones(len(rows))
+        votes = self.votes[rows]
+        return self.classes[rows], votes[:, 0] / np.add.reduce(votes, axis=1)
 
     def _vote(self, rows: IndexArray, classes: Int32Array, amounts: Float64Array) -> None:
         """Adds votes for one class to each row `(n,)`; rows differ."""
-        first = self.voted_classes[rows, 0] == classes
+        first, votes = self.classes[rows] == classes, self.votes[:, 0]
         if np.count_nonzero(first) == len(rows):  # so it is where classes do not flicker
-            self.votes[rows, 0] += amounts
+            votes[rows] += amounts
             return
-        same = self.voted_classes[rows] == classes[:, None]
-        place = same.argmax(axis=1)
-        if np.count_nonzero(same) < len(rows):
-            new = (~same.any(axis=1)).nonzero()[0]
-            place[new] = (self.voted_classes[rows[new]] >= 0).sum(axis=1)
-            if place.max() >= self.votes.shape[1]:
-                self.votes = np.pad(self.votes, [(0, 0), (0, 1)])
-                self.voted_classes = np.pad(
-                    self.voted_classes, [(0, 0), (0, 1)], constant_values=-1
-                )
-            self.voted_classes[rows[new], place[new]] = classes[new]
-        self.votes[rows, place] += amounts
+        votes[rows[first]] += amounts[first]
+        self._vote_against_first(rows[~first], classes[~first], amounts[~first])
+
+    def _vote_against_first(
+        self, rows: IndexArray, classes: Int32Array, amounts: Float64Array
+    ) -> None:
+        """Adds votes for classes that are not the first ones of their rows `(n,)`."""
+        voted = self.voted_classes[rows]
+        place = ((voted == classes[:, None]) | (voted < 0)).argmax(axis=1)
+        if np.count_nonzero(place) < len(place):
+            place[place == 0] = self.votes.shape[1]
+            self.votes = np.pad(self.votes, [(0, 0), (0, 1)])
+            self.voted_classes = np.pad(self.voted_classes, [(0, 0), (0, 1)], constant_values=-1)
+        self.voted_classes[rows, place] = classes
+        votes = self.votes[rows, place] + amounts
+        self.votes[rows, place] = votes
+        close = (votes >= self.votes[rows, 0]).nonzero()[0]
+        if len(close):
+            self._lead(rows[close], place[close])
+
+    def _lead(self, rows: IndexArray, place: IndexArray) -> None:
+        """Puts classes first that have more votes, or as many and are lower."""
+        votes, most = self.votes[rows, place], self.votes[rows, 0]
+        classes, first = self.voted_classes[rows, place], self.voted_classes[rows, 0]
+        wins = (votes > most) | (classes < first)
+        rows, place = rows[wins], place[wins]
+        self.votes[rows, 0], self.votes[rows, place] = votes[wins], most[wins]
+        self.voted_classes[rows, 0], self.voted_classes[rows, place] = classes[wins], first[wins]

@@ -47,7 +47,8 @@ def frozen(
     array = array_of(values, name=name)
     fits = array.shape == shape or _fits(array.shape, shape)
     same = array.dtype == dtype
-    if fits and same and array.flags.c_contiguous and is_immutable(array):
+    flags = array.flags
+    if fits and same and not flags.writeable and flags.c_contiguous and is_immutable(array):
         return array
     if not same and array.size and not _converts(array.dtype, np.dtype(dtype)):
         raise DataError(f"{name}: expected {np.dtype(dtype)} values, got {_kind(array)}")
@@ -107,8 +108,8 @@ def class_ids(values: ArrayLike, *, shape: Sequence[int | None], name: str) -> I
         )
     ids = frozen(array.astype(np.int32) if not array.size else array, dtype="int32", shape=shape,
                  name=name)  # fmt: skip
-    wrong = ids.size and not (0 <= ids.min() and ids.max() <= LARGEST_CLASS)
-    if wrong:
+    # Read as unsigned numbers, negative ones are above all others.
+    if ids.size and np.maximum.reduce(ids.view(np.uint32), axis=None) > LARGEST_CLASS:
         row = np.flatnonzero((ids < 0) | (ids > LARGEST_CLASS))[0]
         raise DataError(
             f"{name}: expected class ids of 0 to {LARGEST_CLASS}, got {ids.flat[row]} in row {row}"
@@ -140,11 +141,13 @@ def unit_vectors(values: ArrayLike, *, shape: Sequence[int | None], name: str) -
         raise DataError(f"{name}: expected numbers, got {_kind(array)}")
     if not _fits(array.shape, shape) or not array.size:
         return frozen(np.asarray(array, np.float32), dtype="float32", shape=shape, name=name)
+    if array.dtype == np.float32 and _are_unit(array):
+        return frozen(array, dtype="float32", shape=shape, name=name)
     wide = array.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("nd,nd->n", wide, wide)
         is_unit = np.abs(squares - 1) <= 2 * UNIT_TOLERANCE
-    if array.dtype == np.float32 and np.count_nonzero(is_unit) == len(array):
+    if array.dtype.kind == "f" and np.count_nonzero(is_unit) == len(array):
         return frozen(array, dtype="float32", shape=shape, name=name)
     infinite = np.isinf(wide).any(axis=1)
     if np.count_nonzero(infinite):
@@ -161,6 +164,16 @@ def unit_vectors(values: ArrayLike, *, shape: Sequence[int | None], name: str) -
         scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
         result[other] = scaled
     return frozen(result, dtype="float32", shape=shape, name=name)
+
+
+def _are_unit(vectors: Float32Array) -> bool:
+    """Returns whether all rows `(N, D)` are unit vectors beyond doubt, as computed in float32.
+
+    Half of the tolerance is left for the rounding errors of the sum.
+    """
+    squares = np.einsum("nd,nd->n", vectors, vectors)
+    least, most = np.minimum.reduce(squares), np.maximum.reduce(squares)
+    return bool(abs(least - 1) <= UNIT_TOLERANCE and abs(most - 1) <= UNIT_TOLERANCE)
 
 
 def _kind(array: NDArray[Any]) -> str:
