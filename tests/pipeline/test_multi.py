@@ -37,7 +37,7 @@ class BatchDetector(ScriptedDetector):
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_is_left_behind() -> Iterator[None]:
+def _no_thread_stays_alive() -> Iterator[None]:
     yield
     assert [t.name for t in threading.enumerate() if t.name.startswith("tracker-")] == []
 
@@ -193,13 +193,13 @@ def test_all_sources_break() -> None:
     assert indices(events, 1) == [0, 1]
 
 
-def test_a_fault_of_ours_is_no_end_of_a_source() -> None:
+def test_a_bug_is_raised_and_not_reported_as_the_end_of_a_source() -> None:
     faulty = ScriptedSource(5, before_frame=failing_at(2, ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError, match="ours"):
         list(many().run([ScriptedSource(500), faulty]))
 
 
-def test_a_source_that_stalls_holds_nobody_up() -> None:
+def test_a_stalled_source_does_not_delay_the_others() -> None:
     goes_on = threading.Event()
 
     def before_frame(index: int) -> None:
@@ -322,7 +322,7 @@ def test_detections_of_every_third_frame_are_counted_by_source() -> None:
     assert coasted == [False, True, True, False, True, True, False]
 
 
-def test_each_source_ends_after_so_many_frames() -> None:
+def test_each_source_ends_after_max_frames() -> None:
     events = list(many(max_frames=5).run([ScriptedSource(100), ScriptedSource(3)]))
     assert indices(events, 0) == [0, 1, 2, 3, 4]
     assert indices(events, 1) == [0, 1, 2]
@@ -416,7 +416,7 @@ def test_a_function_serves_all_sources_and_sees_their_frames_alone() -> None:
     assert sorted(seen) == [(40, 0), (40, 1), (48, 0), (48, 1), (48, 2)]
 
 
-def test_a_wrong_answer_of_a_function_ends_every_source_with_its_name() -> None:
+def test_a_wrong_result_of_a_function_ends_every_source_with_its_name() -> None:
     stages = MultiPipeline(StageMakers(detector=lambda: len, tracker=DeepSort))  # type: ignore[arg-type,return-value]
     with pytest.raises(DataError, match="detector function len: expected Detections"):
         list(stages.run([ScriptedSource(2), ScriptedSource(2)]))

@@ -140,7 +140,7 @@ def test_an_embedder_needs_one_method() -> None:
     assert result.run.model_digests == {}
 
 
-def test_a_wrong_answer_of_a_function_ends_the_run_with_its_name() -> None:
+def test_a_wrong_result_of_a_function_ends_the_run_with_its_name() -> None:
     def finds_nothing(image: np.ndarray) -> None:
         return None
 
@@ -150,12 +150,12 @@ def test_a_wrong_answer_of_a_function_ends_the_run_with_its_name() -> None:
     assert worker_threads() == []
 
 
-def test_what_is_no_detector_is_refused_at_once() -> None:
+def test_an_object_that_is_no_detector_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="detector: expected a function of a picture"):
         Pipeline(detector="small", tracker=DeepSort())  # type: ignore[arg-type]
 
 
-def test_of_a_live_source_the_time_of_a_frame_is_mostly_waiting() -> None:
+def test_frame_time_of_a_live_source_is_called_waiting() -> None:
     (result,) = pipeline().run(ScriptedSource(1, live=True))
     assert set(result.timings_s) == {"wait", "infer", "embed", "track"}
 
@@ -182,7 +182,7 @@ def test_time_steps_count_nominal_intervals() -> None:
     assert tracker.resets == [pytest.approx(1 / 25)]
 
 
-def test_nobody_looks_at_the_camera_unless_asked() -> None:
+def test_camera_motion_is_estimated_only_on_request() -> None:
     tracker = RecordingTracker()
     results = list(
         Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker).run(ScriptedSource(2))
@@ -191,7 +191,7 @@ def test_nobody_looks_at_the_camera_unless_asked() -> None:
     assert "camera" not in results[0].timings_s
 
 
-def test_the_tracker_is_told_how_the_camera_moved() -> None:
+def test_the_tracker_gets_the_camera_motion() -> None:
     tracker, camera = RecordingTracker(), ScriptedCamera()
     both = Pipeline(detector=ScriptedDetector(one_walker), tracker=tracker, camera_motion=camera)
     for _ in range(2):
@@ -217,7 +217,7 @@ def test_frame_intervals(elapsed_s: float, expected: float) -> None:
     assert frame_intervals(elapsed_s, 0.04) == pytest.approx(expected)
 
 
-def test_the_queues_bound_what_is_read_ahead() -> None:
+def test_the_queues_bound_how_far_is_read_ahead() -> None:
     source = ScriptedSource(500)
     results = pipeline().run(source)
     next(results)
@@ -315,7 +315,7 @@ def test_frames_before_a_drop_are_counted_exactly() -> None:
         assert result.frame.index == count + result.dropped
 
 
-def test_results_have_the_age_at_which_they_leave() -> None:
+def test_age_is_measured_when_a_result_is_delivered() -> None:
     results = pipeline().run(Captured(2, before_s=5), policy=FramePolicy.ALL)
     first = next(results)
     assert first.age_s == pytest.approx(5, abs=1)

@@ -52,7 +52,7 @@ def test_one_good_pair_beats_two_poor_ones() -> None:
     assert (matches.rows.tolist(), matches.columns.tolist()) == ([0], [0])
 
 
-def test_forbidden_pairs_are_never_looked_at() -> None:
+def test_costs_of_inadmissible_pairs_are_ignored() -> None:
     cost = np.array([[np.nan, 0.5], [np.inf, np.nan]])
     admissible = np.array([[False, True], [False, False]])
     matches = assign(cost, admissible, unmatched_cost=1)
@@ -86,8 +86,8 @@ def test_equals_brute_force(data: st.DataObject, rows: int, columns: int) -> Non
     assert total == pytest.approx(brute_force(cost, admissible, 1.0))
 
 
-def test_cascade_serves_the_track_seen_last_first() -> None:
-    # Track 0 has the better cost but was not seen for 5 frames: track 1 goes first.
+def test_cascade_matches_the_most_recent_track_first() -> None:
+    # Track 0 has the better cost but 5 missed detections: track 1 goes first.
     cost = np.array([[0.1], [0.3]])
     matches = cascade(cost, [5, 1])
     assert (matches.rows.tolist(), matches.columns.tolist()) == ([1], [0])

@@ -1,6 +1,6 @@
-"""The camera's motion from pictures: known warps, things in the way, and where there is no answer.
+"""Camera motion from pictures: known warps, moving objects, and pictures without an estimate.
 
-The pictures are smooth noise, warped with OpenCV around the middle of pixels.
+The pictures are smooth noise, warped with OpenCV, whose coordinates are pixel centres.
 """
 
 import logging
@@ -26,7 +26,7 @@ NOTHING = Detections.empty()
 
 
 def texture(seed: int, size: tuple[int, int] = SIZE) -> UInt8Array:
-    """Blobs of some 8 px that a corner detector likes."""
+    """Blobs of some 8 px with many corners."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -142,7 +142,7 @@ def test_a_few_undetected_objects_are_outvoted() -> None:
     ],
     ids=["flat before", "flat after", "cut", "covered", "too far", "turned too much"],
 )
-def test_where_there_is_no_answer_the_camera_stood_still(
+def test_an_unreliable_estimate_is_the_identity(
     first: UInt8Array,
     second: UInt8Array,
     found: Detections,
@@ -202,7 +202,7 @@ def test_another_size_needs_a_reset() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (2000, 1), (3, 1500)])
-def test_tiny_pictures_have_no_answer(size: tuple[int, int]) -> None:
+def test_tiny_pictures_give_the_identity(size: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (2, size[1], size[0], 3), dtype=np.uint8)
     assert motion_between(pictures[0], pictures[1]).is_identity

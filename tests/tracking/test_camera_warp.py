@@ -1,4 +1,4 @@
-"""Tracks in the pixels of the next frame: against hand numbers and the full matrix algebra."""
+"""Tracks in the pixels of the next frame: against hand-derived numbers and full matrices."""
 
 import math
 
@@ -81,7 +81,7 @@ def test_the_compact_covariance_is_that_of_the_full_matrices(motion: CameraMotio
 
 
 @given(motions)
-def test_there_and_back_again(motion: CameraMotion) -> None:
+def test_a_motion_and_its_inverse_cancel(motion: CameraMotion) -> None:
     mean, covariance = followed((50, 60, 0.5, 40), (200, 30, 1.5, 12))
     whole = np.linalg.inv(np.vstack([motion.matrix, [0, 0, 1]]))
     back = CameraMotion(1 / motion.scale, -motion.rotation_rad, (whole[0, 2], whole[1, 2]))
@@ -90,7 +90,7 @@ def test_there_and_back_again(motion: CameraMotion) -> None:
     np.testing.assert_allclose(result[1], covariance, atol=1e-9)
 
 
-def test_the_input_is_left_alone() -> None:
+def test_the_input_is_not_modified() -> None:
     mean, covariance = followed((50, 60, 0.5, 40))
     before = mean.copy(), covariance.copy()
     warp(mean, covariance, CameraMotion(1.1, 0.1, (3, 4)))
@@ -108,6 +108,6 @@ def test_the_input_is_left_alone() -> None:
         {"shift": (1.0, 2.0, 3.0)},
     ],
 )
-def test_a_motion_that_is_none(wrong: dict[str, float]) -> None:
+def test_an_invalid_motion_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(DataError, match="CameraMotion: expected finite numbers"):
         CameraMotion(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Frames in which nobody looked for objects: tracks go on as predicted, and nothing else."""
+"""Coasting: frames on which the detector did not run only predict the tracks."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def looking(look: tuple[float, float], *boxes: list[float]) -> Detections:
 
 
 def confirmed_at(deepsort: DeepSort, x: float, *, speed: float = 0.0, looks: int = 10) -> Tracks:
-    """Lets one object be seen in each of some frames, the last one at x."""
+    """Steps through `looks` frames with one object, the last one at x."""
     for k in range(looks):
         tracks = deepsort.step(seen(box(x + speed * (k + 1 - looks))))
     assert tracks.ids.tolist() == [1]
@@ -47,7 +47,7 @@ def test_coasting_without_tracks() -> None:
     assert deepsort.alive == 1
 
 
-def test_what_is_reported_of_a_track_that_was_seen_at_the_last_look() -> None:
+def test_the_report_of_a_track_matched_in_the_last_frame_with_detection() -> None:
     deepsort = DeepSort()
     before = confirmed_at(deepsort, 100, speed=4, looks=60)
     for k in (1, 2):
@@ -68,7 +68,7 @@ def test_constant_velocity_gives_one_id_in_every_frame_within_a_pixel(every: int
     for k in range(90):
         truth = box(50 + 3 * k, 100 + k)
         tracks = deepsort.coast() if k % every else deepsort.step(seen(truth))
-        if k < 2 * every:  # two looks do not confirm a track
+        if k < 2 * every:  # two detections do not confirm a track
             assert len(tracks) == 0
             continue
         assert tracks.ids.tolist() == [1]
@@ -83,7 +83,7 @@ def test_constant_velocity_gives_one_id_in_every_frame_within_a_pixel(every: int
     coasts=st.integers(1, 8),
     start=st.lists(st.floats(-3, 3), min_size=4, max_size=4),
 )
-def test_the_look_after_coasts_is_as_one_after_a_gap(coasts: int, start: list[float]) -> None:
+def test_a_step_after_coasts_equals_one_after_a_gap(coasts: int, start: list[float]) -> None:
     """Predicting `k` times one interval gives the mean of once `k + 1`: `x + (k + 1) v`.
 
     The covariance grows by as many steps of noise; the height's own change while coasting scales
@@ -140,14 +140,14 @@ def test_no_track_is_born_or_confirmed_and_a_tentative_one_survives() -> None:
             assert tracks.states.tolist() == [wanted]
 
 
-def test_a_tentative_track_dies_at_the_first_look_that_misses_it() -> None:
+def test_a_tentative_track_dies_at_its_first_miss_after_coasts() -> None:
     deepsort = DeepSort(DeepSortSettings(report=Report.ALL))
     deepsort.step(seen(box(100)))
     deepsort.coast()
     assert len(deepsort.step(Detections.empty())) == 0
 
 
-def test_a_track_seen_at_the_last_look_outlives_its_age_while_nobody_looks() -> None:
+def test_a_track_without_misses_outlives_its_maximum_age_while_coasting() -> None:
     deepsort = DeepSort(DeepSortSettings(max_age_frames=2))
     confirmed_at(deepsort, 100)
     for _ in range(6):
@@ -157,10 +157,8 @@ def test_a_track_seen_at_the_last_look_outlives_its_age_while_nobody_looks() -> 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 @pytest.mark.parametrize("dt", [1.0, 0.5])
-def test_a_lost_track_dies_at_the_same_time_however_often_somebody_looks(
-    every: int, dt: float
-) -> None:
-    """Unseen for 12 intervals it lives, at the next frame it is gone."""
+def test_a_lost_track_dies_at_the_same_time_whether_it_coasts_or_not(every: int, dt: float) -> None:
+    """Unmatched for 12 intervals it is alive, at the next frame it has ended."""
     deepsort = DeepSort(DeepSortSettings(report=Report.ALL, max_age_frames=12))
     confirmed_at(deepsort, 100)
     frames = 0
@@ -173,7 +171,7 @@ def test_a_lost_track_dies_at_the_same_time_however_often_somebody_looks(
     assert frames * dt == 12 + dt
 
 
-def test_a_lost_track_stays_lost_while_nobody_looks() -> None:
+def test_a_lost_track_stays_lost_while_coasting() -> None:
     deepsort = DeepSort(DeepSortSettings(report=Report.CONFIRMED))
     confirmed_at(deepsort, 100)
     lost = deepsort.step(Detections.empty())
@@ -192,7 +190,7 @@ def test_a_lost_track_is_not_reported_where_only_seen_ones_are() -> None:
     assert deepsort.step(seen(box(100))).ids.tolist() == [1]
 
 
-def test_a_track_that_leaves_the_picture_is_not_reported_and_ends_at_the_next_look() -> None:
+def test_a_track_that_leaves_the_picture_is_not_reported_and_ends_at_the_next_step() -> None:
     deepsort = DeepSort()
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 390, speed=6, looks=40)
@@ -218,7 +216,7 @@ def test_a_lost_track_that_leaves_the_picture_ends_while_coasting() -> None:
     assert (len(deepsort.coast()), deepsort.alive) == (0, 0)
 
 
-def test_without_the_size_of_the_picture_or_the_rule_nobody_leaves() -> None:
+def test_without_frame_size_or_end_outside_no_track_leaves() -> None:
     for rule, size in ((True, None), (False, (400, 300))):
         deepsort = DeepSort(DeepSortSettings(end_outside=rule))
         deepsort.reset(frame_interval_s=0.04, frame_size=size)
@@ -227,8 +225,8 @@ def test_without_the_size_of_the_picture_or_the_rule_nobody_leaves() -> None:
             assert deepsort.coast().ids.tolist() == [1]
 
 
-def test_the_stage_for_recent_tracks_counts_looks() -> None:
-    """Embeddings that do not resemble each other leave the IoU stage as the only one to match."""
+def test_the_stage_for_recent_tracks_counts_frames_with_detection() -> None:
+    """Embeddings without similarity leave only the IoU stage to match."""
     rule = DeepSortSettings(
         max_appearance_distance=0.1, overlap_appearance_distance=None, resume_distance=0
     )
@@ -244,8 +242,8 @@ def test_the_stage_for_recent_tracks_counts_looks() -> None:
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_a_track_that_comes_back_elsewhere_is_resumed_by_its_looks(every: int) -> None:
-    """Hidden at x = 300, found again 70 px away: within two heights, beyond the narrow gate."""
+def test_a_track_that_reappears_elsewhere_is_resumed_by_appearance(every: int) -> None:
+    """Occluded at x = 300, detected again 70 px away: within two heights, beyond the narrow gate."""
     deepsort = DeepSort(DeepSortSettings(motion_gate=0.01))
     ids: list[list[int]] = []
     for k in range(10 * every):
@@ -253,13 +251,13 @@ def test_a_track_that_comes_back_elsewhere_is_resumed_by_its_looks(every: int) -
             deepsort.coast()
             continue
         look = k // every
-        # Missed at looks 3, 4 and, as it is found elsewhere, at 5 to 7, the last confirming it.
+        # Misses at steps 3 and 4 and, as it reappears elsewhere, at 5 to 7; the last confirms it.
         found = [] if look in (3, 4) else [box(300 if look < 3 else 370)]
         ids.append(deepsort.step(looking(RED, *found)).ids.tolist())
     assert ids == [[], [], [1], [], [], [], [], [1], [1], [1]]
 
 
-def test_the_reach_of_a_lost_track_grows_with_time_not_with_looks() -> None:
+def test_the_reach_of_a_lost_track_grows_with_time_not_with_misses() -> None:
     """Boxes 40 px high, no appearance: 0.3 + 0.02 * 20 = 0.7 heights are 28 px; 0.3 + 0.04 are 14.
 
     Boxes that are 10 px wide do not overlap at 20 px, so that only re-finding can match them.

@@ -1,4 +1,4 @@
-"""DeepSORT on small scenes whose right answer is plain: life of a track, crossing, bouncing."""
+"""DeepSORT on small scenes with a known answer: life of a track, crossing, bouncing."""
 
 from dataclasses import fields
 
@@ -79,7 +79,7 @@ def test_velocity_is_in_pixels_a_second() -> None:
     np.testing.assert_allclose(tracks.velocities[0], [50, -10], atol=0.5)
 
 
-def test_a_dropped_frame_is_a_longer_step_not_a_slower_world() -> None:
+def test_a_dropped_frame_is_a_longer_step() -> None:
     every, gaps = DeepSort(), DeepSort()
     for k in range(40):
         full = every.step(seen(box(100 + 5 * k)))
@@ -126,10 +126,12 @@ def test_two_that_cross_keep_their_ids_by_motion() -> None:
 
 
 def bounce(*, with_appearance: bool) -> list[tuple[float, float]]:
-    """Two equal balls roll at each other, hit, and roll back; returns x of ids 1 and 2 by frame.
+    """Two equal balls roll towards each other, collide, and roll back; returns x of ids 1 and 2 by
+    frame.
 
     One hits the other half from behind as seen by the camera, so the picture shows their centres
-    4 px apart at the hit. They exchange velocities there: pure motion says that they passed.
+    4 px apart at the collision. They exchange velocities there: by motion alone they seem to pass
+    each other.
     """
     deepsort = DeepSort()
     speed, hit = 4.0, 40
@@ -186,7 +188,7 @@ def test_a_weak_detection_starts_no_track_but_continues_one() -> None:
     assert deepsort.step(weak).ids.tolist() == [1]
 
 
-def test_two_instances_do_not_touch_each_other() -> None:
+def test_two_instances_are_independent() -> None:
     def scene(k: int) -> tuple[Detections, Detections]:
         return seen(box(100 + k), box(300)), seen(box(500 - k))
 
@@ -298,6 +300,6 @@ def test_equal_votes_go_to_the_lower_class() -> None:
 
 
 @pytest.mark.parametrize("found", [None, [[0, 0, 1, 1]], np.zeros((1, 4))])
-def test_what_is_no_detections_is_refused(found: object) -> None:
+def test_an_argument_that_is_not_detections_is_refused(found: object) -> None:
     with pytest.raises(DataError, match=r"step: expected Detections, got .*Detections\.create"):
         DeepSort().step(found)

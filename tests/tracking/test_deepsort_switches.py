@@ -1,4 +1,4 @@
-"""What goes beyond the paper: each switch off and on, on scenes whose right answer is plain."""
+"""The extensions to the paper: each switch off and on, on scenes with a known answer."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def seen(*boxes: list[float], score: float = 0.9) -> Detections:
 
 
 def looking(places: dict[int, float], classes: list[int] | None = None) -> Detections:
-    """One box for each look at its place."""
+    """One box for each embedding, at its position."""
     boxes = np.reshape([box(x) for x in places.values()], (-1, 4))
     return Detections.create(boxes, np.full(len(boxes), 0.9), classes, LOOKS[list(places)])
 
@@ -43,7 +43,7 @@ def test_max_age_in_seconds_follows_the_frame_rate() -> None:
         assert deepsort.alive == 0
 
 
-def test_a_gap_counts_for_a_third_of_the_greatest_age() -> None:
+def test_a_gap_counts_for_at_most_a_third_of_the_maximum_age() -> None:
     """45 intervals count for 10 of 30: 20 more are allowed."""
     deepsort = DeepSort()
     steady(deepsort)
@@ -55,7 +55,7 @@ def test_a_gap_counts_for_a_third_of_the_greatest_age() -> None:
     assert deepsort.alive == 0
 
 
-def test_who_looks_seldom_looks_three_times() -> None:
+def test_a_track_survives_at_least_two_long_steps() -> None:
     deepsort = DeepSort()
     steady(deepsort)
     for _ in range(3):
@@ -67,7 +67,9 @@ def test_who_looks_seldom_looks_three_times() -> None:
 
 @pytest.mark.parametrize("coasts", [False, True])
 @pytest.mark.parametrize(("dt", "wanted"), [(300, [1]), (301, [2])])
-def test_ten_times_the_greatest_age_ends_all(dt: int, wanted: list[int], coasts: bool) -> None:
+def test_a_gap_of_ten_maximum_ages_ends_all_tracks(
+    dt: int, wanted: list[int], coasts: bool
+) -> None:
     deepsort = DeepSort()
     steady(deepsort)
     if coasts:
@@ -85,23 +87,23 @@ def test_low_scores_continue_a_track_and_start_none() -> None:
     assert deepsort.alive == 1
 
 
-def test_low_scores_wait_until_the_others_had_their_turn() -> None:
+def test_low_scores_are_matched_after_the_others() -> None:
     deepsort = DeepSort(DeepSortSettings(low_score=0.5))
     steady(deepsort)
-    # The low one lies exactly on the track, the usual one beside it.
+    # The low score lies exactly on the track, the usual one beside it.
     found = Detections.create([box(100), box(108)], [0.3, 0.9])
     tracks = deepsort.step(found)
     assert found.scores[tracks.detection_index].tolist() == pytest.approx([0.9])
 
 
-def test_low_scores_do_not_bring_back_a_lost_track() -> None:
+def test_low_scores_do_not_match_a_lost_track() -> None:
     deepsort = DeepSort(DeepSortSettings(low_score=0.5))
     steady(deepsort)
     deepsort.step(Detections.empty())
     assert len(deepsort.step(seen(box(100), score=0.3))) == 0
 
 
-def test_a_sure_detection_pulls_harder_where_noise_follows_the_score() -> None:
+def test_a_high_score_weighs_more_where_noise_depends_on_the_score() -> None:
     def left_edge(weight: float, score: float) -> float:
         deepsort = DeepSort(DeepSortSettings(score_noise=weight))
         steady(deepsort)
@@ -111,7 +113,7 @@ def test_a_sure_detection_pulls_harder_where_noise_follows_the_score() -> None:
     assert left_edge(0.9, 0.1) < left_edge(0.9, 0.9)
 
 
-def test_too_small_or_too_wide_is_left_out() -> None:
+def test_too_small_or_too_wide_detections_are_ignored() -> None:
     deepsort = DeepSort(DeepSortSettings(min_height_px=30, max_aspect=2, report=Report.ALL))
     found = seen(box(100), box(300, height=29), box(500, width=81), box(700, width=80))
     tracks = deepsort.step(found)
@@ -138,8 +140,8 @@ def test_without_the_size_of_the_picture_nothing_is_outside() -> None:
     assert leave(DeepSort(), None) == 1
 
 
-def hide_and_return(settings: DeepSortSettings) -> Tracks:
-    """Two stand 300 px apart, hide, and come back 30 px from each other's place."""
+def occluded_and_moved(settings: DeepSortSettings) -> Tracks:
+    """Two stand 300 px apart, are occluded, and reappear 30 px from each other's place."""
     deepsort = DeepSort(settings)
     for _ in range(5):
         deepsort.step(looking({0: 100, 1: 200}))
@@ -150,22 +152,22 @@ def hide_and_return(settings: DeepSortSettings) -> Tracks:
     return tracks
 
 
-def test_who_comes_back_elsewhere_is_new_without_resume() -> None:
-    tracks = hide_and_return(DeepSortSettings(resume_distance=0))
+def test_an_object_that_reappears_elsewhere_is_new_without_resume() -> None:
+    tracks = occluded_and_moved(DeepSortSettings(resume_distance=0))
     assert tracks.ids.tolist() == [3, 4]
 
 
-def test_who_comes_back_elsewhere_resumes_its_id_by_looks() -> None:
-    tracks = hide_and_return(DeepSortSettings(resume_reach=5))
+def test_an_object_that_reappears_elsewhere_resumes_its_id_by_appearance() -> None:
+    tracks = occluded_and_moved(DeepSortSettings(resume_reach=5))
     assert tracks.ids.tolist() == [1, 2]
     np.testing.assert_allclose(tracks.boxes[:, 0], [210, 50], atol=1)
     assert tracks.states.tolist() == [TrackState.CONFIRMED] * 2
     assert tracks.detection_index.tolist() == [0, 1]
 
 
-def test_resume_goes_no_farther_than_its_reach_and_its_distance() -> None:
+def test_resume_is_limited_by_reach_and_appearance_distance() -> None:
     # 130 px are 3.25 heights.
-    near = hide_and_return(DeepSortSettings(resume_distance=0.2, resume_reach=3))
+    near = occluded_and_moved(DeepSortSettings(resume_distance=0.2, resume_reach=3))
     assert near.ids.tolist() == [3, 4]
     deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
     for look, x in ((0, 100), (1, 250)):
@@ -174,12 +176,12 @@ def test_resume_goes_no_farther_than_its_reach_and_its_distance() -> None:
     assert tracks.ids.tolist() == [2]
 
 
-def test_nobody_resumes_one_who_was_there_at_the_same_time() -> None:
+def test_a_track_matched_at_the_same_time_is_not_resumed() -> None:
     deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
     for k in range(8):
         places = {0: 100.0} if k < 2 else {0: 100.0, 3: 250.0}
         deepsort.step(looking(places))
-    # The first is lost one frame before the third, its double, was born: no.
+    # The first is lost one frame before the third, its double, was born: no resume.
     twin = Detections.create([box(400)], [0.9], None, LOOKS[:1])
     both = Detections.create([box(100), box(400)], [0.9, 0.9], None, LOOKS[[0, 0]])
     deepsort.step(both)
@@ -209,21 +211,21 @@ def test_a_pan_of_the_camera_moves_no_track() -> None:
     assert list(ids[1]) == [2]
 
 
-def test_overlap_links_nobody_who_looks_like_another() -> None:
+def test_overlap_does_not_match_different_appearances() -> None:
     def swap(limit: float | None) -> list[int]:
         deepsort = DeepSort(DeepSortSettings(overlap_appearance_distance=limit))
         for _ in range(4):
             deepsort.step(looking({0: 100}))
         for _ in range(3):
-            tracks = deepsort.step(looking({1: 102}))  # someone else steps into the place
+            tracks = deepsort.step(looking({1: 102}))  # another object steps into the place
         return tracks.ids.tolist()
 
     assert swap(None) == [1]
     assert swap(0.7) == [2]
 
 
-def hidden_behind(order: AppearanceOrder) -> list[int]:
-    """One is hidden, its neighbour shifts; then one detection that looks like the hidden one."""
+def occluded_neighbour(order: AppearanceOrder) -> list[int]:
+    """One is occluded, its neighbour shifts; then one detection resembles the occluded one."""
     slanted = np.array([[0.9, 0.436, 0, 0], [0, 1, 0, 0]], np.float32)
     deepsort = DeepSort(DeepSortSettings(appearance_order=order, max_appearance_distance=0.7))
     for _ in range(4):
@@ -232,7 +234,7 @@ def hidden_behind(order: AppearanceOrder) -> list[int]:
     return deepsort.step(Detections.create([box(106)], [0.9], None, slanted[:1])).ids.tolist()
 
 
-def test_looks_decide_at_once_and_the_cascade_prefers_who_was_seen_last() -> None:
-    # Distances are 0 to the hidden one and 1 - 0.436 to its neighbour, both admissible.
-    assert hidden_behind(AppearanceOrder.AT_ONCE) == [1]
-    assert hidden_behind(AppearanceOrder.CASCADE) == [2]
+def test_one_assignment_goes_by_appearance_and_the_cascade_by_recency() -> None:
+    # Distances are 0 to the occluded one and 1 - 0.436 to its neighbour, both admissible.
+    assert occluded_neighbour(AppearanceOrder.AT_ONCE) == [1]
+    assert occluded_neighbour(AppearanceOrder.CASCADE) == [2]

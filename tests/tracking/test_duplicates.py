@@ -1,4 +1,4 @@
-"""One object in two classes at one place is one track, and the vote names its class."""
+"""One object detected in two classes is one track; the vote decides its class."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_at_the_threshold_both_stay() -> None:
     assert kept(pair, [CAR, TRUCK], iou=0.94) == [True, False]
 
 
-def test_what_is_left_out_leaves_out_nothing() -> None:
+def test_a_suppressed_detection_suppresses_no_other() -> None:
     # IoU of neighbours 97/103 = 0.942, of the first and the third 94/106.
     chain = [[0, 0, 100, 50], [3, 0, 103, 50], [6, 0, 106, 50]]
     assert kept(chain, [CAR, TRUCK, PERSON], iou=0.93) == [True, False, True]

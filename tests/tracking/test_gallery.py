@@ -49,7 +49,7 @@ def test_smallest_distance_of_admissible_pairs_only() -> None:
                 assert np.isinf(distances[track, column])
 
 
-def test_the_oldest_is_forgotten_when_full() -> None:
+def test_the_oldest_embedding_is_overwritten_when_full() -> None:
     gallery = AppearanceGallery(2)
     basis = np.eye(3, dtype=np.float32)
     for vector in basis:
@@ -58,7 +58,7 @@ def test_the_oldest_is_forgotten_when_full() -> None:
     assert distances[0].tolist() == [1.0, 0.0, 0.0]
 
 
-def test_a_cleared_slot_remembers_nothing() -> None:
+def test_a_cleared_slot_is_empty() -> None:
     gallery = AppearanceGallery(2)
     gallery.add(np.array([0, 40]), np.eye(2, dtype=np.float32))
     gallery.clear(np.array([0]))
@@ -74,7 +74,7 @@ def test_embeddings_without_width_are_no_appearance() -> None:
     assert np.isinf(gallery.distances(np.array([0]), np.array([0]), none)).all()
 
 
-def test_what_was_stored_comes_back_oldest_first() -> None:
+def test_stored_embeddings_are_returned_oldest_first() -> None:
     gallery, vectors = AppearanceGallery(3), units(5, 4, 3)
     assert len(gallery.stored(7)) == 0
     for row in range(5):

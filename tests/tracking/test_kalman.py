@@ -49,7 +49,7 @@ def set_noise(reference: KalmanFilter) -> None:
     reference.R = np.diag(np.square([measured, measured, NOISE.aspect_measurement, measured]))
 
 
-def test_no_tracks_give_no_tracks() -> None:
+def test_zero_tracks() -> None:
     mean, covariance = kalman.initiate(np.zeros((0, 4)), NOISE)
     mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
     mean, covariance = kalman.update(mean, covariance, np.zeros((0, 4)), noise=NOISE)

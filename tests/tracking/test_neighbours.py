@@ -1,4 +1,4 @@
-"""Ten thousand objects: what a gate looks at follows the neighbours, not the square."""
+"""Ten thousand objects: a gate compares neighbours, not all pairs."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_ten_thousand_boxes_are_compared_with_their_neighbours_alone() -> None:
     assert windows.pair_count < 300_000
 
 
-def test_one_box_as_large_as_the_picture_makes_nobody_a_neighbour_of_all() -> None:
+def test_one_box_as_large_as_the_picture_adds_no_neighbours_to_the_others() -> None:
     places = points(2000, 3)
     boxes = np.vstack([np.hstack([places - 15, places + 15]), [[0, 0, WIDTH, HEIGHT]]])
     centres = np.column_stack([places, np.full(2000, 1.0), np.full(2000, 30.0)])
@@ -119,7 +119,7 @@ def test_the_assignment_of_many_is_that_of_a_matrix(seed: int) -> None:
     assert cascade.columns.tolist() == matches.columns.tolist()
 
 
-def test_a_heap_keeps_so_many_pairs_and_is_matched_whole() -> None:
+def test_piled_boxes_keep_a_bounded_number_of_pairs_and_are_all_matched() -> None:
     count = 1500
     heap = np.zeros((count, 2))
 

@@ -35,7 +35,7 @@ def test_no_noise_is_infinite_or_of_another_type(name: str, value: object) -> No
         MotionNoise(**{name: value})
 
 
-def test_numbers_of_numpy_are_numbers() -> None:
+def test_numpy_scalars_are_accepted() -> None:
     settings = DeepSortSettings(confirm_hits=np.int64(2), min_iou=np.float32(0.5))
     assert (settings.confirm_hits, settings.min_iou) == (2, 0.5)
 

@@ -1,4 +1,4 @@
-"""A distance of the user's own in place of the IoU."""
+"""A user-defined distance in place of the IoU."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def centre_distance(tracks: np.ndarray, detections: np.ndarray) -> np.ndarray:
 
 
 def crowd(seed: int, frames: int = 40) -> list[Detections]:
-    """People who walk across each other, some of whom are missed now and then."""
+    """People crossing each other, with occasional missed detections."""
     rng = np.random.default_rng(seed)
     place, speed = rng.uniform(0, 200, (WALKERS, 2)), rng.normal(0, 4, (WALKERS, 2))
     size = rng.uniform(20, 60, (WALKERS, 2))
@@ -64,7 +64,7 @@ def test_one_minus_the_iou_gives_what_iou_gives(
 
 
 @given(hnp.arrays(np.float64, (3, 2), elements=st.floats(0, 50)))
-def test_embeddings_leave_the_distance_to_the_iou_stage(places: np.ndarray) -> None:
+def test_with_embeddings_only_the_iou_stage_uses_the_distance(places: np.ndarray) -> None:
     boxes = np.hstack([places, places + 20])
     found = [Detections.create(boxes, [0.9, 0.8, 0.7], None, np.eye(3))] * 4
     own = tracks_of(found, DeepSortSettings(track_distance=iou_distance))
@@ -72,7 +72,7 @@ def test_embeddings_leave_the_distance_to_the_iou_stage(places: np.ndarray) -> N
     assert [t.ids.tolist() for t in own] == [t.ids.tolist() for t in usual]
 
 
-def test_a_distance_may_accept_what_does_not_overlap() -> None:
+def test_a_distance_may_match_boxes_without_overlap() -> None:
     # A box of 10 x 10 that jumps by 30 px in each frame never overlaps the one before.
     found = [Detections.create([[30 * i, 0, 30 * i + 10, 10]], [0.9]) for i in range(6)]
     options = {"refind_reach": 0.0}
@@ -81,7 +81,7 @@ def test_a_distance_may_accept_what_does_not_overlap() -> None:
     assert own[-1].ids.tolist() == [1]
 
 
-def test_distances_beyond_the_limit_are_no_matches() -> None:
+def test_distances_beyond_the_limit_are_not_matched() -> None:
     # At most 1 - 0.3: 70 px. The second frame is 75 px away, the third 65.
     settings = DeepSortSettings(track_distance=centre_distance, confirm_hits=2, refind_reach=0.0)
     for jump, ids in ((75, []), (65, [1])):
@@ -98,7 +98,7 @@ def test_distances_beyond_the_limit_are_no_matches() -> None:
         ([["near", "far"]], "could not convert string"),
     ],
 )
-def test_a_wrong_answer_names_the_function(answer: Any, message: str) -> None:
+def test_an_error_about_the_result_names_the_function(answer: Any, message: str) -> None:
     def nearness(tracks: np.ndarray, detections: np.ndarray) -> Any:
         return answer
 

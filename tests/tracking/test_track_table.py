@@ -80,7 +80,7 @@ def test_a_missed_detection_and_then_a_match() -> None:
 
 
 def test_a_coasted_frame_is_no_missed_detection() -> None:
-    """The detector did not run: the track is older and unseen for longer, misses stay."""
+    """The detector did not run: the track is older and longer unmatched, misses stay."""
     table = TrackTable()
     born(table, seen((0.8, 0)), 0)
     table.age(1.0, 1.0)
@@ -100,7 +100,7 @@ def test_matches_in_any_order_of_rows() -> None:
     assert table.voted_classes.tolist() == [[0, 6], [0, -1], [0, 5]]
 
 
-def test_ids_count_confirmed_tracks_alone_and_never_come_back() -> None:
+def test_ids_count_confirmed_tracks_alone_and_are_never_reused() -> None:
     table = TrackTable()
     born(table, seen((0.9, 0), (0.8, 0), (0.7, 0)), 0, 1, 2)
     table.confirm(rows(2))
@@ -211,7 +211,7 @@ def test_a_score_of_zero_still_is_a_vote() -> None:
     assert table.winners(rows(0))[0].tolist() == [2]
 
 
-def test_a_lost_track_goes_on_as_the_one_that_was_found() -> None:
+def test_a_resumed_track_takes_over_the_state_of_the_other() -> None:
     """Id, slot, hits and votes stay and grow; motion and the last detection are the other's."""
     table = TrackTable()
     born(table, seen((0.9, 0)), 0)

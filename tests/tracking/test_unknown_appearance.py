@@ -1,4 +1,4 @@
-"""A row of zeros says that the appearance is unknown: such objects are followed by motion."""
+"""A row of zeros is an unknown appearance: such objects are tracked by motion."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def run(steps: list[Detections], settings: DeepSortSettings | None = None) -> li
 
 
 def walkers(frames: int, seed: int, width: int) -> list[Detections]:
-    """Six objects that walk and are missed now and then, without embeddings or with zeros."""
+    """Six walking objects with occasional missed detections, without embeddings or with zeros."""
     random = np.random.default_rng(seed)
     place, speed = random.uniform(0, 300, (6, 2)), random.normal(0, 3, (6, 2))
     steps = []
@@ -51,7 +51,7 @@ def walkers(frames: int, seed: int, width: int) -> list[Detections]:
 
 
 @pytest.mark.parametrize("cost", MotionCost)
-def test_zeros_throughout_are_as_no_embeddings(cost: MotionCost) -> None:
+def test_zeros_throughout_equal_no_embeddings(cost: MotionCost) -> None:
     settings = DeepSortSettings(motion_cost=cost, report=Report.ALL)
     for seed in range(3):
         zeros, none = (run(walkers(60, seed, width), settings) for width in (4, 0))
@@ -74,7 +74,7 @@ def test_an_unknown_detection_continues_a_lost_track_of_known_appearance() -> No
     nothing = Detections.empty(2)
     steps = [seen(0, RED)] * 4 + [nothing] * 3 + [seen(1, UNKNOWN)]
     assert run(steps)[-1].ids.tolist() == [1]
-    # One that looks different is another object: it starts a tentative track of its own.
+    # A different appearance is another object: it starts a tentative track of its own.
     assert run([*steps[:-1], seen(1, BLUE)])[-1].ids.tolist() == []
 
 
@@ -87,7 +87,7 @@ def test_known_and_unknown_objects_in_one_frame() -> None:
     np.testing.assert_allclose(tracks[-1].boxes[:, 0], [14, 286], atol=1)
 
 
-def test_appearance_goes_before_motion_where_both_want_one_detection() -> None:
+def test_appearance_goes_before_motion_for_a_contested_detection() -> None:
     # Track 1 (red) and track 2 (never known) stand almost in one place; the red box is track 1's,
     # the unknown one goes to track 2, whichever overlaps more.
     apart = Detections.create([box(0), box(8)], [0.9, 0.8], None, [RED, UNKNOWN])
@@ -107,7 +107,7 @@ def test_an_unknown_appearance_never_enters_a_gallery() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("length", [1e-3, 10.0, 300.0])
 def test_the_length_of_embeddings_changes_nothing(dtype: str, length: float) -> None:
-    """From an embedder that normalises nothing, through the pipeline, to ids."""
+    """An embedder without normalisation, run through the pipeline."""
     looks = np.random.default_rng(0).normal(size=(3, 8))
     looks /= np.linalg.norm(looks, axis=1, keepdims=True)
 
@@ -140,7 +140,7 @@ def test_the_length_of_embeddings_changes_nothing(dtype: str, length: float) -> 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_zeros_of_an_embedder_are_tracked(known: bool) -> None:
-    """From an embedder that knows nothing, through the pipeline, to tracks."""
+    """An embedder that returns zeros, run through the pipeline."""
 
     class Blind:
         digests: Mapping[str, str] = MappingProxyType({})

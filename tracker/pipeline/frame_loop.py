@@ -1,9 +1,8 @@
 """The frame loop: sources are read in threads, and one thread detects, embeds and tracks.
 
-Three things overlap: a thread for each source decodes, the inference thread puts the frames that
-are there into one batch for the detector and steps each source's own tracker, and the caller's
-thread draws, encodes and writes. Channels between them are bounded, so memory is too. One source
-is a batch of one.
+Three stages overlap: one thread per source decodes, the inference thread batches the available
+frames for the detector and steps the tracker of each source, and the caller's thread draws, encodes
+and writes. The channels between them are bounded, and so is memory. One source is a batch of one.
 """
 
 import threading
@@ -31,14 +30,14 @@ QUEUE_SIZE = 4
 """Frames that may wait between two stages: enough to even out a slow key frame or encoder burst."""
 
 BATCH_WAIT_S = 0.005
-"""How long the first frame of a batch waits for those of other sources: short beside a detector's
-time, long enough for cameras that are released by one clock."""
+"""Seconds that the first frame of a batch waits for those of other sources: short compared with a
+detector's time, long enough for cameras with a common trigger."""
 
 _CLOSE_S = 2.0
-"""How long the sources of a run may take to close; one that takes longer goes on in its thread."""
+"""Seconds that the sources of a run get to close; a slower one continues in its thread."""
 
 _POLL_S = 0.1
-"""How often the caller's thread looks whether it should stop."""
+"""Interval at which the caller's thread checks whether to stop."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +59,7 @@ class SourceEnd:
 
     Attributes:
         index: The source, from 0 in the order given.
-        error: What it broke with; `None` where it came to its end.
+        error: Its error; `None` at a regular end.
     """
 
     index: int
@@ -72,10 +71,10 @@ SourceEvent = SourceResult | SourceEnd
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceStages:
-    """What the frames of one source go through.
+    """The stages that process the frames of one source.
 
     Attributes:
-        detector: Finds objects; sources with the same one share its batches.
+        detector: Sources with the same detector share its batches.
         lane: Embedder, tracker and camera observer of this source.
     """
 
@@ -89,8 +88,8 @@ class LoopOptions:
 
     Attributes:
         policy: Which frames are processed where a source is faster than the pipeline.
-        stop: Once it is set, no further event comes.
-        idle: Called in the caller's thread, ten times a second while no event comes.
+        stop: Once it is set, no further event is yielded. idle: Called in the caller's thread, ten
+            times a second while no event comes.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
         max_frames: A source ends after so many results; `None` for all.
     """

@@ -1,4 +1,4 @@
-"""Threads that work side by side and end together; channels join them."""
+"""Worker threads that end together; channels connect them."""
 
 import logging
 import threading
@@ -14,13 +14,13 @@ ItemT = TypeVar("ItemT")
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 10.0
-"""How long all threads together may take to end what they compute."""
+"""Seconds that all threads together get to finish what they compute."""
 
 _NEXT_S = 0.25
-"""How long a reader may wait for a last frame: two of a camera that gives 8 a second."""
+"""Seconds that a reader gets for a last frame: two frames at 8 fps."""
 
 _RELEASE_S = 0.65
-"""How long a reader may take to end once its source was closed: a driver may hang for ever."""
+"""Seconds that a reader gets to end once its source is closed: a driver may hang for ever."""
 
 
 class ReadFrame(NamedTuple):
@@ -28,7 +28,7 @@ class ReadFrame(NamedTuple):
 
     Attributes:
         frame: The frame.
-        read_s: Seconds that the source took for it, waiting for it included.
+        read_s: Seconds that reading it took, waiting included.
     """
 
     frame: Frame
@@ -61,7 +61,7 @@ class Workers:
         stuck = run_together([self._readers[thread] for thread in silent], _RELEASE_S, silent)
         stuck += joined(self._threads, _JOIN_S)
         for thread in stuck:
-            _log.warning("%s does not answer; it is left behind", thread.name)
+            _log.warning("%s does not end; it is abandoned", thread.name)
 
     def add(self, channel: Channel[ItemT]) -> Channel[ItemT]:
         """Returns the channel, which is cancelled at the end of the block."""
@@ -75,8 +75,8 @@ class Workers:
     def start_reader(self, name: str, source: Source, frames: Channel[ReadFrame]) -> None:
         """Reads a source in a new thread.
 
-        Where the source gives no frame for a moment at the end of the block, it is closed: its
-        thread waits for it, and would end no other way.
+        A source that is silent at the end of the block is closed, because its thread blocks in it
+        and would not end otherwise.
         """
         thread = _started(name, lambda: read_frames(source, frames), frames)
         self._readers[thread] = source.close
@@ -88,7 +88,7 @@ def run_together(
     """Runs short tasks side by side and returns the threads that have not ended in time.
 
     Args:
-        tasks: Each may block, and only for a while; an error in one is logged at level DEBUG.
+        tasks: Each may block for a limited time; its errors are logged at level DEBUG.
         timeout_s: Seconds to wait for all of them.
         others: Threads to wait for as well.
     """

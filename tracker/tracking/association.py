@@ -1,10 +1,7 @@
-"""Which detection belongs to which track: the Hungarian assignment and DeepSORT's cascade.
+"""Assignment of detections to tracks: the Hungarian method and DeepSORT's cascade.
 
-Comes in: `Pairs`, the few track-detection pairs that passed the gates, with their costs. Goes out:
-`Matches`. Pure functions; rows are tracks, columns are detections.
-
-Of all pairs of a scene most lie far apart. Whatever follows the gate works on the list of pairs
-that passed, never on a matrix of all.
+Most pairs of a scene lie far apart, so everything after the gates works on the list of admitted
+pairs, never on a full matrix. Rows are tracks, columns are detections; pure functions.
 """
 
 from dataclasses import dataclass
@@ -30,7 +27,7 @@ class Pairs:
     Attributes:
         rows: `(P,)` indices of tracks.
         columns: `(P,)` indices of detections.
-        costs: `(P,)` price of matching each.
+        costs: `(P,)` cost of matching each.
     """
 
     rows: IndexArray
@@ -42,7 +39,7 @@ class Pairs:
         """Returns the admissible pairs of a matrix.
 
         Args:
-            cost: `(T, N)`; values of pairs that are not admissible are never looked at.
+            cost: `(T, N)`; values of inadmissible pairs are ignored.
             admissible: `(T, N)`.
 
         Raises:
@@ -86,8 +83,8 @@ def assign(pairs: Pairs, *, unmatched_cost: float) -> Matches:
     very good pair is therefore preferred to two that barely pass.
 
     Args:
-        pairs: What may be matched.
-        unmatched_cost: Price of a pair that is left unmatched.
+        pairs: The admissible pairs.
+        unmatched_cost: Cost of leaving a pair unmatched.
 
     Raises:
         DataError: A cost is not finite or above `unmatched_cost`.
@@ -97,22 +94,22 @@ def assign(pairs: Pairs, *, unmatched_cost: float) -> Matches:
 
 
 def matching_cascade(pairs: Pairs, misses: Int64Array, *, unmatched_cost: float) -> Matches:
-    """Returns matches made in order of the tracks' misses, those seen last going first.
+    """Returns matches made in order of the tracks' misses, most recently matched first.
 
-    DeepSORT, sec. 2.3, listing 1: a track that was not seen for long has a wide gate that would
-    otherwise win detections from tracks that are certain of where they are.
+    DeepSORT, sec. 2.3, listing 1: a long-occluded track has a wide gate, which would otherwise win
+    detections from tracks with a certain position.
 
     Args:
-        pairs: What may be matched.
-        misses: `(T,)` frames since each track was last seen.
+        pairs: The admissible pairs.
+        misses: `(T,)` missed detections of each track since its last match.
         unmatched_cost: See `assign`.
 
     Raises:
         DataError: A cost is not finite or above `unmatched_cost`.
     """
     _check_costs(pairs, unmatched_cost)
-    # Pairs without rivals are matched whenever their turn comes, so it may as well be now.
-    certain, contested = _settled(pairs)
+    # Pairs without rivals are matched at any turn of the cascade, so they are matched first.
+    certain, contested = _split_contested(pairs)
     found = [certain]
     turns = misses[contested.rows]
     while len(contested):
@@ -154,20 +151,20 @@ def unmatched(indices: IndexArray, taken: IndexArray) -> IndexArray:
 
 
 def _check_costs(pairs: Pairs, limit: float) -> None:
-    # Counting costs a tenth of `all()`, and NaN counts as too much.
+    # Counting costs a tenth of `all()`; NaN fails the comparison too.
     if np.count_nonzero(pairs.costs <= limit) < len(pairs):
         raise DataError(f"cost: expected admissible values up to {limit}, got {pairs.costs.max()}")
 
 
 def _assign(pairs: Pairs, unmatched_cost: float) -> Matches:
     """Returns what `assign` does, for costs that were checked."""
-    certain, contested = _settled(pairs)
+    certain, contested = _split_contested(pairs)
     if not len(contested):
         return certain
     return join(certain, _solve(contested, unmatched_cost))
 
 
-def _settled(pairs: Pairs) -> tuple[Matches, Pairs]:
+def _split_contested(pairs: Pairs) -> tuple[Matches, Pairs]:
     """Returns the matches of pairs without rivals, and the pairs that are contested."""
     if not len(pairs):
         return Matches(pairs.rows, pairs.columns), pairs
@@ -198,18 +195,18 @@ def _solve_sparse(
 ) -> tuple[IndexArray, IndexArray]:
     """Returns the best assignment of pairs without a matrix of all rows and columns.
 
-    Each row gets a column of its own beside the others, at the price of no match: then all rows can
-    be matched, which is what LAPJVsp, the sparse form of the Hungarian method, asks for.
+    Each row gets an extra column of its own at the cost of no match: then all rows can be matched,
+    as LAPJVsp, the sparse form of the Hungarian method, requires.
 
     Args:
         rows: `(P,)` places of 0 to R - 1, each at least once.
         columns: `(P,)` places of 0 to C - 1.
         costs: `(P,)` up to `unmatched_cost`.
-        unmatched_cost: Price of a pair that is left unmatched.
+        unmatched_cost: Cost of leaving a pair unmatched.
     """
     count, width = int(rows.max()) + 1, int(columns.max()) + 1
     own = np.arange(count)
-    # An entry of 0 would count as no entry; every row pays for one entry, so all pay 1 more.
+    # A sparse 0 would count as no entry; each row is matched once, so 1 is added to every cost.
     prices = 1 + np.concatenate([costs, np.full(count, unmatched_cost)])
     places = np.concatenate([rows, own]), np.concatenate([columns, width + own])
     graph = csr_array((prices, places), shape=(count, width + count))

@@ -1,8 +1,8 @@
-"""Tells how the camera moved between two frames, by sparse optical flow of the still background.
+"""Camera motion between two frames, by sparse optical flow of the still background.
 
-Comes in: consecutive frames of one source, with their detections. Goes out: `CameraMotion`.
 Corners outside the detections (Shi and Tomasi 1994) are followed by pyramidal Lucas-Kanade on a
-small grey copy; a similarity is fitted by RANSAC to those that lead back to where they started.
+small grey copy; a similarity is fitted by RANSAC to the corners that pass the forward-backward
+check.
 """
 
 import logging
@@ -32,26 +32,25 @@ _WINDOW_PX = 11
 _PYRAMID_LEVELS = 4
 # A corner nearer to a box than this may have the moving object in its window.
 _BOX_MARGIN_PX = 4.0
-# What leads back further from its start than this was lost on the way (forward-backward error:
-# Kalal, Mikolajczyk, Matas, ICPR 2010).
+# Largest forward-backward error (Kalal, Mikolajczyk, Matas, ICPR 2010).
 _MOST_RETURN_ERROR_PX = 1.0
 _INLIER_PX = 1.5
 _LEAST_INLIERS = 12
-# Of the corners looked for. After a cut a few agree by chance; a fast pan loses a third of them.
+# Share of the tracked corners. After a cut a few agree by chance; a fast pan loses a third of them.
 _LEAST_INLIER_SHARE = 0.25
-# Between two frames, of a camera in a hand or on a vehicle; more is a cut or a wrong fit.
+# Limits between two frames of a hand-held or vehicle camera; more is a cut or a wrong fit.
 _MOST_ZOOM = 1.25
 _MOST_TURN_RAD = 0.25
 _MOST_SHIFT_SHARE = 0.3
 
 
 class CameraMotionEstimator:
-    """Estimates the camera's motion from frame to frame; the frames have to come in order.
+    """Estimates the camera's motion from frame to frame; frames have to be in order.
 
-    What moves by itself should be in the detections, which are left out; the rest of the picture
-    has to be mostly still. Where the picture gives no answer that can be trusted (flat, covered
-    by objects, after a cut) the camera is taken to have stood still. The result depends on the
-    frames and detections alone; instances do not affect each other.
+    Moving objects should be in the detections, which are masked out; the rest of the picture has to
+    be mostly still. Where the estimate is not reliable (a flat picture, covered by objects, after a
+    cut) the result is the identity. The result depends on the frames and detections alone;
+    instances do not affect each other.
 
     Example:
         ```python
@@ -67,7 +66,7 @@ class CameraMotionEstimator:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the last frame, for a new source."""
+        """Discards the last frame, before a new source."""
         self._size: tuple[int, int] | None = None
         self._grey: UInt8Array = np.zeros((0, 0), np.uint8)
         self._corners: Float32Array = np.zeros((0, 2), np.float32)
@@ -77,8 +76,8 @@ class CameraMotionEstimator:
 
         Args:
             frame: The next frame.
-            detections: What was found in it; corners inside the boxes are not followed to the
-                next frame.
+            detections: Those of the frame; corners inside the boxes are not followed to the next
+                frame.
 
         Raises:
             DataError: The frame has another size than the last one.
@@ -164,12 +163,12 @@ def _fit(
     factor: int,
     size: tuple[int, int],
 ) -> CameraMotion:
-    """Returns the motion that points `(M, 2)` of the grey copies tell; the identity if unsure."""
+    """Returns the motion fitted to points `(M, 2)` of the grey copies; identity if unreliable."""
     least = max(_LEAST_INLIERS, _LEAST_INLIER_SHARE * looked_for)
     if len(before) < least:
         _log.debug("camera motion unknown: %d of %d corners found again", len(before), looked_for)
         return CameraMotion.identity()
-    # OpenCV's whole coordinates are the middle of pixels, ours their corners.
+    # OpenCV's integer coordinates are the centres of pixels, ours their corners.
     matrix, inliers = cv2.estimateAffinePartial2D(
         (before + 0.5) * factor,
         (after + 0.5) * factor,
@@ -186,7 +185,7 @@ def _fit(
         shift=(float(matrix[0, 2]), float(matrix[1, 2])),
     )
     if not _is_plausible(motion, size):
-        _log.debug("camera motion unknown: no camera moves like %s", motion)
+        _log.debug("camera motion unknown: implausible fit %s", motion)
         return CameraMotion.identity()
     return motion
 

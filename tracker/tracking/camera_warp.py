@@ -1,8 +1,4 @@
-"""What a camera's motion does to tracks: the filter's state in the pixels of the new frame.
-
-Comes in: means `(T, 8)` and covariances `(T, 3, 4)` (see `tracker.tracking.kalman`) in the last
-frame's pixels, and a `CameraMotion`. Goes out: the same in this frame's pixels.
-"""
+"""Camera motion applied to tracks: the filter's state in the pixels of the new frame."""
 
 import numpy as np
 
@@ -13,13 +9,13 @@ from tracker.util.arrays import Float64Array
 def warp(
     mean: Float64Array, covariance: Float64Array, motion: CameraMotion
 ) -> tuple[Float64Array, Float64Array]:
-    """Returns means and covariances as the camera now sees them; to be called before `predict`.
+    """Returns means and covariances in the new frame's pixels; call it before `predict`.
 
     The linear map of the state is `scale * R` on centre and velocity, `scale` on height and its
     rate, 1 on aspect and its rate. The compact covariance stays exact under it, because x and y
     have equal variances (their noise is the same) and a rotation leaves `sigma^2 * I` as it is.
-    Boxes stay parallel to the picture's sides: a rotation moves their centres and leaves their
-    sizes, which for the few degrees of a shaking hand is within the detector's own error.
+    Boxes stay parallel to the picture's sides: a rotation moves their centres and keeps their
+    sizes, which for the few degrees of a hand-held camera is within the detector's own error.
 
     Args:
         mean: `(T, 8)`.

@@ -1,7 +1,4 @@
-"""DeepSORT (Wojke, Bewley, Paulus 2017, arXiv 1703.07402), written from the paper.
-
-Comes in: the detections of one frame after the other. Goes out: `Tracks` with ids that stay.
-"""
+"""DeepSORT (Wojke, Bewley, Paulus 2017, arXiv 1703.07402), written from the paper."""
 
 import numpy as np
 
@@ -21,22 +18,22 @@ from tracker.tracks import CameraMotion, Tracks, TrackState
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 _LOOKS = 3
-"""Looks that a lost track gets before it ends of age: one step counts for a third of the greatest
-age at most. Whoever is missed in the first frame of a camera that was away would else be gone."""
+"""Steps that a lost track survives at least: one step counts for at most a third of the maximum
+age. Else one missed detection after an interruption of the camera would end a track."""
 
 _FORGOTTEN = 10.0
-"""One step of more than so many greatest ages ends all tracks: whoever is there came since."""
+"""A step longer than this many maximum ages ends all tracks: the scene has changed."""
 
 
 class DeepSort:
-    """Follows objects by motion and, where detections have embeddings, by appearance.
+    """Tracks objects by motion and, where detections have embeddings, by appearance.
 
-    One step is: predict; match confirmed tracks by appearance within the motion gate; match what
-    is left of the tracks seen at the last look, and the tentative ones, by IoU; update, confirm,
-    give birth, let die. Where an appearance is unknown (a row of zeros, or no embeddings at all,
+    One step is: predict; match confirmed tracks by appearance within the motion gate; match by IoU
+    the remaining tracks without a missed detection, and the tentative ones; update, confirm, birth
+    and death of tracks. Where an appearance is unknown (a row of zeros, or no embeddings at all,
     `(N, 0)`), confirmed tracks are matched after that in the paper's cascade by motion alone
-    (`motion_cost`), and lost ones may take near detections that nothing claimed. A frame in which
-    nobody looked for objects takes `coast` in place of `step`.
+    (`motion_cost`), and lost ones may be matched to near detections that are left. For a frame on
+    which the detector did not run, call `coast` in place of `step`.
 
     All state, the next id included, belongs to the instance.
 
@@ -64,7 +61,7 @@ class DeepSort:
 
     @property
     def alive(self) -> int:
-        """Tracks that are kept at present, reported or not."""
+        """Number of tracks alive, reported or not."""
         return len(self._table)
 
     @property
@@ -73,12 +70,12 @@ class DeepSort:
         return self._gallery.nbytes
 
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
-        """Forgets all tracks and starts ids at 1 again.
+        """Deletes all tracks and restarts ids at 1.
 
         Args:
             frame_interval_s: Nominal seconds between two frames, the unit of `dt`.
-            frame_size: Width and height of the frames in pixels; where it is not known, no track
-                ends for being outside.
+            frame_size: Width and height of the frames in pixels; `None` where unknown: then no
+                track ends for being outside.
 
         Raises:
             DataError: The interval is not above 0.
@@ -103,41 +100,41 @@ class DeepSort:
         """Returns the tracks of the next frame.
 
         Args:
-            detections: What was found in the frame.
+            detections: Those of the frame.
             dt: Nominal frame intervals since the last step or coast, > 0.
-            camera: How the camera moved since then; `None` where nobody looked.
+            camera: How the camera moved since then; `None` where not estimated.
 
         Raises:
             DataError: `dt` is not above 0, or the size of the embeddings changed.
         """
         _check_dt(dt)
         self._check_embeddings(detections)
-        self._forget_after(dt)
+        self._end_tracks_after_long_step(dt)
         table = self._table
         table.age(dt, self._counted(dt))
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
-        usual, low = self._sorted_out(detections, measurements)
+        usual, low = self._split_by_score(detections, measurements)
         scene = scene_of(table, self._gallery, self._settings, detections, measurements)
         matches = associate(scene, usual, low)
         self._update(matches, detections, measurements)
-        self._bury(self._dead())
+        self._remove_dead(self._dead())
         free = unmatched(usual, matches.columns)
         self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
         return self._report(table.confirmed)
 
     def coast(self, *, dt: float = 1.0, camera: CameraMotion | None = None) -> Tracks:
-        """Returns the tracks of a frame in which nobody looked for objects, as predicted.
+        """Returns the predicted tracks of a frame on which the detector did not run.
 
-        A track that was seen when somebody last looked stays what it was, tentative or confirmed,
-        and no miss is counted: it is reported with its predicted box and no detection, unless its
-        centre is predicted outside the picture (`end_outside`). A lost track goes on ageing, and
-        ends when it would have ended with somebody looking.
+        A track that was matched in the last frame with detection stays tentative or confirmed, and
+        no missed detection is counted: it is reported with its predicted box and no detection,
+        unless its centre is predicted outside the picture (`end_outside`). A lost track goes on
+        ageing, and ends when it would have ended with missed detections.
 
         Args:
             dt: Nominal frame intervals since the last step or coast, > 0.
-            camera: How the camera moved since then; `None` where nobody looked.
+            camera: How the camera moved since then; `None` where not estimated.
 
         Raises:
             DataError: `dt` is not above 0.
@@ -151,21 +148,21 @@ class DeepSort:
             ([1], [0], [-1])
         """
         _check_dt(dt)
-        self._forget_after(dt)
+        self._end_tracks_after_long_step(dt)
         self._table.coast(dt, self._counted(dt))
         self._predict(dt, camera)
-        self._bury(self._dead())
-        # It may have turned back before it left: only a look can end it.
+        self._remove_dead(self._dead())
+        # It may have turned back before it left: only a missed detection ends it.
         return self._report(self._table.confirmed & ~self._outside())
 
     def _counted(self, dt: float) -> float:
         """Returns how many frame intervals of a step count against the end of a track."""
         return min(dt, max(self._max_age / _LOOKS, 1.0))
 
-    def _forget_after(self, dt: float) -> None:
-        """Ends all tracks where so much time passed at once that nothing is where it was."""
+    def _end_tracks_after_long_step(self, dt: float) -> None:
+        """Ends all tracks after a step too long for any prediction to hold."""
         if dt > _FORGOTTEN * max(self._max_age, 1.0):
-            self._bury(np.ones(len(self._table), np.bool_))
+            self._remove_dead(np.ones(len(self._table), np.bool_))
 
     def _predict(self, dt: float, camera: CameraMotion | None) -> None:
         table, noise = self._table, self._settings.noise
@@ -191,10 +188,10 @@ class DeepSort:
             )
         self._embedding_size = size
 
-    def _sorted_out(
+    def _split_by_score(
         self, detections: Detections, measurements: Float64Array
     ) -> tuple[IndexArray, IndexArray]:
-        """Returns the detections for every stage, and those for the last one only."""
+        """Returns the indices of detections for every stage, and of those of low score."""
         settings = self._settings
         if settings.duplicate_iou is None:
             every = np.arange(len(detections))
@@ -226,11 +223,11 @@ class DeepSort:
         self._gallery.add(table.slots[rows], detections.embeddings[columns])
 
     def _dead(self) -> BoolArray:
-        """Returns a mask `(T,)`: tentative and missed once, unseen for too long, or gone."""
+        """Returns a mask `(T,)`: tentative and missed, unmatched for too long, or outside."""
         table = self._table
         missed = table.misses > 0
         dead = missed & ~table.confirmed
-        # Who has no miss was seen at the last look, however many coasted frames ago that was.
+        # `misses == 0`: matched in the last frame on which the detector ran.
         dead |= missed & ((table.aged > self._max_age) | self._outside())
         return dead
 
@@ -241,7 +238,7 @@ class DeepSort:
         centre = self._table.mean[:, :2]
         return np.asarray(((centre < 0) | (centre > self._frame_size)).any(axis=1))
 
-    def _bury(self, dead: BoolArray) -> None:
+    def _remove_dead(self, dead: BoolArray) -> None:
         if np.count_nonzero(dead):
             self._gallery.clear(self._table.kill(dead))
 
@@ -270,7 +267,7 @@ class DeepSort:
                 gone[found] = True
             rows = rows[~gone[rows]]
             table.confirm(rows)
-            self._bury(gone)
+            self._remove_dead(gone)
         else:
             table.confirm(rows)
 

@@ -1,7 +1,7 @@
-"""One object that a detector found in two classes: which of its detections go on.
+"""Removal of duplicate detections of one object in two classes.
 
-Comes in: the detections of a frame. Goes out: a mask of them. Suppression in a detector works class
-by class, so a van may come as a car and as a truck in one place, and would become two tracks.
+Non-maximum suppression in a detector works per class, so a van may be detected both as a car and as
+a truck, and would become two tracks.
 """
 
 from typing import TypeVar
@@ -17,13 +17,13 @@ Sizes = TypeVar("Sizes", Float32Array, Float64Array)
 
 
 def without_duplicates(detections: Detections, *, iou: float) -> BoolArray:
-    """Returns `(N,)`: false for what nearly coincides with a better detection of another class.
+    """Returns `(N,)`: false where a better detection of another class nearly coincides.
 
-    Greedy, by falling score: what is left out itself leaves out nothing.
+    Greedy, by falling score: a suppressed detection suppresses no other.
 
     Args:
         detections: Of one frame.
-        iou: A detection is left out above this overlap, in `[0.5, 1]`.
+        iou: A detection is suppressed above this overlap, in `[0.5, 1]`.
     """
     kept = np.ones(len(detections), np.bool_)
     classes = detections.classes

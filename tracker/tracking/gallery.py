@@ -1,7 +1,7 @@
-"""What each track has looked like lately: a bounded gallery of unit vectors per track.
+"""The appearance gallery: the last embeddings of each track, bounded in number.
 
-Comes in: embeddings of matched detections. Goes out: the smallest cosine distance between a track's
-gallery and a detection (DeepSORT, eq. 3), for the pairs that motion admits.
+It gives the smallest cosine distance between a track's gallery and a detection (DeepSORT, eq. 3)
+for the pairs that the motion gate admits.
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ from tracker.tracking.association import without_rivals
 from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray, Int64Array
 
 _NEWEST = 4
-"""Embeddings that stand for a gallery where there is no rival: those of the last few frames are
-almost always near, and reading a whole gallery of 100 costs 51 kB of memory traffic a track."""
+"""Newest embeddings that are compared instead of the whole gallery where a pair has no rival: they
+are almost always near, and reading a gallery of 100 costs 51 kB of memory traffic a track."""
 
 
 def is_known(embeddings: Float32Array) -> BoolArray:
-    """Returns `(N,)`: whether embeddings `(N, D)` say anything; rows of zeros do not."""
+    """Returns `(N,)`: whether each embedding of `(N, D)` is known; rows of zeros are not."""
     if not embeddings.shape[1]:
         return np.zeros(len(embeddings), np.bool_)
-    # Almost always settles it, at a tenth of the time of looking at all values.
+    # The first values almost always suffice, at a tenth of the time of reading all.
     if np.count_nonzero(embeddings[:, 0]) == len(embeddings):
         return np.ones(len(embeddings), np.bool_)
     return np.asarray(embeddings.any(axis=1))
@@ -65,16 +65,16 @@ class AppearanceGallery:
         """Returns `(n,)`: whether each slot has at least one embedding."""
         if not len(self._count):
             return np.zeros(len(slots), np.bool_)
-        # The last slot is kept empty: it answers for all slots beyond.
+        # The last slot is kept empty: it is read for all slots beyond.
         counts: Int64Array = self._count.take(slots, mode="clip")
         return counts > 0
 
     def clear(self, slots: Int64Array) -> None:
-        """Forgets what the slots looked like."""
+        """Deletes the embeddings of the slots."""
         self._count[slots[slots < len(self._count)]] = 0
 
     def move(self, source: int, target: int) -> None:
-        """Adds what `source` has looked like to `target`, and forgets it in `source`."""
+        """Moves the embeddings of slot `source` to slot `target`."""
         if source < len(self._count):
             stored = self.stored(source)
             for row in stored.copy():
@@ -105,8 +105,8 @@ class AppearanceGallery:
             columns: `(P,)` row of `embeddings` of each pair.
             embeddings: `(N, D)` unit vectors of the detections.
             enough: A pair without rivals (the only one of its track and its detection) gets
-                the distance to the newest embeddings alone where that is at most this: with nobody
-                to compare with, an assignment needs no more than "near enough".
+                the distance to the newest embeddings alone where that is at most this: without a
+                rival, the assignment only needs to know that it is admissible.
         """
         if not len(pair_slots):
             return np.zeros(0)

@@ -1,9 +1,8 @@
-"""Which pairs of tracks and detections may be matched, and at what cost: motion and overlap.
+"""Gates of track-detection pairs by motion, overlap and distance, with costs.
 
-Comes in: predicted states of `T` tracks and `N` detections. Goes out: `Pairs`. Pure functions.
-
-Objects in a picture are mostly far apart, so each gate looks only at what is near
-(`tracker.tracking.neighbours`): work and memory follow the number of neighbours, not `T x N`.
+Most objects of a picture are far apart, so each gate compares neighbours only
+(`tracker.tracking.neighbours`): time and memory grow with the number of neighbours, not with `T x
+N`. `T` tracks, `N` detections; pure functions.
 """
 
 from functools import partial
@@ -87,16 +86,16 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
 def by_distance(
     mean: Float64Array, boxes: Float32Array, *, distance: TrackDistance, limit: float
 ) -> Pairs:
-    """Returns the pairs whose distance, by a function of the user, is below 1 and within a limit.
+    """Returns the pairs whose user-defined distance is below 1 and at most `limit`.
 
     Args:
         mean: `(T, 8)` predicted.
         boxes: `(N, 4)` xyxy of the detections.
-        distance: Is called where there are tracks and detections.
+        distance: Called only where there are both tracks and detections.
         limit: Largest admissible distance.
 
     Raises:
-        DataError: The function returns anything but `(T, N)` numbers; infinity is one, NaN is not.
+        DataError: The function does not return `(T, N)` numbers; infinity is allowed, NaN is not.
     """
     if not len(mean) or not len(boxes):
         return _none()
@@ -128,11 +127,11 @@ def by_reach(
         mean: `(T, 8)` predicted.
         measurements: `(N, 4)` cxcyah.
         reach: `(T,)` largest admissible distance of the centres, in mean (geometric) heights.
-        size_ratio: Largest admissible ratio of the greater height to the lower, >= 1.
+        size_ratio: Largest admissible ratio of the larger height to the smaller, >= 1.
     """
     if not len(mean) or not len(measurements):
         return _none()
-    # Of a pair's heights the greater is at most `size_ratio` times the lower.
+    # The larger height of a pair is at most `size_ratio` times the smaller.
     farthest = reach * mean[:, 3] * np.sqrt(size_ratio)
 
     def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
@@ -168,10 +167,10 @@ def _losses(
 
 
 def groups_by_size(size: Float64Array) -> list[IndexArray]:
-    """Returns groups of places: those of boxes of about one size, to a factor of 2.
+    """Returns the indices of boxes grouped by size, to a factor of 2.
 
-    How far apart two boxes may be and still overlap depends on the largest one: a single box as
-    large as the picture would else make all boxes neighbours of all.
+    How far apart two boxes may be and still overlap depends on the largest one: without groups, a
+    single box as large as the picture would make all boxes neighbours of all.
 
     Args:
         size: `(N, 2)` widths and heights.

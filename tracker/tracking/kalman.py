@@ -1,7 +1,7 @@
 """Constant-velocity Kalman filter over the boxes of many tracks at once.
 
-Comes in: measurements `(T, 4)` cxcyah (centre x, centre y, aspect, height). Goes out: means
-`(T, 8)` (the measurement, then its rate per frame interval) and covariances `(T, 3, 4)`.
+Measurements are `(T, 4)` cxcyah (centre x, centre y, aspect, height), means `(T, 8)` (the
+measurement, then its rate per frame interval), covariances `(T, 3, 4)`.
 
 The state is that of DeepSORT, sec. 2.1 (arXiv 1703.07402): `(u, v, a, h)` and their velocities,
 with linear observation of `(u, v, a, h)`. Noise is diagonal, so a coordinate and its rate never

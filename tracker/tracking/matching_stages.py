@@ -1,8 +1,8 @@
 """DeepSORT's association: a list of stages, each with its tracks, detections, gate and cost.
 
 Confirmed tracks are matched first (by appearance within the motion gate, sec. 2.2 and 2.3 of the
-paper), then what overlaps, then detections of low score; at last lost tracks look farther. Nothing
-is changed here: `associate` returns matches of rows of the table with detections.
+paper), then by overlap, then with detections of low score; at last lost tracks within a wider
+reach. Pure functions: `associate` returns matches of rows of the table with detections.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ _NOTHING: IndexArray = np.zeros(0, np.intp)
 
 
 class Scene(NamedTuple):
-    """What there is to be matched.
+    """The tracks and detections of one frame, before association.
 
     Attributes:
         table: The tracks, predicted to this frame.
-        gallery: What they looked like.
+        gallery: Their embeddings.
         settings: Of the tracker.
-        detections: What was found in this frame.
+        detections: Those of this frame.
         measurements: `(N, 4)` the detections as cxcyah.
         known_tracks: `(T,)` whether the appearance of each track is known.
         known_detections: `(N,)` whether the appearance of each detection is known.
@@ -68,7 +68,7 @@ def scene_of(
     detections: Detections,
     measurements: Float64Array,
 ) -> Scene:
-    """Returns what there is to be matched; see `Scene`."""
+    """Returns the input of the association; see `Scene`."""
     known_detections = is_known(detections.embeddings)
     found = np.count_nonzero(known_detections)
     known_tracks = gallery.has_any(table.slots)
@@ -92,8 +92,8 @@ class Stage(NamedTuple):
     Attributes:
         tracks: Rows of the table that take part, rising.
         detections: Detections that take part, rising.
-        gate: Returns the pairs that may match at all, of given rows and columns.
-        cost: Returns those of them that still may match, with their costs.
+        gate: Returns the admissible pairs of given rows and columns.
+        cost: Returns the pairs of the gate that stay admissible, with their costs.
         unmatched_cost: Cost of leaving a track and a detection unmatched; no pair costs more.
         is_cascade: Whether tracks are matched in order of their misses (DeepSORT, listing 1), or
             all at once.
@@ -197,7 +197,7 @@ def _solved(scene: Scene, stage: Stage, pairs: Pairs) -> Matches:
     return assign(pairs, unmatched_cost=stage.unmatched_cost)
 
 
-# --- gates: which pairs may match at all ---
+# --- gates: which pairs are admissible ---
 
 
 def motion_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
@@ -242,7 +242,7 @@ def reach_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
 
 
 def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexArray) -> Pairs:
-    """Returns pairs of places in `rows` and `columns` as rows of the table and detections."""
+    """Returns pairs of positions in `rows` and `columns` as rows of the table and detections."""
     table_rows, found = rows[pairs.rows], columns[pairs.columns]
     if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
         return Pairs(table_rows, found, pairs.costs)
@@ -252,7 +252,7 @@ def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexA
     return Pairs(table_rows[same], found[same], pairs.costs[same])
 
 
-# --- costs: which of the gated pairs still may match, and at what price ---
+# --- costs: which of the gated pairs stay admissible, and at what cost ---
 
 
 def gate_cost(scene: Scene, pairs: Pairs) -> Pairs:
@@ -277,7 +277,7 @@ def appearance_cost(scene: Scene, pairs: Pairs) -> Pairs:
 
 
 def unless_appearances_differ(scene: Scene, pairs: Pairs) -> Pairs:
-    """Returns the pairs whose appearances do not tell them apart, unknown ones included.
+    """Returns the pairs whose appearances do not differ too much, unknown ones included.
 
     Where people pass each other, the box of the one in front overlaps the track of the other.
     """

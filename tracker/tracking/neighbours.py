@@ -1,9 +1,8 @@
-"""Which points lie near which centres: the first, coarse part of every gate.
+"""Neighbour search, the coarse part of every gate: which points lie near which centres.
 
-Comes in: `T` centres with the reach of each, and `N` points. Goes out: `Pairs` that a price admits.
-
-Few are compared with all. Many are sorted into strips of the picture, within a strip by x, and each
-centre looks at a window of the strips that it reaches. `M` = pairs that a window holds.
+Small inputs are compared all with all. Large ones are sorted into horizontal strips, within a strip
+by x, and each centre is compared only with a window of the strips that it reaches. `T` centres, `N`
+points, `M` pairs in the windows.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,12 +24,11 @@ _MANY = 250_000
 """From so many pairs on, sorting by both coordinates pays: 500 by 500 objects."""
 
 _AT_ONCE = 500_000
-"""Pairs that are priced in one go; the arrays of one price take 100 MB."""
+"""Pairs whose costs are computed in one call; its arrays take 100 MB."""
 
 MOST_PAIRS = 200_000
-"""Where windows hold more than `_AT_ONCE` pairs, as boxes do that lie in one heap, each row keeps
-the cheapest of its pairs, so many in all: memory stays bounded, and a heap is matched well, though
-not best."""
+"""Limit of pairs in all where windows hold more than `_AT_ONCE`, as with boxes piled in one place:
+each row keeps its cheapest pairs. Memory stays bounded, and the assignment is good, though not optimal."""
 
 
 def is_large(rows: int, columns: int) -> bool:
@@ -45,10 +43,11 @@ def admissible(
 
     Args:
         centres: `(T, 2)` x and y.
-        reach: `(T, 2)` half the width and height of the window of each centre; whatever lies
-            outside of it has to be inadmissible.
+        reach: `(T, 2)` half the width and height of the window of each centre; every pair outside
+            has to be inadmissible.
         points: `(N, 2)` x and y.
-        price: Decides on pairs within the windows, and on a few just outside.
+        price: Returns costs and admissibility of pairs within the windows, and of a few just
+            outside.
     """
     if not is_large(len(centres), len(points)):
         return admissible_in_x(centres[:, 0], reach[:, 0], points[:, 0], price=price)
@@ -57,7 +56,7 @@ def admissible(
     parts = []
     for rows, columns in windows.pairs():
         part = _priced(rows, columns, price)
-        # Before the next part is priced: all of them would take gigabytes.
+        # Before the costs of the next part are computed: all parts would take gigabytes.
         parts.append(_cheapest(part, len(centres), len(points)) if is_heap else part)
     return Pairs(
         np.concatenate([part.rows for part in parts]),
@@ -116,7 +115,7 @@ class Windows:
 
     @property
     def pair_count(self) -> int:
-        """How many pairs of a centre and a point in its strips and its columns there are."""
+        """Number of pairs of a centre and a point within its strips and its range of x."""
         return int(self._held.sum())
 
     def pairs(self) -> Iterator[tuple[IndexArray, IndexArray]]:
@@ -132,7 +131,7 @@ class Windows:
             held = self._held[start:end]
             place = _counted(held) + self._start[start:end].repeat(held)
             rows, columns = self._rows[start:end].repeat(held), self._order[place]
-            # Strips reach beyond the window; to look at y costs less than to price a pair.
+            # Strips reach beyond the window; comparing y is cheaper than computing a cost.
             apart = np.abs(self._y[columns] - self._middle_y[rows])
             inside = (apart <= self._reach_y[rows]).nonzero()[0]
             yield rows[inside], columns[inside]
@@ -150,10 +149,10 @@ def _priced(rows: IndexArray, columns: IndexArray, price: Price) -> Pairs:
 
 
 def _cheapest(pairs: Pairs, row_count: int, column_count: int) -> Pairs:
-    """Returns the cheapest pairs of each row, as many as are bounded in all.
+    """Returns the cheapest pairs of each row, limited in total.
 
-    Between equals each row prefers columns from its own number on, so that boxes in the very same
-    place do not all want the same few.
+    Between equals each row prefers columns from its own number on, so that boxes in exactly the
+    same place do not all keep the same few.
     """
     each = max(MOST_PAIRS // row_count, 8)
     turn = (pairs.columns - pairs.rows) % column_count
@@ -163,7 +162,7 @@ def _cheapest(pairs: Pairs, row_count: int, column_count: int) -> Pairs:
 
 
 def _counted(counts: IndexArray) -> IndexArray:
-    """Returns 0, 1, ... for each of the counts, one after the other."""
+    """Returns the concatenated ranges 0, 1, ..., count - 1 of all counts."""
     return np.arange(counts.sum()) - (counts.cumsum() - counts).repeat(counts)
 
 

@@ -1,7 +1,7 @@
-"""Checks of numbers in settings: finite, of the right type, within bounds.
+"""Range checks of numbers in settings: finite, of the right type, within bounds.
 
-Every settings class of this package calls `check_ranges` at construction, so that a value that no
-arithmetic can use is refused where it is written, whether it comes from YAML or from Python.
+Every settings class of this package calls `check_ranges` at construction, so that an unusable value
+is refused where it is set, in YAML or in Python.
 """
 
 import math
@@ -20,18 +20,18 @@ Bounds = tuple[float, float]
 """Lowest and highest admissible value."""
 
 LARGEST = 1e9
-"""Where nothing else bounds a number: its square and its products with pixels stay finite."""
+"""Upper bound of otherwise unbounded numbers: squares and products with pixels stay finite."""
 
 
 def check_ranges(settings: Any, ranges: Mapping[str, Bounds], *, prefix: str) -> None:
     """Checks the numbers of a settings object.
 
-    Whether a number has to be whole, and whether it may be `None`, is what its annotation says.
+    Annotations decide whether a number has to be whole and whether it may be `None`.
 
     Args:
         settings: The object.
         ranges: Bounds by attribute.
-        prefix: What the message puts before the name.
+        prefix: Prefix of the name in messages.
 
     Raises:
         ConfigError: A value is no number (text, `True`), not finite, not whole where it has to be,

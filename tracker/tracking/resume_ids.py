@@ -1,8 +1,4 @@
-"""Tracks that come back after the gate has lost them, told by appearance alone.
-
-Comes in: the table, the galleries, and tracks about to be confirmed. Goes out: which lost track
-each of them is.
-"""
+"""Re-identification by appearance: new tracks that are lost tracks outside their gate."""
 
 import numpy as np
 
@@ -21,17 +17,18 @@ def resumed(
 ) -> Matches:
     """Returns matches of lost tracks (rows) with fresh tracks (columns), both rows of the table.
 
-    Waiting until a track is confirmed costs nothing, because it has not been reported before, and
-    gives several embeddings to compare in place of one.
+    Comparing only once a track is about to be confirmed costs nothing, because it has not been
+    reported before, and gives several embeddings to compare in place of one.
 
     Args:
         table: All tracks.
-        gallery: What they looked like.
+        gallery: Their embeddings.
         fresh: `(F,)` rows of tracks about to be confirmed.
         settings: `resume_distance` and `resume_reach`.
     """
-    # What was seen since the fresh track was born is another object. A tentative track dies at its
-    # first miss, so its hits are the looks since its birth: the unit that misses are counted in.
+    # A track that was matched since the birth of the fresh one is another object. A tentative track
+    # dies at its first missed detection, so its hits count the frames with detection since its
+    # birth, the unit of `misses`.
     lost = (table.confirmed & (table.misses >= table.hits[fresh].min())).nonzero()[0]
     fresh = fresh[gallery.has_any(table.slots[fresh])] if len(lost) else fresh[:0]
     rows, columns, costs = [], [], []
@@ -59,12 +56,12 @@ def resumed(
 def _plausible(
     table: TrackTable, lost: IndexArray, fresh: int, settings: DeepSortSettings
 ) -> IndexArray:
-    """Returns the lost rows that may have come to where a fresh track is."""
+    """Returns the lost rows that are near enough to the position of a fresh track."""
     lost = lost[table.misses[lost] >= table.hits[fresh]]
     if settings.classes is ClassPolicy.SAME:
         lost = lost[table.classes[lost] == table.classes[fresh]]
     predicted, velocity = table.mean[lost, :2], table.mean[lost, 4:6]
-    # Who stopped while hidden is where it was seen last, not where its speed would have led.
+    # An object that stopped while occluded is where it was last matched, not where it is predicted.
     last_seen = predicted - table.unseen[lost, None] * velocity
     here, height = table.mean[fresh, :2], table.mean[fresh, 3]
     distance = np.minimum(

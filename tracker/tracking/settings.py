@@ -1,7 +1,7 @@
-"""The settings of DeepSORT: the paper's numbers, and switches for what goes beyond the paper.
+"""The settings of DeepSORT: the paper's parameters, and switches for the extensions.
 
-Each addition can be turned off; `configs/paper.yaml` does so for all, and `docs/tracking.md` has
-the effect of each.
+Each extension can be turned off; `configs/paper.yaml` turns off all of them, and `docs/tracking.md`
+has the measured effect of each.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,10 @@ class Report(StrEnum):
     """Which tracks `DeepSort.step` returns."""
 
     SEEN = "seen"
-    """Confirmed, and seen in this frame; while coasting, in the last one that was looked at."""
+    """Confirmed and matched in this frame; while coasting, in the last frame on which the detector
+    ran."""
     CONFIRMED = "confirmed"
-    """Confirmed, also where only predicted in this frame."""
+    """Confirmed, including tracks that are only predicted in this frame."""
     ALL = "all"
     """Every track, tentative ones (with negative provisional ids) included."""
 
@@ -30,7 +31,7 @@ class ClassPolicy(StrEnum):
     """Which classes may meet in one track."""
 
     ANY = "any"
-    """All: a car that flickers to truck keeps its id, and the vote names it."""
+    """Any: a car that is classified as a truck in some frames keeps its id; the class is voted."""
     SAME = "same"
     """Only a detection of the track's voted class."""
 
@@ -39,13 +40,14 @@ class AppearanceOrder(StrEnum):
     """In which order confirmed tracks are matched where detections have embeddings."""
 
     AT_ONCE = "at once"
-    """All in one assignment: looks tell who is who better than how long a track was hidden."""
+    """All in one assignment: appearance tells tracks apart better than the time since the last
+    match."""
     CASCADE = "cascade"
-    """The paper's cascade: tracks that were seen last go first (listing 1)."""
+    """The paper's cascade: the most recently matched tracks go first (listing 1)."""
 
 
 class MotionCost(StrEnum):
-    """What the cascade compares where detections have no embeddings."""
+    """The cost of the cascade where detections have no embeddings."""
 
     OVERLAP = "overlap"
     """One minus the IoU of detection and predicted box, of at least `min_iou`."""
@@ -68,8 +70,9 @@ class DeepSortSettings:
     Attributes:
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_frames: Nominal frame intervals without a detection after which a confirmed track
-            ends (`A_max` = 30). One step counts for a third of them at most, so that a source that
-            was away for longer leaves some looks; a step of ten times as many ends all tracks.
+            ends (`A_max` = 30). One step counts for a third of them at most, so that after a longer
+            interruption of the source there are still frames to match lost tracks in; a step of ten
+            times as many ends all tracks.
         max_age_s: The same in seconds, in place of `max_age_frames`; `None` to count frames.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
         appearance_order: In which order tracks are matched where there are embeddings.
@@ -78,40 +81,39 @@ class DeepSortSettings:
         motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
         motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
         min_iou: Smallest overlap that the IoU stage accepts.
-        track_distance: What the IoU stage compares, and so do the stages that take overlap for
-            want of embeddings and for low scores: `iou` for one minus the IoU, or a
-            `TrackDistance`, of which distances below 1 and up to one minus the stage's smallest
-            overlap are accepted, and the least sum is sought.
+        track_distance: The distance of the IoU stage, and of the stages that use overlap for lack
+            of embeddings and for low scores: `iou` for one minus the IoU, or a `TrackDistance`,
+            whose distances are admissible below 1 and up to one minus the stage's smallest overlap;
+            their sum is minimised.
         overlap_appearance_distance: Largest cosine distance that the IoU stage accepts; `None` to
             compare overlap alone, as in the paper.
-        motion_cost: What the cascade compares where there are no embeddings.
-        refind_reach: Where there are no embeddings, a lost track takes a detection that nothing
-            else claimed from up to this many object heights away; 0 = never.
-        refind_growth: Added to the reach for each nominal frame interval that the track was not
-            seen.
+        motion_cost: The cost of the cascade where there are no embeddings.
+        refind_reach: Where there are no embeddings, a lost track may be matched to a detection that
+            is left unmatched up to this many object heights away; 0 = never.
+        refind_growth: Added to the reach for each nominal frame interval since the last match.
         refind_max_reach: Limit of the reach.
-        refind_size_ratio: Largest ratio of heights for that, >= 1.
-        resume_distance: A track about to be confirmed takes up the id of a lost track that looked
-            alike to within this cosine distance; 0 = never.
-        resume_reach: Largest distance for that, in object heights, from where the lost track was
-            seen last or is predicted.
-        low_score: Detections below this score only continue tracks that were seen at the last
-            look, after all others had their turn (ByteTrack, arXiv 2110.06864); `None` for no
-            such difference.
-        low_min_iou: Smallest overlap for that.
+        refind_size_ratio: Largest ratio of heights for such a match, >= 1.
+        resume_distance: A track about to be confirmed takes over the id of a lost track whose
+            appearance is within this cosine distance; 0 = never.
+        resume_reach: Largest distance for that, in object heights, from the last matched or the
+            predicted position of the lost track.
+        low_score: Detections below this score are only matched to tracks without a missed
+            detection, after all other stages (ByteTrack, arXiv 2110.06864); `None` treats all
+            scores alike.
+        low_min_iou: Smallest overlap in that stage.
         score_noise: Share by which a detection's score lowers the noise of its measurement (NSA
             Kalman, GIAOTracker, arXiv 2202.11983): variance * (1 - score_noise * score).
-        min_height_px: Detections lower than this are left out.
-        max_aspect: Detections wider than this, in heights, are left out; `None` for no limit.
-        duplicate_iou: A detection is left out where one of another class with a higher score
-            overlaps it by more than this: one object found in two classes. `None` keeps both.
-        end_outside: Whether a track ends that is lost and predicted to be outside the picture,
-            and is not reported while coasting there;
-            where `DeepSort.reset` was told the size of the picture.
+        min_height_px: Detections lower than this are ignored.
+        max_aspect: Detections with a larger ratio of width to height are ignored; `None` for no
+            limit.
+        duplicate_iou: A detection is ignored where one of another class with a higher score
+            overlaps it by more than this: one object detected in two classes. `None` keeps both.
+        end_outside: Whether a lost track ends once it is predicted outside the picture, and is not
+            reported while coasting there; needs the `frame_size` given to `DeepSort.reset`.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
-            what suits the detector (0 for `DeepSort` on its own).
-        min_mean_score: Tracks whose detections lately scored less on average are neither confirmed
-            nor reported; `None` for what suits the detector (0 for `DeepSort` on its own).
+            the detector's own default (0 for `DeepSort` on its own).
+        min_mean_score: Tracks whose moving average of scores is lower are neither confirmed nor
+            reported; `None` for the detector's own default (0 for `DeepSort` on its own).
         classes: Which classes may meet in one track.
         report: Which tracks `step` returns.
         noise: The motion model.
@@ -155,7 +157,7 @@ class DeepSortSettings:
                 f"tracking.track_distance: expected {IOU_DISTANCE!r}, or a function in Python, got "
                 f"{self.track_distance!r}"
             )
-        check_types(self)  # switches, and what else has no range
+        check_types(self)  # switches, and other fields without a range
 
 
 _RANGES: dict[str, Bounds] = {

@@ -1,8 +1,7 @@
-"""The track table: all state of all tracks, as arrays with one row for each track alive.
+"""The track table: the state of all tracks, as arrays with one row per track.
 
-Comes in: births, matches and misses. Goes out: the arrays that association and reporting read.
-Rows are in order of birth; they move up when a track dies. What must not move (a gallery of
-embeddings is large) is kept by `slots`, which a track holds for life.
+Rows are in order of birth and move up when a track dies. Data that must not move (a gallery of
+embeddings is large) is addressed by `slots`, which a track holds for life.
 """
 
 from typing import NamedTuple
@@ -13,10 +12,10 @@ from tracker.detections import Detections
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 
 _SCORE_MEMORY = 0.2
-"""Weight of the newest score in a track's mean: it looks back over about five detections."""
+"""Weight of the newest score in a track's mean: it averages about five detections."""
 
 _LEAST_VOTE = 1e-9
-"""A score of 0 still is a vote: without this addition a track could have none."""
+"""Added to each vote, so that a detection of score 0 still counts as one."""
 
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
@@ -71,12 +70,12 @@ class TrackTable:
 
     @property
     def slots(self) -> Int64Array:
-        """`(T,)` numbers from 0 that tell tracks alive apart and are used again."""
+        """`(T,)` numbers from 0, unique among the tracks alive, reused after death."""
         return self._counts[:, _SLOT]
 
     @property
     def confirmed(self) -> BoolArray:
-        """`(T,)` whether each track is believed."""
+        """`(T,)` whether each track is confirmed."""
         return self._counts[:, _CONFIRMED].astype(np.bool_)
 
     @property
@@ -91,17 +90,17 @@ class TrackTable:
 
     @property
     def misses(self) -> Int64Array:
-        """`(T,)` frames since the last detection, of those in which somebody looked."""
+        """`(T,)` missed detections since the last match: frames on which the detector ran."""
         return self._counts[:, _MISSES]
 
     @property
     def detection_index(self) -> Int64Array:
-        """`(T,)` row of this frame's detections, -1 = not seen."""
+        """`(T,)` row of this frame's detections, -1 = unmatched."""
         return self._counts[:, _DETECTION]
 
     @property
     def unseen(self) -> Float64Array:
-        """`(T,)` nominal frame intervals since the last detection."""
+        """`(T,)` nominal frame intervals since the last match."""
         return self._reals[:, _UNSEEN]
 
     @property
@@ -120,7 +119,7 @@ class TrackTable:
         return self._reals[:, _MEAN_SCORE]
 
     def age(self, dt: float, counted: float) -> None:
-        """Makes every track one frame, and `dt` frame intervals, older and unseen.
+        """Ages every track by one frame and `dt` frame intervals, and counts a missed detection.
 
         Args:
             dt: Nominal frame intervals.
@@ -132,13 +131,13 @@ class TrackTable:
         self._counts[:, _DETECTION] = -1
 
     def coast(self, dt: float, counted: float) -> None:
-        """As `age`, of a frame in which nobody looked for the tracks."""
+        """As `age`, for a frame on which the detector did not run: no miss is counted."""
         self._counts[:, _AGE] += 1
         self._counts[:, _DETECTION] = -1
         self._reals[:, : _AGED + 1] += dt, counted
 
     def see(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
-        """Notes that each row `(n,)` was seen as the detection of the same place in `columns`."""
+        """Records the match of each row `(n,)` with the detection at its place in `columns`."""
         counts, reals = self._counts[rows], self._reals[rows]
         scores = detections.scores[columns].astype(np.float64)
         hits, mean_scores = counts[:, _HITS], reals[:, _MEAN_SCORE]
@@ -185,7 +184,7 @@ class TrackTable:
         return counts[:, _SLOT]
 
     def counts(self, rows: IndexArray) -> "Counts":
-        """Returns what a report says in whole numbers of the rows `(n,)`, read-only."""
+        """Returns the whole-number fields of the rows `(n,)` for a report, read-only."""
         wide = self._counts[rows].T
         ids, narrow = wide[_ID].copy(), wide.astype(np.int32, order="C")
         ids.setflags(write=False)
@@ -193,13 +192,13 @@ class TrackTable:
         return Counts(ids, narrow[_AGE], narrow[_MISSES], narrow[_DETECTION])
 
     def confirm(self, rows: IndexArray) -> None:
-        """Believes the tracks and gives them the next ids, in the order of the rows given."""
+        """Confirms the tracks and assigns the next ids, in the order of the given rows."""
         self._counts[rows, _CONFIRMED] = 1
         self._counts[rows, _ID] = self._next_id + np.arange(len(rows))
         self._next_id += len(rows)
 
     def kill(self, dead: BoolArray) -> Int64Array:
-        """Returns the freed slots of the tracks picked by a mask `(T,)`."""
+        """Removes the tracks of a mask `(T,)` and returns their freed slots."""
         slots = self.slots[dead]
         alive = (~dead).nonzero()[0]
         self.mean, self.covariance = self.mean[alive], self.covariance[alive]
@@ -209,9 +208,10 @@ class TrackTable:
         return slots
 
     def resume(self, lost: int, found: int) -> None:
-        """Lets the track in row `lost` go on as the one in row `found`, which is to be killed.
+        """Continues the track in row `lost` with the state of row `found`, which is to be killed.
 
-        It keeps its id, slot, hits and votes, and takes the other's motion and what it saw last.
+        It keeps its id, slot, hits and votes, and takes over the motion and the last match of
+        `found`.
         """
         self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
         for place, voted in enumerate(self.voted_classes[found].tolist()):
@@ -233,7 +233,7 @@ class TrackTable:
     def _vote(self, rows: IndexArray, classes: Int32Array, amounts: Float64Array) -> None:
         """Adds votes for one class to each row `(n,)`; rows differ."""
         first, votes = self.classes[rows] == classes, self.votes[:, 0]
-        if np.count_nonzero(first) == len(rows):  # so it is where classes do not flicker
+        if np.count_nonzero(first) == len(rows):  # the usual case: classes do not flicker
             votes[rows] += amounts
             return
         votes[rows[first]] += amounts[first]

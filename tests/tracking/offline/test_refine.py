@@ -1,4 +1,4 @@
-"""The off-line pass on hand-made tracks, and what must hold for any."""
+"""The off-line pass on hand-made tracks, and invariants on random ones."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -71,7 +71,7 @@ def lives(rows: TrackRows) -> dict[int, tuple[int, int]]:
     }
 
 
-def test_nothing_stays_nothing() -> None:
+def test_no_rows_stay_no_rows() -> None:
     refined = refine(TrackRows.create([], [], []), RefineSettings(), fps=FPS)
     assert len(refined.rows) == 0
     assert refined.velocities.shape == (0, 2)
@@ -164,7 +164,7 @@ RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.6, 0.8)
 
 
 def swapped(first: Sequence[float], second: Sequence[float]) -> TrackRows:
-    """Two that stand side by side, vanish for 1.5 s and come back in each other's place."""
+    """Two stand side by side, are occluded for 1.5 s and reappear in each other's place."""
     return table(
         walk(1, range(20), lambda frame: (100, 100), look=first),
         walk(2, range(20), lambda frame: (140, 100), look=second),
@@ -173,7 +173,7 @@ def swapped(first: Sequence[float], second: Sequence[float]) -> TrackRows:
     )
 
 
-def test_looks_tell_apart_what_motion_mistakes() -> None:
+def test_appearance_tells_apart_what_motion_confuses() -> None:
     by_motion = refine(swapped((), ()), RAW, fps=FPS).rows
     by_looks = refine(swapped(RED, BLUE), RAW, fps=FPS).rows
     for rows, same_place in ((by_motion, True), (by_looks, False)):
@@ -185,7 +185,7 @@ def test_looks_tell_apart_what_motion_mistakes() -> None:
     assert not by_looks.embeddings[~by_looks.seen].any()
 
 
-def test_who_looks_alike_is_joined_over_a_longer_gap_that_stays_open() -> None:
+def test_similar_appearance_joins_over_a_longer_gap_that_stays_open() -> None:
     for look, tracks in ((RED, 1), ((), 2)):
         rows = table(walk(1, range(20), right, look=look), walk(2, range(60, 80), right, look=look))
         refined = refine(rows, RAW, fps=FPS).rows  # 4 s: no line is drawn over more than 3
@@ -201,11 +201,11 @@ def test_who_looks_alike_is_joined_over_a_longer_gap_that_stays_open() -> None:
         (
             walk(2, range(25, 40), lambda frame: (195, 100), look=BLUE),
             2,
-        ),  # fits in motion, looks different
+        ),  # fits in motion, differs in appearance
         (
             walk(2, range(25, 40), lambda frame: (195, 100), look=(0.0,) * 3),
             1,
-        ),  # looks unknown: by motion
+        ),  # appearance unknown: by motion
         # From x = 195 to 247 or 250 in 0.6 s: 1.3 or 1.375 heights; 0.4 + 1.5 * 0.6 is 1.3.
         (walk(2, range(25, 40), lambda frame: (246.9, 100), look=RED), 1),
         (walk(2, range(25, 40), lambda frame: (250.0, 100), look=RED), 2),
@@ -213,16 +213,18 @@ def test_who_looks_alike_is_joined_over_a_longer_gap_that_stays_open() -> None:
     ],
     ids=["different", "unknown", "reached", "too far", "late"],
 )
-def test_looks_and_motion_have_to_agree(later: TrackRows, tracks: int) -> None:
+def test_appearance_and_motion_have_to_agree(later: TrackRows, tracks: int) -> None:
     rows = table(walk(1, range(20), lambda frame: (195, 100), look=RED), later)
     assert len(lives(rejoin(rows, JoinSettings(), fps=FPS))) == tracks
 
 
-def test_the_weight_says_whether_looks_or_place_decide() -> None:
+def test_the_weight_decides_between_appearance_and_position() -> None:
     near, far = (0.98, 0.199, 0.0), (1.0, 0.0, 0.0)
     rows = table(
         walk(1, range(10), lambda frame: (100, 100), look=RED),
-        walk(2, range(15, 30), lambda frame: (100, 101), look=near),  # in place, 0.02 off in looks
+        walk(
+            2, range(15, 30), lambda frame: (100, 101), look=near
+        ),  # in place, 0.02 off in appearance
         walk(3, range(15, 30), lambda frame: (130, 100), look=far),
     )
     for weight, follower in ((1.0, 3), (0.0, 2)):
@@ -423,7 +425,7 @@ def recordings(draw: st.DrawFn) -> TrackRows:
 
 @settings(max_examples=80, deadline=None)
 @given(rows=recordings(), smooth=st.booleans(), cut_missing=st.integers(1, 8))
-def test_whatever_comes_in(rows: TrackRows, smooth: bool, cut_missing: int) -> None:
+def test_any_recording_gives_valid_tracks(rows: TrackRows, smooth: bool, cut_missing: int) -> None:
     chosen = RefineSettings(
         cut_missing=cut_missing,
         min_seen=1,
@@ -437,7 +439,7 @@ def test_whatever_comes_in(rows: TrackRows, smooth: bool, cut_missing: int) -> N
     for span in refined.spans():  # no gap is left, and each track has one class
         assert np.all(np.diff(refined.frames[span]) == 1)
         assert len(set(refined.classes[span].tolist())) == 1
-    # Without a threshold nothing that was seen is lost.
+    # Without a threshold no row is lost.
     assert sorted(refined.frames[refined.seen]) == sorted(rows.frames)
 
 

@@ -26,7 +26,7 @@ def test_rows_are_sorted_by_id_then_frame() -> None:
     assert not rows.boxes.flags.writeable
 
 
-def test_rows_know_where_they_come_from() -> None:
+def test_origins_are_the_places_in_the_input() -> None:
     rows = TrackRows.create([4, 2, 3], [7, 9, 7], [BOX] * 3)
     assert rows.origins.tolist() == [2, 0, 1]
     filled = rows.unseen(2, np.array([5], np.int32), np.array([BOX]), np.ones(1, np.float32))

@@ -1,7 +1,6 @@
-"""Parts of tracks, described by what a join compares: their two ends, and what they look like.
+"""Fragments of tracks, described by what a join compares: motion at both ends, and appearance.
 
-Comes in: `TrackRows` and the slices that are fragments. Goes out: `Fragments`, and how badly pairs
-of them fit in motion and in appearance. Pure functions; `F` = fragments, `P` = pairs.
+`F` = fragments, `P` = pairs of them. Pure functions.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from tracker.tracking.offline.track_rows import TrackRows
 from tracker.util.arrays import Float64Array, IndexArray, Int32Array
 
 _REST_PRIOR = 2.0
-"""Weight of "it stands still" in the fit, in squared frames: the spread of three rows."""
+"""Weight of the prior of rest in the fit, in squared frames: the spread of three rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,16 +40,16 @@ class Fragments:
     Attributes:
         first: Where each begins.
         last: Where each ends.
-        looks: `(F, D)` mean of its embeddings, of length 1; zero where it has none.
+        appearances: `(F, D)` mean of its embeddings, of length 1; zero where it has none.
     """
 
     first: Ends
     last: Ends
-    looks: Float64Array
+    appearances: Float64Array
 
     @classmethod
     def of(cls, rows: TrackRows, spans: Sequence[slice], *, fit_frames: int) -> "Fragments":
-        """Returns the fragments that the slices of the rows are.
+        """Returns the fragments given by slices of the rows.
 
         Args:
             rows: All rows.
@@ -63,7 +62,7 @@ class Fragments:
         return cls(
             first=_ends(rows.frames, measured, heads, anchor=0),
             last=_ends(rows.frames, measured, tails, anchor=-1),
-            looks=_looks(rows, spans),
+            appearances=_mean_embeddings(rows, spans),
         )
 
     def gaps(self, before: IndexArray, after: IndexArray) -> Int32Array:
@@ -75,13 +74,13 @@ class Fragments:
     ) -> Float64Array:
         """Returns `(P,)` how far apart two ends are when moved to one time, in mean heights.
 
-        It is the mean of looking forward and looking back, and grows with the difference in size:
-        heights are measured much more exactly than places are foreseen.
+        It is the mean of extrapolating forward and backward, and grows with the difference in size:
+        heights are measured much more exactly than positions are predicted.
 
         Args:
             before: `(P,)` fragments that end.
             after: `(P,)` fragments that start later.
-            size_weight: Mean heights that a unit of the logarithm of the ratio of heights counts.
+            size_weight: Mean heights added per unit of the logarithm of the ratio of heights.
         """
         last, first = self.last, self.first
         gap = self.gaps(before, after)[:, None]
@@ -93,19 +92,19 @@ class Fragments:
         return np.asarray(np.hypot((forward + backward) / 2 / height, size_weight * sizes))
 
     def distance(self, before: IndexArray, after: IndexArray) -> Float64Array:
-        """Returns `(P,)` the way from one end to the other in mean heights."""
+        """Returns `(P,)` the distance between the two ends in mean heights."""
         way = self.first.positions[after] - self.last.positions[before]
         height = (self.last.heights[before] + self.first.heights[after]) / 2
         return np.asarray(np.linalg.norm(way, axis=1) / height)
 
     def appearance_distance(self, before: IndexArray, after: IndexArray) -> Float64Array:
-        """Returns `(P,)` cosine distances of what they look like; NaN where one has no looks."""
-        alike = np.einsum("pd,pd->p", self.looks[before], self.looks[after])
-        known = np.any(self.looks, axis=1)
+        """Returns `(P,)` cosine distances of the mean embeddings; NaN where one has none."""
+        alike = np.einsum("pd,pd->p", self.appearances[before], self.appearances[after])
+        known = np.any(self.appearances, axis=1)
         return np.where(known[before] & known[after], 1.0 - alike, np.nan)
 
 
-def _looks(rows: TrackRows, spans: Sequence[slice]) -> Float64Array:
+def _mean_embeddings(rows: TrackRows, spans: Sequence[slice]) -> Float64Array:
     # The mean tells objects apart as well as a mean without outliers and better than the nearest
     # or the median pair: AUC 0.988, 0.989, 0.980, 0.979 on PETS09-S2L1 and TUD with a network for
     # persons.
@@ -137,7 +136,7 @@ def _ends(frames: Int32Array, measured: Float64Array, windows: list[slice], *, a
         time = frames[window].astype(np.float64)
         values = measured[window, :2]
         middle, mean = time.mean(), values.mean(axis=0)
-        # The prior of rest keeps two or three jittery boxes from claiming a speed.
+        # The prior of rest keeps two or three jittery boxes from yielding a large speed.
         spread = np.square(time - middle).sum() + _REST_PRIOR
         velocities[place] = (time - middle) @ (values - mean) / spread
         positions[place] = mean + (time[anchor] - middle) * velocities[place]

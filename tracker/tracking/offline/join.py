@@ -1,7 +1,6 @@
-"""Broken tracks made whole: which track goes on where another one ended.
+"""Joining broken tracks: which track continues where another one ended.
 
-Comes in: `TrackRows`. Goes out: the same rows, where tracks that belong together share an id. Pure
-functions; `F` = fragments, that is tracks before they are joined, `P` = pairs of them.
+`F` = fragments (tracks before they are joined), `P` = pairs of them. Pure functions.
 """
 
 from dataclasses import dataclass
@@ -22,22 +21,22 @@ from tracker.util.check_types import check_finite, check_types
 class JoinSettings:
     """When the end of one track and the start of a later one are taken for one object.
 
-    By motion alone where one of the two has no embeddings; else they must look alike, and motion
-    has a say in which of several it is.
+    By motion alone where one of the two has no embeddings; else their appearance must be similar,
+    and motion adds to the cost.
 
     Attributes:
         max_gap_s: Longest time in seconds between the two, by motion alone.
         fit_s: Seconds at each end over which its speed is measured.
-        max_offset: Largest admissible distance between where one end is expected and where the
-            other is, in object heights, by motion alone; the mean of looking forward and back.
+        max_offset: Largest admissible distance between the predicted position of one end and the
+            position of the other, in object heights, by motion alone; the mean of both directions.
         size_weight: How much a difference in size adds to the offset: object heights for each unit
             of the logarithm of the ratio of heights.
         max_appearance_distance: Largest admissible cosine distance between the mean embeddings.
-        appearance_gap_s: As `max_gap_s`, for two that look alike. Longer needs an embedder that
-            tells apart all who come by in that time.
+        appearance_gap_s: As `max_gap_s`, for two of similar appearance. Longer gaps need an
+            embedder that tells apart all objects of that time.
         appearance_weight: Share of appearance in the cost of a pair, in [0, 1]; the rest is motion.
-        max_speed: How fast an object may have gone where looks agree, in object heights a second;
-            `max_offset` comes on top.
+        max_speed: Largest speed of an object between two ends of similar appearance, in object
+            heights a second; `max_offset` is added to the distance.
 
     Raises:
         ConfigError: A value is out of range.
@@ -91,7 +90,7 @@ def rejoin(rows: TrackRows, settings: JoinSettings, *, fps: float) -> TrackRows:
 
 
 def fit_frames(settings: JoinSettings, fps: float) -> int:
-    """Returns over how many frames the speed of an end is measured."""
+    """Returns the number of frames over which the speed of an end is measured."""
     return max(round(settings.fit_s * fps), _MIN_FIT_FRAMES)
 
 
@@ -107,7 +106,7 @@ def join_cost(
     *,
     fps: float,
 ) -> Float64Array:
-    """Returns `(P,)` in [0, 1] how badly two fragments fit, infinite where they are not one object.
+    """Returns `(P,)` cost in [0, 1] of joining two fragments, infinite where the gates exclude it.
 
     Args:
         fragments: All fragments.
@@ -133,13 +132,13 @@ def join_cost(
 
 
 def _successors(rows: TrackRows, settings: JoinSettings, *, fps: float) -> dict[int, int]:
-    """Returns id to id: the track that goes on where another one ended."""
+    """Returns the id of the continuing track by the id of the track that ended."""
     spans = rows.spans()
     ids = np.array([rows.ids[span.start] for span in spans], np.int64)
     classes, _ = rows.class_votes()
     fragments = Fragments.of(rows, spans, fit_frames=fit_frames(settings, fps))
     longest_s = settings.max_gap_s
-    if fragments.looks.any():
+    if fragments.appearances.any():
         longest_s = max(longest_s, settings.appearance_gap_s)
     before, after = _in_time(fragments.last.frames, fragments.first.frames, longest_s * fps)
     same = classes[before] == classes[after]
@@ -171,8 +170,8 @@ def _assign_sparse(
 ) -> list[tuple[int, int]]:
     """Returns the pairs `(before, after)` that are chosen.
 
-    Pairs that share no fragment with each other are settled apart, so that memory follows the
-    number of pairs and not the square of the number of tracks.
+    Connected components of pairs are solved separately, so that memory follows the number of pairs
+    and not the square of the number of tracks.
     """
     if not len(before):
         return []

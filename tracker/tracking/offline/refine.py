@@ -1,8 +1,7 @@
-"""The off-line second pass: whole tracks are better than what could be known frame by frame.
+"""The off-line second pass over finished tracks: cut, join, filter, interpolate, smooth.
 
-Comes in: the `TrackRows` of a finished run. Goes out: `RefinedTracks`. Pure functions, in this
-order: tracks are cut at gaps whose sides do not fit, joined where motion and, where it is known,
-appearance agree, freed of ghosts, filled, smoothed.
+In this order: tracks are cut at gaps whose sides do not fit, joined where motion and, where known,
+appearance agree, freed of ghosts, interpolated, smoothed. Pure functions.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,11 +20,11 @@ from tracker.util.arrays import Float32Array, Float64Array, IndexArray
 from tracker.util.check_types import check_finite, check_types
 
 MOST_FILLED = 100_000
-"""Frames of a gap that may be filled: each becomes a row, so a wrong number must not ask for more
-rows than the memory holds."""
+"""Longest gap in frames that may be interpolated: each frame becomes a row, and a wrong setting
+must not exhaust the memory."""
 
 _LINE = 10
-"""Rows that a straight line is drawn through: long enough that the jitter of boxes averages out."""
+"""Rows that a straight line is fitted to: enough for the jitter of boxes to average out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ class RefineSettings:
 
     Attributes:
         join: When two tracks, or the two sides of a gap, are taken for one object.
-        cut_missing: Where at least so many frames are missing within a track, its two sides are
-            compared: on-line it could not be known what comes after.
+        cut_missing: Gaps of at least this many frames within a track are reconsidered by comparing
+            their two sides: on-line, only the first was known.
         keep_offset: Such a track stays whole where the sides pass `join` with this in place of its
-            `max_offset`: that they were taken for one object on-line counts for something.
+            `max_offset`; it is larger, since the on-line association is evidence too.
         min_seen: Tracks seen in fewer frames are ghosts.
         min_score: Tracks whose mean score is below this share of the recording's median score are
-            ghosts, in [0, 1]. A share, since detectors differ in how high they score.
+            ghosts, in [0, 1]. A share, since detectors differ in their range of scores.
         lead_in: Frames that are added before the first of each track, by a straight line: on-line a
-            track is reported from its third detection on, so it was there two frames earlier.
+            track is reported from its third detection on, two frames late.
         noise: The motion model of the smoother; `None` leaves boxes as they are.
 
     Raises:
@@ -77,12 +76,12 @@ class RefinedTracks:
     """What `refine` returns.
 
     Attributes:
-        rows: `R` rows, each track of one class; those that were filled in are not `seen`.
+        rows: `R` rows, each track of one class; interpolated ones are not `seen`.
         velocities: `(R, 2)` float64 of the centre, pixels a frame.
         class_shares: `(R,)` float32 share of its track's seen rows that had that class.
-        cut: In how many places tracks were cut.
-        joined: How many tracks, parts of cut ones included, were joined to an earlier one.
-        dropped: How many tracks were dropped as ghosts.
+        cut: Number of cuts within tracks.
+        joined: Number of tracks, parts of cut ones included, that were joined to an earlier one.
+        dropped: Number of tracks dropped as ghosts.
     """
 
     rows: TrackRows
@@ -98,7 +97,7 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
 
     Args:
         rows: The tracks of a whole recording.
-        settings: What is done, and how far.
+        settings: Which steps are done, with their limits.
         fps: Frames a second, > 0.
 
     Raises:
@@ -134,7 +133,7 @@ def cut_where_in_doubt(rows: TrackRows, settings: RefineSettings, *, fps: float)
     The first part keeps the track's id, later parts get new ones above all others.
     """
     same = np.diff(rows.ids) == 0
-    # A gap that no join would bridge is not bridged because the track was whole on-line.
+    # A gap that no join would bridge is cut, even though the track was whole on-line.
     longest = max(1, min(settings.cut_missing, int(settings.join.max_gap_s * fps)))
     gaps = np.flatnonzero(same & (np.diff(rows.frames) > longest))
     if not len(gaps):
@@ -189,8 +188,8 @@ def fill_gaps(rows: TrackRows, *, max_missing: int) -> TrackRows:
 
     Args:
         rows: All tracks.
-        max_missing: Frames that a gap may have at most; longer ones stay, as nobody knows which way
-            the object went. Looks may tell that it is the same one.
+        max_missing: Frames that a gap may have at most; longer ones stay open: appearance may tell
+            that it is the same object, but not which way it went.
     """
     parts = [rows]
     measured = xyxy_to_cxcyah(rows.boxes)
@@ -236,7 +235,7 @@ def add_lead_in(rows: TrackRows, count: int) -> TrackRows:
 def _smoothed(rows: TrackRows, noise: MotionNoise | None) -> tuple[TrackRows, Float64Array]:
     """Returns the smoothed rows, and velocities `(R, 2)` in pixels a frame.
 
-    Where a gap was left, smoothing begins anew.
+    Smoothing restarts after each remaining gap.
     """
     boxes, velocities = rows.boxes.copy(), np.zeros((len(rows), 2))
     breaks = np.flatnonzero((np.diff(rows.ids) != 0) | (np.diff(rows.frames) != 1)) + 1

@@ -1,7 +1,6 @@
 """Rauch-Tung-Striebel smoothing of whole tracks, by filterpy.
 
-Comes in: the boxes of one track over all frames of its life. Goes out: smoothed boxes and their
-velocities. Pure functions; constant velocity of centre, aspect and height, as on-line.
+Constant velocity of centre, aspect and height, as on-line. Pure functions.
 """
 
 import numpy as np
@@ -18,12 +17,13 @@ def smooth_track(
 ) -> tuple[Float64Array, Float64Array]:
     """Returns smoothed boxes `(F, 4)` xyxy and velocities `(F, 2)` of the centre, px a frame.
 
-    Each state is the best estimate from the whole track, what came later included (Rauch, Tung,
+    Each state is the best estimate from the whole track, later frames included (Rauch, Tung,
     Striebel 1965).
 
     Args:
         boxes: `(F, 4)` xyxy, one for each of `F` >= 1 frames without a gap.
-        seen: `(F,)` whether the box was measured; others only say how large the object was there.
+        seen: `(F,)` whether the box was measured; of other boxes only the height is used, to scale
+            the noise.
         noise: The motion model; it scales with the height in each frame.
     """
     measured = xyxy_to_cxcyah(boxes)
@@ -35,7 +35,7 @@ def smooth_track(
     process, measurement = _noise_by_frame(measured[:, 3], noise)
     still = np.eye(8)
     steps = [still, *[model.F] * (len(boxes) - 1)]
-    # The state is that of the first frame already: no step, hence no noise, leads to it.
+    # The initial state is that of the first frame: no step precedes it, hence no process noise.
     process[0] = 0
     values = [value if is_seen else None for value, is_seen in zip(measured, seen, strict=True)]
     values[0] = None

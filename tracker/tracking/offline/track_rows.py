@@ -1,7 +1,4 @@
-"""Tracks of a whole recording as one table: a row for each track in each frame.
-
-Comes in: arrays in any order. Goes out: `TrackRows`, sorted by id and then frame.
-"""
+"""The tracks of a whole recording as one table: a row for each track in each frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,13 +32,14 @@ class TrackRows:
         boxes: `(R, 4)` float64 xyxy in pixels.
         scores: `(R,)` float32.
         classes: `(R,)` int32.
-        seen: `(R,)` whether the object was seen; false where the box was filled in.
+        seen: `(R,)` whether a detection was matched; false where the box was interpolated.
         embeddings: `(R, D)` float32 unit vectors, zero where a row has none; `(R, 0)` where no row
             has one.
-        origins: `(R,)` int32 place that the row had in what was given to `create`, -1 = filled in.
+        origins: `(R,)` int32 index of the row in the arrays given to `create`, -1 = interpolated.
 
     Raises:
-        DataError: A shape or dtype differs, a box is not proper, or a row is there twice.
+        DataError: A shape or dtype differs, a box is empty or not finite, or a track has two rows
+        in a frame.
     """
 
     frames: Int32Array
@@ -91,10 +89,10 @@ class TrackRows:
         classes: ArrayLike | None = None,
         embeddings: ArrayLike | None = None,
     ) -> Self:
-        """Returns rows that were all seen; by default of score 1, class 0, without embeddings.
+        """Returns rows that are all `seen`; by default of score 1, class 0, without embeddings.
 
         Raises:
-            DataError: A shape, type or value is another one than the attributes say.
+            DataError: A shape, type or value does not fit the attributes.
         """
         count = len(array_of(ids, name="TrackRows.ids"))
         corners = array_of(boxes, name="TrackRows.boxes")
@@ -129,7 +127,7 @@ class TrackRows:
     def unseen(
         self, row: int, frames: Int32Array, boxes: Float64Array, scores: Float32Array
     ) -> Self:
-        """Returns rows of the track of one row, in frames where nobody saw it.
+        """Returns rows that are not `seen`, of the track of one row.
 
         Args:
             row: A row of the track.
@@ -157,7 +155,7 @@ class TrackRows:
     def class_votes(self) -> tuple[Int32Array, Float32Array]:
         """Returns `(T,)` the class that each track has most often, and the share of its rows.
 
-        Only rows where it was seen vote; between equals the lower class wins. Tracks as in `spans`.
+        Only `seen` rows vote; between equals the lower class wins. Tracks as in `spans`.
         """
         winners, shares = [], []
         for span in self.spans():
