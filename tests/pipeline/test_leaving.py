@@ -1,4 +1,4 @@
-"""Leaving a run while its source is silent: soon, and without a thread that stays."""
+"""Leaving a run while its source is silent: without delay, and without a thread left over."""
 
 import socket
 import threading
@@ -50,7 +50,7 @@ def left_soon() -> Iterator[None]:
 
 
 def wait_until_silent(source: Source) -> None:
-    """The reader has taken what there is and waits in its source."""
+    """Waits until the reader has taken all frames and blocks in its source."""
     time.sleep(0.3)
 
 

@@ -1,4 +1,4 @@
-"""Many sources in one process: order, batches, fairness, and what one source does to the others."""
+"""Several sources in one process: order, batches, fairness, and isolation of failures."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ PATIENCE_S = 10
 
 
 class BatchDetector(ScriptedDetector):
-    """Remembers the batches that it is given; frames are told apart by their heights."""
+    """Records the batches that it is given; frames are told apart by their heights."""
 
     def __init__(self, answer: Callable[[Frame], Detections] = one_walker) -> None:
         super().__init__(answer)
@@ -140,7 +140,7 @@ def test_a_batch_holds_one_frame_of_each_source_at_most() -> None:
     detector = BatchDetector()
     sources = [ScriptedSource(20, size=(height, 64)) for height in (40, 50, 60)]
     list(many(detector=detector, batch_wait_s=PATIENCE_S).run(sources))
-    # Everyone is waited for: all batches are full, after the blank ones that compile it.
+    # All sources are waited for: all batches are full, after the blank ones for compiling.
     blank, *batches = detector.batches
     assert blank == [(40, 0), (50, 0), (60, 0)]
     assert batches == [[(40, n), (50, n), (60, n)] for n in range(20)]
@@ -217,7 +217,7 @@ def test_a_stalled_source_does_not_delay_the_others() -> None:
 
 
 def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
-    """A camera's frame that is there is in the next batch, however many of the file wait."""
+    """An available camera frame is in the next batch, however many frames of the file wait."""
     released, delivered = threading.Event(), threading.Event()
 
     def camera_waits(index: int) -> None:
@@ -243,7 +243,7 @@ def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
 
 
 def test_dropped_frames_of_cameras_are_counted_for_each() -> None:
-    """While the detector looks at the first frames, one camera gives 20, the other 5."""
+    """While the detector processes the first frames, one camera delivers 20, the other 5."""
     started = threading.Event()
     all_read = [threading.Event(), threading.Event()]
 
@@ -302,7 +302,7 @@ def test_results_of_cameras_do_not_pile_up() -> None:
         results = [e.result for e in events if e.index == source and isinstance(e, SourceResult)]
         assert results[-1].frame.index == 199
         assert len(results) + results[-1].dropped == 200
-        # The first, what was under way while nobody took results, and the newest.
+        # The first, those in progress while no results were taken, and the newest.
         assert len(results) <= 5
 
 

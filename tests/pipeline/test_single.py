@@ -1,4 +1,4 @@
-"""The frame loop: order, overlap, time, back-pressure, and what happens when something breaks."""
+"""The frame loop: order, overlap, time, back-pressure and failures."""
 
 import dataclasses
 import threading
@@ -22,7 +22,7 @@ from tracker.tracks import CameraMotion, TrackedFrame, Tracks
 
 
 class RecordingTracker:
-    """Remembers the time steps that it is given."""
+    """Records the time steps that it is given."""
 
     alive = 0
 
@@ -61,7 +61,7 @@ class Captured(ScriptedSource):
 
 
 class ScriptedCamera:
-    """Moves as many pixels to the right as frames were seen since the reset."""
+    """Reports a shift to the right by as many pixels as frames since the reset."""
 
     def __init__(self) -> None:
         self.resets = 0
@@ -123,7 +123,7 @@ def test_a_plain_function_is_a_detector() -> None:
 
 
 class OneVector:
-    """An embedder that has what is required of one, and nothing else."""
+    """An embedder with the one required method only."""
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
         return detections.with_embeddings(np.tile(np.float32([0.6, 0.8]), (len(detections), 1)))
@@ -209,8 +209,8 @@ def test_the_tracker_gets_the_camera_motion() -> None:
         (0.08, 2.0),
         (0.06, 1.5),  # variable frame rate
         (0.002, 0.05),
-        (0.0, 1.0),  # stamps that stand still
-        (-1.0, 1.0),  # or run backwards
+        (0.0, 1.0),  # equal time stamps
+        (-1.0, 1.0),  # or falling ones
     ],
 )
 def test_frame_intervals(elapsed_s: float, expected: float) -> None:
@@ -297,7 +297,7 @@ def test_the_policy_says_which_frames_are_processed(
         results.append(result)
         taken.set()
         if len(results) == 1 and not keeps_all:
-            wait_for_the_reader_to_end()  # It waits for nobody, however slow the caller is.
+            wait_for_the_reader_to_end()  # It never waits for the caller.
     indices = [result.frame.index for result in results]
     assert indices[0] == 0
     assert indices[-1] == 99
@@ -322,7 +322,7 @@ def test_age_is_measured_when_a_result_is_delivered() -> None:
     time.sleep(0.2)
     second = next(results)
     assert second.age_s is not None
-    assert second.age_s > 5.15  # it waited meanwhile
+    assert second.age_s > 5.15  # it was waiting in between
     results.close()
     (unknown,) = pipeline().run(ScriptedSource(1))
     assert unknown.age_s is None
@@ -344,7 +344,7 @@ def test_between_detections_tracks_coast() -> None:
     assert [r.is_coasted for r in results] == [False, True, True, False, True]
     assert [len(r.detections) for r in results] == [1, 0, 0, 1, 0]
     assert (tracker.steps, tracker.coasts) == ([1, 1], [1, 1, 1])
-    # Every frame is looked at for the camera, with the objects where they were last seen.
+    # The camera motion is estimated in every frame, with the objects where they were last detected.
     assert tracker.cameras == [CameraMotion(shift=(x, 0.0)) for x in (1.0, 2.0, 3.0, 4.0, 5.0)]
     assert "infer" not in results[1].timings_s
 

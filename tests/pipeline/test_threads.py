@@ -1,4 +1,4 @@
-"""Threads end with their block, and what they raise ends their channel."""
+"""Threads end with their block, and their errors end their channel."""
 
 import threading
 

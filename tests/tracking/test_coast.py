@@ -243,7 +243,7 @@ def test_the_stage_for_recent_tracks_counts_frames_with_detection() -> None:
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_track_that_reappears_elsewhere_is_resumed_by_appearance(every: int) -> None:
-    """Occluded at x = 300, detected again 70 px away: within two heights, beyond the narrow gate."""
+    """Occluded at x = 300, detected 70 px away: within two heights, beyond the narrow gate."""
     deepsort = DeepSort(DeepSortSettings(motion_gate=0.01))
     ids: list[list[int]] = []
     for k in range(10 * every):

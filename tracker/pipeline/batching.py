@@ -1,7 +1,6 @@
-"""Frames of many sources, gathered into batches.
+"""Frames of several sources, gathered into batches.
 
-Comes in: one channel of frames for each source. Goes out: at most one frame of each source at a
-time, so that a source that is fast takes no turn from one that is slow.
+A batch has at most one frame of each source, so that a fast source does not starve a slow one.
 """
 
 import threading
@@ -14,12 +13,12 @@ from tracker.util.channel import Cancelled, Channel, Taken
 
 @dataclass(frozen=True, slots=True)
 class FrameOrEnd:
-    """What came of one source.
+    """The next frame, or the end, of one source.
 
     Attributes:
         index: The source.
         taken: Its next frame; `None` where it has ended.
-        error: What it broke with; `None` where it came to its end, or goes on.
+        error: Its error; `None` at a regular end, and where it continues.
     """
 
     index: int
@@ -48,9 +47,9 @@ class Intake:
         self._wait_s = wait_s
 
     def take(self) -> list[FrameOrEnd]:
-        """Returns what is there, by rising index; nothing once all sources have ended.
+        """Returns the available frames and ends by index; empty once all sources ended.
 
-        It waits for the first source, and then `wait_s` at most for those that have nothing yet.
+        It waits for the first source, and then at most `wait_s` for the others.
 
         Raises:
             Cancelled: A channel was cancelled, other than by `retire`.
@@ -67,16 +66,16 @@ class Intake:
             return [self._frame_or_end(index) for index in ready]
 
     def wait_for_next_if_due(self) -> None:
-        """Where one source is left, whose frame is there and the next one due, waits for that.
+        """Where one source is left and its next frame is due, waits for that frame.
 
-        With several sources, `take` waits for the others as it is.
+        With several sources, `take` waits for the others anyway.
         """
         if len(self._open) == 1:
             (channel,) = self._open.values()
             channel.wait_for_next_if_due()
 
     def retire(self, index: int) -> None:
-        """Ends a source of which enough was seen; its reader stops at its next frame."""
+        """Ends a source early; its reader stops at its next frame."""
         self._open.pop(index).cancel()
 
     def _frame_or_end(self, index: int) -> FrameOrEnd:

@@ -88,10 +88,10 @@ class LoopOptions:
 
     Attributes:
         policy: Which frames are processed where a source is faster than the pipeline.
-        stop: Once it is set, no further event is yielded. idle: Called in the caller's thread, ten
-            times a second while no event comes.
+        stop: Once it is set, no further event is yielded.
+        idle: Called in the caller's thread, ten times a second while there is no event.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
-        max_frames: A source ends after so many results; `None` for all.
+        max_frames: Number of results after which a source ends; `None` for all.
     """
 
     policy: FramePolicy = FramePolicy.AUTO
@@ -112,11 +112,11 @@ def run_sources(
         sources: Open sources, at least one.
         prepare: Returns the stages of each source, with detectors started. It is called once the
             sources are being read: compiling a network takes seconds, in which the frames of a live
-            source would pile up in buffers of the system, where nobody can drop the old ones.
+            source would pile up in the buffers of the system, where old ones cannot be dropped.
         options: How the loop runs.
 
     Raises:
-        TrackerError: `prepare` or a stage failed. What a source breaks with is in its `SourceEnd`.
+        TrackerError: `prepare` or a stage failed. The error of a source is in its `SourceEnd`.
     """
     newest = [takes_newest(options.policy, source.info) for source in sources]
     changed = threading.Condition()
@@ -139,7 +139,7 @@ def run_sources(
 
 
 class _Inference:
-    """What the inference thread does: batches in, events out."""
+    """The inference thread: takes batches of frames and puts events."""
 
     def __init__(
         self,
@@ -161,9 +161,9 @@ class _Inference:
             self._process(arrivals)
 
     def run_newest(self) -> None:
-        """Takes batches until all sources have ended, none before its results have room.
+        """Takes batches until all sources have ended, each once there is room for its results.
 
-        A frame that is taken now and has to wait afterwards would not be the newest.
+        A frame that is taken earlier and waits afterwards would not be the newest.
         """
         while True:
             self._events.wait_for_room()
@@ -193,7 +193,7 @@ class _Inference:
     def _detect(
         self, frames: Mapping[int, Frame], watches: Mapping[int, Stopwatch]
     ) -> dict[int, Detections]:
-        """Returns the detections of the frames that want some, one call for each detector."""
+        """Returns the detections of the frames due for detection, one call for each detector."""
         wanting = [index for index in frames if self._lanes[index].wants_detections]
         found: dict[int, Detections] = {}
         for group in sources_by_detector(self._detectors, wanting):
@@ -208,7 +208,7 @@ class _Inference:
 
 
 def _end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
-    """Returns the end of a source; raises an error that is no fault of the source but ours."""
+    """Returns the end of a source; raises an error that is not a `TrackerError`."""
     error = arrival.error
     if error is None:
         return SourceEnd(arrival.index, None if lane.frames else no_frames(lane.video))
@@ -228,24 +228,24 @@ def sources_by_detector(
 
 
 def reading_stage(info: VideoInfo) -> str:
-    """Returns the name of the time that a source takes for a frame.
+    """Returns the name under which the time of reading a frame is recorded.
 
-    A live one mostly waits for the next frame, which says nothing of decoding.
+    For a live source it is mostly waiting for the next frame, not decoding.
     """
     return "wait" if info.is_live else "decode"
 
 
 def takes_newest(policy: FramePolicy, info: VideoInfo) -> bool:
-    """Returns whether frames that are not taken in time make room for the newest one."""
+    """Returns whether the newest frame replaces frames that are not taken in time."""
     return info.is_live if policy is FramePolicy.AUTO else policy is FramePolicy.NEWEST
 
 
 def _frame_channel(*, newest: bool, changed: threading.Condition) -> Channel[ReadFrame]:
-    """Returns the channel from a reader to inference: of `newest`, one frame waits at most.
+    """Returns the channel from a reader to inference; with `newest` it holds one frame.
 
     Args:
-        newest: Whether frames that are not taken in time make room.
-        changed: Notified of changes, as all channels are waited for together.
+        newest: Whether a new frame replaces one that is not taken in time.
+        changed: Notified of changes; shared, to wait for all channels at once.
     """
     if newest:
         return Channel(1, WhenFull.DROP_OLDEST, changed=changed, arrivals=Rhythm())
@@ -256,8 +256,9 @@ def _frame_channel(*, newest: bool, changed: threading.Condition) -> Channel[Rea
 def closed_if_cut_short(sources: Sequence[Source], stop: threading.Event | None) -> Iterator[None]:
     """Closes the sources where the block ends by an error or with `stop` set.
 
-    Their readers may wait for frames that never come, and end no other way. Where it is the caller
-    who leaves, `Workers` closes those that are silent; the others stay open and can be read on.
+    Their readers may block on frames that never arrive, and would not end otherwise. Where the
+    caller closes the iterator, `Workers` closes the silent sources; the others stay open and
+    readable.
     """
     try:
         yield
@@ -271,7 +272,7 @@ def closed_if_cut_short(sources: Sequence[Source], stop: threading.Event | None)
 
 
 def close_together(sources: Sequence[Source]) -> None:
-    """Closes sources side by side: streams that are silent take half a second each."""
+    """Closes sources concurrently: silent streams take half a second each."""
     run_together([source.close for source in sources], _CLOSE_S)
 
 
@@ -283,12 +284,12 @@ def next_item(
     """Returns the next item; `None` at the end, or once `stop` is set.
 
     Args:
-        channel: Where it comes from.
+        channel: The channel to take from.
         stop: Ends the wait.
-        idle: Called ten times a second meanwhile.
+        idle: Called ten times a second while waiting.
 
     Raises:
-        BaseException: That the other side ended with.
+        BaseException: The error that ended the other side.
     """
     while not (stop and stop.is_set()):
         try:

@@ -1,4 +1,4 @@
-"""Many sources in one process, which share one network: results as they come, source by source."""
+"""Several sources in one process that share a network: results of all, interleaved."""
 
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -28,15 +28,15 @@ from tracker.util.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class StageMakers:
-    """What makes the stages of each source; each function is called once a source.
+    """Factories of the stages; each is called once per source.
 
     Attributes:
-        detector: Makes what `Pipeline` takes as a detector. An object that is returned for several
-            sources is shared by them and gets their frames in one batch; one that learns from its
-            source must not be.
-        tracker: A tracker of its own for each source.
-        embedder: May return one object for all.
-        camera_motion: `None`, or an observer of its own for each source.
+        detector: Returns a detector as `Pipeline` accepts it. A detector returned for several
+            sources is shared by them and gets their frames in one batch; one that adapts to its
+            source must not be shared.
+        tracker: Returns a new tracker for each source.
+        embedder: May return one object for all sources.
+        camera_motion: Returns a new estimator for each source; `None` for no camera motion.
     """
 
     detector: Callable[[], AnyDetector]
@@ -49,12 +49,12 @@ class MultiPipeline:
     """Runs many sources through one detector and a tracker each.
 
     Args:
-        make: What makes the stages.
-        config: What results record as the resolved configuration; plain JSON types.
-        detect_every: The detector looks at every n-th frame of each source, >= 1.
+        make: The factories of the stages.
+        config: The resolved configuration, recorded in results; plain JSON types.
+        detect_every: The detector runs on every n-th frame of each source, >= 1.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources,
             >= 0.
-        max_frames: A source ends after so many results, >= 1; `None` for all.
+        max_frames: Number of results after which a source ends, >= 1; `None` for all.
 
     Raises:
         ConfigError: A number is out of range.
@@ -100,21 +100,21 @@ class MultiPipeline:
     ) -> Generator[SourceEvent, None, None]:
         """Yields the results of each source in order, and its end; sources interleave.
 
-        A source that breaks or is empty ends with its error and the others go on. A batch has at
+        A source that fails or is empty ends with its error and the others continue. A batch has at
         most one frame of each source; `timings_s` of a result is its share of the batch's time.
 
         Args:
-            sources: Open sources. They stay open, unless `stop` or an error ends the run, or one
-                gives no frame at the moment the iterator is closed, as for `Pipeline.run`.
+            sources: Open sources. They stay open, unless `stop` or an error ends the run, or one is
+                silent when the iterator is closed, as for `Pipeline.run`.
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
-            stop: Once it is set, no further event comes; for signal handlers.
-            idle: Called in the caller's thread, ten times a second while no event comes: a window
-                lives on while a camera is away.
+            stop: Once it is set, no further event is yielded; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while there is no event: keeps a
+                window responsive while a camera is disconnected.
 
         Raises:
             ConfigError: No source is given, or two share a tracker or camera observer.
-            TrackerError: A stage that all share failed.
+            TrackerError: A shared stage failed.
         """
         if not sources:
             raise ConfigError("sources: expected at least one, got none")
@@ -151,9 +151,9 @@ class MultiPipeline:
 def _compile_largest_batches(
     detectors: Sequence[TimedDetector], infos: Sequence[VideoInfo]
 ) -> None:
-    """Compiles the largest batch before the first frame, not in the middle.
+    """Compiles the largest batch before the first frame, not in the middle of the run.
 
-    What users write sees the frames of the sources and no others.
+    User-defined detectors get no blank frames, only those of the sources.
     """
     for group in sources_by_detector(detectors, range(len(infos))):
         detector = detectors[group[0]]
@@ -162,7 +162,7 @@ def _compile_largest_batches(
 
 
 def _detectors(made: Sequence[AnyDetector]) -> list[TimedDetector]:
-    """Returns what is run for each source; one object for several stays one."""
+    """Returns a timed detector for each source; shared detectors stay shared."""
     ready = {id(detector): as_detector(detector) for detector in made}
     return [ready[id(detector)] for detector in made]
 

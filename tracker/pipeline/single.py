@@ -42,16 +42,16 @@ class Pipeline:
     Args:
         detector: Finds objects: a `Detector`, or a function from a picture `(H, W, 3)` to
             `Detections` or to boxes, scores and classes (`FunctionDetector`).
-        embedder: Describes how they look; `None` for no appearance.
-        camera_motion: Tells the tracker how the camera moved; `None` for a camera that stands
-            still, which costs nothing.
-        tracker: Joins them over time.
-        config: What results record as the resolved configuration; plain JSON types.
-        detect_every: The detector looks at every n-th frame that is processed, from the first one
-            on, >= 1; in the others the tracker predicts.
+        embedder: Computes their appearance embeddings; `None` for none.
+        camera_motion: Estimates the camera's motion for the tracker; `None` for a static camera, at
+            no cost.
+        tracker: Associates them over time.
+        config: The resolved configuration, recorded in results; plain JSON types.
+        detect_every: The detector runs on every n-th processed frame, from the first one on, >= 1;
+            in the others the tracker coasts.
 
     Raises:
-        ConfigError: `detect_every` is below 1, or the detector is none.
+        ConfigError: `detect_every` is below 1, or `detector` is not a detector.
 
     Example:
         ```python
@@ -92,23 +92,22 @@ class Pipeline:
 
         The tracker is reset first: ids start at 1 for every source. Threads end when the source
         ends, when any stage raises (the error is raised here, after the results of all frames
-        that came before it), or when the iterator is closed. Closing takes less than a second,
-        whatever the source does, plus what is being computed; a call into a driver that does not
-        return is left to a daemon thread.
+        that came before it), or when the iterator is closed. Closing takes less than a second plus
+        the computation in progress, whatever the source does; a driver call that does not return is
+        left to a daemon thread.
 
         Args:
-            source: An open source. It stays open, unless `stop` or an error ends the run, or it
-                gives no frame at the moment the iterator is closed: its reader waits in it.
-            policy: Which frames are processed where the source is faster than the pipeline, or
-                than whoever takes the results: the newest, or all; `AUTO` takes the newest of a
-                live source and all of any other.
-            stop: Once it is set, no further result comes; for signal handlers.
-            idle: Called in the caller's thread, ten times a second while no result comes: a window
-                lives on while a camera is away.
+            source: An open source. It stays open, unless `stop` or an error ends the run, or it is
+                silent when the iterator is closed: its reader blocks in it.
+            policy: Which frames are processed where the source is faster than the pipeline, or than
+                the consumer of the results: the newest, or all; `AUTO` takes the newest of a live
+                source and all of any other.
+            stop: Once it is set, no further result is yielded; for signal handlers.
+            idle: Called in the caller's thread, ten times a second while there is no result: keeps
+                a window responsive while a camera is disconnected.
 
         Raises:
-            SourceError: The source gave no frame or broke.
-            TrackerError: Any other stage failed.
+            SourceError: The source had no frame or failed. TrackerError: Any other stage failed.
         """
         options = LoopOptions(policy, stop, idle)
         events = run_sources([source], lambda: [self._stages(source.info)], options)

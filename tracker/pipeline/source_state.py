@@ -1,7 +1,7 @@
-"""One source's way through the pipeline: what is kept of it from frame to frame.
+"""The state of one source in the pipeline, kept from frame to frame.
 
-Comes in: frames of one source with what was detected in them. Goes out: `TrackedFrame`s. A lane is
-used by one thread at a time.
+A lane turns the frames of one source and their detections into `TrackedFrame`s. It is used by one
+thread at a time.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ from tracker.util.stopwatch import Stopwatch
 
 
 class Lane:
-    """Follows the objects of one source.
+    """Embeds and tracks the objects of one source.
 
     Args:
-        run: What is the same for all frames of the source.
-        tracker: Joins detections over time; it is reset.
-        embedder: Describes how they look.
-        camera_motion: Tells how the camera moved, and is reset; `None` where nobody looks.
-        detect_every: Detections are expected in every n-th frame, from the first one on.
+        run: The facts shared by all frames of the source.
+        tracker: Associates detections over time; it is reset.
+        embedder: Computes appearance embeddings.
+        camera_motion: Estimates the camera's motion; it is reset. `None` for no estimate.
+        detect_every: The detector runs on every n-th frame, from the first one on.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Lane:
 
     @property
     def wants_detections(self) -> bool:
-        """Whether the next frame has to be looked at by the detector."""
+        """Whether the detector has to run on the next frame."""
         return self._frames % self._detect_every == 0
 
     def step(
@@ -80,8 +80,8 @@ class Lane:
 
         Args:
             frame: The frame.
-            detections: What the detector found in it; `None` where it was not asked.
-            watch: Gets the seconds of "embed", "camera" and "track".
+            detections: Those of the frame; `None` where the detector did not run.
+            watch: Records the seconds of "embed", "camera" and "track".
             dropped: Frames lost so far.
         """
         if detections is not None:
@@ -90,7 +90,7 @@ class Lane:
             self._last_found = detections
         camera: CameraMotion | None = None
         if self._camera_motion is not None:
-            # Without detections of its own, a frame has its objects about where the last had them.
+            # In a frame without detection, objects are about where the last detections were.
             with watch.measure("camera"):
                 camera = self._camera_motion.estimate(frame, self._last_found)
         with watch.measure("track"):
@@ -122,12 +122,12 @@ class Lane:
 def run_info(
     info: VideoInfo, detector: TimedDetector, embedder: Embedder, config: Mapping[str, Any]
 ) -> RunInfo:
-    """Returns what is the same for all frames of a source.
+    """Returns the facts shared by all frames of a source.
 
     Args:
         info: The source.
-        detector: What finds objects; it has been started.
-        embedder: What describes how they look.
+        detector: Already started.
+        embedder: Computes appearance embeddings.
         config: The resolved configuration, plain JSON types.
     """
     return RunInfo(
@@ -142,8 +142,8 @@ def frame_intervals(elapsed_s: float, interval_s: float) -> float:
     """Returns how many nominal frame intervals have passed.
 
     Time stamps are rounded to the container's unit (1 ms in Matroska: 33, 33, 34 ms at 30 fps), so
-    what is within a tenth of a whole number of intervals is that number. Time that stands still or
-    runs backwards, as in files with broken stamps, counts as one interval.
+    values within a tenth of a whole number are rounded to it. Equal or falling time stamps, as in
+    broken files, count as one interval.
 
     Args:
         elapsed_s: Seconds since the last frame.
