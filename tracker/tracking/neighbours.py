@@ -27,8 +27,8 @@ _AT_ONCE = 500_000
 """Pairs whose costs are computed in one call; its arrays take 100 MB."""
 
 MOST_PAIRS = 200_000
-"""Limit of pairs in all where windows hold more than `_AT_ONCE`, as with boxes piled in one place:
-each row keeps its cheapest pairs. Memory stays bounded, and the assignment is good, though not optimal."""
+"""Most pairs in all where windows hold more than `_AT_ONCE`, as with boxes piled in one place: each
+row keeps its cheapest pairs. Memory stays bounded; the assignment is good, though not optimal."""
 
 
 def is_large(rows: int, columns: int) -> bool:
