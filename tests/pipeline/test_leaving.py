@@ -165,7 +165,7 @@ def test_a_call_that_does_not_return_is_left_to_a_daemon(
         results.close()
     (reader,) = [t for t in threading.enumerate() if t.name == "tracker-read-0"]
     assert reader.daemon
-    assert "tracker-read-0 does not answer; it is left behind" in caplog.text
+    assert "tracker-read-0 does not end; it is abandoned" in caplog.text
     source.free.set()
     reader.join(5)
     assert our_threads() == []
