@@ -103,7 +103,7 @@ def test_the_models_of_this_package_need_no_tensorflow(clip: Path, tmp_path: Pat
 
 
 def test_the_public_names_are_these() -> None:
-    assert set(tracker.__all__) == {*tracker._HOMES, "__version__"}
+    assert set(tracker.__all__) == {*tracker._MODULES, "__version__"}
     for name in tracker.__all__:
         assert getattr(tracker, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -112,7 +112,7 @@ def test_masks_of_coco_stay_with_their_boxes(as_bytes: bool) -> None:
         ([{"bbox": [0, 0, 1, 1], "category_id": 9}], "category 9 is not among category_ids"),
         (
             [{"image_id": i, "category_id": 1, "bbox": [0, 0, 1, 1]} for i in (1, 2)],
-            "expected records of one picture, got those of 2",
+            "expected records of one image, got 2 images",
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """Real-time detection and tracking of objects in video.
 
-Names load when they are first used, so `import tracker` costs next to nothing.
+Names are imported on first use, so `import tracker` is fast and loads no TensorFlow.
 
 Example:
     ```python
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
         TrackState,
     )
 
-_HOMES = {
+_MODULES = {
     "Camera": "tracker.sources.live.camera",
     "CameraMotion": "tracker.tracks",
     "CameraMotionEstimator": "tracker.tracking.camera_motion",
@@ -203,9 +203,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

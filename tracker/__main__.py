@@ -1,4 +1,4 @@
-"""`python -m tracker` is the command `tracker`."""
+"""Entry point of `python -m tracker`, the command `tracker`."""
 
 from tracker.cli.main import main
 

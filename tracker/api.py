@@ -1,7 +1,4 @@
-"""One call for those who want tracks and no ceremony.
-
-Comes in: a source by name. Goes out: one `TrackedFrame` after the other.
-"""
+"""Tracking in one call: `track` for one source, `track_many` for several."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
@@ -29,18 +26,18 @@ def track(
 ) -> Iterator[TrackedFrame]:
     """Returns an iterator over the results of a source, frame by frame.
 
-    Models are loaded and the source is opened by the call, so that errors come before the loop;
-    the source is closed when the iterator ends or is dropped.
+    Models are loaded and the source is opened by the call, so that it raises before the loop;
+    the source is closed when the iterator ends or is garbage collected.
 
     Args:
         source: A video file, a camera index, a stream's address, a folder of images, a MOT
             sequence or a glob.
         detector: `small`, `nano`, `motion`, `fcn`, the path of a `.keras`, `.tflite`, `.onnx` or
-            Darknet `.cfg`, or another word that `--detector` takes; a function from a picture
+            Darknet `.cfg`, or another value of `--detector`; a function from an image
             `(H, W, 3)` RGB to `Detections` or to boxes, scores and classes; an object with
-            `detect(frames)`; `None` for the configuration's.
+            `detect(frames)`; `None` for the one in `config`.
         weights: Weights of a `.cfg`, `None` for those beside it, or the `.keras` of `fcn`.
-        names: File with a class name a line; for a function also the names themselves.
+        names: File with one class name per line; for a function also the names themselves.
         classes: Names of the classes to keep; `None` for all.
         config: Everything else; `None` for the defaults.
 
@@ -48,7 +45,9 @@ def track(
         TrackerError: The source, a model or an option is wrong.
     """
     settings = _settings(config, detector, weights, names, classes)
-    pipeline = build_pipeline(settings, detector=_given(detector), class_names=_listed(names))
+    pipeline = build_pipeline(
+        settings, detector=_detector_object(detector), class_names=_name_list(names)
+    )
     opened = open_source(str(source), settings)
 
     def results() -> Iterator[TrackedFrame]:
@@ -60,11 +59,11 @@ def track(
                     if count == settings.source.max_frames:
                         return
             finally:
-                opened.close()  # First: its reader may wait for a frame that never comes.
+                opened.close()  # First: its reader may be blocked in a read.
                 run.close()
 
     iterator = results()
-    finalize(iterator, opened.close)  # A generator that was never begun closes nothing.
+    finalize(iterator, opened.close)  # A generator that never started runs no `finally`.
     return iterator
 
 
@@ -79,9 +78,9 @@ def track_many(
 ) -> Iterator[SourceEvent]:
     """Returns an iterator over the results of several sources, which share one network.
 
-    It gives a `SourceResult` for each frame, as they come, and a `SourceEnd` for each source; a
-    source that breaks does not stop the others. Models are loaded and the sources are opened by
-    the call; they are closed when the iterator ends or is dropped.
+    It yields a `SourceResult` for each frame, in order of processing, and a `SourceEnd` for each
+    source; a failing source does not stop the others. Models are loaded and the sources are opened
+    by the call; they are closed when the iterator ends or is garbage collected.
 
     Args:
         sources: Each as for `track`.
@@ -106,7 +105,9 @@ def track_many(
         raise ConfigError(f"sources: expected a list of at least one source, got {got}")
     check_pipe_once(sources)
     settings = _settings(config, detector, weights, names, classes)
-    pipeline = build_multi_pipeline(settings, detector=_given(detector), class_names=_listed(names))
+    pipeline = build_multi_pipeline(
+        settings, detector=_detector_object(detector), class_names=_name_list(names)
+    )
     with ExitStack() as stack:
         opened = [stack.enter_context(open_source(str(source), settings)) for source in sources]
         kept_open = stack.pop_all()
@@ -118,11 +119,11 @@ def track_many(
                 yield event
         finally:
             close_together(opened)
-            kept_open.close()  # First: a reader that waits for a camera that hangs would not end.
+            kept_open.close()  # First: a reader that is blocked in a read would not end.
             run.close()
 
     iterator = events()
-    finalize(iterator, kept_open.close)  # A generator that was never begun closes nothing.
+    finalize(iterator, kept_open.close)  # A generator that never started runs no `finally`.
     return iterator
 
 
@@ -135,11 +136,11 @@ def _settings(
 ) -> Config:
     if isinstance(classes, str):
         raise ConfigError(f"classes: expected a list of names, got {classes!r}; try [{classes!r}]")
-    given, listed = _given(detector), _listed(names)
+    given, listed = _detector_object(detector), _name_list(names)
     if given is None and listed is not None:
         raise ConfigError(
-            f"names: expected a file with a class name a line, got {list(listed)[:3]}; the names "
-            "themselves go with a detector that is a function"
+            f"names: expected a file with one class name per line, got {list(listed)[:3]}; a list "
+            "of names needs a detector that is a function"
         )
     name = None if detector is None else str(detector)
     return overlay(
@@ -153,11 +154,11 @@ def _settings(
     )
 
 
-def _given(detector: str | Path | AnyDetector | None) -> AnyDetector | None:
-    """Returns the detector that the caller made; `None` for a name."""
+def _detector_object(detector: str | Path | AnyDetector | None) -> AnyDetector | None:
+    """Returns a detector that is an object or a function; `None` for a name."""
     return None if isinstance(detector, str | Path) else detector
 
 
-def _listed(names: str | Path | Sequence[str] | None) -> Sequence[str] | None:
+def _name_list(names: str | Path | Sequence[str] | None) -> Sequence[str] | None:
     """Returns the class names that were given as a list; `None` for a file."""
     return None if isinstance(names, str | Path) else names

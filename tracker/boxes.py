@@ -1,7 +1,7 @@
 """Box formats, clipping and overlap: the only geometry of the package.
 
-Comes in and goes out: arrays of boxes `(N, 4)` in pixels, continuous coordinates, origin top
-left. `xyxy` = left, top, right, bottom; `cxcyah` = centre, aspect (width / height), height;
+Boxes are arrays `(N, 4)` in pixels, in continuous coordinates with the origin at the top left.
+`xyxy` = left, top, right, bottom; `cxcyah` = centre, aspect (width / height), height;
 `xywh` = left, top, width, height.
 """
 
@@ -54,13 +54,13 @@ def xywh_to_xyxy(boxes: Float32Array) -> Float32Array:
 
 
 def clip(boxes: Float32Array, *, width: int, height: int) -> Float32Array:
-    """Returns boxes `(N, 4)` xyxy cut to the picture `[0, width] x [0, height]`."""
+    """Returns boxes `(N, 4)` xyxy clipped to the image `[0, width] x [0, height]`."""
     limit = np.array([width, height, width, height], dtype=np.float32)
     return np.clip(boxes, np.float32(0), limit)
 
 
 def is_proper(boxes: Float32Array) -> BoolArray:
-    """Returns `(N,)`: finite, wider and higher than nothing."""
+    """Returns `(N,)` bool: finite, with positive width and height."""
     finite = np.all(np.isfinite(boxes), axis=1)
     with np.errstate(invalid="ignore"):
         positive = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
@@ -68,15 +68,15 @@ def is_proper(boxes: Float32Array) -> BoolArray:
 
 
 def checked_boxes(values: ArrayLike, *, name: str) -> Float32Array:
-    """Returns read-only float32 boxes `(N, 4)` xyxy that are proper; nothing is `(0, 4)`.
+    """Returns read-only float32 boxes `(N, 4)` xyxy that are proper; `[]` becomes `(0, 4)`.
 
     Args:
         values: `(N, 4)` numbers of any float or integer dtype; `[]` for none.
-        name: What the message calls the array.
+        name: Name of the array in error messages.
 
     Raises:
-        DataError: The shape differs, or a box is not finite, not wider and higher than nothing in
-            float32, or beyond `LARGEST_COORDINATE`; the message names its row.
+        DataError: The shape differs, or a box is not finite, has no positive width and height in
+            float32, or is beyond `LARGEST_COORDINATE`; the message names its row.
     """
     array = array_of(values, name=name)
     if array.shape == (0,):
@@ -120,9 +120,9 @@ def _shape_hint(shape: tuple[int, ...]) -> str:
     if shape == (4,):
         return "; one box is [[x1, y1, x2, y2]]"
     if len(shape) == 2 and shape[0] == 4:
-        return "; one row for each box: transpose it (.T)"
+        return "; expected one row for each box: transpose it (.T)"
     if len(shape) == 2 and shape[1] > 4:
-        return "; take [:, :4], scores and classes are arguments of their own"
+        return "; take [:, :4]; scores and classes are separate arguments"
     return "; give the boxes of one frame" if len(shape) == 3 else ""
 
 
@@ -156,7 +156,7 @@ def pairwise_iou(
 
 
 def _iou(first: Float64Array, second: Float64Array) -> Float64Array:
-    """Returns the overlap of boxes `(..., 4)` whose shapes broadcast."""
+    """Returns the IoU of boxes `(..., 4)` whose shapes broadcast."""
     size = np.minimum(first[..., 2:], second[..., 2:])
     size -= np.maximum(first[..., :2], second[..., :2])
     np.maximum(size, 0, out=size)

@@ -1,7 +1,4 @@
-"""Detections of one frame, and the protocols of what makes them.
-
-Comes in: frames. Goes out: `Detections`, a structure of read-only arrays sorted by falling score.
-"""
+"""Detections of one frame, and the protocols of detectors and embedders."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,17 +28,17 @@ from tracker.util.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """What was found in one frame; `N` detections, sorted by falling score (ties keep their order).
+    """The `N` detections of one frame, in descending order of score (ties keep their order).
 
     Attributes:
         boxes: `(N, 4)` float32 xyxy in pixels of the original frame.
         scores: `(N,)` float32 in `[0, 1]`.
         classes: `(N,)` int32, index into the detector's class names.
         embeddings: `(N, D)` float32 unit vectors, or `(N, 0)` where there is no appearance model.
-            Vectors of another length are normalised. A row of zeros means that the appearance is
-            unknown, and so does one with NaN, which becomes zeros.
-        masks: `N` masks of one frame size, an empty one for a detection without; `None` where the
-            detector makes none.
+            Vectors are normalised to unit length. A row of zeros means unknown appearance; rows
+            with NaN become zeros.
+        masks: `N` masks of one frame size, empty for detections without one; `None` where the
+            detector gives no masks.
     """
 
     boxes: Float32Array
@@ -65,7 +62,7 @@ class Detections:
                 _read_only(array.take(order, axis=0))
                 for array in (boxes, scores, classes, embeddings)
             )
-            masks = _picked(masks, order)
+            masks = _selected(masks, order)
         columns = (boxes, scores, classes, embeddings, masks)
         for name, column in zip(self.__slots__, columns, strict=True):
             object.__setattr__(self, name, column)
@@ -80,23 +77,23 @@ class Detections:
         *,
         masks: Sequence[Mask] | None = None,
     ) -> Self:
-        """Returns detections from anything array-like; classes default to 0, all else to none.
+        """Returns detections from array-likes; classes default to 0.
 
         Args:
-            boxes: `(N, 4)` xyxy; lists, arrays of any number type, tensors that NumPy can read.
+            boxes: `(N, 4)` xyxy; lists, arrays of any numeric dtype, tensors that NumPy can read.
             scores: `(N,)` in `[0, 1]`.
             classes: `(N,)` integers of 0 to `arrays.LARGEST_CLASS`.
             embeddings: `(N, D)` of any length; rows of zeros or NaN for an unknown appearance.
             masks: One for each box.
 
         Raises:
-            DataError: A shape, type or value is another one.
+            DataError: A shape, dtype or value is wrong.
         """
         array = array_of(boxes, name="Detections.boxes")
         count = len(array) if array.ndim else 0
         return cls(
             boxes=array,
-            scores=scores,  # type: ignore[arg-type]  # checked at construction, as all others
+            scores=scores,  # type: ignore[arg-type]  # checked at construction, as the others are
             classes=np.zeros(count, np.int32) if classes is None else classes,  # type: ignore[arg-type]
             embeddings=np.zeros((count, 0), np.float32) if embeddings is None else embeddings,  # type: ignore[arg-type]
             masks=None if masks is None else tuple(masks),
@@ -114,7 +111,7 @@ class Detections:
         scores: ArrayLike | None = None,
         classes: ArrayLike | None = None,
     ) -> Self:
-        """Returns detections from boxes given by top-left corner and size.
+        """Returns detections from boxes given as top-left corner and size.
 
         Args:
             boxes: `(N, 4)` left, top, width, height in pixels.
@@ -141,7 +138,7 @@ class Detections:
         *,
         frame_size: tuple[int, int],
     ) -> Self:
-        """Returns detections from YOLO's boxes, centre and size as shares of the frame.
+        """Returns detections from YOLO boxes: normalised centre and size.
 
         Args:
             boxes: `(N, 4)` centre x, centre y, width, height, each in `[0, 1]`.
@@ -160,7 +157,7 @@ class Detections:
         if len(cxcywh) and not (np.abs(cxcywh) <= _LARGEST_SHARE).all():
             raise DataError(
                 "Detections.from_yolo: expected shares of the frame in [0, 1], got "
-                f"{np.abs(cxcywh).max()}; boxes in pixels go with from_xywh or create"
+                f"{np.abs(cxcywh).max()}; for boxes in pixels use from_xywh or create"
             )
         scaled = cxcywh * np.tile(np.asarray(frame_size, np.float64), 2)
         scaled[:, :2] -= 0.5 * scaled[:, 2:]
@@ -170,30 +167,30 @@ class Detections:
     def from_coco(
         cls, records: Sequence[Mapping[str, Any]], *, category_ids: Sequence[int] | None = None
     ) -> Self:
-        """Returns detections from COCO's results or annotations of one picture.
+        """Returns detections from COCO results or annotations of one image.
 
         Args:
             records: JSON objects with `bbox` (left, top, width, height in pixels) and
-                `category_id`; `score` is 1 where it is missing. `segmentation` becomes a mask
-                where it is a compressed run-length encoding; polygons are left out.
-            category_ids: COCO's number of each class, by class index, as COCO leaves numbers out;
-                `None` where the numbers are class indices.
+                `category_id`; a missing `score` is 1. `segmentation` becomes a mask where it is a
+                compressed run-length encoding; polygons are ignored.
+            category_ids: COCO category id of each class index, as they have gaps; `None` where
+                category ids are class indices.
 
         Raises:
-            DataError: A record has no box or an unknown category, records are of several pictures,
-                or a value is wrong.
+            DataError: A record has no box or an unknown category, the records belong to several
+                images, or a value is wrong.
         """
         images = {record["image_id"] for record in records if "image_id" in record}
         if len(images) > 1:
             raise DataError(
-                f"Detections.from_coco: expected records of one picture, got those of {len(images)}"
+                f"Detections.from_coco: expected records of one image, got {len(images)} images"
             )
         try:
             boxes = [record["bbox"] for record in records]
             categories = [record["category_id"] for record in records]
         except KeyError as error:
             raise DataError(f"Detections.from_coco: expected key {error} in each record") from error
-        classes = categories if category_ids is None else _places(categories, category_ids)
+        classes = categories if category_ids is None else _class_indices(categories, category_ids)
         found = cls.from_xywh(boxes, [record.get("score", 1.0) for record in records], classes)
         masks = masks_from_coco([record.get("segmentation") for record in records])
         if masks is None:
@@ -205,8 +202,8 @@ class Detections:
     def from_supervision(cls, found: Any) -> Self:
         """Returns detections from an `sv.Detections` of the library supervision.
 
-        Boxes, masks, confidences (1 where there are none) and class ids (0 where there are none)
-        are taken; `tracker_id` and `data` are not.
+        Boxes, masks, confidences (default 1) and class ids (default 0) are converted;
+        `tracker_id` and `data` are not.
 
         Args:
             found: Any object with the fields `xyxy`, `mask`, `confidence` and `class_id`.
@@ -225,13 +222,13 @@ class Detections:
         return len(self.scores)
 
     def select(self, index: BoolArray | IndexArray) -> Self:
-        """Returns the detections picked by a boolean mask `(N,)` or by indices, sorted again."""
+        """Returns the detections selected by a boolean mask `(N,)` or by indices, sorted."""
         return type(self)(
             boxes=self.boxes[index],
             scores=self.scores[index],
             classes=self.classes[index],
             embeddings=self.embeddings[index],
-            masks=_picked(self.masks, np.arange(len(self))[index]),
+            masks=_selected(self.masks, np.arange(len(self))[index]),
         )
 
     def with_embeddings(self, embeddings: Float32Array) -> Self:
@@ -239,7 +236,7 @@ class Detections:
         return type(self)(self.boxes, self.scores, self.classes, embeddings, self.masks)
 
     def with_masks(self, masks: Sequence[Mask] | None) -> Self:
-        """Returns the same detections with `N` masks, in their order, or with none."""
+        """Returns the same detections with `N` masks in the order of the detections, or without."""
         kept = None if masks is None else tuple(masks)
         return type(self)(self.boxes, self.scores, self.classes, self.embeddings, kept)
 
@@ -262,24 +259,24 @@ def _checked_scores(values: ArrayLike, count: int) -> Float32Array:
 
 
 _LARGEST_SHARE = 2.0
-"""Networks give shares a little above 1 at the edge of the frame; pixels are far beyond this."""
+"""Normalised boxes may exceed 1 slightly at the edge of the frame; pixels are far above this."""
 
 
 def _numbers_of_boxes(boxes: ArrayLike, name: str) -> Float64Array:
-    """Returns boxes of any form as `(N, 4)` float64; `[]` has no rows."""
+    """Returns boxes of any format as `(N, 4)` float64; `[]` has no rows."""
     array = array_of(boxes, name=name)
     if array.shape == (0,):
         array = np.zeros((0, 4))
     return frozen(array, dtype="float64", shape=(None, 4), name=name)
 
 
-def _places(categories: Sequence[int], category_ids: Sequence[int]) -> list[int]:
-    """Returns the class index of each of COCO's category numbers."""
-    place = {number: index for index, number in enumerate(category_ids)}
+def _class_indices(categories: Sequence[int], category_ids: Sequence[int]) -> list[int]:
+    """Returns the class index of each COCO category id."""
+    index_of = {number: index for index, number in enumerate(category_ids)}
     for number in categories:
-        if number not in place:
+        if number not in index_of:
             raise DataError(f"Detections.from_coco: category {number} is not among category_ids")
-    return [place[number] for number in categories]
+    return [index_of[number] for number in categories]
 
 
 def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ...] | None:
@@ -289,7 +286,7 @@ def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ..
     if odd is not None:
         raise DataError(
             f"Detections.masks: expected Mask objects, got {type(odd).__name__}; "
-            "masks.encode_mask makes one of pixels"
+            "masks.encode_mask makes one from pixels"
         )
     if len(masks) != count:
         raise DataError(f"Detections.masks: expected {count}, one for each box, got {len(masks)}")
@@ -302,7 +299,7 @@ def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ..
     return tuple(masks)
 
 
-def _picked(masks: tuple[Mask, ...] | None, rows: IndexArray) -> tuple[Mask, ...] | None:
+def _selected(masks: tuple[Mask, ...] | None, rows: IndexArray) -> tuple[Mask, ...] | None:
     return None if masks is None else tuple(masks[row] for row in rows.tolist())
 
 
@@ -312,11 +309,11 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 class Detector(Protocol):
-    """Finds objects in frames: the one method that a detector needs.
+    """A detector: it needs one method, `detect`.
 
     A detector may also have any of the other members of `TimedDetector`: class names (without
-    them all objects are of one class, "object"), digests, `start`. A plain function of a picture
-    does as well, see `FunctionDetector`.
+    them all objects have the class "object"), digests, `start`. A plain function of an image is
+    accepted as well, see `FunctionDetector`.
     """
 
     def detect(self, frames: Sequence[Frame]) -> Sequence[Detections]:
@@ -326,7 +323,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class TimedDetector(Protocol):
-    """What the detectors of this package are: a `Detector` that says more about itself."""
+    """A detector with class names, digests, preparation and timing, as those of this package."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -335,29 +332,29 @@ class TimedDetector(Protocol):
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """SHA-256 by file name of the files that define the model; empty where there is none."""
+        """SHA-256 by file name of the model files; empty where there are none."""
         ...
 
     def start(self, info: VideoInfo) -> None:
-        """Prepares for a new source: compiles for its frame size, forgets the last one."""
+        """Prepares for a new source: compiles for its frame size, clears earlier state."""
         ...
 
     def detect(self, frames: Sequence[Frame], stopwatch: Stopwatch) -> list[Detections]:
-        """Returns the detections of each frame, with the seconds of each part in the stopwatch."""
+        """Returns the detections of each frame; adds the seconds of each stage to the stopwatch."""
         ...
 
 
 DetectFunction = Callable[[UInt8Array], Detections | tuple[ArrayLike, ArrayLike, ArrayLike]]
-"""From an RGB picture `(H, W, 3)` uint8 to `Detections`, or to boxes, scores and classes."""
+"""From an RGB image `(H, W, 3)` uint8 to `Detections`, or to boxes, scores and classes."""
 
 AnyDetector = Detector | TimedDetector | DetectFunction
-"""What the pipelines accept as a detector."""
+"""The types that the pipelines accept as a detector."""
 
 
 class Embedder(Protocol):
-    """Describes how detections look, by unit vectors whose dot product tells how alike two are.
+    """Computes appearance embeddings: unit vectors, compared by cosine distance.
 
-    A row of zeros says that the appearance of a detection is not known.
+    A row of zeros means that the appearance of a detection is unknown.
 
     An embedder may also have `digests`, as `TimedDetector` has.
     """
@@ -374,5 +371,5 @@ class _Digested(Protocol):
 
 
 def digests_of(stage: object) -> dict[str, str]:
-    """Returns the digests of a detector or an embedder; none where it does not tell any."""
+    """Returns the digests of a detector or an embedder; empty where it has none."""
     return dict(stage.digests) if isinstance(stage, _Digested) else {}

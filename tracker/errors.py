@@ -4,17 +4,16 @@
     |-- DataError          ValueError     an array or a value has the wrong shape, dtype or range
     |-- ConfigError        ValueError     a setting or a command-line value is wrong
     |-- ModelError         ValueError     a model file is missing, malformed or does not fit
-    |-- SourceError        OSError        a source cannot be opened, or broke while it was read
+    |-- SourceError        OSError        a source cannot be opened, or failed while it was read
     |-- OutputError        OSError        an output cannot be opened, written or finished
-    |   |-- OutputTakenError              another process writes it, or it shall be kept
-    |   `-- OutputClosed                  the reader of standard output has gone away
+    |   |-- OutputTakenError              another process writes it, or --no-clobber
+    |   `-- OutputClosed                  the reader of standard output has ended
     |-- DownloadError      OSError        a file cannot be downloaded, or is not the published one
     |-- DependencyError    ImportError    a library that the chosen feature needs cannot be loaded
-    `-- DeviceError        RuntimeError   the device that was asked for is not there
+    `-- DeviceError        RuntimeError   the requested device does not exist
 
 Each class derives from `TrackerError` and from the built-in in the second column, so both `except`
-styles work. A message says what failed, what was expected, what was got, and what to try; it is
-one line.
+styles work. A message is one line: what failed, what was expected, what was found, what to try.
 """
 
 import difflib
@@ -23,10 +22,10 @@ from typing import ClassVar
 
 
 class TrackerError(Exception):
-    """Base of all errors that this package raises on purpose.
+    """Base of all errors that this package raises.
 
     Attributes:
-        exit_code: What the command exits with: 2 for wrong use, 1 for what failed while running.
+        exit_code: Exit code of the command: 2 for wrong use, 1 for a failure while running.
     """
 
     exit_code: ClassVar[int] = 2
@@ -41,7 +40,7 @@ class ConfigError(TrackerError, ValueError):
 
 
 class SourceError(TrackerError, OSError):
-    """A source cannot be opened, or broke while it was read."""
+    """A source cannot be opened, or failed while it was read."""
 
 
 class ModelError(TrackerError, ValueError):
@@ -53,15 +52,15 @@ class OutputError(TrackerError, OSError):
 
 
 class OutputTakenError(OutputError):
-    """Another process writes the output, or it exists and shall be kept; nothing was changed."""
+    """Another process writes the output, or it exists with `--no-clobber`; it is unchanged."""
 
 
-class OutputClosed(OutputError):  # noqa: N818 - an ordinary end, as `head` causes it, not a fault
-    """The reader of stdout has gone away: stop, quietly."""
+class OutputClosed(OutputError):  # noqa: N818 - a normal end, for example by `head`
+    """The reader of standard output has ended; the run ends without a message."""
 
 
 class DownloadError(TrackerError, OSError):
-    """A file cannot be downloaded, or is not the one that was published."""
+    """A file cannot be downloaded, or differs from the published one."""
 
     exit_code = 1
 
@@ -71,7 +70,7 @@ class DependencyError(TrackerError, ImportError):
 
 
 class DeviceError(TrackerError, RuntimeError):
-    """The device that was asked for is not there."""
+    """The requested device does not exist."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -79,7 +78,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Args:
         name: The word that was not found.
-        known: The words that would have been accepted.
+        known: The accepted words.
 
     Example:
         >>> nearest("persn", ["person", "car"])

@@ -1,8 +1,4 @@
-"""Frames and where they come from.
-
-Comes in: decoded pictures. Goes out: `Frame` (one picture with its time), `VideoInfo` (what is
-known of a source before its first frame), and the `Source` protocol that every reader implements.
-"""
+"""Frames, and the protocol of the sources that deliver them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,15 +15,16 @@ from tracker.util.arrays import Float32Array, UInt8Array, array_of, frozen
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture and when it was taken.
+    """One image with its timestamp.
 
     Attributes:
         image: `(H, W, 3)` uint8 RGB, read-only.
         index: Number of the frame in its source, from 0; gaps show dropped or skipped frames.
         time_s: Presentation time in seconds after the source's first frame.
-        source: The source as the user named it.
+        source: The source as given by the user.
         wall_time_s: Unix time of capture for live sources, else `None`.
-        captured_s: The same moment on `time.monotonic`, which nobody sets back: for ages.
+        captured_s: The same instant on `time.monotonic`, which is never set back; ages are computed
+            from it.
     """
 
     image: UInt8Array
@@ -55,21 +52,21 @@ class Frame:
 
 
 def _rgb_pixels(image: ArrayLike) -> NDArray[Any]:
-    """Returns a picture as an array.
+    """Returns an image as an array.
 
     Raises:
-        DataError: It is no `(H, W, 3)` of integers; the message says how to make it one.
+        DataError: It is not `(H, W, 3)` of integers; the message says how to convert it.
     """
     array = array_of(image, name="Frame.image")
     hint = ""
     if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
-        hint = "a grey picture becomes RGB by np.stack([grey] * 3, axis=-1)"
+        hint = "convert grey to RGB with np.stack([grey] * 3, axis=-1)"
     elif array.ndim == 3 and array.shape[2] == 4:
-        hint = "take [..., :3] of RGBA"
+        hint = "drop the alpha channel with [..., :3]"
     elif array.ndim == 3 and array.shape[0] == 3 and array.shape[2] != 3:
-        hint = "channels are the last axis: .transpose(1, 2, 0)"
+        hint = "move the channels to the last axis with .transpose(1, 2, 0)"
     elif array.ndim != 3:
-        hint = "one picture for each frame"
+        hint = "a frame is one image"
     if hint:
         raise DataError(f"Frame.image: expected shape (H, W, 3) RGB, got {array.shape}; {hint}")
     if array.dtype.kind == "f":
@@ -82,21 +79,22 @@ def _rgb_pixels(image: ArrayLike) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What is known of a source before its first frame.
+    """Properties of a source that are known before its first frame.
 
     Attributes:
-        source: The source as the user named it (a path, a camera index, a pattern).
+        source: The source as given by the user (a path, a camera index, a pattern).
         width: Width in pixels of the frames, after rotation; their pixels are square.
         height: Height in pixels of the frames, after rotation.
-        fps: Nominal frames a second of the frames that are delivered (after `stride`).
+        fps: Nominal frames per second of the delivered frames (after `stride`).
         time_base: Exact unit of presentation times: `round(frame.time_s / time_base)` is the
             frame's time stamp in these units.
-        frame_count: Frames that will be delivered, where the container tells; else `None`.
-        is_live: A live source cannot wait: frames that are not taken in time are lost.
-        stored_size: Width and height in pixels, after rotation, of what the source stores, where
-            that has no square pixels; `None` where it is the size of the frames. Files of results
-            give boxes in stored pixels: `tracker.sinks.stored_pixels`.
-        audio_path: File that holds the sound belonging to these frames, or `None`.
+        frame_count: Number of frames that will be delivered; `None` if the container does not
+            state it.
+        is_live: Whether frames that are not read in time are lost.
+        stored_size: Width and height in pixels, after rotation, as stored in the source, if its
+            pixels are not square; `None` where it equals the size of the frames. Output files
+            have boxes in stored pixels: `tracker.sinks.stored_pixels`.
+        audio_path: File with the sound of these frames, or `None`.
         start_s: Time in seconds of the first delivered frame within `audio_path`.
     """
 
@@ -117,13 +115,13 @@ class VideoInfo:
 
     @property
     def stored_scale(self) -> tuple[float, float]:
-        """What turns x and y in pixels of a frame into stored pixels."""
+        """Factors for x and y from pixels of a frame to stored pixels."""
         if self.stored_size is None:
             return 1.0, 1.0
         return self.stored_size[0] / self.width, self.stored_size[1] / self.height
 
     def in_frame(self, boxes: Float32Array) -> Float32Array:
-        """Returns boxes `(N, 4)` xyxy of a file, in stored pixels, in pixels of the frames."""
+        """Returns boxes `(N, 4)` xyxy in pixels of the frames, given in stored pixels."""
         if self.stored_size is None:
             return boxes
         scale: Float32Array = np.array(self.stored_scale * 2, np.float32)
@@ -131,26 +129,26 @@ class VideoInfo:
 
 
 class Source(Protocol):
-    """Something that delivers frames in order, once.
+    """An iterable over frames in order; it can be iterated once.
 
     A source is its own context manager; `close` may be called twice and from another thread.
-    Iterating ends normally at the end of the material. A source that breaks raises `SourceError`.
+    Iteration ends normally at the end of the video. A failing source raises `SourceError`.
     """
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """Properties that are known before the first frame."""
         ...
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Number of frames so far that could not be decoded."""
         ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None:
-        """Releases the file or device; the iteration that is under way ends."""
+        """Releases the file or device; a running iteration ends."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -165,9 +163,9 @@ class Source(Protocol):
 
 @runtime_checkable
 class Reconnecting(Protocol):
-    """A source that comes back by itself when it was lost."""
+    """A source that reconnects by itself."""
 
     @property
     def reconnects(self) -> int:
-        """How often so far it was lost and came back."""
+        """Number of reconnections so far."""
         ...

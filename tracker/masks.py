@@ -1,8 +1,4 @@
-"""Instance masks: which pixels of the frame belong to one object, as run lengths.
-
-Comes in: pixels `(H, W)`, the box-relative masks of a network, or COCO's text. Goes out: `Mask`,
-pixels, and COCO's text again.
-"""
+"""Instance masks as run lengths, in COCO's format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +18,7 @@ _BITS = 5
 _MORE = 0x20
 _SIGN = 0x10
 _FIRST = ord("0")
-# 35 bits hold any run of a picture whose pixels an int32 can count.
+# 35 bits hold any run of an image whose number of pixels fits into int32.
 _LONGEST = 7
 _MOST_PIXELS = 2**31 - 1
 
@@ -31,17 +27,17 @@ _MOST_PIXELS = 2**31 - 1
 class Mask:
     """The pixels of one object in a frame, in COCO's compressed run-length encoding.
 
-    Runs count pixels down the columns, from left to right, by turns outside and inside the object;
-    the first one is outside and may be 0, all others are positive. Two masks of the same pixels
-    are equal. A mask may be empty.
+    Runs count pixels in column-major order, alternately outside and inside the object; the first
+    one is outside and may be 0, all others are positive. Masks of the same pixels are equal. A
+    mask may be empty.
 
     Attributes:
         size: Height and width of the frame in pixels, in COCO's order.
         counts: The runs as COCO's text.
 
     Raises:
-        DataError: The size is not positive, or the text is none of COCO's or counts other pixels
-            than those of the frame.
+        DataError: The size is not positive, or the text is malformed or does not count exactly the
+            pixels of the frame.
 
     Example:
         >>> mask = encode_mask(np.array([[0, 1], [0, 1], [1, 0]], bool))
@@ -69,22 +65,22 @@ class Mask:
     @property
     def is_empty(self) -> bool:
         """Whether no pixel belongs to the object."""
-        # One run, which is at most so long; most masks need not be decoded to tell.
+        # An empty mask is one run of at most so many characters; most masks need no decoding.
         return len(self.counts) <= _LONGEST and len(_decode_runs(self.counts)) == 1
 
 
 def mask_runs(mask: Mask) -> Int64Array:
-    """Returns `(R,)` int64 pixels of each run: outside, inside, outside, ..."""
+    """Returns `(R,)` int64, the length of each run: outside, inside, outside, ..."""
     return _decode_runs(mask.counts)
 
 
 def mask_area(mask: Mask) -> int:
-    """Returns how many pixels the object has."""
+    """Returns the number of pixels of the object."""
     return int(_decode_runs(mask.counts)[1::2].sum())
 
 
 def empty_mask(size: tuple[int, int]) -> Mask:
-    """Returns the mask without pixels of a frame with this height and width.
+    """Returns the empty mask of a frame with this height and width.
 
     Raises:
         DataError: The size is not positive.
@@ -114,13 +110,11 @@ def decode_mask(mask: Mask) -> BoolArray:
     """Returns `(H, W)` bool, true inside the object."""
     height, width = mask.size
     runs = _decode_runs(mask.counts)
-    return np.ascontiguousarray(_turns(runs).reshape(width, height).T)
+    return np.ascontiguousarray(_alternating(runs).reshape(width, height).T)
 
 
 def resized_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Returns the mask in a frame that was stretched to another height and width.
-
-    A pixel belongs to the object if the one over whose place its middle lies did.
+    """Returns the mask resized to another height and width, by nearest-neighbour sampling.
 
     Raises:
         DataError: The size is not positive.
@@ -148,14 +142,14 @@ def crop_mask(mask: Mask) -> tuple[int, int, BoolArray]:
     if not len(ends):
         return 0, 0, np.zeros((0, 0), np.bool_)
     left, right = int(starts[0]) // height, (int(ends[-1]) - 1) // height + 1
-    is_tall = ends - starts // height * height > height  # goes on at the top of the next column
+    is_tall = ends - starts // height * height > height  # continues at the top of the next column
     top, bottom = 0, height
     if not is_tall.any():
         top, bottom = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
     inner = runs[: 2 * len(ends)].copy()
     inner[0] -= left * height
     flat = np.zeros((right - left) * height, np.bool_)
-    turns = _turns(inner)
+    turns = _alternating(inner)
     flat[: len(turns)] = turns
     return left, top, flat.reshape(right - left, height)[:, top:bottom].T
 
@@ -167,16 +161,16 @@ def paste_masks(
     frame_size: tuple[int, int],
     threshold: float = 0.5,
 ) -> tuple[Mask, ...]:
-    """Returns the masks in the frame of what a network such as Mask R-CNN says within each box.
+    """Returns masks of the frame from box-relative masks, as Mask R-CNN gives them.
 
-    A mask covers its box evenly, each value standing for the middle of its cell (half-pixel
-    centres). The middle of every pixel in the box takes the value between the four next to it by
-    bilinear interpolation; beyond the outermost middles their values go on, so that a full mask
-    fills its box to the corners. Pixels outside the box and outside the frame are never set.
+    A mask covers its box, with half-pixel centres: each value belongs to the centre of its cell.
+    The centres of the pixels in the box are sampled by bilinear interpolation, with border values
+    replicated, so that a full mask fills its box to the corners. Pixels outside the box and
+    outside the frame are never set.
 
     Args:
         masks: `(N, h, w)` float32, usually probabilities.
-        boxes: `(N, 4)` float32 xyxy in pixels of the frame; they may reach out of it.
+        boxes: `(N, 4)` float32 xyxy in pixels of the frame; they may extend beyond it.
         frame_size: Width and height of the frame in pixels.
         threshold: Pixels with this value or more belong to the object.
 
@@ -196,13 +190,13 @@ def paste_masks(
             "boxes of masks: expected finite xyxy boxes with x2 > x1 and y2 > y1, got "
             f"{boxes[~is_proper(boxes)][0].tolist()}"
         )
-    # The pixel n has its middle at n + 0.5, and is in a box where that is in [first, last).
+    # Pixel n has its centre at n + 0.5, and is in a box where that is in [first, last).
     limits = np.array([width, height, width, height])
     spans = np.clip(np.ceil(boxes.astype(np.float64) - 0.5), 0, limits).astype(int).tolist()
     pasted = []
     for values, box, (x1, y1, x2, y2) in zip(masks, boxes.tolist(), spans, strict=True):
-        rows = _stretched(values, (box[1], box[3]), (y1, y2))
-        columns = _stretched(np.ascontiguousarray(rows.T), (box[0], box[2]), (x1, x2))
+        rows = _resampled(values, (box[1], box[3]), (y1, y2))
+        columns = _resampled(np.ascontiguousarray(rows.T), (box[0], box[2]), (x1, x2))
         pasted.append(_place(columns >= threshold, left=x1, top=y1, size=(height, width)))
     return tuple(pasted)
 
@@ -213,10 +207,10 @@ def mask_to_coco(mask: Mask) -> dict[str, Any]:
 
 
 def mask_from_coco(record: object) -> Mask:
-    """Returns the mask that COCO's JSON object with compressed counts stands for.
+    """Returns the mask of a COCO JSON object with compressed counts.
 
     Raises:
-        DataError: It is no such object.
+        DataError: It is not such an object.
     """
     if not isinstance(record, Mapping) or set(record) != {"size", "counts"}:
         raise DataError(f"expected an object with 'size' and 'counts', got {short_repr(record)!r}")
@@ -227,16 +221,16 @@ def mask_from_coco(record: object) -> Mask:
 
 
 def masks_from_coco(segmentations: Sequence[object]) -> list[Mask] | None:
-    """Returns the masks of the `segmentation` of COCO's records of one picture.
+    """Returns the masks of the `segmentation` values of COCO records of one image.
 
-    Compressed run lengths are read, as text or as pycocotools' bytes. What is anything else, such
-    as a polygon, has an empty mask.
+    Compressed run lengths are decoded, as text or as pycocotools' bytes. Anything else, such as a
+    polygon, becomes an empty mask.
 
     Returns:
-        As many masks; `None` where no record has one.
+        One mask for each value; `None` where no value is a run-length encoding.
 
     Raises:
-        DataError: The text is none of COCO's.
+        DataError: The text is malformed.
     """
     masks: list[Mask | None] = []
     for encoding in segmentations:
@@ -260,23 +254,23 @@ def _check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _turns(runs: Int64Array) -> BoolArray:
+def _alternating(runs: Int64Array) -> BoolArray:
     """Returns one value for each pixel of the runs: false, true, false, ..."""
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 
 
-def _stretched(
+def _resampled(
     values: Float32Array, box: tuple[float, float], span: tuple[int, int]
 ) -> Float32Array:
-    """Returns `(n, ...)` float32: rows `(count, ...)` that cover a box, at the pixels of a span.
+    """Returns `(n, ...)` float32: rows `(count, ...)` that cover a box, resampled at pixel centres.
 
     Args:
         values: The rows, at least one.
         box: Where the first row begins and the last one ends, in pixels.
         span: The first pixel, and the one after the last.
     """
-    # Not a product with a matrix of weights: BLAS splits it over threads, which on a busy machine
-    # took 11 ms for what takes 0.3 ms.
+    # Not a matrix product: BLAS runs it in several threads, which took 11 ms instead of 0.3 ms on
+    # a busy machine.
     start, end = box
     place = (np.arange(*span) + (0.5 - start)) * (len(values) / (end - start)) - 0.5
     place = np.clip(place, 0, len(values) - 1)
@@ -299,7 +293,7 @@ def _place(columns: BoolArray, *, left: int, top: int, size: tuple[int, int]) ->
     """
     height, width = size
     count, length = columns.shape
-    # One row of nothing above and below: every run begins and ends within its column.
+    # Padded with a false row above and below, so that every run ends within its column.
     padded = np.zeros((count, length + 2), np.bool_)
     padded[:, 1:-1] = columns
     turns = np.flatnonzero(padded[:, 1:] != padded[:, :-1])
@@ -315,7 +309,7 @@ def _place(columns: BoolArray, *, left: int, top: int, size: tuple[int, int]) ->
 
 
 def _encode_runs(runs: NDArray[np.integer[Any]]) -> str:
-    """Returns the text: from the fourth run on, what a run has more than the one two before it."""
+    """Returns COCO's text; from the fourth run on, differences from the run two before."""
     values = runs.astype(np.int64)
     values[3:] -= runs[1:-2]
     characters = np.zeros((len(values), _LONGEST), np.uint8)
@@ -325,21 +319,23 @@ def _encode_runs(runs: NDArray[np.integer[Any]]) -> str:
         digit = values & (_MORE - 1)
         values >>= _BITS
         is_used[:, place] = more
-        goes_on = values != np.where(digit & _SIGN, -1, 0)
-        characters[:, place] = digit + np.where(goes_on, _MORE, 0) + _FIRST
-        more = more & goes_on
+        continues = values != np.where(digit & _SIGN, -1, 0)
+        characters[:, place] = digit + np.where(continues, _MORE, 0) + _FIRST
+        more = more & continues
         if not more.any():
             break
     return characters[is_used].tobytes().decode("ascii")
 
 
 def _decode_runs(text: str) -> Int64Array:
-    """Returns `(R,)` int64, at least one; not yet whether they make sense."""
+    """Returns `(R,)` int64 run lengths, at least one; their values are not validated."""
     digits = _digits(text)
     is_last = digits < _MORE
     lasts = np.flatnonzero(is_last)
     if not len(lasts) or lasts[-1] != len(digits) - 1:
-        raise DataError(f"Mask.counts: expected whole numbers in COCO's text, got {text[-20:]!r}")
+        raise DataError(
+            f"Mask.counts: expected complete numbers in COCO's text, got {text[-20:]!r}"
+        )
     firsts = np.concatenate([[0], lasts[:-1] + 1])
     lengths = lasts - firsts + 1
     if lengths.max() > _LONGEST:
@@ -365,7 +361,7 @@ def _digits(text: object) -> UInt8Array:
             "counts has to be compressed first"
         )
     content = text.encode("utf-8", "replace")
-    digits = np.frombuffer(content, np.uint8) - _FIRST  # what lies below "0" becomes large
+    digits = np.frombuffer(content, np.uint8) - _FIRST  # characters below "0" wrap to large values
     if (digits >= 2 * _MORE).any():
         raise DataError(f"Mask.counts: expected characters from '0' to 'o', got {text[:40]!r}")
     return digits

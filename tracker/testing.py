@@ -1,8 +1,4 @@
-"""Stand-ins for cameras and networks, for tests of your own that need neither.
-
-Input: a number of frames, and what shall be found in each. Output: a `Source` and a detector that
-`Pipeline` and `MultiPipeline` run as any other.
-"""
+"""Scripted sources and detectors, for tests without cameras and networks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -17,20 +13,20 @@ from tracker.util.stopwatch import Stopwatch
 
 
 class ScriptedSource:
-    """A source of frames of one grey level each; the level is the index modulo 256.
+    """A source of uniformly grey frames; the grey level is the index modulo 256.
 
     Args:
-        count: Frames, >= 0.
-        fps: Nominal frames a second; frame `n` has the time `n / fps`.
+        count: Number of frames, >= 0.
+        fps: Nominal frames per second; frame `n` has the time `n / fps`.
         size: Height and width of the frames in pixels.
-        live: Whether it claims to be live: frames that are not taken in time are lost.
-        before_frame: Is called with the index before each frame; it may wait or raise.
-        indices: Indices of the frames, rising, where some are left out; `None` for all from 0.
+        live: The `is_live` of its `VideoInfo`.
+        before_frame: Called with the index before each frame; it may block or raise.
+        indices: Ascending indices of the frames, for gaps; `None` for all from 0.
 
     Attributes:
-        info: What is known before the first frame.
-        delivered: Frames that were taken so far.
-        skipped: Frames that could not be read; none.
+        info: Properties of the source.
+        delivered: Number of frames read so far.
+        skipped: Number of frames that could not be decoded; 0.
         closed: Whether it was closed.
 
     Example:
@@ -64,7 +60,7 @@ class ScriptedSource:
         )
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yields the frames; ends early where the source is closed."""
+        """Yields the frames; ends early if the source is closed."""
         shape = (self.info.height, self.info.width, 3)
         for index in self._indices:
             self._before_frame(index)
@@ -95,10 +91,10 @@ class ScriptedSource:
 
 
 class ScriptedDetector:
-    """A detector that finds what it is told to.
+    """A detector that returns given detections.
 
     Args:
-        script: The detections by frame index, nothing in frames beyond them; or a function from a
+        script: The detections by frame index, none in frames beyond them; or a function from a
             frame to its detections.
         class_names: Names of the classes, by class index.
 
@@ -112,7 +108,7 @@ class ScriptedDetector:
     """
 
     digests: Mapping[str, str] = {"scripted.weights": "0" * 64}
-    """What results record as the digests of its model."""
+    """The model digests that results record."""
 
     def __init__(
         self,
@@ -124,17 +120,17 @@ class ScriptedDetector:
         self.started: list[VideoInfo] = []
 
     def start(self, info: VideoInfo) -> None:
-        """Notes the source."""
+        """Appends to `started`."""
         self.started.append(info)
 
     def detect(
         self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
     ) -> list[Detections]:
-        """Returns what the script says of each frame."""
+        """Returns the scripted detections of each frame."""
         with (stopwatch or Stopwatch()).measure("infer"):
-            return [self._of(frame) for frame in frames]
+            return [self._detections_of(frame) for frame in frames]
 
-    def _of(self, frame: Frame) -> Detections:
+    def _detections_of(self, frame: Frame) -> Detections:
         if callable(self._script):
             return self._script(frame)
         known = frame.index < len(self._script)

@@ -1,8 +1,4 @@
-"""Tracks of one frame, the result that every sink receives, and the protocols around it.
-
-Comes in: detections over time. Goes out: `Tracks` (a structure of read-only arrays) and
-`TrackedFrame`. `CameraMotion` is what a tracker may be told of the camera between two frames.
-"""
+"""Tracks of one frame, the result that sinks receive, and the protocols of trackers and sinks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,33 +27,33 @@ from tracker.util.arrays import (
 
 
 class TrackState(IntEnum):
-    """Where a track stands in its life (DeepSORT, sec. 2.1)."""
+    """State of a track (DeepSORT, sec. 2.1)."""
 
     TENTATIVE = 0
-    """Born, but not yet seen often enough to be believed."""
+    """New: not yet matched in enough consecutive frames to be confirmed."""
     CONFIRMED = 1
-    """Believed, and seen in this frame; while coasting, in the last one that was looked at."""
+    """Confirmed, and matched in the last frame on which the detector ran."""
     LOST = 2
-    """Believed, but not seen when somebody last looked: the box is the filter's prediction."""
+    """Confirmed earlier, but not matched in that frame: the box is the filter's prediction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """The tracks of one frame; `T` tracks, sorted by rising id.
+    """The `T` tracks of one frame, in ascending order of id.
 
     Attributes:
         ids: `(T,)` int64, unique; from 1 in order of confirmation. Tentative tracks have
             provisional negative ids.
         boxes: `(T, 4)` float32 xyxy in pixels of the original frame, the filter's estimate.
-        velocities: `(T, 2)` float32 pixels a second of the centre.
-        scores: `(T,)` float32 score of the detection seen last.
+        velocities: `(T, 2)` float32 velocity of the centre in pixels per second.
+        scores: `(T,)` float32 score of the detection matched last.
         classes: `(T,)` int32 class by vote over the track's detections.
-        class_scores: `(T,)` float32 share of the vote that the class has.
+        class_scores: `(T,)` float32 share of the votes for this class.
         states: `(T,)` uint8, values of `TrackState`.
         ages: `(T,)` int32 frames since birth, from 1.
-        misses: `(T,)` int32 frames since the last detection, of those in which somebody looked
-            for objects; 0 = seen in the last such frame, which is this one unless coasting.
-        detection_index: `(T,)` int32 row of this frame's detections, -1 = predicted only.
+        misses: `(T,)` int32 missed detections since the last match; 0 = matched in the last frame
+            on which the detector ran. Coasted frames are not counted.
+        detection_index: `(T,)` int32 row of this frame's detections, -1 = not matched, predicted.
     """
 
     ids: Int64Array
@@ -108,7 +104,7 @@ class Tracks:
         return len(self.ids)
 
     def select(self, index: BoolArray | IndexArray) -> Self:
-        """Returns the tracks picked by a boolean mask `(T,)` or by indices."""
+        """Returns the tracks selected by a boolean mask `(T,)` or by indices."""
         return type(self)(**{name: getattr(self, name)[index] for name in _LAYOUT})
 
     def to_supervision(self, class_names: Sequence[str] | None = None) -> Any:
@@ -166,7 +162,7 @@ class Tracks:
 
 
 def _library(name: str, purpose: str) -> Any:
-    """Returns a library that only this conversion needs."""
+    """Returns an optional library, imported."""
     try:
         return import_module(name)
     except ImportError as error:
@@ -191,14 +187,14 @@ _LAYOUT: dict[str, tuple[np.dtype[Any], int | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class CameraMotion:
-    """How the still background moved in the picture since the last frame, by the camera's motion.
+    """Motion of the static background in the image since the last frame, caused by the camera.
 
-    A point `p` of the last frame is seen at `scale * R @ p + shift` in this frame, where `R` turns
-    by `rotation_rad`. The default is a camera that stood still.
+    A point `p` of the last frame is at `scale * R @ p + shift` in this frame, where `R` rotates by
+    `rotation_rad`. The default is a static camera.
 
     Attributes:
-        scale: Zoom, > 0; above 1 things grow.
-        rotation_rad: Turn in radians about the top-left corner of the picture, from the x axis
+        scale: Zoom, > 0; above 1 objects grow.
+        rotation_rad: Rotation in radians about the top-left corner of the image, from the x axis
             towards the y axis (clockwise, as y points down).
         shift: x and y in pixels.
 
@@ -221,17 +217,17 @@ class CameraMotion:
 
     @classmethod
     def identity(cls) -> Self:
-        """Returns the motion of a camera that stood still."""
+        """Returns the motion of a static camera."""
         return cls()
 
     @property
     def is_identity(self) -> bool:
-        """Whether the camera stood still, exactly."""
+        """Whether the camera was exactly static."""
         return self.scale == 1 and self.rotation_rad == 0 and self.shift == (0, 0)
 
     @property
     def matrix(self) -> Float64Array:
-        """`(2, 3)` float64: multiply by `(x, y, 1)` of the last frame for this frame's pixels."""
+        """`(2, 3)` float64 that maps `(x, y, 1)` of the last frame to pixels of this one."""
         cos = self.scale * math.cos(self.rotation_rad)
         sin = self.scale * math.sin(self.rotation_rad)
         return np.array([[cos, -sin, self.shift[0]], [sin, cos, self.shift[1]]])
@@ -239,13 +235,13 @@ class CameraMotion:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What is the same for all frames of a run; sinks write it into their headers.
+    """Constants of a run; sinks write them into their headers.
 
     Attributes:
         video: The source.
         class_names: Names by class index.
         config: The resolved configuration, plain JSON types.
-        model_digests: SHA-256 by file name of the models' files.
+        model_digests: SHA-256 of the model files, by file name.
     """
 
     video: VideoInfo
@@ -256,20 +252,20 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """One frame with all that was found: what every sink receives.
+    """One frame with its detections and tracks, as sinks receive it.
 
     Attributes:
-        frame: The picture and its time.
-        detections: What the detector found in it.
-        tracks: The tracks that the tracker reports for it.
+        frame: The image and its timestamp.
+        detections: Its detections.
+        tracks: The reported tracks.
         timings_s: Seconds by stage: decode (wait, where the source is live), preprocess, infer,
             nms, embed, camera, track.
-        dropped: Frames lost so far because a live source was faster than the pipeline.
-        alive: Tracks that the tracker keeps, reported or not.
+        dropped: Number of frames dropped so far because a live source was faster than the pipeline.
+        alive: Number of tracks that are alive, reported or not.
         age_s: Seconds from capture until the result left the pipeline, for live sources.
-        is_coasted: Whether nothing was detected on purpose (`detector.every`): tracks are as
-            predicted.
-        run: What is the same for all frames of the run.
+        is_coasted: Whether the detector was deliberately not run on this frame (`detector.every`),
+            so that tracks are predictions.
+        run: Constants of the run.
     """
 
     frame: Frame
@@ -284,10 +280,10 @@ class TrackedFrame:
 
 
 class CameraObserver(Protocol):
-    """Tells how the camera moved from frame to frame."""
+    """Estimates camera motion from frame to frame."""
 
     def reset(self) -> None:
-        """Forgets the last frame, for a new source."""
+        """Clears the last frame, for a new source."""
         ...
 
     def estimate(self, frame: Frame, detections: Detections) -> CameraMotion:
@@ -296,19 +292,19 @@ class CameraObserver(Protocol):
 
 
 class MultiObjectTracker(Protocol):
-    """Joins detections over time into tracks."""
+    """Associates detections over time into tracks."""
 
     @property
     def alive(self) -> int:
-        """Tracks that are kept at present, reported or not."""
+        """Number of tracks that are alive, reported or not."""
         ...
 
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
-        """Forgets all tracks and starts ids at 1 again, for a new source.
+        """Deletes all tracks and restarts ids at 1, for a new source.
 
         Args:
             frame_interval_s: Nominal seconds between two frames; the unit of `dt`.
-            frame_size: Width and height of the frames in pixels; `None` where it is not known.
+            frame_size: Width and height of the frames in pixels; `None` if unknown.
         """
         ...
 
@@ -318,36 +314,36 @@ class MultiObjectTracker(Protocol):
         """Returns the tracks of the next frame.
 
         Args:
-            detections: What was found in the frame.
+            detections: The detections of the frame.
             dt: Nominal frame intervals since the last step or coast, > 0 (2 = one frame was
                 dropped).
-            camera: How the camera moved since then; `None` where nobody looked.
+            camera: Camera motion since then; `None` if it is not estimated.
         """
         ...
 
     def coast(self, *, dt: float = 1.0, camera: CameraMotion | None = None) -> Tracks:
-        """Returns the tracks of the next frame, in which nobody looked for objects.
+        """Returns the tracks of the next frame, on which the detector did not run.
 
-        All are as predicted (`detection_index` is -1). Nothing is born or confirmed, and no miss
-        is counted: tracks that were seen when somebody last looked go on being reported as
-        confirmed, and those that were lost stay lost until their time is up.
+        All are predictions (`detection_index` is -1). No track is born or confirmed, and no missed
+        detection is counted: tracks that were matched in the last detector frame stay confirmed,
+        and lost ones stay lost until they reach their maximum age.
 
         Args:
             dt: Nominal frame intervals since the last step or coast, > 0.
-            camera: How the camera moved since then; `None` where nobody looked.
+            camera: Camera motion since then; `None` if it is not estimated.
         """
         ...
 
 
 class Sink(Protocol):
-    """Somewhere results go.
+    """A destination of results.
 
-    It opens at the first result: a sink that got none leaves nothing behind.
+    It is opened with the first result; without results it creates nothing.
     """
 
     @property
     def status(self) -> str:
-        """One line on what there is so far: `out.jsonl: 123 frames`; empty for nothing to say."""
+        """One line such as `out.jsonl: 123 frames`; empty if there is nothing to report."""
         ...
 
     def write(self, result: TrackedFrame) -> None:
@@ -362,7 +358,7 @@ class Sink(Protocol):
         """Finishes the output; calling it again does nothing.
 
         Args:
-            complete: Whether the run came to its end; false after Ctrl-C or an error.
+            complete: Whether the run finished; false after Ctrl-C or an error.
 
         Raises:
             OutputError: The output cannot be finished.
