@@ -80,10 +80,12 @@ def test_options_that_do_not_fit(
 
 def test_settings_of_a_network_do_not_fit_a_function(clip: Path) -> None:
     config = tracker.load_config(overrides=["detector.network.iou=0.5"])
-    with pytest.raises(ConfigError, match="detector function find_square is ready made; leave all"):
+    with pytest.raises(
+        ConfigError, match="detector function find_square is given as an object; leave all"
+    ):
         tracker.track(clip, detector=find_square, config=config)
 
 
 def test_one_motion_detector_is_not_shared_by_several_sources(clip: Path) -> None:
-    with pytest.raises(ConfigError, match="one MotionDetector learns one background"):
+    with pytest.raises(ConfigError, match="a MotionDetector learns one background"):
         tracker.track_many([clip, clip], detector=MotionDetector())

@@ -129,8 +129,8 @@ def test_masks_are_values_and_cannot_be_changed() -> None:
         ((True, 3), "3", "size: expected a positive height"),
         ((2, 3, 1), "6", "size: expected a positive height"),
         ((2**16, 2**16), "6", "size: expected a positive height"),
-        ((2, 3), "", "counts: expected whole numbers"),
-        ((2, 3), "3Q", "counts: expected whole numbers"),  # more should follow
+        ((2, 3), "", "counts: expected complete numbers"),
+        ((2, 3), "3Q", "counts: expected complete numbers"),  # more should follow
         ((2, 3), "33 ", "counts: expected characters"),
         ((2, 3), "3p", "counts: expected characters"),
         ((2, 3), "3\u00df", "counts: expected characters"),

@@ -162,7 +162,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
         (["run", "{clip}", "--detector", "none.cfg", "--weights", "none.weights"], "none.cfg"),
         (["run", "{clip}", *MOTION, "--weights", "x.weights"], "the motion detector has no model"),
         (["run", "{clip}", *MOTION, "--imgsz", "640"], "the motion detector has no network"),
-        (["run", "{clip}", "--weights", "x.weights"], "detector small holds its weights"),
+        (["run", "{clip}", "--weights", "x.weights"], "detector small contains its weights"),
         (["run", "{clip}", "--classes", "persn"], "did you mean 'person'"),
         (["run", "{clip}", "--embedder", "reid"], "unknown embedder 'reid'"),
         (["run", "{clip}", "--conf", "7"], "confidence"),

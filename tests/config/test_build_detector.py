@@ -209,7 +209,9 @@ def test_registered_networks_know_their_input(cache: Path, data: Path) -> None:
     other = built("fastestdet", *words)
     assert isinstance(other, ModelDetector)
     assert other.picture_input.fit is Fit.LETTERBOX
-    refused(ConfigError, "holds its weights and class names", "fastestdet", "detector.names=x.txt")
+    refused(
+        ConfigError, "contains its weights and class names", "fastestdet", "detector.names=x.txt"
+    )
     (cache / "fastestdet" / "FastestDet.onnx").write_bytes(b"else")
     refused(ModelError, "expected 998169 bytes, got 4; .tracker models pull fast", "fastestdet")
 
@@ -220,7 +222,12 @@ def test_a_registered_darknet_network(cache: Path, data: Path) -> None:
     detector = built("yolo-fastest-1.1")
     assert isinstance(detector, YoloDetector)
     assert detector.class_names == COCO_NAMES
-    refused(ConfigError, "knows that itself", "yolo-fastest-1.1", "detector.model.layout=yolox")
+    refused(
+        ConfigError,
+        "has a fixed layout and preprocessing",
+        "yolo-fastest-1.1",
+        "detector.model.layout=yolox",
+    )
 
 
 _ENDS = ("cfg", "weights")
@@ -243,13 +250,13 @@ def test_files_that_are_not_there() -> None:
 @pytest.mark.parametrize("name", ["small", "motion", "fcn"])
 def test_what_a_network_of_others_wants_belongs_to_no_detector_of_ours(name: str) -> None:
     for word in ("layout=yolox", "input.fit=stretch", "input.scale=2"):
-        refused(ConfigError, "detector.model .*knows that itself", name, f"detector.model.{word}")
+        refused(ConfigError, "detector.model .*has a fixed layout", name, f"detector.model.{word}")
 
 
 def test_options_that_do_not_belong_to_a_network_of_others(blocks: Path) -> None:
     for words, message in (
-        (["detector.weights=x.weights"], "--weights x.weights: .* holds its weights itself"),
-        (["detector.scales=[1, 0.5]"], "only detector 'fcn' looks at several sizes"),
+        (["detector.weights=x.weights"], "--weights x.weights: .* contains its weights"),
+        (["detector.scales=[1, 0.5]"], "only detector 'fcn' has several scales"),
         (["detector.network.runtime=xla"], "runtime xla: .* leave --runtime out"),
         (["detector.network.input_size=64"], "takes 96x64 only; leave --imgsz out"),
         (["detector.network.classes=[rde]"], "does not know 'rde'; did you mean 'red'"),

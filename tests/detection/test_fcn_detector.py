@@ -294,7 +294,7 @@ def test_whole_windows_cover_the_frame_and_hardly_more(frame_size, scale, window
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
-        ([], ConfigError, "detector fcn: --weights is missing; name the .keras file"),
+        ([], ConfigError, "detector fcn: --weights is missing; give the .keras file"),
         (["weights=none.keras"], ModelError, "none.keras: does not exist"),
         (["weights=x.weights"], ModelError, "x.weights"),
         (["weights={path}", "names=none.names"], ModelError, "none.names: does not exist"),

@@ -207,7 +207,7 @@ def test_the_configuration_names_the_detector(path, folder, embedder):
     ],
 )
 def test_other_detectors_have_no_such_features(words):
-    with pytest.raises(ConfigError, match="embedder detector: expected a detector of ours"):
+    with pytest.raises(ConfigError, match="embedder detector: expected a detector of this package"):
         built(*words)
 
 

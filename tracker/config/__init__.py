@@ -1,1 +1,1 @@
-"""Settings of a run, and the objects made of them."""
+"""Settings of a run, and building its stages from them."""

@@ -1,7 +1,6 @@
-"""Names to objects: the only place that knows which class a word in the configuration means.
+"""Builds sources, stages and pipelines from the configuration.
 
-Comes in: a `Config` and the source as the user typed it. Goes out: open sources and pipelines.
-Stages are imported when they are needed, so that nobody waits for what is not used.
+Stages are imported when they are needed, so that unused ones cost no start-up time.
 """
 
 import dataclasses
@@ -30,18 +29,18 @@ RECORDED_BIRTH_SHARE = 0.83
 """Recorded detections below this share of their median score start no track."""
 
 RECORDED_MEAN_SHARE = 0.88
-"""Tracks of recorded detections that score less on average are not believed. Both shares were
-chosen on the public detections of MOT15, see docs/tracking.md."""
+"""Tracks of recorded detections with a lower mean score are not reported. Both shares were tuned
+on the public detections of MOT15, see docs/tracking.md."""
 
 NO_EMBEDDER = "none"
-"""Embedder name: no appearance."""
+"""Embedder name: no appearance embeddings."""
 
 DETECTOR_EMBEDDER = "detector"
-"""Embedder name: features of the detector, one of ours."""
+"""Embedder name: features of the detector, which has to be one of this package."""
 
 AUTO_EMBEDDER = "auto"
-"""Embedder name: the one of this package where a detector of objects is chosen, none otherwise:
-what merely moves, or fits a window, looks like anything; recordings may have no pictures."""
+"""Embedder name: `builtin` with a detector of objects, else `none`: the network was not trained on
+the boxes of `motion` and `fcn`, and recorded detections may have no images."""
 
 
 def open_source(text: str, config: Config) -> Source:
@@ -50,18 +49,18 @@ def open_source(text: str, config: Config) -> Source:
     Args:
         text: A camera, a stream's address, `-` for standard input, a video file, an image, a
             folder of images, a MOT sequence or a glob.
-        config: Its `source` section says which frames, and how live sources are read.
+        config: Its `source` section selects the frames, and sets how live sources are read.
 
     Raises:
         SourceError: It does not exist or cannot be read.
-        ConfigError: A camera, a live stream or standard input was given a start or a stride.
+        ConfigError: `start_s` or `stride` is set for a camera, a live stream or standard input.
     """
     settings = config.source
     kind = source_kind(text)
     if kind in (SourceKind.CAMERA, SourceKind.STREAM, SourceKind.PIPE):
         return _open_live(text, kind, settings)
     if kind is SourceKind.IMAGES and settings.video_stream is not None:
-        raise _needs_a_video(text)
+        raise _video_stream_error(text)
     if config.detector.detections is not None and kind is SourceKind.IMAGES:
         from tracker.sources.files.blank import BlankSequence, has_no_pictures
 
@@ -84,7 +83,7 @@ def open_source(text: str, config: Config) -> Source:
     )
 
 
-def _needs_a_video(text: str) -> ConfigError:
+def _video_stream_error(text: str) -> ConfigError:
     return ConfigError(f"{text}: source.video_stream needs a video file or a stream; leave it out")
 
 
@@ -110,7 +109,7 @@ def _open_live(text: str, kind: SourceKind, settings: SourceConfig) -> Source:
 
         return Pipe(settings.live, decoding=settings.decoding(), name=text)
     if settings.video_stream is not None:
-        raise _needs_a_video(f"camera {text}")
+        raise _video_stream_error(f"camera {text}")
     from tracker.sources.live.camera import Camera
     from tracker.sources.live.camera_names import camera_index
 
@@ -123,12 +122,12 @@ def build_pipeline(
     detector: AnyDetector | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Pipeline:
-    """Returns the pipeline that a configuration describes.
+    """Returns the pipeline of a configuration.
 
     Args:
         config: The configuration.
-        detector: What takes the place of the detector that it names.
-        class_names: Names of the classes of `detector`, where it does not tell them itself.
+        detector: Replaces the configured detector.
+        class_names: Names of the classes of `detector`, if it has no `class_names`.
 
     Raises:
         TrackerError: A model is missing or malformed, a class or device does not exist.
@@ -163,39 +162,39 @@ def build_multi_pipeline(
     detector: AnyDetector | None = None,
     class_names: Sequence[str] | None = None,
 ) -> MultiPipeline:
-    """Returns the pipeline that a configuration describes, for many sources.
+    """Returns the pipeline of a configuration for several sources.
 
-    They share a network. What learns from its source, or is prepared for its frame size, is made
-    for each.
+    They share a network. Stages that learn from their source, or are prepared for its frame size,
+    are created for each.
 
     Args:
         config: The configuration.
-        detector: What takes the place of the detector that it names; all sources share it.
-        class_names: Names of the classes of `detector`, where it does not tell them itself.
+        detector: Replaces the configured detector; all sources share it.
+        class_names: Names of the classes of `detector`, if it has no `class_names`.
 
     Raises:
-        ConfigError: Detections are replayed, which are those of one source; or the detector that
-            is to be shared learns from its source.
+        ConfigError: Detections of one source are replayed; or `detector` learns from its source
+            and cannot be shared.
         TrackerError: A model is missing or malformed, a class or device does not exist.
     """
     from tracker.util.opencv import cv2
 
     if config.detector.detections is not None:
         raise ConfigError(
-            f"--detections {config.detector.detections}: expected one source, whose detections "
-            "they are, got several; run them one by one"
+            f"--detections {config.detector.detections}: expected one source, to which the "
+            "detections belong, got several; run them one by one"
         )
     cv2.setRNGSeed(config.seed)
     _check_every(config)
     is_motion = config.detector.name == MOTION
     if is_motion and detector is not None:
         raise ConfigError(
-            f"detector: one {type(detector).__name__} learns one background and cannot be shared "
-            f"by several sources; give detector={MOTION!r}, which makes one for each"
+            f"detector: a {type(detector).__name__} learns one background and cannot be shared by "
+            f"several sources; use detector={MOTION!r}, which creates one for each"
         )
     found, embedder = _detector(config, detector, class_names), build_embedder(config)
     config = _resolved(config, found)
-    build_camera_motion(config)  # An error comes before the first frame.
+    build_camera_motion(config)  # To raise before the first frame.
     adapts = embedder_name(config) == DETECTOR_EMBEDDER
     return MultiPipeline(
         StageMakers(
@@ -216,22 +215,22 @@ def _check_every(config: Config) -> None:
     if choice.every > 1 and choice.name == MOTION and choice.detections is None:
         raise ConfigError(
             f"detector.every: expected 1 for detector {MOTION!r}, which learns the background from "
-            f"all frames, got {choice.every}; name a network with --detector small or a file"
+            f"all frames, got {choice.every}; use a network: --detector small, or a file"
         )
 
 
 @runtime_checkable
 class _Thresholded(Protocol):
-    """A detector that drops what scores low."""
+    """A detector with a confidence threshold."""
 
     @property
     def confidence(self) -> float:
-        """Score above which detections are kept."""
+        """Detections with a score above this are kept."""
         ...
 
 
 def _resolved(config: Config, detector: TimedDetector) -> Config:
-    """Returns the configuration with what the detector decides filled in."""
+    """Returns the configuration with the settings that depend on the detector filled in."""
     choice = config.detector
     if choice.network.confidence is None and isinstance(detector, _Thresholded):
         network = dataclasses.replace(choice.network, confidence=detector.confidence)
@@ -243,23 +242,23 @@ def _resolved(config: Config, detector: TimedDetector) -> Config:
 def _with_score_limits(config: Config, detector: TimedDetector) -> DeepSortSettings:
     """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
 
-    Detectors filter by `confidence` before. Recorded detections come unfiltered, on a scale that
-    only the recording tells, so limits there are shares of its median score.
+    Detectors filter by `confidence`. Recorded detections are unfiltered, with scores on an unknown
+    scale, so their limits are shares of the median score of the recording.
     """
     from tracker.detection.replay import ReplayDetector
 
-    usual = detector.median_score if isinstance(detector, ReplayDetector) else 0.0
+    median = detector.median_score if isinstance(detector, ReplayDetector) else 0.0
     tracking = config.tracking
     birth, mean = tracking.birth_score, tracking.min_mean_score
     return dataclasses.replace(
         tracking,
-        birth_score=RECORDED_BIRTH_SHARE * usual if birth is None else birth,
-        min_mean_score=RECORDED_MEAN_SHARE * usual if mean is None else mean,
+        birth_score=RECORDED_BIRTH_SHARE * median if birth is None else birth,
+        min_mean_score=RECORDED_MEAN_SHARE * median if mean is None else mean,
     )
 
 
 def embedder_name(config: Config) -> str:
-    """Returns the embedder that a configuration means, `auto` resolved."""
+    """Returns the name of the embedder, with `auto` resolved."""
     choice = config.detector
     if config.embedder.name != AUTO_EMBEDDER:
         return config.embedder.name
@@ -273,7 +272,7 @@ def build_embedder(config: Config) -> Embedder:
     Raises:
         ConfigError: The name is unknown, or options do not belong to the embedder.
         ModelError: The network is missing, damaged, or does not map crops to vectors.
-        DependencyError: What runs the network cannot be loaded.
+        DependencyError: The library that runs the network cannot be loaded.
     """
     choice, name = config.embedder, embedder_name(config)
     if name not in (NO_EMBEDDER, EMBEDDER, DETECTOR_EMBEDDER):
@@ -285,7 +284,7 @@ def build_embedder(config: Config) -> Embedder:
             )
     if choice.input != EmbedderConfig().input:
         raise ConfigError(
-            f"embedder.input: embedder {name!r} knows what its crops have to be like; leave it out"
+            f"embedder.input: embedder {name!r} has fixed preprocessing; leave it out"
         )
     if name == NO_EMBEDDER:
         return NoEmbedder()
@@ -300,7 +299,7 @@ def _own_embedder(choice: EmbedderConfig, name: str) -> Embedder:
         raise ConfigError(
             f"unknown embedder {shown_source(name)!r}{nearest(name, known)}; expected "
             f"{', '.join(map(repr, known))}, or a network that maps crops to vectors: a .keras, "
-            ".tflite or .onnx file, the folder of a SavedModel, or an https:// handle"
+            ".tflite or .onnx file, a SavedModel folder, or an https:// handle"
         )
     from tracker.embedding.crop_embedder import CropEmbedder
 
@@ -315,8 +314,9 @@ def _detector_features(config: Config) -> Embedder:
     if choice.detections is not None or path.suffix.lower() != ".keras":
         got = choice.name if choice.detections is None else f"recorded {choice.detections}"
         raise ConfigError(
-            f"embedder {DETECTOR_EMBEDDER}: expected a detector of ours ({', '.join(DETECTORS)}, "
-            f"or a .keras that `tracker train detector` wrote), got {got}; use embedder {EMBEDDER}"
+            f"embedder {DETECTOR_EMBEDDER}: expected a detector of this package "
+            f"({', '.join(DETECTORS)}, or a .keras that `tracker train detector` wrote), got {got}; "
+            f"use embedder {EMBEDDER}"
         )
     from tracker.embedding.detector_features import DetectorFeatures
 
@@ -332,31 +332,31 @@ def build_segmenter(config: Config) -> Segmenter:
     """Returns the segmenter that `config.segmenter` names.
 
     Raises:
-        ConfigError: None is named, or it does not know a class.
-        ModelError: The file is missing, damaged, or no segmenter of ours.
+        ConfigError: None is configured, or it does not have a class.
+        ModelError: The file is missing, damaged, or not a segmenter of this package.
     """
     choice = config.segmenter
     if choice.file is None:
         raise ConfigError(
-            f"--background {choice.background.value}: expected a segmenter, got none; name one "
-            "with --segmenter FILE.keras, which `tracker train segmenter --data my.yaml --out "
-            "FOLDER` writes, see docs/segmentation.md"
+            f"--background {choice.background.value}: expected a segmenter, got none; give one "
+            "with --segmenter FILE.keras (written by `tracker train segmenter --data my.yaml --out "
+            "FOLDER`), see docs/segmentation.md"
         )
     return Segmenter.load(choice.file, choice.settings())
 
 
 def build_backdrop(config: Config) -> Backdrop | None:
-    """Returns what changes the background of pictures; `None` where it is kept.
+    """Returns the stage that changes the background of images; `None` where it is kept.
 
     Raises:
-        ConfigError: No segmenter is named, or one that is not needed, or it does not know a class.
-        ModelError: The segmenter's file is missing, damaged, or none of ours.
+        ConfigError: The segmenter is missing, not needed, or does not have a class.
+        ModelError: The segmenter's file is missing, damaged, or not one of this package.
     """
     choice = config.segmenter
     if choice.background is Background.KEEP:
         if choice.file is not None:
             raise ConfigError(
-                f"--segmenter {choice.file}: it tells what is background, which is kept; give "
+                f"--segmenter {choice.file}: not needed, as the background is kept; give "
                 "--background blur or remove, or leave it out"
             )
         return None
@@ -364,17 +364,17 @@ def build_backdrop(config: Config) -> Backdrop | None:
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:
-    """Returns what estimates the camera's motion; `None` where nothing shall.
+    """Returns the estimator of camera motion; `None` where it is off.
 
     Raises:
-        ConfigError: The detector needs a camera that stands still.
+        ConfigError: The detector needs a static camera.
     """
     if config.camera_motion is CameraCompensation.OFF:
         return None
     if config.detector.name == MOTION and config.detector.detections is None:
         raise ConfigError(
-            "camera_motion flow: expected a detector for moving cameras, got 'motion', for which "
-            "all that moves is an object; name a network with --detector small or a file"
+            "camera_motion flow: expected a detector for moving cameras, got 'motion', which "
+            "detects anything that moves; use a network: --detector small, or a file"
         )
     from tracker.tracking.camera_motion import CameraMotionEstimator
 
@@ -384,11 +384,11 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
 def _check_needs_no_pictures(text: str, config: Config) -> None:
     if embedder_name(config) != NO_EMBEDDER:
         raise ConfigError(
-            f"{text}: appearance needs pictures and the sequence has none; expected embedder "
+            f"{text}: appearance needs images and the sequence has none; expected embedder "
             f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
         )
     if config.camera_motion is not CameraCompensation.OFF:
         raise ConfigError(
-            f"{text}: the camera's motion is seen in pictures and the sequence has none; expected "
+            f"{text}: camera motion needs images and the sequence has none; expected "
             f"camera_motion 'off', got {config.camera_motion.value!r}"
         )

@@ -1,7 +1,6 @@
-"""Words to detectors: the only place that knows which class a detector's name means.
+"""Builds the detector that the configuration names.
 
-Comes in: a `Config`. Goes out: a `Detector`. What it needs is imported when it is needed, so that
-nobody waits for what is not used.
+Detectors are imported when they are needed, so that unused ones cost no start-up time.
 """
 
 import dataclasses
@@ -29,52 +28,54 @@ MOTION = "motion"
 """Detector name: background subtraction for fixed cameras."""
 
 FCN = "fcn"
-"""Detector name: a classifier of windows that slides over the frame."""
+"""Detector name: a sliding window classifier."""
 
 KERAS_HUB = "kerashub:"
-"""What the names of presets of KerasHub begin with."""
+"""Prefix of the names of KerasHub presets."""
 
 
 def build_detector(config: Config) -> TimedDetector:
     """Returns the detector that `config.detector` names.
 
     Raises:
-        ConfigError: The name is unknown, or options do not belong to the detector.
+        ConfigError: The name is unknown, or options do not apply to the detector.
         ModelError: A model file is missing or malformed.
-        DependencyError: What runs the model is not installed.
+        DependencyError: The library that runs the model is not installed.
     """
     choice = config.detector
     if choice.detections is not None:
-        _check_not_chosen(choice, "scales", "model", why="detections are replayed")
-        choice.network.refuse_half("what is replayed")
+        _check_defaults(choice, "scales", "model", why="detections are replayed")
+        choice.network.refuse_half("replayed detections")
         return _replay_detector(config)
     builder = _builder(choice)
     if builder in {_fcn_detector, _motion_detector}:
         choice.network.refuse_half(f"detector {choice.name}")
     if builder is not _fcn_detector:
-        _check_not_chosen(choice, "scales", why=f"only detector {FCN!r} looks at several sizes")
+        _check_defaults(choice, "scales", why=f"only detector {FCN!r} has several scales")
     if builder is not _model_detector and builder is not _registered_detector:
-        _check_not_chosen(choice, "model", why=f"detector {choice.name} knows that itself")
+        _check_defaults(
+            choice, "model", why=f"detector {choice.name} has a fixed layout and preprocessing"
+        )
     return builder(choice)
 
 
 def prepare_detector(
     config: Config, detector: AnyDetector, class_names: Sequence[str] | None = None
 ) -> TimedDetector:
-    """Returns a detector that the caller made, as a pipeline runs it.
+    """Returns the caller's detector object or function, prepared for a pipeline.
 
     Args:
         config: Its `detector.network.classes` are kept, and `detector.names` are the class names.
-        detector: A function of a picture, or an object with `detect`.
-        class_names: Names of its classes, in place of `detector.names`.
+        detector: A function of an image, or an object with `detect`.
+        class_names: Names of its classes, instead of `detector.names`.
 
     Raises:
-        ConfigError: It is no detector, or an option belongs to another one.
+        ConfigError: It is not a detector, or an option does not apply to it.
         ModelError: The file of names cannot be read.
     """
     choice = config.detector
-    why = f"detector {callable_name(detector)} is ready made"
-    _check_not_chosen(choice, "weights", "detections", "scales", "model", "motion", why=why)
+    why = f"detector {callable_name(detector)} is given as an object"
+    _check_defaults(choice, "weights", "detections", "scales", "model", "motion", why=why)
     if dataclasses.replace(choice.network, classes=None) != DetectorSettings():
         raise ConfigError(f"detector.network: {why}; leave all but 'classes' out")
     if class_names is None and choice.names is not None:
@@ -85,10 +86,9 @@ def prepare_detector(
 
 
 def given_detector_name(detector: AnyDetector) -> str:
-    """Returns what stands for a detector that the caller made as `detector.name`.
+    """Returns the `detector.name` of the caller's detector object or function.
 
-    Rules that depend on the detector, such as which embedder suits it, hold for the object as for
-    the name.
+    Rules that depend on the name, such as the default embedder, apply to the object as well.
     """
     from tracker.detection.fcn_detector import FcnDetector
     from tracker.detection.motion import MotionDetector
@@ -99,31 +99,31 @@ def given_detector_name(detector: AnyDetector) -> str:
 
 
 def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector]:
-    """Returns what makes the detector of a name."""
+    """Returns the function that builds the detector of a name."""
     name, suffix = choice.name, Path(choice.name).suffix.lower()
-    is_ours = suffix == ".keras" or (suffix == ".tflite" and is_exported(name))
+    is_own = suffix == ".keras" or (suffix == ".tflite" and is_exported(name))
     is_model = suffix in {".tflite", ".onnx"} or name.startswith("https://")
-    # The first that holds; whether a name is registered is looked up only where nothing else is.
+    # The first match; the registry is only read if nothing before it matches.
     rules: tuple[tuple[Callable[[], bool], Callable[[DetectorConfig], TimedDetector]], ...] = (
         (lambda: name == MOTION, _motion_detector),
         (lambda: name == FCN, _fcn_detector),
         (lambda: name in DETECTORS, _builtin_detector),
         (lambda: name.startswith(KERAS_HUB), _keras_hub_detector),
         (lambda: suffix == ".cfg", _darknet_detector),
-        (lambda: is_ours, _own_detector),
+        (lambda: is_own, _own_detector),
         (lambda: is_model, _model_detector),
         (lambda: name in _registered_names(), _registered_detector),
-        # Words come first: ./NAME is a folder that is called like one.
+        # Names take precedence: ./NAME is a folder with the name of a detector.
         (lambda: bool(name) and Path(name).is_dir(), _model_detector),
     )
-    for holds, builder in rules:
-        if holds():
+    for matches, builder in rules:
+        if matches():
             return builder
     known = [*DETECTORS, MOTION, FCN]
     raise ConfigError(
         f"unknown detector {shown_source(name)!r}{nearest(name, [*known, *_registered_names()])}; "
-        f"expected {', '.join(map(repr, known))}, a name that `tracker models list` shows, a "
-        ".keras of ours, a .tflite, an .onnx, a Darknet .cfg, the folder of a SavedModel, an "
+        f"expected {', '.join(map(repr, known))}, a name from `tracker models list`, a .keras "
+        "of this package, a .tflite, an .onnx, a Darknet .cfg, a SavedModel folder, an "
         f"https:// handle of TensorFlow Hub, or {KERAS_HUB}PRESET"
     )
 
@@ -134,19 +134,19 @@ def _fcn_detector(choice: DetectorConfig) -> TimedDetector:
 
     if choice.weights is None:
         raise ConfigError(
-            f"detector {FCN}: --weights is missing; name the .keras file of a window classifier"
+            f"detector {FCN}: --weights is missing; give the .keras file of a window classifier"
         )
     network = choice.network
-    of_others = {
+    not_applicable = {
         "input_size": network.input_size,
         "runtime": None if network.runtime is RuntimeKind.AUTO else network.runtime.value,
         "cache_dir": network.cache_dir,
     }
-    for name, value in of_others.items():
+    for name, value in not_applicable.items():
         if value is not None:
             raise ConfigError(
                 f"detector.network.{name} {value}: detector {FCN!r} slides over frames at their "
-                "own size, on TensorFlow; leave it out (detector.scales=[1,0.5] looks at others)"
+                "own size, on TensorFlow; leave it out (other sizes: detector.scales=[1,0.5])"
             )
     settings = FcnSettings(
         scales=(1.0,) if choice.scales is None else choice.scales,
@@ -164,56 +164,56 @@ def _fcn_detector(choice: DetectorConfig) -> TimedDetector:
 def _builtin_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
-    _check_alone(choice)
+    _check_no_extra_files(choice)
     return YoloDetector.load_builtin(choice.name, settings=choice.network)
 
 
 def _own_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.yolo_detector import YoloDetector
 
-    _check_alone(choice)
+    _check_no_extra_files(choice)
     if choice.name.lower().endswith(".tflite"):
         return YoloDetector.load_exported(choice.name, settings=choice.network)
-    _check_not_of_others(Path(choice.name))
+    _check_own_keras(Path(choice.name))
     return YoloDetector.load_keras(choice.name, settings=choice.network)
 
 
-def _check_not_of_others(path: Path) -> None:
-    """Checks that a `.keras` archive was not written by Keras alone.
+def _check_own_keras(path: Path) -> None:
+    """Checks that a `.keras` archive has the members that this package adds.
 
     Raises:
-        ModelError: It was.
+        ModelError: It is another Keras model.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
     except (OSError, zipfile.BadZipFile):
-        return  # What loads it says what is wrong.
+        return  # Loading it raises the error.
     if "config.json" in members and MEMBER not in members:
         raise ModelError(
             f"detector {path}: expected a .keras that `tracker train detector` wrote, got another "
-            "Keras model; export it as a SavedModel (model.export) or to ONNX and name that"
+            "Keras model; export it as a SavedModel (model.export) or to ONNX and use that"
         )
 
 
-def _check_alone(choice: DetectorConfig, *, but: str | None = None) -> None:
-    """Checks that no file is named beside a model that holds all itself.
+def _check_no_extra_files(choice: DetectorConfig, *, allowed: str | None = None) -> None:
+    """Checks that no weights or names are given for a model that contains its own.
 
     Args:
         choice: The detector.
-        but: An option that may be given all the same.
+        allowed: An option that is allowed.
 
     Raises:
-        ConfigError: One is.
+        ConfigError: One is given.
     """
     for option in ("weights", "names"):
         value = getattr(choice, option)
-        if value is not None and option != but:
+        if value is not None and option != allowed:
             is_default = option == "weights" and choice.name == DetectorConfig().name
-            other = ", or name another model with --detector" if is_default else ""
+            other = ", or choose another model with --detector" if is_default else ""
             raise ConfigError(
-                f"--{option} {value}: detector {choice.name} holds its weights and class names "
-                f"itself; leave --{option} out{other}"
+                f"--{option} {value}: detector {choice.name} contains its weights and class "
+                f"names; leave --{option} out{other}"
             )
 
 
@@ -230,7 +230,7 @@ def _replay_detector(config: Config) -> TimedDetector:
         if value is not None:
             raise ConfigError(
                 f"--detections {choice.detections} and {option} {value}: detections are either "
-                "replayed or made anew; leave one out"
+                "replayed or computed; leave one out"
             )
     assert choice.detections is not None
     return ReplayDetector(choice.detections, classes=choice.network.classes or ())
@@ -242,16 +242,16 @@ def _motion_detector(choice: DetectorConfig) -> TimedDetector:
     for option, value in (("--weights", choice.weights), ("--names", choice.names)):
         if value is not None:
             raise ConfigError(
-                f"{option} {value}: the motion detector has no model; name the model with "
-                "--detector small or a file"
+                f"{option} {value}: the motion detector has no model; choose one with "
+                "--detector small, or a file"
             )
     detector = MotionDetector(choice.motion)
     for name in choice.network.classes or ():
         if name not in detector.class_names:
             raise ConfigError(
-                f"unknown class {name!r}: the motion detector knows only "
-                f"{', '.join(detector.class_names)}; classes of objects need a network, see "
-                "--detector small or a file"
+                f"unknown class {name!r}: the motion detector has only "
+                f"{', '.join(detector.class_names)}; object classes need a network: "
+                "--detector small, or a file"
             )
     return detector
 
@@ -270,7 +270,7 @@ def _model_detector(choice: DetectorConfig) -> TimedDetector:
 
     if choice.weights is not None:
         raise ConfigError(
-            f"--weights {choice.weights}: {shown_address(choice.name)} holds its weights itself; "
+            f"--weights {choice.weights}: {shown_address(choice.name)} contains its weights; "
             "leave it out"
         )
     return load_model(
@@ -294,13 +294,15 @@ def _registered_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.registry.entries import DARKNET, Task
     from tracker.registry.models import resolve
 
-    _check_alone(choice)
+    _check_no_extra_files(choice)
     found = resolve(choice.name)
     if found.entry.task is not Task.DETECTOR:
         raise ConfigError(f"detector {choice.name}: expected a detector, got an embedder")
     names = _class_names(found.classes)
     if found.entry.layout == DARKNET:
-        _check_not_chosen(choice, "model", why=f"detector {choice.name} knows that itself")
+        _check_defaults(
+            choice, "model", why=f"detector {choice.name} has a fixed layout and preprocessing"
+        )
         cfg, weights = found.paths[:2]
         return YoloDetector.load(cfg, weights=weights, names=names, settings=choice.network)
     declared = Declaration(found.entry.layout, input_choice(found.entry.input.given()))
@@ -323,7 +325,7 @@ def _class_names(classes: str | tuple[str, ...] | Path | None) -> Names:
 def _keras_hub_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.keras_hub.detector import KerasHubDetector
 
-    _check_alone(choice, but="names")
+    _check_no_extra_files(choice, allowed="names")
     return KerasHubDetector.load(
         choice.name.removeprefix(KERAS_HUB),
         names=choice.names,
@@ -332,11 +334,11 @@ def _keras_hub_detector(choice: DetectorConfig) -> TimedDetector:
     )
 
 
-def _check_not_chosen(choice: DetectorConfig, *options: str, why: str) -> None:
-    """Checks that options have their defaults.
+def _check_defaults(choice: DetectorConfig, *options: str, why: str) -> None:
+    """Checks that options have their default values.
 
     Raises:
-        ConfigError: One has not.
+        ConfigError: One does not.
     """
     for option in options:
         value = getattr(choice, option)

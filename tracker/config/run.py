@@ -1,7 +1,6 @@
-"""The configuration: one tree of frozen settings, from defaults, YAML files and `key=value` words.
+"""The configuration: a tree of frozen settings from defaults, YAML files and `key=value` overrides.
 
-Comes in: nothing, a path, overrides. Goes out: a validated `Config`. Files in `configs/` only
-override defaults; an unknown key, a wrong type or a value out of range is an error that names it.
+An unknown key, a wrong type or a value out of range is an error that names the key.
 """
 
 import dataclasses
@@ -34,18 +33,18 @@ from tracker.util.yaml_text import read_yaml
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """Which frames are read.
+    """The frames to read.
 
     Attributes:
-        start_s: Seconds into the source at which to begin, >= 0.
-        stride: Take each n-th frame, >= 1.
-        max_frames: Stop after so many frames, >= 1; `None` for all.
-        image_fps: Frames a second that a folder of images stands for, > 0.
-        video_stream: Of a video with several video streams: which one, from 0 as in FFmpeg's
-            `v:N`; `None` takes the default one, or the largest that is no thumbnail.
-        deinterlace: `auto` makes whole pictures of those that are flagged as interlaced; `off`
-            leaves them as they are stored.
-        live: How cameras and streams are read; docs/live.md.
+        start_s: Start time in the source in seconds, >= 0.
+        stride: Read every n-th frame, >= 1.
+        max_frames: Largest number of frames, >= 1; `None` for all.
+        image_fps: Frame rate of a folder of images, > 0.
+        video_stream: Index of the video stream in a file with several, from 0 as in FFmpeg's
+            `v:N`; `None` for the default one, or the largest that is not a thumbnail.
+        deinterlace: `auto` deinterlaces frames that are flagged as interlaced; `off` leaves them
+            as they are stored.
+        live: Settings of cameras and streams; docs/live.md.
     """
 
     start_s: float = 0.0
@@ -71,30 +70,30 @@ class SourceConfig:
         check_finite(self)
 
     def decoding(self) -> Decoding:
-        """Returns how the pictures of a video are decoded."""
+        """Returns the settings of video decoding."""
         return Decoding(self.video_stream, self.deinterlace)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """Which detector finds the objects.
+    """The detector.
 
     Attributes:
-        name: `motion` for fixed cameras, `fcn` for a window classifier that slides over the frame
-            (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote, that of
-            a Darknet `.cfg`, or any other model that docs/models.md names.
+        name: `small` or `nano`, `motion` for static cameras, `fcn` for a sliding window classifier
+            (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote or of a
+            Darknet `.cfg`, or any other model of docs/models.md.
         weights: Path of the weights that belong to a `.cfg`, or of the `.keras` file of `fcn`.
-        names: Path of a file with a class name a line; `None` for the names that are customary
-            for the number of classes.
-        detections: Path of detections made earlier (MOTChallenge `det.txt`, or JSON of ours) that
-            are replayed by frame number in place of a detector; `None` to detect.
-        scales: Of `fcn`: sizes at which frames are looked at, as multiples of their own, each in
-            (0, 8]; `None` for their own size alone.
-        offline: Whether a handle of TensorFlow Hub, or a preset of KerasHub, that is not in the
-            cache is an error, instead of a download.
-        every: Each n-th frame is looked at, from the first one on, >= 1; in the others tracks are
-            as predicted. `motion` learns from all frames and needs 1.
-        model: What a network of somebody else wants and gives; docs/models.md.
+        names: Path of a file with one class name per line; `None` for the usual names of a model
+            with this number of classes.
+        detections: Path of recorded detections (MOTChallenge `det.txt`, or JSON of this program),
+            which are replayed by frame number instead of detecting; `None` to detect.
+        scales: Of `fcn`: scales of the frame at which the classifier runs, each in (0, 8];
+            `None` for the original size only.
+        offline: Whether a TensorFlow Hub handle or KerasHub preset that is not in the cache is an
+            error, instead of being downloaded.
+        every: The detector runs on every n-th frame, beginning with the first, >= 1; in the
+            others tracks coast. `motion` learns from all frames and needs 1.
+        model: Layout and preprocessing of third-party networks; docs/models.md.
         network: Settings of a network.
         motion: Settings of `motion`.
     """
@@ -119,7 +118,7 @@ class DetectorConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BatchConfig:
-    """How frames of several sources come together.
+    """Batching of frames of several sources.
 
     Attributes:
         wait_s: Seconds that the first frame of a batch waits for those of other sources, >= 0.
@@ -136,20 +135,19 @@ class BatchConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EmbedderConfig:
-    """Which appearance model describes the detections.
+    """The network for appearance embeddings.
 
     Attributes:
-        name: `builtin`: the appearance network of this package; `none`: no appearance, tracks
-            follow motion alone; `detector`: features of the detector, if it is one of ours; the
-            path of a file that `tracker train reid` or `tracker export` wrote; a network of anyone
-            that maps crops to vectors, as `.onnx`, `.tflite`, `.keras`, the folder of a SavedModel
-            or a handle of TensorFlow Hub; or `auto`: `builtin` where a network detects, else
-            `none`.
+        name: `builtin`: the appearance network of this package; `none`: tracking by motion only;
+            `detector`: features of the detector, if it is one of this package; the path of a file
+            that `tracker train reid` or `tracker export` wrote; any network that maps crops to
+            vectors, as `.onnx`, `.tflite`, `.keras`, SavedModel folder or TensorFlow Hub handle;
+            or `auto`: `builtin` if the detector is a network, else `none`.
         threads: CPU threads of the network; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
-        offline: Whether a handle of TensorFlow Hub that is not in the cache is an error, instead
-            of a download.
-        input: What a network of anyone wants its crops to be like; networks of ours know.
+        offline: Whether a TensorFlow Hub handle that is not in the cache is an error, instead of
+            being downloaded.
+        input: Preprocessing of crops for third-party networks.
     """
 
     name: str = "auto"
@@ -164,17 +162,17 @@ class EmbedderConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SegmenterConfig:
-    """What becomes of the background in videos and windows, and who tells what it is.
+    """The background in videos and windows, and the segmenter that separates it.
 
     Attributes:
         background: `keep`, `blur` or `remove`.
         file: Path of a `.keras` file that `tracker train segmenter` wrote.
-        classes: Classes that are no background, where they are tracked.
-        input_size: Long side in pixels of the network's input, a multiple of 32; `None` takes the
-            one that it was trained at.
-        margin: By how much of its size a track's box grows on each side, >= 0.
-        blur: Standard deviation of the blur, as a share of the picture's long side, in `(0, 0.2]`.
-        color: RGB of what is removed, each 0 to 255.
+        classes: Classes of the foreground, where they are tracked.
+        input_size: Long side in pixels of the network's input, a multiple of 32; `None` for the
+            size that it was trained at.
+        margin: Enlargement of a track's box on each side as a share of its size, >= 0.
+        blur: Standard deviation of the blur, as a share of the image's long side, in `(0, 0.2]`.
+        color: RGB in place of a removed background, each 0 to 255.
         threads: CPU threads of the network; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
     """
@@ -196,21 +194,21 @@ class SegmenterConfig:
         check_finite(self)
 
     def settings(self) -> SegmenterSettings:
-        """Returns how the segmenter is run."""
+        """Returns the settings of the segmenter."""
         return SegmenterSettings(self.classes, self.input_size, self.threads, self.cache_dir)
 
     def style(self) -> BackgroundStyle:
-        """Returns how the background looks."""
+        """Returns the style of the background."""
         return BackgroundStyle(self.background, self.classes, self.margin, self.blur, self.color)
 
 
 class CameraCompensation(StrEnum):
-    """Whether tracks are moved along when the camera moves."""
+    """Compensation of camera motion."""
 
     OFF = "off"
-    """No: for cameras that stand still."""
+    """None: for static cameras."""
     FLOW = "flow"
-    """By optical flow of the background: for cameras in a hand, on a vehicle, or that pan."""
+    """By optical flow of the background: for hand-held, panning or vehicle cameras."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -220,18 +218,18 @@ class CameraCompensation(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that decides a run's result.
+    """All settings that determine the result of a run.
 
     Attributes:
-        seed: Seeds every random draw of a run, and the palette of the drawing.
-        source: Which frames are read.
-        detector: Which detector finds the objects.
-        embedder: Which appearance model describes them.
-        camera_motion: Whether tracks are moved along when the camera moves.
-        tracking: How DeepSORT follows them.
-        draw: How they are drawn.
-        segmenter: What becomes of the background where they are drawn.
-        batch: How frames of several sources come together.
+        seed: Seed of all random draws of a run, and of the colour palette.
+        source: The frames to read.
+        detector: The detector.
+        embedder: The network for appearance embeddings.
+        camera_motion: Compensation of camera motion.
+        tracking: Settings of DeepSORT.
+        draw: Style of drawing.
+        segmenter: The background of drawn frames.
+        batch: Batching of frames of several sources.
     """
 
     seed: int = 0
@@ -245,9 +243,9 @@ class Config:
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the tree as plain JSON types, without the secrets of addresses in it.
+        """Returns the tree as plain JSON types, with redacted addresses.
 
-        `tracking.track_distance` is in it where it is a function, by its name.
+        `tracking.track_distance` is included, by its name, if it is a function.
         """
         distance = self.tracking.track_distance
         plain: dict[str, Any] = _ADAPTER.dump_python(
@@ -265,11 +263,11 @@ _ADAPTER = TypeAdapter(Config)
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Returns the defaults with a YAML file and then single keys laid over them.
+    """Returns the defaults, overridden by a YAML file and then by single keys.
 
     Args:
         path: A YAML file, or `None`.
-        overrides: Words like `tracking.max_age_frames=60`; the value is read as YAML.
+        overrides: Overrides such as `tracking.max_age_frames=60`; the value is parsed as YAML.
 
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
@@ -284,7 +282,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
 
 
 def config_from(tree: Mapping[str, Any]) -> Config:
-    """Returns the configuration that a nested mapping describes; what it lacks has its default.
+    """Returns the configuration of a nested mapping; missing keys have their defaults.
 
     Raises:
         ConfigError: A key is unknown, or a value has the wrong type or range.
@@ -297,13 +295,13 @@ def with_reconnect_attempts(config: Config, attempts: int | None) -> Config:
 
     Args:
         config: The configuration.
-        attempts: Attempts for each loss, >= 0; `None` for no limit.
+        attempts: Attempts per disconnection, >= 0; `None` for no limit.
     """
     return _changed(config, {("source", "live", "reconnect", "attempts"): attempts})
 
 
 def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
-    """Returns the configuration with dotted keys replaced; values of `None` change nothing.
+    """Returns the configuration with dotted keys replaced; keys with value `None` are ignored.
 
     Example:
         >>> overlay(Config(), {"detector.name": "yolo.cfg", "seed": None}).detector.name
@@ -316,7 +314,7 @@ def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
 
 
 def _changed(config: Config, changes: Mapping[tuple[str, ...], Any]) -> Config:
-    """Returns the configuration with keys replaced; a function in it stays unless it is one."""
+    """Returns the configuration with keys replaced; a distance function is preserved."""
     distance = config.tracking.track_distance
     tree = _ADAPTER.dump_python(_with_track_distance(config, IOU_DISTANCE))
     for key, value in changes.items():

@@ -288,12 +288,12 @@ def test_another_training_in_the_folder(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["{start}", "--weights", "w"], "holds its weights and class names itself; leave --weigh"),
+        (["{start}", "--weights", "w"], "contains its weights and class names; leave --weigh"),
         (["{start}", "--names", "n"], "leave --names out"),
         (["{start}", "--classes", "c"], "does not know 'c'"),
         (["{start}", "--imgsz", "100"], "100"),
         (["none.keras"], "does not exist"),
-        (["{data}"], "a .keras of ours, a .tflite"),
+        (["{data}"], "a .keras of this package, a .tflite"),
     ],
 )
 def test_wrong_use_of_a_detector_file(

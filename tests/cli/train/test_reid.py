@@ -177,4 +177,4 @@ def test_a_sequence_without_pictures_has_no_looks(tmp_path, capsys):
         capsys, "run", sequence, "--detections", sequence / "det" / "det.txt",
         "--embedder", tmp_path / "x.keras",
     )  # fmt: skip
-    assert "appearance needs pictures and the sequence has none" in line
+    assert "appearance needs images and the sequence has none" in line

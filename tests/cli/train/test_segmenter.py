@@ -130,7 +130,7 @@ def test_the_shipped_configuration_is_valid() -> None:
     [
         (["--background", "blur", "--video", "{out}"], "expected a segmenter, got none"),
         (["--background", "blr", "--video", "{out}"], "segmenter.background: expected"),
-        (["--segmenter", "x.keras", "--video", "{out}"], "tells what is background, which is kept"),
+        (["--segmenter", "x.keras", "--video", "{out}"], "not needed, as the background is kept"),
         (
             ["--background", "remove", "--segmenter", "none.keras", "--video", "{out}"],
             "segmenter none.keras: does not exist",

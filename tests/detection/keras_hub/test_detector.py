@@ -269,7 +269,7 @@ def test_settings_that_would_do_nothing_are_refused(settings, words):
 
 def test_no_weights_beside_a_preset():
     config = load_config(None, ["detector.name=kerashub:x", "detector.weights=y"])
-    with pytest.raises(ConfigError, match="holds its weights"):
+    with pytest.raises(ConfigError, match="contains its weights"):
         build_detector(config)
 
 
