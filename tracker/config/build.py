@@ -315,7 +315,7 @@ def _detector_features(config: Config) -> Embedder:
         got = choice.name if choice.detections is None else f"recorded {choice.detections}"
         raise ConfigError(
             f"embedder {DETECTOR_EMBEDDER}: expected a detector of this package "
-            f"({', '.join(DETECTORS)}, or a .keras that `tracker train detector` wrote), got {got}; "
+            f"({', '.join(DETECTORS)}, or a .keras of `tracker train detector`), got {got}; "
             f"use embedder {EMBEDDER}"
         )
     from tracker.embedding.detector_features import DetectorFeatures
