@@ -211,7 +211,7 @@ def test_a_pipe_that_is_silent(streamed: bytes) -> None:
         assert our_threads() == []
 
 
-def test_a_server_that_is_silent(streamed: bytes) -> None:
+def test_a_silent_server_is_a_timeout(streamed: bytes) -> None:
     """Nothing interrupts a read of FFmpeg; its thread ends by its own time limit."""
     with silent_server(streamed[: len(streamed) // 2]) as address:
         with NetworkStream(address, SETTINGS) as stream:

@@ -162,7 +162,7 @@ def test_boxes_and_labels_lie_above_masks():
     assert changed(drawn).all()
 
 
-def test_what_was_not_seen_or_is_not_wanted_has_no_tint():
+def test_unmatched_tracks_and_zero_opacity_have_no_tint():
     track = make_tracks((1, BOX, LOST))
     lost = replace(track, detection_index=np.array([-1], np.int32))
     assert (draw(lost, masks=[block(0, 0, 160, 120)]) == draw(track)).all()
@@ -201,7 +201,7 @@ def test_a_trail_fades_towards_its_old_end():
     assert 0 < strength[20] < strength[60] < strength[110]
 
 
-def test_trails_forget_what_is_old():
+def test_trails_remove_old_points():
     trails = Trails(1.0)
     trails.update(make_tracks((1, (0, 0, 10, 20), CONFIRMED)), 0.0)
     trails.update(make_tracks((2, (0, 0, 10, 20), CONFIRMED)), 0.5)

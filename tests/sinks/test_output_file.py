@@ -27,14 +27,14 @@ def test_a_file_without_a_record_is_not_there(tmp_path):
     assert file.status(0).endswith("a: nothing written")
 
 
-def test_construction_leaves_an_existing_file_alone(tmp_path):
+def test_construction_does_not_change_an_existing_file(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     file = RecordFile(str(tmp_path / "a"))
     file.close()
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
-def test_records_replace_what_was_there(tmp_path):
+def test_records_replace_an_existing_file(tmp_path):
     (tmp_path / "a").write_bytes(b"something longer")
     file = append(tmp_path / "a", b"1\n", b"2\n")
     assert (tmp_path / "a").read_bytes() == b"1\n2\n"
@@ -101,7 +101,7 @@ def test_the_source_is_never_overwritten(tmp_path):
     assert source.read_bytes() == b"film"
 
 
-def test_a_source_that_is_no_file_is_no_danger(tmp_path):
+def test_a_source_that_is_no_file_is_accepted(tmp_path):
     for source in ("0", "rtsp://camera/stream", str(tmp_path), "\0"):
         check_not_source(str(tmp_path / "a"), source)
         check_not_source("-", source)
@@ -177,7 +177,7 @@ except OutputClosed as error:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pipe of POSIX")
-def test_a_reader_that_goes_away_is_an_ordinary_end():
+def test_a_closed_reader_is_a_regular_end():
     command = [sys.executable, "-c", PIPED]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"a line\n"
@@ -213,7 +213,7 @@ def test_a_record_whose_parts_fail_is_taken_back(tmp_path):
     assert file.records == 2
 
 
-def test_a_stream_keeps_what_it_got_of_a_record_whose_parts_fail(capsysbinary):
+def test_a_pipe_keeps_the_bytes_of_a_record_whose_parts_fail(capsysbinary):
     def torn():
         yield b"half"
         raise KeyError("the other half")

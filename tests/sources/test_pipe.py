@@ -50,7 +50,7 @@ def piped(data: bytes, *, ends: bool = True) -> Iterator[BinaryIO]:
 
 
 @pytest.mark.parametrize("name", ["a.ts", "a.mkv", "a.h264", "start.mp4"])
-def test_every_frame_of_what_is_piped_in_comes(tmp_path: Path, name: str) -> None:
+def test_every_frame_of_a_pipe_is_read(tmp_path: Path, name: str) -> None:
     path = write_clip(tmp_path / name, count=30, faststart=name == "start.mp4")
     with piped(path.read_bytes()) as file, Pipe(file=file) as pipe:
         assert (pipe.info.source, pipe.info.is_live, pipe.info.frame_count) == ("-", False, None)
@@ -77,7 +77,7 @@ def test_a_file_may_stand_for_the_pipe(tmp_path: Path) -> None:
         assert levels(list(pipe)) == list(range(12))
 
 
-def test_an_mp4_whose_index_is_at_its_end_is_told_apart(tmp_path: Path) -> None:
+def test_an_mp4_with_its_index_at_the_end_has_its_own_message(tmp_path: Path) -> None:
     content = write_clip(tmp_path / "a.mp4", count=12).read_bytes()
     index = content.rindex(b"moov") - 4
     free = (2**21).to_bytes(4, "big") + b"free" + bytes(2**21 - 8)  # more than is kept to go back
@@ -100,7 +100,7 @@ def test_a_named_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
     writer.join(5)
 
 
-def test_with_the_newest_frame_wanted_it_is_live(tmp_path: Path) -> None:
+def test_with_policy_newest_it_is_live(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.ts", count=12)
     settings = LiveSettings(policy=FramePolicy.NEWEST)
     start_s = time.monotonic()
@@ -113,7 +113,7 @@ def test_with_the_newest_frame_wanted_it_is_live(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello world " * 1000])
-def test_what_is_no_video(data: bytes) -> None:
+def test_files_that_are_not_videos_are_refused(data: bytes) -> None:
     with pytest.raises(SourceError, match=r"^-: expected a video, got ") as caught:
         Pipe(file=io.BytesIO(data))
     assert "\n" not in str(caught.value)

@@ -244,7 +244,7 @@ CUT = [
 
 
 @pytest.mark.parametrize("kind", CUT, ids=str)
-def test_a_file_that_was_cut_off_says_where(tmp_path: Path, kind: Kind) -> None:
+def test_a_truncated_file_reports_where(tmp_path: Path, kind: Kind) -> None:
     path = make(tmp_path, replace(kind, noise=True))
     data = path.read_bytes()
     expected = len(whole(path))
@@ -262,7 +262,9 @@ def test_a_file_that_was_cut_off_says_where(tmp_path: Path, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", JOINABLE, ids=str)
-def test_what_declares_no_length_is_never_cut_off(tmp_path: Path, kind: Kind) -> None:
+def test_files_without_a_declared_length_are_never_called_truncated(
+    tmp_path: Path, kind: Kind
+) -> None:
     path = make(tmp_path, replace(kind, noise=True))
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 3 // 10])

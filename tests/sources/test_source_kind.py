@@ -1,4 +1,4 @@
-"""Which reader a word asks for."""
+"""The kind of source that a text names."""
 
 from pathlib import Path
 
@@ -30,11 +30,11 @@ from tracker.sources.source_kind import SourceKind, source_kind
         ("img?.bmp", SourceKind.IMAGES),
     ],
 )
-def test_words_that_name_nothing_on_disk(text: str, kind: SourceKind) -> None:
+def test_texts_that_name_nothing_on_disk(text: str, kind: SourceKind) -> None:
     assert source_kind(text) is kind
 
 
-def test_what_exists_is_what_it_is(tmp_path: Path) -> None:
+def test_existing_names_are_classified_by_what_they_are(tmp_path: Path) -> None:
     assert source_kind(str(tmp_path)) is SourceKind.IMAGES
     odd = tmp_path / "take[1]*.mp4"
     odd.write_bytes(b"x")
@@ -55,6 +55,6 @@ def test_what_exists_is_what_it_is(tmp_path: Path) -> None:
         ("file:///tmp/a.mp4", "leave out 'file://'"),
     ],
 )
-def test_what_is_refused(text: str, message: str) -> None:
+def test_refused_sources(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         source_kind(text)

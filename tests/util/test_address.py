@@ -29,7 +29,7 @@ from tracker.util.address import is_slipped, mask_words, scheme_of, shown_addres
         "rtsp://${HOST}:${PORT}/${PATH}",  # names of variables, not their values
     ],
 )
-def test_what_holds_no_secret_stays(text: str) -> None:
+def test_addresses_without_secrets_are_unchanged(text: str) -> None:
     assert shown_address(text) == text
 
 
@@ -91,7 +91,7 @@ def test_what_holds_no_secret_stays(text: str) -> None:
         ("rtsp://admin:12#4@host/main", "rtsp://***@host/main"),
     ],
 )
-def test_secrets_are_starred(text: str, shown: str) -> None:
+def test_secrets_are_masked(text: str, shown: str) -> None:
     assert shown_address(text) == shown
 
 
@@ -107,13 +107,13 @@ def test_secrets_are_starred(text: str, shown: str) -> None:
         ("me:pw@door/main", "***@door/main"),
     ],
 )
-def test_slips_are_recognised_and_masked(text: str, shown: str) -> None:
+def test_misspelt_addresses_are_recognised_and_masked(text: str, shown: str) -> None:
     assert is_slipped(text)
     assert shown_source(text) == shown
 
 
 @pytest.mark.parametrize("text", ["in.mp4", "C:\\in.mp4", "a@b.mp4", "12:30.mp4", "rtsp://door/a"])
-def test_what_is_no_slip(text: str) -> None:
+def test_texts_that_are_not_misspelt_addresses(text: str) -> None:
     assert not is_slipped(text)
     assert shown_source(text) == text
 

@@ -84,7 +84,7 @@ def test_a_member_that_expands_a_thousand_times(tmp_path: Path) -> None:
         check_members(file)
 
 
-def test_a_size_that_is_a_lie(tmp_path: Path) -> None:
+def test_a_false_size_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "x", {"a": bytes(3 << 20)})
     data = path.read_bytes()
     path.write_bytes(data.replace((3 << 20).to_bytes(4, "little"), (9).to_bytes(4, "little")))

@@ -80,7 +80,7 @@ def test_cancelled_channels_stop_both_sides() -> None:
 
 
 @pytest.mark.parametrize("wait", ["put", "take", "wait_for_room"])
-def test_cancelling_wakes_who_waits(wait: str) -> None:
+def test_cancelling_wakes_a_waiting_thread(wait: str) -> None:
     channel, stopped, begins = Channel[int](1), threading.Event(), threading.Event()
     if wait != "take":
         channel.put(0)
@@ -107,7 +107,7 @@ def test_a_wait_for_an_item_ends_after_its_time() -> None:
     assert time.monotonic() - begun_s >= 0.02
 
 
-def test_all_who_wait_are_woken() -> None:
+def test_all_waiting_threads_are_woken() -> None:
     channel, stopped = Channel[int](1), threading.Semaphore(0)
 
     def take() -> None:
@@ -235,7 +235,7 @@ def test_the_newest_waits_for_one_that_is_due() -> None:
     putting.join()
 
 
-def test_what_is_due_and_does_not_come_is_not_waited_for_any_longer() -> None:
+def test_a_due_item_that_is_late_is_not_waited_for() -> None:
     channel = with_one(DueIn(0.01))
     channel.wait_for_next_if_due()
     assert channel.take() == (1, 0)

@@ -64,7 +64,7 @@ def test_texts_are_taken_as_they_are_written(tmp_path: Path) -> None:
         (b"a: !!timestamp x", 1, "'x' cannot be read as timestamp"),
     ],
 )
-def test_what_is_wrong_is_one_line(tmp_path: Path, content: bytes, line: int, message: str) -> None:
+def test_errors_are_one_line(tmp_path: Path, content: bytes, line: int, message: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, content: bytes, line: int, me
     assert len(text.replace(str(path), "")) < 250
 
 
-def test_what_is_no_mapping_or_no_file(tmp_path: Path) -> None:
+def test_files_without_a_mapping_and_missing_files(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     for content, message in (("- 1\n", "got a list"), ("text", "got a str"), ("3", "got a int")):
         path.write_text(content)

@@ -1,1 +1,1 @@
-"""Writers: where results go."""
+"""Writers of results: JSON, CSV, MOT text, video, window."""

@@ -1,7 +1,6 @@
-"""The sound of the source, carried over into the video that is being written.
+"""The sound of the source, copied into the written video.
 
-Comes in: a file with sound, packet by packet. Goes out: packets of the new file's sound stream,
-as they are where the container takes their codec, else as AAC.
+Packets are copied where the container supports their codec, else encoded as AAC.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ class _Writer(Protocol):
     """Turns packets of the source into packets of the new file."""
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
-        """Returns what a packet becomes; `end_s` is where the new file ends, if it is known."""
+        """Returns the packets for one of the source; `end_s` ends the new file, if known."""
         ...
 
     def rest(self) -> Iterator[AudioPacket]:
-        """Returns what is still held back."""
+        """Returns the delayed packets."""
         ...
 
 
 class Sound:
     """Reads sound in step with the pictures and adds it to the new file.
 
-    Use `open_sound` to make one.
+    Made by `open_sound`.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class Sound:
         start_s: float,
     ) -> None:
         self.problem = ""
-        """Why the sound ends early, or nothing."""
+        """Why the sound ends early, or an empty text."""
         self._source = source
         self._output = output
         self._writer = writer
@@ -132,7 +131,7 @@ def open_sound(path: str, output: OutputContainer, *, start_s: float) -> Sound |
         if _can_copy(stream, output, first):
             writer = _Copy(stream, output, first, start_s)
         else:
-            # Elsewhere stamps may be rounded, and jitter.
+            # Elsewhere time stamps may be rounded and jitter.
             tolerance_s = 0.003 if is_joinable(source) else 0.05
             writer = _Encode(stream, output, start_s, tolerance_s)
     except BaseException:
@@ -161,10 +160,11 @@ def _is_bare_aac(stream: av.AudioStream) -> bool:
 
 
 def adts_config(packet: bytes) -> bytes:
-    """Returns the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1) that an ADTS header amounts to.
+    """Returns the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1) of an ADTS header.
 
     Transport streams repeat the header in each packet; MP4 wants it once, up front. Returns
-    nothing where the packet has no such header, or a channel layout that needs more words.
+    nothing where the packet has no such header, or a channel layout that needs a longer
+    description.
     """
     if len(packet) < 7 or packet[0] != 0xFF or packet[1] & 0xF6 != 0xF0:
         return b""
@@ -186,7 +186,7 @@ def _length_s(packet: AudioPacket) -> float:
 
 
 class _Copy:
-    """Packets as they are, with times of the new file."""
+    """Copies packets, with times of the new file."""
 
     def __init__(
         self,
@@ -200,11 +200,11 @@ class _Copy:
         if first is not None and _is_bare_aac(stream):
             self._strip = BitStreamFilterContext("aac_adtstoasc", in_stream=stream)
             self._stream.codec_context.extradata = adts_config(bytes(first))
-        # AVI counts whole packets of MP3: 24 ms, too coarse for where the pictures begin.
+        # AVI counts whole packets of MP3: 24 ms, too coarse for the start of the pictures.
         self._base = min(_time_base(stream), Fraction(1, stream.rate or 48000))
         self._offset = round(start_s / self._base)
-        # MP4 and MOV say with an edit list that playing starts within the sound: packets that the
-        # decoder needs to get going can come along. Matroska would shift the pictures instead.
+        # MP4 and MOV say with an edit list that playing starts within the sound: so packets that
+        # the decoder needs to start can be included. Matroska would shift the pictures instead.
         self._lead_packets = 0 if output.format.name == "matroska" else 2
         self._next = -(2**63)
 
@@ -216,7 +216,7 @@ class _Copy:
         if pts < -self._lead_packets * duration:
             return
         if pts < self._next:
-            return  # Recordings that were joined may overlap; muxers refuse to go back in time.
+            return  # Joined recordings may overlap; muxers refuse falling times.
         self._next = pts + max(duration // 2, 1)
         for bare in (packet,) if self._strip is None else self._strip.filter(packet):
             bare.time_base = self._base
@@ -226,7 +226,7 @@ class _Copy:
             yield bare
 
     def rest(self) -> Iterator[AudioPacket]:
-        """Returns nothing: nothing is held back."""
+        """Returns nothing: no packet is delayed."""
         return iter(())
 
 
@@ -250,7 +250,7 @@ class _Encode:
         self._place: int | None = None  # of the next sample, counted from the first picture
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
-        """Returns the packets that became ready."""
+        """Returns the finished packets."""
         for decoded in packet.decode():
             assert isinstance(decoded, av.AudioFrame)
             place = None
@@ -263,13 +263,13 @@ class _Encode:
                 place = None
 
     def rest(self) -> Iterator[AudioPacket]:
-        """Returns what the encoder still holds."""
+        """Returns the packets delayed in the encoder."""
         yield from self._stream.encode(None)
 
     def _in_place(
         self, samples: NDArray[np.float32], layout: str, place: int | None, end_s: float
     ) -> Iterator[AudioPacket]:
-        """Encodes samples where they belong: after silence, or without those of an overlap."""
+        """Encodes samples at their time: after silence for a gap, without those of an overlap."""
         gap = 0 if place is None or self._place is None else place - self._place
         if gap > self._tolerance:
             for begin in range(0, gap, self._rate):

@@ -1,7 +1,6 @@
-"""Pictures in which only what is tracked can be seen: the rest is blurred or gone.
+"""Pictures with the background of tracked objects blurred or removed.
 
-Comes in: results, and a segmenter that tells which pixels belong to which kind of thing. Goes out:
-the same results with other pictures, to a sink that draws; no other sink sees them.
+A drawing sink gets the same results with other pictures; no other sink sees them.
 """
 
 import math
@@ -20,31 +19,31 @@ from tracker.util.opencv import cv2
 
 _SMALL_SIGMA_PX = 4.0
 """Pictures are made smaller until the blur has this size: larger kernels cost more and look the
-same (off by 2 of 255 at most). Of 1920x1080 with a sigma of 38, a busy machine with 2 cores: 750 ms
-at full size, 9 ms so."""
+same (off by 2 of 255 at most). 1920x1080 with a sigma of 38 on a busy machine with 2 cores: 750 ms
+at full size, 9 ms this way."""
 
 
 class Background(StrEnum):
-    """What becomes of all that is not tracked, in pictures."""
+    """What is done to the background."""
 
     KEEP = "keep"
-    """Nothing."""
+    """It stays."""
     BLUR = "blur"
     """It is blurred."""
     REMOVE = "remove"
-    """It is painted over."""
+    """It is painted over with one colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackgroundStyle:
-    """How backgrounds look.
+    """Style of backgrounds.
 
     Attributes:
-        background: What becomes of them.
-        classes: Names of the classes whose tracks are shown; where the detector knows none of
-            them (one that finds whatever moves, for example), all tracks are.
-        margin: By how much of its size a track's box grows on each side before pixels are looked
-            for in it, >= 0: boxes are often tight.
+        background: What is done to them.
+        classes: Names of the classes whose tracks are shown; where the detector has none of them (a
+            motion detector, for example), all tracks are.
+        margin: Share of its size by which a track's box grows on each side before segmentation, >=
+            0: boxes are often tight.
         blur: Standard deviation of the Gaussian, as a share of the picture's long side, in
             `(0, 0.2]`.
         color: RGB of what is removed, each 0 to 255.
@@ -69,14 +68,14 @@ class BackgroundStyle:
 
 
 class PixelFinder(Protocol):
-    """Tells which pixels belong to the classes of interest; `segmentation.Segmenter` is one."""
+    """Segments the classes of interest; `segmentation.Segmenter` is one."""
 
     def prepare(self, frame_size: tuple[int, int]) -> None:
-        """Makes ready for pictures of this height and width."""
+        """Prepares for pictures of this height and width."""
         ...
 
     def mask(self, image: UInt8Array) -> BoolArray:
-        """Returns `(H, W)` of `(H, W, 3)` uint8 RGB: whether a pixel belongs to them."""
+        """Returns `(H, W)` of `(H, W, 3)` uint8 RGB: whether a pixel belongs to these classes."""
         ...
 
 
@@ -84,9 +83,8 @@ class Backdrop:
     """Changes the background of results; shared by all sinks of a run, each frame is done once.
 
     Args:
-        finder: Tells which pixels belong to the classes of interest. Not asked where a frame has
-            no track to show.
-        style: How it looks.
+        finder: Segments the classes of interest. Not called where a frame has no track to show.
+        style: Style of the background.
     """
 
     def __init__(self, finder: PixelFinder, style: BackgroundStyle) -> None:
@@ -94,10 +92,10 @@ class Backdrop:
         self._last: tuple[TrackedFrame, TrackedFrame] | None = None
 
     def changed(self, result: TrackedFrame) -> TrackedFrame:
-        """Returns the result with a picture in which only tracked pixels are as they were.
+        """Returns the result with a picture in which only tracked pixels are unchanged.
 
         Args:
-            result: The result; only its frame becomes another one.
+            result: The result; only its frame is replaced.
 
         Raises:
             DataError: A box is not finite.
@@ -105,7 +103,7 @@ class Backdrop:
             DependencyError: A library that it needs cannot be loaded.
         """
         if self._last is None:
-            # With the first frame, so that a network that cannot be run is told before the rest.
+            # At the first frame, so that an unusable network is reported early.
             self._finder.prepare((result.frame.height, result.frame.width))
         if self._last is None or self._last[0] is not result:
             image = self._painted(result)
@@ -132,7 +130,7 @@ class Backdrop:
 
 
 class BackgroundSink:
-    """Gives a sink that draws other pictures.
+    """Passes pictures with a changed background to a drawing sink.
 
     Args:
         sink: The sink.
@@ -144,7 +142,7 @@ class BackgroundSink:
 
     @property
     def status(self) -> str:
-        """One line on what there is so far."""
+        """One line about the output."""
         return self._sink.status
 
     def write(self, result: TrackedFrame) -> None:
@@ -196,7 +194,7 @@ def _shown(tracks: Tracks, class_names: Sequence[str], wanted: Sequence[str]) ->
 
 
 def _areas(tracks: Tracks, size: tuple[int, ...], margin: float) -> list[tuple[slice, slice]]:
-    """Returns the rows and columns of the grown boxes, cut to the picture; empty ones left out."""
+    """Returns the rows and columns of the grown boxes, clipped to the picture and not empty."""
     boxes = tracks.boxes.astype(np.float64)
     if not np.isfinite(boxes).all():
         raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")

@@ -1,7 +1,4 @@
-"""A table of tracks: one row for each track in each frame.
-
-Comes in: results. Goes out: a CSV file in UTF-8 with a header row.
-"""
+"""A CSV table of tracks: a header row, then one row for each track in each frame."""
 
 import csv
 import io
@@ -26,10 +23,10 @@ class CsvSink:
 
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
-        existing: Whether that may be.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written.
     """
 
@@ -39,7 +36,7 @@ class CsvSink:
 
     @property
     def status(self) -> str:
-        """One line on what was written."""
+        """One line about the output."""
         return self._file.status(self._frames)
 
     def write(self, result: TrackedFrame) -> None:
@@ -47,7 +44,7 @@ class CsvSink:
 
         Raises:
             OutputError: The rows could not be written; the file ends with the frame before.
-            OutputClosed: Nobody reads stdout any more.
+            OutputClosed: The reader of stdout has closed it.
             DataError: A number is not finite.
         """
         result = in_stored_pixels(result)
@@ -62,7 +59,7 @@ class CsvSink:
         self._frames += 1
 
     def close(self, *, complete: bool = True) -> None:
-        """Closes the file; the format has no place to say whether the run was complete.
+        """Closes the file; the format does not record whether the run was complete.
 
         Raises:
             OutputError: Earlier writes did not reach the disk.

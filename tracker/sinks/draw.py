@@ -1,7 +1,4 @@
-"""Tracks drawn into a picture: tinted masks, boxes, labels and fading trails.
-
-Comes in: an RGB picture, its tracks, their masks and their past. Goes out: a new RGB picture.
-"""
+"""Tracks drawn into a picture: tinted masks, boxes, labels and fading trails."""
 
 import colorsys
 import math
@@ -29,7 +26,7 @@ Point = tuple[int, int]
 
 
 class Labels(Enum):
-    """What stands beside a box."""
+    """Text beside a box."""
 
     NONE = "none"
     ID = "id"
@@ -39,15 +36,15 @@ class Labels(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DrawStyle:
-    """How tracks look.
+    """Style of drawn tracks.
 
     Attributes:
         line_scale: Factor on the width of lines, which follows the size of the picture; > 0.
         font_scale: Factor on the size of text, which follows the size of the picture; > 0.
         trail_s: Seconds of the past that a trail shows; 0 = no trails.
-        labels: What stands beside a box.
+        labels: Text beside a box.
         mask_opacity: Share of a track's colour within its mask, in [0, 1]; 0 = no masks.
-        seed: Picks another set of colours.
+        seed: Seed of the set of colours.
 
     Raises:
         ConfigError: A number is out of range.
@@ -74,7 +71,7 @@ class DrawStyle:
 
 
 class Trails:
-    """Where the centres of tracks were in the last seconds; older points and ids are forgotten.
+    """Centres of tracks in the last seconds; older points and ids are removed.
 
     Args:
         length_s: Seconds that are kept.
@@ -91,7 +88,7 @@ class Trails:
         return len(self._points)
 
     def update(self, tracks: Tracks, time_s: float) -> None:
-        """Adds the centres of one frame, and forgets what is too old."""
+        """Adds the centres of one frame, and removes points that are too old."""
         oldest = time_s - self._length_s
         for points in self._points.values():
             while points and (points[0][0] < oldest or points[0][0] > time_s):
@@ -119,15 +116,14 @@ def draw_tracks(
     """Returns a copy of the picture with the tracks drawn into it.
 
     Confirmed tracks have full boxes, lost ones dashed boxes, tentative ones thin boxes and no id.
-    Under all of this lie the masks of tracks that were seen in this picture. A colour belongs to an
-    id for as long as it lives.
+    Masks of tracks matched in this picture lie below. An id keeps its colour.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
         tracks: Tracks of the picture, boxes in its pixels.
         class_names: Names by class index.
         trails: The past of the tracks, up to date.
-        style: How they look.
+        style: Style of the drawing.
         masks: Those of the picture's detections, which `tracks.detection_index` counts; `None`
             where there are none.
 
@@ -168,7 +164,7 @@ def font_size(image: UInt8Array, style: DrawStyle) -> int:
 
 
 def color_of(track_id: int, seed: int) -> Color:
-    """Returns the RGB colour of an id: the same for as long as the id lives.
+    """Returns the RGB colour of an id, always the same.
 
     Hues follow the golden ratio, so that neighbouring ids are far apart on the circle.
     """
@@ -280,7 +276,7 @@ def _draw_label(
     plate_height = round(size * 1.15) + 2 * pad
     x1, y1, x2, y2 = corners
     if x2 < 0 or y2 < 0 or x1 >= width or y1 >= height:
-        return  # Nothing of the box is in the picture.
+        return  # The box is outside the picture.
     left = min(max(x1, 0), max(width - text_width - 2 * pad, 0))
     above = y1 - plate_height
     top = above if above >= 0 else min(max(y1, 0), max(height - plate_height, 0))

@@ -1,7 +1,4 @@
-"""A mask in a picture, as a tint that the object shows through.
-
-Comes in: a picture and a mask of its size. Goes out: the picture, changed within the mask.
-"""
+"""A mask drawn into a picture as a transparent tint."""
 
 import numpy as np
 
@@ -13,7 +10,7 @@ from tracker.util.opencv import cv2
 def tint_mask(
     canvas: UInt8Array, mask: Mask, color: tuple[int, int, int], *, opacity: float
 ) -> None:
-    """Mixes a colour into the pixels of a mask; all others stay as they are.
+    """Mixes a colour into the pixels of a mask; all others stay unchanged.
 
     Time follows the size of the object, not that of the picture.
 

@@ -1,7 +1,4 @@
-"""Text in pictures, in the fonts of either OpenCV.
-
-Comes in: one line of text and its size in pixels. Goes out: its width, and the picture with it.
-"""
+"""Text drawn into pictures, with the fonts of OpenCV 4 or 5."""
 
 import threading
 import unicodedata
@@ -12,10 +9,10 @@ from tracker.util.opencv import cv2
 
 
 def drawable(name: str, class_index: int) -> str:
-    """Returns the class name as this OpenCV can draw it.
+    """Returns the class name in characters that this OpenCV can draw.
 
     OpenCV 5 draws most scripts. OpenCV 4 draws ASCII only: accents are dropped there, and a name
-    that does not survive this becomes its class number.
+    that loses letters is replaced by its class number.
     """
     if name.isascii() or _has_true_type():
         return name
@@ -29,7 +26,7 @@ def fitted(text: str, room_px: int, size: int) -> tuple[str, int]:
 
     Args:
         text: One line.
-        room_px: Width that it may have.
+        room_px: Available width in pixels.
         size: Size of the font in pixels.
     """
     width = _text_width(text, size)

@@ -1,7 +1,4 @@
-"""One JSON document with the same objects as JSON Lines (`docs/json-format.md`).
-
-Comes in: results. Goes out: a `.json` file, written as the run goes.
-"""
+"""One JSON document with the same objects as JSON Lines (`docs/json-format.md`)."""
 
 from itertools import chain
 from types import TracebackType
@@ -24,12 +21,12 @@ class JsonSink:
 
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
-        timings: Whether each frame tells where its time went.
-        embeddings: Whether each track tells what it looks like.
-        existing: Whether a file that is there may be replaced.
+        timings: Whether each frame has its timings.
+        embeddings: Whether each track has its embedding.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written.
     """
 
@@ -50,7 +47,7 @@ class JsonSink:
 
     @property
     def status(self) -> str:
-        """One line on what was written."""
+        """One line about the output."""
         # The header is a record too; frames may have given way to the ending.
         return self._file.status(min(self._frames, max(self._file.records - 1, 0)))
 
@@ -59,9 +56,9 @@ class JsonSink:
 
         Raises:
             OutputError: The frame could not be written; the document ends before it.
-            OutputClosed: Nobody reads stdout any more.
-            DataError: The result holds a number that JSON has no form for, or the first one has no
-                embeddings and they shall be included.
+            OutputClosed: The reader of stdout has closed it.
+            DataError: The result holds NaN or infinity, or the first one has no
+                embeddings although they are requested.
         """
         result = in_stored_pixels(result)
         rows = track_rows(result.tracks, result.run.class_names)

@@ -1,7 +1,4 @@
-"""JSON Lines: one object a line, each line complete after a crash (`docs/json-format.md`).
-
-Comes in: results. Goes out: a `.jsonl` file, or lines on stdout.
-"""
+"""JSON Lines: one object a line, each line complete after a crash (`docs/json-format.md`)."""
 
 from itertools import chain
 from types import TracebackType
@@ -23,12 +20,12 @@ class JsonLinesSink:
 
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
-        timings: Whether each frame tells where its time went.
-        embeddings: Whether each track tells what it looks like.
-        existing: Whether a file that is there may be replaced.
+        timings: Whether each frame has its timings.
+        embeddings: Whether each track has its embedding.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written.
 
     Example:
@@ -54,7 +51,7 @@ class JsonLinesSink:
 
     @property
     def status(self) -> str:
-        """One line on what was written."""
+        """One line about the output."""
         return self._file.status(self._frames)
 
     def write(self, result: TrackedFrame) -> None:
@@ -62,9 +59,9 @@ class JsonLinesSink:
 
         Raises:
             OutputError: The line could not be written; the file ends with the line before.
-            OutputClosed: Nobody reads stdout any more.
-            DataError: The result holds a number that JSON has no form for, or the first one has no
-                embeddings and they shall be included.
+            OutputClosed: The reader of stdout has closed it.
+            DataError: The result holds NaN or infinity, or the first one has no
+                embeddings although they are requested.
         """
         result = in_stored_pixels(result)
         rows = track_rows(result.tracks, result.run.class_names)

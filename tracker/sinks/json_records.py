@@ -1,6 +1,6 @@
 """The JSON objects of `docs/json-format.md`: header, frame and footer.
 
-Comes in: results. Goes out: plain dicts and their one-line UTF-8 encoding; of the footer only that.
+The footer is returned only in its encoding, one line of UTF-8.
 """
 
 import json
@@ -20,17 +20,17 @@ from tracker.util.latency import LatencyHistogram
 from tracker.version import __version__
 
 SCHEMA = "tracker-json/1"
-"""Name and version of the format; the version rises when a reader would have to change."""
+"""Name and version of the format; the version increases with incompatible changes."""
 
 AGE_DECIMALS = 4
-"""Of ages in seconds: a tenth of a millisecond."""
+"""Decimals of ages in seconds: a tenth of a millisecond."""
 
 _TRACKS_A_PART = 100
 """Of the footer: some 16 kB of text, and as dicts ten times that."""
 
 
 class Timings(Enum):
-    """Whether each frame tells where its time went."""
+    """Whether frames have their timings."""
 
     OMIT = "omit"
     """No times: the same run gives the same bytes."""
@@ -39,12 +39,12 @@ class Timings(Enum):
 
 
 class Embeddings(Enum):
-    """Whether each track tells what it looks like."""
+    """Whether tracks have their embeddings."""
 
     OMIT = "omit"
     """No."""
     INCLUDE = "include"
-    """Tracks that were seen in the frame have `embedding`, and the header has its size."""
+    """Tracks matched in the frame have `embedding`, and the header has its size."""
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -69,14 +69,14 @@ def _encoded(value: Any, kind: str) -> bytes:
 
 
 def header(first: TrackedFrame, embeddings: Embeddings) -> dict[str, Any]:
-    """Returns the object that comes first.
+    """Returns the first object, the header.
 
     Args:
         first: The first result.
-        embeddings: Whether tracks will have embeddings.
+        embeddings: Whether tracks have embeddings.
 
     Raises:
-        DataError: Embeddings shall be included and the result has none.
+        DataError: Embeddings are requested and the result has none.
     """
     run = first.run
     video = run.video
@@ -153,14 +153,14 @@ def _live_facts(result: TrackedFrame) -> dict[str, Any]:
 
 
 def _add_masks(tracks: list[dict[str, Any]], result: TrackedFrame, masks: Sequence[Mask]) -> None:
-    """Adds `mask` to the tracks that were seen in this frame, unless it has no pixels."""
+    """Adds `mask` to the tracks matched in this frame, unless it has no pixels."""
     for track, index in zip(tracks, result.tracks.detection_index.tolist(), strict=True):
         if index >= 0 and not masks[index].is_empty:
             track["mask"] = mask_to_coco(masks[index])
 
 
 def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:
-    """Adds `embedding` to the tracks that were seen in this frame."""
+    """Adds `embedding` to the tracks matched in this frame."""
     texts = encode_embeddings(result.detections.embeddings)
     for track, index in zip(tracks, result.tracks.detection_index.tolist(), strict=True):
         if index >= 0 and texts[index] is not None:
@@ -168,9 +168,9 @@ def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:
 
 
 class Summary:
-    """What the footer tells: a few bytes for each track, whatever the length of the run.
+    """The content of the footer: a few bytes for each track, whatever the length of the run.
 
-    Of live sources also how many frames were lost and how old results were.
+    For live sources also the number of lost frames and the ages of results.
     """
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class Summary:
         self._ages = LatencyHistogram()
 
     def add(self, result: TrackedFrame) -> None:
-        """Takes note of one frame."""
+        """Adds one frame."""
         self._frames += 1
         self._dropped = result.dropped
         if result.age_s is not None:
@@ -189,7 +189,7 @@ class Summary:
         self._lives.add(result.tracks, frame=frame.index, time_s=round(frame.time_s, TIME_DECIMALS))
 
     def footer(self, run: RunInfo, *, complete: bool) -> Iterator[bytes]:
-        """Yields the object that comes last, encoded like `encode`, in parts.
+        """Yields the last object, the footer, encoded like `encode`, in parts.
 
         All tracks of a long run at once would take more memory than the run itself.
         """

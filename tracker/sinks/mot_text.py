@@ -1,7 +1,4 @@
-"""MOTChallenge text: `frame,id,x,y,w,h,conf,-1,-1,-1`.
-
-Comes in: results. Goes out: a text file that MOT evaluation tools read.
-"""
+"""MOTChallenge text for evaluation tools: `frame,id,x,y,w,h,conf,-1,-1,-1`."""
 
 from types import TracebackType
 from typing import Self
@@ -16,16 +13,16 @@ from tracker.tracks import TrackedFrame
 class MotTextSink:
     """Writes one row for each track in each frame.
 
-    Frames count from 1 (frame index + 1), as the benchmark has it. x and y are the left and top
-    edge in the same continuous pixel coordinates as everywhere else: 0 is the picture's edge, and
-    nothing is added. Tentative tracks are left out, because the benchmark scores every row.
+    Frames count from 1 (frame index + 1), as in the benchmark. x and y are the left and top edge in
+    the same continuous pixel coordinates as everywhere else: 0 is the picture's edge, without an
+    offset of 1. Tentative tracks are left out, because the benchmark scores every row.
 
     Args:
         path: Where to write; "-" is stdout. An existing file is replaced at the first result.
-        existing: Whether that may be.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written.
     """
 
@@ -34,7 +31,7 @@ class MotTextSink:
 
     @property
     def status(self) -> str:
-        """One line on what was written."""
+        """One line about the output."""
         return self._file.status(self._file.records)
 
     def write(self, result: TrackedFrame) -> None:
@@ -42,7 +39,7 @@ class MotTextSink:
 
         Raises:
             OutputError: The rows could not be written; the file ends with the frame before.
-            OutputClosed: Nobody reads stdout any more.
+            OutputClosed: The reader of stdout has closed it.
             DataError: A number is not finite.
         """
         result = in_stored_pixels(result)
@@ -57,7 +54,7 @@ class MotTextSink:
         self._file.append("".join(lines).encode())
 
     def close(self, *, complete: bool = True) -> None:
-        """Closes the file; the format has no place to say whether the run was complete.
+        """Closes the file; the format does not record whether the run was complete.
 
         Raises:
             OutputError: Earlier writes did not reach the disk.

@@ -1,7 +1,7 @@
-"""Files of whole records: what the text formats share.
+"""Files of whole records, shared by the text formats.
 
-A file ends with a complete record whatever happens, and what failed is an `OutputError` with the
-reason in plain words.
+A file always ends with a complete record, and a failure is an `OutputError` with the reason in
+plain words.
 """
 
 import errno
@@ -23,11 +23,11 @@ STDOUT = "-"
 
 
 def check_not_source(path: str, source: str) -> None:
-    """Checks that writing `path` would not destroy what is being read.
+    """Checks that writing `path` would not overwrite the source.
 
     Args:
-        path: Where results will go.
-        source: The source as the user named it; need not be a file.
+        path: The output.
+        source: The source as the user named it; not necessarily a file.
 
     Raises:
         OutputError: Both are the same file.
@@ -41,19 +41,19 @@ def check_not_source(path: str, source: str) -> None:
 
 
 class RecordFile:
-    """A file, or stdout, that only ever ends with a whole record.
+    """A file, or stdout, that always ends with a whole record.
 
-    Each record reaches the system at once, so that other programs
-    can follow it. When a write fails, the torn record is cut off, the `ending` is written where
-    there is room for it, and the file is closed; a file without a whole record is removed.
+    Each record is written at once, so that other programs can follow it. When a write fails, the
+    partial record is cut off, the `ending` is written where there is room for it, and the file is
+    closed; a file without a whole record is removed.
 
     Args:
         path: Where to write; "-" is stdout.
-        ending: What makes a torn file valid again; the newest records give way to it.
-        existing: Whether a file that is there may be replaced.
+        ending: Bytes that make a truncated file valid; the newest records are removed for it.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The file could not be written (see `check_writable`).
     """
 
@@ -78,14 +78,14 @@ class RecordFile:
 
     @property
     def is_open(self) -> bool:
-        """Whether the file takes records."""
+        """Whether the file accepts records."""
         return self._file is not None
 
     def begin(self, source: str) -> None:
         """Opens the file, unless it is open.
 
         Args:
-            source: What is being read, as the user named it; it is never overwritten.
+            source: The source as the user named it; it is never overwritten.
 
         Raises:
             OutputError: The file cannot be opened, or failed earlier.
@@ -113,8 +113,8 @@ class RecordFile:
     def append_parts(self, parts: Iterable[bytes]) -> None:
         """Adds a whole record to the open file, part by part.
 
-        What `parts` raises is passed on; the file then takes records as if this one had not been
-        begun (a pipe cannot take back what it got).
+        Errors of `parts` are raised; the file then continues as if this record had not been begun
+        (a pipe keeps the bytes that it got).
 
         Raises:
             OutputError: The record could not be written; the file is closed.
@@ -173,11 +173,11 @@ class RecordFile:
         return f"{self.name}: {_count(frames)}"
 
     def _take_back(self) -> None:
-        """Cuts off a record that is not whole, where the file lets it."""
+        """Cuts off a partial record, where the file allows it."""
         file = self._file
         if file is None:
             return
-        # What kept the record from being whole is the failure to report.
+        # The failure that interrupted the record is the one to report.
         with suppress(OSError):
             if _is_regular(file):
                 _cut(file, self._good)
@@ -204,7 +204,7 @@ class RecordFile:
                 file.close()
 
     def _repair(self, file: BinaryIO) -> None:
-        """Cuts off the torn record and adds the ending; removes what has no whole record."""
+        """Cuts off the partial record, adds the ending; removes a file without records."""
         _cut(file, self._good)
         while self.records:
             try:
@@ -246,7 +246,7 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         written = file.write(rest)
-        if written is None:  # A pipe that is set to non-blocking is full.
+        if written is None:  # A non-blocking pipe is full.
             select.select([], [file], [])
             continue
         rest = rest[written:]
@@ -259,7 +259,7 @@ def _cut(file: BinaryIO, size: int) -> None:
 
 
 def _silence_stdout() -> None:
-    """Keeps Python from complaining at exit that what stdout still holds cannot be written."""
+    """Keeps Python from reporting at exit that buffered output cannot be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

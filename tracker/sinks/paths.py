@@ -1,4 +1,4 @@
-"""Paths of outputs as users type them: words in braces, and files that clash."""
+"""Output paths as users type them: placeholders in braces, and files that clash."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from tracker.sinks.output_file import STDOUT
 
 STDIN = "-"
 _RESULTS = {".json", ".jsonl", ".txt", ".csv", ".mp4", ".mov", ".mkv"}
-"""Endings of results, which users put beside their pictures and write anew."""
+"""Endings of result files, which users keep beside their pictures and overwrite."""
 _MOT_INPUTS = {"gt", "det"}
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -22,10 +22,10 @@ def filled(path: str, words: Mapping[str, str]) -> str:
 
     Args:
         path: The path as the user typed it.
-        words: What each word stands for.
+        words: Values of the placeholders.
 
     Raises:
-        ConfigError: A word in braces is unknown.
+        ConfigError: A placeholder is unknown.
 
     Example:
         >>> filled("out/{name}-{{1}}.jsonl", {"name": "door"})
@@ -104,7 +104,7 @@ def _is_in_folder(path: Path, folder: Path) -> bool:
 
 
 def _identity(path: str) -> object:
-    """Returns what is equal for two spellings of one file."""
+    """Returns a key that is equal for two spellings of one file."""
     real = Path(os.path.realpath(path))
     try:
         stat = os.stat(real)
@@ -122,7 +122,7 @@ def _folded(name: str) -> str:
 
 
 def _ignores_case(folder: Path) -> bool:
-    """Returns whether a folder is reached by its name in other letters as well."""
+    """Returns whether the folder's file system ignores case."""
     try:
         other = folder.with_name(folder.name.swapcase())
         return other.name != folder.name and os.path.samefile(folder, other)

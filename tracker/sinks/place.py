@@ -1,7 +1,7 @@
-"""The place of an output file: locked while it is written, and still there at the end.
+"""The place of an output file: locked while it is written, and checked at the end.
 
-The lock is one of the system on the output itself: nothing lies beside it, and however its holder
-ends, it is free again. Pipes, terminals and devices are written without one.
+The lock is one of the operating system on the output file itself: there is no lock file, and the
+lock is released however its holder ends. Pipes, terminals and devices are not locked.
 """
 
 import errno
@@ -37,23 +37,23 @@ _TRIES = 10
 
 
 class Existing(Enum):
-    """What happens to a file that is there already."""
+    """What happens to an existing file."""
 
     REPLACE = "replace"
     """The first result replaces it."""
     REFUSE = "refuse"
-    """It is an error; pipes and devices are still written."""
+    """It is an error; pipes and devices are written anyway."""
 
 
 class Place:
-    """Where an output goes; what is there is opened and locked at once, and changed by `open`.
+    """The place of an output; an existing file is locked at once, and changed only by `open`.
 
     Args:
         path: The path as the user typed it.
-        existing: Whether what is there may be replaced.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes it, or it is there and may not be replaced.
+        OutputTakenError: Another process writes it, or it exists and may not be replaced.
         OutputError: It is a directory, read-only, or its folder cannot be created.
     """
 
@@ -85,7 +85,7 @@ class Place:
         file, self._file = self._file, None
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         if file is not None and not _is_at(file, Path(self._path)):
-            file.close()  # It was removed or replaced since.
+            file.close()  # It has been removed or replaced.
             file = None
         if file is None:
             if os.path.exists(self._path) and not is_regular(self._path):
@@ -118,7 +118,7 @@ class Place:
             raise FileNotFoundError(errno.ENOENT, "it was renamed while it was being written")
 
     def release(self) -> None:
-        """Gives up a file that was never opened; again does nothing."""
+        """Releases a file that was never opened; calling it again does nothing."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -147,7 +147,7 @@ class Place:
     def _lock(self, file: FileIO) -> None:
         """Locks a file; closes it where that fails."""
         if sys.platform == "win32":
-            return  # A lock there would keep others from reading the file.
+            return  # A lock there would prevent reading the file.
         try:
             is_held = try_lock(file)
         except OSError as error:
@@ -163,10 +163,10 @@ class Place:
 
 @contextmanager
 def claimed(path: str, existing: Existing = Existing.REPLACE) -> Iterator[None]:
-    """Keeps others from writing a file that the block replaces as a whole.
+    """Locks a file that the block replaces as a whole.
 
     Raises:
-        OutputTakenError: Another process writes it, or it is there and may not be replaced.
+        OutputTakenError: Another process writes it, or it exists and may not be replaced.
         OutputError: It cannot be written.
     """
     place = Place(path, existing)
@@ -180,12 +180,12 @@ def claimed(path: str, existing: Existing = Existing.REPLACE) -> Iterator[None]:
 
 
 def reason(error: OSError) -> str:
-    """Returns in plain words why the system refused."""
+    """Returns the system's reason in plain words."""
     return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def output_error(path: str, error: OSError) -> OutputError:
-    """Returns the error to raise when the system refused to write to `path`."""
+    """Returns the `OutputError` for a failure to write `path`."""
     if isinstance(error, OutputError):
         return error
     if isinstance(error, BrokenPipeError):
@@ -196,7 +196,7 @@ def output_error(path: str, error: OSError) -> OutputError:
 def check_writable(path: str) -> None:
     """Checks that a file could be written at `path`, without changing anything on disk.
 
-    Missing folders are fine as long as they could be created.
+    Missing folders are accepted if they could be created.
 
     Raises:
         OutputError: It is a directory, read-only, or its folder cannot be created.
@@ -219,7 +219,7 @@ def check_writable(path: str) -> None:
 
 
 def is_regular(path: str) -> bool:
-    """Returns whether an ordinary file is there, which a writer would replace."""
+    """Returns whether a regular file exists, which a writer would replace."""
     with suppress(OSError, ValueError):
         return stat.S_ISREG(os.stat(path).st_mode)
     return False
@@ -246,7 +246,7 @@ def _opened(path: str, flags: int) -> FileIO:
     def opener(name: str, _: int) -> int:
         try:
             return os.open(name, flags, 0o666)
-        except PermissionError:  # A file that may be written and not read.
+        except PermissionError:  # A file with write but no read permission.
             return os.open(name, flags & ~os.O_RDWR | os.O_WRONLY, 0o666)
 
     return FileIO(path, "r+b", opener=opener)
@@ -259,7 +259,7 @@ def _is_at(file: BinaryIO | FileIO, path: Path) -> bool:
 
 
 def _holder(file: FileIO) -> str:
-    """Returns who holds the lock of a file, as far as the system tells."""
+    """Returns the process that holds the lock of a file, if the system names it."""
     inode = os.fstat(file.fileno()).st_ino
     with suppress(OSError, ValueError, IndexError):
         for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():

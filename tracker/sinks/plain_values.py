@@ -1,7 +1,4 @@
-"""Tracks as plain values: the rounding, the names and the checks that all text formats share.
-
-Comes in: `Tracks` and class names. Goes out: one `TrackRow` a track, rounded and finite.
-"""
+"""Tracks as plain values: the rounding, names and checks shared by all text formats."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -90,7 +87,7 @@ def _state_name(state: int) -> str:
 
 def _rounded(tracks: Tracks) -> list[list[float]]:
     """Returns box, velocity, score and class score of each track."""
-    # All columns at once: for ten tracks the calls cost more than the numbers.
+    # All columns at once: for ten tracks the calls cost more than the arithmetic.
     values = np.empty((len(tracks), 8), np.float64)
     values[:, 0:4] = tracks.boxes
     values[:, 4:6] = tracks.velocities

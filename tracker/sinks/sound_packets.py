@@ -1,8 +1,8 @@
-"""Packets of the source's sound, on the clock that its pictures have.
+"""Packets of the source's sound, on the clock of its pictures.
 
-Where recordings were joined, the clock of pictures and sound starts again. `UnbrokenStamps` lets
-that of the pictures go on, and the sound follows: a packet of sound belongs to the recording within
-whose bytes it stands.
+Where recordings were joined, the clock of pictures and sound restarts. `UnbrokenStamps` makes that
+of the pictures continuous, and the sound follows: a packet of sound belongs to the recording within
+whose bytes it lies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tracker.util.packet_stamps import is_joinable, stamp_rules
 from tracker.util.unbroken_stamps import UnbrokenStamps
 
 AudioPacket: TypeAlias = "av.Packet[av.AudioStream]"
-"""Text, because `Packet` takes a parameter only in newer releases of PyAV."""
+"""A string, because `Packet` is generic only in newer releases of PyAV."""
 _VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
 
 _LEAD_S = 1.0
@@ -42,7 +42,7 @@ def sound_packets(
     """
     videos = source.streams.video
     if is_joinable(source) and videos:
-        # Not by seeking: a time may be there twice.
+        # Not by seeking: times may repeat.
         packets: Iterator[AudioPacket] = _JoinedSound(source, stream, videos[0]).packets()
     else:
         if start_s > 0 and stream.time_base is not None:
@@ -57,7 +57,7 @@ def _begins_before(packet: AudioPacket, time_s: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Join:
-    """Where a recording begins: its first picture, the last one before it, and its offset."""
+    """The start of a recording: its first picture, the last one before it, and its offset."""
 
     first_at: int
     last_at: int
@@ -100,7 +100,7 @@ class _JoinedSound:
             yield self._placed(*self._held.popleft())
 
     def _note(self, pictures: list[_VideoPacket]) -> None:
-        """Notes pictures whose stamps are known."""
+        """Records pictures with known time stamps."""
         for packet in pictures:
             at = self._seen_at if packet.pos is None else packet.pos
             if self._stamps.offset != self._joined_offset:
@@ -110,7 +110,7 @@ class _JoinedSound:
             self._shown_dts = packet.dts if packet.dts is not None else self._shown_dts
 
     def _placed(self, packet: AudioPacket, at: int) -> AudioPacket:
-        """Returns a packet of sound with stamps of the clock that goes on."""
+        """Returns a packet of sound with stamps of the continuous clock."""
         while self._joins and self._is_after(self._joins[0], packet, at):
             self._offset = self._joins.popleft().offset
         self._last_dts = packet.dts if packet.dts is not None else self._last_dts
@@ -125,7 +125,7 @@ class _JoinedSound:
     def _is_after(self, join: _Join, packet: AudioPacket, at: int) -> bool:
         if at >= join.first_at:
             return True
-        # Between the last picture and the first one the sound's own clock tells.
+        # Between the last picture and the first one, the sound's own clock decides.
         is_back = None not in (packet.dts, self._last_dts) and packet.dts < self._last_dts  # type: ignore[operator]
         return at > join.last_at and is_back
 

@@ -1,7 +1,7 @@
-"""Results in the pixels that the source stores, for all files of results.
+"""Results in the pixels that the source stores, for all result files.
 
-Detectors and trackers see square pixels; where a source stores others (DV, HDV, DVD, broadcasts),
-its frames are stretched. Files speak of stored pixels, which other programs see, too.
+Detectors and trackers use square pixels; where a source stores others (DV, HDV, DVD, broadcasts),
+its frames are stretched. Files use stored pixels, like other programs.
 """
 
 import dataclasses

@@ -1,7 +1,4 @@
-"""The lives of all tracks of a run, in few bytes for each one that is gone.
-
-Comes in: the tracks of one frame after the other. Goes out: the `Life` of each id, by rising id.
-"""
+"""Summaries of all tracks of a run, in few bytes for each finished one."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -16,29 +13,30 @@ from tracker.tracks import Tracks
 
 PATIENCE_FRAMES = 64
 """A track is packed once it was reported in none of the last 64 to 128 frames: by default the
-tracker has ended it by then (`max_age_frames` = 30). One that comes back later costs 20 µs."""
+tracker has ended it by then (`max_age_frames` = 30). One that is reported again costs 20 µs."""
 
 _ID = Struct("<q")
 _HEAD = Struct("<qqqdddddiI")
 """Id, first and last frame, first and last time, path, centre, a class and its frames: 72 bytes.
-Times, path and centre are float64 as in `Life`, so that a track that comes back goes on exactly."""
+Times, path and centre are float64 as in `Life`, so that a track that is reported again continues
+exactly."""
 _VOTE = Struct("<qiI")
 """Id, another class and its frames: few tracks have more than one class."""
 
 
 @dataclass(slots=True)
 class Life:
-    """What is kept of one track.
+    """The summary of one track.
 
     Attributes:
-        first_frame: Number of the frame in which it was reported first.
-        last_frame: Number of the frame in which it was reported last.
+        first_frame: Number of the first frame in which it was reported.
+        last_frame: Number of the last frame in which it was reported.
         first_time_s: Time of the first one in seconds.
         last_time_s: Time of the last one in seconds.
-        path_px: How far its centre went in pixels.
-        x: Centre in pixels, where it was last.
+        path_px: Length of the path of its centre in pixels.
+        x: Last position of its centre in pixels.
         y: As x.
-        votes: In how many frames it had each class, by class index.
+        votes: Number of frames with each class, by class index.
     """
 
     first_frame: int
@@ -58,7 +56,7 @@ class Life:
 
     @property
     def frames(self) -> int:
-        """In how many frames it was reported."""
+        """Number of frames in which it was reported."""
         return sum(self.votes.values())
 
     @property
@@ -68,7 +66,7 @@ class Life:
 
 
 class TrackLives:
-    """The lives so far: objects while tracks are reported, 72 bytes and a little after that.
+    """The summaries so far: objects while tracks are reported, about 72 bytes each after that.
 
     Tentative tracks (negative ids) are left out: their ids are provisional, and most of them
     are noise.
@@ -81,7 +79,7 @@ class TrackLives:
     """
 
     def __init__(self) -> None:
-        # Who was reported since the last tidying up, and who was in the stretch before it.
+        # Tracks reported since the last `_tidy_up`, and in the interval before it.
         self._recent: dict[int, Life] = {}
         self._older: dict[int, Life] = {}
         self._untidy_frames = 0
@@ -89,7 +87,7 @@ class TrackLives:
         self._votes = _SortedRecords(_VOTE)
 
     def __len__(self) -> int:
-        """How many tracks there were."""
+        """Number of tracks."""
         return len(self._recent) + len(self._older) + len(self._heads)
 
     def __iter__(self) -> Iterator[tuple[int, Life]]:
@@ -99,10 +97,10 @@ class TrackLives:
         return merge(packed, present, key=itemgetter(0))
 
     def add(self, tracks: Tracks, *, frame: int, time_s: float) -> None:
-        """Takes note of the tracks of one frame.
+        """Adds the tracks of one frame.
 
         Args:
-            tracks: What is reported.
+            tracks: The reported tracks.
             frame: Number of the frame in its source.
             time_s: Its time in seconds.
         """
@@ -124,7 +122,7 @@ class TrackLives:
             self._tidy_up()
 
     def _known(self, track_id: int) -> Life | None:
-        """Returns the life of a track that was not reported lately, and takes it out."""
+        """Removes and returns the packed summary of a track."""
         if track_id in self._older:
             return self._older.pop(track_id)
         head = self._heads.find(track_id)
@@ -156,30 +154,30 @@ class _SortedRecords:
 
     def __init__(self, layout: Struct) -> None:
         self._layout = layout
-        # Grows in place by an eighth, and what is not yet used of it takes no resident memory.
+        # Grows in place by an eighth, and its unused part takes no resident memory.
         self._bytes = bytearray()
 
     def __len__(self) -> int:
         return len(self._bytes) // self._layout.size
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        # Not `iter_unpack`: as long as its iterator is there, the block cannot grow.
+        # Not `iter_unpack`: while its iterator exists, the block cannot grow.
         for place in range(0, len(self._bytes), self._layout.size):
             yield self._layout.unpack_from(self._bytes, place)
 
     def find(self, track_id: int) -> list[tuple[Any, ...]]:
-        """Returns the records of an id; none where there are none."""
+        """Returns the records of an id, possibly none."""
         return list(self._layout.iter_unpack(self._bytes[self._span(track_id)]))
 
     def insert(self, track_id: int, records: list[tuple[Any, ...]]) -> None:
         """Adds records of an id that has none."""
         if records:
-            # Ids end about in the order in which they began: few bytes have to move.
+            # Tracks end roughly in order of birth: few bytes have to move.
             place = self._place(track_id)
             self._bytes[place:place] = b"".join(self._layout.pack(*record) for record in records)
 
     def remove(self, track_id: int) -> None:
-        """Forgets the records of an id."""
+        """Removes the records of an id."""
         del self._bytes[self._span(track_id)]
 
     def _span(self, track_id: int) -> slice:
@@ -189,7 +187,7 @@ class _SortedRecords:
         return slice(start, end)
 
     def _place(self, track_id: int) -> int:
-        """Returns where the records of an id begin, or would."""
+        """Returns the position of the records of an id, present or not."""
         size, end = self._layout.size, len(self._bytes)
         if not end or track_id > self._id_at(end - size):
             return end  # Most often: a new id is the highest.

@@ -1,7 +1,4 @@
-"""A video file under way: the encoder, the container, and the disk below them.
-
-Comes in: pictures with their times. Goes out: a file that plays, whole or up to where it was cut.
-"""
+"""A video file in progress: the encoder, the container, and the disk below them."""
 
 import os
 from fractions import Fraction
@@ -19,17 +16,17 @@ from tracker.util.arrays import UInt8Array
 
 _BT709 = 1  # ITU-T H.273: the code of BT.709 for primaries, transfer and matrix alike.
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
-_KEYFRAME_S = 2  # A file that was cut off loses at most what follows its last key frame.
+_KEYFRAME_S = 2  # A truncated file loses at most the part after its last key frame.
 
 
 class Disk:
-    """A file for PyAV that keeps the first failure and from then on leaves the disk alone.
+    """A file for PyAV that keeps the first failure and ignores all later writes.
 
     FFmpeg always tries to finish a file, which would spoil the parts that are already playable
     when only some of those last writes succeed.
 
     Args:
-        place: Where the file goes; it is opened.
+        place: The place of the file; it is opened here.
     """
 
     def __init__(self, place: Place) -> None:
@@ -40,7 +37,7 @@ class Disk:
         self._size = 0
 
     def write(self, data: Any) -> int:
-        """Returns the number of bytes taken, which is all of them."""
+        """Returns the number of bytes accepted, always all."""
         size = len(data)
         if self.error is None:
             try:
@@ -55,24 +52,24 @@ class Disk:
         return size
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Returns the new place."""
+        """Returns the new position."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         self._place = base + offset
         return self._place
 
     def tell(self) -> int:
-        """Returns the place of the next write."""
+        """Returns the position of the next write."""
         return self._place
 
     def read(self, size: int) -> bytes:
-        """Returns bytes from the present place; muxers that move their index read back."""
+        """Returns bytes from the current position; muxers that move their index read back."""
         self._file.seek(self._place)
         data = self._file.read(size)
         self._place += len(data)
         return data
 
     def check(self) -> None:
-        """Raises the first failure, if there was one; that the file was removed is one."""
+        """Raises the first failure, if any; a removed file is one."""
         if self.error is not None:
             raise self.error
         self._at.check(self._file)
@@ -82,7 +79,7 @@ class Disk:
         self._at.check_in_place(self._file)
 
     def freeze(self) -> None:
-        """Lets no further write reach the disk."""
+        """Ignores all further writes."""
         self.error = self.error or OSError(0, "stopped")
 
     def close(self) -> None:
@@ -93,7 +90,7 @@ class Disk:
 
 
 class Recording:
-    """The encoder, the sound and the container of one file under way."""
+    """The encoder, the sound and the container of one file in progress."""
 
     def __init__(
         self,
@@ -122,7 +119,7 @@ class Recording:
         if picture.shape != self._shape:
             had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, picture.shape))
             raise OSError(0, f"the pictures changed from {had} to {got}")
-        # A clock that stands still or goes back would make the container refuse the picture.
+        # The container refuses equal or falling times.
         pts = max(self._pts(time_s) - self._first_pts, self._last_pts + 1)
         frame = _to_yuv(picture)
         frame.pts = pts
@@ -134,7 +131,7 @@ class Recording:
         self._disk.check()
 
     def finish(self) -> None:
-        """Encodes what the encoder holds back, ends the sound, and completes the file."""
+        """Flushes the encoder, ends the sound, and completes the file."""
         self._mux(None)
         if self._sound is not None:
             self._sound.finish(float((self._last_pts + self._interval) * self._time_base))
@@ -168,7 +165,7 @@ class Recording:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # How long the last picture stands; the others stand until the next.
+            # Duration of the last picture; the others last until the next.
             packet.duration = self._interval
             self._container.mux(packet)
 
@@ -193,12 +190,12 @@ def usable_time_base(info: VideoInfo) -> Fraction:
 
 
 def _container_options(container_name: str) -> dict[str, str]:
-    # Each complete part goes to disk at once, so that a killed program leaves a playable file.
+    # Each complete part is written at once, so that a killed program leaves a playable file.
     options = {"flush_packets": "1"}
     if container_name == "matroska":
         return options
-    # hybrid_fragmented came with FFmpeg 7.1 (libavformat 61.7). delay_moov lets the index say that
-    # playing starts at time 0; without it B-frames delay the pictures by two intervals.
+    # hybrid_fragmented came with FFmpeg 7.1 (libavformat 61.7). delay_moov writes an index that
+    # starts playing at time 0; without it B-frames delay the pictures by two intervals.
     crash_safe = av.library_versions["libavformat"] >= (61, 7)
     options["movflags"] = "hybrid_fragmented+delay_moov" if crash_safe else "faststart"
     return options
@@ -237,7 +234,7 @@ def _to_yuv(picture: UInt8Array) -> av.VideoFrame:
 
 
 def cut_to_whole_parts(path: str) -> None:
-    """Removes what follows the last complete fragment of an MP4 or MOV file (ISO/IEC 14496-12)."""
+    """Cuts off bytes after the last complete fragment of an MP4 or MOV file (ISO/IEC 14496-12)."""
     end = place = 0
     with open(path, "r+b") as file:
         size = file.seek(0, os.SEEK_END)

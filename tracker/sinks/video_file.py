@@ -1,7 +1,6 @@
 """A video with the tracks drawn in: H.264 that plays in a browser, with the source's sound.
 
-Comes in: results. Goes out: an MP4, MOV or Matroska file, playable up to its last complete part
-even when the program is killed.
+The file is playable up to its last complete part even when the program is killed.
 """
 
 from pathlib import Path
@@ -27,20 +26,20 @@ _PRESETS = (
 
 
 class VideoSink:
-    """Encodes each picture with its tracks drawn in, at the time that it has in the source.
+    """Encodes each picture with its tracks drawn in, at its time in the source.
 
     Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
     row or column that repeats the edge, as H.264 4:2:0 needs even ones.
 
     Args:
         path: Where to write; the ending picks the container: .mp4, .mov or .mkv.
-        style: How tracks look.
+        style: Style of the drawing.
         crf: Quality, 0 (lossless) to 51 (worst).
         preset: x264 preset; slower ones make smaller files.
-        existing: Whether a file that is there may be replaced.
+        existing: Whether an existing file may be replaced.
 
     Raises:
-        OutputTakenError: Another process writes the file, or it is there and may not be replaced.
+        OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written, or its ending is unknown.
         ConfigError: `crf` or `preset` is unknown to x264.
     """
@@ -72,7 +71,7 @@ class VideoSink:
 
     @property
     def status(self) -> str:
-        """One line on what was written."""
+        """One line about the output."""
         return f"{self._path}: {self._status}"
 
     def write(self, result: TrackedFrame) -> None:
@@ -80,7 +79,7 @@ class VideoSink:
 
         Raises:
             OutputError: The disk is full, the encoder failed, the size of the pictures changed, or
-                the file is the source. What was written before stays where it can be played.
+                the file is the source. The part written before stays if it is playable.
         """
         if self._failure is not None:
             raise self._failure
@@ -106,7 +105,7 @@ class VideoSink:
         self._status = self._counted()
 
     def close(self, *, complete: bool = True) -> None:
-        """Finishes the file, also after a run that stopped early; again does nothing.
+        """Finishes the file, also after a run that stopped early; calling it again does nothing.
 
         Raises:
             OutputError: The file could not be finished.
@@ -148,7 +147,7 @@ class VideoSink:
         return "1 frame" if self._frames == 1 else f"{self._frames} frames"
 
     def _give_up(self, error: Exception) -> None:
-        """Keeps what can be played, removes what cannot, and raises."""
+        """Keeps a playable file, removes any other, and raises."""
         file, self._file = self._file, None
         cause = _cause(error)
         self._failure = output_error(self._path, cause)
@@ -169,7 +168,7 @@ class VideoSink:
 
 
 def _cause(error: Exception) -> OSError:
-    # FFmpeg's own errors carry numbers of the system that mean something else there.
+    # FFmpeg's own errors use error numbers that have another meaning for the system.
     if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
         return error
     return OSError(0, f"the encoder failed: {error}")

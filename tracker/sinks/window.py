@@ -1,7 +1,4 @@
-"""A window on the desktop that shows the tracks as they come.
-
-Comes in: results. Goes out: pictures on the screen, and the user's wish to stop.
-"""
+"""A window on the desktop that shows the tracks during the run."""
 
 import subprocess
 import sys
@@ -30,7 +27,7 @@ class Screen(Protocol):
         ...
 
     def key(self) -> int:
-        """Returns the code of the key that was pressed, or -1; lets the window live."""
+        """Returns the code of the pressed key, or -1; processes window events."""
         ...
 
     def is_open(self) -> bool:
@@ -43,12 +40,12 @@ class Screen(Protocol):
 
 
 class WindowSink:
-    """Shows each picture with its tracks, as fast as results come.
+    """Shows each picture with its tracks, as fast as results arrive.
 
     Args:
         title: Title of the window.
-        style: How tracks look.
-        screen: Where to show it; by default a window on the desktop.
+        style: Style of the drawing.
+        screen: The display; by default a window on the desktop.
 
     Raises:
         OutputError: There is no display, or this OpenCV has no windows.
@@ -76,7 +73,7 @@ class WindowSink:
 
     @property
     def status(self) -> str:
-        """One line on what was shown."""
+        """One line about the output."""
         stopped = ", stopped by the user" if self._stop else ""
         count = "1 frame" if self._frames == 1 else f"{self._frames} frames"
         return f"window: {count} shown{stopped}"
@@ -85,7 +82,7 @@ class WindowSink:
         """Shows one picture; does nothing once the user has asked to stop.
 
         Raises:
-            OutputError: The window broke.
+            OutputError: The window failed.
         """
         self._trails.update(result.tracks, result.frame.time_s)
         if self._stop:
@@ -106,10 +103,10 @@ class WindowSink:
         self.poll()
 
     def poll(self) -> None:
-        """Lets the window live and looks what the user wants; for the time without pictures too.
+        """Processes window events and keys; call it also while there are no pictures.
 
         Raises:
-            OutputError: The window broke.
+            OutputError: The window failed.
         """
         if self._stop or not self._frames:
             return
@@ -162,7 +159,7 @@ class OpenCvScreen:
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
     def key(self) -> int:
-        """Returns the code of the key that was pressed, or -1; lets the window live."""
+        """Returns the code of the pressed key, or -1; processes window events."""
         code = int(cv2.waitKey(1))
         return code if code < 0 else code & 0xFF
 
@@ -214,7 +211,7 @@ def check_display() -> None:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # Qt names the display on the line that speaks of it; what follows is general advice.
+    # Qt names the display on one line; the lines after it are general advice.
     telling = [line for line in lines if "display" in line.lower()]
     return (telling or lines or ["no message"])[0 if telling else -1]
 

@@ -1,1 +1,1 @@
-"""Readers: where frames come from."""
+"""Sources of frames: files, cameras, streams and pipes."""

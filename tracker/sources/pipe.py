@@ -1,6 +1,6 @@
-"""A video that another program writes into this one's standard input, or into a named pipe.
+"""A video from standard input or a named pipe.
 
-Comes in: bytes of any container, or of raw H.264 or MJPEG. Goes out: frames, all of them.
+Any container, or raw H.264 or MJPEG; every frame is read.
 """
 
 import io
@@ -37,18 +37,18 @@ _NOTHING = Failure("expected a video, got nothing (0 bytes)", "check the program
 class Pipe:
     """Standard input, or a named pipe, as a source of frames.
 
-    A pipe makes its writer wait, so nothing is lost, and `info.is_live` is false. With
-    `settings.policy` `newest` it is taken as live: frames are stamped with their arrival. There is
-    no time limit, since the writer may be slow to start, and no way to come back.
+    A pipe blocks its writer, so no frame is lost, and `info.is_live` is false. With
+    `settings.policy` `newest` it is live: frames are stamped with their arrival. There is no
+    timeout, since the writer may be slow to start, and no reconnecting.
 
     Args:
-        settings: Its `policy` counts.
+        settings: Only `policy` is used.
         decoding: Which of its video streams is read.
-        file: What to read; `None` for what the name says.
+        file: The file to read; `None` to open `name`.
         name: `-` for standard input, or the path of a named pipe, which is opened here.
 
     Raises:
-        SourceError: Nothing is piped in, or no video.
+        SourceError: Standard input is empty or not a video.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class Pipe:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._maker.info
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Frames so far that could not be decoded."""
         return self._maker.skipped + self._lost
 
     def __iter__(self) -> Iterator[Frame]:
@@ -98,7 +98,7 @@ class Pipe:
     def close(self) -> None:
         """Stops reading; an iteration under way in another thread ends at once."""
         self._release()
-        # ValueError: another thread is inside the generator; its next wait tells it.
+        # ValueError: another thread is inside the generator; its next wait ends it.
         with suppress(ValueError):
             self._frames.close()
 
@@ -148,7 +148,7 @@ def _named_pipe(path: str) -> BinaryIO:
 
 
 def _standard_input() -> BinaryIO:
-    if sys.stdin is None or sys.stdin.isatty():  # None: it was closed by whoever started this
+    if sys.stdin is None or sys.stdin.isatty():  # None: the parent process closed it
         got = "nothing" if sys.stdin is None else "a terminal"
         raise SourceError(
             f"{PIPE}: expected a video piped in, got {got}; try: ffmpeg -i INPUT -f mpegts - | "
@@ -167,12 +167,12 @@ class _Readable:
 
     Of a buffered file its raw one is read: a thread that blocks in the buffer's lock would make
     Python abort when the program ends. `stop` ends a read that blocks, where the system can wait
-    for two things at once (not on Windows).
+    for two descriptors at once (not on Windows).
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file.raw if isinstance(file, io.BufferedReader) else file
-        self._owner = file  # a buffer that nothing holds closes its raw file
+        self._owner = file  # an unreferenced buffer closes its raw file
         self._beginning = b""
         self._stop_read, self._stop_write = os.pipe()
         weakref.finalize(self, _close_both, self._stop_read, self._stop_write)
@@ -181,7 +181,7 @@ class _Readable:
 
     @property
     def is_mp4_in_a_pipe(self) -> bool:
-        """Whether an MP4 or MOV came of which nothing can be read twice."""
+        """Whether it is an MP4 or MOV that cannot be seeked."""
         return self._beginning[4:8] == b"ftyp" and not self.seekable()
 
     @property
@@ -204,9 +204,9 @@ class _Readable:
         os.write(self._stop_write, b"x")
 
     def _wait(self) -> bool:
-        """Waits until something is there, or the end; returns whether that was before `stop`."""
+        """Waits for data or the end; returns whether that was before `stop`."""
         try:
-            # poll, where there is one: select knows no descriptor above 1023.
+            # poll, where available: select fails for descriptors above 1023.
             with selectors.DefaultSelector() as selector:
                 selector.register(self._stop_read, selectors.EVENT_READ)
                 selector.register(self._file, selectors.EVENT_READ)
@@ -216,17 +216,17 @@ class _Readable:
         return self._stop_read not in ready
 
     def data(self) -> Bytes:
-        """Returns what was read, once all of it was."""
+        """Returns the bytes, after the end."""
         if self.seekable():
             return bytes_of(self._file)
         return Bytes(self._size, lambda offset, count: self._beginning[offset:][:count])
 
     def seekable(self) -> bool:
-        """Returns whether it is a file after all, as in `tracker run - < video.mp4`."""
+        """Returns whether it is a regular file, as in `tracker run - < video.mp4`."""
         return self._file.seekable()
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Returns the position after moving to another one."""
+        """Moves to another position and returns it."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

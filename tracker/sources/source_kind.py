@@ -1,6 +1,6 @@
-"""Which reader a source needs, from the word that the user typed.
+"""The kind of a source, from the text that the user typed.
 
-Comes in: text. Goes out: a `SourceKind`. Nothing is opened; only the names on disk are looked at.
+Nothing is opened; only names on disk are checked.
 """
 
 import os
@@ -25,10 +25,10 @@ VIDEO_SUFFIXES = frozenset(
 """Extensions by which videos are recognised among other files, in lower case; any can be read."""
 
 PIPE = "-"
-"""How a user names standard input."""
+"""Name of standard input."""
 
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
-"""Schemes of addresses behind which there may be a stream."""
+"""Schemes of stream addresses."""
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -44,10 +44,10 @@ class SourceKind(Enum):
 
 
 def source_kind(text: str) -> SourceKind:
-    """Returns which kind of source a word names; whether it exists is the reader's question.
+    """Returns the kind of source that a text names; the reader checks whether it exists.
 
-    Digits are a camera (a file or folder named "0" is reached as "./0"). A name that exists is
-    what it is on disk, also where it holds characters of a glob pattern.
+    Digits are a camera (a file or folder named "0" is reached as "./0"). An existing name is
+    treated as that file or folder, even if it contains glob characters.
 
     Args:
         text: A camera (its number, device file or name), a stream's address, `-` for standard
@@ -55,7 +55,7 @@ def source_kind(text: str) -> SourceKind:
 
     Raises:
         SourceError: It is empty, a negative number, a URL with an unknown scheme, or an address
-            with a slip in its scheme.
+        with a misspelt scheme.
 
     Example:
         >>> source_kind("0").value, source_kind("in.mp4").value, source_kind("seq/*.jpg").value

@@ -1,7 +1,7 @@
-"""Addresses without what is secret in them, for messages, logs, records and names of files.
+"""Addresses with their secrets masked, for messages, logs, records and file names.
 
 User and password, every value of the query whatever its name, the fragment, and parts of the path
-that hold a value or look like a key are replaced by stars.
+that contain a value or resemble a key are replaced by stars.
 """
 
 import re
@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 STARS = "***"
-"""What stands where something secret was."""
+"""Replacement of a secret."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# A name and port; ${NAME} stands for a value of the environment (see sources/address.py).
+# A name and port; ${NAME} is a value of the environment (see sources/address.py).
 _HOST = re.compile(r"(?:[^@:%\s\\]|\$\{\w*\})*(?::(?:[0-9]|\$\{\w*\})*)?|\[[^\]@]*\](?::[0-9]*)?")
 # "a=b" with "=" percent-encoded any number of times.
 _EQUALS = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
@@ -23,16 +23,16 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"\$\{\w*\}")
-# Addresses with a slip in them: one slash, backslashes, no slash, something before the scheme.
+# Misspelt addresses: one slash, backslashes, no slash, something before the scheme.
 _SLIPPED = re.compile(
     r"(?:[a-z][a-z0-9+.-]+:[/\\]+|(?:https?|rtmps?|rtsps?|rtp|srt|tcp|udp)(?::|//))", re.IGNORECASE
 )
-# The scheme is forgotten: USER:PASSWORD@HOST.
+# The scheme is missing: USER:PASSWORD@HOST.
 _BARE = re.compile(r"[^/\\\s]+:.*@", re.DOTALL)
 
 
 def scheme_of(text: str) -> str | None:
-    """Returns the scheme of a URL in lower case, or `None` for what is no URL.
+    """Returns the scheme of a URL in lower case, or `None` where it is not a URL.
 
     Example:
         >>> scheme_of("RTSP://camera/stream"), scheme_of("in.mp4")
@@ -43,7 +43,7 @@ def scheme_of(text: str) -> str | None:
 
 
 def shown_address(text: str) -> str:
-    """Returns an address without its secrets; a text that is no URL comes back as it is.
+    """Returns an address without its secrets; a text that is not a URL is returned unchanged.
 
     Args:
         text: The address as the user typed it. `${NAME}` outside of the masked parts stays.
@@ -62,7 +62,7 @@ def shown_address(text: str) -> str:
     shown_user = "" if user is None else f"{STARS}@" if user else "@"
     before_fragment, hash_mark, fragment = place.partition("#")
     path, mark, query = before_fragment.partition("?")
-    # Of RTMP all that follows the name of the application is the stream's key.
+    # In RTMP, everything after the name of the application is the stream key.
     is_keyed = scheme.lower().startswith("rtmp")
     return (
         f"{scheme}{shown_user}{_masked_path(path, is_keyed=is_keyed)}{mark}{_masked_query(query)}"
@@ -71,9 +71,9 @@ def shown_address(text: str) -> str:
 
 
 def shown_source(text: str) -> str:
-    """Returns the name of a source that is not there, without what may be secrets of an address.
+    """Returns the name of a missing source, without possible secrets of an address.
 
-    Also of an address with a slip in it: one slash, a space before it, no scheme.
+    Also for a misspelt address: one slash, a space before it, no scheme.
 
     Example:
         >>> shown_source("rtsp:/me:secret@door/main"), shown_source("me:secret@door/main")
@@ -90,7 +90,7 @@ def shown_source(text: str) -> str:
 
 
 def is_slipped(text: str) -> bool:
-    """Returns whether a text is meant as an address and is none: a slip in its scheme, or none.
+    """Returns whether a text is a misspelt address: a wrong scheme, or none.
 
     Example:
         >>> is_slipped("rtsp:/door/main"), is_slipped("me:secret@door"), is_slipped("in.mp4")
@@ -106,7 +106,7 @@ def mask_words(text: str, words: Iterable[str]) -> str:
 
     Args:
         text: The message, which may quote some of the words.
-        words: The words; of `--name=value` and `key=value` the parts count as well.
+        words: The words; the parts of `--name=value` and `key=value` are checked as well.
     """
     for word in words:
         value = word.partition("=")[2] if word.startswith("--") else word
@@ -121,10 +121,10 @@ def split_user(rest: str) -> tuple[str | None, str]:
     """Returns user and password, and what follows them.
 
     Args:
-        rest: What follows `SCHEME://`.
+        rest: The text after `SCHEME://`.
 
     Returns:
-        What stands before the `@`, `None` where there is none, and what stands behind it.
+        The text before the `@`, `None` where there is none, and the text after it.
     """
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # A password that should have been percent-encoded may hold any of "@/?#": where the place of

@@ -1,7 +1,7 @@
-"""ZIP, NumPy and HDF5 files of other people, checked before memory is taken for them.
+"""Checks of foreign ZIP, NumPy and HDF5 files before memory is allocated for them.
 
-A few bytes can declare gigabytes. What a file declares is compared with what it can hold, and is
-refused with one line; nothing is read before.
+A few bytes can declare gigabytes. The declared size is compared with what the file can hold, and a
+mismatch is refused with one line before anything is read.
 """
 
 import stat
@@ -16,17 +16,17 @@ from typing import IO, Any
 from tracker.errors import DataError
 
 LARGEST_BYTES = 4 << 30
-"""Bytes that a model may have, unpacked. The largest published detector has an eighth of them."""
+"""Most bytes of a model, unpacked. The largest published detector has an eighth of them."""
 LARGEST_TEXT = 16 << 20
-"""Bytes of a description or configuration in JSON; those of large networks have a tenth of them."""
+"""Most bytes of a description or configuration in JSON; large networks have a tenth of them."""
 
 _MOST_MEMBERS = 100_000
 _SMALL = 64 << 20
 _MOST_TIMES = 100
-"""How many times larger than packed something above `_SMALL` may be: weights hardly pack."""
+"""Largest compression ratio of members above `_SMALL`: weights hardly compress."""
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
-"""What the library raises for a damaged, encrypted or unusual archive."""
+"""Errors of the library for a damaged, encrypted or unusual archive."""
 
 
 def check_size(path: str | PathLike[str], largest: int = LARGEST_BYTES) -> None:
@@ -34,7 +34,7 @@ def check_size(path: str | PathLike[str], largest: int = LARGEST_BYTES) -> None:
 
     Raises:
         DataError: It has more bytes.
-        OSError: It cannot be looked at.
+        OSError: Its size cannot be read.
     """
     found = Path(path).stat()
     if stat.S_ISREG(found.st_mode) and found.st_size > largest:
@@ -48,8 +48,8 @@ def check_members(archive: zipfile.ZipFile) -> None:
         archive: An open archive.
 
     Raises:
-        DataError: Its members are too many, too large, packed in a way that hides their size,
-            or have names that occur twice or lead out of a folder.
+        DataError: Its members are too many, too large, compressed by a method without a reliable
+        size, or have names that occur twice or lead out of the folder.
     """
     members = archive.infolist()
     names = {member.filename for member in members}
@@ -82,10 +82,10 @@ def read_member(archive: zipfile.ZipFile, name: str, *, largest: int = LARGEST_T
     Args:
         archive: An open archive.
         name: The member.
-        largest: Bytes that it may have.
+        largest: Most bytes that it may have.
 
     Raises:
-        DataError: It declares more bytes, or is packed in a way that hides their number.
+        DataError: It declares more bytes, or is compressed by a method without a reliable size.
     """
     member = archive.getinfo(name)
     _check_declared(member)
@@ -128,8 +128,7 @@ def read_npy(path: Path) -> Any:
     """Returns the array of a `.npy`.
 
     Raises:
-        DataError: It is none, is cut short, or holds objects.
-        OSError: It cannot be read.
+        DataError: It is no array file, is truncated, or holds objects. OSError: It cannot be read.
     """
     import numpy as np
 
@@ -228,12 +227,12 @@ def check_weights_member(path: Path, name: str) -> None:
 
 
 def checked(read: Callable[[], Any], error: type[Exception], what: str) -> Any:
-    """Returns what `read` returns; a `DataError` of it becomes an error of another type.
+    """Returns the result of `read`; its `DataError` becomes an error of another type.
 
     Args:
         read: Reads or checks something.
         error: The type.
-        what: What the message begins with.
+        what: Beginning of the message.
     """
     try:
         return read()

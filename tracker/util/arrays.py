@@ -1,7 +1,4 @@
-"""Checked, read-only arrays: how every data class takes ownership of its data.
-
-Comes in: anything array-like. Goes out: an owned, contiguous, read-only `numpy.ndarray`.
-"""
+"""Checked, read-only arrays: how every data class takes ownership of its data."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -24,13 +21,13 @@ LARGEST_CLASS = 65535
 """Largest class id: three times the classes of the largest public label sets (ImageNet-21k)."""
 
 UNIT_TOLERANCE = 1e-5
-"""A vector whose length differs from 1 by less was made a unit vector in float32 before."""
+"""Tolerance of the length of vectors that were normalised in float32 already."""
 
 
 def frozen(
     values: ArrayLike, *, dtype: DTypeLike, shape: Sequence[int | None], name: str
 ) -> NDArray[Any]:
-    """Returns a read-only array of its own with the dtype and shape that were asked for.
+    """Returns an owned, read-only array of the requested dtype and shape.
 
     An array that is already read-only and owns its memory is shared, not copied.
 
@@ -38,7 +35,7 @@ def frozen(
         values: Anything array-like.
         dtype: The dtype of the result; values must convert without a change of kind.
         shape: Expected shape; `None` matches any length.
-        name: What the message calls the array.
+        name: Name of the array in messages.
 
     Raises:
         DataError: The shape differs, or the values are of another kind (float to integer, text),
@@ -65,7 +62,7 @@ def array_of(values: ArrayLike, *, name: str) -> NDArray[Any]:
 
     Args:
         values: An array, nested lists, a tensor of another library that NumPy can read.
-        name: What the message calls the array.
+        name: Name of the array in messages.
 
     Raises:
         DataError: NumPy cannot read the values (lists of unequal length, a tensor on a GPU or one
@@ -80,7 +77,7 @@ def array_of(values: ArrayLike, *, name: str) -> NDArray[Any]:
         )
     try:
         return np.asarray(values)
-    except Exception as error:  # Each library raises what it likes when asked for an array.
+    except Exception as error:  # Libraries raise various errors when asked for an array.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
             f"{name}: expected an array or lists of equal length, got a {type(values).__name__} "
@@ -94,7 +91,7 @@ def class_ids(values: ArrayLike, *, shape: Sequence[int | None], name: str) -> I
     Args:
         values: Whole numbers of any integer dtype.
         shape: Expected shape; `None` matches any length.
-        name: What the message calls the array.
+        name: Name of the array in messages.
 
     Raises:
         DataError: The values are of another type (also whole numbers stored as floats: a class
@@ -121,19 +118,19 @@ def unit_vectors(values: ArrayLike, *, shape: Sequence[int | None], name: str) -
     """Returns read-only float32 rows of length 1, and rows of zeros for those without a direction.
 
     A row without a direction is one of zeros, or one that holds NaN. Rows whose length
-    is 1 to within `UNIT_TOLERANCE` stay as they are, bit for bit. Any length that the dtype can
-    hold is right, also where its square overflows or vanishes.
+    is 1 to within `UNIT_TOLERANCE` stay as they are, bit for bit. Any length within the range of
+    the dtype is handled, also where its square overflows or vanishes.
 
     Args:
         values: `(N, D)` numbers of any float or integer dtype.
         shape: Expected shape; `None` matches any length.
-        name: What the message calls the array.
+        name: Name of the array in messages.
 
     Raises:
         DataError: The shape differs, the values are no numbers, or one is infinite.
 
     Example:
-        >>> unit_vectors([[3.0, 4.0], [0.0, np.nan]], shape=(None, 2), name="looks").tolist()
+        >>> unit_vectors([[3.0, 4.0], [0.0, np.nan]], shape=(None, 2), name="embeddings").tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
     array = array_of(values, name=name)
@@ -225,7 +222,7 @@ def _fits(have: tuple[int, ...], want: Sequence[int | None]) -> bool:
 
 
 def is_immutable(array: NDArray[Any]) -> bool:
-    """Returns whether nobody can write to this memory through a NumPy array."""
+    """Returns whether no NumPy array can write to this memory."""
     while isinstance(array, np.ndarray):
         if array.flags.writeable:
             return False

@@ -1,6 +1,6 @@
-"""Files that appear whole or not at all: written beside the old file, then moved into its place.
+"""Atomic replacement of files: written to a draft beside the old file, then moved into its place.
 
-A process that is killed while it writes leaves the old file as it was, and beside it a draft that
+A process that is killed while it writes leaves the old file unchanged, and a draft beside it that
 the next write of the same file overwrites.
 """
 
@@ -13,19 +13,19 @@ from pathlib import Path
 from tracker.errors import OutputError, OutputTakenError, TrackerError
 
 DRAFT = ".part"
-"""What the name of a draft adds to that of its file."""
+"""Suffix of the name of a draft."""
 
 
 @contextlib.contextmanager
 def replaced_file(path: Path, *, ending: str = DRAFT) -> Iterator[Path]:
     """Yields the path of a draft that takes the place of a file at the end of the block.
 
-    The file keeps its permissions; where it is a symbolic link, what the link names is replaced.
-    After an error the draft is removed and the file is as it was.
+    The file keeps its permissions; of a symbolic link, the target is replaced. After an error the
+    draft is removed and the file is unchanged.
 
     Args:
         path: The file; it need not exist.
-        ending: What the name of the draft adds: a writer may demand a certain ending of its own.
+        ending: Suffix of the name of the draft: a writer may require a certain extension.
 
     Raises:
         OutputError: The draft cannot be written or moved, or the path names no regular file.
@@ -88,7 +88,7 @@ def move_into_place(draft: Path, target: Path) -> None:
     """
     with draft.open("r+b") as file:
         os.fsync(file.fileno())
-    # Some file systems know no permissions.
+    # Some file systems have no permissions.
     with contextlib.suppress(OSError):
         draft.chmod(stat.S_IMODE(target.stat().st_mode))
     draft.replace(target)
@@ -98,7 +98,7 @@ def _regular_file(path: Path) -> Path:
     """Returns the path behind all links, of a regular file or of none.
 
     Raises:
-        OutputError: Something else is there.
+        OutputError: It is something else.
     """
     target = Path(os.path.realpath(path))
     try:

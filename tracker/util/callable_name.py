@@ -1,4 +1,4 @@
-"""What messages and results call a function or an object that a user hands over."""
+"""Names of user-supplied functions and objects in messages and results."""
 
 import functools
 import inspect

@@ -1,6 +1,6 @@
 """Bounded channels between threads, which either side can end without waiting for the other.
 
-A channel either waits while it is full or lets its oldest item go, which it counts.
+A full channel either blocks or drops its oldest item, which it counts.
 """
 
 import threading
@@ -13,25 +13,25 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 ItemT = TypeVar("ItemT")
 
 
-class Cancelled(Exception):  # noqa: N818 - no fault: the other side wants no more
-    """The channel was cancelled: its items are not wanted any more."""
+class Cancelled(Exception):  # noqa: N818 - not an error: the consumer has finished
+    """The channel was cancelled: its consumer has finished."""
 
 
 class WhenFull(Enum):
-    """What `Channel.put` does where there is no room."""
+    """What `Channel.put` does when the channel is full."""
 
     WAIT = "wait"
-    """It waits: nothing is lost."""
+    """It waits: no item is lost."""
     DROP_OLDEST = "drop oldest"
-    """It lets the oldest item go and never waits: what is there is the newest."""
+    """It drops the oldest item and never waits: the channel holds the newest ones."""
 
 
 class Taken(NamedTuple, Generic[ItemT]):
-    """What came out of a channel.
+    """An item taken from a channel.
 
     Attributes:
         item: The item.
-        dropped: Items before this one that were let go.
+        dropped: Dropped items before this one.
     """
 
     item: ItemT
@@ -39,29 +39,29 @@ class Taken(NamedTuple, Generic[ItemT]):
 
 
 class ArrivalTimes(Protocol):
-    """Learns from the times of items when the next one is due."""
+    """Predicts from the times of items when the next one is due."""
 
     def add(self, now_s: float) -> None:
-        """Notes an item, at a time of `time.monotonic`."""
+        """Records an item, at a time of `time.monotonic`."""
         ...
 
     def seconds_until_next(self, now_s: float) -> float:
-        """Returns for how many seconds to wait for the next item; 0 where it is not due soon."""
+        """Returns the seconds to wait for the next item; 0 where it is not due soon."""
         ...
 
 
 class Channel(Generic[ItemT]):
-    """Items on their way from one thread to another; all methods may be called from any thread.
+    """A queue from one thread to another; all methods may be called from any thread.
 
-    Its end is no item: it needs no room, so it can neither be dropped nor block. `queue.Queue` of
-    Python 3.11 cannot be ended: a thread that waits in it has to wake up now and then to look
-    whether it should stop.
+    Its end is not an item: it needs no capacity, and can neither be dropped nor block.
+    `queue.Queue` of Python 3.11 cannot be ended: a waiting thread has to wake up periodically to
+    check whether to stop.
 
     Args:
         capacity: Items that may wait, at least 1.
-        when_full: What happens to one more.
+        when_full: What happens to an item beyond that.
         changed: Notified of every change; channels that share one can be waited for together.
-        arrivals: Learns from the items that are put when the next one is due, for
+        arrivals: Predicts from the items that are put when the next one is due, for
             `wait_for_next_if_due`; `None` for no wait there.
     """
 
@@ -90,7 +90,7 @@ class Channel(Generic[ItemT]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether `take` would not wait: an item is there, or the end."""
+        """Whether `take` would not wait: there is an item, or the end."""
         with self._changed:
             return bool(self._items) or self._has_ended or self._is_cancelled
 
@@ -114,9 +114,9 @@ class Channel(Generic[ItemT]):
             self._changed.notify_all()
 
     def wait_for_next_if_due(self) -> None:
-        """Where an item is there and the next one due in a moment, waits that moment for it.
+        """Waits for the next item where there is one already and the next is due soon.
 
-        For `DROP_OLDEST`: what is there by then is the newest.
+        For `DROP_OLDEST`: the item taken afterwards is the newest.
         """
         with self._changed:
             if not self._items or self._arrivals is None:
@@ -132,7 +132,7 @@ class Channel(Generic[ItemT]):
             )
 
     def wait_for_room(self) -> None:
-        """Waits until an item has room.
+        """Waits until there is room for an item.
 
         Raises:
             Cancelled: The channel was cancelled, before or meanwhile.
@@ -141,7 +141,7 @@ class Channel(Generic[ItemT]):
             self._wait_for_room()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Says that no more items come; `take` raises the error once all items are taken."""
+        """Marks the end; `take` raises the error once all items are taken."""
         with self._changed:
             if not self._has_ended:
                 self._has_ended, self._error = True, error
@@ -158,12 +158,11 @@ class Channel(Generic[ItemT]):
         """Returns the oldest item, or `None` after the last one.
 
         Args:
-            timeout_s: Longest wait in seconds; `None` for any.
+            timeout_s: Longest wait in seconds; `None` for no limit.
 
         Raises:
-            queue.Empty: The time has passed.
-            Cancelled: The channel was cancelled, before or meanwhile.
-            BaseException: That the other side ended with.
+            queue.Empty: The timeout has passed. Cancelled: The channel was cancelled, before or
+            meanwhile. BaseException: The error passed to `end`.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self.is_ready, timeout_s):
@@ -176,7 +175,7 @@ class Channel(Generic[ItemT]):
                 return None
             item = self._items.popleft()
             self._changed.notify_all()
-            # What was dropped was older than all that is there: it came before this item.
+            # Dropped items were older than all that remain, so they precede this item.
             return Taken(item, self._dropped)
 
     def _wait_for_room(self) -> None:

@@ -1,4 +1,4 @@
-"""Types of the fields of settings, for those who make settings in Python and not from a file."""
+"""Type checks of settings that are made in Python and not read from a file."""
 
 import dataclasses
 import math
@@ -12,16 +12,16 @@ from typing import Any
 from tracker.errors import ConfigError
 from tracker.util.short_repr import short_repr
 
-# Those of NumPy are among them.
+# NumPy's scalars are included.
 _NUMBERS: dict[type, type] = {float: numbers.Real, int: numbers.Integral}
 _NAMES = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
 
 
 def check_types(settings: Any) -> None:
-    """Refuses a field that is of another type than the dataclass says.
+    """Refuses a field whose type differs from its annotation.
 
-    True is no number and "3" is none; a whole number will do for a number. Only numbers, text, true
-    and false are checked, also within tuples; other types are left to the class itself.
+    True and "3" are not numbers; an int is accepted for a float. Only numbers, text and booleans
+    are checked, also within tuples; other types are left to the class itself.
 
     Args:
         settings: An instance of a dataclass.

@@ -1,7 +1,7 @@
 """A lock between processes: an open file that one of them holds.
 
-The system lets go of it when the file is closed or the process ends, however it ends; a lock file
-that is left behind locks nothing.
+The system releases it when the file is closed or the process ends in any way; a leftover lock file
+locks nothing.
 """
 
 import sys
@@ -14,7 +14,7 @@ if sys.platform == "win32":
         """Returns whether the lock was free and is held now, until the file is closed.
 
         Raises:
-            OSError: This file system knows no locks.
+            OSError: The file system does not support locks.
         """
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -29,7 +29,7 @@ else:
         """Returns whether the lock was free and is held now, until the file is closed.
 
         Raises:
-            OSError: This file system knows no locks.
+            OSError: The file system does not support locks.
         """
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

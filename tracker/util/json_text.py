@@ -1,4 +1,4 @@
-"""JSON text to values, with one error for all that can be wrong with it."""
+"""JSON text to values, with one kind of error for all faults."""
 
 import json
 from typing import Any
@@ -7,13 +7,13 @@ from tracker.errors import DataError
 
 
 def parse_json(content: bytes) -> Any:
-    """Returns the value that a JSON text holds.
+    """Returns the value of a JSON text.
 
     Args:
         content: UTF-8, with or without a byte order mark.
 
     Raises:
-        DataError: It is no JSON; the message says what is wrong and where, not in which file.
+        DataError: It is not JSON; the message has fault and position, not the file.
 
     Example:
         >>> parse_json(b'{"a": [1, 2.5]}')

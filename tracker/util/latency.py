@@ -1,7 +1,6 @@
-"""How old results are: percentiles of ages, and whether ages grow, in constant memory.
+"""Latency of results: percentiles of ages, and their trend, in constant memory.
 
-Comes in: ages in seconds, one by one, for as long as a run lasts. Goes out: `Percentiles` and the
-slope of the ages over time. A histogram with steps of 1 % keeps no single value.
+A histogram with bins of 1 % keeps no single value.
 """
 
 import math
@@ -12,13 +11,14 @@ from itertools import accumulate
 from tracker.errors import DataError
 
 SHORTEST_S = 1e-6
-"""Shorter durations are counted together: no clock here tells them apart."""
+"""Shorter durations are counted together: the clock does not resolve them."""
 
 LONGEST_S = 1e3
 """Longer durations are counted together; only the longest of all is known exactly."""
 
 RELATIVE_ERROR = 0.005
-"""How far a percentile may be off between `SHORTEST_S` and `LONGEST_S`: half a step of 1 %."""
+"""Largest relative error of a percentile between `SHORTEST_S` and `LONGEST_S`: half a bin of 1
+%."""
 
 _STEP = math.log(1.01)
 _STEPS = math.ceil(math.log(LONGEST_S / SHORTEST_S) / _STEP)
@@ -26,7 +26,7 @@ _STEPS = math.ceil(math.log(LONGEST_S / SHORTEST_S) / _STEP)
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """What is told of many durations, in seconds.
+    """Summary of many durations, in seconds.
 
     Attributes:
         p50: Half of them are no longer than this.
@@ -53,7 +53,7 @@ class LatencyHistogram:
     """
 
     def __init__(self) -> None:
-        # What is too short comes first, what is too long last.
+        # The first bin holds shorter, the last one longer durations.
         self._bins = [0] * (_STEPS + 2)
         self._count = 0
         self._total = 0.0
@@ -62,7 +62,7 @@ class LatencyHistogram:
 
     @property
     def count(self) -> int:
-        """How many durations were added."""
+        """Number of durations."""
         return self._count
 
     @property
@@ -107,7 +107,7 @@ class LatencyHistogram:
         """Returns the shortest duration that `q` per cent are not longer than, in seconds.
 
         It is off by at most `RELATIVE_ERROR` from `SHORTEST_S` to `LONGEST_S`, by `SHORTEST_S`
-        below, and the longest of all stands for what is above. The first and the last are exact.
+        below, and values above are given as the longest of all. The first and the last are exact.
 
         Args:
             q: From 0 to 100.
@@ -128,14 +128,14 @@ class LatencyHistogram:
         return min(max(self._middle(number), self._min), self._max)
 
     def percentiles(self) -> Percentiles | None:
-        """Returns what is told of the durations; `None` where there are none."""
+        """Returns the summary of the durations; `None` where there are none."""
         if not self._count:
             return None
         p50, p95, p99 = (self.percentile(q) for q in (50, 95, 99))
         return Percentiles(p50, p95, p99, self._max)
 
     def _middle(self, number: int) -> float:
-        """Returns what stands for the durations of a bin: its geometric middle."""
+        """Returns the value of a bin: its geometric middle."""
         if number == 0:
             return SHORTEST_S
         if number > _STEPS:
@@ -150,7 +150,7 @@ def _bin(seconds: float) -> int:
 
 
 class LatencyTrend:
-    """Tells whether ages grow: the straight line through them by least squares, from sums alone.
+    """The trend of ages: the slope of a least-squares line, from sums alone.
 
     Example:
         >>> trend = LatencyTrend()
@@ -164,16 +164,16 @@ class LatencyTrend:
         self._count = 0
         self._at = 0.0
         self._age = 0.0
-        # Sums of products of what is above the means: sums of the values themselves would lose
-        # the slope, since a clock's seconds are large and their differences small.
+        # Sums of products of deviations from the means: sums of the values would lose the slope,
+        # since a clock's seconds are large and their differences small.
         self._at_at = 0.0
         self._at_age = 0.0
 
     def add(self, at_s: float, age_s: float) -> None:
-        """Takes note of one age.
+        """Adds one age.
 
         Args:
-            at_s: When, in seconds on any one clock.
+            at_s: Its time, in seconds on any one clock.
             age_s: The age in seconds.
 
         Raises:
@@ -203,5 +203,5 @@ class LatencyTrend:
 
     @property
     def trend_s_per_minute(self) -> float | None:
-        """By how many seconds ages grow in a minute; `None` where all are of one moment."""
+        """Growth of ages in seconds per minute; `None` where all have one time."""
         return 60 * self._at_age / self._at_at if self._at_at > 0 else None

@@ -1,6 +1,6 @@
-"""OpenCV, or one line that says what its shared libraries lack.
+"""OpenCV, or a one-line error if its shared libraries are missing.
 
-Everything that needs OpenCV imports it from here: `from tracker.util.opencv import cv2`.
+All modules import OpenCV from here: `from tracker.util.opencv import cv2`.
 """
 
 from tracker.errors import DependencyError

@@ -1,4 +1,4 @@
-"""What the stamps of a container's packets mean, and how they are made to rise.
+"""The meaning of packet time stamps by container, and how they are made continuous.
 
 Files, pipes and the scan for a start all read packets through `unbroken_packets`, so that they
 agree on the time and the number of every frame.
@@ -28,24 +28,24 @@ _HEADER_BIT = 0x80  # Theora I specification, sec. 6.1
 
 
 class StampKind(Enum):
-    """What the stamps of a stream's packets say."""
+    """The meaning of a stream's packet stamps."""
 
     SHOWN = "shown"
     """When the frame of each packet is shown."""
     SLOTS = "slots"
     """AVI: which slots of its constant rate have a packet. Where frames are reordered, only the
-    decoder finds out which frame is shown in which of them."""
+    decoder knows which frame is shown in which slot."""
     NONE = "none"
     """Nothing: raw H.264 or MJPEG, whose frames are counted."""
 
 
 def stamp_kind(container: InputContainer, stream: VideoStream) -> StampKind:
-    """Returns what the stamps of the packets mean."""
+    """Returns the meaning of the packet stamps."""
     if _has_flag(container, Flags.no_timestamps):
         return StampKind.NONE
     codec = stream.codec_context.codec.canonical_name
-    # libavformat tells when MPEG-4's B-frames are shown, but not H.264's: measured, it gives
-    # stamps in decoding order.
+    # libavformat gives presentation times of MPEG-4's B-frames, but not of H.264's: measured, those
+    # are in decoding order.
     is_guess = container.format.name == "avi" and codec in {"h264", "hevc"}
     return StampKind.SLOTS if is_guess else StampKind.SHOWN
 
@@ -56,7 +56,7 @@ def is_joinable(container: Container) -> bool:
 
 
 def stamp_rules(container: InputContainer, stream: VideoStream) -> StampRules:
-    """Returns what the clock of a stream may do."""
+    """Returns the clock rules of a stream."""
     time_base = stream.time_base or Fraction(1, 90_000)
     interval = interval_ticks(nominal_rate(stream), time_base)
     # In a format that keeps no decoding stamps libavformat computes them, not always in order.
@@ -80,9 +80,9 @@ def unbroken_packets(
     stamps: UnbrokenStamps["Packet[VideoStream]"],
     kind: StampKind,
 ) -> Iterator["Packet[VideoStream]"]:
-    """Returns the packets of a stream with stamps that go on where its clock starts again.
+    """Returns the packets of a stream with continuous time stamps.
 
-    Of reordered slots, the stamp of a packet is its slot, which also tells packets apart.
+    With reordered slots, the stamp of a packet is its slot, which also identifies it.
     """
     packets = _from_keyframe(packets)
     if kind is StampKind.SLOTS:
@@ -91,7 +91,7 @@ def unbroken_packets(
 
 
 def gap_text(ticks: int, time_base: Fraction) -> str:
-    """Returns what a user should know of a clock that jumps forward."""
+    """Returns the message about a clock that jumps forward."""
     minutes = float(ticks * time_base) / 60
     length = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
     return f"its clock jumps forward by {length}; the times of the frames keep that gap"
@@ -100,7 +100,7 @@ def gap_text(ticks: int, time_base: Fraction) -> str:
 def nominal_rate(stream: VideoStream) -> Fraction:
     """Returns the nominal frame rate.
 
-    The average is what a variable rate has; the guess is the exact fraction (30000/1001) where the
+    The average is right for a variable rate; the guess is the exact fraction (30000/1001) where the
     average was measured on a few frames and is off by less than 1 %.
     """
     average, guess = stream.average_rate, stream.guessed_rate
@@ -131,8 +131,8 @@ def _from_keyframe(
 ) -> Iterator["Packet[VideoStream]"]:
     """Returns the packets from the first keyframe on, or from a place where there should be one.
 
-    Transport and program streams may begin anywhere; a decoder that is fed from the middle of a
-    picture group shows grey smears. In other formats the flags of keyframes may be missing.
+    Transport and program streams may begin anywhere; a decoder that starts in the middle of a group
+    of pictures shows grey smears. In other formats the flags of keyframes may be missing.
     """
     begun, left_out = False, 0
     for packet in packets:

@@ -1,4 +1,4 @@
-"""Why a path cannot be read, in words that name the true cause and the nearest name that exists."""
+"""Reasons why a path cannot be read: the true cause, and the nearest existing name."""
 
 import errno
 import os
@@ -12,10 +12,10 @@ _MOST_NAMES = 10_000
 
 
 def missing_text(path: str | os.PathLike[str]) -> str:
-    """Returns why there is nothing at a path, as what follows `PATH: `.
+    """Returns why a path does not exist, as text to follow `PATH: `.
 
     Args:
-        path: The path as the user wrote it; there is nothing that can be opened.
+        path: The path as the user wrote it; it cannot be opened.
 
     Example:
         >>> missing_text("no-such-folder/in.mp4")
@@ -50,11 +50,11 @@ def missing_text(path: str | os.PathLike[str]) -> str:
 
 
 def unreadable_text(path: str | os.PathLike[str], error: OSError) -> str:
-    """Returns why a path could not be read, as what follows `PATH: `.
+    """Returns why a path could not be read, as text to follow `PATH: `.
 
     Args:
         path: The path as the user wrote it.
-        error: What opening or reading it raised.
+        error: The error of opening or reading it.
     """
     if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ELOOP:
         return missing_text(path)
@@ -66,7 +66,7 @@ def unreadable_text(path: str | os.PathLike[str], error: OSError) -> str:
 
 
 def _link_text(path: Path) -> str | None:
-    """Returns what is wrong with a symbolic link; `None` for what is none, or leads somewhere."""
+    """Returns what is wrong with a symbolic link; `None` for a valid link or none."""
     if not path.is_symlink() or os.path.exists(path):
         return None
     target = os.readlink(path)

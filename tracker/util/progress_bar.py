@@ -1,4 +1,4 @@
-"""The progress bar on standard error of every command that takes long, and lines above it."""
+"""The progress bar on standard error of every long command, and lines above it."""
 
 import time
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tracker.util.terminal import status_console
 from tracker.util.text import one_line
 
 _WINDOW = 30
-"""Updates that the speed is taken from."""
+"""Updates over which the speed is averaged."""
 
 
 class WorkBar:
@@ -19,12 +19,12 @@ class WorkBar:
 
     Args:
         done: What is counted, in the format of `rich.progress.TextColumn`.
-        speed: How fast, likewise; knows the field `speed` and those of `fields`.
-        total: All of it; `None` where that is told later.
+        speed: The speed, likewise, with the field `speed` and those of `fields`.
+        total: The total; `None` where it is set later.
         shown: Whether to show the bar; it also needs a terminal. Lines are always written.
-        left: Further columns to the left of all.
-        right: Further columns to the right of all; they know `fields`.
-        fields: Further fields, as they are at the beginning.
+        left: Additional columns on the left.
+        right: Additional columns on the right, with access to `fields`.
+        fields: Initial values of additional fields.
     """
 
     def __init__(
@@ -65,17 +65,17 @@ class WorkBar:
         self._progress.stop()
 
     def update(self, completed: int, *, total: int | None = None) -> None:
-        """Sets how much is done, and of how much where that is new."""
+        """Sets the completed amount, and the total where it changed."""
         changes: dict[str, Any] = {} if total is None else {"total": total}
         self._progress.update(self._task, completed=completed, **changes)
 
     def advance(self, completed: int, *, share: int = 1, **fields: Any) -> None:
-        """Sets how much is done, just now.
+        """Sets the completed amount, for an update of the speed.
 
         Args:
-            completed: All that is done.
-            share: What one update stands for in the speed.
-            fields: Further fields that changed.
+            completed: The completed amount.
+            share: Amount of one update in the speed.
+            fields: Additional fields that changed.
         """
         self._times = [*self._times[1 - _WINDOW :], time.monotonic()]
         span = self._times[-1] - self._times[0]

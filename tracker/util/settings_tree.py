@@ -1,6 +1,5 @@
-"""Trees of frozen settings from YAML files and `key=value` words, with errors that name the key.
+"""Trees of frozen settings from YAML files and `key=value` arguments; errors name the key.
 
-Comes in: a dataclass with its type adapter, nested mappings, words. Goes out: a checked instance.
 An unknown key, a wrong type or a value out of range is a `ConfigError`.
 """
 
@@ -23,16 +22,16 @@ from tracker.util.yaml_text import parse_yaml_value, read_yaml
 Settings = TypeVar("Settings")
 
 LARGEST_WHOLE = 2**53
-"""Of whole numbers in settings: what JSON, which records them, keeps exactly."""
+"""Largest whole number in settings: JSON, which records them, keeps it exactly."""
 
 
 def settings_from(
     adapter: TypeAdapter[Settings], kind: type[Settings], tree: Mapping[str, Any]
 ) -> Settings:
-    """Returns the settings that a nested mapping describes; what it lacks has its default.
+    """Returns the settings of a nested mapping; missing keys have their defaults.
 
     Args:
-        adapter: Of the dataclass.
+        adapter: Type adapter of the dataclass.
         kind: The dataclass, whose fields may be dataclasses in turn.
         tree: Keys and values.
 
@@ -42,7 +41,8 @@ def settings_from(
     _check_keys(tree, kind, "")
     _check_values(tree, "")
     try:
-        # Strict in JSON mode: true is no 1 and "3" no 3, but lists are tuples and words enums.
+        # Strict in JSON mode: true is not 1 and "3" not 3, but lists become tuples and strings
+        # enums.
         return adapter.validate_json(json.dumps(tree, default=_plain), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
@@ -67,7 +67,7 @@ def _hint(expected: str, got: object) -> str:
 
 
 def _plain(value: object) -> object:
-    """Returns what JSON writes for a value that is none of its types."""
+    """Returns the JSON form of a value of another type."""
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Enum):
@@ -78,7 +78,7 @@ def _plain(value: object) -> object:
 
 
 def _check_values(value: object, key: str) -> None:
-    """Refuses what no setting can be: numbers that are not finite, keys that are no words."""
+    """Refuses values that no setting can have: infinite numbers, keys that are not strings."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             if not isinstance(name, str):
@@ -110,17 +110,17 @@ def layered(
     example: str,
     base: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Returns a tree of a YAML file, then single keys, then options laid over each other.
+    """Returns a tree of a YAML file, overridden by single keys, then by options.
 
     Args:
         path: A YAML file, or `None`.
-        words: Of the option `--set`.
+        words: Arguments of the option `--set`.
         options: Values by dotted key; those of `None` change nothing.
-        example: What a message about a word shows.
-        base: What lies below all of them.
+        example: Example in the message about a wrong one.
+        base: The tree that all of them override.
 
     Raises:
-        ConfigError: The file cannot be read, or a word is no such pair.
+        ConfigError: The file cannot be read, or one of `words` is not KEY=VALUE.
     """
     tree = _joined(base or {}, read_yaml(path) if path is not None else {})
     lay_words(tree, words, example=example)
@@ -144,15 +144,15 @@ def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
 
 
 def lay_words(tree: dict[str, Any], words: Sequence[str], *, example: str) -> None:
-    """Lays words such as `tracking.min_iou=0.4` over a tree; the value is read as YAML.
+    """Applies arguments such as `tracking.min_iou=0.4` to a tree; the value is read as YAML.
 
     Args:
-        tree: Is changed.
-        words: Of the option `--set`.
-        example: What a message shows.
+        tree: Changed in place.
+        words: Arguments of the option `--set`.
+        example: Example in the message.
 
     Raises:
-        ConfigError: A word is no such pair.
+        ConfigError: One is not KEY=VALUE.
     """
     for word in words:
         key, equals, text = word.partition("=")
@@ -172,8 +172,8 @@ def lay(tree: dict[str, Any], keys: Sequence[str], value: Any) -> None:
     """Sets one value of a tree.
 
     Args:
-        tree: Is changed.
-        keys: The way to the value.
+        tree: Changed in place.
+        keys: The path of keys to the value.
         value: The value.
 
     Raises:

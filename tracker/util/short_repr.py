@@ -1,11 +1,11 @@
-"""Values of any kind as short text on one line, for messages about what was got."""
+"""Values of any kind as short text on one line, for messages."""
 
 import math
 import reprlib
 
 
 class _ShortRepr(reprlib.Repr):
-    """Lists, texts and numbers cut in the middle, however long or deep they are."""
+    """Shortens lists, strings and numbers of any length and depth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -14,7 +14,7 @@ class _ShortRepr(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 5
 
     def repr_int(self, x: int, level: int) -> str:
-        """Returns the digits; of more than 20 only how many there are, which Python may refuse."""
+        """Returns the digits; above 20 only their number, as Python may refuse to print them."""
         if abs(x) < 10**20:
             return repr(x)
         return f"a number of about {math.ceil(x.bit_length() * math.log10(2))} digits"

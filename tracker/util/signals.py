@@ -20,12 +20,12 @@ class Terminated(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the end by this signal: 129 for SIGHUP, 143 for SIGTERM."""
+        """Exit code of a shell for this signal: 129 for SIGHUP, 143 for SIGTERM."""
         return 128 + self.number
 
 
 def termination_signals() -> tuple[signal.Signals, ...]:
-    """Returns SIGTERM, and SIGHUP unless it is ignored, as under `nohup`, which must stay so."""
+    """Returns SIGTERM, and SIGHUP unless it is ignored, as under `nohup`."""
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
         return (signal.SIGTERM,)
@@ -34,7 +34,7 @@ def termination_signals() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def raise_on_termination() -> Iterator[None]:
-    """Makes the first SIGTERM or SIGHUP raise `Terminated`, so that files are put in order.
+    """Makes the first SIGTERM or SIGHUP raise `Terminated`, so that files are finished properly.
 
     A second one ends the program at once. Outside the main thread nothing changes.
     """

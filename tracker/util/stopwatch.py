@@ -1,4 +1,4 @@
-"""Where the time of a frame goes: named seconds, added up by whoever does the work."""
+"""The time of a frame by stage, in seconds."""
 
 import time
 from collections.abc import Iterator

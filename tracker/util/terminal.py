@@ -1,8 +1,7 @@
 """Writing to the terminal: status on standard error, results on standard output.
 
-The only module that prints. Lines are made printable here, so that nobody else has to think of it.
-A standard error that is closed, full or no longer read never changes what the program does; results
-that cannot be written are an error.
+The only module that prints; it makes all lines printable. A standard error that is closed, full or
+no longer read never changes what the program does; results that cannot be written are an error.
 """
 
 import errno
@@ -16,7 +15,7 @@ from tracker.util.text import printable
 
 
 def print_status(*lines: str) -> None:
-    """Writes lines to standard error; what cannot be written is lost without an error.
+    """Writes lines to standard error; failures to write are ignored.
 
     Args:
         lines: Lines without their end; a line break within one is escaped.
@@ -38,7 +37,7 @@ def print_results(*lines: str) -> None:
 
 
 def write_stdout(text: str) -> None:
-    """Writes text for other programs, such as JSON, to standard output as it is.
+    """Writes text for other programs, such as JSON, to standard output unchanged.
 
     Raises:
         OutputClosed: The reader of standard output has gone away.
@@ -57,8 +56,8 @@ def write_stdout(text: str) -> None:
 class UnfailingStderr:
     """Standard error as a text file that can always be written; `rich` takes it as a file.
 
-    It is the stream of the moment it is made: while a bar is shown, rich puts an object of its own
-    in place of `sys.stderr`, which writes to its console, and so to this.
+    It keeps the `sys.stderr` of its construction: while a bar is shown, rich replaces `sys.stderr`
+    by an object that writes to its console, and so to this.
     """
 
     def __init__(self) -> None:
@@ -102,8 +101,8 @@ def print_table(table: Any, *, stderr: bool = False, width: int | None = None) -
 
     Args:
         table: The table.
-        stderr: Whether it goes to standard error, where standard output takes other results.
-        width: Columns of the terminal; `None` for what it has.
+        stderr: Whether to print on standard error, where standard output is used for other results.
+        width: Columns of the terminal; `None` for its own width.
 
     Raises:
         OutputClosed: The reader of standard output has gone away.
@@ -128,8 +127,8 @@ def status_console() -> Any:
 def occupy_closed_descriptors() -> None:
     """Opens the null device in place of standard descriptors that are closed (`2>&-`).
 
-    Otherwise the next file that is opened becomes standard error, and what FFmpeg or TensorFlow
-    write there ends up in it.
+    Otherwise the next file that is opened becomes standard error, and messages of FFmpeg or
+    TensorFlow would be written into it.
     """
     for descriptor in range(3):
         try:
@@ -140,10 +139,10 @@ def occupy_closed_descriptors() -> None:
 
 
 def finish_streams() -> OutputError | None:
-    """Writes what the standard streams still hold; returns why standard output cannot take it.
+    """Flushes the standard streams; returns the error of standard output, if any.
 
-    A stream that fails is sent to the null device: else Python complains at exit, with a code of
-    its own.
+    A failing stream is redirected to the null device: else Python reports it at exit, with an exit
+    code of its own.
     """
     failure = None
     for stream in (sys.stdout, sys.stderr):
@@ -162,7 +161,7 @@ def _console(file: Any, **options: Any) -> Any:
     from rich.console import Console
 
     class PlainConsole(Console):
-        """A console that passes a broken pipe on, where rich would end the program."""
+        """A console that raises on a broken pipe, where rich would end the program."""
 
         def on_broken_pipe(self) -> None:
             raise  # noqa: PLE0704 - rich calls it where it handles the error

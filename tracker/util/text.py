@@ -1,7 +1,7 @@
-"""What may be shown on a terminal: foreign text without characters that a terminal obeys.
+"""Foreign text made safe for a terminal: without control characters.
 
-File names, class names, sequence names, settings and model metadata come from other people. As they
-are, they could clear the screen, set the window's title, or fake a line of output.
+File names, class names, sequence names, settings and model metadata are foreign text. Unescaped,
+they could clear the screen, set the window's title, or fake a line of output.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""Time stamps of packets that go on where the clock of a recording starts again.
+"""Continuous time stamps of packets where the clock of a recording restarts.
 
-Two recordings that were joined byte by byte, as transport and program streams can be, hold two
-clocks. Packets come in decoding order; their stamps are changed in place so that the first picture
-of the second recording follows the last one of the first after one nominal interval. What is
-decoded afterwards, with as many threads as there are, carries stamps that rise.
+Two recordings that were joined byte by byte, as transport and program streams can be, have two
+clocks. Packets arrive in decoding order; their stamps are changed in place so that the first
+picture of the second recording follows the last one of the first after one nominal interval. Frames
+decoded afterwards, with any number of threads, have rising stamps.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,16 +31,16 @@ P = TypeVar("P", bound=StampedPacket)
 
 @dataclass(frozen=True, slots=True)
 class StampRules:
-    """What a clock may do, in ticks.
+    """Rules of a clock, in ticks.
 
     Attributes:
         interval: Nominal ticks from picture to picture, >= 1.
-        tolerance: How far decoding stamps may step back without being a new clock, >= 0.
+        tolerance: Largest backward step of decoding stamps that is not a new clock, >= 0.
         key_tolerance: The same at a keyframe, with which recordings begin.
-        period: After how many ticks the clock wraps around; `None` where it does not.
+        period: Ticks after which the clock wraps around; `None` where it does not.
         longest_gap: A longer step forward is reported.
-        longest_delay: A picture cannot be shown longer after it is decoded: such a stamp is
-            damaged, and left out; `None` where the stamps cannot be damaged alone.
+        longest_delay: Longest time from decoding to display: a larger stamp is damaged, and
+            removed; `None` where the stamps cannot be damaged alone.
     """
 
     interval: int
@@ -52,14 +52,14 @@ class StampRules:
 
 
 class UnbrokenStamps(Generic[P]):
-    """Changes the stamps of one stream's packets so that they never start again.
+    """Makes the stamps of one stream's packets continuous.
 
-    A clock that wraps around goes on. libavformat takes a clock that starts again at a lower value
+    A clock that wraps around continues. libavformat takes a clock that restarts at a lower value
     for one that wrapped, and adds one period to it: steps are therefore taken modulo the period,
     and a step of more than half of it is a step back.
 
     Args:
-        rules: What the clock may do.
+        rules: Rules of the clock.
         report_gap: Called with the ticks of each step that is longer than `rules.longest_gap`.
     """
 
@@ -67,7 +67,7 @@ class UnbrokenStamps(Generic[P]):
         self, rules: StampRules, report_gap: Callable[[int], None] = lambda ticks: None
     ) -> None:
         self.offset = 0
-        """Ticks that are added to the stamps now."""
+        """Ticks currently added to the stamps."""
         self._rules = rules
         self._report_gap = report_gap
         self._last_dts: int | None = None
@@ -107,7 +107,7 @@ class UnbrokenStamps(Generic[P]):
         return packet
 
     def flush(self) -> list[P]:
-        """Returns what is held back at the end."""
+        """Returns the delayed packets at the end."""
         ready = []
         while self._held:
             ready += self._release()
@@ -155,7 +155,7 @@ class UnbrokenStamps(Generic[P]):
         return dts + self._modulo(pts - dts)
 
     def _modulo(self, ticks: int) -> int:
-        """Returns the least step, forward or back, that leads to the same reading of the clock."""
+        """Returns the smallest step, forward or back, with the same reading of the clock."""
         period = self._rules.period
         if period is None:
             return ticks

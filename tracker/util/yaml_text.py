@@ -1,6 +1,6 @@
-"""YAML to values: the only reader of the package, for files of settings, data and models.
+"""YAML to values: the only YAML reader of the package.
 
-Every text gives values or a `ConfigError` of one line that names the file and the line. A key that
+Every text gives values or a one-line `ConfigError` that names the file and the line. A key that
 occurs twice is an error; anchors and merge keys are allowed as far as they stay small.
 """
 
@@ -15,7 +15,7 @@ from tracker.util.paths import unreadable_text
 from tracker.util.short_repr import short_repr
 
 LARGEST_FILE = 1 << 20
-"""Bytes; the longest list of class names that is published has a fiftieth of them."""
+"""Most bytes of a file; the longest published list of class names has a fiftieth of them."""
 
 _MOST_NODES = 100_000
 _DEEPEST = 40
@@ -77,9 +77,10 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Puts the pairs of merge keys before a mapping's own, which win; of several the first.
+        """Puts the pairs of merge keys before the own ones of a mapping, which override them.
 
-        PyYAML 6.0.4 takes the wrong one where what is merged has a merge key itself.
+        Of several merged mappings the first wins. PyYAML 6.0.4 has the wrong precedence where a
+        merged mapping has a merge key itself.
         """
         merged: list[tuple[yaml.Node, yaml.Node]] = []
         own = []
@@ -98,7 +99,7 @@ class _Loader(yaml.SafeLoader):
         node.value = list(last.values())
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Returns the value of a node; what a tag or a form promises and does not hold is named."""
+        """Returns the value of a node; errors name a value that does not fit its tag or form."""
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
@@ -115,7 +116,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path, *, texts: Sequence[str] = ()) -> dict[str, Any]:
-    """Returns the mapping that a YAML file holds; an empty file has no keys.
+    """Returns the mapping of a YAML file; an empty file has no keys.
 
     Args:
         path: The file.
@@ -139,10 +140,10 @@ def read_yaml(path: str | Path, *, texts: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def parse_yaml_value(text: str) -> Any:
-    """Returns the value that one word or a short text stands for.
+    """Returns the value of a word or a short text.
 
     Raises:
-        ConfigError: It is not YAML; the message says why.
+        ConfigError: It is not YAML.
 
     Example:
         >>> parse_yaml_value("[1, 2.5, on]")
@@ -199,7 +200,7 @@ def _code(character: object) -> int:
 
 
 def _take_as_text(node: yaml.Node, keys: Sequence[str]) -> None:
-    """Makes texts of the entries, in lists and below keys, that stand under some keys."""
+    """Makes strings of the entries of some keys, in lists and nested mappings too."""
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

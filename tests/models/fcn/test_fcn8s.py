@@ -134,7 +134,7 @@ def test_taking_over_a_backbone_leaves_the_classes() -> None:
     np.testing.assert_array_equal(before[0], target.get_layer("map_8_class_out").get_weights()[0])
 
 
-def test_what_is_refused() -> None:
+def test_refused_sources() -> None:
     with pytest.raises(ConfigError, match="class_count: expected at least 2, got 1"):
         nano(1)
     with pytest.raises(ConfigError, match=r"multiples of 32, got \(64, 40\)"):

@@ -1,4 +1,4 @@
-"""Interlaced pictures become whole ones; number, order and times of frames stay."""
+"""Deinterlacing; number, order and times of frames stay."""
 
 import io
 import logging
@@ -32,17 +32,17 @@ def frames_of(path: Path, **options) -> list[Frame]:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mpeg4"])
-def test_flagged_pictures_become_whole(tmp_path, name, codec):
+def test_flagged_pictures_are_deinterlaced(tmp_path, name, codec):
     path = write_interlaced(tmp_path / name, codec=codec)
     stored, whole = frames_of(path, decoding=OFF), frames_of(path)
     assert len(stored) == len(whole) == 12
     assert [(f.index, f.time_s) for f in whole] == [(f.index, f.time_s) for f in stored]
-    # The filter has no neighbour to look at before the first picture and after the last one.
+    # The filter has no neighbour before the first picture and after the last one.
     for before, after in list(zip(stored, whole, strict=True))[1:-1]:
         assert comb(after) < comb(before) / 4
 
 
-def test_what_is_not_flagged_stays_as_it_is_stored(tmp_path):
+def test_unflagged_pictures_stay_as_they_are_stored(tmp_path):
     path = write_interlaced(tmp_path / "a.mp4", flagged=False)
     for before, after in zip(frames_of(path, decoding=OFF), frames_of(path), strict=True):
         np.testing.assert_array_equal(before.image, after.image)
@@ -102,14 +102,14 @@ def test_pictures_without_stamps_keep_none(tmp_path):
     assert [f.pts for f in out] == [None] * 3
 
 
-def test_a_build_without_the_filters_is_told_once(tmp_path, caplog):
+def test_missing_filters_are_reported_once(tmp_path, caplog):
     path = write_interlaced(tmp_path / "a.mp4", count=3)
     deinterlacer = Deinterlacer(Deinterlace.AUTO, "a.mp4", filters=("nothing",))
     with av.open(str(path)) as container, caplog.at_level(logging.WARNING):
         assert [len(deinterlacer.push(f)) for f in container.decode(video=0)] == [1, 1, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "a.mp4: its pictures are interlaced, and this FFmpeg build cannot make them whole (it has "
-        "no filter nothing): moving objects have combs and may be missed"
+        "a.mp4: interlaced, and this FFmpeg build cannot deinterlace it (it has "
+        "no filter nothing): moving objects have comb artefacts and may be missed"
     ]
 
 

@@ -63,7 +63,7 @@ def test_reordered_slots_are_given_in_order() -> None:
     assert numbering.skipped == 0
 
 
-def test_a_slot_whose_frame_stays_away_leaves_a_gap_after_sixteen_more() -> None:
+def test_a_slot_without_a_frame_leaves_a_gap_after_sixteen_more() -> None:
     numbering = SlotNumbering()
     for slot in range(30):
         numbering.read(slot)

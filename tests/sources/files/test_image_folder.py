@@ -87,7 +87,7 @@ def test_a_name_with_pattern_characters_is_taken_as_it_is(tmp_path: Path) -> Non
     assert values(folder / "img2.png") == [(0, 2)]
 
 
-def test_other_files_and_hidden_ones_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_and_hidden_ones_are_ignored(tmp_path: Path) -> None:
     folder_of(tmp_path, 2)
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "._img1.png").write_bytes(b"x")
@@ -156,10 +156,10 @@ def test_another_folder_beside_seqinfo_is_a_plain_folder(tmp_path: Path) -> None
     assert ImageFolder(sequence / "crops").info.fps == 30
 
 
-def test_a_wrong_length_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_length_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sequence = write_sequence(tmp_path / "S", 3, "frameRate=14\nseqLength=5\n")
     assert len(values(sequence)) == 3
-    assert "promises 5 pictures, found 3" in caplog.text
+    assert "declares 5 pictures, found 3" in caplog.text
 
 
 @pytest.mark.parametrize("settings", ["frameRate=0\n", "frameRate=fast\n"])

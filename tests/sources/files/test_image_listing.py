@@ -1,4 +1,4 @@
-"""Folders and patterns that hold videos, or nothing."""
+"""Folders and patterns with videos in place of pictures, or empty ones."""
 
 import logging
 from pathlib import Path
@@ -37,13 +37,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("texts", "holds no picture"),
     ],
 )
-def test_what_is_there_instead_of_pictures(source: str, message: str) -> None:
+def test_the_message_names_the_files_found_instead_of_pictures(source: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         list_images(source)
 
 
 @pytest.mark.parametrize("source", ["mixed", "mixed/*"])
-def test_videos_beside_pictures_are_told(source: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_videos_beside_pictures_are_reported(source: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert [path.name for path in list_images(source).files] == ["1.jpg"]
     assert caplog.messages == [f"{source}: 1 video beside the pictures: left out"]

@@ -1,4 +1,4 @@
-"""Files as packets: what opens, what is read past damage, which packets are shown."""
+"""Files as packets: opening, reading past damage, shown and hidden packets."""
 
 import struct
 from fractions import Fraction
@@ -33,7 +33,7 @@ def numbers(path: Path) -> list[int]:
 # --- opening ---
 
 
-def test_a_name_with_a_colon_is_no_protocol(tmp_path: Path) -> None:
+def test_a_name_with_a_colon_is_not_a_protocol(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "tcp:a.mp4", count=5)
     with open_video(str(path)) as video:
         assert (video.path, video.stream.type) == (path, "video")
@@ -75,7 +75,9 @@ START = box(b"ftyp", b"isom\0\0\2\0isomiso2")
         (b"", "0 bytes"),
     ],
 )
-def test_what_is_no_video(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_videos_are_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     with pytest.raises(SourceError, match=message) as caught, open_video(str(path)):
@@ -107,7 +109,7 @@ def test_packets_are_those_of_the_pictures(tmp_path: Path) -> None:
     assert numbers(path) == list(range(12))
 
 
-def test_damage_costs_frames_and_not_the_rest(tmp_path: Path) -> None:
+def test_damage_loses_frames_but_not_the_rest(tmp_path: Path) -> None:
     """Noise over 2 % of a transport stream, whose keyframes are 12 frames apart."""
     whole = write_clip(tmp_path / "a.ts", count=100)
     found = numbers(damage(whole, tmp_path / "b.ts", at=0.5, length=whole.stat().st_size // 50))

@@ -48,7 +48,7 @@ CASES = {
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov", "ts"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_film_is_taken(
+def test_the_main_film_is_chosen(
     tmp_path: Path, case: str, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     streams = CASES[case]

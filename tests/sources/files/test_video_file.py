@@ -126,12 +126,12 @@ def test_stride_counts_from_the_first_frame_delivered(tmp_path: Path) -> None:
     check_levels(frames)
 
 
-def test_the_number_of_frames_is_told_where_the_container_knows(tmp_path: Path) -> None:
+def test_frame_count_is_given_where_the_container_declares_it(tmp_path: Path) -> None:
     assert VideoFile(write_clip(tmp_path / "a.mp4")).info.frame_count == 50
     assert VideoFile(write_clip(tmp_path / "a.mkv")).info.frame_count is None
 
 
-def test_what_an_edit_list_cuts_away_is_not_counted(tmp_path: Path) -> None:
+def test_frames_cut_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
     whole, edited = write_clip(tmp_path / "a.mp4"), tmp_path / "edited.mp4"
     options = {"avoid_negative_ts": "disabled"}
     with av.open(str(whole)) as source, av.open(str(edited), "w", container_options=options) as out:
@@ -269,7 +269,7 @@ def test_the_start_is_on_the_clock_that_the_sound_has(tmp_path: Path) -> None:
 # --- damage ---
 
 
-def test_a_truncated_mp4_gives_what_is_there(
+def test_a_truncated_mp4_gives_its_complete_frames(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = write_clip(tmp_path / "a.mp4", size=(320, 240), count=100, faststart=True)
@@ -340,7 +340,7 @@ def test_closing_between_frames_ends_the_iteration(tmp_path: Path) -> None:
     assert list(video) == []
 
 
-def test_an_iteration_that_was_left_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_iteration_continues(tmp_path: Path) -> None:
     with VideoFile(write_clip(tmp_path / "a.mp4", count=5)) as video:
         for frame in video:
             if frame.index == 1:

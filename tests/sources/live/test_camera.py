@@ -181,7 +181,7 @@ def test_a_negative_index() -> None:
         Camera(-1, open_capture=ScriptedCapture([]))
 
 
-def test_opencv_says_nothing_itself_about_a_missing_device(
+def test_opencv_logs_nothing_about_a_missing_device(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     before = cv2.utils.logging.getLogLevel()
@@ -193,7 +193,7 @@ def test_opencv_says_nothing_itself_about_a_missing_device(
     assert cv2.utils.logging.getLogLevel() == before
 
 
-def test_the_hint_names_what_is_there(tmp_path: Path) -> None:
+def test_the_hint_names_the_existing_devices(tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("device files are a matter of Linux")
     assert "plug a camera in" in _hint(0, tmp_path)
@@ -219,7 +219,7 @@ def gone() -> ScriptedCapture:
     return ScriptedCapture([], opened=False)
 
 
-def test_an_unplugged_camera_comes_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unplugged_camera_is_reconnected(caplog: pytest.LogCaptureFixture) -> None:
     first = ScriptedCapture([picture(0), picture(1)])
     silent, second = ScriptedCapture([]), ScriptedCapture([picture(2), picture(3)])
     opened = Replugged(first, gone(), silent, second)
@@ -287,7 +287,7 @@ class SlowDecoding(EndlessCapture):
         return super().retrieve()
 
 
-def test_a_frame_is_as_old_as_its_decoding_too() -> None:
+def test_the_age_of_a_frame_includes_its_decoding() -> None:
     with Camera(0, open_capture=SlowDecoding([])) as camera:
         frame = next(iter(camera))
         assert time.monotonic() - (frame.captured_s or 0) >= 0.05
@@ -306,7 +306,7 @@ class SlowRelease(EndlessCapture):
         self.releasing = threading.Event()
 
 
-def test_who_asks_for_a_frame_while_the_device_is_released_gets_the_end() -> None:
+def test_reading_while_the_device_is_released_gives_the_end() -> None:
     device = SlowRelease()
     camera = Camera(0, open_capture=device)
     frames = iter(camera)
@@ -319,7 +319,7 @@ def test_who_asks_for_a_frame_while_the_device_is_released_gets_the_end() -> Non
     assert device.released == 1
 
 
-def test_a_camera_that_stays_away_is_given_up() -> None:
+def test_attempts_to_reconnect_a_camera_end() -> None:
     opened = Replugged(ScriptedCapture([picture(0), picture(1)]), gone(), gone(), gone())
     with (
         Camera(0, FAST, open_capture=opened) as camera,

@@ -1,4 +1,4 @@
-"""Which camera a word names."""
+"""The camera that a text names."""
 
 from pathlib import Path
 

@@ -15,12 +15,12 @@ def test_one_frame_was_taken_when_it_arrived() -> None:
     assert captured([(7.0, 100.0)]) == [100.0]
 
 
-def test_a_constant_delay_cannot_be_told() -> None:
+def test_a_constant_delay_cannot_be_measured() -> None:
     frames = [(n / 10, 100 + n / 10) for n in range(50)]
     assert captured(frames) == pytest.approx([arrived for _, arrived in frames], abs=1e-9)
 
 
-def test_a_lag_that_builds_up_is_told_in_full() -> None:
+def test_a_growing_delay_is_measured_in_full() -> None:
     # Each frame arrives 0.2 s after the last, but was taken 0.1 s after it.
     found = captured([(n / 10, 100 + n / 5) for n in range(11)])
     assert 102 - found[-1] == pytest.approx(1.0, abs=102e-6 * 2)
@@ -31,7 +31,7 @@ def test_a_late_frame_is_older_by_its_delay() -> None:
     assert found == pytest.approx([100.0, 100.1, 100.2, 100.3], abs=1e-4)
 
 
-def test_a_burst_is_as_old_as_its_last_frame_says_from_then_on() -> None:
+def test_the_last_frame_of_a_burst_corrects_the_ages_from_then_on() -> None:
     found = captured([(0.0, 100.0), (0.1, 100.0), (0.2, 100.0), (0.3, 100.1), (0.4, 100.2)])
     assert found == pytest.approx([100.0, 100.0, 100.0, 100.1, 100.2], abs=1e-4)
 
@@ -44,7 +44,7 @@ def test_a_slow_clock_of_the_camera_adds_nothing() -> None:
 
 
 @pytest.mark.parametrize("stamp", [0.1, 0.0, -5.0, 60.0])
-def test_stamps_that_stand_still_go_back_or_leap_begin_anew(stamp: float) -> None:
+def test_equal_falling_or_jumping_stamps_restart_the_estimate(stamp: float) -> None:
     assert captured([(0.0, 100.0), (0.1, 101.0), (stamp, 101.5)])[-1] == 101.5
 
 

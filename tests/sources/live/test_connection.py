@@ -117,7 +117,7 @@ def test_a_stream_that_is_joined_begins_with_its_next_keyframe(tmp_path: Path) -
     connection.close()
 
 
-def test_lost_frames_are_told_with_the_next_one_or_with_the_end() -> None:
+def test_lost_frames_are_counted_with_the_next_arrival_or_the_end() -> None:
     with MjpegServer(Script(frames=8, damaged=frozenset({2, 3, 7}))) as server:
         connection = Connection("camera", lambda: av.open(server.address))
         assert not connection.opened(WAIT_S).is_finite
@@ -128,7 +128,7 @@ def test_lost_frames_are_told_with_the_next_one_or_with_the_end() -> None:
     assert end == Ended(BROKEN, lost=1)  # pictures by HTTP have no last one
 
 
-def test_a_recording_says_that_it_was_cut_off(tmp_path: Path) -> None:
+def test_a_truncated_recording_is_reported(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "a.mp4", count=50, faststart=True)
     for path, is_whole in ((whole, True), (cut(whole, tmp_path / "cut.mp4", 0.6), False)):
         with path.open("rb") as file:
@@ -171,7 +171,7 @@ def test_no_more_is_read_than_two_frames_ahead(tmp_path: Path) -> None:
 # --- what goes wrong ---
 
 
-def test_what_cannot_be_opened(tmp_path: Path) -> None:
+def test_failures_to_open(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video " * 100)
     for name, message in (
         ("none.mp4", "no such file"),
@@ -241,7 +241,7 @@ def test_an_error_of_the_program_is_raised_once(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_an_answer_that_is_late() -> None:
+def test_a_late_answer_is_a_timeout() -> None:
     answer = threading.Event()
 
     def opened_late() -> InputContainer:

@@ -1,4 +1,4 @@
-"""Frames of HLS in their own pace, on a clock that only the waits move."""
+"""Smooth delivery of HLS frames, on a clock that only waits advance."""
 
 import threading
 
@@ -40,7 +40,7 @@ def test_a_piece_that_comes_at_once_is_spread(clock: Clock) -> None:
     assert clock.waits == pytest.approx([0.1] * 3)
 
 
-def test_a_delay_is_made_good_by_a_twentieth_of_the_time(clock: Clock) -> None:
+def test_a_delay_is_recovered_at_five_percent(clock: Clock) -> None:
     pacer = Pacer(clock, clock=clock)
     due(clock, pacer, [0.0, 0.1])
     clock.now_s += 1.1  # the next frame is a second late
@@ -60,7 +60,7 @@ def test_two_delays_do_not_add_up(clock: Clock) -> None:
         assert late[-1] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_what_the_server_left_out_is_not_waited_for(clock: Clock) -> None:
+def test_gaps_left_by_the_server_are_not_waited_for(clock: Clock) -> None:
     pacer = Pacer(clock, clock=clock)
     due(clock, pacer, [0.0, 0.1])
     before = clock.now_s

@@ -1,4 +1,4 @@
-"""What FFmpeg reports alike is told apart by the server's own answer."""
+"""Failures that FFmpeg reports alike are distinguished by the server's answer."""
 
 import socket
 import threading

@@ -89,7 +89,7 @@ def test_closing_ends_the_waiting_at_once() -> None:
     assert list(attempts(Reconnect(first_s=30.0), closed)) == []
 
 
-def test_a_source_that_had_been_there_is_tried_at_once() -> None:
+def test_a_source_that_had_lasted_is_tried_at_once() -> None:
     patient = Reconnect(attempts=2, first_s=30.0)
     assert next(attempts(patient, threading.Event(), lasted_s=30.0)) == 1  # without a wait
     closed = threading.Event()

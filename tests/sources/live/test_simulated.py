@@ -11,7 +11,7 @@ from tracker.testing import ScriptedSource
 
 
 class HandClock:
-    """Starts at 100 s and stands still but for `wait` and `pass_by`."""
+    """Starts at 100 s and advances only by `wait` and `pass_by`."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -51,7 +51,7 @@ def test_frames_come_when_they_are_due() -> None:
     assert [int(f.image[0, 0, 0]) for f in frames] == [0, 1, 2]
 
 
-def test_it_says_that_it_is_live() -> None:
+def test_info_is_live() -> None:
     info = PacedSource(ScriptedSource(3), speed=2).info
     assert info.is_live
     assert (info.fps, info.time_base, info.frame_count) == (50, Fraction(1, 1_000_000), 3)
@@ -155,11 +155,11 @@ def test_the_systems_clock_counts_ages_as_the_pipeline_does() -> None:
 
 
 @pytest.mark.parametrize("speed", [0, -1, 1001, float("nan")])
-def test_a_speed_that_is_none(speed: float) -> None:
+def test_speeds_out_of_range_are_refused(speed: float) -> None:
     with pytest.raises(SourceError, match=r"scripted: speed: expected 0\.001 to 1000, got"):
         PacedSource(ScriptedSource(1), speed=speed)
 
 
-def test_no_time_to_play() -> None:
+def test_repeat_seconds_not_above_zero_are_refused() -> None:
     with pytest.raises(SourceError, match="seconds above 0, got 0"):
         Repeat(0, lambda: ScriptedSource(1))

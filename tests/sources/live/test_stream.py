@@ -1,4 +1,4 @@
-"""Streams of the network: what comes, what is lost, how they come back, and what errors say."""
+"""Network streams: frames, losses, reconnection, and errors."""
 
 import dataclasses
 import logging
@@ -87,7 +87,7 @@ def test_an_mjpeg_camera_is_numbered_stamped_and_timed_by_arrival() -> None:
     assert frames[-1].time_s < 29 / 25
 
 
-def test_an_iteration_that_was_left_goes_on() -> None:
+def test_an_interrupted_iteration_continues() -> None:
     with MjpegServer() as server, NetworkStream(server.address, FAST) as stream:
         first = list(islice(stream, 3))
         second = list(islice(stream, 3))
@@ -124,7 +124,7 @@ def test_a_reader_that_waits_loses_nothing_that_tcp_can_hold_back() -> None:
 
 
 @pytest.mark.parametrize("then", ["ends", "cut", "stalls"])
-def test_a_lost_stream_comes_back(then: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_stream_is_reconnected(then: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = dataclasses.replace(FAST, stall_s=0.5) if then == "stalls" else FAST
     with (
         MjpegServer(Script(frames=10, then=then), Script(status=503), Script()) as server,
@@ -288,7 +288,7 @@ def test_a_first_open_that_fails_is_an_error_at_once(script: Script, message: st
         ("in.mp4", "in.mp4: expected the address of a stream"),
     ],
 )
-def test_addresses_where_nothing_is(address: str, message: str) -> None:
+def test_addresses_without_a_server_or_file(address: str, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         NetworkStream(address, FAST)
     assert "geheim" not in "".join(traceback.format_exception(caught.value))
@@ -308,7 +308,7 @@ def test_a_protocol_that_this_ffmpeg_lacks() -> None:
         NetworkStream(address, FAST)
 
 
-def test_a_server_that_is_silent() -> None:
+def test_a_silent_server_is_a_timeout() -> None:
     settings = LiveSettings(open_timeout_s=0.2, stall_s=0.2)
     with (
         MjpegServer(Script(frames=0, then="stalls")) as server,
@@ -326,7 +326,7 @@ def test_sound_alone_is_no_picture(tmp_path: Path) -> None:
         NetworkStream(server.address("a.mp4"), FAST)
 
 
-def test_something_live_has_no_start_and_no_stride() -> None:
+def test_a_live_stream_has_no_start_and_no_stride() -> None:
     for arguments in ({"start_s": 1.0}, {"stride": 2}):
         with MjpegServer() as server, pytest.raises(ConfigError, match="got a live stream"):
             NetworkStream(server.address, FAST, **arguments)  # type: ignore[arg-type]
@@ -471,4 +471,4 @@ def test_a_live_playlist_that_gets_its_end_is_not_begun_again(
         frames += stream
         assert stream.reconnects == 0
     assert levels(frames) == list(range(50))
-    assert "over: its server now has it as a recording" in caplog.text
+    assert "ended: its server now has it as a recording" in caplog.text

@@ -52,7 +52,7 @@ def test_after_many_pictures_before_the_latest_the_clock_was_set_back() -> None:
     assert [times.seconds(s, None) for s in stamps] == expected
 
 
-def test_stamps_that_leap_or_stand_still_are_not_believed() -> None:
+def test_jumping_or_equal_stamps_are_not_used() -> None:
     times = clock()
     assert times.seconds(Fraction(1), 10.0) == 0
     assert times.seconds(Fraction(5000), 10.05) == 0.05  # the camera's clock was set

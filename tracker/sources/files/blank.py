@@ -1,7 +1,4 @@
-"""A MOT sequence without its pictures: the frames of a replay, in number and time but black.
-
-Comes in: a folder with a `seqinfo.ini`. Goes out: frames that share one black picture.
-"""
+"""MOT sequences without pictures: black frames with the right numbers and times, for replays."""
 
 import configparser
 import math
@@ -25,7 +22,7 @@ from tracker.sources.source_kind import IMAGE_SUFFIXES
 
 
 def has_no_pictures(text: str) -> bool:
-    """Returns whether a source is a MOT sequence (its folder) whose pictures are not there.
+    """Returns whether a source is the folder of a MOT sequence without pictures.
 
     Args:
         text: The source as the user typed it.
@@ -44,12 +41,12 @@ def has_no_pictures(text: str) -> bool:
 
 
 class BlankSequence:
-    """A MOT sequence whose pictures are not looked at, as a source of black frames.
+    """A MOT sequence as a source of black frames, without reading pictures.
 
-    It is read once; an iteration that was left goes on where it stopped.
+    It is read once; an interrupted iteration continues where it stopped.
 
     Args:
-        folder: The folder that holds `seqinfo.ini`; it must tell frameRate, seqLength, imWidth and
+        folder: The folder that holds `seqinfo.ini`; it must have frameRate, seqLength, imWidth and
             imHeight.
         start_s: Leave out the frames before this time in seconds.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
@@ -95,7 +92,7 @@ class BlankSequence:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._info
 
     @property

@@ -1,7 +1,4 @@
-"""Paths that users type: checked, with an error that names the nearest thing that exists.
-
-Comes in: a path as the user wrote it. Goes out: a `Path` that can be read, or `SourceError`.
-"""
+"""Checks of paths typed by users, with errors that name the nearest existing name."""
 
 from pathlib import Path
 

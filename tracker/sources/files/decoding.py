@@ -1,4 +1,4 @@
-"""How the pictures of a video are decoded: which of its streams, and what becomes of fields."""
+"""How a video is decoded: which of its streams, and whether it is deinterlaced."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,12 +8,12 @@ from tracker.errors import ConfigError
 
 
 class Deinterlace(StrEnum):
-    """Whether interlaced pictures become whole ones."""
+    """Which pictures are deinterlaced."""
 
     AUTO = "auto"
     """Those that the video flags as interlaced."""
     OFF = "off"
-    """No: pictures stay as they are stored."""
+    """None: pictures stay as they are stored."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -28,7 +28,7 @@ class Decoding:
     Attributes:
         video_stream: Number of the video stream among those of the source, from 0, as in FFmpeg's
             `v:N`; `None` chooses, see `tracker.sources.files.stream_choice`.
-        deinterlace: Whether interlaced pictures become whole ones.
+        deinterlace: Which pictures are deinterlaced.
 
     Raises:
         ConfigError: The number is negative.

@@ -1,7 +1,7 @@
-"""Whole pictures from interlaced ones, by FFmpeg's filters.
+"""Deinterlacing by FFmpeg's filters.
 
-A picture of an interlaced video holds two fields, its even and its odd rows, which were taken one
-after the other: what moves has a comb for an edge, and detectors miss it.
+An interlaced picture holds two fields, its even and its odd rows, taken one after the other: moving
+objects get comb artefacts, and detectors miss them.
 """
 
 import logging
@@ -18,10 +18,10 @@ from tracker.sources.files.decoding import Deinterlace
 _log = logging.getLogger(__name__)
 
 FILTERS = ("bwdif", "yadif")
-"""The better one first; an FFmpeg build without GPL parts may lack either."""
+"""Best first; an FFmpeg build without GPL parts may lack either."""
 
 _OPTIONS = "mode=send_frame:parity=auto:deint=interlaced"
-"""One picture for one picture, and those that are not flagged as interlaced stay as they are."""
+"""One picture out per picture in; pictures not flagged as interlaced stay unchanged."""
 
 
 _NO_STAMPS = Fraction(1, 90_000)
@@ -31,11 +31,11 @@ _NO_STAMPS = Fraction(1, 90_000)
 class Deinterlacer:
     """Deinterlaces the pictures that are flagged as interlaced, from the first of them on.
 
-    Until then pictures pass untouched and at once. From then on each waits for its successor, which
-    the filter looks at, so `push` returns them one picture later. Number, order and stamps stay.
+    Until then pictures pass unchanged and without delay. From then on the filter needs the next
+    picture, so `push` returns them one picture later. Number, order and time stamps stay.
 
     Args:
-        mode: `OFF` lets all pass.
+        mode: `OFF` passes all unchanged.
         source: The source as messages name it.
         filters: FFmpeg's filters to choose from, the best one first.
     """
@@ -65,7 +65,7 @@ class Deinterlacer:
             return ready + self._given_up(frame, error)
 
     def flush(self) -> list[VideoFrame]:
-        """Returns the pictures that still wait; none come after the last one was pushed."""
+        """Returns the delayed pictures; call it after the last one was pushed."""
         if self._graph is None:
             return []
         graph, self._graph = self._graph, None
@@ -74,8 +74,8 @@ class Deinterlacer:
 
     def _given_up(self, frame: VideoFrame, error: Exception) -> list[VideoFrame]:
         _log.warning(
-            "%s: its pictures are interlaced, and this FFmpeg build cannot make them whole (%s): "
-            "moving objects have combs and may be missed",
+            "%s: interlaced, and this FFmpeg build cannot deinterlace it (%s): "
+            "moving objects have comb artefacts and may be missed",
             self._source,
             error,
         )
@@ -91,7 +91,7 @@ class Deinterlacer:
                 frame = graph.vpull()
             except (av.BlockingIOError, av.EOFError):
                 return frames
-            # The filters count in halves of the time base; stamps of files must not be rounded.
+            # The filters use half the time base; the file's time stamps must not be rounded.
             stored = self._waiting.popleft()
             frame.pts, frame.time_base = stored.pts, stored.time_base or _NO_STAMPS
             frames.append(frame)
@@ -100,11 +100,11 @@ class Deinterlacer:
 def deinterlaced(
     frames: Iterable[VideoFrame], mode: Deinterlace, source: str
 ) -> Iterator[VideoFrame]:
-    """Returns the pictures of a file, whole where they are flagged as interlaced.
+    """Returns the pictures of a file, deinterlaced where they are flagged as interlaced.
 
     Args:
         frames: Decoded pictures.
-        mode: `OFF` lets all pass.
+        mode: `OFF` passes all unchanged.
         source: The source as messages name it.
     """
     deinterlacer = Deinterlacer(mode, source)
@@ -114,7 +114,7 @@ def deinterlaced(
 
 
 def _form(frame: VideoFrame) -> tuple[object, ...]:
-    """Returns what a graph is made for: a change needs another one."""
+    """Returns the picture format of a graph; a change needs a new graph."""
     size = frame.width, frame.height
     return *size, frame.format.name, int(frame.colorspace), int(frame.color_range)
 

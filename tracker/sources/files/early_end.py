@@ -1,8 +1,8 @@
-"""Whether a file was cut off: what its container declares against what was there.
+"""Detection of truncated files: what the container declares, compared with what was read.
 
-Only what is missing counts. A declared duration alone proves nothing: the sound may last longer
-than the pictures, and some writers round up. Transport and program streams declare nothing. Of
-Matroska, whose pictures have a length of their own, it proves damage where bytes are left as well.
+Only missing data counts. A declared duration alone proves nothing: the sound may be longer than the
+pictures, and some writers round up. Transport and program streams declare nothing. For Matroska,
+whose pictures have a duration of their own, it proves damage if unread bytes remain as well.
 """
 
 import os
@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 HEAD_BYTES = 4096
-"""How much of its beginning a file without random access has to keep for `declared_bytes`."""
+"""Bytes of its beginning that a file without random access has to keep for `declared_bytes`."""
 
 ReadAt: TypeAlias = Callable[[int, int], bytes]
 """Returns so many bytes of a file from an offset on, or as many as there are."""
@@ -30,7 +30,7 @@ _FLV_SIZE = b"\x00\x08filesize\x00"  # AMF 0: a name of 8 bytes, then a number
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """The bytes of a file: how many there were, and those of them that can still be read."""
+    """The bytes of a file: their number, and access to those that can still be read."""
 
     size: int
     read_at: ReadAt
@@ -47,13 +47,13 @@ def bytes_of(file: BinaryIO) -> Bytes:
 
 
 class PacketTail:
-    """Watches the packets as they are read, to know which one was the last whole one."""
+    """Observes the packets as they are read, to find the last complete one."""
 
     def __init__(self) -> None:
         self.last_dts: int | None = None
         self.last_pts: int | None = None
         self.end: int | None = None
-        """When the picture that is shown last ends, as far as the packets say."""
+        """End of the picture shown last, according to the packets."""
         self.last_byte = 0
 
     def watch(self, packets: Iterable["Packet[VideoStream]"]) -> Iterator["Packet[VideoStream]"]:
@@ -76,12 +76,12 @@ def early_end(
     data: Bytes | None,
     end_s: float,
 ) -> str | None:
-    """Returns what to tell of a video that was cut off, `None` of a whole one.
+    """Returns a message about a truncated video, `None` for a complete one.
 
     Args:
-        container: What was read, still open.
+        container: The open container.
         stream: Its video stream.
-        tail: What was read last.
+        tail: The packets read last.
         data: The file's bytes; `None` where they are not known.
         end_s: When the last frame ends, after the first one.
     """
@@ -108,7 +108,7 @@ HINT = "its end is missing or damaged: copy or record it again"
 
 
 def declared_bytes(data: Bytes) -> int | None:
-    """Returns how long the file says it is; `None` where it does not.
+    """Returns the declared length of the file in bytes; `None` where there is none.
 
     Example:
         >>> riff = b"RIFF" + (92).to_bytes(4, "little") + b"AVI "
@@ -136,7 +136,7 @@ def _lacks_bytes(data: Bytes | None) -> bool:
 def _is_unreadable(
     container: InputContainer, stream: VideoStream, tail: PacketTail, data: Bytes | None
 ) -> bool:
-    """Returns whether a damaged Matroska file goes on after the last picture that was found.
+    """Returns whether a damaged Matroska file continues after the last picture found.
 
     libavformat may find no cluster after a damaged one, and reports an ordinary end.
     """
@@ -196,7 +196,7 @@ def _slots(tail: PacketTail) -> int:
 
 
 def _declared_ticks(container: InputContainer, stream: VideoStream) -> int | None:
-    """Returns how long the pictures last, by their statistics or else by their container."""
+    """Returns the declared duration of the pictures, by their statistics or the container."""
     seconds = _tagged_seconds(stream)
     if seconds is None and container.duration:
         seconds = Fraction(container.duration, 1_000_000)
@@ -204,14 +204,14 @@ def _declared_ticks(container: InputContainer, stream: VideoStream) -> int | Non
 
 
 def _own_ticks(container: InputContainer, stream: VideoStream) -> int | None:
-    """Returns how long the pictures last, where the sound cannot be meant."""
+    """Returns the declared duration, where it cannot be that of the sound."""
     if _tagged_seconds(stream) is None and len(container.streams) > 1:
         return None
     return _declared_ticks(container, stream)
 
 
 def _tagged_seconds(stream: VideoStream) -> Fraction | None:
-    """Returns Matroska's DURATION, which its usual writers leave."""
+    """Returns Matroska's DURATION tag, which common writers set."""
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = map(Fraction, parts)
@@ -221,7 +221,7 @@ def _tagged_seconds(stream: VideoStream) -> Fraction | None:
 
 
 def _lasts_longer(stream: VideoStream, total: int, tail: PacketTail) -> bool:
-    """Returns whether more than the last frame's own time is missing."""
+    """Returns whether more than the duration of the last frame is missing."""
     rate, base = stream.average_rate, stream.time_base
     if tail.last_pts is None or not rate or not base:
         return True

@@ -1,7 +1,7 @@
-"""Exact numbers and stamps of decoded frames, also where frames are missing or reordered.
+"""Exact numbers and time stamps of decoded frames, also where frames are missing or reordered.
 
-Both classes are told of packets as they are read, in decoding order, and of frames as they come
-out of the decoder, in order of presentation.
+Both classes get packets as they are read, in decoding order, and frames as the decoder returns
+them, in order of presentation.
 """
 
 import heapq
@@ -13,16 +13,16 @@ _MAX_REORDERED = 16
 
 
 class Numbering(Protocol):
-    """Numbers frames, and counts those that never came out of the decoder."""
+    """Numbers frames, and counts those that the decoder never returned."""
 
     skipped: int
 
     def read(self, stamp: int | None) -> None:
-        """Notes the stamp of a packet that is about to be decoded."""
+        """Records the stamp of a packet that is about to be decoded."""
         ...
 
     def failed(self) -> None:
-        """Notes that a packet could not be decoded."""
+        """Records that a packet could not be decoded."""
         ...
 
     def decoded(self, stamp: int | None) -> tuple[int, int | None]:
@@ -30,15 +30,15 @@ class Numbering(Protocol):
         ...
 
     def finish(self) -> None:
-        """Counts as lost what never came out."""
+        """Counts the remaining packets as lost frames."""
         ...
 
 
 class RankNumbering:
     """Numbers frames by the rank of their time stamps among those of all packets read.
 
-    When a frame comes out, all packets that are shown before it have been read. So every older
-    time stamp still waiting is a frame that was lost, and its number stays a gap.
+    When the decoder returns a frame, all packets shown before it have been read. So every older
+    pending time stamp is a lost frame, and its number stays unused.
 
     Args:
         first_index: Number of the first frame.
@@ -53,12 +53,12 @@ class RankNumbering:
         self._waiting: list[int] = []
 
     def read(self, stamp: int | None) -> None:
-        """Notes the time stamp of a packet that is about to be decoded."""
+        """Records the time stamp of a packet that is about to be decoded."""
         if self._first_stamp is not None and stamp is not None and stamp >= self._first_stamp:
             heapq.heappush(self._waiting, stamp)
 
     def failed(self) -> None:
-        """Notes that a packet could not be decoded."""
+        """Records that a packet could not be decoded."""
         if self._first_stamp is None:
             self._lose(1)
 
@@ -79,7 +79,7 @@ class RankNumbering:
         return index, stamp
 
     def finish(self) -> None:
-        """Counts as lost what never came out."""
+        """Counts the remaining packets as lost frames."""
         self._lose(len(self._waiting))
         self._waiting.clear()
 
@@ -89,10 +89,10 @@ class RankNumbering:
 
 
 class SlotNumbering:
-    """Gives frames the slots of the packets, in order, where stamps only tell packets apart.
+    """Assigns packet slots to frames in order, where stamps only distinguish packets.
 
-    A packet whose frame has not come out although `_MAX_REORDERED` later ones have been decoded
-    was lost, and leaves a gap from there on.
+    A packet without a frame after `_MAX_REORDERED` later ones have been decoded was lost, and
+    leaves a gap from there on.
     """
 
     def __init__(self) -> None:
@@ -103,14 +103,14 @@ class SlotNumbering:
         self._read = 0
 
     def read(self, stamp: int | None) -> None:
-        """Notes the slot of a packet that is about to be decoded."""
+        """Records the slot of a packet that is about to be decoded."""
         if stamp is not None:
             self._slots.append(stamp)
             self._order[stamp] = self._read
             self._read += 1
 
     def failed(self) -> None:
-        """Does nothing: a packet that gave no frame is found later."""
+        """Does nothing: a packet without a frame is found later."""
 
     def decoded(self, stamp: int | None) -> tuple[int, int | None]:
         """Returns the number of a frame that was decoded, and its slot.
@@ -127,7 +127,7 @@ class SlotNumbering:
         return index, self._slots.popleft() if self._slots else None
 
     def finish(self) -> None:
-        """Counts as lost what never came out."""
+        """Counts the remaining packets as lost frames."""
         self.skipped += len(self._order)
         self._order.clear()
 

@@ -1,6 +1,6 @@
-"""Frames of a recording that is read once, from its beginning to its end, as from a pipe.
+"""Frames of a recording that is read once from beginning to end, as from a pipe.
 
-Stamps and losses are those that `VideoFile` finds in the same bytes.
+Time stamps and losses equal those of `VideoFile` on the same bytes.
 """
 
 import logging
@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class FrontToBack:
-    """Decodes a recording whose packets can be read once.
+    """Decodes a recording whose packets can be read only once.
 
     Args:
         video: The open recording.
         source: Its name for messages.
-        deinterlace: What becomes of interlaced pictures.
+        deinterlace: Which pictures are deinterlaced.
     """
 
     def __init__(self, video: OpenVideo, source: str, deinterlace: Deinterlace) -> None:
@@ -47,7 +47,7 @@ class FrontToBack:
         self._end_s = 0.0
 
     def frames(self, packets: Iterator[VideoPacket]) -> Iterator[VideoFrame]:
-        """Returns the frames, in order of presentation, with stamps that never start again."""
+        """Returns the frames, in order of presentation, with continuous time stamps."""
         stream, numbering = self._video.stream, self._numbering
         stamps: UnbrokenStamps[VideoPacket] = UnbrokenStamps(
             stamp_rules(self._video.container, stream), self._report_gap
@@ -72,7 +72,7 @@ class FrontToBack:
         self.lost = numbering.skipped - before
 
     def failure(self, data: Callable[[], Bytes]) -> Failure | None:
-        """Returns why the recording ended before its end, `None` where it did not."""
+        """Returns why the recording is cut off, `None` where it is complete."""
         early = early_end(
             self._video.container, self._video.stream, self._tail, data(), self._end_s
         )

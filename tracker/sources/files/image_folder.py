@@ -1,7 +1,6 @@
 """Still pictures as a video: a folder, a MOT sequence, a glob pattern, or one picture.
 
-Comes in: a path or pattern. Goes out: frames in natural order of their names, at a constant rate.
-BGR exists only in here.
+Frames are in natural order of their names, at a constant rate. BGR exists only in this module.
 """
 
 import logging
@@ -33,13 +32,13 @@ _log = logging.getLogger(__name__)
 class ImageFolder:
     """Pictures on disk as a source of frames.
 
-    It is read once; an iteration that was left goes on where it stopped. A picture that cannot be
-    decoded is left out and counted; its number stays a gap.
+    It is read once; an interrupted iteration continues where it stopped. A picture that cannot be
+    decoded is skipped and counted; its number stays unused.
 
     Args:
         path_or_pattern: A folder of pictures, a MOT sequence (the folder with `seqinfo.ini`, or
             its folder of pictures), a glob pattern, or one picture.
-        fps: Pictures a second, > 0; a `seqinfo.ini` knows better.
+        fps: Pictures a second, > 0; overridden by a `seqinfo.ini`.
         start_s: Leave out the pictures before this time in seconds.
         stride: Deliver each `stride`-th picture, counted from the first one delivered.
 
@@ -83,12 +82,12 @@ class ImageFolder:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._info
 
     @property
     def skipped(self) -> int:
-        """Pictures so far that could not be decoded and were left out."""
+        """Pictures so far that could not be decoded."""
         return self._skipped
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""Which pictures a source names: those of a folder or a MOT sequence, of a pattern, or one."""
+"""The picture files that a source names: a folder, a MOT sequence, a pattern, or one picture."""
 
 import glob
 import logging
@@ -33,7 +33,7 @@ def list_images(source: str) -> Listing:
         source: A folder, a MOT sequence, a glob pattern or one picture.
 
     Raises:
-        SourceError: There is none; the message says what is there instead.
+        SourceError: There is none; the message names the files found instead.
     """
     path = Path(source)
     if path.is_dir():
@@ -72,7 +72,7 @@ def _list_folder(source: str, folder: Path) -> Listing:
 
 def _compare_length(source: str, promised: str | None, found: int) -> None:
     if promised is not None and promised.strip() != str(found):
-        _log.warning("%s: seqinfo.ini promises %s pictures, found %d", source, promised, found)
+        _log.warning("%s: seqinfo.ini declares %s pictures, found %d", source, promised, found)
 
 
 def _images_in(source: str, folder: Path) -> tuple[Path, ...]:

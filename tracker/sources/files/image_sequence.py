@@ -1,7 +1,4 @@
-"""What sequences of still pictures share: `seqinfo.ini`, and times at a constant rate.
-
-Comes in: the path of a `seqinfo.ini`; a rate. Goes out: its settings; frame numbers and seconds.
-"""
+"""Shared by sequences of still pictures: `seqinfo.ini`, and times at a constant rate."""
 
 import configparser
 import math
@@ -33,7 +30,7 @@ def sequence_settings(path: Path) -> configparser.SectionProxy | None:
 
 
 def sequence_rate(source: str, text: str | None) -> Fraction | None:
-    """Returns frames a second, or `None` where the file does not tell.
+    """Returns frames a second, or `None` where the file has none.
 
     Raises:
         SourceError: It is not a number above 0.

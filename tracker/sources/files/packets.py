@@ -1,8 +1,4 @@
-"""Video files as packets: opening, reading and seeking with errors that a user understands.
-
-Comes in: a path. Goes out: an open PyAV container with its video stream, that stream's
-packets, and the frames decoded from them.
-"""
+"""Video files as packets: opening, reading, seeking and decoding with PyAV, with clear errors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -39,11 +35,11 @@ class OpenVideo:
     container: InputContainer
     stream: VideoStream
     path: Path | None = None
-    """Where its bytes are; `None` for what is behind an address."""
+    """The file on disk; `None` for a network address."""
 
 
 OpenFile: TypeAlias = Callable[[str], AbstractContextManager[OpenVideo]]
-"""Returns a context that holds a video open, by the name that messages give it."""
+"""Returns a context that holds a video open, by its name for messages."""
 
 
 @contextmanager
@@ -72,7 +68,7 @@ def open_video(source: str, wanted: int | None = None) -> Iterator[OpenVideo]:
 
 
 def read_packets(video: OpenVideo, source: str) -> Iterator[VideoPacket]:
-    """Returns the video packets from the current position on, past damaged places.
+    """Returns the video packets from the current position on, skipping damaged ones.
 
     Raises:
         SourceError: The file can no longer be read (device gone, network share lost).
@@ -96,7 +92,7 @@ def read_packets(video: OpenVideo, source: str) -> Iterator[VideoPacket]:
 def decoded_frames(
     video: OpenVideo, packets: Iterator[VideoPacket], numbering: Numbering
 ) -> Iterator[VideoFrame]:
-    """Returns the frames that can be decoded; `numbering` is told of every packet."""
+    """Returns the decodable frames; `numbering` records every packet."""
     for packet in packets:
         if is_cut_short(packet):
             continue
@@ -115,8 +111,8 @@ def decoded_frames(
 def is_cut_short(packet: VideoPacket) -> bool:
     """Returns whether the file ends within this packet, so that it must not be decoded.
 
-    With frame threads its error would arrive while the decoder is drained and take good frames
-    with it (measured: 87 of 89 frames of a truncated MP4). In a transport stream packets are also
+    With frame threads its error would be raised while the decoder is drained, and good frames be
+    lost (measured: 87 of 89 frames of a truncated MP4). In a transport stream packets are also
     marked as corrupt where recordings were joined, and may well decode.
     """
     return packet.is_corrupt and not is_joinable(packet.stream.container)
@@ -136,7 +132,7 @@ def is_shown(packet: VideoPacket) -> bool:
 
 
 def declared_frames(video: OpenVideo) -> int | None:
-    """Returns how many frames the container says it has, where it says so.
+    """Returns the number of frames that the container declares, if any.
 
     AVI does not: its header counts the slots of a constant rate, which need not all be filled.
     """
@@ -144,7 +140,7 @@ def declared_frames(video: OpenVideo) -> int | None:
     if not stream.frames or video.container.format.name == "avi":
         return None
     if "mp4" in video.container.format.name:
-        # The header counts samples; the index knows which of them an edit list leaves.
+        # The header counts samples; the index reflects edit lists.
         return sum(not entry.is_discard for entry in stream.index_entries)
     return stream.frames
 

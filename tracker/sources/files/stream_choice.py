@@ -1,4 +1,4 @@
-"""Which video stream of a source is decoded, where it has several."""
+"""Choice of the video stream to decode, where a source has several."""
 
 from av.container import InputContainer
 from av.stream import Disposition
@@ -39,9 +39,9 @@ def video_stream(container: InputContainer, source: str, wanted: int | None = No
 
 
 def choice_note(container: InputContainer, chosen: VideoStream) -> str | None:
-    """Returns which stream was taken of several; `None` where there was no choice.
+    """Returns a note on the chosen stream; `None` where there is only one.
 
-    Covers are no choice: most songs and many films have one.
+    Covers do not count: most songs and many films have one.
     """
     streams = container.streams.video
     moving = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
@@ -79,8 +79,8 @@ def _preference(stream: VideoStream) -> tuple[bool, bool, bool, int, int]:
 def _is_thumbnail(stream: VideoStream) -> bool:
     """Returns whether a stream is flagged as pictures, or holds one frame.
 
-    Not every container tells how many frames there are. A stream whose rate could not be measured
-    has one frame; so has one that, by its own clock, lasts no longer than that.
+    Not every container declares its number of frames. A stream whose rate could not be measured has
+    one frame; so has one that lasts no longer than a frame.
     """
     if stream.disposition & _PICTURES:
         return True

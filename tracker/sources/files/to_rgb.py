@@ -23,7 +23,7 @@ _FULL_RANGE = 2
 
 
 _MAX_STRETCH = 8
-"""Pixels that are wider or higher than this are taken for damage of the header."""
+"""A more extreme pixel aspect ratio is taken for a damaged header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ class PictureForm:
             return self.stored
         one = Fraction(1)
         wide, high = round(width * max(aspect, one)), round(height * max(1 / aspect, one))
-        # A pixel more comes of headers that were rounded, and interpolation would blur the picture.
+        # One more pixel is a rounding error of the header; interpolation would only blur the
+        # picture.
         return self.stored if wide - width + high - height <= 1 else (wide, high)
 
     @property
@@ -92,7 +93,7 @@ class PictureForm:
 def to_rgb(frame: VideoFrame, form: PictureForm) -> UInt8Array:
     """Returns the picture as `(H, W, 3)` uint8 RGB, owned, contiguous and read-only.
 
-    It is upright and its pixels are square, as `form` tells.
+    It is upright with square pixels, according to `form`.
 
     The matrix and range that the stream declares are used. Where it declares none, high
     definition (wider than 1024 or higher than 576) is BT.709 and the rest BT.601, as players do.

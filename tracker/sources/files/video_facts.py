@@ -1,7 +1,6 @@
-"""What is known of a video file before it is read: its clock, size, rate, and where to start.
+"""Facts of a video file before it is read: clock, size, rate, and where to start.
 
-Comes in: a path. Goes out: `Clip`, `Start` and the `VideoInfo` made of them. Only the first frame
-is decoded.
+Only the first frame is decoded.
 """
 
 import dataclasses
@@ -43,16 +42,16 @@ from tracker.util.unbroken_stamps import UnbrokenStamps
 _log = logging.getLogger(__name__)
 
 ANY_STAMP = -(2**63)
-"""Before every stamp."""
+"""Smaller than any time stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What the first decoded frame and the header tell.
+    """The facts of the header and the first decoded frame.
 
     `first_stamp` is when the first frame is shown, in ticks; it is `None` where times are counted
-    from the frame rate, in units of one frame. `offset_s` is the place of that frame on the clock
-    of the sound.
+    from the frame rate, in units of one frame. `offset_s` is the time of that frame on the clock of
+    the sound.
     """
 
     kind: StampKind
@@ -67,11 +66,11 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where reading begins: number and ticks of the first frame, and how to get there.
+    """Start of reading: number and ticks of the first frame, and how to seek to it.
 
     Seeking to the stamp `seek_to` has to lead to the keyframe shown at `keyframe_pts`, at byte
-    `keyframe_at`, or to one before. Where it does not, or is not possible, the keyframe is the
-    packet after the first `skip` ones. `index` is 0 where all frames are decoded and counted.
+    `keyframe_at`, or to one before. Where seeking fails, the keyframe is the packet after the first
+    `skip` ones. `index` is 0 where all frames are decoded and counted.
     """
 
     index: int = 0
@@ -83,7 +82,7 @@ class Start:
 
 
 def probe(source: str, open_file: OpenFile = open_video) -> Clip:
-    """Returns what the header and the first frame that can be decoded tell.
+    """Returns the facts of the header and the first decodable frame.
 
     Args:
         source: The file as messages name it.
@@ -122,7 +121,7 @@ def _clip(
         stamp = None
     elif stream.time_base is not None:
         time_base = stream.time_base
-    # A slot is when a packet is decoded; its frame is shown later by what reordering delays.
+    # A slot is the decoding time of a packet; its frame is shown later by the reordering delay.
     offset = head_pts if kind is StampKind.SLOTS and head_pts is not None else stamp
     return Clip(
         kind=kind,
@@ -143,12 +142,12 @@ def _clip(
 def shown_packets(
     video: OpenVideo, source: str, stamps: UnbrokenStamps[VideoPacket], kind: StampKind
 ) -> Iterator[VideoPacket]:
-    """Returns the packets from the current position on, with stamps that never start again."""
+    """Returns the packets from the current position on, with continuous time stamps."""
     return unbroken_packets(read_packets(video, source), stamps, kind)
 
 
 def numbering_of(kind: StampKind, index: int, stamp: int | None) -> Numbering:
-    """Returns what numbers the frames from this one on."""
+    """Returns the numbering of the frames from this one on."""
     if kind is StampKind.SLOTS:
         return SlotNumbering()
     first_stamp = None if kind is StampKind.NONE else stamp
@@ -162,11 +161,11 @@ def _silent_stamps(video: OpenVideo) -> UnbrokenStamps[VideoPacket]:
 def find_start(
     source: str, clip: Clip, start_s: float, *, open_file: OpenFile = open_video
 ) -> Start:
-    """Returns where to begin, counted exactly from the packets without decoding them.
+    """Returns the start, counted exactly from the packets without decoding them.
 
     Args:
         source: The file as messages name it.
-        clip: What is known of it.
+        clip: Its facts.
         start_s: Seconds after its first frame.
         open_file: Opens it.
 
@@ -194,7 +193,7 @@ def find_start(
 
 @dataclass(slots=True)
 class _Scan:
-    """What the packets around a start tell; `before` counts the frames ahead of it."""
+    """The packets around a start; `before` counts the frames ahead of it."""
 
     before: int = 0
     first_stamp: int | None = None
@@ -221,7 +220,7 @@ def _scan(source: str, clip: Clip, start_stamp: int, open_file: OpenFile) -> _Sc
             elif clip.first_stamp is not None and pts >= clip.first_stamp:
                 scan.before += 1
             if packet.is_keyframe and pts <= start_stamp:
-                # What follows another clock cannot be found by its time.
+                # Packets on another clock cannot be found by time.
                 seek_to = None if stamps.offset else (pts if dts is None else dts)
                 scan.start = Start(
                     keyframe_pts=pts, keyframe_at=packet.pos, seek_to=seek_to, skip=number
@@ -235,7 +234,7 @@ def _scan(source: str, clip: Clip, start_stamp: int, open_file: OpenFile) -> _Sc
 
 
 def describe(source: str, clip: Clip, start: Start, *, stride: int) -> VideoInfo:
-    """Returns what a user of the source is told before the first frame."""
+    """Returns the `VideoInfo` of a file that is read from `start`."""
     width, height = clip.form.delivered
     count = None
     if clip.declared is not None:
@@ -261,7 +260,7 @@ def _first_tick(start_s: float, time_base: Fraction) -> int:
 
 
 def check_arguments(source: str, *, start_s: float, stride: int) -> None:
-    """Does nothing for a usable start and stride.
+    """Checks the start and stride.
 
     Raises:
         SourceError: `start_s` is negative or not finite, or `stride` is less than 1.
@@ -280,5 +279,5 @@ def _too_late(source: str, start_s: float, last_s: float) -> SourceError:
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """Returns width and height as people write them."""
+    """Returns width and height as `640x480`."""
     return f"{size[0]}x{size[1]}"

@@ -1,7 +1,6 @@
-"""Video files, decoded by PyAV (FFmpeg).
+"""Video files, decoded by PyAV (FFmpeg), with exact frame numbers and times.
 
-Comes in: a path, where to start, and how many frames to leave out. Goes out: frames with exact
-numbers and times; damaged frames are left out and counted.
+Damaged frames are skipped and counted.
 """
 
 import dataclasses
@@ -56,19 +55,19 @@ _log = logging.getLogger(__name__)
 class VideoFile:
     """A video file as a source of frames.
 
-    It is read once; an iteration that was left goes on where it stopped. No file is held open
-    before the first frame is asked for. Times always come from the file. Numbers count the
-    packets, so a frame that the container itself lost (a damaged Matroska cluster, the last frames
-    of a truncated file) leaves no gap in them, but does in the times.
+    It is read once; an interrupted iteration continues where it stopped. The file is opened when
+    the first frame is requested. Times always come from the file. Numbers count the packets, so a
+    frame that the container itself lost (a damaged Matroska cluster, the last frames of a truncated
+    file) leaves no gap in them, but does in the times.
 
     Args:
         path: The file.
         start_s: Seconds after the file's first frame at which to start; numbers and times of
             frames stay those in the file.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
-        decoding: Which of its video streams is read, and what becomes of interlaced pictures.
-        open_file: Opens what `path` then merely names, such as a file behind an address. Its
-            sound cannot be copied.
+        decoding: Which of its video streams is read, and which pictures are deinterlaced.
+        open_file: Opens the file where `path` is not on disk, such as a network address. Its sound
+            cannot be copied.
 
     Raises:
         SourceError: The file cannot be read, holds no frame, or ends before `start_s`.
@@ -103,12 +102,12 @@ class VideoFile:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._info
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Frames so far that could not be decoded."""
         return self._numbering.skipped
 
     def __iter__(self) -> Iterator[Frame]:
@@ -164,7 +163,7 @@ class VideoFile:
             raise SourceError(f"{self._source}: {early}; {HINT}")
 
     def _unbroken(self, video: OpenVideo, packets: Iterator[VideoPacket]) -> Iterator[VideoPacket]:
-        """Returns the packets with stamps that never start again."""
+        """Returns the packets with continuous time stamps."""
 
         def report_gap(ticks: int) -> None:
             _log.warning("%s: %s", self._source, gap_text(ticks, self._clip.time_base))
@@ -236,7 +235,7 @@ def _open_at(
         if packets is not None:
             yield video, packets, 0
             return
-        # Some containers seek to a later keyframe than the one asked for: begin anew.
+        # Some containers seek past the requested keyframe: start over from the beginning.
         stack.close()
         video = stack.enter_context(open_file(source))
         yield video, read_packets(video, source), start.skip
@@ -254,8 +253,8 @@ def _packets_from(
         return None
     if first is None or first.pts is None or start.keyframe_pts is None:
         return None
-    # A time may be there twice where recordings were joined, and of a damaged AVI the index tells
-    # other times than the packets do when they are counted.
+    # Times may repeat where recordings were joined, and in a damaged AVI the times of the index
+    # differ from those counted from packets.
     is_found = first.pts <= start.keyframe_pts
     if is_joinable(video.container) or video.container.format.name in {"avi", "mxf"}:
         is_found = first.pos is not None and first.pos == start.keyframe_at

@@ -20,14 +20,15 @@ def with_environment(address: str, environment: Mapping[str, str] | None = None)
     """Returns an address with each `${NAME}` replaced by the value that the environment has.
 
     In user and password a value is percent-encoded, so that it may hold any character; elsewhere it
-    stands as it is. Any other `$` is kept, and so is a text that is no address.
+    stands as it is. Any other `$` is kept, and a text that is no address is returned unchanged.
 
     Args:
         address: The address as the user typed it.
         environment: Variables and their values; `None` for those of this process.
 
     Raises:
-        ConfigError: A variable is not set, or the password holds what ends the name of a host.
+        ConfigError: A variable is not set, or the password contains a character that ends a host
+        name.
 
     Example:
         >>> with_environment("rtsp://${U}:${P}@door/$1", {"U": "me", "P": "a@b/c"})

@@ -1,7 +1,6 @@
 """Cameras, opened by OpenCV.
 
-Comes in: a camera's index. Goes out: frames as they are captured, with their times. BGR exists
-only in here.
+BGR exists only in this module.
 """
 
 import logging
@@ -34,7 +33,7 @@ _log = logging.getLogger(__name__)
 _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000
 _TICKS_A_SECOND = 1_000_000
-# A USB camera drops a frame now and then; one that is gone fails every time.
+# A USB camera occasionally drops a frame; a disconnected one fails every time.
 _MAX_FAILED_READS = 3
 
 
@@ -46,7 +45,7 @@ class Capture(Protocol):
         ...
 
     def grab(self) -> bool:
-        """Waits for a frame and returns whether one came."""
+        """Waits for a frame and returns whether there is one."""
         ...
 
     def retrieve(self) -> tuple[bool, NDArray[Any] | None]:
@@ -58,26 +57,26 @@ class Capture(Protocol):
         ...
 
     def release(self) -> None:
-        """Gives the device back."""
+        """Releases the device."""
         ...
 
 
 class Camera:
     """A camera as a live source of frames.
 
-    The device is opened, and proved by one frame that is thrown away, at once; times count from
-    the first frame delivered. Iteration ends only by `close` or an error.
+    The device is opened at once and checked by one discarded frame; times count from the first
+    frame delivered. Iteration ends only by `close` or an error.
 
     Args:
         index: Number of the camera, from 0.
-        settings: Its `reconnect` says how a camera that was unplugged is waited for; `None` to
-            take that for an error.
-        find: Tells the camera's number anew for each attempt, since the system may give it another
-            one when it is plugged in again; `None` where it is the number that was asked for.
+        settings: Its `reconnect` decides how to wait for an unplugged camera; `None` makes that an
+            error.
+        find: Returns the camera's current number for each attempt, since the system may assign
+            another one when it is plugged in again; `None` to keep `index`.
         open_capture: Opens a camera by its number.
 
     Raises:
-        SourceError: The camera is not there, may not be used, or delivers no picture.
+        SourceError: The camera does not exist, access is denied, or it delivers no picture.
     """
 
     def __init__(
@@ -114,11 +113,11 @@ class Camera:
         )
         self._skipped = 0
         self._frames = self._read()
-        next(self._frames)  # runs to the point from which on the generator releases the device
+        next(self._frames)  # runs to the point after which the generator releases the device
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._info
 
     @property
@@ -128,7 +127,7 @@ class Camera:
 
     @property
     def reconnects(self) -> int:
-        """How often so far the camera was lost and came back."""
+        """Number of reconnections so far."""
         return self._reconnects
 
     def __iter__(self) -> Iterator[Frame]:
@@ -182,7 +181,7 @@ class Camera:
             self._capture.release()
 
     def _next(self) -> tuple[UInt8Array, tuple[float, float]] | None:
-        """Returns the next picture, of the camera opened again if need be; `None` once closed."""
+        """Returns the next picture, reopening the camera if necessary; `None` once closed."""
         try:
             return self._grab()
         except SourceError:
@@ -197,7 +196,7 @@ class Camera:
         _log.warning("camera %s: lost: it delivers no frames; waiting for it", self._source)
         self._capture.release()
         for _ in attempts(reconnect, self._closed):
-            # What fails here is one attempt, no frame: it must not count as skipped.
+            # A failure here is a failed attempt, not a skipped frame.
             skipped = self._skipped
             try:
                 self._capture = _opened(self._find(), self._open_capture)
@@ -233,7 +232,7 @@ class Camera:
         )
 
     def _grab(self) -> tuple[UInt8Array, tuple[float, float]]:
-        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only, and when it came.
+        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only, and its time of arrival.
 
         The times, on `time.monotonic` and in Unix time, are those before it was decoded.
         """

@@ -1,7 +1,4 @@
-"""Which camera a word names: by number, device file, or the name that the camera gives itself.
-
-Comes in: text. Goes out: the camera's number.
-"""
+"""The camera that a text names: by number, device file, or device name."""
 
 import re
 import sys
@@ -10,17 +7,17 @@ from pathlib import Path
 from tracker.errors import SourceError, nearest
 
 NAME_PREFIX = "camera:"
-"""What stands before a camera's name."""
+"""Prefix of a camera's name."""
 
 SYSTEM_FOLDER = Path("/sys/class/video4linux")
-"""Where Linux tells the names of cameras."""
+"""Folder in which Linux lists the names of cameras."""
 
 _DEVICE = re.compile(r"(?:v4l2://)?/dev/video([0-9]+)")
 _BY_ID = re.compile(r"(?:v4l2://)?(/dev/v4l/by-(?:id|path)/.+)")
 
 
 def is_camera(text: str) -> bool:
-    """Returns whether a word names a camera, be it there or not.
+    """Returns whether a text names a camera, existing or not.
 
     Example:
         >>> is_camera("0"), is_camera("/dev/video2"), is_camera("camera:HD Webcam")
@@ -35,12 +32,12 @@ def is_camera(text: str) -> bool:
 
 
 def camera_index(text: str, *, system: Path = SYSTEM_FOLDER) -> int:
-    """Returns the number of the camera that a word names.
+    """Returns the number of the camera that a text names.
 
     Args:
         text: Digits, `/dev/videoN`, `v4l2:///dev/videoN`, a link in `/dev/v4l/by-id`, or `camera:`
             and a name, whole or in part, in any case.
-        system: Where the system tells the cameras' names.
+        system: Folder in which the system lists the cameras' names.
 
     Raises:
         SourceError: It names no camera, or several.
@@ -86,7 +83,7 @@ def _named(text: str, system: Path) -> int:
 
 
 def _cameras(system: Path) -> dict[int, str]:
-    """Returns the names of cameras by number; other nodes of a camera, as for metadata, are not.
+    """Returns the names of cameras by number, without other nodes such as metadata.
 
     Args:
         system: Folder with a folder `videoN` for each node, that holds `name` and `index`; the

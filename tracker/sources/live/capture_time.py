@@ -1,29 +1,27 @@
-"""When the frames of a stream were taken, by their stamps and the least delayed of them.
+"""Capture times of stream frames, from their time stamps and the least delayed frame.
 
-Comes in: a frame's own stamp and when it arrived. Goes out: when it was taken, on our clock.
-
-A frame that waited in a buffer, of this machine or on the way, arrives late; its stamp does not
-tell so, since nobody knows how far the sender's clock is from ours. The frame that took least time
-does: what others took longer than it is their delay. This is the minimum filter by which clocks
-are compared over a network (RFC 5905, sec. 10, keeps the sample of the lowest delay).
+A frame that waited in a buffer, here or on the network, arrives late. Its time stamp does not show
+it, since the offset between the sender's clock and ours is unknown. The least delayed frame gives
+that offset; the excess of the others is their delay. This is the minimum filter by which clocks are
+compared over a network (RFC 5905, sec. 10, keeps the sample of the lowest delay).
 """
 
 _CREEP = 100e-6
-"""How fast the offset may rise, in seconds a second: above what the quartz of a camera is off."""
+"""Rate at which the offset may rise, in seconds a second: above the drift of a camera's quartz."""
 
 _MAX_LEAP_S = 10.0
-"""A stamp this much further on than real time is of a clock that was set."""
+"""A time stamp this far ahead of real time means that the clock was set."""
 
 
 class CaptureTimes:
     """Times of capture over one connection, on the clock of the arrivals.
 
-    The least time that a frame took since it was taken is not known and counts as none: times are
-    too late by it, and by what the least delayed frame so far was delayed. A frame of a burst at
-    the beginning is told to be as old as the last one until that has come.
+    The smallest transport time is unknown and counts as zero: capture times are too late by it, and
+    by the delay of the least delayed frame so far. In a burst at the beginning, ages are too low
+    until its last frame has arrived.
 
-    A delay is told in full as it builds up. One that stays is forgotten at 100 ppm, 0.36 s an hour,
-    since it cannot be told from a sender's clock that is slow.
+    A growing delay is measured in full. A constant one decays at 100 ppm, 0.36 s an hour, since it
+    cannot be distinguished from a slow sender's clock.
     """
 
     def __init__(self) -> None:
@@ -31,14 +29,14 @@ class CaptureTimes:
         self._last: tuple[float, float] | None = None
 
     def at(self, stamp_s: float, arrived_s: float) -> float:
-        """Returns when the next frame was taken: at its arrival or before.
+        """Returns when the next frame was captured: at its arrival or before.
 
         It is not before the last one where stamps and arrivals rise. After a stamp that does not
-        rise, or leaps ahead of real time, delays are learned anew.
+        rise, or leaps ahead of real time, delays are estimated anew.
 
         Args:
             stamp_s: The frame's stamp in seconds, from any origin.
-            arrived_s: When it arrived, on a clock that nobody sets.
+            arrived_s: When it arrived, on a monotonic clock.
         """
         offset_s = arrived_s - stamp_s
         if self._last is not None and self._is_believed(stamp_s, arrived_s):

@@ -1,10 +1,8 @@
 """One connection to a stream, read and decoded in a thread of its own.
 
-Comes in: how to open it. Goes out: what it is, its frames as they arrive, and why it ended.
-
-A thread, because FFmpeg can block where nothing interrupts it (resolving a name, reading a pipe)
-and where PyAV's time limit alone does (reading from a socket): the reader of the frames waits at
-a channel instead, which `close` and Ctrl-C end at once.
+A thread, because FFmpeg can block where nothing interrupts it (resolving a name, reading a pipe) or
+only PyAV's timeout does (reading from a socket): the consumer of the frames waits at a channel
+instead, which `close` and Ctrl-C end at once.
 """
 
 import threading
@@ -49,7 +47,8 @@ _WAITING = 2
 _MAX_READ_FAILURES = 20
 # Packets whose time of arrival is kept until their frame comes out: H.264 reorders 16 at most.
 _MAX_PENDING = 64
-# A healthy stream gives its next packet within a frame's time, and then says good-bye in order.
+# A healthy stream delivers its next packet within a frame interval, and can then be closed
+# properly.
 _RELEASE_S = 0.5
 _SEGMENTED = frozenset({"hls", "dash"})
 _TICKS_A_SECOND = 1_000_000
@@ -57,16 +56,16 @@ _TICKS_A_SECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What a stream tells when it is opened.
+    """The facts of a stream, known once it is open.
 
     Attributes:
         rate: Nominal frames a second.
         time_base: Unit of the frames' stamps.
         is_timed: Whether the stream has stamps of its own; MJPEG and raw H.264 have none.
-        is_segmented: Whether it comes in pieces of some seconds, as HLS and DASH do.
-        is_finite: Whether its end is known: a file, not something live.
+        is_segmented: Whether it arrives in segments of some seconds, as HLS and DASH.
+        is_finite: Whether its end is known: a file, not a live stream.
         pixel_aspect: Width of a pixel divided by its height.
-        note: Which of several streams it is; `None` where it is the only one.
+        note: Which of several streams was chosen; `None` where there is only one.
     """
 
     rate: Fraction
@@ -97,7 +96,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """No more frames come.
+    """The end of a connection.
 
     Attributes:
         failure: Why; `None` at an ordinary end.
@@ -114,9 +113,9 @@ class Connection:
     Args:
         source: The stream as messages name it, without credentials.
         open_container: Opens it; may block.
-        decoding: Which of its video streams is read, and what becomes of interlaced pictures.
-        recording: Of a recording that is read to its end: returns its bytes at that point. `None`
-            for something live, whose frames are to be as new as they can.
+        decoding: Which of its video streams is read, and which pictures are deinterlaced.
+        recording: For a recording that is read to its end: returns its bytes at that point. `None`
+            for a live stream, whose frames have to be as recent as possible.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class Connection:
         self._thread.start()
 
     def opened(self, timeout_s: float | None) -> StreamFacts:
-        """Returns what the stream is, once it is open; to be asked first.
+        """Returns the facts of the stream, once it is open; call it first.
 
         Args:
             timeout_s: Seconds to wait; `None` for as long as it takes.
@@ -156,7 +155,7 @@ class Connection:
         raise StreamLostError(item.failure or ENDED)
 
     def receive(self, timeout_s: float | None) -> Arrival | Ended:
-        """Returns the next frame or the end; to be asked once it is open.
+        """Returns the next frame or the end; call it once the stream is open.
 
         Args:
             timeout_s: Seconds to wait; `None` for as long as it takes.
@@ -186,13 +185,13 @@ class Connection:
         return item
 
     def close(self) -> None:
-        """Ends it, from any thread; a read that blocks is left to its own time limit."""
+        """Closes it, from any thread; a blocked read ends by its own timeout."""
         if not self._items.is_cancelled:
             self._items.cancel()
             self._thread.join(_RELEASE_S)
 
     def _next(self, timeout_s: float | None) -> StreamFacts | Arrival | Ended | None:
-        """Returns what the thread put; `None` if there was nothing for so many seconds."""
+        """Returns the next item of the thread; `None` after the timeout."""
         try:
             taken = self._items.take(timeout_s)
         except Empty:
@@ -209,12 +208,12 @@ class Connection:
             return
 
     def _read(self) -> "Ended | _Fault":
-        """Puts the facts and the arrivals; returns what comes last."""
+        """Puts the facts and the arrivals; returns the end."""
         is_open = False
         try:
             with self._open() as container:
                 stream = video_stream(container, self._source, self._decoding.video_stream)
-                stream.thread_type = ThreadType.SLICE  # threads over frames would hold some back
+                stream.thread_type = ThreadType.SLICE  # frame threads would delay frames
                 self._items.put(_facts(container, stream))
                 is_open = True
                 if self._recording is not None:
@@ -251,10 +250,10 @@ class Connection:
         begun = False
         deinterlacer = Deinterlacer(self._decoding.deinterlace, self._source)
         for packet in self._packets(container):
-            # Sound is read as well, so that closing is noticed where pictures stay away.
+            # Sound is read as well, so that closing is noticed while no pictures arrive.
             if packet.stream.index != stream.index:
                 continue
-            # A decoder that is fed from the middle of a picture group shows grey smears.
+            # A decoder that starts in the middle of a group of pictures shows grey smears.
             begun = begun or packet.is_keyframe
             if begun:
                 yield from self._decoded(cast(VideoPacket, packet), deinterlacer)
@@ -312,7 +311,7 @@ def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
     name = container.format.name
     is_timed = not container.format.flags & cast(int, Flags.no_timestamps.value)
     is_segmented = bool(_SEGMENTED & set(name.split(",")))
-    # A server tells the length of a file; cameras that send MJPEG without end may tell any number.
+    # A server declares the length of a file; cameras with endless MJPEG may declare any number.
     has_length = container.size > 0 and not is_segmented and name != "mpjpeg"
     return StreamFacts(
         rate=nominal_rate(stream),

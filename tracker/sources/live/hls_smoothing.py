@@ -1,32 +1,29 @@
-"""Spreads frames that come in pieces of some seconds, as those of HLS do, over these seconds.
-
-Comes in: the times of frames in their stream. Goes out: waits until they are due.
-"""
+"""Smooth delivery of frames that arrive in segments of some seconds, as in HLS."""
 
 import threading
 import time
 from collections.abc import Callable
 
 _JUMP_S = 1.0
-"""A step of the stream's time that is longer than this was left out by the server."""
+"""A longer step of the stream's time is a gap left by the server."""
 
 _CATCH_UP = 0.05
-"""Share by which frames come faster after a delay, until it is made good."""
+"""Share by which frames are delivered faster after a delay, until it is recovered."""
 
 
 class Pacer:
     """Waits until a frame is due.
 
-    Without it, a piece would come as fast as it can be decoded, and where only the newest frame is
-    worked on, most of it would be dropped while the pipeline idles until the next piece.
+    Without it, a segment would be delivered as fast as it is decoded, and where only the newest
+    frame is processed, most of it would be dropped while the pipeline idles until the next segment.
 
     A frame that is late delays those after it by as much: they are due at their distance from it.
-    They then come 5 % faster until they are as young as the first ones were. What the server left
-    out is not waited for, since what follows is there already.
+    They are then delivered 5 % faster until the delay is that of the first ones. Gaps left by the
+    server are not waited for, since the frames after them have arrived already.
 
     Args:
         closed: Ends a wait.
-        clock: Seconds of a clock that nobody sets.
+        clock: Seconds of a monotonic clock.
     """
 
     def __init__(

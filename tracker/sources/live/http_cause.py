@@ -1,8 +1,8 @@
-"""Why FFmpeg cannot read what an address names, found out by one look at the server's own answer.
+"""The cause of an HTTP failure, found by one request to the server.
 
-FFmpeg reports a name that does not resolve, redirects in a circle and an index that cannot be
-reached alike, as an input/output error. After such a failure the answer itself tells which it was.
-Time and memory of the look are limited; addresses and what they hold are in no result.
+FFmpeg reports an unresolvable name, circular redirects and an unreachable index alike, as an
+input/output error. The answer to one more request tells them apart. Its time and memory are
+limited; results never contain addresses or content.
 """
 
 import base64
@@ -54,7 +54,7 @@ INDEX_LAST = Failure(
     "its index (moov box) is at the end of the file, and this server cannot send a part of a file",
     "download it and run on the file, or write it with -movflags +faststart",
 )
-"""An MP4 of which only the beginning can be read."""
+"""An MP4 on a server without range requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Answer:
 
 
 class _LookFailedError(Exception):
-    """There is no answer; `failure` says why, `None` where it is not known."""
+    """There is no answer; `failure` is the reason, `None` where unknown."""
 
     def __init__(self, failure: Failure | None) -> None:
         super().__init__()
@@ -78,9 +78,9 @@ def true_cause(address: str, failure: Failure, *, timeout_s: float) -> Failure:
     """Returns why a stream or a file of the network cannot be read.
 
     Args:
-        address: Its URL, with its credentials, which go to its own host alone.
-        failure: Why, by FFmpeg; returned where the look shows nothing better.
-        timeout_s: Seconds that the look may take.
+        address: Its URL, with its credentials, which are sent only to its own host.
+        failure: The reason by FFmpeg; returned where the request gives no better one.
+        timeout_s: Timeout of the request in seconds.
     """
     try:
         parts = urlsplit(address)
@@ -92,7 +92,7 @@ def true_cause(address: str, failure: Failure, *, timeout_s: float) -> Failure:
         return Failure("it names no host", "check the address: SCHEME://HOST/...")
     if failure is UNREACHABLE and scheme not in _PORTS:
         return failure if _resolves(host, port) else NO_HOST
-    # A proxy would give its own answer, and a look past it may find no way.
+    # A proxy would give its own answer, and a request around it may fail.
     is_direct = scheme not in getproxies() or proxy_bypass(host)
     if failure in SURE or scheme not in _PORTS or not is_direct:
         return failure
@@ -111,7 +111,7 @@ def _resolves(host: str, port: int | None) -> bool:
 
 
 def _cause_of_answer(parts: SplitResult, deadline: float) -> Failure | None:
-    """Returns what an answer says, after its redirects; `None` where it says nothing wrong."""
+    """Returns the failure in an answer, after its redirects; `None` where there is none."""
     seen: set[str] = set()
     while True:
         answer = _answer(parts, deadline)
@@ -142,7 +142,7 @@ def _cause_of_answer(parts: SplitResult, deadline: float) -> Failure | None:
 
 def _cause_of_content(answer: _Answer) -> Failure | None:
     if answer.status in {401, 407}:
-        return None  # FFmpeg knows more ways to log in than this look.
+        return None  # FFmpeg supports more ways to log in than this request.
     if answer.status >= 400:
         try:
             phrase = f" {HTTPStatus(answer.status).phrase}"
@@ -158,7 +158,7 @@ def _cause_of_content(answer: _Answer) -> Failure | None:
         return _EMPTY
     if kind == "application/json" or (kind == "text/plain" and "Content-Type" in answer.headers):
         return Failure(f"expected a video, got {kind}", "check the path of the address")
-    is_whole = answer.status == HTTPStatus.OK  # A server that knows ranges answers 206.
+    is_whole = answer.status == HTTPStatus.OK  # A server with range support answers 206.
     return INDEX_LAST if is_whole and _has_index_last(answer.body) else None
 
 
@@ -194,7 +194,7 @@ def _answer(parts: SplitResult, deadline: float) -> _Answer:
         if not data:
             raise _LookFailedError(None) from None
     except OSError:
-        pass  # What came before it may tell enough.
+        pass  # The bytes before it may suffice.
     if not data:
         raise _LookFailedError(_NO_ANSWER)
     if not data.startswith(b"HTTP/"):
@@ -206,7 +206,7 @@ def _answer(parts: SplitResult, deadline: float) -> _Answer:
 
 
 def _is_enough(data: bytes) -> bool:
-    """Returns whether the beginning of the body is there, or no header of an answer is coming."""
+    """Returns whether the beginning of the body has arrived, or it is no HTTP answer."""
     end = data.find(_END)
     is_http = data.startswith(b"HTTP/"[: len(data)])
     return not is_http or len(data) > (_MOST_HEADER_BYTES if end < 0 else end + _MOST_BODY_BYTES)

@@ -1,7 +1,4 @@
-"""Streams of the network that are live: read as they come, and come back after a loss.
-
-Comes in: a way to open the stream. Goes out: frames with numbers and times that go on over a loss.
-"""
+"""Live network streams that reconnect after a loss; numbers and times of frames continue."""
 
 import logging
 import threading
@@ -30,18 +27,18 @@ _END = Failure("its server ended it", "check the server")
 class LiveStream:
     """A live stream as a source of frames.
 
-    Iterating waits for frames; it ends by `close` alone, at once and from any thread, or by an
-    error. It is read once; an iteration that was left goes on where it stopped.
+    Iterating waits for frames; it ends only by `close`, at once and from any thread, or by an
+    error. It is read once; an interrupted iteration continues where it stopped.
 
     Args:
         source: The stream as messages and results name it, without credentials.
         connect: Makes a new connection.
-        connection: The first one, that is open.
-        facts: What the stream is.
-        settings: How long to wait, and how to come back.
+        connection: The first one, already open.
+        facts: The facts of the stream.
+        settings: Timeouts and reconnection.
 
     Raises:
-        SourceError: No first frame came.
+        SourceError: There was no first frame.
     """
 
     def __init__(
@@ -75,17 +72,17 @@ class LiveStream:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._maker.info
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Frames so far that could not be decoded."""
         return self._maker.skipped + self._lost
 
     @property
     def reconnects(self) -> int:
-        """How often so far the stream was lost and came back."""
+        """Number of reconnections so far."""
         return self._reconnects
 
     def __iter__(self) -> Iterator[Frame]:
@@ -96,7 +93,7 @@ class LiveStream:
         self._closed.set()
         with self._swap:
             self._connection.close()
-        # ValueError: another thread is inside the generator; its next wait tells it.
+        # ValueError: another thread is inside the generator; its next wait ends it.
         with suppress(ValueError):
             self._frames.close()
 
@@ -139,7 +136,7 @@ class LiveStream:
         return captured_s, arrival.arrived_wall_s - (arrival.arrived_s - captured_s)
 
     def _next(self) -> Arrival | None:
-        """Returns the next frame, from another connection if need be; `None` after `close`."""
+        """Returns the next frame, reconnecting if necessary; `None` after `close`."""
         item = self._connection.receive(self._settings.stall_s)
         if isinstance(item, Arrival):
             return item
@@ -160,7 +157,7 @@ class LiveStream:
                 _log.debug("%s: attempt %d: %s", self._source, number, failure)
                 continue
             if arrival is None:
-                _log.warning("%s: over: its server now has it as a recording", self._source)
+                _log.warning("%s: ended: its server now has it as a recording", self._source)
                 return None
             self._reconnects += 1
             gap_s = arrival.arrived_s - self._last_s
@@ -174,7 +171,7 @@ class LiveStream:
         raise given_up(self._source, failure.what, reconnect)
 
     def _try_again(self) -> Arrival | None:
-        """Returns the first frame of a new connection; `None` where nothing is live any more."""
+        """Returns the first frame of a new connection; `None` where it is no longer live."""
         with self._swap:
             self._connection.close()
             if self._closed.is_set():
@@ -182,5 +179,5 @@ class LiveStream:
             self._connection = self._connect()
         facts = self._connection.opened(self._settings.open_timeout_s)
         if self._pacer is not None and facts.is_finite:
-            return None  # The playlist got its end: from its start on, all of it was seen.
+            return None  # The playlist is now complete, and all of it was read.
         return self._connection.first(self._settings.stall_s)

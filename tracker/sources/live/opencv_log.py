@@ -1,7 +1,4 @@
-"""OpenCV without its own messages on standard error, for calls whose failure we report ourselves.
-
-Comes in: nothing. Goes out: a context.
-"""
+"""Suppression of OpenCV's own log messages, for calls whose failure is reported here."""
 
 import threading
 from collections.abc import Iterator

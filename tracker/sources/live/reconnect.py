@@ -1,7 +1,4 @@
-"""Waiting for a live source that was lost.
-
-Comes in: how often and how long to wait. Goes out: the moments at which to try again.
-"""
+"""Attempts to reconnect to a lost live source."""
 
 import threading
 from collections.abc import Iterator
@@ -23,10 +20,10 @@ def attempts(
     Args:
         reconnect: How often and how long to wait.
         closed: Ends the waiting.
-        lasted_s: How long the source had been there. The first attempt is made at once if that is
-            `first_s` or more, so that a source that breaks again and again is not asked more often.
+        lasted_s: How long the last connection lasted. The first attempt is made at once if that is
+            `first_s` or more, so that a source that fails repeatedly is not tried more often.
     """
-    rng = np.random.default_rng()  # unlike on purpose: sources of one place must not act as one
+    rng = np.random.default_rng()  # unseeded on purpose: sources of one site must not act in step
     delays = reconnect.delays(rng)
     if lasted_s >= reconnect.first_s:
         delays = islice(chain([0.0], delays), reconnect.attempts)
@@ -37,12 +34,12 @@ def attempts(
 
 
 def given_up(source: str, reason: str, reconnect: Reconnect) -> SourceError:
-    """Returns the error for a source that did not come back.
+    """Returns the error for a source whose reconnection failed.
 
     Args:
         source: The source as messages name it.
         reason: Why it was lost, or why the last attempt failed.
-        reconnect: What limits the attempts.
+        reconnect: The limits of the attempts.
     """
     count = reconnect.attempts or 0
     attempts_made = "1 attempt" if count == 1 else f"{count} attempts"

@@ -1,7 +1,4 @@
-"""How live sources are read: which frames, how long to wait, how to come back after a loss.
-
-Comes in: values of `source.live` in the configuration. Goes out: frozen, checked settings.
-"""
+"""Settings of live sources (`source.live`): which frames, timeouts, and reconnection."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +12,10 @@ from tracker.util.check_types import check_finite, check_types
 
 
 class FramePolicy(StrEnum):
-    """Which frames are worked on where they come faster than that."""
+    """Which frames are processed where the source is faster than the pipeline."""
 
     AUTO = "auto"
-    """`newest` for what is live (cameras and streams), `all` for files and pipes."""
+    """`newest` for live sources (cameras and streams), `all` for files and pipes."""
     NEWEST = "newest"
     """The newest; those that came meanwhile are dropped and counted. The delay stays small."""
     ALL = "all"
@@ -29,9 +26,9 @@ class RtspTransport(StrEnum):
     """How the packets of an RTSP stream travel."""
 
     TCP = "tcp"
-    """Within the RTSP connection: nothing is lost, and firewalls let it pass."""
+    """Over the RTSP connection (TCP): no packet is lost, and firewalls let it pass."""
     UDP = "udp"
-    """Beside it: lost packets are not sent again."""
+    """Over UDP: lost packets are not sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,12 @@ class Reconnect:
 
     Attributes:
         attempts: Attempts for each loss, >= 0; `None` for no limit.
-        first_s: Seconds before the first attempt, > 0; before the second one if a stream had been
-            there for longer than that, which is tried once more at once.
+        first_s: Seconds before the first attempt, > 0; before the second one if the stream had
+            lasted longer than that: then the first is made at once.
         longest_s: Most seconds between attempts, >= `first_s`.
         factor: By how much the wait grows from attempt to attempt, >= 1.
-        jitter: Random share of each wait, in [0, 1): cameras of one place do not come back at
-            the same moment.
+        jitter: Random share of each wait, in [0, 1): cameras of one site do not reconnect at the
+            same moment.
     """
 
     attempts: int | None = None
@@ -97,10 +94,10 @@ class LiveSettings:
     """How live sources are read.
 
     Attributes:
-        policy: Which frames are worked on where they come faster than that.
+        policy: Which frames are processed where the source is faster than the pipeline.
         stall_s: Seconds without a frame after which a source counts as lost, > 0.
         open_timeout_s: Seconds that opening a stream may take, > 0.
-        reconnect: How a source that was lost is waited for.
+        reconnect: How to reconnect to a lost source.
         rtsp_transport: How the packets of an RTSP stream travel.
     """
 

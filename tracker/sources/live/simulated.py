@@ -1,7 +1,7 @@
-"""A recorded source played as a camera would: at its own pace, or faster, waiting for nobody.
+"""A recorded source played back as a live camera, in real time or faster.
 
-Comes in: a recorded source and a speed. Goes out: the same pictures as a live source, each at the
-moment that it is due. Who reads late gets frames that are old already, as from a camera.
+Each frame is due at its time and never waits for the reader: a late reader gets old frames, as from
+a camera.
 """
 
 import threading
@@ -22,10 +22,10 @@ _TICKS_A_SECOND = 1_000_000
 
 
 class Clock(Protocol):
-    """Tells the time, and lets it pass."""
+    """A clock that can wait."""
 
     def now(self) -> float:
-        """Returns seconds that nobody sets back, from any origin."""
+        """Returns monotonic seconds from any origin."""
         ...
 
     def wall(self) -> float:
@@ -55,7 +55,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeat:
-    """Playing for a given time, from the beginning again wherever the material ends.
+    """Playing for a given time, restarting at the end of the material.
 
     Attributes:
         seconds: How long, > 0.
@@ -76,16 +76,16 @@ class Repeat:
 class PacedSource:
     """Plays a recorded source as a live one.
 
-    The first frame is due at once, each other one when its time comes. `captured_s` and
-    `wall_time_s` of a frame tell when it was due, not when somebody came for it. Numbers and times
-    count from the first frame and go on where the material is repeated; at double speed there are
-    twice as many frames a second, and all times are half as long.
+    The first frame is due at once, each other one at its time. `captured_s` and `wall_time_s` of a
+    frame are when it was due, not when it was read. Numbers and times count from the first frame
+    and go on where the material is repeated; at double speed there are twice as many frames a
+    second, and all times are half as long.
 
     Args:
-        source: What is played; it is closed with this one.
+        source: The recording; it is closed with this source.
         speed: 1 = as recorded, from `SLOWEST` to `FASTEST`.
         repeat: How long to play; `None` for the material once.
-        clock: Tells when frames are due.
+        clock: Decides when frames are due.
 
     Raises:
         SourceError: The speed is out of range.
@@ -122,12 +122,12 @@ class PacedSource:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._info
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Frames so far that could not be decoded."""
         return self._skipped_before + self._source.skipped
 
     def __iter__(self) -> Iterator[Frame]:
@@ -151,7 +151,7 @@ class PacedSource:
             )
 
     def close(self) -> None:
-        """Closes what is played; the iteration that is under way ends, also while it waits."""
+        """Closes the recording; an iteration in another thread ends, also while it waits."""
         self._closed.set()
         self._source.close()
 
@@ -182,7 +182,7 @@ class PacedSource:
             number, passed_s = index + 1, time_s + float(1 / self._info.fps)
 
     def _rewind(self, repeat: Repeat) -> bool:
-        """Returns whether the material was opened anew: not after `close`."""
+        """Reopens the material; returns false after `close`."""
         self._source.close()
         if self._closed.is_set():
             return False

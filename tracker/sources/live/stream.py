@@ -1,7 +1,4 @@
-"""Streams and files of the network by their address: RTSP, RTMP, HTTP (MJPEG, HLS), UDP and more.
-
-Comes in: an address. Goes out: frames; of something live as they come, of a file all of them.
-"""
+"""Network streams and files by address: RTSP, RTMP, HTTP (MJPEG, HLS), UDP and more."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -23,24 +20,24 @@ from tracker.util.address import scheme_of, shown_address
 
 
 class NetworkStream:
-    """What is behind an address, as a source of frames.
+    """A network stream or file as a source of frames.
 
     An http(s) address whose content has a known end is a file, read as `VideoFile` reads: all
     frames, exact numbers, `info.is_live` false. Everything else is live: frames have the time of
-    their arrival, and a stream that is lost is waited for as `settings.reconnect` says. The first
+    their arrival, and a lost stream is reconnected according to `settings.reconnect`. The first
     connection is made at once and must succeed.
 
     Args:
         address: A URL, with user and password where they are needed; no message or result shows
             those. `${NAME}` in it is a variable of the environment.
-        settings: How long to wait, how to come back, how RTSP travels.
+        settings: Timeouts, reconnection, and the transport of RTSP.
         start_s: Of a file: seconds at which to start.
         stride: Of a file: deliver each `stride`-th frame.
         decoding: Which of its video streams is read.
 
     Raises:
-        SourceError: The scheme is unknown, or no stream of pictures is there.
-        ConfigError: Something live was given a start or a stride, or a variable is not set.
+        SourceError: The scheme is unknown, or there is no video stream. ConfigError: A live stream
+        was given a start or a stride, or a variable is not set.
     """
 
     def __init__(
@@ -86,17 +83,17 @@ class NetworkStream:
 
     @property
     def info(self) -> VideoInfo:
-        """What is known before the first frame."""
+        """The facts known before the first frame."""
         return self._reader.info
 
     @property
     def skipped(self) -> int:
-        """Frames so far that could not be decoded and were left out."""
+        """Frames so far that could not be decoded."""
         return self._reader.skipped
 
     @property
     def reconnects(self) -> int:
-        """How often so far the stream was lost and came back; of a file 0."""
+        """Number of reconnections so far; of a file 0."""
         return self._reader.reconnects if isinstance(self._reader, LiveStream) else 0
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,19 +1,16 @@
-"""Times of frames that always rise, across broken stamps and lost connections.
-
-Comes in: a frame's own stamp and when it arrived. Goes out: seconds since the first frame.
-"""
+"""Strictly rising frame times, across broken time stamps and lost connections."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from tracker.util.packet_stamps import exact_seconds, interval_ticks
 
-# HLS leaves out what its server no longer has; a jump that is longer than that, and did not take
-# that long, is a clock that was set.
+# HLS skips segments that its server no longer has; a longer jump that did not take as long in real
+# time is a clock that was set.
 _MAX_JUMP_S = 10.0
 
 _MAX_LATE = 4
-"""Frames in a row that may come out after one that is shown later."""
+"""Frames in a row that the decoder may return after one that is shown later."""
 
 
 @dataclass(slots=True)
@@ -28,9 +25,9 @@ class _Latest:
 class StreamClock:
     """Seconds since the first frame, in whole ticks of one unit.
 
-    The stream's own stamps count where they rise without a leap: they hold no jitter of the
-    network. Where they do not, and from one connection to the next, the real time between arrivals
-    counts; of what is not live, one nominal interval.
+    The stream's own time stamps are used where they rise without a jump: they have no network
+    jitter. Otherwise, and from one connection to the next, the time between arrivals is used; for
+    recordings, one nominal interval.
 
     Args:
         time_base: The unit of the times.
@@ -50,7 +47,7 @@ class StreamClock:
         self._arrived_s: float | None = None
 
     def reconnected(self) -> None:
-        """Notes that the next stamp is of another connection and not to be compared."""
+        """Marks the next time stamp as that of a new connection, not comparable with the last."""
         self._stamp = self._latest = None
 
     def seconds(self, stamp: Fraction | None, arrived_s: float | None) -> float:
@@ -58,7 +55,7 @@ class StreamClock:
 
         Args:
             stamp: Its own stamp in seconds, from any origin; `None` if it has none.
-            arrived_s: When it arrived, on a clock that nobody sets; `None` if it is not live.
+            arrived_s: When it arrived, on a monotonic clock; `None` if it is not live.
         """
         ticks = None if stamp is None else round(stamp / self._time_base)
         if self._ticks is None:
@@ -74,10 +71,10 @@ class StreamClock:
         return exact_seconds(self._ticks, self._time_base)
 
     def _recorded_step(self, last: int, ticks: int | None) -> int:
-        """Returns the step of a recording, in which a damaged picture may come out too late.
+        """Returns the step of a recording, in which a damaged picture may be decoded too late.
 
-        The frames after such a one keep their own times: they are compared with the latest stamp,
-        until so many have come before it that the clock must have been set back.
+        The frames after it keep their own times: they are compared with the latest stamp, until so
+        many were before it that the clock must have been set back.
         """
         latest, step = self._latest, None
         if ticks is not None and latest is not None and ticks > latest.stamp:

@@ -1,7 +1,6 @@
-"""Why a stream cannot be opened or read, in words that say what to try.
+"""Reasons why a stream cannot be opened or read, with what to try.
 
-Comes in: an error of FFmpeg, which may hold the address with its password. Goes out: `Failure`,
-which does not.
+FFmpeg's errors may hold the address with its password; a `Failure` never does.
 """
 
 import errno
@@ -24,7 +23,7 @@ class Failure:
 
 
 class StreamLostError(Exception):
-    """A stream could not be opened, or broke; `failure` says why."""
+    """A stream could not be opened, or was lost; `failure` is the reason."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure))
@@ -113,12 +112,12 @@ SURE = frozenset(failure for kind, failure in _BY_TYPE if kind in _SURE_TYPES)
 
 
 def too_late(seconds: float, key: str, what: str) -> Failure:
-    """Returns the failure that something did not come in time.
+    """Returns the failure of a timeout.
 
     Args:
-        seconds: How long was waited.
-        key: Setting of `source.live` that says so.
-        what: What did not come, such as "no frame".
+        seconds: The timeout.
+        key: The setting of `source.live` for it.
+        what: What is missing, such as "no frame".
     """
     return Failure(
         f"{what} within {seconds:g} s",

@@ -1,7 +1,4 @@
-"""Frames of a stream, from what arrives over a connection.
-
-Comes in: arrivals. Goes out: numbered and timed `Frame`s, all of one size.
-"""
+"""Numbered and timed frames, all of one size, from the arrivals of a stream."""
 
 import logging
 from fractions import Fraction
@@ -21,8 +18,8 @@ class FrameMaker:
 
     Args:
         source: The stream as messages and results name it.
-        facts: What it is.
-        first: Its first frame, which `make` has yet to be given.
+        facts: Its facts.
+        first: Its first frame; it still has to be passed to `make`.
         is_live: Whether frames have a time of capture.
     """
 
@@ -51,11 +48,11 @@ class FrameMaker:
         self._index = 0
 
     def reconnected(self) -> None:
-        """Notes that what comes now is of another connection."""
+        """Marks the following arrivals as those of a new connection."""
         self._clock.reconnected()
 
     def time(self, arrival: Arrival) -> float:
-        """Returns the time of the next frame in seconds; to be asked once for each, in order."""
+        """Returns the time of the next frame in seconds; call it once for each, in order."""
         arrived_s = arrival.arrived_s if self._is_live else None
         return self._clock.seconds(self.stamp(arrival), arrived_s)
 
@@ -85,7 +82,7 @@ class FrameMaker:
                 f"one was {size_text(self._form.stored)}: its settings were changed; run it again"
             )
         image = to_rgb(arrival.frame, self._form)
-        # A recording leaves gaps for what could not be decoded; of something live it is not known.
+        # Undecodable frames leave gaps in a recording; in a live stream their number is unknown.
         index = self._index if self._is_live else self._index + arrival.lost
         self._index = index + 1
         captured_s, wall_s = clocks if self._is_live else (None, None)

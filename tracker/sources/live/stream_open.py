@@ -1,7 +1,4 @@
-"""How FFmpeg opens an address: its options by scheme, and time limits.
-
-Comes in: an address and the settings of live sources. Goes out: an open PyAV container.
-"""
+"""How FFmpeg opens an address: options by scheme, and timeouts."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -22,30 +19,30 @@ from tracker.util.address import scheme_of
 
 _log = logging.getLogger(__name__)
 
-# FFmpeg looks at 20 frames to be sure of the rate, and at 5 s for sizes. Measured with RTSP at
-# 10 fps: open after 2.9-3.7 s with a burst of 28 frames; like this 0.9-1.2 s and 6. The rate was
-# right from 2 to 25 fps, also where only the stamps tell it; with fewer frames it was not.
+# FFmpeg probes 20 frames to determine the rate, and at 5 s for sizes. Measured with RTSP at 10 fps:
+# open after 2.9-3.7 s with a burst of 28 frames; with these options 0.9-1.2 s and 6. The rate was
+# right from 2 to 25 fps, also where only time stamps give it; with fewer frames it was not.
 _SHORT_PROBE = {"fpsprobesize": "3", "analyzeduration": "500000"}
 
 HTTP = frozenset({"http", "https"})
-"""Schemes behind which there may be a file as well as something live."""
+"""Schemes of files as well as of live streams."""
 
 LOOK_S = 3.0
-"""Seconds that finding the cause of a failure may take."""
+"""Timeout in seconds of finding the cause of a failure."""
 
 
 def opener(address: str, settings: LiveSettings) -> Callable[[], InputContainer]:
-    """Returns what opens an address, within the time limits of the settings.
+    """Returns a function that opens an address, within the timeouts of the settings.
 
-    What is live is looked at for a moment only, and once more for longer where that showed no size:
-    between key frames, or where the camera sends its parameters with those alone.
+    A live stream is probed briefly, and once more for longer if that found no size: between key
+    frames, or where the camera sends its parameters only with those.
 
     Args:
         address: A URL with a scheme of `tracker.sources.source_kind`, with its credentials.
         settings: Time limits, and the transport of RTSP.
     """
     scheme = scheme_of(address) or ""
-    url = scheme + address[len(scheme) :]  # FFmpeg knows schemes in lower case alone
+    url = scheme + address[len(scheme) :]  # FFmpeg accepts schemes in lower case only
     options = _options(scheme, settings)
 
     def open_with(probe: dict[str, str]) -> InputContainer:
@@ -76,7 +73,7 @@ def _has_size(stream: VideoStream) -> bool:
 def file_opener(
     address: str, settings: LiveSettings, wanted: int | None = None
 ) -> Callable[[str], AbstractContextManager[OpenVideo]]:
-    """Returns what opens a file behind an http(s) address, for `VideoFile`.
+    """Returns a function that opens a file at an http(s) address, for `VideoFile`.
 
     Args:
         address: The URL, with its credentials.
@@ -93,7 +90,7 @@ def file_opener(
                 stream.thread_type = ThreadType.AUTO
                 yield OpenVideo(container, stream)
         except av.FFmpegError as error:
-            # `from None`: what FFmpeg raises holds the address with its password.
+            # `from None`: FFmpeg's error contains the address with its password.
             failure = true_cause(address, explain(error, source), timeout_s=LOOK_S)
             raise SourceError(f"{source}: {failure}") from None
         except SourceError as error:
@@ -111,10 +108,10 @@ def file_opener(
 def _options(scheme: str, settings: LiveSettings) -> dict[str, str]:
     """Returns FFmpeg's options.
 
-    Options that promise a low delay are left out, since they lower none: measured with MPEG-TS over
-    TCP at 25 fps, frames are 81 ms old with and without `fflags=nobuffer` and `flags=low_delay`
-    (two frames: FFmpeg knows where a picture ends when the next one begins). `nobuffer` throws
-    away what was read while the stream was probed, a keyframe among it.
+    Options for low delay are left out, since they have no effect: measured with MPEG-TS over TCP at
+    25 fps, frames are 81 ms old with and without `fflags=nobuffer` and `flags=low_delay` (two
+    frames: FFmpeg knows where a picture ends when the next one begins). `nobuffer` discards the
+        packets read by the probe, a keyframe among them.
     """
     if scheme in {"rtsp", "rtsps"}:
         return {
@@ -122,7 +119,7 @@ def _options(scheme: str, settings: LiveSettings) -> dict[str, str]:
             "allowed_media_types": "video",  # probing would wait for the sound
         }
     if scheme in HTTP:
-        # Goes on within a file where its connection broke; of no effect on what is live.
+        # Resumes a file where its connection broke; no effect on live streams.
         return {"reconnect": "1", "reconnect_delay_max": "4"}
     if scheme == "udp":
         return {"overrun_nonfatal": "1"}  # packets lost in a burst are no reason to end
