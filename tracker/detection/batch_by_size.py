@@ -1,7 +1,4 @@
-"""Frames of several sizes in one batch: those that share a network input go together.
-
-Comes in: frames, and what input size each needs. Goes out: detections in the order of the frames.
-"""
+"""Frames of several sizes in one batch: those that share a network input go together."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar

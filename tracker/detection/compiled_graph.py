@@ -1,8 +1,6 @@
-"""The whole of detection as one function on Keras tensors, for a compiler to make one program of.
+"""The whole detection as one function on Keras tensors, for compilation into one program.
 
-Comes in: a request. Goes out: a function from pixels to final boxes; network, decoding and
-suppression run in it, so that only final boxes leave the device. It is written in `keras.ops`, so
-that every backend of Keras can compile it.
+It is written in `keras.ops`, so that every backend of Keras can compile it.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Class names for networks that come without any.
-
-Comes in: a number of classes, or what a user gave as names. Goes out: names by class index.
-"""
+"""Class names for networks that come without any."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike

@@ -1,8 +1,4 @@
-"""Frames as a network's input, and what was found in it as detections of the frames.
-
-Comes in: frames; boxes in pixels of the input. Goes out: one batch; detections in pixels of the
-frames.
-"""
+"""Frames as a network's input, and what was found in it as detections of the frames."""
 
 from collections.abc import Sequence
 

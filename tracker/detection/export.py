@@ -1,8 +1,7 @@
 """Detectors of ours as one `.tflite` for every input size.
 
-Comes in: a `.keras` detector. Goes out: a file that LiteRT runs at once, without TensorFlow or
-Keras, on machines that have neither. Boxes and classes of a map are outputs of their own: joined,
-they would share one scale as integers, which is far too coarse for the classes.
+Boxes and classes of a map are outputs of their own: joined, they would share one scale as integers,
+which is far too coarse for the classes.
 """
 
 from collections.abc import Iterable

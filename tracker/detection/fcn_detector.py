@@ -1,8 +1,7 @@
 """The sliding classifier as a detector: frames in, detections in pixels of the frames out.
 
-Comes in: a `.keras` file of a classifier-plus-localiser of single windows. Goes out: a `Detector`
-that runs it over whole frames in one pass a scale. Overlapping windows see an object more than
-once; suppression keeps the best (OverFeat, arXiv 1312.6229, sec. 4; it merges boxes, we do not).
+Overlapping windows see an object more than once; suppression keeps the best (OverFeat, arXiv
+1312.6229, sec. 4; it merges boxes, we do not).
 """
 
 import math
@@ -45,7 +44,7 @@ class FcnSettings:
     """How a sliding classifier is run.
 
     Attributes:
-        scales: Sizes at which a frame is looked at, as multiples of its own, each in (0, 8]. The
+        scales: Sizes at which a frame is processed, as multiples of its own, each in (0, 8]. The
             window is fixed: 0.5 finds objects twice as large as 1 does.
         confidence: Detections are kept if their score is greater than this, in `[0, 1]`.
         iou: A detection is suppressed if it overlaps a better one by more than this, in `[0, 1]`.
@@ -272,7 +271,7 @@ class FcnDetector:
 
 
 def check_scales(scales: Sequence[float]) -> None:
-    """Checks the sizes at which frames are looked at.
+    """Checks the sizes at which frames are processed.
 
     Raises:
         ConfigError: There is none, one twice, or one out of (0, 8].

@@ -1,8 +1,8 @@
 """Letterboxing: a frame of any size becomes the network's input, and boxes find their way back.
 
-Comes in: frames `(H, W, 3)` uint8. Goes out: network inputs `(h, w, 3)` uint8 of the same colours,
-and boxes in pixels of the original frame. The input shape is the smallest that holds the frame, so
-that no computing time is spent on padding.
+Input: frames `(H, W, 3)` uint8. Output: network inputs `(h, w, 3)` uint8 of the same colours, and
+boxes in pixels of the original frame. The input shape is the smallest that holds the frame, so that
+no computing time is spent on padding.
 """
 
 import math

@@ -1,8 +1,4 @@
-"""Networks of somebody else, from a path to a detector.
-
-Comes in: a path or handle, class names, what the user says. Goes out: a `ModelDetector`, and one
-line in the log that says what the network was taken for.
-"""
+"""Third-party networks, from a path to a detector."""
 
 import logging
 import os
@@ -45,7 +41,7 @@ def load_model(
     """Returns the detector of an ONNX or LiteRT file, a SavedModel, or a handle of TensorFlow Hub.
 
     What `choice` leaves open, the file `NAME.yaml` beside the model says; what that leaves open,
-    the layout; and what the outputs mean is told by their names and shapes.
+    the layout; and the meaning of the outputs is derived from their names and shapes.
 
     Args:
         path: The file, the folder, or the handle.

@@ -1,8 +1,4 @@
-"""What a user, or a file beside a model, says about a detection network of somebody else.
-
-Comes in: keys of a configuration, or `NAME.yaml` beside `NAME.onnx`. Goes out: `ModelChoice`; what
-it leaves open, the layout decides.
-"""
+"""Facts about a third-party detection network, from the user or a file beside the model."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -73,7 +69,7 @@ class InputChoice:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """What is known about a network of somebody else.
+    """The known facts about a third-party network.
 
     Attributes:
         layout: Name of what its outputs mean; `None` to tell by their names and shapes.

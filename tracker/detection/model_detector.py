@@ -1,6 +1,5 @@
-"""A detector on a network of somebody else: any runtime, any known layout.
+"""A detector on a third-party network: any runtime, any known layout.
 
-Comes in: a `Network`, its `Layout`, what it wants to be given, class names. Goes out: a `Detector`.
 Values that are not finite never leave it.
 """
 
@@ -34,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelDetector:
-    """Finds objects with a network of somebody else.
+    """Detects objects with a third-party network.
 
     Args:
         network: The network, ready to run.

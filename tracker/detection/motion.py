@@ -1,6 +1,5 @@
 """Finds whatever moves before a fixed camera, by background subtraction; needs no model.
 
-Comes in: consecutive frames of one source. Goes out: `Detections` of the single class "moving".
 The background is a mixture of Gaussians a pixel (OpenCV's MOG2: Zivkovic and van der Heijden,
 Pattern Recognition Letters 27, 2006) on a copy of the frame with a long side of at most 640 px.
 """
@@ -45,7 +44,7 @@ _UPHEAVAL_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class MotionSettings:
-    """How motion is told from background.
+    """How motion is separated from background.
 
     Attributes:
         history_frames: Frames that the background remembers, >= 2. Whatever stands still for
@@ -96,7 +95,7 @@ class MotionDetector:
     are one detection. The result depends on the frames alone, so equal runs are equal bytes.
 
     Args:
-        settings: How motion is told from background.
+        settings: How motion is separated from background.
     """
 
     class_names: tuple[str, ...] = ("moving",)

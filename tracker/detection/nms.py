@@ -1,11 +1,10 @@
 """Greedy non-maximum suppression, in NumPy and inside a compiled Keras graph.
 
-Comes in: boxes xyxy, scores and classes. Goes out: the boxes that no better box of their class
-overlaps, by falling score. Both forms give what `tf.image.non_max_suppression` gives when it is
-run class by class and its results are merged by score: the arithmetic is float32 in the same order,
-ties go to the lower index, boxes with reversed corners are read as if they were not, and both
-thresholds drop what lies *at* them on the losing side: a score has to be greater than its
-threshold, an overlap has to be greater than its threshold to suppress.
+Both forms give what `tf.image.non_max_suppression` gives when it is run class by class and its
+results are merged by score: the arithmetic is float32 in the same order, ties go to the lower
+index, boxes with reversed corners are read as if they were not, and both thresholds drop what lies
+*at* them on the losing side: a score has to be greater than its threshold, an overlap has to be
+greater than its threshold to suppress.
 """
 
 from dataclasses import dataclass

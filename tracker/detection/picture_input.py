@@ -1,7 +1,7 @@
 """What a network wants to be given: size, fit, colours, range of values.
 
-Comes in: frames `(H, W, 3)` uint8 RGB. Goes out: the network's input, and where the frame lies in
-it. Nothing about a network is guessed here: its layout, a file beside it, or the user says it.
+Input: frames `(H, W, 3)` uint8 RGB. Output: the network's input, and where the frame lies in it.
+Nothing about a network is guessed here: its layout, a file beside it, or the user says it.
 """
 
 from collections.abc import Sequence

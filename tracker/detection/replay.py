@@ -1,8 +1,4 @@
-"""Detections that were made earlier, replayed by frame number.
-
-Comes in: a MOTChallenge `det.txt`, or JSON of ours whose tracks are taken as detections. Goes out:
-`Detections` for each frame; nothing looks at the picture.
-"""
+"""Detections that were made earlier, replayed by frame number."""
 
 import logging
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,4 @@
-"""Sliding windows: how a frame is laid under a grid of windows, and boxes out of its cells.
-
-Comes in: the size of a frame and a scale; then what a sliding network says of each window. Goes
-out: where the frame lies in the network's input; boxes in pixels of that input.
-"""
+"""Sliding windows: how a frame is laid under a grid of windows, and boxes out of its cells."""
 
 import math
 from collections.abc import Mapping

@@ -1,14 +1,13 @@
 """Decoding: from a YOLO network's raw maps to boxes, scores and classes.
 
-Comes in: raw maps `(B, h, w, A * (5 + C))`, or `(B, h, w, 4 + C)` without anchors, and what their
-numbers mean. Goes out: boxes xyxy in pixels of the network's input, scores (objectness, where
-there is one, times the best class's probability) and classes.
-The same formulas run inside a compiled graph (all cells) and in NumPy (only promising cells).
+Input: raw maps `(B, h, w, A * (5 + C))`, or `(B, h, w, 4 + C)` without anchors, and what their
+numbers mean. Output: boxes xyxy in pixels of the network's input, scores (objectness, where there
+is one, times the best class's probability) and classes. The same formulas run inside a compiled
+graph (all cells) and in NumPy (only promising cells).
 
 Papers: YOLO9000 (arXiv 1612.08242, eq. in sec. 2, `REGION`), YOLOv3 (arXiv 1804.02767, sec. 2.1),
-YOLOv4 (arXiv 2004.10934, sec. 3.4, "eliminate grid sensitivity": `scale_x_y`), Scaled-YOLOv4
-(arXiv 2011.08036, `SCALED`), FCOS (arXiv 1904.01355, eq. 1, distances to the sides:
-`AnchorFreeHead`).
+YOLOv4 (arXiv 2004.10934, sec. 3.4, "eliminate grid sensitivity": `scale_x_y`), Scaled-YOLOv4 (arXiv
+2011.08036, `SCALED`), FCOS (arXiv 1904.01355, eq. 1, distances to the sides: `AnchorFreeHead`).
 """
 
 import math

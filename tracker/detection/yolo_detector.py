@@ -1,8 +1,6 @@
 """The YOLO detector: frames in, detections in pixels of the frames out.
 
-Comes in: a darknet cfg with its weights and class names, or a `.keras` file of ours, and settings.
-Goes out: a `Detector`. Loading reads the files only; `start` prepares the network for the frame
-size of a source.
+Loading reads the files only; `start` prepares the network for the frame size of a source.
 """
 
 from collections.abc import Callable, Mapping, Sequence

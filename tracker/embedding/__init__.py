@@ -1,1 +1,1 @@
-"""Describing how detections look: crops of a frame to unit vectors."""
+"""Appearance embeddings of detections: unit vectors from crops of a frame."""

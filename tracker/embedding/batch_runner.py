@@ -1,7 +1,7 @@
 """An appearance network on LiteRT, for any number of crops at a time.
 
-Comes in: a network's file. Goes out: a runner of uint8 crops. The graph is exported once and kept
-in the cache; with a warm cache neither Keras nor TensorFlow is loaded.
+The graph is exported once and kept in the cache; with a warm cache neither Keras nor TensorFlow is
+loaded.
 """
 
 from pathlib import Path

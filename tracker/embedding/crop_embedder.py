@@ -1,7 +1,4 @@
-"""The embedder that looks at each detection by itself, with an appearance network of ours.
-
-Comes in: a frame and its detections. Goes out: the detections with unit vectors.
-"""
+"""The embedder that computes each crop's embedding with an appearance network of ours."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -21,7 +18,7 @@ from tracker.registry.builtin import embedder_files
 
 
 class CropEmbedder:
-    """Describes detections by what is in their boxes.
+    """Embeds detections from crops of their boxes.
 
     Args:
         runner: Runs the network.

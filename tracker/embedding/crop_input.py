@@ -1,7 +1,6 @@
-"""What an appearance network of anyone wants its crops to be like.
+"""The input format of a third-party appearance network.
 
-Comes in: crops uint8 RGB. Goes out: the network's input. Nothing is guessed: what the network's
-file does not say, the user says.
+Nothing is guessed: what the network's file does not say, the user says.
 """
 
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ class CropInput:
 
     @property
     def values_text(self) -> str:
-        """What becomes of a pixel, in words, for logs."""
+        """The transformation of a pixel as text for logs."""
         return f"{self.colours}, (pixel * {self.scale:.6g} - {[*self.mean]}) / {[*self.std]}"
 
 

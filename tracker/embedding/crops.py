@@ -1,7 +1,4 @@
-"""Cutting detections out of a frame.
-
-Comes in: a picture and boxes. Goes out: crops of one size.
-"""
+"""Cutting detections out of a frame."""
 
 import numpy as np
 
@@ -14,7 +11,7 @@ OUTSIDE = 127
 
 
 def cut_crops(image: UInt8Array, boxes: Float32Array, *, height: int, width: int) -> UInt8Array:
-    """Returns `(N, height, width, 3)` uint8: what is in each box, stretched to one size.
+    """Returns `(N, height, width, 3)` uint8: the content of each box, stretched to one size.
 
     Boxes are cut to the picture first: the part that is seen fills the crop. Padding would keep the
     parts of the body in place, but networks for appearance are trained on cut boxes, and so are

@@ -1,11 +1,10 @@
-"""The embedder that asks the detector's own network how its detections look.
+"""The embedder that uses features of the detector's own network.
 
-Comes in: a frame and its detections. Goes out: the detections with unit vectors: features at stride
-8, averaged over the parts of each box. The network's first layers run a second time for that, on
-LiteRT; no crop is cut, so the time hardly depends on the number of detections: it is 30 % of that
-of detecting with `small`, 46 % with `nano` (480x640, 30 boxes, one thread). These layers tell
-people from cars, not one person from another: AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte is
-0.75, 0.81, 0.74 with `small`, where embedder builtin has 0.90, 0.87, 0.86.
+The network's first layers run a second time for that, on LiteRT; no crop is cut, so the time hardly
+depends on the number of detections: it is 30 % of that of detecting with `small`, 46 % with `nano`
+(480x640, 30 boxes, one thread). These layers tell people from cars, not one person from another:
+AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte is 0.75, 0.81, 0.74 with `small`, where embedder
+builtin has 0.90, 0.87, 0.86.
 """
 
 from collections.abc import Mapping
@@ -47,14 +46,14 @@ _ADVICE = "use embedder builtin"
 
 
 class DetectorFeatures:
-    """Describes detections by features of a detector of ours.
+    """Embeds detections by features of a detector of ours.
 
-    The mean of a frame's features is subtracted first: what all of the frame has in common tells
-    nobody apart.
+    The mean of a frame's features is subtracted first: what all of the frame has in common does not
+    tell objects apart.
 
     Args:
         model: The `.tflite` of `export_features`.
-        long_side: Long side in pixels at which frames are looked at, a multiple of 32.
+        long_side: Long side in pixels of the network's input, a multiple of 32.
         threads: CPU threads; `None` = one for each core that this process may use.
         digests: SHA-256 by file name of the files that define the network.
 
@@ -103,7 +102,7 @@ class DetectorFeatures:
 
         Args:
             path: The `.keras` file.
-            long_side: Long side in pixels at which frames are looked at; `None` takes the file's.
+            long_side: Long side in pixels of the network's input; `None` takes the file's.
             threads: CPU threads; `None` = one for each core that this process may use.
             cache_dir: Folder of exported networks; `None` takes the platform's.
 

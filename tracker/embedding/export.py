@@ -1,7 +1,4 @@
-"""Appearance networks of ours for LiteRT.
-
-Comes in: a `.keras` file. Goes out: a `.tflite` for any number of crops.
-"""
+"""Appearance networks of ours for LiteRT."""
 
 from pathlib import Path
 

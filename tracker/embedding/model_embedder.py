@@ -1,8 +1,7 @@
-"""The embedder that looks at each detection by itself, with a network of anyone.
+"""The embedder that computes each crop's embedding with a third-party network.
 
-Comes in: a frame and its detections. Goes out: the detections with unit vectors. The network may
-come as ONNX, LiteRT, SavedModel, Keras, or from TensorFlow Hub; it has one input, pictures, and one
-output, vectors.
+The network may come as ONNX, LiteRT, SavedModel, Keras, or from TensorFlow Hub; it has one input,
+pictures, and one output, vectors.
 """
 
 import logging
@@ -39,7 +38,7 @@ _TYPES = ("float32", "float16", "uint8")
 
 
 class ModelEmbedder:
-    """Describes detections by what is in their boxes, with a network of anyone.
+    """Embeds detections from crops of their boxes, with a third-party network.
 
     Crops are cut to the picture and stretched to the network's input, see `crops.cut_crops`; what
     becomes of their pixels is what `crop_input` says, and is written to the log. Outputs are made
@@ -49,8 +48,8 @@ class ModelEmbedder:
     Args:
         network: One input `(B, h, w, 3)` or `(B, 3, h, w)`, one output `(B, D)`, or with sides of
             length 1 more; `B` is 1 or open.
-        name: What logs and messages call it.
-        crop_input: What its crops have to be like.
+        name: Its name in logs and messages.
+        crop_input: The format of its crops.
 
     Raises:
         ModelError: The network does not map a picture to a vector.
@@ -81,8 +80,8 @@ class ModelEmbedder:
         """Returns the embedder of a file, a SavedModel's folder, or a handle.
 
         Args:
-            path: Whatever `open_network` opens.
-            crop_input: What its crops have to be like.
+            path: A path or handle for `open_network`.
+            crop_input: The format of its crops.
             threads: CPU threads; `None` = one for each core that this process may use.
             offline: Whether a handle that is not in TensorFlow Hub's cache is an error, instead of
                 a download.
@@ -135,10 +134,10 @@ class ModelEmbedder:
             )
         if not self._has_warned:
             self._has_warned = True
-            logger.warning("%s; these objects are followed by motion, here and from now on", what)
+            logger.warning("%s; these objects are tracked by motion, here and from now on", what)
 
     def _vectors(self, crops: UInt8Array) -> Float32Array:
-        """Returns what the network makes of crops, `(N, D)`."""
+        """Returns the network's outputs for crops, `(N, D)`."""
         spec = self._network.inputs[0]
         pixels = network_pixels(crops, self._wanted, axes=self._form.axes, dtype=spec.dtype)
         (output,) = self._network.run([pixels])

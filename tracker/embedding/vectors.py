@@ -1,7 +1,4 @@
-"""What all embedders do to vectors.
-
-Comes in: vectors of any length. Goes out: vectors of length 1.
-"""
+"""Normalisation of embeddings, shared by all embedders."""
 
 import numpy as np
 

@@ -1,8 +1,4 @@
-"""Object detectors of KerasHub as functions from pixels to candidates.
-
-Comes in: a task of KerasHub, RetinaNet or D-FINE. Goes out: what it wants to be given, and one
-TensorFlow function of network, decoding and the preset's own scaling of pixels.
-"""
+"""Object detectors of KerasHub as functions from pixels to candidates."""
 
 from typing import Any
 

@@ -1,7 +1,6 @@
 """Presets of KerasHub, from what a user wrote to an object detector in memory.
 
-Comes in: a folder, a name or a handle. Goes out: the detector that KerasHub makes of it, and the
-fingerprint of its files. Nothing is downloaded but what the user named, by KerasHub itself.
+Nothing is downloaded but what the user named, by KerasHub itself.
 """
 
 import contextlib

@@ -1,8 +1,4 @@
-"""All layouts that are known, and which of them a network has.
-
-Comes in: what a model's file says about its inputs and outputs, and perhaps a layout's name. Goes
-out: the one `Layout`.
-"""
+"""All layouts that are known, and which of them a network has."""
 
 from collections.abc import Sequence
 

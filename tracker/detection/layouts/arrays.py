@@ -1,7 +1,4 @@
-"""What a model's file says of its inputs and outputs, read the same way by every layout.
-
-Comes in: `TensorSpec`. Goes out: axes, sizes and a `PictureInput` that follows them.
-"""
+"""What a model's file says of its inputs and outputs, read the same way by every layout."""
 
 from collections.abc import Sequence
 from dataclasses import replace

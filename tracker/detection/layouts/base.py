@@ -1,8 +1,4 @@
-"""What the outputs of a detection network mean: the one interface of all layouts.
-
-Comes in: what a model's file says about its inputs and outputs, then the outputs themselves. Goes
-out: boxes, scores and classes picture by picture.
-"""
+"""What the outputs of a detection network mean: the one interface of all layouts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

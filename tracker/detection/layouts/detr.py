@@ -1,7 +1,7 @@
 """Networks of the DETR family: RT-DETR, D-FINE, RF-DETR.
 
-Comes in: boxes `(B, N, 4)` and logits `(B, N, C)` of queries; or, of the "deploy" export, labels,
-boxes and scores. Goes out: the best pairs of query and class, one for each object.
+Input: boxes `(B, N, 4)` and logits `(B, N, C)` of queries; or, of the "deploy" export, labels,
+boxes and scores. Output: the best pairs of query and class, one for each object.
 """
 
 from collections.abc import Sequence

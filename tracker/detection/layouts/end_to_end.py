@@ -1,6 +1,6 @@
 """YOLO networks without suppression after them: YOLOv10 and YOLO26, end to end.
 
-Comes in: `(B, N, 6)` left, top, right, bottom in input pixels, score, class. Goes out: its rows.
+Input: `(B, N, 6)` left, top, right, bottom in input pixels, score, class. Output: its rows.
 """
 
 from collections.abc import Sequence

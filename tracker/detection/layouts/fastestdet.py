@@ -1,7 +1,7 @@
 """FastestDet (BSD-3-Clause, github.com/dog-qiuqiu/FastestDet).
 
-Comes in: one map `(B, 5 + C, h, w)`, a cell 16 pixels wide: objectness, centre and size of one
-box, class shares. Goes out: a candidate for each class of a cell whose score is high enough.
+Input: one map `(B, 5 + C, h, w)`, a cell 16 pixels wide: objectness, centre and size of one box,
+class shares. Output: a candidate for each class of a cell whose score is high enough.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Cells of networks that predict on a grid: how many there are and where they lie.
-
-Comes in: the input's size and the strides. Goes out: counts, and one row for each cell.
-"""
+"""Cells of networks that predict on a grid: how many there are and where they lie."""
 
 from functools import lru_cache
 from math import ceil

@@ -1,8 +1,8 @@
 """NanoDet and NanoDet-Plus (Apache-2.0, github.com/RangiLyu/nanodet).
 
-Comes in: class scores after the sigmoid and, for each side of a box, a distribution over the
-distances 0 to 7 in strides (generalised focal loss, arXiv 2006.04388). Goes out: a candidate for
-each class of a cell whose score is high enough, as NanoDet's own suppression takes them.
+Input: class scores after the sigmoid and, for each side of a box, a distribution over the distances
+0 to 7 in strides (generalised focal loss, arXiv 2006.04388). Output: a candidate for each class of
+a cell whose score is high enough, as NanoDet's own suppression takes them.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""From arrays of outputs to `Candidates`: checks, box formats, and what can be left out early.
-
-Comes in: outputs of any number type. Goes out: float32 arrays, and candidates in input pixels.
-"""
+"""From arrays of outputs to `Candidates`: checks, box formats, and what can be left out early."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""TensorFlow networks that suppress in the graph: the Object Detection API, and combined NMS.
-
-Comes in: boxes as shares of the picture, scores, classes and a count, told apart by their names.
-Goes out: the counted rows, with their masks where there are some.
-"""
+"""TensorFlow networks that suppress in the graph: the Object Detection API, and combined NMS."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

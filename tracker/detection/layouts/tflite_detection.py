@@ -1,7 +1,7 @@
 """Outputs of the operation TFLite_Detection_PostProcess: SSD and EfficientDet-Lite for phones.
 
-Comes in: boxes as shares of the picture, classes, scores and a count, each `(1, ...)`. Goes out:
-the counted rows.
+Input: boxes as shares of the picture, classes, scores and a count, each `(1, ...)`. Output: the
+counted rows.
 """
 
 import re

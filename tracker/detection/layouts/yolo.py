@@ -1,8 +1,8 @@
-"""YOLO networks whose boxes are decoded in the network: one row, or one column, for each anchor.
+"""YOLO networks that decode their boxes themselves: one row, or one column, for each anchor.
 
-Comes in: `(B, N, 5 + C)` as YOLOv5, v6 and v7 give it, or `(B, 4 + C, N)` as YOLOv8, v9 and v11
-do: centre, size, objectness (v5 only) and class scores after the sigmoid. Goes out: one candidate
-an anchor, of its best class.
+Input: `(B, N, 5 + C)` as YOLOv5, v6 and v7 give it, or `(B, 4 + C, N)` as YOLOv8, v9 and v11 do:
+centre, size, objectness (v5 only) and class scores after the sigmoid. Output: one candidate an
+anchor, of its best class.
 
 Exports for PyTorch's axis order (ONNX) give boxes in pixels of the input; exports of the same
 networks for TensorFlow's order (SavedModel, TFLite) give them as shares of it. Neither names nor

@@ -1,7 +1,7 @@
 """YOLOX (arXiv 2107.08430), as its official ONNX export gives it: decoded but for the grid.
 
-Comes in: `(B, N, 5 + C)` offsets in cells, logarithms of sizes in cells, objectness and class
-scores after the sigmoid, at strides 8, 16, 32. Goes out: one candidate a cell, of its best class.
+Input: `(B, N, 5 + C)` offsets in cells, logarithms of sizes in cells, objectness and class scores
+after the sigmoid, at strides 8, 16, 32. Output: one candidate a cell, of its best class.
 """
 
 from collections.abc import Sequence

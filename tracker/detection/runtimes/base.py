@@ -1,8 +1,6 @@
 """What a runtime is: something that takes network inputs and gives boxes.
 
-Comes in: a network that is known but not built yet, and what is wanted of it. Goes out: the
-`DetectionRuntime` protocol and the choice of the runtime that fits the machine. TensorFlow is
-loaded only where there may be a GPU.
+TensorFlow is loaded only where there may be a GPU.
 """
 
 import ctypes
@@ -52,7 +50,7 @@ class YoloNetwork:
             in `[0, 1]` to a list of raw maps `(B, h', w', channels)`, one for each head.
         exported: The `.tflite` that `detection.export` made of it, for any input size; `None` where
             there is none: LiteRT then exports `build`'s network for the input size at hand.
-        confidence: Score above which its detections count, where nobody says otherwise.
+        confidence: Score above which its detections count, by default.
     """
 
     heads: tuple[Head, ...]

@@ -1,8 +1,7 @@
 """XLA: pixels to final boxes as one compiled TensorFlow function, on CPU or GPU.
 
-Comes in: a request. Goes out: a runtime; scaling, network, decoding and suppression run in one
-graph, so that only final boxes leave the device. Made for GPUs: on a 2-core AVX2 CPU it needs
-837 ms for yolo-fastest-1.1-xl at 640x480, where LiteRT needs 57 ms.
+Made for GPUs: on a 2-core AVX2 CPU it needs 837 ms for yolo-fastest-1.1-xl at 640x480, where LiteRT
+needs 57 ms.
 """
 
 import logging

@@ -1,10 +1,10 @@
 """LiteRT: the network as a `.tflite`, exported once and kept in the cache.
 
-Comes in: a request. Goes out: a runtime for the CPU. The graph takes uint8 and gives raw maps;
-decoding and suppression run beside it in NumPy, on the few cells that matter. Measured on a
-2-core AVX2 machine with yolo-fastest-1.1-xl at 640x480: 57 ms a frame (104 ms on one core), of
-which decoding beside takes 0.4 ms; all other splits are within 2 ms, and inside the graph Keras'
-`argmax` does not convert. With a warm cache neither Keras nor TensorFlow is loaded.
+The graph takes uint8 and gives raw maps; decoding and suppression run beside it in NumPy, on the
+few cells that matter. Measured on a 2-core AVX2 machine with yolo-fastest-1.1-xl at 640x480: 57 ms
+a frame (104 ms on one core), of which decoding beside takes 0.4 ms; all other splits are within 2
+ms, and inside the graph Keras' `argmax` does not convert. With a warm cache neither Keras nor
+TensorFlow is loaded.
 """
 
 from pathlib import Path
