@@ -199,7 +199,7 @@ def test_crops_without_a_finite_vector_look_unknown_and_are_told_once(caplog):
     assert looks.shape == (1, 3)
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
         "embedder odd: expected finite values, got NaN or infinity in frame 5; these objects are "
-        "followed by motion, here and from now on"
+        "tracked by motion, here and from now on"
     ]
 
 

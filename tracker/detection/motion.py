@@ -31,7 +31,7 @@ _MOST_PARTS = 256
 # MOG2 writes 0 for background, 127 for shadow, 255 for foreground.
 _FOREGROUND = 255
 # After the warm-up a frame counts at most this many times its final weight. More forgets sooner who
-# stood in the first frames; less keeps those who walk towards the camera from fading into the
+# stood in the first frames; less keeps people walking towards the camera from fading into the
 # background. Tuned on PETS09-S2L1 (first 100 frames) and samples/plaza.mp4.
 _EARLY_HASTE = 3.0
 # Compressed video of a still scene has pixels that do not vary for seconds and then jump by a few

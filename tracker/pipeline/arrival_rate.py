@@ -1,7 +1,4 @@
-"""When the next item of a source is due, by the times at which others came.
-
-Comes in: times of items. Goes out: how long it pays to wait for the next one.
-"""
+"""The rate at which items arrive, to predict when the next one is due."""
 
 import statistics
 from collections import deque
@@ -10,7 +7,7 @@ _INTERVALS = 9
 """Their median: a pause, or a burst after it, says nothing of the rhythm."""
 
 _SOON = 0.25
-"""Share of an interval within which the next item is worth a wait."""
+"""Share of an interval within which the next item is waited for."""
 
 _LATE = 0.1
 """Share of an interval by which items may be late."""
@@ -39,7 +36,7 @@ class Rhythm:
         self._last_s = now_s
 
     def seconds_until_next(self, now_s: float) -> float:
-        """Returns for how many seconds the next item is worth a wait; 0 where it is not due soon.
+        """Returns the seconds to wait for the next item; 0 where it is not due soon.
 
         Args:
             now_s: Seconds of the same clock.

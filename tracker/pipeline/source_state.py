@@ -161,7 +161,7 @@ def frame_intervals(elapsed_s: float, interval_s: float) -> float:
 
 
 def with_age(result: TrackedFrame) -> TrackedFrame:
-    """Returns the result with its age at this moment; as it is where nobody knows its capture."""
+    """Returns the result with its current age; unchanged where its capture time is unknown."""
     captured_s = result.frame.captured_s
     if captured_s is None:
         return result

@@ -49,7 +49,7 @@ _PLUS_WANTED = PictureInput(
 class NanoDet:
     """First generation: for each of the strides 8, 16, 32 one output of scores and one of sides.
 
-    Which is which is told by shapes alone: the names of published files are mixed up. So a network
+    They are distinguished by shapes alone: the names of published files are mixed up. So a network
     of 32 classes, whose scores look like sides, is not known.
     """
 

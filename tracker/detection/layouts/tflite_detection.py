@@ -36,7 +36,7 @@ _WANTED = PictureInput(
 
 @dataclass(frozen=True, slots=True)
 class TfliteDetection:
-    """Four outputs whose order is told by the numbers at the ends of their names.
+    """Four outputs ordered by the numbers at the ends of their names.
 
     The operation gives boxes, classes, scores, count. Converters of TensorFlow 1 and
     EfficientDet-Lite number them so; those of TensorFlow 2 number them backwards

@@ -138,9 +138,9 @@ class YoloRows:
     """One row an anchor, with objectness: YOLOv5, YOLOv7, and by its output's name YOLOv6.
 
     YOLOv5 and v7 have three anchors a cell. YOLOv6 has one, and its objectness is 1; YOLOX has the
-    same shape and means something else, and is told from it by the name of the output, which
-    YOLOv6's export calls "outputs". Raw maps `(B, 3, h, w, 5 + C)`, which early YOLOv5 exports
-    have beside the rows, are left unread.
+    same shape and means something else, and is distinguished by the name of the output, which
+    YOLOv6's export calls "outputs". Raw maps `(B, 3, h, w, 5 + C)`, which early YOLOv5 exports have
+    beside the rows, are left unread.
 
     Attributes:
         name: The layout's name.
