@@ -107,7 +107,7 @@ def test_a_darknet_network(tmp_path: Path) -> None:
     assert built(tmp_path / "a.cfg", weights, names).class_names == NAMES
     assert built(tmp_path / "a.cfg").class_names == ("class_0", "class_1")
     (tmp_path / "a.weights").rename(tmp_path / "b.weights")
-    both = f"a.cfg: expected its weights beside it, named alike, but {tmp_path / 'a.weights'} does"
+    both = f"of the same name, but {tmp_path / 'a.weights'} does"
     refused(ModelError, both, tmp_path / "a.cfg")
 
 

@@ -63,7 +63,7 @@ def test_a_crop_does_not_depend_on_its_neighbours(network):
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
 
 
-def test_the_network_is_as_small_as_it_says(network):
+def test_parameters_and_operations(network):
     assert network.count_params() < 600_000
     macs = 0
     for layer in network.layers:
@@ -80,7 +80,7 @@ def test_what_was_saved_comes_back(network, path):
     np.testing.assert_array_equal(np.asarray(load_reid(path)(some)), np.asarray(network(some)))
 
 
-def test_another_dimension_comes_back(tmp_path):
+def test_other_dimension_is_saved_and_loaded(tmp_path):
     save_reid(build_reid(16), tmp_path / "small.keras")
     assert load_reid(tmp_path / "small.keras").output_shape == (None, 16)
 
@@ -105,7 +105,7 @@ def test_a_wrong_archive(tmp_path, changes, message):
 
 
 @pytest.mark.slow
-def test_another_backbone_comes_back(tmp_path):
+def test_other_backbone_is_saved_and_loaded(tmp_path):
     network = build_reid(16, backbone="mobilenetv3small")
     save_reid(network, tmp_path / "a.keras", backbone="mobilenetv3small")
     assert read_reid_description(tmp_path / "a.keras") == ReidDescription(16, "mobilenetv3small")
@@ -120,7 +120,7 @@ def test_another_backbone_comes_back(tmp_path):
         load_reid(tmp_path / "wrong.keras")
 
 
-def test_files_of_before_stand_on_our_own_backbone(tmp_path):
+def test_older_files_have_the_default_backbone(tmp_path):
     assert read_reid_description(crafted(tmp_path / "x.keras")).backbone == "residual"
 
 
@@ -144,7 +144,7 @@ def test_a_detector_is_no_embedder(tmp_path):
         read_reid_description(tmp_path / "d.keras")
 
 
-def test_where_it_cannot_be_written(network, tmp_path):
+def test_path_that_cannot_be_written(network, tmp_path):
     with pytest.raises(ModelError, match=r"ends in \.keras"):
         save_reid(network, tmp_path / "x.h5")
     with pytest.raises(OutputError, match="cannot be written"):

@@ -1,4 +1,4 @@
-"""Our own detector network: shapes, saving, sizes, and that its maps mean what its heads say."""
+"""The detector network: shapes, saving, sizes, and that its heads decode its maps."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_outputs_have_names_and_heads(nano):
     assert [head.channels for head in heads] == [m.shape[-1] for m in nano.outputs]
 
 
-def test_new_networks_are_sure_of_nothing(nano):
+def test_initial_scores_are_low(nano):
     for raw in _maps(nano, 64, 64):
         assert np.abs(raw[..., 4:] - math.log(0.01 / 0.99)).max() < 1.5
         assert np.abs(raw[..., :4] - 1).max() < 1.5
@@ -64,14 +64,14 @@ def test_small_is_larger():
 
 
 def test_operations_by_hand():
-    """3x3x3x8 weights at 4x4 places, then 8x2 weights at as many."""
+    """3x3x3x8 weights at 4x4 positions, then 8x2 weights at as many."""
     image = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(8, 3, strides=2, padding="same")(image)
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
     assert multiply_adds(model) == 216 * 16 + 16 * 16
 
 
-def test_operations_of_any_size_are_unknown(nano):
+def test_operations_need_a_fixed_input_size(nano):
     with pytest.raises(ConfigError, match="fixed input size"):
         multiply_adds(nano)
 
@@ -101,7 +101,7 @@ def test_bad_input_size(input_size):
 
 
 def _blind(model, cell, level):
-    """Changes a network so that it sees class 1, two cells to each side, at one cell of a level.
+    """Makes a network predict class 1, two cells to each side, at one cell of a level.
 
     Every other value is far below; weights before the last layers are kept.
     """
@@ -117,8 +117,8 @@ def _blind(model, cell, level):
 
 
 @pytest.mark.slow
-def test_plugs_into_the_detector(tmp_path):
-    """At stride 32 every cell says 'class 1, two cells to each side': LiteRT reads it like that."""
+def test_detector_decodes_the_maps(tmp_path):
+    """At stride 32 every cell predicts class 1, two cells to each side; LiteRT agrees."""
 
     def build(input_size):
         model = build_yolo(YoloSize.NANO, 3, input_size=input_size)

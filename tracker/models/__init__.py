@@ -1,1 +1,1 @@
-"""Networks as Keras models, and the readers of foreign weight files."""
+"""Networks as Keras models, and the readers of third-party weight files."""

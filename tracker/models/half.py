@@ -1,7 +1,6 @@
-"""Networks that compute in float16: half the memory traffic, and tensor cores on GPUs.
+"""Makes networks compute in float16: half the memory traffic, and tensor cores on GPUs.
 
-Comes in: a Keras model of ours, as it was loaded. Goes out: the same model, whose inner layers
-compute in float16. Weights stay float32 and are rounded when they are used.
+Weights stay float32 and are rounded when they are used.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,18 +12,18 @@ from tracker.models.layers import Mish
 
 _POLICY = "mixed_float16"
 
-# Mish takes exp(x)^2, which leaves float16 at x = 5.5; the others prepare pixels of 0 to 255.
+# Mish takes exp(x)^2, which overflows float16 at x = 5.5; the others preprocess pixels of 0 to 255.
 _EXACT = (Mish, keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def compute_in_half(network: Any) -> None:
-    """Lets the layers of a network compute in float16 from now on.
+    """Sets the inner layers of a network to compute in float16.
 
-    What makes the outputs stays float32: a box's size is the exponential of its output. Values
-    beyond 65504 inside a network become infinite there; detections that are not finite are dropped.
+    The output layers stay float32: a box's size is the exponential of its output. Values beyond
+    65504 inside the network become infinite; detections that are not finite are dropped.
 
     Args:
-        network: A functional `keras.Model` that was not compiled into a function yet.
+        network: A functional `keras.Model` that was not yet traced.
     """
     makers = {id(output._keras_history.operation) for output in network.outputs}
     for layer in _flat(network.layers):

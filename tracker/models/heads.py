@@ -1,8 +1,4 @@
-"""What the numbers of a YOLO output map mean.
-
-Comes in: the options of a head. Goes out: `YoloHead` (with anchors, as darknet has them) or
-`AnchorFreeHead`, all that decoding needs besides the map. Loads neither Keras nor TensorFlow.
-"""
+"""Decoding parameters of YOLO output maps, with and without anchors; loads no Keras."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -18,18 +14,18 @@ class HeadKind(Enum):
 
 
 class BoxCoding(Enum):
-    """How the four box numbers of an anchor are coded; `t` are the values of the raw map."""
+    """How the four box values of an anchor are coded; `t` are the values of the raw map."""
 
     EXPONENTIAL = "exponential"
     """Centre: sigmoid of `t`, stretched by `scale_x_y`. Size: `anchor * exp(t)`."""
     SCALED = "scaled"
     """darknet's `new_coords=1`: the network has already applied its sigmoid to the whole map.
-    Centre: `t`, stretched by `scale_x_y`. Size: `anchor * (2 * t) ** 2`. Objectness and classes
-    are probabilities as they are."""
+    Centre: `t`, stretched by `scale_x_y`. Size: `anchor * (2 * t) ** 2`. Objectness and classes are
+    probabilities already."""
 
 
 class ClassActivation(Enum):
-    """What turns class values into probabilities."""
+    """Function from class values to probabilities."""
 
     SIGMOID = "sigmoid"
     SOFTMAX = "softmax"
@@ -39,16 +35,16 @@ class ClassActivation(Enum):
 class YoloHead:
     """How to decode one raw map `(B, h, w, A * (5 + C))`.
 
-    The channels of one anchor stand together: x, y, width, height, objectness, then `C` classes.
+    The channels of one anchor are contiguous: x, y, width, height, objectness, then `C` classes.
 
     Attributes:
         kind: Family of the head.
         anchors: `A` pairs (width, height), already selected by the mask; in pixels of the network
             input for `YOLO`, in grid cells for `REGION`.
         class_count: `C`.
-        scale_x_y: Stretch of the centre around the middle of its cell; 1 leaves it alone.
-        box_coding: How boxes are coded.
-        class_activation: What turns class values into probabilities.
+        scale_x_y: Stretch of the centre around the middle of its cell; 1 for none.
+        box_coding: Coding of the boxes.
+        class_activation: Function from class values to probabilities.
     """
 
     kind: HeadKind
@@ -69,8 +65,8 @@ class AnchorFreeHead:
     """How to decode one raw map `(B, h, w, 4 + C)` of a network without anchors.
 
     The first four channels are `t`: the distances from the middle of the cell to the left, top,
-    right and bottom side of the box are `softplus(t)` cells. Then follow `C` class values, whose
-    sigmoid is the score: there is no objectness.
+    right and bottom side of the box are `softplus(t)` cells. `C` class values follow, whose sigmoid
+    is the score: there is no objectness.
 
     Attributes:
         class_count: `C`.
@@ -85,4 +81,4 @@ class AnchorFreeHead:
 
 
 Head = YoloHead | AnchorFreeHead
-"""Every kind of head that `detection.decode` knows."""
+"""All kinds of head that `detection.yolo_decode` supports."""

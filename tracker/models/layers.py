@@ -1,7 +1,6 @@
-"""Keras layers that darknet has and Keras has not.
+"""Keras layers for the darknet operations that Keras lacks, on tensors `(B, H, W, C)`.
 
-Comes in and goes out: tensors `(B, H, W, C)`. All are written in `keras.ops`, so they run on every
-backend of Keras, and survive saving as `.keras`.
+All are written in `keras.ops`, so they run on every backend of Keras, and can be saved as `.keras`.
 """
 
 from typing import Any
@@ -35,12 +34,12 @@ class Mish(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class PaddedMaxPool(keras.layers.Layer):  # type: ignore[misc]
-    """Maximum over windows of a picture with a border that never wins.
+    """Max pooling with padding of minus infinity.
 
     Args:
         pool_size: Side of the square window in pixels.
         strides: Steps `(y, x)` in pixels.
-        padding: Border in pixels, `((top, bottom), (left, right))`.
+        padding: Padding in pixels, `((top, bottom), (left, right))`.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class DarknetReorg(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
 class ChannelShuffle(keras.layers.Layer):  # type: ignore[misc]
-    """The channels of several equal groups in turn: first of each, second of each, ...
+    """Interleaves the channels of equal groups: first of each, second of each, ...
 
     Args:
         groups: Number of groups; divides the channels.

@@ -1,12 +1,9 @@
-"""Networks that describe how an object looks; by default a small residual one of our own.
+"""Appearance embedding networks; by default a small residual one.
 
-Comes in: the name of a backbone. Goes out: a `keras.Model` that turns crops, float32
-`(B, 128, 64, 3)` RGB in `[0, 1]`, into unit vectors `(B, 128)`; the more alike two objects look,
-the larger the dot product.
-
-Ours: residual blocks (arXiv 1512.03385) of plain 3x3 and 1x1 convolutions. At the end the picture
-is averaged in four horizontal stripes (as arXiv 1711.09349 does), which keeps apart what belongs to
-the head, the body and the legs.
+Input: crops, float32 `(B, 128, 64, 3)` RGB in `[0, 1]`. Output: unit vectors `(B, 128)`; the more
+similar two objects, the larger the dot product. The default: residual blocks (arXiv 1512.03385) of
+plain 3x3 and 1x1 convolutions. The features are average-pooled in four horizontal stripes (as in
+arXiv 1711.09349), which separates head, body and legs.
 """
 
 from typing import Any
@@ -26,13 +23,13 @@ def build_reid(dimension: int = DIMENSION, *, backbone: str = RESIDUAL) -> Any:
     """Returns the network with new weights.
 
     Args:
-        dimension: `D`, values of an embedding, at least 1.
-        backbone: One of `backbone_names.REID_BACKBONES`. "residual" is ours: 0.34 M parameters,
-            20 M multiplications a crop. Of the others the features at stride 32 are taken.
+        dimension: `D`, length of an embedding, at least 1.
+        backbone: One of `backbones.names.REID_BACKBONES`. "residual" has 0.34 M parameters and 20 M
+            multiplications per crop. The others contribute their features at stride 32.
 
     Raises:
         ConfigError: The backbone is unknown.
-        DependencyError: This release of Keras lacks the backbone.
+        DependencyError: The installed Keras release does not have the backbone.
     """
     image = keras.Input((CROP_HEIGHT, CROP_WIDTH, 3), name="image")
     if backbone == RESIDUAL:
@@ -48,8 +45,8 @@ def build_reid(dimension: int = DIMENSION, *, backbone: str = RESIDUAL) -> Any:
 
 def _own_features(image: Any) -> Any:
     """Returns `(B, 8, 4, 128)`."""
-    # Patches without overlap: at full size, convolutions of few channels would take half of the
-    # time of a training, and people are seldom large enough to need them.
+    # Non-overlapping patches: convolutions at full resolution would take half of the training time,
+    # and people are seldom large enough to need them.
     x = convolution(image, _WIDTHS[0], kernel_size=_PATCH, strides=_PATCH, name="stem")
     x = _bottleneck(x, name="stage_0")
     x = convolution(x, _WIDTHS[1], strides=2, name="stage_1_in")

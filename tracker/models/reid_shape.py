@@ -1,13 +1,10 @@
-"""The sizes of our own appearance network, known without Keras.
-
-Comes in: nothing. Goes out: constants.
-"""
+"""Sizes of the appearance network, without Keras."""
 
 CROP_HEIGHT = 128
-"""Height in pixels of what the network looks at."""
+"""Input height in pixels."""
 
 CROP_WIDTH = 64
-"""Width in pixels of what the network looks at."""
+"""Input width in pixels."""
 
 DIMENSION = 128
-"""`D`: values of an embedding."""
+"""`D`: length of an embedding."""

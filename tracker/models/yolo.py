@@ -1,11 +1,8 @@
-"""A small YOLO-style detector of our own: fully convolutional, without anchors.
+"""A small anchor-free, fully convolutional YOLO-style detector.
 
-Comes in: a size, a number of classes and, where it is fixed, an input size. Goes out: a
-`keras.Model` that turns float32 `(B, H, W, 3)` RGB in `[0, 1]` into three raw maps
-`(B, H / s, W / s, 4 + C)`, s = 8, 16, 32, and the heads that say how to decode them.
-
-Backbone: by name, see `backbones`. Neck: a feature pyramid downwards and upwards
-(arXiv 1803.01534) that adds instead of joining. Head: one branch for boxes, one for classes
+Input: float32 `(B, H, W, 3)` RGB in `[0, 1]`. Output: three raw maps `(B, H / s, W / s, 4 + C)`, s
+= 8, 16, 32. Backbone: by name, see `backbones`. Neck: a top-down and bottom-up feature pyramid
+(arXiv 1803.01534) that adds instead of concatenating. Head: one branch for boxes, one for classes
 (arXiv 2107.08430), a 3x3 convolution each.
 """
 
@@ -27,10 +24,10 @@ OUTPUT_NAMES = tuple(f"map_{stride}" for stride in STRIDES)
 _CLASS_OUT = "_class_out"
 
 _PRIOR = 0.01
-"""Score of every class before training (arXiv 1708.02002, sec. 3.3)."""
+"""Initial score of every class (arXiv 1708.02002, sec. 3.3)."""
 
 _DISTANCE_BIAS = 1.0
-"""Boxes before training reach softplus(1) = 1.3 cells to each side."""
+"""Initial boxes extend softplus(1) = 1.3 cells to each side."""
 
 
 def build_yolo(
@@ -46,15 +43,16 @@ def build_yolo(
     moves a network to another one.
 
     Args:
-        size: How large.
+        size: Size of the network.
         class_count: `C`.
-        input_size: Height and width in pixels, multiples of 32; `None` takes any.
-        backbone: One of `backbone_names.DETECTOR_BACKBONES`; but for "cross-stage", the size
-            decides about neck and heads only.
+        input_size: Height and width in pixels, multiples of 32; `None` for any.
+        backbone: One of `backbones.names.DETECTOR_BACKBONES`; except for "cross-stage", the size
+            applies to neck and heads only.
 
     Raises:
-        ConfigError: No class, an input size that is no multiple of 32, or an unknown backbone.
-        DependencyError: This release of Keras lacks the backbone.
+        ConfigError: There is no class, the input size is not a multiple of 32, or the backbone is
+            unknown.
+        DependencyError: The installed Keras release does not have the backbone.
     """
     if class_count < 1:
         raise ConfigError(f"class_count: expected at least 1, got {class_count}")
@@ -73,7 +71,7 @@ def build_yolo(
 
 
 def copy_features(source: Any, target: Any) -> None:
-    """Copies all weights but those of the last class layers, which fit one set of classes only.
+    """Copies all weights except those of the last class layers, which depend on the classes.
 
     Args:
         source: A network of `build_yolo`.
@@ -85,7 +83,7 @@ def copy_features(source: Any, target: Any) -> None:
 
 
 def _neck(features: list[Any], filters: int) -> list[Any]:
-    """Returns the same strides with `filters` channels, each informed by all."""
+    """Returns fused features at the same strides with `filters` channels."""
     levels = [
         convolution(x, filters, kernel_size=1, name=f"lateral{level}")
         for level, x in enumerate(features)

@@ -1,8 +1,4 @@
-"""How large our own detector networks are, and what their maps mean.
-
-Comes in: a size, a number of classes. Goes out: widths and depths, and the heads that say how to
-decode the maps. Loads no Keras: settings and finished files are read without it.
-"""
+"""Sizes of the detector networks and the heads of their maps; loads no Keras."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +8,11 @@ from types import MappingProxyType
 from tracker.models.heads import AnchorFreeHead
 
 STRIDES = (8, 16, 32)
-"""Pixels of the input in a cell, map by map."""
+"""Stride of each map in input pixels."""
 
 
 class YoloSize(Enum):
-    """How large the network is."""
+    """Size of the network."""
 
     NANO = "nano"
     SMALL = "small"
@@ -29,8 +25,8 @@ class YoloShape:
     Attributes:
         stem: Channels at stride 2.
         stages: Channels at strides 4, 8, 16, 32.
-        depths: Residual pairs at strides 4, 8, 16, 32; 0 leaves the block out.
-        neck: Channels of the pyramid.
+        depths: Residual pairs at strides 4, 8, 16, 32; 0 for none.
+        neck: Channels of the feature pyramid.
         head: Channels of a head's branch.
     """
 
@@ -50,5 +46,5 @@ SHAPES: Mapping[YoloSize, YoloShape] = MappingProxyType(
 
 
 def yolo_heads(class_count: int) -> tuple[AnchorFreeHead, ...]:
-    """Returns what the maps of `build_yolo` mean, in their order."""
+    """Returns the heads of the maps of `build_yolo`, in their order."""
     return (AnchorFreeHead(class_count),) * len(STRIDES)

@@ -234,7 +234,7 @@ def test_trained_stopped_gone_on_and_used(
         ),
         (
             ["--data", "{data}", "--out", "{out}", "--set", "network.frozen_until=stem_conv"],
-            "a new backbone knows nothing worth keeping",
+            "a backbone with random weights cannot be frozen",
         ),
         (
             ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--set",

@@ -33,7 +33,7 @@ from tracker.models.yolo_shape import SHAPES, YoloSize
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 QUICK = ("efficientnet-lite0-short", "mobilenetv3small")
-"""Those that are built in less than a second."""
+"""Backbones that are built in less than a second."""
 
 SHORT = "efficientnet-lite0-short"
 
@@ -59,7 +59,7 @@ def shake(network):
             layer.set_weights([w + 0.1 * rng.random(w.shape) for w in layer.get_weights()])
 
 
-def test_names_stand_for_something():
+def test_every_name_can_be_built():
     assert tuple(STAGES) == LITE
     for name, function in APPLICATIONS.items():
         assert callable(getattr(keras.applications, function))
@@ -101,14 +101,14 @@ PREPROCESSING = {
     "xception": keras.applications.xception,
     "densenet": keras.applications.densenet,
 }
-"""Where Keras keeps it apart from the network; else the network takes pixels up to 255."""
+"""Preprocessing that Keras keeps outside the network; other networks expect pixels up to 255."""
 
 ONE_OF_EACH_FAMILY = {
     "resnet*v2": "resnet50v2",
     "efficientnetb*": "efficientnetb0",
     "efficientnetv2b*": "efficientnetv2b0",
 }
-"""The smallest of a family; the others differ in depths and widths alone, and those are Keras's."""
+"""The smallest of each family; the others differ in depth and width only, which Keras defines."""
 
 
 def test_every_family_is_compared():
@@ -118,7 +118,7 @@ def test_every_family_is_compared():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [ONE_OF_EACH_FAMILY.get(f.names, f.names) for f in _FAMILIES])
-def test_it_is_the_network_of_keras(name, tmp_path):
+def test_features_equal_those_of_keras(name, tmp_path):
     """Weights of Keras's own network, by both kinds of file, give its values for pixels."""
     reference = getattr(keras.applications, APPLICATIONS[name])(
         include_top=False, weights=None, input_shape=(None, None, 3)
@@ -154,8 +154,8 @@ def old_kind(network, path):
 
 
 @pytest.mark.slow
-def test_a_part_of_another_backbone(tmp_path):
-    """A detector on efficientnet-lite0 gives the short one all that it has; heads stay new."""
+def test_shorter_backbone_is_loaded_from_a_longer_one(tmp_path):
+    """A detector on efficientnet-lite0 contains all layers of the short one; heads stay new."""
     whole = build_yolo(YoloSize.SMALL, 2, backbone="efficientnet-lite0")
     shake(whole)
     description = DetectorDescription(
@@ -174,7 +174,7 @@ def test_a_part_of_another_backbone(tmp_path):
         ):
             np.testing.assert_array_equal(have, want)
     np.testing.assert_array_equal(short.get_layer("map_8_box_out").get_weights()[0], head[0])
-    # The other way round something is lacking.
+    # The reverse lacks layers.
     save_detector(
         short,
         tmp_path / "short.keras",
@@ -189,8 +189,8 @@ def test_a_part_of_another_backbone(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_detector_helps_an_appearance_network(tmp_path):
-    """And the other way round."""
+def test_backbone_of_a_detector_initialises_an_appearance_network(tmp_path):
+    """And vice versa."""
     reid = build_reid(8, backbone=SHORT)
     shake(reid)
     save_reid(reid, tmp_path / "reid.keras", backbone=SHORT)
@@ -252,7 +252,7 @@ def test_weights_of_lite_from_hdf5(tmp_path):
 
 
 @pytest.mark.slow
-def test_published_weights_that_cannot_be_fetched(tmp_path):
+def test_failed_download_of_published_weights(tmp_path):
     program = (
         "import sys, keras\n"
         "from tracker.models.backbones.names import BackboneChoice\n"
@@ -272,12 +272,14 @@ def test_published_weights_that_cannot_be_fetched(tmp_path):
         check=True,
         env={**os.environ, **nowhere},
     )
-    assert done.stdout.startswith("backbone_weights imagenet: Keras could not fetch the weights of")
+    assert done.stdout.startswith(
+        "backbone_weights imagenet: Keras could not download the weights of"
+    )
     assert done.stdout.endswith("; give the path of a file, or none\n")
     assert done.stdout.count("\n") == 1
 
 
-def test_nothing_is_fetched_without_the_word(tmp_path):
+def test_nothing_is_downloaded_without_the_keyword(tmp_path):
     network = features(SHORT)
     before = network.get_weights()
     load_backbone(network, BackboneChoice(SHORT))
@@ -308,31 +310,33 @@ def test_a_reference_of_any_size_gives_no_warning():
         ({"name": "efficientnet-lite0", "weights": "imagenet"}, "no published weights"),
         ({"weights": "file.txt"}, r"ends in \.keras or \.h5 or \.pth or \.onnx, got 'file\.txt'"),
         ({"weights": "a.keras", "whole": "b.keras"}, r"b\.keras holds those of its backbone"),
-        ({"frozen_until": "conv1_conv"}, "knows nothing worth keeping"),
-        ({"frozen_norms": True}, "knows nothing worth keeping"),
+        ({"frozen_until": "conv1_conv"}, "random weights cannot be frozen"),
+        ({"frozen_norms": True}, "random weights cannot be frozen"),
     ],
 )
-def test_wrong_choices(changes, message):
+def test_invalid_choices(changes, message):
     with pytest.raises(ConfigError, match=message):
         BackboneChoice(**({"name": "resnet50v2"} | changes))
 
 
-def test_what_is_frozen_by_default():
+def test_default_frozen_norms():
     assert not BackboneChoice("resnet50v2").norms_are_frozen
     assert not BackboneChoice("resnet50v2", whole="a.keras").norms_are_frozen
     assert BackboneChoice("resnet50v2", weights="imagenet").norms_are_frozen
     assert not BackboneChoice("resnet50v2", weights="imagenet", frozen_norms=False).norms_are_frozen
 
 
-def test_the_story_of_a_backbone():
-    assert BackboneChoice("cross-stage").story(0) == (
+def test_card_text_of_a_backbone():
+    assert BackboneChoice("cross-stage").card_text(0) == (
         "Backbone `cross-stage`, weights: new. Frozen: nothing."
     )
-    text = BackboneChoice("resnet50v2", weights="a.h5", frozen_until="conv1_conv").story(2)
+    text = BackboneChoice("resnet50v2", weights="a.h5", frozen_until="conv1_conv").card_text(2)
     assert text == (
         "Backbone `resnet50v2`, weights: from `a.h5`. Frozen: all of it in the first 2 epochs; "
         "what comes before `conv1_conv`, that layer included, throughout; its batch norms "
         "throughout."
     )
-    assert "publishes for ImageNet" in BackboneChoice("xception", weights="imagenet").story(0)
-    assert "from `a.keras`, as the whole" in BackboneChoice("xception", whole="a.keras").story(0)
+    assert "publishes for ImageNet" in BackboneChoice("xception", weights="imagenet").card_text(0)
+    assert "from `a.keras`, as the whole" in BackboneChoice("xception", whole="a.keras").card_text(
+        0
+    )

@@ -53,7 +53,7 @@ def test_a_shuffle_takes_from_each_group_in_turn() -> None:
     assert np.asarray(ChannelShuffle(3)(x)).ravel().tolist() == [0, 2, 4, 1, 3, 5]
 
 
-def test_the_backbone_of_nanodet_gives_what_onnx_runtime_gives(network) -> None:
+def test_backbone_of_nanodet_agrees_with_onnx_runtime(network) -> None:
     path = nanodet()
     import onnx
     import onnxruntime

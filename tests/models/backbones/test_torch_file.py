@@ -72,7 +72,7 @@ def test_tensors_come_back_in_their_own_order(tmp_path: Path) -> None:
     assert read["number"] == 7.0
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     good = write(tmp_path / "g.pth", {"x": Tensor("a", (4,), (1,))}, {"a": np.zeros(4)})
     (tmp_path / "cut.pth").write_bytes(good.read_bytes()[:-3])
     (tmp_path / "text.pth").write_text("text")
@@ -82,7 +82,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         ("none", "does not exist"),
         ("cut", "expected tensors as PyTorch wrote them"),
         ("text", "expected tensors as PyTorch wrote them"),
-        ("call", "os.system is no part of a tensor"),
+        ("call", "os.system is not allowed in a file of tensors"),
         ("far", "reaches out of its 4 values"),
     ):
         with pytest.raises(ModelError, match=message):
@@ -119,7 +119,7 @@ def as_port(network: Any) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_backbone_starts_from_the_port(tmp_path: Path) -> None:
+def test_backbone_loads_weights_of_the_pytorch_port(tmp_path: Path) -> None:
     image = keras.Input((None, None, 3))
     source = keras.Model(image, efficientnet_lite_features(image, SHORT))
     rng = np.random.default_rng(0)
@@ -147,13 +147,13 @@ def test_a_backbone_starts_from_the_port(tmp_path: Path) -> None:
         load_backbone(other, BackboneChoice("mobilenetv2", weights=str(path)))
 
 
-def test_steps_of_nothing_ask_for_no_memory(tmp_path: Path) -> None:
+def test_zero_strides_allocate_no_memory(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pth", {"x": Tensor("a", (10**12,), (0,))}, {"a": np.zeros(4)})
     with pytest.raises(ModelError, match=r"a tensor \(1000000000000,\) has more than its 4 values"):
         read_torch_weights(path)
 
 
-def test_a_pickle_that_asks_for_a_large_table(tmp_path: Path) -> None:
+def test_pickle_with_an_oversized_memo_table(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
     with pytest.raises(ModelError, match="more than 1000000 objects"):
         read_torch_weights(tmp_path / "x.pth")

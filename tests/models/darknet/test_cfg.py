@@ -1,4 +1,4 @@
-"""The cfg parser: what it accepts, and what its errors say."""
+"""The cfg parser: accepted files and error messages."""
 
 import contextlib
 import subprocess
@@ -145,7 +145,7 @@ def test_comments_in_another_encoding(tmp_path):
         (conv(4) + conv(6, groups=4), r"a.cfg:14: .*filters that divide into groups=4, got 6"),
         (maxpool(2, 2, padding=3), r"a.cfg:10: \[maxpool\] padding: expected an integer in 0..2"),
         (maxpool(2, 2, maxpool_depth=1), r"maxpool_depth: not supported"),
-        (conv(4, 65, pad=0), r"no pixel is left .*64x64 is too small"),
+        (conv(4, 65, pad=0), r"the output is empty .*64x64 is too small"),
         ("[route]\nlayers=-1\n", r"a.cfg:8: \[route\] layers: expected a layer before this one"),
         (conv(4) + "[route]\nlayers=1\n", r"\[route\] layers: expected .*\(layer 1\), got 1"),
         (conv(4) + "[route]\n", r"a.cfg:14: \[route\] layers: expected layers=<layer,...>, got no"),
@@ -173,7 +173,7 @@ def test_comments_in_another_encoding(tmp_path):
         (HEAD + route("0") + yolo("0,1").replace("es=3", "es=4"), r"same classes=.*\[3, 4\]"),
     ],
 )
-def test_faults_name_line_section_and_option(body, message):
+def test_errors_name_line_section_and_option(body, message):
     with pytest.raises(ModelError, match=message) as caught:
         network_settings(
             parse(body + (HEAD if "yolo" not in body and "region" not in body else ""))
@@ -187,7 +187,7 @@ def test_faults_name_line_section_and_option(body, message):
         ("width=3\n", r":1: option width stands before \[net\]"),
         (conv(4), r"expected \[net\] as the first section, got '\[convolutional\]'"),
         ("[net]\nheight=64\n" + HEAD, r":1: \[net\] width: expected width=<integer>, got no such"),
-        (NET.replace("channels=3", "channels=1") + HEAD, r"channels: .* grey pictures; expected 3"),
+        (NET.replace("channels=3", "channels=1") + HEAD, r"channels: .* greyscale; expected 3"),
         (NET.replace("channels=3", "channels=4") + HEAD, r"channels: expected .* 3..3, got '4'"),
         (
             NET + "width=96\n" + HEAD,
@@ -197,7 +197,7 @@ def test_faults_name_line_section_and_option(body, message):
         (NET.replace("batch", "bacth") + HEAD, r":2: \[net\] bacth: .*did you mean 'batch'"),
     ],
 )
-def test_faults_in_net(text, message):
+def test_errors_in_net(text, message):
     with pytest.raises(ModelError, match=message):
         network_settings(parse_darknet_cfg(text))
 

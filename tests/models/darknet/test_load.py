@@ -248,7 +248,7 @@ def test_settings_are_those_of_the_network(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_litert_takes_every_layer(name, tmp_path):
+def test_litert_supports_every_layer(name, tmp_path):
     tensorflow = pytest.importorskip("tensorflow")
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
     network = load(CASES[name], tmp_path)

@@ -1,4 +1,4 @@
-"""A classifier that slides says of every window what it says of that window alone."""
+"""The fully convolutional form gives for every window what the classifier gives for that window."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def classifier(top=lambda x: heads(layers.Flatten()(x)), *, window=(24, 32, 3), 
 
 
 def of_windows(model, picture, window, stride):
-    """What the classifier itself says, `(rows, columns, n)`: the picture is cut up first."""
+    """The classifier's own results `(rows, columns, n)`, window by window."""
     rows, columns = (
         (side - size) // step + 1
         for side, size, step in zip(picture.shape[:2], window, stride, strict=True)
@@ -78,7 +78,7 @@ def in_one_pass(sliding, picture):
 
 
 def assert_equal_everywhere(model, *, size, stride):
-    """The proof: at every place of the grid, to the rounding of float32."""
+    """Checks every position of the grid, up to float32 rounding."""
     sliding = fully_convolutional(disturbed(model))
     assert sliding.stride == stride
     picture = pixels(*size, sliding.channels)
@@ -94,7 +94,7 @@ def assert_equal_everywhere(model, *, size, stride):
 
 
 def rich_extractor(pixels):
-    """Every kind of layer that sees a neighbourhood, without padding but for a cropped one."""
+    """Every kind of layer with a local neighbourhood, without padding except a cropped one."""
     x = layers.Normalization(axis=-1, mean=100.0, variance=900.0)(pixels)
     x = layers.SeparableConv2D(6, 3, strides=2)(x)
     x = layers.BatchNormalization()(x)
@@ -109,7 +109,7 @@ def rich_extractor(pixels):
 
 
 def rich_top(x):
-    """Every kind of layer that sees the numbers of one window."""
+    """Every kind of layer on the values of one window."""
     x = layers.Dropout(0.5)(layers.Flatten()(x))
     x = layers.Dense(10, use_bias=False)(layers.ReLU()(x))
     x = layers.Activation("relu")(layers.BatchNormalization()(x))
@@ -129,7 +129,7 @@ def test_one_window_is_one_cell():
     assert_equal_everywhere(model, size=(24, 32), stride=(4, 4))
 
 
-def test_a_picture_of_448_has_8x8_windows_of_224():
+def test_image_of_448_has_8x8_windows_of_224():
     image = keras.Input((224, 224, 3))
     x = image
     for _ in range(5):
@@ -147,12 +147,12 @@ def test_a_picture_of_448_has_8x8_windows_of_224():
 
 
 @pytest.mark.parametrize("size", [(36, 60), (39, 51)])
-def test_every_window_of_a_larger_picture(size):
-    """The second size leaves 3 rows and 3 columns over, where no whole window lies."""
+def test_every_window_of_a_larger_image(size):
+    """The second size has 3 surplus rows and columns."""
     assert_equal_everywhere(classifier(), size=size, stride=(4, 4))
 
 
-def test_the_classifier_that_we_build():
+def test_window_classifier_of_this_package():
     model = build_window_classifier(2, window=(64, 48), hidden=(20, 12), dropout=0.5)
     assert_equal_everywhere(model, size=(112, 96), stride=(16, 16))
 
@@ -178,13 +178,13 @@ def test_unequal_strides_and_one_channel():
 
 
 @pytest.mark.parametrize("pooling", [layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D])
-def test_global_pooling_in_the_place_of_flatten(pooling):
+def test_global_pooling_instead_of_flatten(pooling):
     model = classifier(lambda x: heads(layers.Dense(7, activation="relu")(pooling()(x))))
     assert_equal_everywhere(model, size=(36, 60), stride=(4, 4))
 
 
 def test_flatten_beside_global_pooling():
-    """The class from a pooled map, the rest from a flattened one: both see the whole window."""
+    """The class from a pooled map, the rest from a flattened one: both need the whole window."""
 
     def top(x):
         pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(x))
@@ -196,7 +196,7 @@ def test_flatten_beside_global_pooling():
 
 @pytest.mark.slow
 def test_a_backbone_of_keras():
-    """MobileNetV2 pads, so one window alone is exact; weights without a meaning, as no file is."""
+    """MobileNetV2 uses padding, so only a single window is exact; weights are random."""
 
     def extractor(image):
         scaled = layers.Rescaling(1 / 127.5, offset=-1)(image)
@@ -251,7 +251,7 @@ def test_the_classifier_keeps_its_weights_and_gives_copies():
 
 
 def test_padding_in_the_extractor_is_exact_for_one_window_only():
-    """With zero padding a crop has zeros where the picture goes on.
+    """With zero padding a crop has zeros where the image continues.
 
     Only outer map cells see them. Here the map is 6x8 and has one outer row above and to the left
     of what is exact (TensorFlow pads 3x3 with a stride of 2 below and to the right), so that a top
@@ -275,7 +275,7 @@ def test_padding_in_the_extractor_is_exact_for_one_window_only():
     assert_equal_everywhere(classifier(inner, padding="same"), size=(48, 64), stride=(4, 4))
 
 
-def test_a_picture_that_is_too_small():
+def test_image_smaller_than_a_window():
     sliding = fully_convolutional(classifier())
     with pytest.raises(DataError, match=r"at least \(24, 32\), got \(23, 40\); pad it"):
         sliding.grid((23, 40))
@@ -351,7 +351,7 @@ def test_a_top_on_two_maps():
         fully_convolutional(keras.Model(image, outputs))
 
 
-def test_a_stride_that_is_no_usual_one():
+def test_unsupported_stride():
     image = keras.Input((40, 40, 3))
     x = layers.Conv2D(2, 3, strides=11)(image)
     with pytest.raises(ModelError, match=r"a whole number of pixels.*got 11"):
@@ -363,7 +363,7 @@ class Subclassed(keras.Model):
         return inputs
 
 
-class OurConvolution(layers.Conv2D):
+class SubclassedConvolution(layers.Conv2D):
     """Could do anything."""
 
 
@@ -371,7 +371,7 @@ def test_models_that_are_no_window_classifier():
     image, other, free = (keras.Input((*side, 3)) for side in ((24, 24), (24, 24), (None, None)))
     row = keras.Input((9,))
     both = layers.Concatenate()([image, other])
-    own = OurConvolution(2, 3)(image)
+    own = SubclassedConvolution(2, 3)(image)
     nested = Subclassed()(image)
     for model, message in [
         ("model.keras", "expected a keras.Model, got str"),
@@ -380,7 +380,10 @@ def test_models_that_are_no_window_classifier():
         (keras.Model(free, heads(layers.GlobalAveragePooling2D()(free))), r"got \(None, None, 3\)"),
         (keras.Model(row, heads(row)), r"fixed size \(height, width, channels\), got \(9,\)"),
         (keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten()]), "the outputs class"),
-        (keras.Model(image, heads(layers.Flatten()(own))), "a OurConvolution before Flatten"),
+        (
+            keras.Model(image, heads(layers.Flatten()(own))),
+            "a SubclassedConvolution before Flatten",
+        ),
         (keras.Model(image, heads(layers.Flatten()(nested))), "got the subclass Subclassed"),
     ]:
         with pytest.raises(ModelError, match=message):
@@ -407,7 +410,7 @@ def test_the_small_extractor_has_a_stride_of_16():
     assert small_extractor(keras.Input((31, 47, 3))).shape == (None, 1, 2, 96)
 
 
-def test_a_saved_classifier_comes_back(tmp_path):
+def test_saved_classifier_is_loaded(tmp_path):
     """Compiled and with an optimizer's state, as after a training."""
     path = tmp_path / "mine.keras"
     model = build_window_classifier(2, window=(40, 40), hidden=(6,), dropout=0.1)
@@ -436,7 +439,7 @@ def saved(folder, model):
     return folder / "x.keras"
 
 
-def test_a_file_with_code_in_it_is_never_given_to_keras(tmp_path):
+def test_file_with_code_is_refused_before_keras(tmp_path):
     image = keras.Input((24, 24, 3))
     x = layers.Lambda(lambda value: value * 2)(image)
     path = saved(tmp_path, keras.Model(image, heads(layers.Flatten()(x))))
@@ -446,9 +449,9 @@ def test_a_file_with_code_in_it_is_never_given_to_keras(tmp_path):
 
 def test_a_file_of_a_class_that_is_not_kerass(tmp_path):
     image = keras.Input((24, 24, 3))
-    x = OurConvolution(2, 3)(image)
+    x = SubclassedConvolution(2, 3)(image)
     path = saved(tmp_path, keras.Model(image, heads(layers.Flatten()(x))))
-    with pytest.raises(ModelError, match="a OurConvolution"):
+    with pytest.raises(ModelError, match="a SubclassedConvolution"):
         load_window_classifier(path)
 
 
@@ -489,7 +492,7 @@ def test_wrong_files(tmp_path):
         load_window_classifier(tmp_path / "none.keras")
 
 
-def test_wrong_files_are_found_out_without_keras(tmp_path):
+def test_wrong_files_are_refused_without_keras(tmp_path):
     (tmp_path / "x.keras").write_bytes(b"text")
     program = (
         "import sys\nfrom tracker.errors import ModelError\n"

@@ -1,4 +1,4 @@
-"""FCN-8s: against an upsampling of its own in NumPy, and what it refuses."""
+"""FCN-8s: against an upsampling in NumPy, and invalid arguments."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 def raised(maps: np.ndarray, kernel: np.ndarray, factor: int) -> np.ndarray:
-    """Every input pixel stamps the kernel on the output, its middle on the middle of its block."""
+    """Adds the kernel to the output for every input pixel, centred on its block."""
     height, width, channels = maps.shape
     border = factor // 2
     canvas = np.zeros(((height + 1) * factor, (width + 1) * factor, channels), np.float64)
@@ -30,7 +30,7 @@ def nano(classes: int, **options: object) -> object:
 
 
 def test_one_pixel_spreads_over_its_block_and_the_next() -> None:
-    """Doubling by hand: 3/4 and 1/4 of the nearer and the farther pixel, along each axis."""
+    """Upsampling by two by hand: 3/4 of the nearer and 1/4 of the farther pixel, on each axis."""
     line = np.array([1, 3, 3, 1]) / 4
     kernel = bilinear_kernel(2, 2)
     assert kernel.shape == (4, 4, 2, 2)
@@ -56,7 +56,7 @@ def test_a_constant_stays_constant_inside(factor: int) -> None:
 
 
 def test_the_output_is_the_upsampled_sum_of_three_scores() -> None:
-    """Random weights in all layers of the head, the sums and the upsampling done anew in NumPy."""
+    """Random weights in the head; the sums and the upsampling are recomputed in NumPy."""
     rng = np.random.default_rng(0)
     network = nano(3, input_size=(64, 96))
     head = [layer for layer in network.layers if layer.name.startswith(("map_", "raise_"))]
@@ -83,7 +83,7 @@ def test_the_output_is_the_upsampled_sum_of_three_scores() -> None:
         np.testing.assert_allclose(got[row], raised(total, kernels[2], 8), rtol=1e-3, atol=1e-3)
 
 
-def test_new_networks_interpolate_and_the_last_step_never_learns() -> None:
+def test_new_networks_interpolate_and_the_last_upsampling_is_frozen() -> None:
     network = nano(2)
     for name, factor in (("raise_16_class_out", 2), ("raise_8_class_out", 2), (LOGITS, 8)):
         kernel = np.asarray(network.get_layer(name).kernel)
@@ -122,7 +122,7 @@ def test_other_backbones(backbone: str) -> None:
     assert network.output_shape == (None, 64, 32, 4)
 
 
-def test_taking_over_a_backbone_leaves_the_classes() -> None:
+def test_copying_a_backbone_keeps_the_class_layers() -> None:
     source, target = nano(3), nano(2)
     before = target.get_layer("map_8_class_out").get_weights()
     copy_all_but_scores(source, target)

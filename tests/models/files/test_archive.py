@@ -1,4 +1,4 @@
-"""Archives of ours: Keras's file with a description in it, whole or not at all."""
+"""This package's archives: Keras's file with a description in it, written atomically."""
 
 import json
 import zipfile
@@ -57,7 +57,7 @@ def copied(path: Path, target: Path, *, without: str = "", **more: str) -> Path:
 # --- round trip ---
 
 
-def test_the_description_and_the_weights_come_back(whole: Path) -> None:
+def test_description_and_weights_are_read_back(whole: Path) -> None:
     assert read(whole) == TEXT.encode()
     assert parse_text(whole, read(whole), read_names, what="detector") == ("a", "ö")
     other = network(0.0)
@@ -75,7 +75,7 @@ def test_keras_itself_reads_the_file(whole: Path) -> None:
 def test_the_description_is_the_same_member_whenever_it_was_written(
     whole: Path, tmp_path: Path
 ) -> None:
-    """Its date is fixed, 1980-01-01, and it stands last."""
+    """Its date is fixed, 1980-01-01, and it is the last member."""
     write_archive(network(), tmp_path / "b.keras", TEXT)
     for path in (whole, tmp_path / "b.keras"):
         with zipfile.ZipFile(path) as archive:
@@ -83,7 +83,7 @@ def test_the_description_is_the_same_member_whenever_it_was_written(
             assert archive.getinfo(MEMBER).date_time == (1980, 1, 1, 0, 0, 0)
 
 
-def test_writing_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+def test_writing_replaces_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "a.keras"
     path.write_text("old")
     write_archive(network(), path, TEXT)
@@ -115,7 +115,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.keras"]
 
 
-def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder.keras").mkdir()
     for name in ("none/a.keras", "folder.keras"):
         with pytest.raises(OutputError, match=name):
@@ -137,7 +137,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         (b"", "0 bytes"),
     ],
 )
-def test_what_is_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.keras"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=message) as caught:
@@ -191,7 +191,7 @@ def test_descriptions_that_are_malformed(tmp_path: Path, text: bytes, message: s
     assert "\n" not in str(caught.value)
 
 
-def test_a_version_that_the_reader_refuses_is_told_with_the_path(tmp_path: Path) -> None:
+def test_version_error_names_the_path(tmp_path: Path) -> None:
     def of_version_one(record: Mapping[str, Any]) -> int:
         if record["version"] != 1:
             raise ModelError(f"expected version 1, got {record['version']}")

@@ -20,7 +20,7 @@ def test_names(data, names, tmp_path):
     assert read_class_names(tmp_path / "a.names") == names
 
 
-def test_names_that_stand_twice_are_numbered(tmp_path, caplog):
+def test_repeated_names_are_numbered(tmp_path, caplog):
     (tmp_path / "a.names").write_bytes(b"empty\r\ncar\r\nempty\r\nempty (2)\r\nempty\r\n")
     names = ("empty", "car", "empty (3)", "empty (2)", "empty (4)")
     assert read_class_names(tmp_path / "a.names") == names

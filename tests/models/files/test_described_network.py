@@ -1,4 +1,4 @@
-"""The form that all network files of ours share, with a description of its own."""
+"""The common format of network files, with a test description."""
 
 import json
 import re
@@ -38,7 +38,7 @@ DEPTHS = NetworkFile(
 PATH = Path("d.keras")
 
 
-def test_a_description_comes_back_from_its_text() -> None:
+def test_description_is_parsed_from_its_text() -> None:
     text = DEPTHS.text(Depth("Straße", 80.0))
     assert text == (
         '{\n  "format": "tracker depth",\n  "version": 3,\n  "name": "Straße",\n'
@@ -58,7 +58,7 @@ def test_a_description_comes_back_from_its_text() -> None:
         (
             {"version": 2},
             "depth network d.keras: expected version 3, got 2; use the release that wrote it, or "
-            "train anew",
+            "train again",
         ),
         ({"metres": "far"}, "depth network d.keras: tracker.json in it is malformed: ValueError"),
         ({"metres": []}, "depth network d.keras: tracker.json in it is malformed: TypeError"),
@@ -71,7 +71,7 @@ def test_another_kind_version_or_content_is_named(changes: dict[str, object], me
 
 
 def test_the_texts_of_the_three_kinds() -> None:
-    """Byte by byte what releases before wrote, so that equal networks still give equal files."""
+    """Byte by byte as in earlier releases, so that equal networks still give equal files."""
     assert reid_text(ReidDescription(128)) == (
         '{\n  "format": "tracker reid",\n  "version": 1,\n  "input_size": [\n'
         "    128,\n    64\n  ],\n"

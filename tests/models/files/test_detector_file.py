@@ -1,4 +1,4 @@
-"""Detector files of ours: what is written comes back, what is wrong is told apart."""
+"""This package's detector files: round trips, and one error for each kind of fault."""
 
 import json
 import zipfile
@@ -72,7 +72,7 @@ def test_keras_reads_it_too(network: Any, path: Path) -> None:
     assert loaded.output_names == network.output_names
 
 
-def test_features_go_over_to_other_classes(network: Any) -> None:
+def test_features_are_copied_to_other_classes(network: Any) -> None:
     other = build_yolo(YoloSize.NANO, 5)
     before = other.get_layer("map_8_class_out").get_weights()
     copy_features(network, other)
@@ -85,7 +85,7 @@ def test_features_go_over_to_other_classes(network: Any) -> None:
         np.testing.assert_array_equal(have, want)
 
 
-def test_the_backbone_is_what_comes_before_the_neck(network: Any) -> None:
+def test_backbone_layers_end_before_the_neck(network: Any) -> None:
     names = [layer.name for layer in backbone_layers(network)]
     assert names[0] == "stem_conv"
     assert not [n for n in names if n.startswith(("lateral", "raise", "lower", "map"))]
@@ -101,7 +101,7 @@ def test_weights_of_another_size_are_refused(network: Any, tmp_path: Path) -> No
         load_detector(tmp_path / "wrong.keras")
 
 
-def test_what_does_not_fit_is_not_saved(network: Any, tmp_path: Path) -> None:
+def test_mismatched_network_is_not_saved(network: Any, tmp_path: Path) -> None:
     three = DetectorDescription(YoloSize.NANO, ("a", "b", "c"), long_side=96)
     with pytest.raises(ModelError, match="expected 2 as the network has, got 3"):
         save_detector(network, tmp_path / "a.keras", three)
@@ -192,12 +192,12 @@ def test_wrong_descriptions(tmp_path: Path, changes: dict[str, Any], message: st
         read_description(path)
 
 
-def test_files_of_before_stand_on_our_own_backbone(tmp_path: Path) -> None:
+def test_older_files_have_the_default_backbone(tmp_path: Path) -> None:
     assert read_description(crafted(tmp_path / "a.keras")).backbone == "cross-stage"
 
 
 @pytest.mark.slow
-def test_another_backbone_comes_back(network: Any, tmp_path: Path) -> None:
+def test_other_backbone_is_saved_and_loaded(network: Any, tmp_path: Path) -> None:
     short = "efficientnet-lite0-short"
     other = build_yolo(YoloSize.NANO, 2, backbone=short)
     description = DetectorDescription(YoloSize.NANO, NANO.class_names, long_side=96, backbone=short)
@@ -211,6 +211,6 @@ def test_another_backbone_comes_back(network: Any, tmp_path: Path) -> None:
         load_detector(tmp_path / "wrong.keras")
 
 
-def test_weights_that_are_none(tmp_path: Path) -> None:
+def test_unreadable_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.weights\.h5 in it is damaged"):
         load_detector(crafted(tmp_path / "a.keras"))

@@ -1,4 +1,4 @@
-"""Segmenter files: what they say, and what is no segmenter file."""
+"""Segmenter files: descriptions, and files of other kinds."""
 
 import json
 import zipfile
@@ -36,7 +36,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, object]:
     return path, network
 
 
-def test_a_file_says_what_it_is_and_gives_the_same_scores(saved: tuple[Path, object]) -> None:
+def test_saved_segmenter_has_the_same_description_and_scores(saved: tuple[Path, object]) -> None:
     path, network = saved
     assert read_segmenter_description(path) == DESCRIPTION
     image = np.random.default_rng(0).random((1, 32, 64, 3)).astype(np.float32)
@@ -87,7 +87,7 @@ def test_weights_of_another_network(saved: tuple[Path, object], tmp_path: Path) 
         load_segmenter(path)
 
 
-def test_what_is_no_segmenter(saved: tuple[Path, object], tmp_path: Path) -> None:
+def test_files_that_are_no_segmenter(saved: tuple[Path, object], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         read_segmenter_description(tmp_path / "none.keras")
     (tmp_path / "text.keras").write_text("hello")

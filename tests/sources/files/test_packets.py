@@ -86,7 +86,7 @@ def test_files_that_are_not_videos_are_refused(
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
     write_with_sound(tmp_path / "sound.mp4", pictures=0)
     for name, message in (
         ("none.mp4", "does not exist"),

@@ -187,7 +187,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Ave
         data_file=str(config.data.file),
         size=config.network.size,
         input_size=config.network.input_size,
-        backbone=config.network.choice().story(config.training.freeze_epochs),
+        backbone=config.network.choice().card_text(config.training.freeze_epochs),
         steps=steps,
         parameters=int(network.count_params()),
         precision=policy_of(config.training.mixed_precision),

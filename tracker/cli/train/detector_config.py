@@ -146,7 +146,7 @@ class TrainConfig:
             raise ConfigError(f"seed: expected at least 0, got {self.seed}")
         if self.training.freeze_epochs and not self.network.choice().is_trained:
             raise ConfigError(
-                "training.freeze_epochs: a new backbone knows nothing worth keeping; expected "
+                "training.freeze_epochs: a backbone with random weights cannot be frozen; expected "
                 "weights to start from, such as --weights FILE.keras or --backbone-weights"
             )
         check_finite(self)

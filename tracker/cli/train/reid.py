@@ -231,7 +231,7 @@ from, {len(held)} pictures of {len(np.unique(held.groups))} other identities to 
 
 ## Recipe
 
-{config.network.choice().story(config.training.freeze_epochs)}
+{config.network.choice().card_text(config.training.freeze_epochs)}
 
 Loss: {loss}. {recipe}.
 Epochs {config.training.epochs}, batch {config.data.batch}, learning rate

@@ -221,7 +221,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
         config=config.to_yaml(),
         data_file=str(config.data.file),
         input_size=config.network.input_size,
-        backbone=config.network.choice().story(config.training.freeze_epochs),
+        backbone=config.network.choice().card_text(config.training.freeze_epochs),
         parameters=int(network.count_params()),
         trained=f"{steps} steps, with Keras {keras.__version__} on {keras.backend.backend()}, "
         f"computed in {policy_of(config.training.mixed_precision)}",

@@ -1,8 +1,7 @@
-"""Building blocks of our own convolutional networks, as functions on Keras tensors.
+"""Building blocks of this package's convolutional networks, as functions on Keras tensors.
 
-Comes in: a symbolic tensor `(B, H, W, C)`. Goes out: the tensor after the block. Plain 3x3 and 1x1
-convolutions only: depthwise ones have fewer multiplications, but TensorFlow trains them slowly on
-CPUs. ReLU: LiteRT computes it inside the convolution, at no cost.
+Plain 3x3 and 1x1 convolutions only: depthwise ones need fewer multiplications, but TensorFlow
+trains them slowly on CPUs. ReLU, because LiteRT fuses it into the convolution at no cost.
 """
 
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import keras
 
 _BATCH_NORM_MOMENTUM = 0.97
-"""Trainings of a few thousand steps: 0.99 would follow the weights too late."""
+"""Momentum of batch norms. For trainings of a few thousand steps 0.99 is too slow."""
 
 
 def convolution(x: Any, filters: int, *, name: str, kernel_size: int = 3, strides: int = 1) -> Any:
@@ -18,7 +17,7 @@ def convolution(x: Any, filters: int, *, name: str, kernel_size: int = 3, stride
 
     Args:
         x: `(B, H, W, C)`.
-        filters: Channels that go out.
+        filters: Output channels.
         name: Prefix of the layers' names.
         kernel_size: Side of the kernel.
         strides: Step in pixels.
@@ -37,14 +36,14 @@ def convolution(x: Any, filters: int, *, name: str, kernel_size: int = 3, stride
 
 
 def cross_stage(x: Any, filters: int, *, depth: int, name: str) -> Any:
-    """Returns `(B, H, W, filters)`: half the channels go through residual pairs, all are joined.
+    """Returns `(B, H, W, filters)`: residual pairs on half the channels, concatenated.
 
-    Cross-stage partial network (arXiv 1911.11929), with the output of every pair joined at the end
-    as in ELAN (arXiv 2211.04800).
+    Cross-stage partial network (arXiv 1911.11929), with the outputs of all pairs concatenated at
+    the end as in ELAN (arXiv 2211.04800).
 
     Args:
         x: `(B, H, W, C)`.
-        filters: Channels that go out, even.
+        filters: Output channels, even.
         depth: Number of residual pairs of 3x3 convolutions.
         name: Prefix of the layers' names.
     """
@@ -59,13 +58,13 @@ def cross_stage(x: Any, filters: int, *, depth: int, name: str) -> Any:
 
 
 def pyramid_pooling(x: Any, filters: int, *, name: str) -> Any:
-    """Returns `(B, H, W, filters)`: every pixel sees maxima of windows of 5, 9 and 13 pixels.
+    """Returns `(B, H, W, filters)`: max pooling over windows of 5, 9 and 13 pixels.
 
     Spatial pyramid pooling (arXiv 1406.4729) by one small window, applied one to three times.
 
     Args:
         x: `(B, H, W, C)`.
-        filters: Channels that go out, even.
+        filters: Output channels, even.
         name: Prefix of the layers' names.
     """
     parts = [convolution(x, filters // 2, kernel_size=1, name=f"{name}_in")]

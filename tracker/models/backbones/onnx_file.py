@@ -1,7 +1,4 @@
-"""Weights in ONNX files, without running them.
-
-Comes in: a path. Goes out: arrays.
-"""
+"""Reads weights from ONNX files without running them."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ def read_onnx_convolutions(path: Path) -> list[tuple[Float32Array, Float32Array]
         path: An `.onnx` file with its weights inside.
 
     Raises:
-        ModelError: It is no ONNX file, or a convolution has no constant kernel and bias.
+        ModelError: The file is not ONNX, or a convolution has no constant kernel and bias.
         DependencyError: The package `onnx` is not installed.
     """
     try:
@@ -30,7 +27,7 @@ def read_onnx_convolutions(path: Path) -> list[tuple[Float32Array, Float32Array]
         ) from error
     try:
         graph: Any = onnx.load(str(path)).graph
-    except Exception as error:  # protobuf raises classes of its own
+    except Exception as error:  # protobuf raises its own classes
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(f"{path}: expected an ONNX file: {reason}") from error
     constants = {constant.name: constant for constant in graph.initializer}

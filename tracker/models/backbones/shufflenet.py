@@ -1,9 +1,8 @@
-"""ShuffleNetV2, the classifier's features as a backbone.
+"""ShuffleNetV2 without its classifier, as a backbone with features at strides 8, 16 and 32.
 
-Comes in: an image in `[0, 1]`. Goes out: features at strides 8, 16 and 32. Units that split the
-channels, work on one half and shuffle (arXiv 1807.11164), with leaky ReLU, as NanoDet's published
-networks have them: theirs were trained on COCO's detection data, so these features know objects
-where others know pictures of one. Batch norms are folded into the convolutions, as in those files.
+Units that split the channels, transform one half and shuffle (arXiv 1807.11164), with leaky ReLU,
+as in NanoDet's published networks. Those were trained for detection on COCO, not only for image
+classification. Batch norms are folded into the convolutions, as in those files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import keras
 from tracker.models.layers import ChannelGroup, ChannelShuffle
 
 PREFIX = "shufflenet"
-"""All names of layers begin with it."""
+"""Prefix of all layer names."""
 
 STAGES: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
     {"shufflenet-v2-1x": ((4, 116), (8, 232), (4, 464))}
@@ -25,16 +24,16 @@ STAGES: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
 _STEM = 24
 _SLOPE = 0.1
 
-# Mean and deviation of ImageNet's pixels, RGB in [0, 1]; the files of NanoDet have them for BGR.
+# Mean and standard deviation of ImageNet's pixels, RGB in [0, 1]; NanoDet's files have them in BGR.
 _MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 _DEVIATION = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 
 
 def shufflenet_features(image: Any, name: str) -> list[Any]:
-    """Returns features at strides 8, 16 and 32, each the last of its stride.
+    """Returns features at strides 8, 16 and 32, each from the last layer of its stride.
 
     Args:
-        image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or any.
+        image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or variable.
         name: Key of `STAGES`.
     """
     x = keras.layers.Rescaling(
@@ -45,7 +44,7 @@ def shufflenet_features(image: Any, name: str) -> list[Any]:
     x = keras.layers.ZeroPadding2D(1, name=f"{PREFIX}_stem_pad")(x)
     x = keras.layers.Conv2D(_STEM, 3, strides=2, name=f"{PREFIX}_stem_conv")(x)
     x = _activated(x, f"{PREFIX}_stem")
-    # A window of 3 around every second pixel, as PyTorch pads; Keras's `same` would start at 0.
+    # Padding as in PyTorch: windows of 3 centred on every second pixel; Keras's `same` starts at 0.
     x = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{PREFIX}_pool")(x)
     x = keras.layers.MaxPooling2D(1, strides=2, name=f"{PREFIX}_pool_half")(x)
     features = []
@@ -89,7 +88,7 @@ def _activated(x: Any, name: str) -> Any:
 
 
 def convolution_names(name: str) -> list[str]:
-    """Returns the names of the convolutions of `shufflenet_features`, in the order of NanoDet's.
+    """Returns the names of the convolutions of `shufflenet_features`, in NanoDet's order.
 
     Args:
         name: Key of `STAGES`.
@@ -104,13 +103,13 @@ def convolution_names(name: str) -> list[str]:
 
 
 def put_onnx_weights(network: Any, name: str, weights: Sequence[tuple[Any, Any]]) -> None:
-    """Fills the layers of `shufflenet_features` with those of a NanoDet.
+    """Sets the weights of the layers of `shufflenet_features` to those of a NanoDet.
 
     Args:
-        network: A model that has these layers.
+        network: A model with these layers.
         name: Key of `STAGES`.
         weights: Kernel `(out, in, h, w)` and bias `(out,)` of the convolutions of a NanoDet, in the
-            order of its graph, for BGR; those after the backbone are left alone.
+            order of its graph, for BGR; those after the backbone are ignored.
 
     Raises:
         ValueError: There are too few, or one has another shape.

@@ -1,8 +1,7 @@
-"""Weights out of a checkpoint file of PyTorch, without PyTorch.
+"""Reads weights from a PyTorch checkpoint without PyTorch.
 
-Comes in: a `.pth` in the format that PyTorch wrote by default before 1.6. Goes out: arrays by name.
-Such files are pickles, which can run anything: this reader knows tensors and dictionaries and
-refuses all else.
+Supports the format that PyTorch wrote by default before 1.6. Such files are pickles, which can
+execute code: this reader accepts tensors and dictionaries only and refuses everything else.
 """
 
 import io
@@ -35,16 +34,16 @@ def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """Returns the tensors of a state dictionary by name, each a copy of its own.
 
     Raises:
-        ModelError: The file is missing, cut short, of another format, or holds something other
+        ModelError: The file is missing, cut short, of another format, or contains anything other
             than tensors.
     """
     try:
         check_size(path)
-        # In memory, where a length that is declared takes no more than there is.
+        # In memory, where a false declared length cannot allocate more than the file's size.
         return _read(io.BytesIO(Path(path).read_bytes()))
     except OSError as error:
         raise ModelError(f"weights {path}: {unreadable_text(path, error)}") from error
-    except Exception as error:  # pickles raise whatever their content makes them raise
+    except Exception as error:  # a pickle can raise any class of error
         raise ModelError(
             f"weights {path}: expected tensors as PyTorch wrote them before 1.6, got something "
             f"else or a part: {(str(error).splitlines() or [type(error).__name__])[0]}"
@@ -53,9 +52,9 @@ def read_torch_weights(path: str | PathLike[str]) -> dict[str, np.ndarray]:
 
 def _read(file: io.BytesIO) -> dict[str, np.ndarray]:
     if _unpickled(file) != _MAGIC:
-        raise ModelError("another mark at its beginning")
+        raise ModelError("another magic number at its start")
     _unpickled(file)  # version of the protocol
-    _unpickled(file)  # of the machine that wrote it: little-endian everywhere by now
+    _unpickled(file)  # system information; all machines in use are little-endian
     tensors = _unpickled(file)
     dtypes = {key: dtype for (key, dtype), *_ in tensors.values()}
     storages = {}
@@ -67,7 +66,7 @@ def _read(file: io.BytesIO) -> dict[str, np.ndarray]:
 
 
 def _unpickled(file: io.BytesIO) -> Any:
-    """Returns the next object, after checking that its pickle asks for no large table."""
+    """Returns the next object, after checking that its pickle has no oversized memo table."""
     start = file.tell()
     for operation, argument, _ in pickletools.genops(file):
         if operation.name == "LONG_BINPUT" and int(argument or 0) > _MOST_OBJECTS:
@@ -87,13 +86,13 @@ def _tensor(
     reach = sum((side - 1) * step for side, step in zip(shape, strides, strict=True)) + 1
     if min((*shape, 1)) < 1 or min((*strides, 0)) < 0 or reach > len(values):
         raise ModelError(f"a tensor {shape} reaches out of its {len(values)} values")
-    if prod(shape) > len(values):  # Steps of 0 repeat values.
+    if prod(shape) > len(values):  # Strides of 0 repeat values.
         raise ModelError(f"a tensor {shape} has more than its {len(values)} values")
     return as_strided(values, shape, [step * values.itemsize for step in strides]).copy()
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows what state dictionaries are made of, nothing else."""
+    """Accepts only the classes that a state dictionary consists of."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -102,7 +101,7 @@ class _Unpickler(pickle.Unpickler):
             return OrderedDict
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        raise ModelError(f"{module}.{name} is no part of a tensor")
+        raise ModelError(f"{module}.{name} is not allowed in a file of tensors")
 
     def persistent_load(self, pid: Any) -> Any:
         _, dtype, key, *_ = pid

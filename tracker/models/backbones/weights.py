@@ -1,7 +1,6 @@
-"""Weights of a backbone: from a file, or those that keras.applications publishes.
+"""Loads the weights of a backbone from a file, or those that keras.applications publishes.
 
-Comes in: a network with new weights and a `BackboneChoice`. Goes out: the network, its backbone
-filled layer by layer, by name. Downloads happen here only, and only for the word `imagenet`.
+The backbone is filled layer by layer, by name. Only the keyword `imagenet` downloads anything.
 """
 
 import contextlib
@@ -36,17 +35,17 @@ from tracker.util.json_text import parse_json
 
 
 def load_backbone(network: Any, choice: BackboneChoice) -> None:
-    """Fills the backbone of a network; neck and head stay as they are.
+    """Loads the weights of a network's backbone; neck and head are unchanged.
 
-    A `.keras` file may hold another backbone of which this one is a part.
+    A `.keras` file may contain a larger backbone that includes this one.
 
     Args:
-        network: Of `build_yolo` or `build_reid` with the backbone of the choice; is changed.
-        choice: Says where the weights come from; `none` changes nothing.
+        network: Of `build_yolo` or `build_reid` with the backbone of the choice; modified in place.
+        choice: The source of the weights; `none` changes nothing.
 
     Raises:
-        ModelError: The file is missing, malformed, or holds not all that the backbone needs.
-        DependencyError: Keras cannot fetch the published weights.
+        ModelError: The file is missing, malformed, or lacks layers of the backbone.
+        DependencyError: Keras cannot download the published weights.
     """
     if choice.weights == NONE:
         return
@@ -57,7 +56,7 @@ def load_backbone(network: Any, choice: BackboneChoice) -> None:
         shown = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
         raise ModelError(
             f"backbone_weights {choice.weights}: expected all {len(wanted)} layers of "
-            f"{choice.name}, got {len(wanted) - len(lacking)}; lacking, or of another shape: "
+            f"{choice.name}, got {len(wanted) - len(lacking)}; missing, or of another shape: "
             f"{shown}; name the backbone that the file holds"
         )
     for layer in wanted:
@@ -65,7 +64,8 @@ def load_backbone(network: Any, choice: BackboneChoice) -> None:
 
 
 def _is_learned(layer: Any) -> bool:
-    # EfficientNetB0 to B7 keep mean and variance of pixels there; ours are in `backbone_scale`.
+    # EfficientNetB0 to B7 keep mean and variance of pixels there; here they are in
+    # `backbone_scale`.
     return bool(layer.weights) and not isinstance(layer, keras.layers.Normalization)
 
 
@@ -74,13 +74,13 @@ def _shapes(layer: Any) -> list[tuple[int, ...]]:
 
 
 def _source(choice: BackboneChoice) -> list[Any]:
-    """Returns the layers that hold the weights."""
+    """Returns the layers of the weights' source."""
     if choice.weights == IMAGENET:
         return list(_published(choice.name).layers)
     choice.check_file()
     path = Path(choice.weights)
     if path.suffix == ".keras":
-        return list(_of_ours(path).layers)
+        return list(_load_own_network(path).layers)
     if path.suffix == ".pth":
         return list(_from_torch(choice.name, path).layers)
     if path.suffix == ".onnx":
@@ -90,29 +90,29 @@ def _source(choice: BackboneChoice) -> list[Any]:
 
 def _published(name: str) -> Any:
     with warnings.catch_warnings():
-        # MobileNets tell that weights made for 224x224 pixels are used at any size, as is meant.
+        # MobileNets warn that weights for 224x224 pixels are used at any size, as intended.
         warnings.filterwarnings("ignore", message=".*`input_shape` is undefined.*")
         try:
-            # Keras tells of its progress on stdout, where results go.
+            # Keras prints its progress to stdout, which is reserved for results.
             with contextlib.redirect_stdout(sys.stderr):
                 return application(name, weights="imagenet")
         except DependencyError:
             raise
-        except Exception as error:  # `get_file` raises whatever the connection raised
+        except Exception as error:  # `get_file` passes on the connection's errors
             raise DependencyError(
-                f"backbone_weights imagenet: Keras could not fetch the weights of {name} "
+                f"backbone_weights imagenet: Keras could not download the weights of {name} "
                 f"({_first_line(error)}); give the path of a file, or none"
             ) from error
 
 
-def _of_ours(path: Path) -> Any:
-    """Returns the detector or the appearance network of a file."""
+def _load_own_network(path: Path) -> Any:
+    """Returns the detector or the appearance network in a file of this package."""
     try:
         with zipfile.ZipFile(path) as archive:
             record = parse_json(read_member(archive, MEMBER))
             is_reid = record.get("format") == REID_FORMAT
     except (*ZIP_ERRORS, KeyError, ValueError, AttributeError, OSError):
-        is_reid = False  # `load_detector` tells what is wrong.
+        is_reid = False  # `load_detector` reports what is wrong.
     return load_reid(path) if is_reid else load_detector(path)
 
 
@@ -133,7 +133,7 @@ def _from_h5(name: str, path: Path) -> Any:
         network.load_weights(path)
     except MemoryError:
         raise
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
+    except Exception as error:  # h5py and Keras raise many classes of errors
         raise ModelError(
             f"backbone_weights {path}: expected weights that Keras wrote of {name} without its "
             f"top, got something else: {_first_line(error)}"
@@ -142,7 +142,7 @@ def _from_h5(name: str, path: Path) -> Any:
 
 
 def _check_h5(path: Path) -> None:
-    with contextlib.suppress(OSError):  # Keras says what is wrong with one that is no HDF5.
+    with contextlib.suppress(OSError):  # Keras reports a file that is no HDF5.
         size = path.stat().st_size
         checked(lambda: check_h5(path, size), ModelError, f"backbone_weights {path}")
 

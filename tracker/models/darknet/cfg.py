@@ -1,8 +1,6 @@
-"""darknet `.cfg` files as typed sections.
+"""Parses darknet `.cfg` files into typed sections, without Keras or TensorFlow.
 
-Comes in: a cfg file. Goes out: `DarknetCfg` and what a caller has to know before anything heavy is
-loaded (`NetworkSettings`). Every fault is a `ModelError` with the line. Loads neither Keras nor
-TensorFlow.
+Every error is a `ModelError` with the line number.
 """
 
 from collections.abc import Callable
@@ -37,7 +35,7 @@ from tracker.models.darknet.syntax import (
 from tracker.models.files.read import read_model_file
 from tracker.models.heads import BoxCoding, ClassActivation, HeadKind, YoloHead
 
-# Bounds of integer options: far above any real network, and low enough that sizes stay sane.
+# Bounds of integer options: far above any real network, and low enough to keep sizes representable.
 _MAX_SIDE_PX = 16384
 _MAX_FILTERS = 65536
 _MAX_SIZE = 255
@@ -52,7 +50,7 @@ _ACTIVATIONS = {activation.value: activation for activation in Activation} | {
 
 
 class NetworkSettings(NamedTuple):
-    """What a cfg says about its network.
+    """Input size, classes and stride of a network.
 
     Attributes:
         height: Height in pixels of the network input.
@@ -87,12 +85,12 @@ def parse_darknet_cfg(text: str, *, source: str = "<cfg>") -> DarknetCfg:
 
     Args:
         text: The content of a cfg file.
-        source: What messages call it.
+        source: Its name in messages.
 
     Raises:
-        ModelError: A malformed line; an unknown section or option; a value out of range; an
-            option that changes the network in a way that is not built; a reference to a layer
-            that does not exist; no head, or heads with different numbers of classes.
+        ModelError: A malformed line; an unknown section or option; a value out of range; an option
+            that changes the network in an unsupported way; a reference to a layer that does not
+            exist; no head, or heads with different numbers of classes.
     """
     sections = split_sections(text, source=source, ignored=_ignored)
     if not sections or _kind(sections[0]) != "net":
@@ -106,7 +104,7 @@ def parse_darknet_cfg(text: str, *, source: str = "<cfg>") -> DarknetCfg:
     )
     channels = net.options.get("channels")
     if channels is not None and channels.value == "1":
-        raise net.error("channels", "the network takes grey pictures; expected 3, colours, got 1")
+        raise net.error("channels", "the network's input is greyscale; expected 3 channels, got 1")
     read_integer(net, "channels", default=3, low=3, high=3)
     layers = tuple(_layer(section, index) for index, section in enumerate(sections[1:]))
     cfg = DarknetCfg(source, height, width, layers)
@@ -115,7 +113,7 @@ def parse_darknet_cfg(text: str, *, source: str = "<cfg>") -> DarknetCfg:
 
 
 def network_settings(cfg: DarknetCfg) -> NetworkSettings:
-    """Returns input size, number of classes and stride of a network, all shapes checked.
+    """Returns input size, number of classes and stride of a network, after checking all shapes.
 
     Args:
         cfg: A parsed cfg file.
@@ -209,7 +207,7 @@ def _maxpool(section: RawSection, index: int) -> MaxPool:
     stride_y, stride_x = _strides(section)
     stride = read_integer(section, "stride", default=1, low=1, high=_MAX_STRIDE)
     size = read_integer(section, "size", default=stride, low=1, high=_MAX_SIZE)
-    # Half of it must be less than the window, or whole windows would hold nothing but padding.
+    # Half of it must be less than the window, or some windows would be padding only.
     padding = read_integer(section, "padding", default=size - 1, low=0, high=2 * size - 2)
     return MaxPool(section.line, size, stride_y, stride_x, padding)
 

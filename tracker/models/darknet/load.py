@@ -1,7 +1,6 @@
-"""darknet networks (YOLOv2 to YOLOv4, tiny and scaled ones) as Keras models.
+"""Builds Keras models from darknet networks (YOLOv2 to YOLOv4, tiny and scaled ones).
 
-Comes in: a cfg and a weights file. Goes out: `DarknetNetwork`, a `keras.Model` with its heads.
-Layers are called by kind and darknet's index ("conv_12"); the model saves as `.keras`.
+Layers are named by kind and darknet's index ("conv_12"); the model can be saved as `.keras`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +58,7 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DarknetNetwork:
-    """A network with all that decoding needs.
+    """A network and the parameters of its decoding.
 
     Attributes:
         model: Input float32 `(B, H, W, 3)` RGB in `[0, 1]`; `model.outputs` has one raw map
@@ -95,12 +94,12 @@ def load_darknet(
     *,
     input_size: tuple[int, int] | None = None,
 ) -> DarknetNetwork:
-    """Returns the network of a cfg file with the numbers of a weights file.
+    """Returns the network of a cfg file with the weights of a weights file.
 
     Args:
         cfg_path: darknet cfg file.
-        weights_path: darknet weights file that was trained with it.
-        input_size: Height and width in pixels; `None` takes the cfg's own.
+        weights_path: darknet weights file trained with it.
+        input_size: Height and width in pixels; `None` uses the cfg's own.
 
     Raises:
         ModelError: A file is missing or malformed, they do not fit each other, or the input size
@@ -204,14 +203,14 @@ def _kernel_layer(layer: Convolution, channels: int, *, name: str, padding: str)
 
 
 def _is_depthwise(layer: Convolution, channels: int) -> bool:
-    # TensorFlow's depthwise kernel knows one stride only; a grouped convolution does the rest.
+    # TensorFlow's depthwise convolution needs equal strides; other cases are grouped convolutions.
     return layer.groups == channels > 1 and layer.stride_y == layer.stride_x
 
 
 def _maxpool(layer: MaxPool, index: int, before: Any, shape: LayerShape) -> Any:
     name = f"maxpool_{index}"
     strides = (layer.stride_y, layer.stride_x)
-    # C division: the odd pixel of the border goes to the bottom and to the right.
+    # Integer division: an odd pixel of padding goes to the bottom and to the right.
     sides = (layer.padding // 2, layer.padding - layer.padding // 2)
     padding = _darknet_padding(shape, reach=layer.size, strides=strides, sides=sides)
     if padding == _same_padding(shape, reach=layer.size, strides=strides):
@@ -222,10 +221,10 @@ def _maxpool(layer: MaxPool, index: int, before: Any, shape: LayerShape) -> Any:
 def _darknet_padding(
     shape: LayerShape, *, reach: int, strides: tuple[int, int], sides: tuple[int, int]
 ) -> Padding:
-    """Returns the part of darknet's border that a window touches.
+    """Returns the part of darknet's padding that windows cover.
 
     darknet has `(length + before + after - reach) // stride + 1` windows; where the division has a
-    remainder, the last pixels of the border are never read.
+    remainder, the last pixels of the padding are never read.
     """
 
     def axis(length: int, stride: int) -> tuple[int, int]:
@@ -236,7 +235,7 @@ def _darknet_padding(
 
 
 def _same_padding(shape: LayerShape, *, reach: int, strides: tuple[int, int]) -> Padding:
-    """Returns the border of padding="same": as much as `ceil(length / stride)` windows need."""
+    """Returns the padding of padding="same": as much as `ceil(length / stride)` windows need."""
 
     def axis(length: int, stride: int) -> tuple[int, int]:
         total = max((-(-length // stride) - 1) * stride + reach - length, 0)
@@ -252,7 +251,7 @@ def _activate(activation: Activation, name: str, tensor: Any) -> Any:
 
 
 def _assign(model: Any, weights: Mapping[int, ConvolutionWeights]) -> None:
-    """Copies the numbers of a weights file into the model."""
+    """Copies the weights into the model."""
     for index, arrays in weights.items():
         layer = model.get_layer(f"conv_{index}")
         size = arrays.kernel.shape[-1]

@@ -1,9 +1,8 @@
-"""Which options darknet knows in which section, besides those that the reader turns into layers.
+"""Options of darknet sections that the reader does not turn into layers.
 
-Comes in: nothing. Goes out: for every section the options that have no influence on the output of
-the network (`IGNORED`), and those that would change it in a way that is not built (`NEUTRAL`, with
-the values that change nothing). Taken from the parser of AlexeyAB/darknet (public domain) and the
-original by Joseph Redmon (public domain).
+`IGNORED` lists, by section, the options without influence on the network's output, `NEUTRAL` those
+that would change it in an unsupported way, with the values that change nothing. Taken from the
+parser of AlexeyAB/darknet (public domain) and the original by Joseph Redmon (public domain).
 """
 
 from collections.abc import Mapping

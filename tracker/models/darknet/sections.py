@@ -1,8 +1,7 @@
-"""A darknet network as typed sections.
+"""Typed, frozen sections of a darknet network.
 
-Comes in: checked values from `darknet_cfg`. Goes out: `DarknetCfg`, a tuple of frozen sections in
-file order. References to other layers are absolute indices, counted from the first section after
-`[net]`. Every section knows its line in the file, for messages.
+References to other layers are absolute indices, counted from the first section after `[net]`. Every
+section has its line number in the file, for messages.
 """
 
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class MaxPool:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`[route]`: slice `group_id` of `groups` of every named layer, joined by channels."""
+    """`[route]`: slice `group_id` of `groups` of every named layer, concatenated by channels."""
 
     line: int
     layers: tuple[int, ...]
@@ -108,7 +107,7 @@ class DarknetCfg:
     """A parsed cfg file.
 
     Attributes:
-        source: What messages call the file.
+        source: Name of the file in messages.
         height: Height in pixels of the network input.
         width: Width in pixels of the network input.
         layers: The sections after `[net]`, in order.

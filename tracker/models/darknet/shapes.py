@@ -1,7 +1,6 @@
-"""The shape of every layer's output, by darknet's formulas.
+"""Output shapes of all layers, by darknet's formulas.
 
-Comes in: a parsed cfg and an input size. Goes out: one `LayerShape` per layer; layers that do not
-fit each other are a `ModelError` with the line.
+Layers that do not fit each other are a `ModelError` with the line number.
 """
 
 import math
@@ -57,21 +56,23 @@ def infer_shapes(cfg: DarknetCfg, *, height: int, width: int) -> tuple[LayerShap
         shape = _shape(cfg, layer, before, shapes)
         if shape.height < 1 or shape.width < 1:
             raise _error(
-                cfg, layer, f"no pixel is left ({shape}); the input {height}x{width} is too small"
+                cfg,
+                layer,
+                f"the output is empty ({shape}); the input {height}x{width} is too small",
             )
         shapes.append(shape)
     return tuple(shapes)
 
 
 def input_shape(shapes: Sequence[LayerShape], index: int, *, height: int, width: int) -> LayerShape:
-    """Returns the shape of what layer `index` reads from the layer before it."""
+    """Returns the shape of the input of layer `index`."""
     return shapes[index - 1] if index else LayerShape(height, width, 3)
 
 
 def network_stride(cfg: DarknetCfg) -> int:
     """Returns the number that input sizes have to be multiples of: the largest downsampling.
 
-    Where layers shrink by factors that do not divide each other, it is their common multiple.
+    Where downsampling factors do not divide each other, it is their common multiple.
     """
     factors: list[tuple[Fraction, Fraction]] = []
     for layer in cfg.layers:

@@ -1,7 +1,7 @@
-"""The text format of darknet's cfg files, without knowing what a section means.
+"""The text format of darknet's cfg files, independent of the meaning of sections.
 
-Comes in: text. Goes out: `RawSection`s with their options and line numbers, and functions that
-read one option as a checked value. Every fault is a `ModelError` with file, line, section, option.
+Functions read one option as a checked value. Every error is a `ModelError` with file, line, section
+and option.
 """
 
 import math
@@ -28,7 +28,7 @@ class RawOption:
 
 @dataclass(frozen=True, slots=True)
 class RawSection:
-    """One `[kind]` with its options; `source` is what messages call the file."""
+    """One `[kind]` with its options; `source` is the file's name in messages."""
 
     source: str
     kind: str
@@ -52,13 +52,13 @@ def split_sections(
     """Returns the sections of a cfg text in order.
 
     Blank lines and lines that start with `#` or `;` are comments, and so is the rest of an option
-    after `#`. An option may be repeated with the same value; of one without influence on the
+    after `#`. An option may be repeated with the same value; of an option without influence on the
     output the first value is kept.
 
     Args:
         text: The text.
-        source: What messages call the file.
-        ignored: Returns the options without influence on the output of a section, by its kind.
+        source: Name of the file in messages.
+        ignored: Returns the options of a section kind that have no influence on the output.
 
     Raises:
         ModelError: A malformed line, an option before the first section, or one given twice with
@@ -111,11 +111,11 @@ def check_options(
         section: The section.
         read: Options that the caller reads.
         ignored: Options without influence on the network's output.
-        neutral: Options that would change the output in a way that is not built here, each with
-            the values that change nothing.
+        neutral: Options that would change the output in an unsupported way, each with the values
+            that change nothing.
 
     Raises:
-        ModelError: An option is unknown, or asks for something that is not built.
+        ModelError: An option is unknown or has an unsupported value.
     """
     read, ignored = set(read), set(ignored)
     for name, option in section.options.items():
@@ -131,7 +131,7 @@ def check_options(
 def read_integer(
     section: RawSection, name: str, *, default: int | None, low: int, high: int
 ) -> int:
-    """Returns an option as an integer in `[low, high]`; `default` `None` makes it compulsory.
+    """Returns an option as an integer in `[low, high]`; `default=None` makes it required.
 
     Raises:
         ModelError: The option is missing, not an integer or out of range.

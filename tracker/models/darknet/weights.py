@@ -1,7 +1,6 @@
-"""darknet `.weights` files.
+"""Reads darknet `.weights` files and splits them by convolution.
 
-Comes in: a weights file, a parsed cfg and its shapes. Goes out: the arrays of every convolution,
-in darknet's own order of axes. A file that does not fit the cfg is a `ModelError`.
+Arrays keep darknet's own order of axes. A file that does not fit the cfg is a `ModelError`.
 """
 
 import struct
@@ -27,7 +26,7 @@ class DarknetWeights:
     """A weights file.
 
     Attributes:
-        source: What messages call the file.
+        source: Name of the file in messages.
         version: Major, minor, revision.
         seen: Images seen in training.
         values: `(N,)` float32, read-only: everything after the header.
@@ -44,10 +43,10 @@ class ConvolutionWeights:
     """The arrays of one convolution with `F` filters, read-only views into the file.
 
     Attributes:
-        biases: `(F,)`: added last; with normalisation they are its shift.
-        scales: `(F,)`, or `(0,)` without normalisation.
-        means: `(F,)`, or `(0,)` without normalisation.
-        variances: `(F,)`, or `(0,)` without normalisation.
+        biases: `(F,)`: added last; with batch normalization they are its shift (beta).
+        scales: `(F,)`, or `(0,)` without batch normalization.
+        means: `(F,)`, or `(0,)` without batch normalization.
+        variances: `(F,)`, or `(0,)` without batch normalization.
         kernel: `(F, channels / groups, size, size)`.
     """
 
@@ -59,7 +58,7 @@ class ConvolutionWeights:
 
 
 def read_darknet_weights(path: str | PathLike[str]) -> DarknetWeights:
-    """Returns the header and the numbers of a weights file.
+    """Returns the header and the values of a weights file.
 
     Args:
         path: The weights file.
@@ -104,12 +103,11 @@ def split_weights(
 
     Args:
         weights: A weights file.
-        cfg: The cfg that it belongs to.
+        cfg: The matching cfg.
         shapes: The shape of every layer's output.
 
     Raises:
-        ModelError: The file holds more or fewer numbers than the cfg needs, or a variance is
-            negative.
+        ModelError: The file has more or fewer values than the cfg needs, or a variance is negative.
     """
     kernels = {
         index: _kernel_shape(layer, shapes[index - 1].channels if index else 3)

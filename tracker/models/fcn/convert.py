@@ -1,12 +1,10 @@
-"""From a classifier of windows to a network that slides over pictures of any size in one pass.
+"""Converts a window classifier to a fully convolutional network for images of any size.
 
-Comes in: a Keras model that says of one window what it shows and where. Goes out: a
-`WindowNetwork` with the same weights, which says it of every window of a picture at once.
-
-Sliding a classifier is a convolution: Flatten and the first Dense become a convolution whose kernel
-is as large as the feature map of one window, each later Dense a 1x1 convolution (OverFeat, arXiv
-1312.6229, sec. 3.5; fully convolutional networks, arXiv 1411.4038, sec. 3.1). What overlapping
-windows share is computed once.
+The result has the same weights and classifies every window of an image in one pass. Sliding a
+classifier is a convolution: Flatten and the first Dense become a convolution whose kernel is as
+large as the feature map of one window, each later Dense a 1x1 convolution (OverFeat, arXiv
+1312.6229, sec. 3.5; fully convolutional networks, arXiv 1411.4038, sec. 3.1). Computation shared by
+overlapping windows is done once.
 """
 
 from collections.abc import Sequence
@@ -26,25 +24,25 @@ from tracker.models.fcn.shape import (
     OUTPUTS,
 )
 
-# How far the input is widened, symbolically, to see how fast the grid grows. Total strides that are
-# no divisor of it are refused; the usual ones (powers of two, with a factor of 3, 5 or 7) are.
+# By how many pixels the input is enlarged, symbolically, to measure the total stride. Strides that
+# do not divide it are refused; the usual ones (powers of two, with a factor of 3, 5 or 7) do.
 _PROBE_PX = 2**7 * 3**2 * 5 * 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowNetwork:
-    """A classifier that slides.
+    """A window classifier in fully convolutional form.
 
     Attributes:
         network: `keras.Model` of float32 `(B, H, W, channels)`, any size from one window up, to a
             dict: "class" `(B, rows, columns, C)`, "objectness" `(B, rows, columns, 1)` and "box"
             `(B, rows, columns, 4)`: centre x, centre y, width, height in fractions of the window.
             Call it with `training=False`.
-        window: Height and width in pixels of a window. Row i and column j belong to the window
-            whose top-left corner is at `(i * stride[0], j * stride[1])`, top first.
-        stride: Pixels from a window to the next, downwards and to the right.
+        window: Height and width of a window in pixels. Row i and column j belong to the window
+            whose top-left corner is at `(i * stride[0], j * stride[1])`, as (y, x).
+        stride: Pixels between neighbouring windows, vertically and horizontally.
         class_count: `C`.
-        channels: Channels of the picture.
+        channels: Channels of the image.
     """
 
     network: Any
@@ -54,18 +52,18 @@ class WindowNetwork:
     channels: int
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Returns the rows and columns of windows in a picture of this height and width.
+        """Returns the rows and columns of windows in an image of this height and width.
 
-        Pictures should be a window and a whole number of strides high and wide, as the detector
-        makes them. With a rest, the network may give a row and a column more, and with `same`
-        padding in the extractor windows are shifted by parts of a stride.
+        Height and width should be a window plus a whole number of strides, as the detector pads
+        them. Otherwise the network may give one more row and column, and with `same` padding in the
+        extractor windows are shifted by fractions of a stride.
 
         Raises:
-            DataError: The picture is smaller than a window.
+            DataError: The image is smaller than a window.
         """
         if size[0] < self.window[0] or size[1] < self.window[1]:
             raise DataError(
-                f"picture: expected height and width of at least {self.window}, got {size}; pad it"
+                f"image: expected height and width of at least {self.window}, got {size}; pad it"
             )
         rows, columns = (
             (side - window) // stride + 1
@@ -75,22 +73,22 @@ class WindowNetwork:
 
 
 def fully_convolutional(model: Any) -> WindowNetwork:
-    """Returns the sliding form of a window classifier, with copies of its weights.
+    """Returns the fully convolutional form of a window classifier, with copies of its weights.
 
     Args:
         model: A functional `keras.Model` with one input `(B, height, width, channels)` of fixed
-            size and three outputs, as `fcn_shape.OUTPUTS` tells: "class" `(B, C)`, "objectness"
+            size and three outputs, as in `fcn.shape.OUTPUTS`: "class" `(B, C)`, "objectness"
             `(B, 1)` and "box" `(B, 4)`, as a dict with these keys or as a list in this order.
-            Between the extractor and the outputs stands Flatten, or global pooling in its place.
+            Between the extractor and the outputs is a Flatten or a global pooling.
 
     Raises:
-        ModelError: It has other inputs or outputs, or holds a layer that cannot slide.
+        ModelError: The model has other inputs or outputs, or a layer that cannot slide.
     """
     height, width, channels = _input_shape(model)
     _check_outputs(model)
     converter = _Converter()
-    # Once at the window's size, where all shapes are known and weights are copied, and once more,
-    # with the same layers, for any size.
+    # First at the window's size, where all shapes are known and weights are copied, then again with
+    # the same layers for any size.
     converter.run(model, [keras.Input((height, width, channels))])
     image = keras.Input((None, None, channels), name="image")
     outputs = dict(zip(OUTPUTS, _in_order(converter.run(model, [image])), strict=True))
@@ -107,7 +105,7 @@ def fully_convolutional(model: Any) -> WindowNetwork:
 
 
 class _Made(NamedTuple):
-    """What is known of a tensor of the new network; it is kept, so that its id stays its own."""
+    """A tensor of the new network with its stage; keeping a reference keeps its id unique."""
 
     tensor: Any
     stage: Stage
@@ -115,7 +113,7 @@ class _Made(NamedTuple):
 
 
 class _Converter:
-    """Walks through a model and its nested models; makes each new layer once."""
+    """Converts a model and its nested models, each layer once."""
 
     def __init__(self) -> None:
         self._made: dict[int, _Made] = {}
@@ -127,8 +125,8 @@ class _Converter:
 
         Args:
             model: A functional or sequential model.
-            inputs: New `keras.Input` tensors in the place of its inputs.
-            stage: What they are.
+            inputs: New `keras.Input` tensors that replace its inputs.
+            stage: Stage of these inputs.
         """
         for tensor in inputs:
             self._keep(tensor, stage, None)
@@ -137,7 +135,7 @@ class _Converter:
             for layer in model.layers:
                 tensor = self._call(layer, tensor)
             return tensor
-        # The graph as Keras walks it; the clone itself is only asked for its outputs.
+        # Keras traverses the graph; only the outputs of the clone are used.
         return keras.models.clone_model(
             model,
             input_tensors=keras.tree.pack_sequence_as(model.input, list(inputs)),
@@ -146,10 +144,10 @@ class _Converter:
         ).output
 
     def check_end(self, name: str, tensor: Any) -> None:
-        """Checks what an output of the whole model is made by.
+        """Checks the last layers before an output of the whole model.
 
         Raises:
-            ModelError: There was no Flatten, or the activation is not the one that is expected.
+            ModelError: There was no Flatten, or the activation is not the expected one.
         """
         _, stage, activation = self._made[id(tensor)]
         if stage is not Stage.CELL:
@@ -161,7 +159,7 @@ class _Converter:
         if name != BOX:
             allowed = ("softmax",) if name == CLASS else ("sigmoid",)
         if name == CLASS and tensor.shape[-1] == 1:
-            # Of a single number the softmax is always 1, and Keras warns of it.
+            # The softmax of a single number is always 1, and Keras warns about it.
             allowed = ("sigmoid", "softmax")
         if activation not in allowed:
             raise ModelError(
@@ -170,7 +168,7 @@ class _Converter:
             )
 
     def _call(self, layer: Any, *args: Any) -> Any:
-        """Returns what the new form of a layer makes of new tensors."""
+        """Returns the output of the converted layer for new tensors."""
         tensors = [x for x in keras.tree.flatten(args) if isinstance(x, keras.KerasTensor)]
         stage, before = self._common(layer, tensors)
         if isinstance(layer, keras.Model):
@@ -188,7 +186,7 @@ class _Converter:
         return self._keep(output, _after(layer, stage), final_activation(layer, before))
 
     def _call_nested(self, model: Any, tensors: Sequence[Any], stage: Stage) -> Any:
-        """Returns the outputs of a model within the model; names within it stay its own."""
+        """Returns the outputs of a nested model, whose layer names have their own scope."""
         _check_is_graph(model)
         key = (id(model), stage, *(tuple(tensor.shape) for tensor in tensors))
         if key not in self._nested:
@@ -204,12 +202,12 @@ class _Converter:
         return result
 
     def _common(self, layer: Any, tensors: Sequence[Any]) -> tuple[Stage, str | None]:
-        """Returns the stage of a layer's inputs, and what the first of them ended with."""
+        """Returns the stage of a layer's inputs, and the last activation of the first of them."""
         made = [self._made[id(tensor)] for tensor in tensors]
         if len({known.stage for known in made}) != 1:
             raise ModelError(
                 f"layer {layer.name!r}: it joins tensors before and after Flatten or global "
-                "pooling, as squeeze-and-excitation does, and cannot slide over a picture; use an "
+                "pooling, as squeeze-and-excitation does, and cannot slide over an image; use an "
                 "extractor without, see docs/fcn.md"
             )
         return made[0].stage, made[0].activation
@@ -226,7 +224,7 @@ def _after(layer: Any, stage: Stage) -> Stage:
 
 
 def _check_is_graph(model: Any) -> None:
-    """Only the graph of a functional or sequential model is known."""
+    """Raises unless the model is functional or sequential, so that its graph is known."""
     if getattr(model, "operations", None) is None and not isinstance(model, keras.Sequential):
         raise ModelError(
             f"model {model.name!r}: expected a functional or sequential keras.Model, got the "
@@ -286,7 +284,7 @@ def _check_outputs(model: Any) -> None:
 
 
 def _stride(network: Any, shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Returns the total stride, from the grid of a much larger picture."""
+    """Returns the total stride, from the grid of a much larger image."""
     height, width, channels = shape
     larger = (None, height + _PROBE_PX, width + _PROBE_PX, channels)
     grids = {tuple(grid[1:3]) for grid in network.compute_output_shape(larger).values()}

@@ -1,12 +1,8 @@
 """Semantic segmentation by a fully convolutional network, FCN-8s (arXiv 1411.4038).
 
-Comes in: a backbone's name and a number of classes. Goes out: a `keras.Model` that turns float32
-`(B, H, W, 3)` RGB in `[0, 1]` into scores `(B, H, W, C)` of every class for every pixel, before
-softmax.
-
-A 1x1 convolution scores the features at stride 32; they are doubled by a transposed convolution and
-added to the scores of stride 16, the sum doubled and added to those of stride 8, and that sum made
-eight times as large (sec. 4.2, fig. 3).
+A 1x1 convolution scores the features at stride 32; a transposed convolution upsamples the scores by
+two, they are added to the scores at stride 16, the sum is upsampled by two and added to those at
+stride 8, and that sum is upsampled by eight (sec. 4.2, fig. 3).
 """
 
 from typing import Any
@@ -22,8 +18,8 @@ from tracker.util.arrays import Float32Array
 LOGITS = "map_logits"
 """Name of the output layer."""
 
-# Names of layers begin as heads of detectors do, which tells them from the backbone's, and end as
-# those layers do that compute in float32 when others use 16 bits (`training.precision`).
+# Layer names have the prefix of detector heads, which distinguishes them from the backbone's, and
+# the suffix of layers that stay float32 under mixed precision (`training.mixed_precision`).
 _EXACT = "class_out"
 
 
@@ -34,22 +30,22 @@ def build_fcn8s(
     input_size: tuple[int, int] | None = None,
     size: YoloSize = YoloSize.SMALL,
 ) -> Any:
-    """Returns the network with new weights.
+    """Returns the network with new weights: RGB in `[0, 1]` to scores of each pixel before softmax.
 
     Weights do not depend on the input size: `build_fcn8s(...).set_weights(other.get_weights())`
-    moves a network to another one. Transposed convolutions begin as bilinear interpolation; the two
-    that double learn, the last one never does (sec. 4.3).
+    moves a network to another one. Transposed convolutions are initialised to bilinear
+    interpolation; the two of factor 2 are trainable, the last one is not (sec. 4.3).
 
     Args:
-        backbone: One of `backbone_names.DETECTOR_BACKBONES`.
-        class_count: `C`, at least 2: what is none of the others is a class, too.
-        input_size: Height and width in pixels, multiples of 32; `None` takes any multiples.
+        backbone: One of `backbones.names.DETECTOR_BACKBONES`.
+        class_count: `C`, at least 2: the background counts as a class.
+        input_size: Height and width in pixels, multiples of 32; `None` for any multiples.
         size: Widths of "cross-stage"; the other backbones have their own.
 
     Raises:
         ConfigError: Fewer classes than two, an input size that is no multiple of 32, or an unknown
             backbone.
-        DependencyError: This release of Keras lacks the backbone.
+        DependencyError: The installed Keras release does not have the backbone.
     """
     if class_count < 2:
         raise ConfigError(f"class_count: expected at least 2, got {class_count}")
@@ -77,16 +73,15 @@ def build_fcn8s(
 
 
 def bilinear_kernel(factor: int, channels: int) -> Float32Array:
-    """Returns the kernel of a transposed convolution that interpolates each channel by itself.
+    """Returns the kernel of a transposed convolution that interpolates each channel separately.
 
     Args:
         factor: Stride of the convolution, even.
-        channels: Channels that come in and go out.
+        channels: Input and output channels.
 
     Returns:
-        `(2 factor, 2 factor, channels, channels)` float32. Every output pixel inside the picture is
-        a mean of the four inputs around it, weighted by nearness; at the edges, inputs beyond count
-        as 0.
+        `(2 factor, 2 factor, channels, channels)` float32. Every output pixel inside the image is
+        the bilinear interpolation of the four inputs around it; inputs beyond the edges count as 0.
     """
     # Input pixels lie `factor` apart, in the middle of their blocks: half a pixel off the grid.
     distance = np.abs(np.arange(2 * factor) + 0.5 - factor) / factor
@@ -96,7 +91,7 @@ def bilinear_kernel(factor: int, channels: int) -> Float32Array:
 
 
 def copy_all_but_scores(source: Any, target: Any) -> None:
-    """Copies the weights that do not belong to classes: those of the backbone.
+    """Copies the weights that do not depend on the classes: those of the backbone.
 
     Args:
         source: A network of `build_fcn8s`.
@@ -108,7 +103,7 @@ def copy_all_but_scores(source: Any, target: Any) -> None:
 
 
 def _scored(x: Any, class_count: int, *, name: str) -> Any:
-    """Returns `(B, h, w, C)`: a score of each class at each place of a feature map."""
+    """Returns `(B, h, w, C)`: a score of each class at each position of a feature map."""
     layer = keras.layers.Conv2D(
         class_count,
         1,

@@ -1,13 +1,9 @@
-"""Which layers of a window classifier can slide, and what becomes of each.
+"""Converts the layers of a window classifier to layers that slide over an image.
 
-Comes in: a layer of a Keras model, and where in the model it stands. Goes out: a layer with the
-same weights that does at every place of a larger picture what the first does in one window, or a
-`ModelError` that names the layer and says why there is none.
-
-What can slide sees only a neighbourhood and does the same everywhere: convolutions, pooling, what
-works on single values or on the channels of one place. What sees the whole window at once (global
-pooling inside the extractor, attention, reshaping) cannot. Types have to be Keras's own: a subclass
-may do anything.
+A layer can slide if it depends on a neighbourhood only and works alike at every position:
+convolutions, pooling, and operations on single values or on the channels of one position. Layers
+that depend on the whole window at once (global pooling inside the extractor, attention, reshaping)
+cannot. Types have to be Keras's own: a subclass may do anything.
 """
 
 from enum import Enum
@@ -27,27 +23,27 @@ from tracker.models.fcn.shape import (
 
 
 class Stage(Enum):
-    """Where in a window classifier a tensor stands. Its shape is that after conversion."""
+    """Position of a tensor in a window classifier, with its shape after conversion."""
 
     MAP = "before Flatten"
-    """Features by place, `(B, h, w, channels)`."""
+    """Feature map, `(B, h, w, channels)`."""
     FLAT = "between Flatten and the first Dense"
-    """The same map still; the next Dense becomes a convolution as large as a window's map."""
+    """The same map; the next Dense becomes a convolution as large as a window's map."""
     CELL = "after the first Dense or global pooling"
-    """One row of numbers for each window, `(B, rows, columns, units)`."""
+    """One vector for each window, `(B, rows, columns, units)`."""
 
 
 _FUNCTIONS = ("Activation", "ReLU", "LeakyReLU", "ELU")
 _FOR_TRAINING = tuple(name for name in ELEMENTWISE_LAYERS if name not in _FUNCTIONS)
-_ADVICE = "see docs/fcn.md for what can slide"
+_ADVICE = "docs/fcn.md lists the layers that can slide"
 
 
 def convert(layer: Any, stage: Stage, *, map_size: tuple[int, int]) -> Any:
-    """Returns the new layer, not yet built.
+    """Returns the converted layer, not yet built.
 
     Args:
-        layer: A layer of a window classifier; no nested model, no Flatten.
-        stage: What its inputs are.
+        layer: A layer of a window classifier, neither a nested model nor Flatten.
+        stage: Stage of its inputs.
         map_size: Height and width of the feature map of one window; used for `FLAT` and for global
             pooling.
 
@@ -66,8 +62,8 @@ def convert(layer: Any, stage: Stage, *, map_size: tuple[int, int]) -> Any:
     }[stage]
     if kind not in allowed:
         raise ModelError(
-            f"layer {layer.name!r}: a {type(layer).__name__} {stage.value} cannot slide over a "
-            f"picture; {_reason(layer, stage)}"
+            f"layer {layer.name!r}: a {type(layer).__name__} {stage.value} cannot slide over an "
+            f"image; {_reason(layer, stage)}"
         )
     config = layer.get_config()
     _check_format(layer, config)
@@ -75,8 +71,8 @@ def convert(layer: Any, stage: Stage, *, map_size: tuple[int, int]) -> Any:
         config["axis"] = _channel_axis(layer, config["axis"], stage)
     if stage is Stage.FLAT and final_activation(layer, None) == "softmax":
         raise ModelError(
-            f"layer {layer.name!r}: a softmax {stage.value} sees the whole window and cannot slide "
-            f"over a picture; {_ADVICE}"
+            f"layer {layer.name!r}: a softmax {stage.value} needs the whole window and cannot "
+            f"slide over an image; {_ADVICE}"
         )
     return type(layer).from_config(config)
 
@@ -84,7 +80,7 @@ def convert(layer: Any, stage: Stage, *, map_size: tuple[int, int]) -> Any:
 def new_weights(layer: Any, converted: Any) -> list[Any]:
     """Returns the layer's weights in the shapes of the converted, built layer."""
     if isinstance(layer, layers.Dense) and isinstance(converted, layers.Conv2D):
-        # Flatten counts row by row, place by place, channel by channel, as a kernel's axes do.
+        # Flatten's order is row, column, channel, as that of a kernel's axes.
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         values = [np.reshape(kernel, converted.kernel.shape)]
         return [*values, keras.ops.convert_to_numpy(layer.bias)] if layer.use_bias else values
@@ -93,11 +89,11 @@ def new_weights(layer: Any, converted: Any) -> list[Any]:
 
 
 def final_activation(layer: Any, before: str | None) -> str | None:
-    """Returns the name of the function that a layer's output was last put through.
+    """Returns the name of the last activation that was applied to a layer's output.
 
     Args:
         layer: The layer.
-        before: That of its input; layers that change nothing when a network is used keep it.
+        before: That of its input; layers that are the identity at inference keep it.
     """
     if isinstance(layer, layers.Softmax):
         return "softmax"
@@ -128,7 +124,7 @@ def _convolution(layer: Any, size: tuple[int, int]) -> Any:
 
 
 def _pooling(layer: Any, size: tuple[int, int]) -> Any:
-    """Returns what pools over each window's part of the map."""
+    """Returns a layer that pools over each window's part of the map."""
     _check_format(layer, layer.get_config())
     average = isinstance(layer, layers.GlobalAveragePooling2D)
     made = layers.AveragePooling2D if average else layers.MaxPooling2D
@@ -146,12 +142,12 @@ def _check_format(layer: Any, config: dict[str, Any]) -> None:
     if config.get("data_format", "channels_last") != "channels_last":
         raise ModelError(
             f"layer {layer.name!r}: expected data_format channels_last, got "
-            f"{config['data_format']}; build the model anew with it"
+            f"{config['data_format']}; build the model again with it"
         )
     if isinstance(layer, layers.PReLU) and not {1, 2} <= set(config["shared_axes"] or ()):
         raise ModelError(
-            f"layer {layer.name!r}: a PReLU with slopes of its own at every place cannot slide "
-            "over a picture; build it with shared_axes=[1, 2]"
+            f"layer {layer.name!r}: a PReLU with separate slopes at every position cannot slide "
+            "over an image; build it with shared_axes=[1, 2]"
         )
 
 
@@ -162,7 +158,7 @@ def _channel_axis(layer: Any, axis: Any, stage: Stage) -> Any:
         return [-1] if isinstance(axis, list | tuple) else -1
     raise ModelError(
         f"layer {layer.name!r}: expected it to work along the channels, axis -1, got {axis}: it "
-        f"would mix places and cannot slide over a picture; {_ADVICE}"
+        f"would mix positions and cannot slide over an image; {_ADVICE}"
     )
 
 

@@ -1,7 +1,4 @@
-"""What a window classifier may be made of, and what it gives: names and numbers without Keras.
-
-Comes in: nothing. Goes out: the names of its outputs and of the layers that can slide.
-"""
+"""Names of a window classifier's outputs and of the layers it may contain, without Keras."""
 
 CLASS, OBJECTNESS, BOX = "class", "objectness", "box"
 OUTPUTS = (CLASS, OBJECTNESS, BOX)
@@ -18,23 +15,23 @@ NEIGHBOURHOOD_LAYERS = (
     *("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"),
     *("ZeroPadding2D", "Cropping2D", "SpatialDropout2D"),
 )
-"""Layers of Keras that see a part of the picture and do the same everywhere."""
+"""Keras layers that depend on a neighbourhood and work alike at every position."""
 
 PLACE_LAYERS = (
     *("BatchNormalization", "LayerNormalization", "Normalization", "UnitNormalization"),
     *("Softmax", "Rescaling", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"),
     "Concatenate",
 )
-"""Layers of Keras that see the channels of one place, as far as they work along the channels."""
+"""Keras layers that depend on the channels of one position, if they work along the channels."""
 
 ELEMENTWISE_LAYERS = (
     *("Activation", "ReLU", "LeakyReLU", "ELU", "Identity", "Dropout", "AlphaDropout"),
     *("GaussianDropout", "GaussianNoise", "ActivityRegularization"),
 )
-"""Layers of Keras that see one value at a time, and have no weights."""
+"""Element-wise Keras layers without weights."""
 
 GLOBAL_POOLING_LAYERS = ("GlobalAveragePooling2D", "GlobalMaxPooling2D")
-"""Layers of Keras that may stand in the place of Flatten."""
+"""Keras layers that may replace Flatten."""
 
 ALL_LAYERS = frozenset(
     {
@@ -42,4 +39,4 @@ ALL_LAYERS = frozenset(
         *("InputLayer", "Flatten", "Dense", "PReLU"),
     }
 )
-"""Every layer that a window classifier may hold, besides nested models."""
+"""All layers that a window classifier may contain, besides nested models."""

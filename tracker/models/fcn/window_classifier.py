@@ -1,8 +1,6 @@
-"""A classifier-plus-localiser of single windows, to train with plain Keras.
+"""A classifier and box regressor of single windows, to train with plain Keras.
 
-Comes in: a number of classes, the window's size and, on demand, an extractor. Goes out: a
-`keras.Model` that says of a window whether an object is in it, of which class, and where in it.
-`models.fcn` makes it slide, `--detector fcn` runs it on video.
+`fcn.convert` makes it fully convolutional, `--detector fcn` runs it on video.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,14 +38,14 @@ def build_window_classifier(
         class_count: `C`, at least 1.
         window: Height and width of a window in pixels.
         hidden: Units of each Dense layer (with ReLU) between the feature map and the outputs.
-        extractor: What makes the feature map; `None` takes `small_extractor`. It scales the pixels
-            itself, so that the saved model holds everything:
-            `lambda pixels: MobileNetV2(input_shape=pixels.shape[1:], include_top=False,
+        extractor: Function from pixels to the feature map; `None` for `small_extractor`. It
+            includes the preprocessing of pixels, so that the saved model is complete: `lambda
+            pixels: MobileNetV2(input_shape=pixels.shape[1:], include_top=False,
             weights=None)(Rescaling(1 / 127.5, offset=-1)(pixels))`.
         dropout: Share of a hidden layer's values that training drops, in `[0, 1)`.
 
     Raises:
-        ConfigError: A number is out of its range, or the window is too small for the extractor.
+        ConfigError: A value is out of range, or the window is too small for the extractor.
     """
     _check(class_count, window, hidden, dropout)
     image = keras.Input((*window, 3), name="image")
@@ -75,8 +73,8 @@ def build_window_classifier(
 def small_extractor(pixels: Any) -> Any:
     """Returns the feature map of a small extractor: four 3x3 convolutions with a stride of 2.
 
-    Its total stride is 16. It pads nothing, so the network that slides gives exactly what sliding
-    the classifier window by window gives. Windows have to be of 31 pixels at least.
+    Its total stride is 16. It uses no padding, so the fully convolutional network gives exactly the
+    results of classifying window by window. Windows have to be at least 31 pixels wide and high.
 
     Args:
         pixels: Keras tensor float32 `(B, height, width, 3)` RGB in `[0, 255]`.

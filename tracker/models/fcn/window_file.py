@@ -19,8 +19,8 @@ def load_window_classifier(path: str | PathLike[str]) -> Any:
         path: A `.keras` file of Keras 3.
 
     Raises:
-        ModelError: It is missing, no such archive, damaged, holds a layer that cannot slide, or
-            Keras cannot load it.
+        ModelError: The file is missing, no such archive, damaged, contains a layer that cannot
+            slide, or Keras cannot load it.
     """
     path = Path(path)
     what = f"window classifier {path}"
@@ -29,8 +29,8 @@ def load_window_classifier(path: str | PathLike[str]) -> Any:
     check_model_file(path, what="window classifier")
     if _OURS in member_names(path, what=what):
         raise ModelError(
-            f"{what}: `tracker train` wrote this file, it holds no window classifier; a detector "
-            "of ours is run with --detector FILE.keras"
+            f"{what}: `tracker train` wrote this file, it is no window classifier; "
+            "run it with --detector FILE.keras"
         )
-    advice = "cannot slide over a picture; see docs/fcn.md for what can"
+    advice = "cannot slide over an image; docs/fcn.md lists the layers that can"
     return load_keras_file(path, what=what, layers=ALL_LAYERS, advice=advice)

@@ -1,1 +1,1 @@
-"""The files that hold our networks."""
+"""File formats of this package's networks."""

@@ -1,7 +1,6 @@
-"""Networks of ours as `.keras` archives with a description in them.
+"""This package's networks as `.keras` archives with a description in them.
 
-Comes in: a network and its description, or a path. Goes out: the file, or its description. The
-archive that Keras writes gets one more member, `tracker.json`. Reading loads no Keras.
+The archive that Keras writes gets one more member, `tracker.json`. Reading it loads no Keras.
 """
 
 import os
@@ -26,27 +25,27 @@ from tracker.util.json_text import parse_json
 DescriptionT = TypeVar("DescriptionT")
 
 SUFFIX = ".keras"
-"""Ending of the files' names."""
+"""File name suffix."""
 
 _WEIGHTS = "model.weights.h5"
-_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal members
+_DATE = (1980, 1, 1, 0, 0, 0)  # makes the members of equal networks equal
 
 
 def write_archive(network: Any, path: Path, text: str) -> None:
-    """Writes a network; the file is complete or the old one.
+    """Writes a network, atomically.
 
     Args:
         network: A `keras.Model`.
-        path: Where to; its name ends in `.keras`.
+        path: The file; its name ends in `.keras`.
         text: The description, JSON.
 
     Raises:
-        ModelError: The name has another ending.
+        ModelError: The name has another suffix.
         OutputError: The file cannot be written.
     """
     if path.suffix != SUFFIX:
         raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
-    # Keras demands the ending of the draft's name, too.
+    # Keras requires the suffix for the temporary file as well.
     with replaced_file(path, ending=f"{DRAFT}{SUFFIX}") as draft:
         network.save(draft)
         with zipfile.ZipFile(draft, "a") as archive:
@@ -54,15 +53,15 @@ def write_archive(network: Any, path: Path, text: str) -> None:
 
 
 def read_text(path: Path, *, what: str, wanted: str) -> bytes:
-    """Returns the description in a file, after checking that the file is whole.
+    """Returns the description in a file, after checking that the file is complete.
 
     Args:
         path: The file.
-        what: What the messages call it, for example "detector".
-        wanted: What should have been in it, for the messages.
+        what: Its name in messages, for example "detector".
+        wanted: The expected content, for messages.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, or holds no description.
+        ModelError: The file is missing, no archive, damaged, or has no description.
     """
     check_model_file(path, what=what)
     start = b""
@@ -91,13 +90,13 @@ def read_text(path: Path, *, what: str, wanted: str) -> bytes:
 def parse_text(
     path: Path, text: bytes, read: Callable[[Mapping[str, Any]], DescriptionT], *, what: str
 ) -> DescriptionT:
-    """Returns the description that the JSON in a file gives.
+    """Returns the description parsed from the JSON in a file.
 
     Args:
         path: The file, for the messages.
         text: The JSON.
-        read: Makes the description of the object; its `ModelError`s are told with the path.
-        what: What the messages call the file.
+        read: Returns the description of the JSON object; its `ModelError`s get the path added.
+        what: The file's name in messages.
 
     Raises:
         ModelError: It is malformed, or `read` refuses it.
@@ -116,7 +115,7 @@ def read_names(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the class names of a description.
 
     Raises:
-        ModelError: They are no list of words.
+        ModelError: They are not a list of strings.
     """
     names = record["class_names"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -125,23 +124,23 @@ def read_names(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def load_weights(network: Any, path: str | os.PathLike[str], *, what: str, described: str) -> None:
-    """Fills a network with the weights in a file.
+    """Loads the weights in a file into a network.
 
     Args:
         network: A `keras.Model`.
         path: The file.
-        what: What the messages call it.
-        described: What the file says that its weights are for, for the message.
+        what: Its name in messages.
+        described: The network that the file describes, for the message.
 
     Raises:
-        ModelError: They do not fit the network, or the file declares more than it holds.
+        ModelError: The weights do not fit the network, or the file declares more than it contains.
     """
     checked(lambda: check_weights_member(Path(path), _WEIGHTS), ModelError, f"{what} {path}")
     try:
         network.load_weights(path)
     except MemoryError:
         raise
-    except Exception as error:  # h5py and Keras raise whatever they stumble over
+    except Exception as error:  # h5py and Keras raise many classes of errors
         reason = (str(error).splitlines() or ["no message"])[0]
         raise ModelError(
             f"{what} {path}: its weights are not those of {described}: {reason}"

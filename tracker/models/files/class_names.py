@@ -1,7 +1,4 @@
-"""Class names of a detector, one a line, as darknet keeps them in `*.names`.
-
-Comes in: a text file. Goes out: a tuple of names; a detection's class is an index into it.
-"""
+"""Reads class names of a detector, one per line, as in darknet's `*.names` files."""
 
 from os import PathLike
 
@@ -13,15 +10,15 @@ from tracker.models.files.read import read_model_file
 def read_class_names(path: str | PathLike[str]) -> tuple[str, ...]:
     """Returns the class names of a file in order, without surrounding blanks.
 
-    Empty lines at the end are not names. A name that stands twice, as in published label maps, is
-    numbered: `empty`, `empty (2)`; a warning says so. Whether the number of names fits a model is
-    checked where the two meet.
+    Empty lines at the end are ignored. A repeated name, as in published label maps, is numbered:
+    `empty`, `empty (2)`; a warning says so. The caller checks the number of names against the
+    model.
 
     Args:
-        path: UTF-8 text, one name a line.
+        path: UTF-8 text, one name per line.
 
     Raises:
-        ModelError: The file cannot be read, is not UTF-8, holds no name, or an empty line
+        ModelError: The file cannot be read, is not UTF-8, has no name, or an empty line
             between names (every later class would be off by one).
     """
     try:

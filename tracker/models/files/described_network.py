@@ -1,9 +1,9 @@
-"""One form for all network files of ours: a `.keras` archive with a description in it.
+"""One format for all of this package's network files: a `.keras` archive with a description.
 
-The description is a frozen dataclass, stored as JSON. What differs between a detector, an
-appearance network and a segmenter is a `NetworkFile` in the module of each. Loading builds the
-network by our own code and reads numbers from the file; nothing that the file says is executed.
-Reading a description loads no Keras.
+The description is a frozen dataclass, stored as JSON. The differences between a detector, an
+appearance network and a segmenter are in the `NetworkFile` of each module. Loading builds the
+network with this package's code and reads only weights from the file; nothing in the file is
+executed. Reading a description loads no Keras.
 """
 
 import json
@@ -24,17 +24,17 @@ DescriptionT = TypeVar("DescriptionT")
 
 @dataclass(frozen=True, slots=True)
 class NetworkFile(Generic[DescriptionT]):
-    """How the files of one kind of network are written and read.
+    """The file format of one kind of network.
 
     Attributes:
-        what: What messages call the network, for example "detector".
-        format: The name of the kind in the file.
+        what: Name of the network in messages, for example "detector".
+        format: Name of the kind in the file.
         command: The command that writes such files, for messages.
         to_record: Returns a description as JSON types, without format and version.
-        from_record: Returns the description that such a record gives; may raise `ModelError`, and
+        from_record: Returns the description of such a record; may raise `ModelError`, and
             `KeyError`, `TypeError` or `ValueError` where the record is malformed.
-        described: Returns a few words about the network, for messages.
-        version: Raised when files of before can no longer be read.
+        described: Returns a short text about the network, for messages.
+        version: Increased when older files can no longer be read.
     """
 
     what: str
@@ -51,36 +51,37 @@ class NetworkFile(Generic[DescriptionT]):
         return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
     def parse(self, path: Path, text: bytes) -> DescriptionT:
-        """Returns the description that JSON gives.
+        """Returns the description parsed from JSON.
 
         Args:
-            path: The file that it is from, for messages.
+            path: The file that it comes from, for messages.
             text: The JSON.
 
         Raises:
-            ModelError: It is malformed, of another version, or of another kind of network.
+            ModelError: The JSON is malformed, of another version, or of another kind of network.
         """
         return parse_text(path, text, self._checked, what=self.what)
 
     def read(self, path: str | PathLike[str]) -> DescriptionT:
-        """Returns the description in a file, after checking that the file is whole.
+        """Returns the description in a file, after checking that the file is complete.
 
         Raises:
-            ModelError: It is missing, no archive, damaged, of another kind, or of another version.
+            ModelError: The file is missing, no archive, damaged, of another kind, or of another
+                version.
         """
         path = Path(path)
         return self.parse(path, read_text(path, what=self.what, wanted=self._wanted))
 
     def write(self, network: Any, path: Path, description: DescriptionT) -> None:
-        """Writes a network; the file is complete or the old one.
+        """Writes a network, atomically.
 
         Args:
-            network: A `keras.Model`, as the description says.
-            path: Where to; its name ends in `.keras`.
-            description: What it is.
+            network: A `keras.Model` that matches the description.
+            path: The file; its name ends in `.keras`.
+            description: Its description.
 
         Raises:
-            ModelError: The name has another ending.
+            ModelError: The name has another suffix.
             OutputError: The file cannot be written.
         """
         write_archive(network, path, self.text(description))
@@ -90,15 +91,15 @@ class NetworkFile(Generic[DescriptionT]):
 
         Args:
             path: The file.
-            build: Returns the network of a description, with any weights. Called when TensorFlow
-                is loaded, so that it can import Keras.
+            build: Returns the network of a description, with any weights. Called after TensorFlow
+                is loaded, so it may import Keras.
 
         Raises:
             ModelError: As `read`, or the weights do not fit the description.
             DependencyError: TensorFlow cannot be loaded.
         """
         description = self.read(path)
-        load_tensorflow()  # Before Keras, which would let it print to standard error.
+        load_tensorflow()  # Before Keras, which would load it with its messages on standard error.
         network = build(description)
         load_weights(network, path, what=self.what, described=self.described(description))
         return network
@@ -114,16 +115,16 @@ class NetworkFile(Generic[DescriptionT]):
         if version != self.version:
             raise ModelError(
                 f"expected version {self.version}, got {version}; use the release that wrote it, "
-                "or train anew"
+                "or train again"
             )
         return self.from_record(record)
 
 
 def check_long_side(long_side: int) -> None:
-    """Checks the side in pixels that a network was trained at.
+    """Checks the input side in pixels that a network was trained at.
 
     Raises:
-        ModelError: It is no positive multiple of 32.
+        ModelError: It is not a positive multiple of 32.
     """
     if long_side < STRIDES[-1] or long_side % STRIDES[-1]:
         raise ModelError(
@@ -132,11 +133,11 @@ def check_long_side(long_side: int) -> None:
 
 
 def check_described_backbone(name: str, known: Iterable[str]) -> None:
-    """Checks the backbone that a file names.
+    """Checks the backbone named in a file.
 
     Args:
         name: The name.
-        known: What it may be.
+        known: The valid names.
 
     Raises:
         ModelError: It is unknown.

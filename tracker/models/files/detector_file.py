@@ -1,4 +1,4 @@
-"""Detectors of ours as `.keras` files: their description, and how they are built."""
+"""This package's detectors as `.keras` files: their description, and how they are built."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ from tracker.models.files.described_network import (
 from tracker.models.yolo_shape import STRIDES, YoloSize
 
 CONFIDENCE = 0.25
-"""Score above which a detection counts, where neither the user nor the file says otherwise."""
+"""Default score threshold, unless the user or the file gives another."""
 
 _HEADS = "anchor-free"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorDescription:
-    """What a detector is, besides its weights.
+    """Description of a detector, apart from its weights.
 
     Attributes:
         size: Size of the network.
         class_names: Names by class index.
         long_side: Long side in pixels of the input that it was trained at, a multiple of 32.
         backbone: Name of its backbone; files without one have "cross-stage".
-        confidence: Score above which a detection is worth following, in `[0, 1]`, where the user
-            names none; files without one have 0.25.
+        confidence: Default score threshold of detections to track, in `[0, 1]`, unless the user
+            gives one; files without one have 0.25.
 
     Raises:
-        ModelError: There is no class, two have one name, the long side or the confidence does not
-            fit, or the backbone is unknown.
+        ModelError: There is no class, two have the same name, the long side or the confidence is
+            invalid, or the backbone is unknown.
     """
 
     size: YoloSize
@@ -57,16 +57,16 @@ class DetectorDescription:
 
 
 def save_detector(network: Any, path: Path, description: DetectorDescription) -> None:
-    """Writes a detector; whoever kills us meanwhile leaves the old file as it was.
+    """Writes a detector, atomically.
 
     Args:
         network: From `models.yolo.build_yolo` with the size, the classes and the backbone of
             the description.
-        path: Where to; its name ends in `.keras`.
-        description: What it is.
+        path: The file; its name ends in `.keras`.
+        description: Its description.
 
     Raises:
-        ModelError: The network has another number of classes, or the name another ending.
+        ModelError: The network has another number of classes, or the name another suffix.
         OutputError: The file cannot be written.
     """
     check_class_count(network.outputs[0].shape[-1] - 4, description.class_names)
@@ -74,26 +74,27 @@ def save_detector(network: Any, path: Path, description: DetectorDescription) ->
 
 
 def read_description(path: str | PathLike[str]) -> DetectorDescription:
-    """Returns what a detector file says of itself, after checking that the file is whole.
+    """Returns the description in a detector file, after checking that the file is complete.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no detector of ours, or of another version.
+        ModelError: The file is missing, no archive, damaged, no detector of this package, or of
+            another version.
     """
     return _FILE.read(path)
 
 
 def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
-    """Returns the `keras.Model` of a detector file, for inference or as a start of training.
+    """Returns the `keras.Model` of a detector file, for inference or further training.
 
     Args:
         path: The file.
-        input_size: Height and width in pixels, multiples of 32; `None` takes any.
+        input_size: Height and width in pixels, multiples of 32; `None` for any.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no detector of ours, of another version, or
-            its weights do not fit its description.
-        ConfigError: The input size does not fit.
-        DependencyError: This release of Keras lacks its backbone.
+        ModelError: The file is missing, no archive, damaged, no detector of this package, of
+            another version, or its weights do not fit its description.
+        ConfigError: The input size is invalid.
+        DependencyError: The installed Keras release does not have its backbone.
     """
 
     def build(description: DetectorDescription) -> Any:
@@ -115,10 +116,10 @@ def detector_text(description: DetectorDescription) -> str:
 
 
 def parse_detector(path: Path, text: bytes) -> DetectorDescription:
-    """Returns the description that the JSON in a file gives.
+    """Returns the description parsed from the JSON in a file.
 
     Raises:
-        ModelError: It is malformed, of another version, or of something else.
+        ModelError: The JSON is malformed, of another version, or of another kind of network.
     """
     return _FILE.parse(path, text)
 

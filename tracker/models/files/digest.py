@@ -1,7 +1,4 @@
-"""Fingerprints of model files, so that a result says which weights made it.
-
-Comes in: a path. Goes out: a SHA-256 in hexadecimal.
-"""
+"""SHA-256 digests of model files, recorded with results."""
 
 import hashlib
 from os import PathLike

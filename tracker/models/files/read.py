@@ -1,7 +1,4 @@
-"""Model files as bytes, with one-line errors.
-
-Comes in: a path. Goes out: its bytes; everything that can be wrong with it is a `ModelError`.
-"""
+"""Reads model files as bytes, with one-line errors."""
 
 from os import PathLike
 from pathlib import Path
@@ -12,11 +9,11 @@ from tracker.util.paths import missing_text, unreadable_text
 
 
 def check_model_file(path: str | PathLike[str], *, what: str) -> None:
-    """Checks that a file can be read and has at least one byte, without reading all of it.
+    """Checks that a file is readable and not empty, without reading all of it.
 
     Args:
         path: The file.
-        what: What the messages call it, for example "darknet cfg".
+        what: Its name in messages, for example "darknet cfg".
 
     Raises:
         ModelError: The file is missing, a directory, unreadable, empty, or too large.
@@ -43,7 +40,7 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
 
     Args:
         path: The file.
-        what: What the messages call it, for example "darknet cfg".
+        what: Its name in messages, for example "darknet cfg".
 
     Raises:
         ModelError: The file is missing, a directory, unreadable, empty, or too large.
@@ -66,18 +63,18 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
 
 
 def weights_beside(cfg: str | PathLike[str]) -> Path:
-    """Returns the `.weights` of the same name beside a Darknet `.cfg`.
+    """Returns the path of the `.weights` of the same name beside a darknet `.cfg`.
 
     Args:
-        cfg: The `.cfg`; where it does not exist, its reader says so.
+        cfg: The `.cfg`; if it does not exist, its reader reports that.
 
     Raises:
-        ModelError: The `.cfg` is there and no such file beside it.
+        ModelError: The `.cfg` exists without such a file beside it.
     """
     weights = Path(cfg).with_suffix(".weights")
     if Path(cfg).exists() and not weights.exists():
         raise ModelError(
-            f"darknet cfg {cfg}: expected its weights beside it, named alike, but {weights} "
+            f"darknet cfg {cfg}: expected its weights beside it, of the same name, but {weights} "
             f"{missing_text(weights)}; name them with --weights"
         )
     return weights

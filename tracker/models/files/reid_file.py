@@ -1,4 +1,4 @@
-"""Appearance networks of ours as `.keras` files: their description, and how they are built."""
+"""This package's appearance networks as `.keras` files: description and building."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from tracker.models.files.described_network import NetworkFile, check_described_
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
 FORMAT = "tracker reid"
-"""What the file says that it is."""
+"""Name of the kind in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReidDescription:
-    """What an appearance network is, besides its weights.
+    """Description of an appearance network, apart from its weights.
 
     Attributes:
-        dimension: `D`, values of an embedding.
+        dimension: `D`, length of an embedding.
         backbone: Name of its backbone; files without one have "residual".
 
     Raises:
@@ -37,37 +37,37 @@ class ReidDescription:
 
 
 def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
-    """Writes an appearance network; whoever kills us meanwhile leaves the old file as it was.
+    """Writes an appearance network, atomically.
 
     Args:
         network: From `models.reid.build_reid`.
-        path: Where to; its name ends in `.keras`.
+        path: The file; its name ends in `.keras`.
         backbone: Name of the network's backbone.
 
     Raises:
-        ModelError: The name has another ending, or the backbone is unknown.
+        ModelError: The name has another suffix, or the backbone is unknown.
         OutputError: The file cannot be written.
     """
     _FILE.write(network, path, ReidDescription(int(network.output_shape[-1]), backbone))
 
 
 def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
-    """Returns what the file of an appearance network says, after checking that it is whole.
+    """Returns the description in an appearance network's file, after checking that it is complete.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no appearance network of ours, or of another
-            version.
+        ModelError: The file is missing, no archive, damaged, no appearance network of this package,
+            or of another version.
     """
     return _FILE.read(path)
 
 
 def load_reid(path: str | PathLike[str]) -> Any:
-    """Returns the `keras.Model` of a file, for inference or as a start of training.
+    """Returns the `keras.Model` of a file, for inference or further training.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no appearance network of ours, of another
-            version, or its weights do not fit its description.
-        DependencyError: This release of Keras lacks its backbone.
+        ModelError: The file is missing, no archive, damaged, no appearance network of this package,
+            of another version, or its weights do not fit its description.
+        DependencyError: The installed Keras release does not have its backbone.
     """
 
     def build(description: ReidDescription) -> Any:
@@ -84,10 +84,10 @@ def reid_text(description: ReidDescription) -> str:
 
 
 def parse_reid(path: Path, text: bytes) -> ReidDescription:
-    """Returns the description that the JSON in a file gives.
+    """Returns the description parsed from the JSON in a file.
 
     Raises:
-        ModelError: It is malformed, of another version, or of something else.
+        ModelError: The JSON is malformed, of another version, or of another kind of network.
     """
     return _FILE.parse(path, text)
 

@@ -1,4 +1,4 @@
-"""Segmenters of ours as `.keras` files: their description, and how they are built."""
+"""This package's segmenters as `.keras` files: their description, and how they are built."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ _HEAD = "fcn-8s"
 
 @dataclass(frozen=True, slots=True)
 class SegmenterDescription:
-    """What a segmenter is, besides its weights.
+    """Description of a segmenter, apart from its weights.
 
     Attributes:
-        class_names: Names by class index, those of what is nothing else included.
+        class_names: Names by class index, background included.
         long_side: Long side in pixels of the input that it was trained at, a multiple of 32.
         backbone: Name of its backbone.
         size: Widths of the backbone "cross-stage".
 
     Raises:
-        ModelError: There are fewer classes than two or more than 255, two have one name, the long
-            side does not fit, or the backbone is unknown.
+        ModelError: There are fewer than 2 or more than 255 classes, two have the same name, the
+            long side is invalid, or the backbone is unknown.
     """
 
     class_names: tuple[str, ...]
@@ -49,15 +49,16 @@ class SegmenterDescription:
 
 
 def save_segmenter(network: Any, path: Path, description: SegmenterDescription) -> None:
-    """Writes a segmenter; whoever kills us meanwhile leaves the old file as it was.
+    """Writes a segmenter, atomically.
 
     Args:
-        network: From `models.fcn8s.build_fcn8s` with backbone, size and classes of the description.
-        path: Where to; its name ends in `.keras`.
-        description: What it is.
+        network: From `models.fcn.fcn8s.build_fcn8s` with backbone, size and classes of the
+            description.
+        path: The file; its name ends in `.keras`.
+        description: Its description.
 
     Raises:
-        ModelError: The network has another number of classes, or the name another ending.
+        ModelError: The network has another number of classes, or the name another suffix.
         OutputError: The file cannot be written.
     """
     check_class_count(network.output_shape[-1], description.class_names)
@@ -65,26 +66,27 @@ def save_segmenter(network: Any, path: Path, description: SegmenterDescription) 
 
 
 def read_segmenter_description(path: str | PathLike[str]) -> SegmenterDescription:
-    """Returns what a segmenter file says of itself, after checking that the file is whole.
+    """Returns the description in a segmenter file, after checking that the file is complete.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no segmenter of ours, or of another version.
+        ModelError: The file is missing, no archive, damaged, no segmenter of this package, or of
+            another version.
     """
     return _FILE.read(path)
 
 
 def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
-    """Returns the `keras.Model` of a segmenter file, for inference or as a start of training.
+    """Returns the `keras.Model` of a segmenter file, for inference or further training.
 
     Args:
         path: The file.
-        input_size: Height and width in pixels, multiples of 32; `None` takes any.
+        input_size: Height and width in pixels, multiples of 32; `None` for any.
 
     Raises:
-        ModelError: It is missing, no archive, damaged, no segmenter of ours, of another version, or
-            its weights do not fit its description.
-        ConfigError: The input size does not fit.
-        DependencyError: This release of Keras lacks its backbone.
+        ModelError: The file is missing, no archive, damaged, no segmenter of this package, of
+            another version, or its weights do not fit its description.
+        ConfigError: The input size is invalid.
+        DependencyError: The installed Keras release does not have its backbone.
     """
 
     def build(description: SegmenterDescription) -> Any:
@@ -106,10 +108,10 @@ def segmenter_text(description: SegmenterDescription) -> str:
 
 
 def parse_segmenter(path: Path, text: bytes) -> SegmenterDescription:
-    """Returns the description that the JSON in a file gives.
+    """Returns the description parsed from the JSON in a file.
 
     Raises:
-        ModelError: It is malformed, of another version, or of something else.
+        ModelError: The JSON is malformed, of another version, or of another kind of network.
     """
     return _FILE.parse(path, text)
 
@@ -128,7 +130,7 @@ def _description(record: Mapping[str, Any]) -> SegmenterDescription:
     if record["head"] != _HEAD:
         raise ModelError(
             f"expected head {_HEAD!r}, got {record['head']!r}; use the release that wrote it, or "
-            "train anew"
+            "train again"
         )
     return SegmenterDescription(
         read_names(record),

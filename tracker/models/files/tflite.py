@@ -1,8 +1,7 @@
-"""Networks as `.tflite` files that say what they are.
+"""Exported networks as `.tflite` files with a description.
 
-Comes in: an exported graph and its description. Goes out: one file, and both again. The description
-is the member `tracker.json` of a ZIP archive behind the graph, where TensorFlow Lite's own metadata
-put their associated files: whatever runs the graph takes no notice of it.
+The description is the member `tracker.json` of a ZIP archive appended to the graph, where
+TensorFlow Lite's own metadata put their associated files; runtimes ignore it.
 """
 
 import io
@@ -20,24 +19,24 @@ from tracker.util.atomic_file import replace_bytes
 from tracker.util.json_text import parse_json
 
 SUFFIX = ".tflite"
-"""Ending of the files' names."""
+"""File name suffix."""
 
 MEMBER = "tracker.json"
-"""The description, in the archive behind the graph."""
+"""Archive member with the description."""
 
 _MARK = b"TFL3"
-# The member's header: its mark, 26 bytes, its name. A description of 1000 classes has 20 KB.
+# The member's header: magic number, 26 bytes, name. A description of 1000 classes has 20 KB.
 _MEMBER_START = re.compile(rb"PK\x03\x04.{26}" + re.escape(MEMBER.encode()), re.DOTALL)
 _TAIL = 1 << 18
-_DATE = (1980, 1, 1, 0, 0, 0)  # equal networks give equal files
+_DATE = (1980, 1, 1, 0, 0, 0)  # makes the files of equal networks equal
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an exported file holds.
+    """Content of an exported file.
 
     Attributes:
-        model: The whole file, which is what runs the graph takes.
+        model: The whole file, as runtimes accept it.
         text: The description, JSON.
     """
 
@@ -46,7 +45,7 @@ class Exported:
 
     @property
     def format(self) -> str:
-        """Kind of network that the description names; empty where it names none."""
+        """Kind of network in the description; empty if it has none."""
         try:
             record = parse_json(self.text)
             return str(record["format"])
@@ -55,15 +54,15 @@ class Exported:
 
 
 def write_exported(path: Path, graph: bytes, text: str) -> None:
-    """Writes an exported network; the file is complete or the old one.
+    """Writes an exported network, atomically.
 
     Args:
-        path: Where to; its name ends in `.tflite`.
-        graph: What the converter gave.
+        path: The file; its name ends in `.tflite`.
+        graph: The converter's output.
         text: The description, JSON.
 
     Raises:
-        ModelError: The name has another ending.
+        ModelError: The name has another suffix.
         OutputError: The file cannot be written.
     """
     if path.suffix != SUFFIX:
@@ -75,11 +74,11 @@ def write_exported(path: Path, graph: bytes, text: str) -> None:
 
 
 def is_exported(path: str | PathLike[str]) -> bool:
-    """Returns whether a file is one that `tracker export` wrote.
+    """Returns whether `tracker export` wrote a file.
 
-    A file counts as one, too, that was cut short behind its graph, and one that is not there:
-    `read_exported` says what is wrong. Archives that others put behind their graphs, such as
-    TensorFlow Lite's label files, hold no description of ours.
+    Also true for a file that was cut short after its graph and for a missing file, so that
+    `read_exported` reports what is wrong. Third-party archives after a graph, such as TensorFlow
+    Lite's label files, do not have this description.
     """
     try:
         with open(path, "rb") as file:
@@ -94,15 +93,15 @@ def is_exported(path: str | PathLike[str]) -> bool:
 
 
 def read_exported(path: str | PathLike[str], *, what: str) -> Exported:
-    """Returns what an exported file holds.
+    """Returns the content of an exported file.
 
     Args:
         path: The file.
-        what: What the messages call it, for example "detector".
+        what: Its name in messages, for example "detector".
 
     Raises:
-        ModelError: It is missing, cut short, no `.tflite`, or one that `tracker export` did not
-            write.
+        ModelError: The file is missing, cut short, no `.tflite`, or not written by `tracker
+            export`.
     """
     model = read_model_file(path, what=what)
     if model[4:8] != _MARK:
