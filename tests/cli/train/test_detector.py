@@ -312,7 +312,7 @@ def test_the_example_configuration_is_valid() -> None:
     example = Path(__file__).parents[3] / "configs" / "train-detector.yaml"
     config = load_train_config(example, options={"network.weights": "start.keras"})
     assert config.training.freeze_epochs < config.training.epochs
-    with pytest.raises(ConfigError, match=r"^training\.freeze_epochs: a new backbone"):
+    with pytest.raises(ConfigError, match=r"^training\.freeze_epochs: a backbone with random weights"):
         load_train_config(example)
 
 

@@ -90,7 +90,7 @@ def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) ->
             ["network.backbone_weights=a.h5", "network.weights=a.keras"],
             "holds those of its backbone",
         ),
-        (["training.freeze_epochs=2"], "training.freeze_epochs: a new backbone knows nothing"),
+        (["training.freeze_epochs=2"], "training.freeze_epochs: a backbone with random weights"),
         (["training.mixed_precision=off", "training.epochs=0"], "epochs: expected at least 1"),
     ],
 )

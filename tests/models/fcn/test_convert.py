@@ -443,7 +443,7 @@ def test_file_with_code_is_refused_before_keras(tmp_path):
     image = keras.Input((24, 24, 3))
     x = layers.Lambda(lambda value: value * 2)(image)
     path = saved(tmp_path, keras.Model(image, heads(layers.Flatten()(x))))
-    with pytest.raises(ModelError, match=r"a Lambda \(of keras\.layers\) cannot slide"):
+    with pytest.raises(ModelError, match=r"a Lambda \(of keras\.layers\) .*cannot slide"):
         load_window_classifier(path)
 
 
@@ -468,7 +468,7 @@ def test_wrong_files(tmp_path):
             load_window_classifier(file)
     for members, message in [
         ({"a": "b"}, "expected a model that model.save"),
-        ({"config.json": "[", "model.weights.h5": ""}, "expected a model that model.save"),
+        ({"config.json": "[", "model.weights.h5": ""}, "config.json in it: not JSON"),
         ({"config.json": "[]", "model.weights.h5": ""}, "expected a model that model.save"),
         ({"config.json": "{}", "model.weights.h5": ""}, "Keras cannot load it"),
         ({"config.json": "{}", "tracker.json": "{}"}, "`tracker train` wrote this file"),
