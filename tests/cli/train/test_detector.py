@@ -312,7 +312,9 @@ def test_the_example_configuration_is_valid() -> None:
     example = Path(__file__).parents[3] / "configs" / "train-detector.yaml"
     config = load_train_config(example, options={"network.weights": "start.keras"})
     assert config.training.freeze_epochs < config.training.epochs
-    with pytest.raises(ConfigError, match=r"^training\.freeze_epochs: a backbone with random weights"):
+    with pytest.raises(
+        ConfigError, match=r"^training\.freeze_epochs: a backbone with random weights"
+    ):
         load_train_config(example)
 
 

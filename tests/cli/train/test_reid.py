@@ -144,7 +144,10 @@ def test_weights_to_start_from(data, tmp_path, capsys):
         (["--data", "{data}", "--epochs", "0"], "epochs: expected at least 1"),
         (["--data", "{data}", "--learning-rate", "0"], "learning_rate"),
         (["--data", "{data}", "--backbone", "cross-stage"], "got 'cross-stage'; known: residual"),
-        (["--data", "{data}", "--freeze-epochs", "1"], "freeze_epochs: a backbone with random weights"),
+        (
+            ["--data", "{data}", "--freeze-epochs", "1"],
+            "freeze_epochs: a backbone with random weights",
+        ),
         (["--data", "{data}", "--frozen-norms"], "a backbone with random weights"),
         (["--data", "{data}", "--backbone-weights", "no.h5"], "no.h5: does not exist"),
         (["--data", "{data}", "--mixed-precision", "half"], "--mixed-precision"),

@@ -470,7 +470,7 @@ def test_wrong_files(tmp_path):
         ({"a": "b"}, "expected a model that model.save"),
         ({"config.json": "[", "model.weights.h5": ""}, "config.json in it: not JSON"),
         ({"config.json": "[]", "model.weights.h5": ""}, "expected a model that model.save"),
-        ({"config.json": "{}", "model.weights.h5": ""}, "Keras cannot load it"),
+        ({"config.json": "{}", "model.weights.h5": ""}, "model.weights.h5 in it is damaged"),
         ({"config.json": "{}", "tracker.json": "{}"}, "`tracker train` wrote this file"),
         (
             {
