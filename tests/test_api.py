@@ -13,6 +13,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame
 from tracker.pipeline.frame_loop import SourceResult
+from tracker.testing import ScriptedSource
 
 NO_EMBEDDER = tracker.load_config(overrides=["embedder.name=none"])
 
@@ -89,3 +90,13 @@ def test_settings_of_a_network_do_not_fit_a_function(clip: Path) -> None:
 def test_one_motion_detector_is_not_shared_by_several_sources(clip: Path) -> None:
     with pytest.raises(ConfigError, match="a MotionDetector learns one background"):
         tracker.track_many([clip, clip], detector=MotionDetector())
+
+
+def test_an_open_source_is_taken_and_closed() -> None:
+    source, other = ScriptedSource(3), ScriptedSource(2)
+    results = list(tracker.track(source, detector=lambda image: ([], [], [])))
+    assert [result.frame.index for result in results] == [0, 1, 2]
+    assert source.closed
+    events = list(tracker.track_many([other], detector=lambda image: ([], [], [])))
+    assert [type(event).__name__ for event in events] == ["SourceResult"] * 2 + ["SourceEnd"]
+    assert other.closed

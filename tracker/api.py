@@ -10,13 +10,14 @@ from tracker.config.build_detector import given_detector_name
 from tracker.config.run import Config, overlay
 from tracker.detections import AnyDetector
 from tracker.errors import ConfigError
+from tracker.frames import Source
 from tracker.pipeline.frame_loop import SourceEvent, close_together
 from tracker.sources.source_kind import check_pipe_once
 from tracker.tracks import TrackedFrame
 
 
 def track(
-    source: str | Path | int,
+    source: str | Path | int | Source,
     *,
     detector: str | Path | AnyDetector | None = None,
     weights: str | Path | None = None,
@@ -31,7 +32,7 @@ def track(
 
     Args:
         source: A video file, a camera index, a stream's address, a folder of images, a MOT
-            sequence or a glob.
+            sequence or a glob; or an open `Source`, such as `tracker.testing.ScriptedSource`.
         detector: `small`, `nano`, `motion`, `fcn`, the path of a `.keras`, `.tflite`, `.onnx` or
             Darknet `.cfg`, or another value of `--detector`; a function from an image
             `(H, W, 3)` RGB to `Detections` or to boxes, scores and classes; an object with
@@ -48,7 +49,7 @@ def track(
     pipeline = build_pipeline(
         settings, detector=_detector_object(detector), class_names=_name_list(names)
     )
-    opened = open_source(str(source), settings)
+    opened = _opened(source, settings)
 
     def results() -> Iterator[TrackedFrame]:
         with opened:
@@ -68,7 +69,7 @@ def track(
 
 
 def track_many(
-    sources: Sequence[str | Path | int],
+    sources: Sequence[str | Path | int | Source],
     *,
     detector: str | Path | AnyDetector | None = None,
     weights: str | Path | None = None,
@@ -109,7 +110,7 @@ def track_many(
         settings, detector=_detector_object(detector), class_names=_name_list(names)
     )
     with ExitStack() as stack:
-        opened = [stack.enter_context(open_source(str(source), settings)) for source in sources]
+        opened = [stack.enter_context(_opened(source, settings)) for source in sources]
         kept_open = stack.pop_all()
 
     def events() -> Generator[SourceEvent]:
@@ -125,6 +126,10 @@ def track_many(
     iterator = events()
     finalize(iterator, kept_open.close)  # A generator that never started runs no `finally`.
     return iterator
+
+
+def _opened(source: str | Path | int | Source, settings: Config) -> Source:
+    return source if isinstance(source, Source) else open_source(str(source), settings)
 
 
 def _settings(

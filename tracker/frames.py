@@ -128,6 +128,7 @@ class VideoInfo:
         return np.divide(boxes, scale, dtype=np.float32)
 
 
+@runtime_checkable
 class Source(Protocol):
     """An iterable over frames in order; it can be iterated once.
 

@@ -10,7 +10,7 @@ from tracker.tracking.association import Matches, unmatched
 from tracker.tracking.camera_warp import warp
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
-from tracker.tracking.matching_stages import associate, scene_of
+from tracker.tracking.matching_stages import associate, make_scene
 from tracker.tracking.resume_ids import resumed
 from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracking.track_table import TrackTable
@@ -115,7 +115,7 @@ class DeepSort:
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         usual, low = self._split_by_score(detections, measurements)
-        scene = scene_of(table, self._gallery, self._settings, detections, measurements)
+        scene = make_scene(table, self._gallery, self._settings, detections, measurements)
         matches = associate(scene, usual, low)
         self._update(matches, detections, measurements)
         self._remove_dead(self._dead())

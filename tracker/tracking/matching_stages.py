@@ -1,8 +1,9 @@
 """DeepSORT's association: a list of stages, each with its tracks, detections, gate and cost.
 
-Confirmed tracks are matched first (by appearance within the motion gate, sec. 2.2 and 2.3 of the
-paper), then by overlap, then with detections of low score; at last lost tracks within a wider
-reach. Pure functions: `associate` returns matches of rows of the table with detections.
+Confirmed tracks are matched by appearance within the motion gate (sec. 2.2 and 2.3 of the paper),
+then by motion where an appearance is unknown; the rest by overlap, then tracks without a missed
+detection with detections of low score, and finally lost tracks within a larger radius. Pure
+functions: `associate` returns matches of rows of the table with detections.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Scene(NamedTuple):
         return self.known_tracks[pairs.rows] & self.known_detections[pairs.columns]
 
 
-def scene_of(
+def make_scene(
     table: TrackTable,
     gallery: AppearanceGallery,
     settings: DeepSortSettings,
@@ -87,11 +88,11 @@ def scene_of(
 
 
 class Stage(NamedTuple):
-    """One round of matching among the tracks and detections that earlier rounds left.
+    """One stage of matching, among the tracks and detections that earlier stages left.
 
     Attributes:
-        tracks: Rows of the table that take part, rising.
-        detections: Detections that take part, rising.
+        tracks: Rows of the table that take part, ascending.
+        detections: Detections that take part, ascending.
         gate: Returns the admissible pairs of given rows and columns.
         cost: Returns the pairs of the gate that stay admissible, with their costs.
         unmatched_cost: Cost of leaving a track and a detection unmatched; no pair costs more.
@@ -112,8 +113,8 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
 
     Args:
         scene: Tracks and detections.
-        usual: Detections that every stage may match, rising.
-        low: Detections of low score, for tracks without a missed detection, after all others.
+        usual: Detections of usual score, for every stage but that of low scores; ascending.
+        low: Detections of low score, for the stage of tracks without a missed detection.
     """
     matches = Matches(_NOTHING, _NOTHING)
     if not len(scene.table) or not len(scene.detections):
@@ -126,21 +127,21 @@ def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
         if not len(rows) or not len(columns):
             continue
         pairs = stage.cost(scene, stage.gate(scene, rows, columns))
-        found = _solved(scene, stage, pairs)
+        found = _solve(scene, stage, pairs)
         free_tracks[found.rows] = free_detections[found.columns] = False
         matches = join(matches, found)
     return matches
 
 
 def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
-    """Yields the rounds of matching, in their order; see `associate`."""
+    """Yields the stages of matching, in their order; see `associate`."""
     table, settings = scene.table, scene.settings
     confirmed, just_matched = table.confirmed, table.misses == 1  # counted by the prediction
-    old = confirmed.nonzero()[0]
+    confirmed_rows = confirmed.nonzero()[0]
     if scene.has_appearance:
-        yield appearance_stage(settings, old, usual)
+        yield appearance_stage(settings, confirmed_rows, usual)
     if scene.has_unknown:
-        yield motion_stage(settings, old, usual)
+        yield motion_stage(settings, confirmed_rows, usual)
     yield Stage(
         tracks=(~confirmed | just_matched).nonzero()[0],
         detections=usual,
@@ -158,7 +159,7 @@ def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
         )
     if scene.has_unknown and settings.refind_reach:
         yield Stage(
-            tracks=old,
+            tracks=confirmed_rows,
             detections=scene.starters(usual),
             gate=reach_gate,
             cost=where_appearance_is_unknown,
@@ -191,7 +192,7 @@ def motion_stage(settings: DeepSortSettings, rows: IndexArray, columns: IndexArr
     )
 
 
-def _solved(scene: Scene, stage: Stage, pairs: Pairs) -> Matches:
+def _solve(scene: Scene, stage: Stage, pairs: Pairs) -> Matches:
     if stage.is_cascade:
         return matching_cascade(pairs, scene.table.misses, unmatched_cost=stage.unmatched_cost)
     return assign(pairs, unmatched_cost=stage.unmatched_cost)
