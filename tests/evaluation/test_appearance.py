@@ -15,7 +15,7 @@ def at(*degrees):
 
 @pytest.mark.parametrize("ids", [[], [1], [1, 2, 3], [4, 4]])
 def test_without_pairs_of_both_kinds_there_is_nothing_to_score(ids):
-    with pytest.raises(DataError, match="two that are the same"):
+    with pytest.raises(DataError, match="two equal and two different ones"):
         appearance_scores(at(*range(len(ids))), np.array(ids))
 
 

@@ -31,7 +31,7 @@ def picture(
 
 def test_no_truth() -> None:
     for results in ([], [picture([], [(BOX, 0.5)])]):
-        with pytest.raises(DataError, match="got none in all pictures"):
+        with pytest.raises(DataError, match="got none in all images"):
             average_precision(results)
 
 
@@ -99,9 +99,9 @@ def test_broken_yolo_labels(labels: Path, line: str) -> None:
 
 def test_missing_pictures(labels: Path, tmp_path: Path) -> None:
     (labels / "c.txt").touch()
-    with pytest.raises(SourceError, match=r"c\.txt: has no picture"):
+    with pytest.raises(SourceError, match=r"c\.txt: has no image"):
         read_yolo_labels(labels)
-    with pytest.raises(SourceError, match="expected pictures"):
+    with pytest.raises(SourceError, match="expected images"):
         read_yolo_labels(labels, labels)
     with pytest.raises(SourceError, match="no such folder"):
         read_yolo_labels(labels, tmp_path / "none")

@@ -104,7 +104,7 @@ def test_folders_of_truth(tmp_path: Path) -> None:
     assert find_truth(write_mot(tmp_path / "clip.txt", [])) == {"clip": tmp_path / "clip.txt"}
     with pytest.raises(SourceError, match=r"expected NAME/gt/gt.txt or gt/gt.txt"):
         find_truth(tmp_path / "a" / "gt")
-    with pytest.raises(SourceError, match="no such truth"):
+    with pytest.raises(SourceError, match="no ground truth there"):
         find_truth(tmp_path / "none")
 
 
@@ -114,12 +114,12 @@ def test_folders_of_tracks(tmp_path: Path) -> None:
     found = find_tracks(tmp_path, ["a", "b", "c"])
     assert [file.name for file in found.values()] == ["a.txt", "b.jsonl", "c.json"]
     assert find_tracks(tmp_path / "other.txt", ["a"]) == {"a": tmp_path / "other.txt"}
-    message = r"no tracks for sequence d: .* there is a.txt, b.jsonl, c.json, other.txt"
+    message = r"no tracks for sequence d: .* found a.txt, b.jsonl, c.json, other.txt"
     with pytest.raises(SourceError, match=message):
         find_tracks(tmp_path, ["a", "d"])
-    with pytest.raises(SourceError, match=r"the truth has 2 sequences \(a, b\)"):
+    with pytest.raises(SourceError, match=r"the ground truth has 2 sequences \(a, b\)"):
         find_tracks(tmp_path / "a.txt", ["a", "b"])
-    with pytest.raises(SourceError, match="no such file or folder"):
+    with pytest.raises(SourceError, match="no such track file or folder"):
         find_tracks(tmp_path / "none", ["a"])
     write_mot(tmp_path / "a.json", [])
     with pytest.raises(SourceError, match=r"more than one file .* a.txt, a.json"):

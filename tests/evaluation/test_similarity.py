@@ -18,7 +18,7 @@ from tracker.track_files.read import read_tracks
 
 def test_empty() -> None:
     comparison = compare(truth_of([]), tracks_of([]), Rules.MOT17)
-    assert comparison.contract()["num_timesteps"] == 0
+    assert comparison.trackeval_data()["num_timesteps"] == 0
     assert (comparison.truth_ids, comparison.track_ids, comparison.overlaps) == ([], [], [])
 
 

@@ -68,7 +68,7 @@ def test_masks_are_those_of_keras_at_the_size_of_the_picture(path: Path, tmp_pat
 
 
 def test_refused_sources(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"knows background, person, not 'persn'; did you mean"):
+    with pytest.raises(ConfigError, match=r"has background, person, not 'persn'; did you mean"):
         Segmenter.load(path, SegmenterSettings(("persn",)))
     with pytest.raises(ModelError, match="does not exist"):
         Segmenter.load(tmp_path / "none.keras")

@@ -1,7 +1,4 @@
-"""How well embeddings tell objects apart.
-
-Comes in: unit vectors and who each of them shows. Goes out: `AppearanceScores`.
-"""
+"""Evaluation of appearance embeddings by their identities."""
 
 from dataclasses import dataclass
 
@@ -14,17 +11,17 @@ from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArra
 
 @dataclass(frozen=True, slots=True)
 class AppearanceScores:
-    """How well embeddings tell objects apart.
+    """How well embeddings discriminate identities.
 
     Attributes:
-        rank1: Share of the vectors whose nearest other vector shows the same object, of those that
-            have another one of the same.
-        auc: Chance that two of the same are nearer than two of different ones (area under the ROC
-            curve of all pairs).
-        same: Mean cosine distance of two of the same.
-        different: Mean cosine distance of two of different ones.
-        threshold: Cosine distance that divides the two best: it has the largest sum of the share of
-            same pairs below and that of different pairs above.
+        rank1: Share of vectors whose nearest neighbour has the same identity, of those whose
+            identity occurs more than once.
+        auc: Area under the ROC curve of all pairs: probability that a pair of the same identity is
+            closer than a pair of different ones.
+        same: Mean cosine distance of pairs of the same identity.
+        different: Mean cosine distance of pairs of different identities.
+        threshold: Cosine distance that separates them best: it maximises the share of same pairs
+            below plus the share of different pairs above (Youden's index).
     """
 
     rank1: float
@@ -35,14 +32,14 @@ class AppearanceScores:
 
 
 def appearance_scores(vectors: Float32Array, identities: IndexArray) -> AppearanceScores:
-    """Returns how well vectors tell identities apart; all pairs are compared.
+    """Returns how well vectors discriminate identities, over all pairs.
 
     Args:
         vectors: `(N, D)` unit vectors.
-        identities: `(N,)` whom each shows.
+        identities: `(N,)` identity of each.
 
     Raises:
-        DataError: No two show the same, or all do.
+        DataError: No two identities are equal, or all are.
     """
     same = identities[:, None] == identities[None]
     similarity = vectors.astype(np.float64) @ vectors.T.astype(np.float64)
@@ -50,12 +47,12 @@ def appearance_scores(vectors: Float32Array, identities: IndexArray) -> Appearan
     is_same, distances = same[upper], 1.0 - similarity[upper]
     if not is_same.any() or is_same.all():
         raise DataError(
-            f"identities: expected two that are the same and two that differ, got "
+            f"identities: expected two equal and two different ones, got "
             f"{len(np.unique(identities))} identities of {len(identities)} vectors"
         )
     return AppearanceScores(
         rank1=_rank1(similarity, same),
-        auc=_area(distances, is_same),
+        auc=_roc_area(distances, is_same),
         same=float(distances[is_same].mean()),
         different=float(distances[~is_same].mean()),
         threshold=_best_threshold(distances, is_same),
@@ -65,13 +62,13 @@ def appearance_scores(vectors: Float32Array, identities: IndexArray) -> Appearan
 def _rank1(similarity: Float64Array, same: BoolArray) -> float:
     others = similarity.copy()
     np.fill_diagonal(others, -np.inf)
-    asked = same.sum(axis=1) > 1
+    has_match = same.sum(axis=1) > 1
     nearest = np.argmax(others, axis=1)
-    return float(same[np.arange(len(same)), nearest][asked].mean())
+    return float(same[np.arange(len(same)), nearest][has_match].mean())
 
 
-def _area(distances: Float64Array, is_same: BoolArray) -> float:
-    """Returns the area by the rank sum of Mann and Whitney; equal distances count half."""
+def _roc_area(distances: Float64Array, is_same: BoolArray) -> float:
+    """Returns the area under the ROC curve by the Mann-Whitney rank sum; ties count half."""
     ranks = rankdata(-distances)
     count = int(is_same.sum())
     wins = ranks[is_same].sum() - count * (count + 1) / 2

@@ -1,7 +1,4 @@
-"""Average precision of a detector, computed by the package `faster-coco-eval`.
-
-Comes in: truth and detections of each picture. Goes out: AP by class and the means.
-"""
+"""Average precision of a detector, computed by the package `faster-coco-eval`."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -13,18 +10,18 @@ import numpy as np
 from tracker.errors import DataError, DependencyError
 from tracker.util.arrays import BoolArray, Float32Array, Float64Array, Int32Array
 
-# Both mean every detection of a picture counts, up to COCO's limit of 100.
+# Indices of the evaluator's arrays: objects of all sizes, and at most 100 detections per image.
 _ALL_AREAS, _LAST_LIMIT = 0, -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureResult:
-    """Truth and detections of one picture, boxes xyxy in its pixels; `G` and `N` boxes.
+    """`G` ground truth boxes and `N` detections of one image, xyxy in its pixels.
 
     Attributes:
         truth: `(G, 4)` float64.
         truth_classes: `(G,)` int32.
-        crowd: `(G,)` whether the box holds many objects: detections in it are not counted.
+        crowd: `(G,)` whether the box holds a crowd: detections in it are ignored.
         boxes: `(N, 4)` float32.
         scores: `(N,)` float32.
         classes: `(N,)` int32.
@@ -40,7 +37,7 @@ class PictureResult:
 
 @dataclass(frozen=True, slots=True)
 class ClassPrecision:
-    """One class: average precision at IoU 0.5, its mean over IoU 0.5 to 0.95, boxes of truth."""
+    """One class: AP at IoU 0.5, mean AP over IoU 0.5 to 0.95, number of ground truth boxes."""
 
     ap50: float
     ap: float
@@ -49,7 +46,7 @@ class ClassPrecision:
 
 @dataclass(frozen=True, slots=True)
 class AveragePrecision:
-    """The means over the classes that the truth has, and the classes by index."""
+    """Means over the classes of the ground truth, and the classes by index."""
 
     map50: float
     map: float
@@ -57,12 +54,12 @@ class AveragePrecision:
 
 
 def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
-    """Returns COCO's average precision: 101 recalls, IoU 0.50 to 0.95, 100 detections a picture.
+    """Returns COCO's average precision: 101 recalls, IoU 0.50 to 0.95, 100 detections per image.
 
-    Classes that the truth lacks count neither for nor against, as in COCO.
+    Classes without ground truth are ignored, as in COCO.
 
     Raises:
-        DataError: No picture has a box of truth that is no crowd.
+        DataError: No image has a ground truth box that is not a crowd.
         DependencyError: `faster-coco-eval` is not installed.
     """
     counted = [r.truth_classes[~r.crowd] for r in results]
@@ -70,7 +67,7 @@ def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
         np.concatenate([np.zeros(0, np.int32), *counted]), return_counts=True
     )
     if not len(classes):
-        raise DataError("average precision: expected labelled objects, got none in all pictures")
+        raise DataError("average precision: expected labelled objects, got none in all images")
     precision = _precision(results, [int(number) for number in classes])
     by_class = {
         int(number): ClassPrecision(
@@ -88,7 +85,7 @@ def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
 def _precision(results: Sequence[PictureResult], classes: list[int]) -> Float64Array:
     """Returns `(10, 101, K)` precision by IoU, recall and class."""
     if not sum(np.isin(r.classes, classes).sum() for r in results):
-        return np.zeros((10, 101, len(classes)))  # The library refuses an empty list.
+        return np.zeros((10, 101, len(classes)))  # The library rejects an empty list.
     try:
         library: Any = importlib.import_module("faster_coco_eval")
     except ImportError as error:

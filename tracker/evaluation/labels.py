@@ -1,7 +1,6 @@
-"""Labelled pictures: YOLO label folders and COCO JSON.
+"""Labelled images: YOLO label folders and COCO JSON.
 
-Comes in: paths. Goes out: `LabelledSet`. Boxes are fractions of the picture, which is what YOLO
-labels hold; nobody needs a picture's size before it is read.
+Boxes are normalised to the image, as in YOLO labels, so that image sizes are not needed here.
 """
 
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ _PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledImage:
-    """One picture and what is in it; `G` boxes.
+    """One image with its `G` labels.
 
     Attributes:
-        path: The picture.
+        path: The image file.
         boxes: `(G, 4)` float64 xyxy as fractions of width and height.
         classes: `(G,)` int32, index into the set's names.
-        crowd: `(G,)` whether the box holds many objects, which need not be found.
+        crowd: `(G,)` whether the box holds a crowd, which is ignored in evaluation.
     """
 
     path: Path
@@ -45,11 +44,11 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledSet:
-    """Pictures with labels.
+    """Images with labels.
 
     Attributes:
-        images: The pictures, by rising name.
-        names: Class names by class index; `None` where the labels hold numbers alone.
+        images: The images, sorted by name.
+        names: Class names by class index; `None` where the labels have only numbers.
     """
 
     images: tuple[LabelledImage, ...]
@@ -57,17 +56,17 @@ class LabelledSet:
 
 
 def read_yolo_labels(labels: str | Path, images: str | Path | None = None) -> LabelledSet:
-    """Returns the pictures of a folder with their labels, `class cx cy w h` a line.
+    """Returns the images of a folder with their labels, one `class cx cy w h` per line.
 
-    A picture without a label file has nothing in it.
+    An image without a label file has no objects.
 
     Args:
         labels: Folder of `NAME.txt`.
-        images: Folder of `NAME.jpg` or another kind; `None` puts `images` in the place of the
-            last `labels` in the path, as is customary.
+        images: Folder of `NAME.jpg` or another kind; `None` replaces the last `labels` in the
+            path by `images`, as is usual.
 
     Raises:
-        SourceError: A folder or a picture is missing.
+        SourceError: A folder or an image is missing.
         DataError: A label is malformed; the message names file and line.
     """
     labels = Path(labels)
@@ -77,11 +76,11 @@ def read_yolo_labels(labels: str | Path, images: str | Path | None = None) -> La
             raise SourceError(f"{folder}: no such folder")
     pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in _PICTURES)
     if not pictures:
-        raise SourceError(f"{images}: expected pictures in it, found none")
+        raise SourceError(f"{images}: expected images in it, found none")
     files = {path.stem: path for path in labels.glob("*.txt") if path.name != "classes.txt"}
     lost = sorted(files.keys() - {path.stem for path in pictures})
     if lost:
-        raise SourceError(f"{files[lost[0]]}: has no picture in {images}")
+        raise SourceError(f"{files[lost[0]]}: has no image in {images}")
     return LabelledSet(tuple(_yolo_image(path, files.get(path.stem)) for path in pictures), None)
 
 
@@ -89,7 +88,7 @@ def _images_beside(labels: Path) -> Path:
     parts = labels.resolve().parts
     if "labels" not in parts:
         raise SourceError(
-            f"{labels}: its path has no part named 'labels'; name the --images folder"
+            f"{labels}: its path has no part named 'labels'; give the folder with --images"
         )
     last = len(parts) - 1 - parts[::-1].index("labels")
     return Path(*parts[:last], "images", *parts[last + 1 :])
@@ -133,11 +132,11 @@ def _yolo_rows(path: Path) -> list[list[float]]:
 
 
 def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
-    """Returns the pictures that a COCO JSON file labels.
+    """Returns the labelled images of a COCO JSON file.
 
     Args:
         path: JSON with `images`, `annotations` and `categories`.
-        images: Folder of the pictures, which `file_name` is relative to.
+        images: Folder that `file_name` is relative to.
 
     Raises:
         SourceError: The file cannot be read, or there is no such folder.
@@ -148,7 +147,7 @@ def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
         raise SourceError(f"{images}: no such folder")
     try:
         record = parse_json(path.read_bytes())
-        with np.errstate(all="ignore"):  # what is not finite is refused
+        with np.errstate(all="ignore"):  # non-finite values are rejected below
             return _coco_set(record, Path(images))
     except OSError as error:
         raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
@@ -162,7 +161,7 @@ def read_coco_labels(path: str | Path, images: str | Path) -> LabelledSet:
 
 
 def coco_text(error: DataError) -> str:
-    """Returns what is wrong with a COCO file, as what follows its name."""
+    """Returns the text of an error in a COCO file, to follow the file's name."""
     is_json = not str(error).startswith("not JSON")
     return str(error) if is_json else f"expected COCO JSON, got text that is {error}"
 

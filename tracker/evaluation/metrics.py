@@ -1,7 +1,4 @@
-"""HOTA, CLEAR and Identity, computed by the package `trackeval`.
-
-Comes in: `Comparison` by sequence. Goes out: `Evaluation`: plain numbers by sequence and over all.
-"""
+"""HOTA, CLEAR and Identity metrics, computed by the package `trackeval`."""
 
 import contextlib
 import importlib
@@ -17,7 +14,7 @@ from tracker.errors import DataError, DependencyError
 from tracker.evaluation.similarity import Comparison, id_switches
 from tracker.util.arrays import Float64Array, IndexArray, Int64Array
 
-# Our name -> family and name of trackeval. Order is the order of columns and keys.
+# Name here -> family and name in trackeval. Order is the order of columns and keys.
 _RATIOS = {
     "HOTA": ("HOTA", "HOTA"),
     "DetA": ("HOTA", "DetA"),
@@ -47,16 +44,16 @@ _COUNTS = {
     "IDFN": ("Identity", "IDFN"),
 }
 RATIO_NAMES = tuple(_RATIOS)
-"""Fractions: at most 1, and only MOTA may be negative. The HOTA family is the mean over alpha."""
+"""Fractions up to 1; only MOTA may be negative. The HOTA family is averaged over alpha."""
 COUNT_NAMES = tuple(_COUNTS)
-"""Whole numbers."""
+"""Counts."""
 
 _ALPHA_NAMES = ("HOTA", "DetA", "AssA", "LocA")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What one sequence, or all together, reached.
+    """Scores of one sequence, or of all combined.
 
     Attributes:
         values: By name, `RATIO_NAMES` and `COUNT_NAMES`: fractions as float, counts as int.
@@ -69,11 +66,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Switches:
-    """When a truth's id got another track.
+    """Id switches: a ground truth object is matched with another track than before.
 
     Attributes:
-        frames: `(S,)` frame index, rising.
-        ids: `(S,)` the truth's id.
+        frames: `(S,)` frame index, ascending.
+        ids: `(S,)` id of the ground truth.
         frame_count: Length of the sequence.
     """
 
@@ -88,7 +85,7 @@ class Evaluation:
 
     Attributes:
         sequences: By name.
-        combined: Over all, weighted by boxes as TrackEval combines sequences.
+        combined: Of all sequences, combined as in TrackEval (weighted by boxes).
         alphas: `(19,)` IoU thresholds 0.05 to 0.95 of the HOTA family.
         switches: Id switches by name of the sequence.
     """
@@ -102,11 +99,11 @@ class Evaluation:
 def evaluate(comparisons: Mapping[str, Comparison]) -> Evaluation:
     """Returns the scores by sequence and combined.
 
-    Without tracks all scores are 0 but LocA, which TrackEval sets to 1; the same goes for an
-    empty truth.
+    Without tracks all scores are 0 but LocA, which TrackEval sets to 1; likewise without ground
+    truth.
 
     Args:
-        comparisons: What is scored, by name of the sequence.
+        comparisons: Matched ground truth and tracks, by name of the sequence.
 
     Raises:
         DataError: There is no sequence.
@@ -118,7 +115,7 @@ def evaluate(comparisons: Mapping[str, Comparison]) -> Evaluation:
     raw: dict[str, dict[str, Any]] = {}
     for family, metric in metrics.items():
         raw[family] = {
-            name: metric.eval_sequence(comparison.contract())
+            name: metric.eval_sequence(comparison.trackeval_data())
             for name, comparison in comparisons.items()
         }
     combined = {family: metrics[family].combine_sequences(raw[family]) for family in metrics}
@@ -147,9 +144,9 @@ def _scores(families: Mapping[str, Mapping[str, Any]]) -> Scores:
 
 @cache
 def _metrics() -> dict[str, Any]:
-    """Returns the three metrics by name, loaded without a word on the terminal."""
+    """Returns the three metrics by name, loaded without output on the terminal."""
     quiet = {"PRINT_CONFIG": False}
-    # The package tells on import which of its optional parts are missing.
+    # On import, the package prints which of its optional parts are missing.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             load: Callable[[str], Any] = importlib.import_module

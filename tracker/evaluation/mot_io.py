@@ -1,8 +1,4 @@
-"""The truth of MOTChallenge: which boxes are scored, which are distractors, where files lie.
-
-Comes in: `gt.txt`, with `seqinfo.ini` near it where there is one, and folders. Goes out: `Truth`,
-and the files of each sequence.
-"""
+"""Ground truth of MOTChallenge: scored boxes, distractors, and where the files are."""
 
 import configparser
 from dataclasses import dataclass
@@ -21,18 +17,18 @@ from tracker.util.short_repr import short_repr
 
 
 class Rules(Enum):
-    """Whose rules say what counts."""
+    """The benchmark whose rules decide which rows are scored."""
 
     MOT15 = "MOT15"
-    """Rows whose 7th column is 0 do not count; there are no classes."""
+    """Rows with 0 in the 7th column are ignored; there are no classes."""
     MOT17 = "MOT17"
-    """Only pedestrians count; tracks on distractors are neither right nor wrong."""
+    """Only pedestrians are scored; tracks on distractors are ignored."""
     MOT20 = "MOT20"
     """As MOT17; non-motorised vehicles are distractors as well."""
 
 
 PEDESTRIAN = 1
-"""The class that is scored by MOT17 and MOT20."""
+"""The class scored by MOT17 and MOT20."""
 
 # Class numbers of MOT16 (arXiv 1603.00831, table 5): person on vehicle, static person,
 # distractor, reflection; MOT20 (arXiv 2003.09003) adds non-motorised vehicle.
@@ -50,9 +46,9 @@ class Truth:
         frames: `(R,)` int32 frame index, from 0.
         ids: `(R,)` int64, unique within a frame.
         boxes: `(R, 4)` float64 xyxy in pixels.
-        scored: `(R,)` whether a tracker has to find the box.
+        scored: `(R,)` whether the box is scored.
         distractor: `(R,)` whether a track on the box is removed before scoring.
-        frame_count: Length of the sequence; `None` where no `seqinfo.ini` tells.
+        frame_count: Length of the sequence; `None` without `seqinfo.ini`.
         why_unscored: Why no row is scored; empty where one is.
     """
 
@@ -78,16 +74,16 @@ class Truth:
 
 
 def read_truth(path: str | Path, rules: Rules) -> Truth:
-    """Returns the truth of one sequence.
+    """Returns the ground truth of one sequence.
 
     Args:
-        path: `gt.txt`; `seqinfo.ini` is looked for beside it and one folder up.
-        rules: Which rows count, and which are distractors.
+        path: `gt.txt`; `seqinfo.ini` is searched beside it and one folder up.
+        rules: The rules for scored rows and distractors.
 
     Raises:
         SourceError: A file cannot be read.
         DataError: The rows are malformed, columns are missing, a class is unknown, an id is
-            negative, or a frame lies behind the end that `seqinfo.ini` gives.
+            negative, or a frame is after the end of the sequence by `seqinfo.ini`.
     """
     rows = read_mot_rows(path)
     needed = 7 if rules is Rules.MOT15 else 8
@@ -98,7 +94,7 @@ def read_truth(path: str | Path, rules: Rules) -> Truth:
     if np.any(rows[:, 1] < 0):
         raise DataError(f"{path}: expected ids from 0 in a truth file, got {rows[:, 1].min():.0f}")
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-    # Whole part, as TrackEval reads it.
+    # The integer part, as in TrackEval.
     counts = rows[:, 6].astype(np.int64) != 0
     scored = counts
     distractor = np.zeros(len(rows), np.bool_)
@@ -123,15 +119,15 @@ def read_truth(path: str | Path, rules: Rules) -> Truth:
 
 
 def _why_unscored(rows: Float64Array, counts: BoolArray, rules: Rules) -> str:
-    """Returns why none of a truth's rows is scored; `counts` is `(R,)` what column 7 says."""
+    """Returns the reason why no row is scored; `counts` is `(R,)`, whether column 7 is not 0."""
     if not len(rows):
         return "the file has no rows"
     if not counts.any():
         return f"column 7 is 0 in all {len(rows)} rows"
     kinds = ", ".join(f"{kind:.0f}" for kind in np.unique(rows[counts, 7]))
     return (
-        f"{rules.value} scores class {PEDESTRIAN} (pedestrian) in column 8, and the rows that "
-        f"column 7 counts are of class {kinds}; --rules MOT15 scores every class"
+        f"{rules.value} scores class {PEDESTRIAN} (pedestrian) in column 8, and the rows with "
+        f"column 7 above 0 have class {kinds}; --rules MOT15 scores every class"
     )
 
 
@@ -169,20 +165,20 @@ def _sequence_length(truth: Path) -> int | None:
 
 
 def find_truth(path: str | Path) -> dict[str, Path]:
-    """Returns the truth file of each sequence, by the sequence's name, sorted.
+    """Returns the ground truth file of each sequence, sorted by the sequence's name.
 
     Args:
-        path: A folder with `NAME/gt/gt.txt`, one such sequence folder, or a truth file.
+        path: A folder with `NAME/gt/gt.txt`, one such sequence folder, or a ground truth file.
 
     Raises:
-        SourceError: There is no truth.
+        SourceError: There is no ground truth.
     """
     path = Path(path)
     if path.is_file():
         in_sequence = path.parent.name == "gt" and path.name == "gt.txt"
         return {path.resolve().parent.parent.name if in_sequence else path.stem: path}
     if not path.is_dir():
-        raise SourceError(f"{path}: no such truth; expected a folder with NAME/gt/gt.txt")
+        raise SourceError(f"{path}: no ground truth there; expected a folder with NAME/gt/gt.txt")
     if (path / "gt" / "gt.txt").is_file():
         return {path.resolve().name: path / "gt" / "gt.txt"}
     found = {file.parent.parent.name: file for file in path.glob("*/gt/gt.txt")}
@@ -192,11 +188,11 @@ def find_truth(path: str | Path) -> dict[str, Path]:
 
 
 def find_tracks(path: str | Path, names: list[str]) -> dict[str, Path]:
-    """Returns the file of tracks for each sequence; files of other sequences are left alone.
+    """Returns the track file of each sequence; files of other sequences are ignored.
 
     Args:
         path: A folder with `NAME.txt`, `NAME.jsonl` or `NAME.json`, or, for one sequence, a file.
-        names: The sequences of the truth.
+        names: The sequences of the ground truth.
 
     Raises:
         SourceError: A sequence has no file, or more than one.
@@ -205,16 +201,16 @@ def find_tracks(path: str | Path, names: list[str]) -> dict[str, Path]:
     if path.is_file():
         if len(names) != 1:
             raise SourceError(
-                f"{path}: one file of tracks, but the truth has {len(names)} sequences "
-                f"({_listed(names)}); give a folder, or the truth of one sequence"
+                f"{path}: one track file, but the ground truth has {len(names)} sequences "
+                f"({_name_list(names)}); give a folder, or the ground truth of one sequence"
             )
         return {names[0]: path}
     if not path.is_dir():
-        raise SourceError(f"{path}: no such file or folder of tracks: it {missing_text(path)}")
-    return {name: _file_of(path, name) for name in names}
+        raise SourceError(f"{path}: no such track file or folder: it {missing_text(path)}")
+    return {name: _track_file(path, name) for name in names}
 
 
-def _file_of(folder: Path, name: str) -> Path:
+def _track_file(folder: Path, name: str) -> Path:
     files = [
         folder / f"{name}{end}" for end in TRACK_ENDINGS if (folder / f"{name}{end}").is_file()
     ]
@@ -222,25 +218,25 @@ def _file_of(folder: Path, name: str) -> Path:
         return files[0]
     if files:
         raise SourceError(
-            f"{folder}: more than one file of tracks for sequence {name}: "
-            f"{_listed([file.name for file in files])}; keep one"
+            f"{folder}: more than one track file for sequence {name}: "
+            f"{_name_list([file.name for file in files])}; keep one"
         )
-    there = sorted(p.name for p in folder.iterdir() if p.suffix in TRACK_ENDINGS and p.is_file())
+    present = sorted(p.name for p in folder.iterdir() if p.suffix in TRACK_ENDINGS and p.is_file())
     raise SourceError(
         f"{folder}: no tracks for sequence {name}: expected {name}.txt, .jsonl or .json; "
-        f"there is {_listed(there) or 'none of any sequence'}"
+        f"found {_name_list(present) or 'no track file'}"
     )
 
 
-def _listed(names: list[str]) -> str:
+def _name_list(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:12])} and others"
 
 
 def people_only(tracks: RecordedTracks) -> RecordedTracks:
-    """Returns the tracks of people, which is what MOTChallenge scores.
+    """Returns the tracks of people, as MOTChallenge scores them.
 
-    Where the recording has a class named person or pedestrian, tracks of other classes go; a
-    recording without such a class (MOT text, the motion detector) is returned as it is.
+    If the recording has a class named person or pedestrian, tracks of other classes are removed; a
+    recording without such a class (MOT text, the motion detector) is returned unchanged.
     """
     people = [n for n, name in enumerate(tracks.class_names) if name.lower() in _PEOPLE]
     if not people:

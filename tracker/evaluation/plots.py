@@ -1,7 +1,7 @@
-"""An evaluation as pictures: scores over the overlap threshold, and when ids switched.
+"""Plots of an evaluation: scores over the IoU threshold, and id switches over time.
 
-Comes in: `Evaluation`. Goes out: PNG files. Matplotlib loads when the first picture is drawn; it
-is used without pyplot, so no window and no global setting is touched.
+Matplotlib is imported when the first plot is drawn, and used without pyplot, so that no window is
+opened and no global setting changed.
 """
 
 from pathlib import Path
@@ -19,11 +19,11 @@ _DPI = 120
 
 
 def write_plots(evaluation: Evaluation, folder: str | Path) -> list[Path]:
-    """Returns the files that were written: `hota.png`, and `id-switches-NAME.png` by sequence.
+    """Writes the plots and returns their paths: `hota.png`, and `id-switches-NAME.png` by sequence.
 
     Args:
-        evaluation: What to draw.
-        folder: Where to write; made where it is missing. Files of these names are replaced.
+        evaluation: The evaluation.
+        folder: Output folder; created if it is missing. Files with these names are replaced.
 
     Raises:
         OutputError: The folder or a file cannot be written.
@@ -45,7 +45,7 @@ def write_plots(evaluation: Evaluation, folder: str | Path) -> list[Path]:
 
 
 def _figure(width: float, height: float) -> "Figure":
-    """Returns an empty figure, in inches, that draws to memory."""
+    """Returns an empty figure of a size in inches that is drawn in memory."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -82,7 +82,7 @@ def _time_line(name: str, switches: Switches) -> "Figure":
     axes.scatter(switches.frames + 1, rows, marker="|", s=90, color="tab:red")
     axes.hlines(range(len(ids)), 1, switches.frame_count, colors="0.85", lw=1, zorder=0)
     if len(ids):
-        # More labels than fit beside each other in 12 inches help nobody.
+        # At most as many labels as are legible in 12 inches.
         step = -(-len(ids) // 50)
         axes.set_yticks(range(0, len(ids), step), [str(number) for number in ids[::step]])
     else:
@@ -91,6 +91,6 @@ def _time_line(name: str, switches: Switches) -> "Figure":
     title = f"{name}: {count} id switch{'' if count == 1 else 'es'}"
     # A dollar sign would start a formula.
     axes.set_title(title.replace("$", r"\$"))
-    axes.set(xlabel="frame (from 1)", ylabel="id in the truth")
+    axes.set(xlabel="frame (from 1)", ylabel="ground truth id")
     axes.set(xlim=(0, switches.frame_count + 1), ylim=(-0.7, max(len(ids), 1) - 0.3))
     return figure

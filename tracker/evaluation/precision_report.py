@@ -1,7 +1,4 @@
-"""Average precision for people.
-
-Comes in: `AveragePrecision`. Goes out: a rich table.
-"""
+"""Average precision as a table for the terminal."""
 
 from collections.abc import Sequence
 
@@ -14,12 +11,12 @@ from tracker.util.text import printable
 
 
 def precision_table(precision: AveragePrecision, names: Sequence[str], *, images: int) -> Table:
-    """Returns one row a class and one for the means, in percent.
+    """Returns one row per class and one for the means, in per cent.
 
     Args:
-        precision: What was measured.
+        precision: The evaluation.
         names: Names by class index.
-        images: How many pictures it was measured on.
+        images: Number of evaluated images.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("%")
@@ -31,5 +28,5 @@ def precision_table(precision: AveragePrecision, names: Sequence[str], *, images
     table.add_section()
     total = str(sum(scores.truth for scores in precision.classes.values()))
     means = (f"{100 * precision.map50:.1f}", f"{100 * precision.map:.1f}")
-    table.add_row(f"mean, {images} pictures", total, *means)
+    table.add_row(f"mean, {images} images", total, *means)
     return table

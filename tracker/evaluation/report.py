@@ -1,7 +1,4 @@
-"""An evaluation for people and programs: a table, JSON, CSV.
-
-Comes in: `Evaluation`. Goes out: a rich table, and text of the other two.
-"""
+"""An evaluation as a table for the terminal, as JSON and as CSV."""
 
 import csv
 import io
@@ -27,14 +24,14 @@ _COLUMNS = (
 
 
 def table(evaluation: Evaluation) -> Table:
-    """Returns one row a sequence and one for all together; ratios in percent."""
+    """Returns one row per sequence and one for all combined; ratios in per cent."""
     result = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     result.add_column("%", no_wrap=True)
     for name in _COLUMNS:
         result.add_column(name, justify="right", no_wrap=True)
     for name, scores in evaluation.sequences.items():
         cells = [_cell(column, scores.values[column]) for column in _COLUMNS]
-        # Text: square brackets in a name are no markup.
+        # Text: square brackets in a name are not markup.
         result.add_row(Text(printable(name)), *cells)
     result.add_section()
     values = evaluation.combined.values
@@ -47,17 +44,17 @@ def _cell(name: str, value: float | int) -> str:
 
 
 def print_table(evaluation: Evaluation, *, stderr: bool) -> None:
-    """Prints the table, as wide as it is: a narrow terminal breaks lines, nothing is cut off.
+    """Prints the table at its full width: narrow terminals wrap lines, nothing is truncated.
 
     Args:
         evaluation: The scores.
-        stderr: Whether it goes to standard error in place of standard output.
+        stderr: Whether to print to standard error instead of standard output.
 
     Raises:
         OutputError: Standard output cannot be written.
     """
     content = table(evaluation)
-    # Rich takes 80 columns where there is no terminal, and would shorten numbers to fit.
+    # Without a terminal rich assumes 80 columns and would truncate numbers.
     console = Console(width=10_000)
     width = max(Measurement.get(console, console.options, content).maximum, 1)
     terminal.print_table(content, stderr=stderr, width=width)
@@ -73,7 +70,7 @@ def json_text(evaluation: Evaluation) -> str:
 
 
 def csv_text(evaluation: Evaluation) -> str:
-    """Returns a header and one row a sequence, the last for all together; ratios as fractions."""
+    """Returns a header and one row per sequence, the last for all combined; ratios as fractions."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     names = (*RATIO_NAMES, *COUNT_NAMES)

@@ -1,8 +1,4 @@
-"""Truth and tracks of one sequence, frame by frame, as the metrics want them.
-
-Comes in: `Truth` and `RecordedTracks`. Goes out: `Comparison`, after the rows that do not count
-have gone.
-"""
+"""Ground truth and tracks of one sequence as input of the metrics: ids and IoU by frame."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,29 +13,29 @@ from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 
 MATCH_IOU = 0.5
-"""A track lies on a distractor from this overlap on (MOT16, arXiv 1603.00831, sec. 4.1)."""
+"""A track is on a distractor from this IoU on (MOT16, arXiv 1603.00831, sec. 4.1)."""
 
-# TrackEval's slack: an overlap of exactly one half counts, whatever the last bit says.
+# TrackEval's tolerance: an IoU of one half counts in spite of rounding.
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """One sequence, ready for scoring; lists have one entry for each frame that holds a box.
+    """One sequence, ready for scoring; lists have one entry for each frame with boxes.
 
-    Frames without any box change no score, so that memory follows the boxes, not the numbers of
-    their frames.
+    Frames without boxes do not affect scores and are left out, so that memory is proportional to
+    the number of boxes.
 
     Attributes:
-        frames: `(F,)` int32 the frames, rising; index from 0.
-        frame_count: Length of the sequence, with the frames that hold no box.
+        frames: `(F,)` int32 frame indices from 0, ascending.
+        frame_count: Length of the sequence, including frames without boxes.
         truth_ids: For each frame `(G,)`, numbered 0 to `truth_count` - 1 over the sequence.
         track_ids: For each frame `(T,)`, numbered 0 to `track_count` - 1.
         overlaps: For each frame `(G, T)` float64 IoU.
-        truth_count: Different ids of the truth.
-        track_count: Different ids of the tracks.
-        names: `(truth_count,)` the truth's ids as its file has them.
-        removed: Boxes of tracks that lay on distractors.
+        truth_count: Number of ground truth ids.
+        track_count: Number of track ids.
+        names: `(truth_count,)` ground truth ids as in the file.
+        removed: Number of track boxes removed because they are on distractors.
     """
 
     frames: Int32Array
@@ -52,8 +48,8 @@ class Comparison:
     names: Int64Array
     removed: int
 
-    def contract(self) -> dict[str, Any]:
-        """Returns the arrays under the names that TrackEval's metrics read."""
+    def trackeval_data(self) -> dict[str, Any]:
+        """Returns the arrays by the names that TrackEval's metrics expect."""
         return {
             "num_timesteps": self.frame_count,
             "num_gt_ids": self.truth_count,
@@ -67,18 +63,18 @@ class Comparison:
 
 
 def compare(truth: Truth, tracks: RecordedTracks, rules: Rules) -> Comparison:
-    """Returns what is scored of one sequence.
+    """Returns the scored boxes of one sequence with their IoU.
 
-    By MOT17 and MOT20, tracks are first assigned to all annotated boxes (as many pairs of
-    IoU >= 0.5, and as much overlap, as can be had); those assigned to a distractor are removed.
+    By MOT17 and MOT20 rules, tracks are first assigned to all annotated boxes (pairs of
+    IoU >= 0.5, with the largest total IoU); those assigned to a distractor are removed.
 
     Args:
         truth: The annotated boxes.
-        tracks: What a tracker found.
-        rules: The rules that the truth was read with.
+        tracks: The tracks to evaluate.
+        rules: The rules that the ground truth was read with.
 
     Raises:
-        DataError: There are tracks behind the end of the sequence.
+        DataError: There are tracks after the end of the sequence.
     """
     frame_count = _length(truth, tracks)
     frames = np.union1d(truth.frames, tracks.frames).astype(np.int32)
@@ -116,13 +112,13 @@ def _length(truth: Truth, tracks: RecordedTracks) -> int:
     if last_track > truth.frame_count:
         raise DataError(
             f"tracks reach frame {last_track} (counted from 1), but the sequence has "
-            f"{truth.frame_count}; do truth and tracks belong together?"
+            f"{truth.frame_count}; are ground truth and tracks of the same sequence?"
         )
     return truth.frame_count
 
 
 def _on_distractors(overlap: Float64Array, distractor: BoolArray) -> BoolArray:
-    """Returns `(T,)`: the track is assigned to a distractor; `overlap` is `(G, T)`."""
+    """Returns `(T,)`, whether a track is assigned to a distractor; `overlap` is `(G, T)` IoU."""
     scores = np.where(overlap >= MATCH_IOU - _EPSILON, overlap, 0)
     rows, columns = linear_sum_assignment(scores, maximize=True)
     hit = (scores[rows, columns] > 0) & distractor[rows]
@@ -137,11 +133,11 @@ def _by_frame(ids: IndexArray, rows: Int32Array, frames: Int32Array) -> list[Ind
 
 
 def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
-    """Returns where ids switch: frame index `(S,)` and the truth's id `(S,)`, by rising frame.
+    """Returns id switches: frame index `(S,)` and ground truth id `(S,)`, in ascending order.
 
     CLEAR's matching (Bernardin and Stiefelhagen 2008, sec. 2.1.2) as TrackEval does it: pairs of
-    the frame before are kept while IoU >= 0.5, the rest is assigned by overlap; a switch is a
-    truth id whose track differs from the last one that it had.
+    the previous frame are kept while IoU >= 0.5, the others are assigned by IoU; a switch is a
+    ground truth id matched with another track than the last one.
     """
     last = np.full(comparison.truth_count, -1)
     before = last.copy()
@@ -152,7 +148,7 @@ def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
         comparison.frames.tolist(), steps, strict=True
     ):
         if not overlap.size:
-            continue  # TrackEval keeps "the frame before" over frames without tracks or truth.
+            continue  # TrackEval's previous frame is the last one with both.
         # 1000: more than any sum of overlaps, so that pairs are kept first.
         scores = overlap + 1000 * (before[truth_ids][:, None] == track_ids[None, :])
         scores[overlap < MATCH_IOU - _EPSILON] = 0

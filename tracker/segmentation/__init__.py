@@ -1,1 +1,1 @@
-"""Which pixels of a frame belong to the classes of interest."""
+"""Semantic segmentation of frames."""

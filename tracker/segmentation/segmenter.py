@@ -1,8 +1,7 @@
-"""The stage that tells for every pixel whether it belongs to chosen classes.
+"""The segmentation stage: masks of chosen classes.
 
-Comes in: pictures of any size. Goes out: masks of the same size. The network sees the whole
-picture, scaled to its input; the graph is exported to LiteRT once for each size and kept in the
-cache, and with a warm cache neither Keras nor TensorFlow is loaded.
+The network runs on the whole image, scaled to its input size. It is exported to LiteRT once for
+each size and cached; with a warm cache neither Keras nor TensorFlow is loaded.
 """
 
 from collections.abc import Sequence
@@ -23,19 +22,19 @@ from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
 
 _FORMAT = 1
-"""Raised whenever the exported graph changes: old cached files are then not found any more."""
+"""Incremented whenever the exported graph changes, to invalidate cached files."""
 
 _ADVICE = "leave --background out"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmenterSettings:
-    """How a segmenter is run.
+    """Settings of a segmenter.
 
     Attributes:
         classes: Names of the classes of interest.
-        input_size: Long side in pixels of the network's input, a multiple of 32; `None` takes the
-            one that it was trained at.
+        input_size: Long side in pixels of the network's input, a multiple of 32; `None` for the
+            size that it was trained at.
         threads: CPU threads; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
 
@@ -61,15 +60,15 @@ class SegmenterSettings:
 
 
 class Segmenter:
-    """Finds the pixels of chosen classes, by a network that `tracker train segmenter` wrote.
+    """Segments chosen classes with a network that `tracker train segmenter` wrote.
 
     Args:
         path: The `.keras` file.
-        settings: How it is run.
+        settings: Its settings.
 
     Raises:
-        ModelError: The file is missing, damaged, or no segmenter of ours.
-        ConfigError: It does not know a class.
+        ModelError: The file is missing, damaged, or not a segmenter of this package.
+        ConfigError: It does not have a class.
 
     Example:
         ```python
@@ -84,7 +83,7 @@ class Segmenter:
         for name in settings.classes:
             if name not in names:
                 raise ConfigError(
-                    f"segmenter.classes: {path} knows {', '.join(names)}, not {name!r}"
+                    f"segmenter.classes: {path} has {', '.join(names)}, not {name!r}"
                     f"{nearest(name, names)}"
                 )
         self._chosen = [names.index(name) for name in settings.classes]
@@ -104,7 +103,7 @@ class Segmenter:
         return self._description.class_names
 
     def prepare(self, frame_size: tuple[int, int]) -> None:
-        """Makes ready for pictures of this size; the first time, a network is exported.
+        """Prepares for images of this size; exports the network if it is not cached.
 
         Args:
             frame_size: Height and width in pixels.
@@ -126,9 +125,9 @@ class Segmenter:
         self._frame_size, self._input_size = frame_size, size
 
     def mask(self, image: UInt8Array) -> BoolArray:
-        """Returns `(H, W)`: whether a pixel belongs to one of the chosen classes.
+        """Returns `(H, W)` bool: the pixels of the chosen classes.
 
-        That is where their probabilities sum up to more than one half.
+        They are where the probabilities of these classes add up to more than one half.
 
         Args:
             image: `(H, W, 3)` uint8 RGB.
@@ -153,8 +152,8 @@ class Segmenter:
 def input_size_for(frame_size: tuple[int, int], long_side: int) -> tuple[int, int]:
     """Returns height and width of the network's input for a frame.
 
-    The aspect changes a little, as it does in training: by less than a quarter unless the frame is
-    long and narrow.
+    The aspect ratio changes slightly, as in training: by less than a quarter unless the frame is
+    very elongated.
 
     Args:
         frame_size: Height and width of the frame in pixels.
@@ -179,7 +178,7 @@ def export_segmenter(path: Path, input_size: tuple[int, int]) -> bytes:
         input_size: Height and width in pixels, multiples of 32.
 
     Raises:
-        ModelError: The file is no segmenter of ours, or cannot be exported.
+        ModelError: The file is not a segmenter of this package, or cannot be exported.
         DependencyError: TensorFlow cannot be loaded.
     """
     return export_network(

@@ -76,7 +76,7 @@ def test_unknown_classes(labelled: LabelledSet) -> None:
         class_numbers(labelled, ("person", "car"), ["carr"])
     with pytest.raises(DataError, match="class 1 has no name, there are 1"):
         class_numbers(labelled, ("person",), None)
-    with pytest.raises(DataError, match="got none in all pictures"):
+    with pytest.raises(DataError, match="got none in all images"):
         score(labelled, BrightBox(), ["person"])
 
 

@@ -101,7 +101,7 @@ def test_our_json_and_other_classes(scene: Path, capsys: pytest.CaptureFixture[s
         (["--rules", "MOT71"], "--rules MOT71: expected MOT15, MOT17, MOT20; did you mean"),
         (["--json", "x", "--csv", "x"], "expected two places"),
         (["--json", "no/such/folder/a.json"], "cannot be written"),
-        (["--truth", "none"], "none: no such truth"),
+        (["--truth", "none"], "none: no ground truth there"),
     ],
 )
 def test_wrong_use(
