@@ -122,7 +122,7 @@ def test_folders_of_tracks(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such track file or folder"):
         find_tracks(tmp_path / "none", ["a"])
     write_mot(tmp_path / "a.json", [])
-    with pytest.raises(SourceError, match=r"more than one file .* a.txt, a.json"):
+    with pytest.raises(SourceError, match=r"more than one track file .* a.txt, a.json"):
         find_tracks(tmp_path, ["a"])
 
 
