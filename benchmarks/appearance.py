@@ -3,12 +3,11 @@
     python benchmarks/appearance.py --embedder best.keras
 
 Crops cut by truth from every n-th frame of three videos of pedestrians (PETS09-S2L1, TUD-Campus,
-TUD-Stadtmitte), a network of ours beside those of Open Model Zoo on the same crops. Rank-1 and the
+TUD-Stadtmitte), a network of this package beside those of Open Model Zoo on the same crops. Rank-1 and the
 area under the ROC curve take all pairs within a video. Times are medians, one thread, cutting and
 resizing included, for 1, 8 and 32 boxes in a frame.
 
-Comes in: the folder described in the data's README. Goes out: two markdown tables, JSON with
-`--json`. Nothing is installed from here; what is missing is skipped, with a line that says so.
+Prints two markdown tables, JSON with `--json`. Missing networks are skipped with a message.
 """
 
 import argparse
@@ -37,7 +36,7 @@ STEPS = {"PETS09-S2L1": 10, "TUD-Campus": 4, "TUD-Stadtmitte": 5}
 """Frames from one that is used to the next."""
 
 TRUTH_WIDTH = {"PETS09-S2L1": 768, "TUD-Campus": 640, "TUD-Stadtmitte": 640}
-"""Width in pixels of the pictures that the truth was drawn in."""
+"""Width in pixels of the images that the truth was drawn in."""
 
 COUNTS = (1, 8, 32)
 REPEATS = 15
@@ -50,7 +49,7 @@ class Sample:
     Attributes:
         frame: The frame.
         people: Their boxes, in the order of `ids`.
-        ids: `(N,)` who they are.
+        ids: `(N,)` identities.
     """
 
     frame: Frame

@@ -1,4 +1,4 @@
-"""What camera-motion compensation is worth, and what it costs, on videos shaken on purpose.
+"""Gain and cost of camera-motion compensation on artificially shaken videos.
 
     python benchmarks/camera_motion.py --cache /tmp/camera_motion
 
@@ -8,8 +8,6 @@ turn and zoom as in a hand). The truth moves alike. People are found in the wind
 Yolo-Fastest-1.1-xl at 640 pixels (kept in --cache), followed by DeepSORT without and with
 compensation, and scored by the rules of MOT15. The window's motion being known, the estimate's
 error is printed too: the largest over the four corners, in pixels.
-
-Comes in: the folder described in the data's README. Goes out: two tables.
 """
 
 import argparse
@@ -171,7 +169,7 @@ def estimate(clip: Clip) -> tuple[list[CameraMotion], list[float]]:
 
 
 def errors(clip: Clip, motions: list[CameraMotion]) -> NDArray[np.float64]:
-    """Returns the largest error over the corners of the picture, for each pair of frames."""
+    """Returns the largest error over the corners of the image, for each pair of frames."""
     width, height = clip.frames[0].width, clip.frames[0].height
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]).T
     worst = []
@@ -212,7 +210,7 @@ def compared(clip: Clip, motions: list[CameraMotion] | None) -> Comparison:
 
 
 def clipped(tracks: RecordedTracks, *, width: int, height: int) -> RecordedTracks:
-    """Returns the tracks with boxes cut to the picture, as the truth's are."""
+    """Returns the tracks with boxes cut to the image, as the truth's are."""
     boxes = clip(tracks.boxes.astype(np.float32), width=width, height=height)
     return dataclasses.replace(tracks, boxes=boxes.astype(np.float64))
 

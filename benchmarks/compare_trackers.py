@@ -19,8 +19,8 @@ package needs to detect there; `--peers-python` names its Python:
     peers/bin/pip install ultralytics deep-sort-realtime torchvision lap "setuptools<81"
     peers/bin/pip install ai-edge-litert av platformdirs pydantic pyyaml rich scipy typer
 
-Comes in: a video file. Goes out: a markdown table; who is not installed is skipped, with a line
-that says so. Of this package also the share of wall time in which its networks ran.
+Prints a markdown table; peers that are not installed are skipped with a message. For this package
+the table also has the share of wall time in which its networks ran.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
                     strict=True,
                 )
                 boxes = [([x, y, r - x, b - y], score, name) for (x, y, r, b), score, name in rows]
-                # Its README passes OpenCV's pictures, which are BGR.
+                # Its README passes OpenCV's images, which are BGR.
                 deepsort.update_tracks(boxes, frame=frame.image[:, :, ::-1])
                 frames += 1
                 found += len(boxes)

@@ -1,15 +1,15 @@
-"""How well detectors find people and vehicles, and how long they take, ours beside others.
+"""Accuracy and speed of this package's detectors and of others on people and vehicles.
 
     python benchmarks/detectors.py --ours small@416 nano@320 --peers --json out.json
 
-AP50 on pictures that nobody here trained on: `detection/coco256` (val2017) and
+AP50 on images outside the training data: `detection/coco256` (val2017) and
 every 10th frame of PETS09-S2L1, TUD-Campus and TUD-Stadtmitte (people only). All detectors give
 their candidates down to a score of 0.05, cut by the same suppression, and are judged by the same
-code (COCO's rules). Speed: milliseconds of a call on a picture of 480x360, preprocessing included,
+code (COCO's rules). Speed: milliseconds of a call on an image of 480x360, preprocessing included,
 one detector after the other in one process, on 1 and on 2 threads.
 
-Comes in: the folder described in the data's README. Goes out: markdown tables, JSON with `--json`.
-What is missing (a file, ONNX Runtime, OpenVINO) is skipped with a line that says so.
+Prints markdown tables, JSON with `--json`. Missing files or runtimes (ONNX Runtime, OpenVINO) are
+skipped with a message.
 """
 
 import argparse
@@ -54,7 +54,7 @@ _COCO = _YOLO_FASTEST / "yolo-fastest-1.1_coco"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with its truth, boxes `(M, 4)` in pixels, classes by `CLASSES`."""
+    """An image with its truth, boxes `(M, 4)` in pixels, classes by `CLASSES`."""
 
     image: UInt8Array
     boxes: Any
@@ -63,7 +63,7 @@ class Picture:
 
 
 class Ours:
-    """One of our detectors on LiteRT, at any picture size."""
+    """One of our detectors on LiteRT, at any image size."""
 
     class_names: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ class Ours:
         self.class_names = self._net.class_names
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture, in its pixels."""
+        """Returns what is in an image, in its pixels."""
         height, width = image.shape[:2]
         self._net.start(VideoInfo("benchmark", width, height, Fraction(1), Fraction(1)))
         return self._net.detect(
@@ -126,7 +126,7 @@ def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any
 
 
 def labelled(folder: str) -> Iterator[Picture]:
-    """Returns the pictures of a folder of YOLO labels, the six classes kept."""
+    """Returns the images of a folder of YOLO labels, the six classes kept."""
     root = DATA / "detection/coco256"
     for entry in read_yolo_labels(root / "labels" / folder, root / "images" / folder).images:
         image = cv2.imread(str(entry.path))[..., ::-1].copy()
@@ -252,7 +252,7 @@ def main() -> None:
         image = sets["PETS09-S2L1"][0].image
         by_threads = {n: milliseconds(made, n, image) for n in (1, 2)}
         report["ms"] = by_threads
-        print("\n| detector, ms a picture of 480x360 | 1 thread | 2 threads |\n|---|---|---|")
+        print("\n| detector, ms an image of 480x360 | 1 thread | 2 threads |\n|---|---|---|")
         for name, one in by_threads[1].items():
             print(f"| {name} | {one:.1f} | {by_threads[2][name]:.1f} |")
     if arguments.json:

@@ -1,14 +1,13 @@
-"""Who keeps the id over a gap, as it is when a camera is away: against truth.
+"""Share of tracks that keep their id over a gap in the stream, against ground truth.
 
     python benchmarks/gaps.py VIDEO --truth gt.txt --fps 7 --gap-s 1
 
 Every `--every-s` seconds the frames of `--gap-s` seconds are left out, as they are while a stream
-is lost; the pipeline is told of the time that passed, as it is by a source that came back. Who has
-a track in the last frame before a gap, and is seen again within `--search-s` after it, has kept its
-id or has not. The same moments without gaps tell how many ids change anyway in that time.
+is lost; frame times include the gap, as those of a source that reconnected. Counted are people with
+a track in the last frame before a gap who are matched again within `--search-s` after it: with the
+same id or with another. The same intervals without gaps give the id switches to compare with.
 
-Comes in: a video file, truth in MOT format. `--fps` is the rate of the scene, where the file
-plays at another one. Goes out: a line for each of both runs.
+`--fps` is the rate of the scene, where the file plays at another one.
 """
 
 import argparse
@@ -72,7 +71,7 @@ def truth_by_frame(path: Path, scale: float) -> dict[int, tuple[Any, Any]]:
 
 
 def people(tracks: Tracks, truth: tuple[Any, Any] | None) -> dict[int, int]:
-    """Returns the id of the track that was seen on each person of the truth who has one."""
+    """Returns the id of the track matched to each ground-truth person, where there is one."""
     if truth is None:
         return {}
     seen = (tracks.misses == 0) & (tracks.ids > 0)

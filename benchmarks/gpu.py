@@ -1,4 +1,4 @@
-"""What a GPU makes of the detector: the compiled Keras program beside the same network in PyTorch.
+"""Speed of the detector on a GPU: the compiled Keras program against the same network in PyTorch.
 
     python benchmarks/gpu.py VIDEO --batches 1,8,32
 
@@ -9,15 +9,14 @@ pixels in the host's memory to final boxes there:
   decoding and suppression compiled as a whole. Backend: `KERAS_BACKEND`, jax (`jax.jit`) or
   tensorflow.
 - `torch`: the same layers as modules of PyTorch (`torch_network.py`), so FLOPs are equal;
-  decoding in PyTorch, `torchvision.ops.batched_nms` picture by picture, channels last;
+  decoding in PyTorch, `torchvision.ops.batched_nms` image by image, channels last;
   `compiled` says that `torch.compile` made one graph of network and decoding.
 
 float16 means float16 inside the layers of Keras (`half`), and of the whole PyTorch network. float32
 lets both use their default on tensor cores. The PyTorch boxes are compared with Keras' first.
 
-Comes in: a video file, a `.keras` detector of ours. Goes out: a markdown table: milliseconds a
-batch, medians, whole and of the network alone (pixels there already), and frames a second. Exit
-code 1 if the boxes differ.
+Prints a markdown table: median milliseconds a batch, end to end and of the network alone (pixels
+on the device already), and frames a second. Exit code 1 if the boxes differ.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a live stream that is faster than the detector does to delay, counts and memory.
+"""Delay, frame counts and memory for a live stream that is faster than the detector.
 
     python benchmarks/live_rtsp.py VIDEO --seconds 600
     python benchmarks/live_rtsp.py VIDEO --seconds 120 --restart-at 60 --down 1
@@ -7,11 +7,11 @@
 Serves the video as an RTSP camera (`rtsp_server.py`), runs `tracker run rtsp://... --json -` in a
 process of its own, and reads its lines as another program would. Checked are the delay against
 the time that one frame takes, its trend, that every lost frame was counted, and memory. With
-`--restart-at` the camera loses its power for `--down` seconds, and the ids of those who stood or
-walked there before are looked up after.
+`--restart-at` the camera loses its power for `--down` seconds, and the ids of the people before the outage
+are compared with those after it.
 
-Comes in: a video file; words for `tracker run` after `--`. Goes out: a report, exit code 1 if a
-check failed. Linux only: memory is read from /proc.
+Options after `--` go to `tracker run`. Exit code 1 if a check failed. Linux only: memory is read
+from /proc.
 """
 
 import argparse
@@ -193,7 +193,7 @@ class Survivors:
 
     Attributes:
         kept: Found again at their place under the same id.
-        changed: Somebody is at their place under another id.
+        changed: Another id is at this person's position.
         gone: Nobody is at their place.
         gap_s: Stream time between the two frames.
     """
@@ -235,7 +235,7 @@ def _visible(line: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _occupant(track: dict[str, Any], line: dict[str, Any], elapsed_s: float) -> int | None:
-    """Returns the id of who is where the track should be by now."""
+    """Returns the id of the track at the expected position, if any."""
     others = _visible(line)
     if not others:
         return None
@@ -335,7 +335,7 @@ def report_memory(report: Report, seen: Seen, limit_mb: float) -> None:
 
 
 def report_restart(report: Report, seen: Seen, words: argparse.Namespace) -> None:
-    """Tells whether the stream came back, and who is still known."""
+    """Prints whether the stream came back, and which ids persist."""
     found = survivors(seen, words.down)
     if found is None:
         report.check("restart", False, "no pause was seen in the results")

@@ -1,13 +1,13 @@
-"""Whether `DeepSort` needs more memory the longer it runs, and how fast it stays.
+"""Memory and speed of `DeepSort` over a long run.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/memory.py --frames 1000000
 
 A scene without end: objects enter at a border, cross and leave, about 15 at a time, of 80 classes
 that flicker, with misses, false alarms, 128-d embeddings and galleries of 100. Some thousand frames
-are made before and played again and again; each round has other classes and other looks, and starts
-with a gap longer than a track's life, so that the tracker meets ever new objects.
+are made before and played again and again; each round has other classes and embeddings, and starts
+with a gap longer than a track's life, so that all objects are new to the tracker.
 
-Comes in: nothing. Goes out: resident memory and frames a second for each part of the run, then the
+Prints resident memory and frames a second for each part of the run, then the
 growth since the warm-up; exit code 1 if it grew by more than `--limit-mb`.
 """
 

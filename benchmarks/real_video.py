@@ -1,4 +1,4 @@
-"""How well real videos are tracked, end to end, with and without appearance.
+"""Tracking metrics on real videos, end to end, with and without appearance.
 
     python benchmarks/real_video.py --cache /tmp/real_video --set tracking.max_age_frames=60
 
@@ -6,11 +6,10 @@ Three videos of pedestrians with truth (PETS09-S2L1, TUD-Campus, TUD-Stadtmitte)
 Yolo-Fastest-1.1-xl at 640 pixels or by `--detector small@416` of this package, one configuration
 for all, on-line tracks, MOT15 rules. One row a sequence and one for all together, for each kind of
 appearance: none, the person re-identification networks of Open Model Zoo, which OpenVINO runs, and
-with `--embedder FILE` one of ours.
+with `--embedder FILE` one of this package's.
 
-Comes in: the folder described in the data's README. Goes out: a markdown table, JSON with `--json`.
-Boxes and embeddings are kept in `--cache`, so that a second run needs seconds. Nothing is installed
-from here; what is missing is skipped, with a line that says so.
+Prints a markdown table, JSON with `--json`. Boxes and embeddings are kept in `--cache`, so that a
+second run needs seconds. Missing networks are skipped with a message.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""An RTSP camera out of a video file, on this machine alone: real time, without end.
+"""A simulated RTSP camera that loops a video file in real time, on this machine only.
 
     python3 benchmarks/rtsp_server.py VIDEO --port 8554
 
 Serves `rtsp://127.0.0.1:PORT/stream` as H.264 without B-frames, with a key frame every second. It
-behaves as a camera does: its clock runs whether anybody looks or not, all viewers see the same
-moment, and who comes late waits for the next key frame. Frame `n` is sent at `--origin` plus `n`
+behaves as a camera does: its clock runs without clients too, all clients see the same moment, and
+one that connects late waits for the next key frame. Frame `n` is sent at `--origin` plus `n`
 frame intervals, so a server that is killed and started again with the same origin shows what the
 camera would show by then. The clip is encoded once, before the server listens; after that serving
 costs next to nothing.
 
-Comes in: a file that GStreamer decodes. Goes out: the address on the first line of stdout, and for
-each stream `sent N from FIRST` when it ends, both counted in frames.
+Prints the address on the first line of stdout, and for each stream `sent N from FIRST` when it
+ends, both counted in frames.
 
 It needs the system's Python with GStreamer's bindings (Debian: gir1.2-gst-rtsp-server-1.0,
 python3-gi, gstreamer1.0-plugins-base, -good, -bad, -ugly and gstreamer1.0-libav), which a virtual
@@ -39,7 +39,7 @@ DEBIAN = (
 )
 
 ONE_SLICE = "sliced-threads=0:slices=1:scenecut=0"
-"""For x264: a picture of several slices can reach a viewer as several pictures."""
+"""For x264: an image of several slices can reach a viewer as several images."""
 
 NEEDS = """
 import gi
@@ -220,7 +220,7 @@ def _samples(pipeline: Any, gst: Any) -> Any:
 
 
 class Camera:
-    """Sends a clip's frames by the clock to whoever is connected.
+    """Sends a clip's frames in real time to all connected clients.
 
     Args:
         clip: What the camera sees.
@@ -286,7 +286,7 @@ def _escaped(caps: str) -> str:
 
 
 def _lock(server: Any, factory: Any, words: argparse.Namespace, server_library: Any) -> None:
-    """Lets in only who knows the user's name and password."""
+    """Checks a client's user name and password."""
     from gi.repository import Gst, GstRtsp
 
     name, _, password = words.user.partition(":")
@@ -311,7 +311,9 @@ def main() -> None:
     parser.add_argument("--key-interval-s", type=float, default=1.0, help="between key frames")
     parser.add_argument("--origin", type=float, default=time.time(), help="Unix time of frame 0")
     parser.add_argument("--wait", action="store_true", help="listen when a line comes on stdin")
-    parser.add_argument("--user", metavar="NAME:PASSWORD", help="who may look; everybody without")
+    parser.add_argument(
+        "--user", metavar="NAME:PASSWORD", help="credentials that clients need; none by default"
+    )
     parser.add_argument("--auth", choices=["basic", "digest"], default="basic")
     words = parser.parse_args()
 

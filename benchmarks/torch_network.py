@@ -1,7 +1,6 @@
-"""A detector of ours as plain PyTorch: the same layers and weights, torchvision's suppression.
+"""This package's detector in plain PyTorch: the same layers and weights, torchvision's NMS.
 
-Comes in: a request, whose Keras network lends its weights. Goes out: functions from pixels to
-boxes, for `gpu.py` to time. Needs `torch` and `torchvision`.
+For `gpu.py` to time. Needs `torch` and `torchvision`.
 """
 
 from collections.abc import Callable
@@ -26,7 +25,7 @@ class SameAsKeras(nn.Module):
 
     Args:
         network: The network.
-        exact: Whether convolutions of stride 2 pad as Keras does, after the picture only, which
+        exact: Whether convolutions of stride 2 pad as Keras does, after the image only, which
             takes a layer of its own; else on both sides as PyTorch does, at no cost.
     """
 
@@ -107,7 +106,7 @@ def _pooling(layer: Any) -> nn.Module:
     (side, _), (stride, _) = layer.pool_size, layer.strides
     if stride == 1:
         return nn.MaxPool2d(side, 1, padding=side // 2)
-    # What Keras adds lies after the picture, and so does what `ceil_mode` reads.
+    # What Keras adds lies after the image, and so does what `ceil_mode` reads.
     return nn.MaxPool2d(side, stride, ceil_mode=True)
 
 
@@ -211,7 +210,7 @@ def torch_programs(
 
 
 def _found(detect: Callable[[Any], Any], pixels: Any, request: RuntimeRequest) -> Any:
-    """Returns lists of boxes, scores and classes by picture, and their numbers."""
+    """Returns lists of boxes, scores and classes by image, and their numbers."""
     boxes, scores, classes = detect(torch.from_numpy(pixels).to(DEVICE))
     kept: list[list[Any]] = [[], [], [], []]
     for some_boxes, some_scores, some_classes in zip(boxes, scores, classes, strict=True):

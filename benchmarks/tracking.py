@@ -231,7 +231,7 @@ def machine() -> dict[str, Any]:
 
 
 def crowd_ms(count: int, *, steps: int = 10) -> float:
-    """Returns the median milliseconds of a step with so many boxes, all over the picture."""
+    """Returns the median milliseconds of a step with so many boxes, all over the image."""
     random = np.random.default_rng(0)
     place = random.uniform([0, 0], [WIDTH, HEIGHT], (count, 2))
     half = random.uniform(10, 30, (count, 2))

@@ -1,1 +1,1 @@
-"""Training: labelled pictures in, weights out. Run-time code never imports from here."""
+"""Training: labelled images in, weights out. Run-time code never imports from here."""

@@ -1,7 +1,4 @@
-"""Checkpoints: all that a training needs to go on where it was killed.
-
-Comes in: the state of a training. Goes out: one `.npz` file, complete or not there at all.
-"""
+"""Checkpoints: all that a training needs to go on where it was killed."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         step: Steps taken.
@@ -42,7 +39,7 @@ class Checkpoint:
     """The state of a training.
 
     Attributes:
-        progress: How far it has come.
+        progress: Its progress.
         weights: Of the network.
         averages: Averaged weights of the network.
         optimizer: Variables of the optimizer.

@@ -1,7 +1,6 @@
-"""The data file of a training: YAML that names pictures to learn from and to judge by, and classes.
+"""The data file of a training: YAML that names images to learn from and to judge by, and classes.
 
-Comes in: a YAML file as is customary for YOLO; its folders hold YOLO labels, or COCO JSON labels
-them. Goes out: `DataSplits`. Labels are read and checked at once, pictures when they are needed.
+Labels are read and checked at once, images when they are needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,13 +27,13 @@ from tracker.util.yaml_text import read_yaml
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSplits:
-    """What to learn from, and what to judge by.
+    """Training and validation data.
 
     Attributes:
         class_names: Names by class index.
-        train: Labelled pictures, entry by entry of the data file.
+        train: Labelled images, entry by entry of the data file.
         weights: How often each entry is shown in an epoch.
-        validation: Labelled pictures to judge by.
+        validation: Labelled images to judge by.
         held_out: The data file names no `val`: they were taken out of `train`.
     """
 
@@ -46,7 +45,7 @@ class DataSplits:
 
     @property
     def shared(self) -> int:
-        """How many pictures to judge by are also learned from."""
+        """How many images to judge by are also learned from."""
         learned = {image.path.resolve() for images in self.train for image in images}
         return sum(image.path.resolve() in learned for image in self.validation)
 
@@ -58,11 +57,11 @@ def read_splits(
     val_share: float = 0.1,
     seed: int = 0,
 ) -> DataSplits:
-    """Returns the labelled pictures that a data file names.
+    """Returns the labelled images that a data file names.
 
     The file has `path` (from which the others count; by default the file's own folder), `train`
     and `val`, `names` (a list, or names by number from 0) and, as an addition, `weights` (a list
-    as long as `train`: how often each entry is shown). An entry is a folder of pictures with YOLO
+    as long as `train`: how often each entry is shown). An entry is a folder of images with YOLO
     labels beside it, or `{labels: FILE.json, images: FOLDER}` for COCO JSON, whose classes are
     chosen by `names`, or all taken where there are none. Several entries make a list.
 
@@ -70,11 +69,11 @@ def read_splits(
         path: The YAML file.
         classes: The classes to keep, by name; `None` keeps all. Objects of others are background.
         val_share: Where there is no `val`: this share of every entry is judged by, in `(0, 1)`.
-        seed: Which pictures these are.
+        seed: Which images these are.
 
     Raises:
         ConfigError: A key is missing or wrong, or a class is not known.
-        SourceError: A file, a folder or a picture is missing.
+        SourceError: A file, a folder or an image is missing.
         DataError: A label is malformed, or there is no object to learn or to find.
     """
     path = Path(path)
@@ -101,7 +100,7 @@ def read_splits(
 def read_training_pictures(
     path: str | Path, *, classes: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], tuple[LabelledImage, ...]]:
-    """Returns the class names, and all pictures that a data file names to learn from.
+    """Returns the class names, and all images that a data file names to learn from.
 
     None is held out where the file has no `val`; those of a `val` are left alone.
 
@@ -124,18 +123,18 @@ def read_training_pictures(
 
 
 def training_set(splits: DataSplits) -> DetectionDataset:
-    """Returns the pictures to learn from, decoded once and kept in memory as far as it goes."""
+    """Returns the images to learn from, decoded once and kept in memory as far as it goes."""
     parts = [Cached(LabelledPictures(images, splits.class_names)) for images in splits.train]
     return Mixed(parts, splits.weights)
 
 
 def validation_set(splits: DataSplits) -> DetectionDataset:
-    """Returns the pictures to judge by, decoded once and kept in memory as far as it goes."""
+    """Returns the images to judge by, decoded once and kept in memory as far as it goes."""
     return Cached(LabelledPictures(splits.validation, splits.class_names))
 
 
 def count_objects(images: Sequence[LabelledImage], class_count: int) -> Int32Array:
-    """Returns `(C,)` how many objects of each class pictures hold, crowds left out."""
+    """Returns `(C,)` how many objects of each class images hold, crowds left out."""
     found = [image.classes[~image.crowd] for image in images]
     joined = np.concatenate([np.zeros(0, np.int32), *found])
     return np.bincount(joined, minlength=class_count).astype(np.int32)
@@ -161,7 +160,7 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
 def _read_entries(
     record: Mapping[str, Any], split: str, names: tuple[str, ...] | None, path: Path
 ) -> list[LabelledPictures]:
-    """Returns the pictures of each entry of a split; what is missing is named with the split."""
+    """Returns the images of each entry of a split; what is missing is named with the split."""
     root = record.get("path")
     if root is not None and not isinstance(root, str):
         raise ConfigError(f"{path}: expected 'path' to be text, got {short_repr(root)}")
@@ -188,7 +187,7 @@ def _read_entry(
 def _hold_out(
     pictures: LabelledPictures, share: float, seed: int
 ) -> tuple[LabelledPictures, LabelledPictures]:
-    """Returns the pictures to learn from and those to judge by."""
+    """Returns the images to learn from and those to judge by."""
     if not 0 < share < 1:
         raise ConfigError(f"val_share: expected a number between 0 and 1, got {share}")
     total = len(pictures)
@@ -202,7 +201,7 @@ def _hold_out(
 
 
 def _choose(image: LabelledImage, known: Sequence[str], kept: Sequence[str]) -> LabelledImage:
-    """Returns the picture with the objects of the kept classes, by their new numbers."""
+    """Returns the image with the objects of the kept classes, by their new numbers."""
     if tuple(known) == tuple(kept):
         return image
     for name in kept:

@@ -1,8 +1,7 @@
-"""Labelled pictures as data sets: YOLO folders, COCO JSON, choices of classes, mixtures.
+"""Labelled images as datasets: YOLO folders, COCO JSON, choices of classes, mixtures.
 
-Comes in: paths. Goes out: `DetectionDataset`, from which any sample can be taken by its number.
-A YOLO folder may have `ignore` beside `labels`: files of the same form whose boxes are regions
-that count neither as object nor as background.
+A YOLO folder may have `ignore` beside `labels`: files of the same form whose boxes are regions that
+count neither as object nor as background.
 """
 
 from collections.abc import Sequence
@@ -34,10 +33,10 @@ class DetectionDataset(Protocol):
 
 
 class LabelledPictures:
-    """Pictures with their labels.
+    """Images with their labels.
 
     Args:
-        images: The pictures and what is in them.
+        images: The images and what is in them.
         class_names: Names by class number.
     """
 
@@ -55,12 +54,12 @@ class YoloFolder:
     """A YOLO folder: `images`, `labels` and, where there are regions to ignore, `ignore`.
 
     Args:
-        images: The folder of pictures; the others lie beside it, with the last `images` of the
+        images: The folder of images; the others lie beside it, with the last `images` of the
             path in their names replaced. A folder that holds `images` will do as well.
         class_names: Names by class number.
 
     Raises:
-        SourceError: A folder or a picture is missing.
+        SourceError: A folder or an image is missing.
         DataError: A label is malformed, or its class has no name.
     """
 
@@ -88,11 +87,11 @@ class YoloFolder:
 
 
 class CocoJson:
-    """Pictures that a COCO JSON file labels; its crowds are regions to ignore.
+    """Images that a COCO JSON file labels; its crowds are regions to ignore.
 
     Args:
         annotations: JSON with `images`, `annotations` and `categories`.
-        images: Folder of the pictures.
+        images: Folder of the images.
 
     Raises:
         SourceError: The file cannot be read, or there is no such folder.
@@ -112,16 +111,16 @@ class CocoJson:
 
 
 class Mixed:
-    """Several data sets as one; a weight of 2 shows a data set twice in each epoch.
+    """Several datasets as one; a weight of 2 shows a dataset twice in each epoch.
 
     A weight of 2.5 shows all its samples twice and every other one a third time.
 
     Args:
         datasets: Data sets with the same class names.
-        weights: One for each data set, above 0; `None` for 1 each.
+        weights: One for each dataset, above 0; `None` for 1 each.
 
     Raises:
-        ConfigError: There is no data set, class names differ, or a weight is wrong.
+        ConfigError: There is no dataset, class names differ, or a weight is wrong.
     """
 
     def __init__(
@@ -156,17 +155,17 @@ class Mixed:
         dataset, shown = self._datasets[which], int(self._ends[which]) - start
         rounds, rest = divmod(index - start, len(dataset))
         left = shown - rounds * len(dataset)
-        # The last, incomplete round takes its samples from all over the data set.
+        # The last, incomplete round takes its samples from all over the dataset.
         return dataset[rest if left >= len(dataset) else rest * len(dataset) // left]
 
 
 class Cached:
-    """A data set whose pictures are decoded once, made smaller, and kept in memory.
+    """A dataset whose images are decoded once, downscaled, and kept in memory.
 
     Args:
-        dataset: The data set.
-        long_side: Pictures are made smaller to this long side in pixels; none is made larger.
-        max_bytes: What is beyond this is decoded each time.
+        dataset: The dataset.
+        long_side: Images are downscaled to this long side in pixels, never upscaled.
+        max_bytes: Memory limit; further images are decoded each time.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class Cached:
         return len(self._dataset)
 
     def __getitem__(self, index: int, /) -> Sample:
-        # Two threads may decode the same sample; both get the same one, so no lock is needed.
+        # Two threads may decode the same sample with the same result, so no lock is needed.
         sample = self._samples.get(index)
         if sample is None:
             sample = shrink(self._dataset[index], self._long_side)
@@ -193,7 +192,7 @@ class Cached:
 
 
 def shrink(sample: Sample, long_side: int) -> Sample:
-    """Returns a sample whose picture is no longer than this in pixels; smaller ones as they are."""
+    """Returns a sample whose image is no longer than this in pixels; smaller ones as they are."""
     height, width = sample.size
     scale = long_side / max(height, width)
     if scale >= 1:
@@ -206,10 +205,10 @@ def shrink(sample: Sample, long_side: int) -> Sample:
 
 
 def read_image(path: str | Path) -> UInt8Array:
-    """Returns a picture `(H, W, 3)` uint8 RGB.
+    """Returns an image `(H, W, 3)` uint8 RGB.
 
     Raises:
-        SourceError: It is missing, or no picture.
+        SourceError: It is missing, or no image.
     """
     try:
         data = np.fromfile(path, np.uint8)
@@ -249,7 +248,7 @@ def _check_numbers(images: Sequence[LabelledImage], names: Sequence[str], folder
 
 
 def _where(stem: str, number: int, images: Path) -> str:
-    """Returns the file and the line of a picture's first label with this class number."""
+    """Returns the file and the line of an image's first label with this class number."""
     for folder in ("labels", "ignore"):
         path = _beside(images, folder) / f"{stem}.txt"
         lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []

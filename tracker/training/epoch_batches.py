@@ -1,6 +1,6 @@
 """Batches of a training by epoch: their order, threads that prepare them, going on in the middle.
 
-What a batch holds is decided by a subclass: pictures with boxes, pictures with masks, or pairs of
+What a batch holds is decided by a subclass: images with boxes, images with masks, or pairs of
 crops. Threads prepare the next batches while the network learns from this one: the pixel work
 happens in OpenCV, which lets other threads run.
 """
@@ -25,9 +25,9 @@ class EpochOrder(Enum):
     """In which order the samples of an epoch come.
 
     Attributes:
-        AS_STORED: As the data set has them; the last batch may be smaller.
+        AS_STORED: As the dataset has them; the last batch may be smaller.
         SHUFFLED: In an order of the epoch's own; the last batch is filled up with samples that are
-            drawn anew.
+            drawn again.
         SHUFFLED_REPEATED: Likewise, but filled up with those that came first.
     """
 
@@ -53,7 +53,7 @@ class EpochOrder(Enum):
 
 
 class EpochBatches(ABC, Generic[BatchT]):
-    """Batches of a data set, epoch after epoch.
+    """Batches of a dataset, epoch after epoch.
 
     The order and the random draws of a batch depend on the seed, the epoch and the number of the
     batch alone, however many threads there are and wherever an epoch goes on.
@@ -62,7 +62,7 @@ class EpochBatches(ABC, Generic[BatchT]):
         total: Number of samples, at least 1.
         batch: Samples in a batch.
         order: In which order they come.
-        seed: Of all random draws.
+        seed: Seed of all random draws.
         workers: Threads that prepare batches.
 
     Raises:

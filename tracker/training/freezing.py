@@ -1,7 +1,4 @@
-"""Layers of a backbone that do not learn: for good, or in the first epochs.
-
-Comes in: a network of ours. Goes out: its layers, changed in whether they learn.
-"""
+"""Freezes backbone layers, permanently or in the first epochs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +11,7 @@ from tracker.models.backbones.names import BackboneChoice, near
 
 
 def freeze_for_good(network: Any, choice: BackboneChoice) -> None:
-    """Marks the layers that never learn as not trainable; `train_detector` leaves them so.
+    """Makes the frozen layers non-trainable.
 
     A batch norm that does not learn also keeps its statistics, in training as in use.
 
@@ -39,12 +36,12 @@ def freeze_for_good(network: Any, choice: BackboneChoice) -> None:
 
 
 def learning_backbone(network: Any) -> list[Any]:
-    """Returns the layers of a network's backbone that learn as things are."""
+    """Returns the trainable layers of a network's backbone."""
     return [layer for layer in backbone_layers(network) if layer.trainable]
 
 
 def set_learning(layers: Iterable[Any], *, learning: bool) -> None:
-    """Lets layers learn, or not; a compiled model has to be compiled anew.
+    """Sets layers trainable or not; a compiled model has to be compiled again.
 
     Args:
         layers: Are changed.

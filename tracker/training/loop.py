@@ -1,8 +1,7 @@
 """The loop of a training, whatever is learned: steps, averages, checkpoints, validation, patience.
 
-Comes in: a network, batches, settings, and a `Lesson` that says what is learned from a batch and
-how good the network is. Goes out, in a folder: `best.keras` (averaged weights, highest score),
-`last.keras`, `log.csv`, and `checkpoint.npz`, from which it goes on at the step where it stopped.
+Writes into a folder: `best.keras` (averaged weights, highest score), `last.keras`, `log.csv`, and
+`checkpoint.npz`, from which it goes on at the step where it stopped.
 """
 
 import logging
@@ -67,7 +66,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is learned.
+    """The task of a training.
 
     Attributes:
         learner: Returns a learner of the network, compiled with an optimizer.
@@ -89,12 +88,12 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where results go.
+    """Output of a training.
 
     Attributes:
-        folder: Of all files; made if it is not there.
+        folder: Output folder; created if missing.
         save: Writes `best.keras` and `last.keras`.
-        observer: Is told how it goes.
+        observer: Receives progress reports.
     """
 
     folder: Path
@@ -104,7 +103,7 @@ class Outlets:
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """What came out.
+    """Result of a training.
 
     Attributes:
         steps: Steps taken, those before a restart included.
@@ -124,17 +123,17 @@ def run_training(
     lesson: Lesson,
     outlets: Outlets,
 ) -> LoopResult:
-    """Returns how the training went; the network holds the averaged weights of the end.
+    """Returns the result; the network then has the final averaged weights.
 
-    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
-    fewer epochs than before stretch or shrink the schedule.
+    If the folder holds a checkpoint, the training goes on from it, with these settings: another
+    number of epochs stretches or shrinks the schedule.
 
     Args:
-        network: Of `build_yolo` or `build_reid`. Layers that are not trainable never learn.
-        batches: What to learn from.
+        network: Of `build_yolo` or `build_reid`. Non-trainable layers stay frozen.
+        batches: Training batches.
         settings: How long and how fast.
-        lesson: What is learned.
-        outlets: Where results go.
+        lesson: The task of a training.
+        outlets: Output of a training.
 
     Raises:
         ModelError: The checkpoint is not one of this network.
@@ -156,7 +155,7 @@ def run_training(
 
 
 class _Run:
-    """The moving parts of one training."""
+    """State of one training."""
 
     def __init__(
         self,
@@ -179,7 +178,7 @@ class _Run:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Makes learner and optimizer for the layers that learn now."""
+        """Creates learner and optimizer for the trainable layers."""
         settings = self._settings
         set_learning(self._backbone, learning=not self._frozen)
         optimizer = make_optimizer(weight_decay=settings.weight_decay, clip_norm=settings.clip_norm)
@@ -192,7 +191,7 @@ class _Run:
             self._prepare()
 
     def release(self) -> None:
-        """Leaves the backbone as it was found."""
+        """Restores which backbone layers are trainable."""
         set_learning(self._backbone, learning=True)
 
     def resume(self, log: TrainingLog) -> None:
@@ -284,7 +283,7 @@ class _Run:
             )
 
     def _validate(self, epoch: int, log: TrainingLog) -> float | None:
-        """Returns the score of the averaged weights; `None` where nobody judges."""
+        """Returns the score of the averaged weights; `None` without validation."""
         if self._lesson.judge is None:
             return None
         weights = self._network.get_weights()

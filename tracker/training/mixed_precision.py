@@ -1,8 +1,6 @@
 """Mixed precision: layers compute in 16 bits, weights stay float32.
 
-Comes in: a choice, a network. Goes out: the name of a Keras policy; a network that computes by it
-while a block runs. What scales pixels, outputs, and the layers that make them stay float32; so do
-losses.
+What scales pixels, outputs, and the layers that make them stay float32; so do losses.
 """
 
 import importlib

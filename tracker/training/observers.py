@@ -1,7 +1,4 @@
-"""What a training tells of itself.
-
-Comes in: nothing. Goes out: the types of reports and of those who take them; loads no Keras.
-"""
+"""Progress reports of a training, and their receivers."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +12,7 @@ class EpochReport:
         epoch: Its number, from 0.
         step: Steps taken so far.
         loss: Mean of the losses since the epoch began or was resumed; `None` if no step was left.
-        images_per_s: Pictures or crops learned from in a second; `None` likewise.
+        images_per_s: Images or crops learned from in a second; `None` likewise.
         score: Of the validation, the higher the better: AP50 of a detector; `None` if there was
             none.
     """
@@ -28,23 +25,23 @@ class EpochReport:
 
 
 class Observer(Protocol):
-    """Is told how a training goes."""
+    """Receives progress reports of a training."""
 
     def begin(self, step: int, total: int) -> None:
-        """So many of all steps were taken before."""
+        """Called at the start with the number of earlier steps and of all steps."""
         ...
 
     def step(self, step: int, loss: float) -> None:
-        """So many steps were taken; the last one had this loss."""
+        """Called after a step with the number of steps and its loss."""
         ...
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch ended."""
+        """Called at the end of an epoch."""
         ...
 
 
 class NoObserver:
-    """Takes no notice."""
+    """Ignores all reports."""
 
     def begin(self, step: int, total: int) -> None:
         """Does nothing."""

@@ -1,7 +1,4 @@
-"""Pictures to label, from what a person names: folders, patterns, files, lists, videos.
-
-Comes in: words. Goes out: paths of pictures and of videos; frames of a video as picture files.
-"""
+"""Images to label, from what a person names: folders, patterns, files, lists, videos."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -24,7 +21,7 @@ class FoundPictures:
     """What words name.
 
     Attributes:
-        pictures: Picture files, in the order of the words, each once.
+        pictures: Image files, in the order of the words, each once.
         videos: Video files, likewise.
     """
 
@@ -34,7 +31,7 @@ class FoundPictures:
 
 @dataclass(frozen=True, slots=True)
 class FrameFile:
-    """A frame of a video as a picture file.
+    """A frame of a video as an image file.
 
     Attributes:
         path: The file.
@@ -50,16 +47,16 @@ class FrameFile:
 
 
 def find_pictures(words: Sequence[str]) -> FoundPictures:
-    """Returns the pictures and videos that words name.
+    """Returns the images and videos that words name.
 
-    A folder stands for the pictures in it (not in its sub-folders), a pattern for those that it
+    A folder stands for the images in it (not in its sub-folders), a pattern for those that it
     matches, a `.txt` file for the paths in its lines.
 
     Args:
-        words: Folders, patterns, pictures, `.txt` lists, video files.
+        words: Folders, patterns, images, `.txt` lists, video files.
 
     Raises:
-        SourceError: A word names nothing, a folder holds no picture, or a list cannot be read.
+        SourceError: A word names nothing, a folder holds no image, or a list cannot be read.
     """
     pictures: dict[Path, None] = {}
     videos: dict[Path, None] = {}
@@ -118,7 +115,7 @@ def _images(word: str) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    # Names beginning with a dot are left by other systems ("._a.jpg") and are no pictures.
+    # Names beginning with a dot are left by other systems ("._a.jpg") and are no images.
     is_picture = path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     return is_picture and path.is_file()
 

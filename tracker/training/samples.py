@@ -1,7 +1,4 @@
-"""One picture with what is in it: what training learns from.
-
-Comes in: arrays. Goes out: `Sample`, checked once, read-only.
-"""
+"""One image with what is in it: what training learns from."""
 
 from dataclasses import dataclass
 
@@ -14,12 +11,12 @@ from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture and its boxes; `N` boxes.
+    """One image and its boxes; `N` boxes.
 
     Attributes:
         image: `(H, W, 3)` uint8 RGB.
-        boxes: `(N, 4)` float32 xyxy in pixels, inside the picture.
-        classes: `(N,)` int32, index into the data set's class names.
+        boxes: `(N, 4)` float32 xyxy in pixels, inside the image.
+        classes: `(N,)` int32, index into the dataset's class names.
         ignore: `(N,)` bool: what is in there counts neither as object nor as background, because
             it is a crowd or because a teacher was in doubt.
     """
@@ -57,7 +54,7 @@ class Sample:
 def owning_sample(
     image: UInt8Array, boxes: Float32Array, classes: Int32Array, ignore: BoolArray
 ) -> Sample:
-    """Returns a sample that takes the picture over without a copy; it is read-only from then on.
+    """Returns a sample that takes the image over without a copy; it is read-only from then on.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
@@ -66,7 +63,7 @@ def owning_sample(
         ignore: `(N,)` bool.
 
     Raises:
-        DataError: A box is not proper or not inside the picture.
+        DataError: A box is not proper or not inside the image.
     """
     if image.base is None:
         image.setflags(write=False)

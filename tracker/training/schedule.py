@@ -1,7 +1,6 @@
-"""How fast to learn at which step.
+"""Learning-rate schedule and decay of averaged weights.
 
-Comes in: a step and the length of the training. Goes out: a learning rate, or how much the averaged
-weights keep of themselves. Pure functions: a training that is resumed goes on where it was.
+Pure functions: a training that is resumed goes on where it was.
 """
 
 import math

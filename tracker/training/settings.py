@@ -1,7 +1,6 @@
 """How detectors are trained: numbers that a configuration may change.
 
-Comes in: numbers. Goes out: settings, checked. Loads no Keras, so that a wrong configuration is
-told at once.
+Loads no Keras, so that a wrong configuration is reported at once.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ class MixedPrecision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AssignSettings:
-    """Which anchors learn an object.
+    """Assignment of anchors to objects.
 
     Attributes:
         top_k: At most this many anchors for an object.
@@ -63,20 +62,20 @@ class TrainSettings:
 
     Attributes:
         epochs: Length of the training; the schedule ends with it.
-        learning_rate: The highest.
+        learning_rate: Peak learning rate.
         warmup_steps: Steps in which the learning rate rises; `None` for 200, or a tenth of the
             training where that is less.
         final_share: Learning rate at the end, as a share of the highest.
         weight_decay: Share by which weights shrink, times the learning rate.
         clip_norm: Longer gradients are shortened to this.
         freeze_epochs: The backbone keeps its weights in the first so many epochs, from which on
-            the optimizer begins anew; for a network that was trained before. Layers that are not
-            trainable when the training begins never learn.
+            the optimizer begins again; for a network that was trained before. Layers that are
+            non-trainable at the start stay frozen.
         mixed_precision: Whether layers compute in 16 bits: bfloat16, or float16 with a scaled loss
             on GPUs that are slow at bfloat16. Validation and files are float32.
-        average_decay: How much of themselves averaged weights keep in a step, in `[0, 1)`.
+        average_decay: Decay of the averaged weights per step, in `[0, 1)`.
         box_weight: Weight of the boxes' loss against the scores'.
-        assign: Which anchors learn an object.
+        assign: Assignment of anchors to objects.
         checkpoint_minutes: A checkpoint is written after this time, and at the end of an epoch
             that was validated.
         log_steps: A line is logged every so many steps: means over them.

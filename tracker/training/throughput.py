@@ -1,7 +1,4 @@
-"""Means of losses, and how fast a training goes.
-
-Comes in: losses step by step. Goes out: numbers for the log.
-"""
+"""Means of losses, and how fast a training goes."""
 
 import time
 

@@ -1,7 +1,4 @@
-"""The diary of a training: a CSV that any spreadsheet reads, and TensorBoard where it is installed.
-
-Comes in: values by step. Goes out: `log.csv`, and TensorBoard's files beside it.
-"""
+"""The log of a training: a CSV file, and TensorBoard files where it is installed."""
 
 import csv
 import importlib

@@ -1,10 +1,10 @@
 """A folder of crops with what teachers say of them: written crop by crop, read by the training.
 
-Comes in: crops of a picture, vectors of teachers. Goes out: a folder with `crops/NAME.png`,
-`crops.csv` (file, group, class, source: a line a crop), `vectors/TEACHER.npy` (a row a line of
-`crops.csv`) and `crops.json` (what the folder is). `asked/TEACHER/PICTURE.npz` holds each
-picture's vectors with the boxes that they belong to, so that a run that was stopped asks no teacher
-twice. Where views of the crops were asked for (`view_folder`), the table lists these alone.
+The folder has `crops/NAME.png`, `crops.csv` (file, group, class, source: a line a crop),
+`vectors/TEACHER.npy` (a row a line of `crops.csv`) and `crops.json` (what the folder is).
+`asked/TEACHER/PICTURE.npz` holds each image's vectors with the boxes that they belong to, so that
+a resumed run does not repeat inference. Where views of the crops were asked for (`view_folder`),
+the table lists these alone.
 """
 
 import csv
@@ -39,7 +39,7 @@ class CropRow:
         file: Name in `crops`.
         group: Crops of one group show the same object.
         class_name: Of the object.
-        source: The picture, or the video and its frame, that it was cut from. Others from which a
+        source: The image, or the video and its frame, that it was cut from. Others from which a
             view has its lower part or a cover are not named.
     """
 
@@ -86,12 +86,12 @@ def asked(
     about: NDArray[Any],
     ask: Callable[[], Float32Array],
 ) -> Float32Array:
-    """Returns a teacher's vectors `(N, E)` of objects in a picture; asks only what was never asked.
+    """Returns a teacher's vectors `(N, E)` of objects in an image; asks only what was never asked.
 
     Args:
         folder: The folder.
         teacher: The teacher's name.
-        picture: Name of the picture, or of some views.
+        picture: Name of the image, or of some views.
         about: The boxes of the objects, or a digest of the views; where another one was stored, its
             vectors are not taken.
         ask: Gives the vectors.

@@ -1,8 +1,4 @@
-"""What a folder of crops is: written before the first crop, compared before going on.
-
-Comes in: what was asked for. Goes out: `crops.json`, or a `ConfigError` where the folder holds
-other crops.
-"""
+"""What a folder of crops is: written before the first crop, compared before going on."""
 
 import json
 from collections.abc import Mapping

@@ -1,8 +1,4 @@
-"""Where crops come from: labelled pictures, and videos with their tracks.
-
-Comes in: a data file, videos with track files. Goes out: `LabelledPicture` one after the other,
-each with its objects and which of them are the same.
-"""
+"""Where crops come from: labelled images, and videos with their tracks."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -26,15 +22,15 @@ UNNAMED = "object"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPicture:
-    """A picture with its objects; `N` of them.
+    """An image with its objects; `N` of them.
 
     Attributes:
-        name: Of its own among all pictures, fit for a file's name.
+        name: Of its own among all images, fit for a file's name.
         source: The file, for a video with the number of the frame.
         image: `(H, W, 3)` uint8 RGB.
-        boxes: `(N, 4)` float32 xyxy in pixels, cut to the picture.
+        boxes: `(N, 4)` float32 xyxy in pixels, cut to the image.
         class_names: `N` names.
-        groups: `N` names; equal ones, in whatever picture, mean the same object.
+        groups: `N` names; equal ones, in whatever image, mean the same object.
     """
 
     name: str
@@ -49,11 +45,11 @@ class StillPictures:
     """Labelled pictures: each object in them is one of its own.
 
     Args:
-        images: The pictures; regions to ignore and crowds are left out.
+        images: The images; regions to ignore and crowds are left out.
         class_names: Names by class number.
 
     Raises:
-        ConfigError: Two pictures would have the same name.
+        ConfigError: Two images would have the same name.
     """
 
     def __init__(self, images: Sequence[LabelledImage], class_names: Sequence[str]) -> None:
@@ -165,7 +161,7 @@ def picture_names(paths: Sequence[Path]) -> tuple[str, ...]:
     """Returns a name for each picture: its own without the ending, with its folders if need be.
 
     Raises:
-        ConfigError: Two pictures would still have the same name.
+        ConfigError: Two images would still have the same name.
 
     Example:
         >>> picture_names([Path("a/images/1.jpg"), Path("b/images/1.jpg")])

@@ -1,7 +1,4 @@
-"""Crops of objects with some of their surroundings, to learn appearance from.
-
-Comes in: pictures with boxes. Goes out: crops, and which boxes are fit for it.
-"""
+"""Crops of objects with some of their surroundings, to learn appearance from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +52,7 @@ class CropSettings:
 def fit_for_crops(
     boxes: Float32Array, class_names: Sequence[str], settings: CropSettings
 ) -> BoolArray:
-    """Returns `(N,)` which boxes `(N, 4)` xyxy in pixels, cut to the picture, are fit.
+    """Returns `(N,)` which boxes `(N, 4)` xyxy in pixels, cut to the image, are fit.
 
     Args:
         boxes: The boxes.
@@ -71,7 +68,7 @@ def fit_for_crops(
 
 
 def inside(boxes: NDArray[np.floating], image: UInt8Array) -> Float32Array:
-    """Returns boxes `(N, 4)` float32 xyxy in pixels, cut to a picture `(H, W, 3)`."""
+    """Returns boxes `(N, 4)` float32 xyxy in pixels, cut to an image `(H, W, 3)`."""
     height, width = image.shape[:2]
     return clip(boxes.astype(np.float32), width=width, height=height)
 
@@ -79,11 +76,11 @@ def inside(boxes: NDArray[np.floating], image: UInt8Array) -> Float32Array:
 def cut(image: UInt8Array, box: Float32Array, *, margin: float) -> UInt8Array:
     """Returns the pixels of a box with surroundings, `(h, w, 3)` uint8.
 
-    Sides are rounded to whole pixels. Beyond the picture its last pixels are repeated.
+    Sides are rounded to whole pixels. Beyond the image its last pixels are repeated.
 
     Args:
         image: `(H, W, 3)` uint8.
-        box: `(4,)` xyxy in pixels, inside the picture, at least a pixel wide and high.
+        box: `(4,)` xyxy in pixels, inside the image, at least a pixel wide and high.
         margin: Surroundings on every side, as a share of the box's width and height.
     """
     x1, y1, x2, y2 = map(float, box)

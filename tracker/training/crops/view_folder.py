@@ -1,8 +1,4 @@
-"""Views in a folder of crops: made, written, and shown to the teachers.
-
-Comes in: the crops of a folder. Goes out: `crops/view-000123.png`, and for the table a row and each
-teacher's vector for every view.
-"""
+"""Views in a folder of crops: made, written, and shown to the teachers."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -34,16 +30,16 @@ def write_views(
 ) -> tuple[list[CropRow], dict[str, list[Float32Array]]]:
     """Returns the rows of all views, and by teacher parts `(n, E)` of what it says of them.
 
-    Views are made and written anew even where teachers have seen them: that is quick, and tells
+    Views are made and written again even where teachers have seen them: that is quick, and tells
     whether they are still the same.
 
     Args:
         folder: Has the crops already.
         rows: The crops.
-        teachers: Whom to ask.
+        teachers: The teachers.
         views: How many views, and how.
         crops: How the crops were cut.
-        done: Is told how many views are done.
+        done: Called with the number of finished views.
 
     Raises:
         SourceError: A crop cannot be read.

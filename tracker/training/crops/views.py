@@ -1,9 +1,7 @@
-"""Views of crops: pictures that teachers see just as the student will see them.
+"""Views of crops: images that teachers see just as the student will see them.
 
-Comes in: crops with some surroundings. Goes out: views, each the object in a sloppy box, of people
-some with the legs of another or half hidden. A teacher that is asked about the very view that the
-student learns from says what that view shows, not what the crop showed before it was changed: arXiv
-2106.05237, "consistent teaching".
+A teacher that is asked about the very view that the student learns from says what that view shows,
+not what the crop showed before it was changed: arXiv 2106.05237, "consistent teaching".
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +15,7 @@ from tracker.training.reid.augment import NO_CHANGE, cover_part, cut_object
 from tracker.util.arrays import BoolArray, IndexArray, UInt8Array, frozen
 
 _JOINT = (0.35, 0.65)
-"""Where the legs of another person may begin, as shares of the picture's height."""
+"""Where the legs of another person may begin, as shares of the image's height."""
 
 _BLENDED_ROWS = (1, 4)
 """Fewest and most rows over which two people go over into each other."""
@@ -33,7 +31,7 @@ class ViewSettings:
         flip: Probability of the mirror image.
         mixed: Of upright people, probability of the lower part of another person.
         cover: Of upright people, probability that a piece of another one covers a part.
-        seed: Of all random draws.
+        seed: Seed of all random draws.
 
     Raises:
         ConfigError: A value is out of range.
@@ -95,7 +93,7 @@ class View:
     Attributes:
         crop: The number of the crop.
         image: `(128, 64, 3)` uint8 RGB.
-        mixed: It has the lower part of another person: nobody looks so, it is a group of its own.
+        mixed: It has the lower part of another person and forms a separate group.
     """
 
     crop: int
@@ -126,13 +124,13 @@ def make_view(
 ) -> View:
     """Returns a view of a crop.
 
-    Where nobody else is upright there is no one to mix with or to be covered by.
+    Without another upright person there is no mixing and no cover.
 
     Args:
         crops: All crops.
         crop: The number of the one.
         settings: What becomes of it.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     change = replace(NO_CHANGE, shift=settings.shift, flip=settings.flip)
     image = cut_object(crops.read(crop), margin=crops.margin, settings=change, rng=rng)
@@ -155,7 +153,7 @@ def make_view(
 
 
 def joined(upper: UInt8Array, lower: UInt8Array, *, row: int, blended: int) -> UInt8Array:
-    """Returns the upper part of one picture over the lower part of another, `(h, w, 3)` uint8.
+    """Returns the upper part of one image over the lower part of another, `(h, w, 3)` uint8.
 
     Args:
         upper: `(h, w, 3)` uint8.

@@ -1,7 +1,6 @@
-"""Augmentation: the same labelled picture, as it might have looked otherwise.
+"""Augmentation: random variants of a labelled image.
 
-Comes in: `Sample`s, settings and a NumPy generator. Goes out: a `Sample` of the network's input
-size. All functions are pure: the same generator state gives the same sample.
+All functions are pure: the same generator state gives the same sample.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,26 +24,26 @@ from tracker.util.check_types import check_finite, check_types
 from tracker.util.opencv import cv2
 
 Draw = Callable[[], Sample]
-"""Gives another sample of the data set, for mosaics and pasted objects."""
+"""Gives another sample of the dataset, for mosaics and pasted objects."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
-    """How much pictures are changed.
+    """Strength of the augmentation.
 
     Attributes:
-        scale: Smallest and largest scale, relative to a picture that just fits the input; drawn
-            evenly in the logarithm. Small scales make small objects; the room that a small picture
+        scale: Smallest and largest scale, relative to an image that just fits the input; drawn
+            evenly in the logarithm. Small scales make small objects; the room that a small image
             leaves is filled with others (a mosaic of 2x2 or 3x3).
-        mosaic: Probability of a 2x2 mosaic where the picture would fill the input alone.
+        mosaic: Probability of a 2x2 mosaic where the image would fill the input alone.
         stretch: Largest change of the aspect, as a factor.
         flip: Probability of mirroring.
         hue: Largest turn of the hue in degrees.
         saturation: Largest factor on the saturation; its inverse is the smallest.
         brightness: Largest factor on the brightness; its inverse is the smallest.
-        grey: Probability of a picture without colour.
+        grey: Probability of an image without colour.
         degrade: Probability each of blur, noise and JPEG's losses.
-        paste: Probability of objects of another picture being pasted in.
+        paste: Probability of objects of another image being pasted in.
         min_visible: Share of a box that has to be left for it to stay an object, in `(0, 1]`; what
             is left of others is a region to ignore.
         min_side: Shortest side in pixels of an object; smaller ones are regions to ignore.
@@ -85,14 +84,14 @@ class AugmentSettings:
 def augment(
     sample: Sample, draw: Draw, *, size: int, settings: AugmentSettings, rng: np.random.Generator
 ) -> Sample:
-    """Returns a changed sample with a picture of `(size, size, 3)`.
+    """Returns a changed sample with an image of `(size, size, 3)`.
 
     Args:
         sample: The sample.
         draw: Gives other samples.
         size: Side of the result in pixels.
         settings: How much is changed.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     if rng.random() < settings.paste:
         sample = paste_objects(sample, draw(), rng=rng)
@@ -110,7 +109,7 @@ def augment(
 
 
 def fit(sample: Sample, size: int) -> Sample:
-    """Returns the whole picture, letterboxed into `(size, size, 3)` as detectors do."""
+    """Returns the whole image, letterboxed into `(size, size, 3)` as detectors do."""
     geometry = letterbox_geometry(sample.size, (size, size))
     image = letterbox(sample.image, geometry)
     scale = np.array(geometry.content_size, np.float32) / np.array(sample.size, np.float32)
@@ -137,15 +136,15 @@ def mosaic(
     settings: AugmentSettings,
     rng: np.random.Generator,
 ) -> Sample:
-    """Returns one picture of `(size, size, 3)`, put together from a square number of samples.
+    """Returns one image of `(size, size, 3)`, put together from a square number of samples.
 
     Args:
         samples: 1, 4, 9, ... samples, row by row.
-        scale: Of every picture, relative to one that just fits the whole; in a mosaic each one's
+        scale: Of every image, relative to one that just fits the whole; in a mosaic each one's
             is this times a factor from 0.9 to 1.5.
         size: Side of the result in pixels.
         settings: Aspect, and which boxes remain objects.
-        rng: All randomness comes from here.
+        rng: Random generator.
 
     Raises:
         DataError: The number of samples is no square.
@@ -159,11 +158,11 @@ def mosaic(
     for index, sample in enumerate(samples):
         row, column = divmod(index, grid)
         tile = _Window(columns[column], rows[row], columns[column + 1], rows[row + 1])
-        # Mostly larger than asked for, or wide pictures would leave much of the tiles empty.
+        # Mostly larger than asked for, or wide images would leave much of the tiles empty.
         factor = scale if grid == 1 else scale * float(rng.uniform(0.9, 1.5))
         factors = _stretched(factor * size / max(sample.size), settings.stretch, rng)
         places.append(_place(sample.image, canvas, tile, factors, rng=rng))
-    # The boxes of all pictures go together, since small arrays cost more in calls than in numbers.
+    # The boxes of all images go together, since small arrays cost more in calls than in numbers.
     place = np.repeat(np.array(places, np.float32), [len(sample) for sample in samples], axis=0)
     boxes = np.concatenate([sample.boxes for sample in samples]) * place[:, :4] + place[:, 4:8]
     boxes, kept, doubtful = _cut(boxes, place[:, 8:], settings)
@@ -205,9 +204,9 @@ def _place(
     *,
     rng: np.random.Generator,
 ) -> tuple[float, ...]:
-    """Draws a picture into a tile of the canvas; returns scale, offset and window, 4 numbers each.
+    """Draws an image into a tile of the canvas; returns scale, offset and window, 4 numbers each.
 
-    A box of the picture lies at `box * scale + offset` on the canvas, cut to the window.
+    A box of the image lies at `box * scale + offset` on the canvas, cut to the window.
     """
     height, width = image.shape[:2]
     across = _span(width, tile.right - tile.left, factors[0], rng)
@@ -226,7 +225,7 @@ def _place(
 
 
 def _halved(image: UInt8Array) -> UInt8Array:
-    """Returns the picture at half its size, each pixel the mean of about four.
+    """Returns the image at half its size, each pixel the mean of about four.
 
     Averaging down to any size in one step takes ten times as long: 1.3 ms for 512x384 to 153x115
     where halving and sampling take 0.16 ms (one thread of a busy 2-core machine).
@@ -237,7 +236,7 @@ def _halved(image: UInt8Array) -> UInt8Array:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Which pixels of a picture go to which pixels of a tile, along one axis."""
+    """Which pixels of an image go to which pixels of a tile, along one axis."""
 
     source: tuple[int, int]
     target: tuple[int, int]
@@ -248,7 +247,7 @@ class _Span:
 
 
 def _span(length: int, room: int, factor: float, rng: np.random.Generator) -> _Span:
-    """Returns a random place of a picture's axis, scaled by a factor, in a tile's room."""
+    """Returns a random place of an image's axis, scaled by a factor, in a tile's room."""
     scaled = length * factor
     start = float(rng.uniform(min(0.0, room - scaled), max(0.0, room - scaled)))
     low = min(max(0, round(start)), room - 1)

@@ -1,7 +1,4 @@
-"""Cut and paste: objects of one sample into another (Dwibedi et al. 2017, arXiv 1708.01642).
-
-Comes in: two samples. Goes out: the first with some of the second's objects.
-"""
+"""Cut and paste: objects of one sample into another (Dwibedi et al. 2017, arXiv 1708.01642)."""
 
 import numpy as np
 
@@ -24,7 +21,7 @@ def paste_objects(
     Args:
         sample: Gets the objects.
         donor: Has the objects; those to ignore are not taken.
-        rng: All randomness comes from here.
+        rng: Random generator.
         most: Largest number of objects.
     """
     wanted = np.flatnonzero(~donor.ignore & (short_sides(donor.boxes) >= _SMALLEST_PASTED_PX))
@@ -54,7 +51,7 @@ def _patch(
     x1, y1 = np.floor(donor.boxes[index, :2]).astype(int).tolist()
     x2, y2 = np.ceil(donor.boxes[index, 2:]).astype(int).tolist()
     scale = float(rng.uniform(0.4, 1.2))
-    # Never more than half of the picture.
+    # Never more than half of the image.
     scale = min(scale, 0.5 * room[1] / (x2 - x1), 0.5 * room[0] / (y2 - y1))
     width, height = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
     patch = cv2.resize(donor.image[y1:y2, x1:x2], (width, height), interpolation=cv2.INTER_AREA)

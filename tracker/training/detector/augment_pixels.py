@@ -1,7 +1,4 @@
-"""Changes of a picture that move nothing in it: colours, and what a worse camera does.
-
-Comes in: a picture `(H, W, 3)` uint8 RGB. Goes out: another one of the same shape.
-"""
+"""Changes of an image that move nothing in it: colours, and what a worse camera does."""
 
 from statistics import NormalDist
 
@@ -25,11 +22,11 @@ def change_colours(
     saturation: float,
     brightness: float,
 ) -> UInt8Array:
-    """Returns the picture `(H, W, 3)` uint8 with another hue, saturation and brightness.
+    """Returns the image `(H, W, 3)` uint8 with another hue, saturation and brightness.
 
     Args:
-        image: The picture.
-        rng: All randomness comes from here.
+        image: The image.
+        rng: Random generator.
         hue: Largest turn of the hue in degrees.
         saturation: Largest factor, 1 or more; its inverse is the smallest.
         brightness: Largest factor, 1 or more; its inverse is the smallest.
@@ -45,18 +42,18 @@ def change_colours(
 
 
 def without_colour(image: UInt8Array) -> UInt8Array:
-    """Returns the picture `(H, W, 3)` uint8 in greys."""
+    """Returns the image `(H, W, 3)` uint8 in greys."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def degrade(image: UInt8Array, *, probability: float, rng: np.random.Generator) -> UInt8Array:
-    """Returns the picture `(H, W, 3)` uint8 as a worse camera would give it.
+    """Returns the image `(H, W, 3)` uint8 as a worse camera would give it.
 
     Args:
-        image: The picture.
+        image: The image.
         probability: Of blur, of noise, and of JPEG's losses, each drawn by itself.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     blur, noise, jpeg = rng.random(3) < probability
     if blur:

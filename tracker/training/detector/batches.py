@@ -19,7 +19,7 @@ from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`B` pictures of one size with up to `M` boxes each.
+    """`B` images of one size with up to `M` boxes each.
 
     Attributes:
         images: `(B, S, S, 3)` uint8 RGB.
@@ -40,24 +40,24 @@ class Batch:
 
 
 class Batches(EpochBatches[Batch]):
-    """Batches of a data set, epoch after epoch.
+    """Batches of a dataset, epoch after epoch.
 
     The order and the changes of an epoch depend on the seed and the epoch's number alone, however
     many threads there are. With augmentation the samples are shuffled and the last, incomplete
-    batch of an epoch is filled up with samples drawn anew; without, all samples come once, in
+    batch of an epoch is filled up with samples drawn again; without, all samples come once, in
     order, and the last batch may be smaller.
 
     Args:
-        dataset: The data set; `Cached` where decoding each time would be slow.
-        size: Side of the pictures in pixels, 32 or more.
-        batch: Pictures in a batch.
-        augment: How pictures are changed; `None` only letterboxes them.
-        seed: Of all randomness.
-        max_boxes: `M`; where a picture has more, regions to ignore go first, then the smallest.
+        dataset: The dataset; `Cached` where decoding each time would be slow.
+        size: Side of the images in pixels, 32 or more.
+        batch: Images in a batch.
+        augment: How images are changed; `None` only letterboxes them.
+        seed: Seed of all random draws.
+        max_boxes: `M`; where an image has more, regions to ignore go first, then the smallest.
         workers: Threads that prepare batches.
 
     Raises:
-        ConfigError: The data set is empty, or a number is too small.
+        ConfigError: The dataset is empty, or a number is too small.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ def collate(samples: list[Sample], *, max_boxes: int) -> Batch:
     """Returns samples of equal size as one batch.
 
     Args:
-        samples: One or more, with pictures of one size.
+        samples: One or more, with images of one size.
         max_boxes: `M`; where a sample has more, regions to ignore go first, then the smallest.
     """
     shape = (len(samples), max_boxes)

@@ -1,7 +1,6 @@
 """One step of learning: a detector network with its loss, in plain Keras.
 
-Comes in: batches. Goes out: changed weights. Works with every backend of Keras, through
-`train_on_batch`.
+Works with every backend of Keras, through `train_on_batch`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ class DetectorLearner(keras.Model):  # type: ignore[misc]
 
     Args:
         network: From `models.yolo.build_yolo`; it is changed in place.
-        assign: Which anchors learn an object.
+        assign: Assignment of anchors to objects.
         box_weight: Weight of the boxes' loss against the scores'.
     """
 

@@ -1,8 +1,4 @@
-"""What a detector is punished for: boxes that overlap badly, scores that do not tell quality.
-
-Comes in: predictions and targets by anchor. Goes out: two numbers, both divided by the sum of the
-target scores, so that a picture full of objects weighs as much for each of them as an empty street.
-"""
+"""Losses of a detector: GIoU for boxes, varifocal loss for scores."""
 
 from typing import Any, NamedTuple
 
@@ -33,8 +29,8 @@ def detection_loss(predictions: Predictions, targets: Targets) -> DetectionLoss:
     """Returns how far predictions are from their targets.
 
     Args:
-        predictions: What the network says.
-        targets: What it should say.
+        predictions: The network's predictions.
+        targets: Its targets.
     """
     weight = ops.sum(targets.scores, axis=-1)  # (B, A)
     total = ops.maximum(ops.sum(weight), 1.0)

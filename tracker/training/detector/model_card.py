@@ -1,6 +1,6 @@
 """The card of a trained detector: what it is, what it learned from, how good it was found to be.
 
-Comes in: facts, data, a measurement. Goes out: Markdown. What is not known is left out.
+What is not known is left out.
 """
 
 import platform
@@ -27,7 +27,7 @@ class CardFacts:
         config: The configuration, YAML.
         data_file: The data file as the user named it.
         size: Size of the network.
-        input_size: Side of the pictures in pixels.
+        input_size: Side of the images in pixels.
         backbone: What its backbone is, where its weights came from and what of it was frozen.
         steps: Steps taken.
         parameters: Numbers in the network.

@@ -1,7 +1,6 @@
-"""What each anchor cell should say: task-aligned assignment, batched, with static shapes.
+"""Training targets of anchors: batched task-aligned assignment with static shapes.
 
-Comes in: what the network says now, and the truth. Goes out: `Targets`, by anchor. TOOD
-(arXiv 2108.07755, sec. 3.2): an object's anchors are the `k` inside its box whose alignment
+TOOD (arXiv 2108.07755, sec. 3.2): an object's anchors are the `k` inside its box whose alignment
 `score^alpha * iou^beta` is highest. Everything is written in `keras.ops`.
 """
 
@@ -30,7 +29,7 @@ class Anchors(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """What the network says of each anchor.
+    """Predictions of the network for each anchor.
 
     Attributes:
         boxes: `(B, A, 4)` float32 xyxy in pixels of the network's input.
@@ -42,7 +41,7 @@ class Predictions(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What is in the pictures; `M` boxes each, filled up.
+    """Ground truth of a batch; `M` boxes per image, padded.
 
     Attributes:
         boxes: `(B, M, 4)` float32 xyxy in pixels of the network's input.
@@ -58,12 +57,12 @@ class Truth(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What each anchor should say.
+    """Training targets of the anchors.
 
     Attributes:
         boxes: `(B, A, 4)` float32 xyxy: the box of the anchor's object; anything where there is
             none.
-        scores: `(B, A, C)` float32 in `[0, 1]`: how good a score the anchor deserves.
+        scores: `(B, A, C)` float32 in `[0, 1]`: the target score.
         positive: `(B, A)` bool: the anchor has an object.
         counted: `(B, A)` bool: the anchor's scores are judged; `False` inside ignored regions.
     """
@@ -114,7 +113,7 @@ def flatten_maps(maps: Sequence[Any], anchors: Anchors) -> Predictions:
 def assign(
     predictions: Predictions, truth: Truth, anchors: Anchors, settings: AssignSettings
 ) -> Targets:
-    """Returns what each anchor should say; no gradient flows through it.
+    """Returns the targets of each anchor, without gradients.
 
     Of an anchor that several objects want, the one that it overlaps most gets it. The score that
     an anchor deserves is its alignment, scaled so that the best anchor of an object deserves the
@@ -122,10 +121,10 @@ def assign(
     widened to it before it is asked which anchors lie inside, so that every object has a chance.
 
     Args:
-        predictions: What the network says now.
-        truth: What is there.
+        predictions: The network's predictions.
+        truth: The ground truth.
         anchors: `A` anchors.
-        settings: Which anchors learn an object.
+        settings: Assignment of anchors to objects.
     """
     boxes = ops.stop_gradient(predictions.boxes)
     scores = ops.sigmoid(ops.stop_gradient(predictions.logits))

@@ -1,8 +1,8 @@
 """Training of a detector, from the first step to the last, over kills and restarts.
 
-Comes in: a network, batches and settings. Goes out, in a folder: `best.keras` (averaged weights,
-highest AP50 in validation), `last.keras`, `log.csv`, TensorBoard's files where it is installed, and
-`checkpoint.npz`, from which the same call goes on at the step where it stopped.
+Writes into a folder: `best.keras` (averaged weights, highest AP50 in validation), `last.keras`,
+`log.csv`, TensorBoard's files where it is installed, and `checkpoint.npz`, from which the same call
+goes on at the step where it stopped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ class TrainingBatches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What came out.
+    """Result of a training.
 
     Attributes:
         steps: Steps taken, those before a restart included.
@@ -79,21 +79,21 @@ def train_detector(
     save: Callable[[Any, Path], None] = save_network,
     observer: Observer | None = None,
 ) -> TrainResult:
-    """Returns how the training went; the network holds the averaged weights of the end.
+    """Returns the result; the network then has the final averaged weights.
 
-    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
-    fewer epochs than before stretch or shrink the schedule.
+    If the folder holds a checkpoint, the training goes on from it, with these settings: another
+    number of epochs stretches or shrinks the schedule.
 
     Args:
-        network: From `models.yolo.build_yolo`, for any size or that of the batches. Layers that
-            are not trainable never learn.
-        batches: What to learn from; all pictures have one size.
-        settings: How.
-        out_dir: Folder of all files; made if it is not there.
-        validation: Batches without augmentation, walked through anew in every validation, in a
+        network: From `models.yolo.build_yolo`, for any size or that of the batches. Non-trainable
+            layers stay frozen.
+        batches: Training batches; all images have one size.
+        settings: Training settings.
+        out_dir: Output folder; created if missing.
+        validation: Batches without augmentation, walked through again in every validation, in a
             size that fits the network; `None` leaves validation out, then there is no best.
         save: Writes `best.keras` and `last.keras`.
-        observer: Is told how it goes; the score is AP50.
+        observer: Receives progress reports; the score is AP50.
 
     Raises:
         ConfigError: The warm-up is longer than the training.

@@ -1,4 +1,4 @@
-"""Validation: average precision of the network as it is, on pictures that it does not learn.
+"""Validation: average precision of the network as it is, on images that it does not learn.
 
 The scores are those of the code that judges finished detectors. Boxes stay in pixels of the
 letterboxed pictures: overlaps are the same.
@@ -19,7 +19,7 @@ Predict = Callable[[UInt8Array], Sequence[Float32Array]]
 """Gives raw maps `(B, h, w, 4 + C)` of pixels `(B, H, W, 3)` uint8."""
 
 VALIDATION_NMS = NmsSettings(confidence=0.01, iou=0.6, max_detections=100)
-"""Low scores count for average precision too; 100 detections a picture are COCO's limit."""
+"""Low scores count for average precision too; 100 detections an image are COCO's limit."""
 
 
 def validate(
@@ -33,8 +33,8 @@ def validate(
 
     Args:
         predict: Gives the raw maps of pixels `(B, H, W, 3)` uint8.
-        batches: Letterboxed pictures with truth.
-        heads: What the maps mean.
+        batches: Letterboxed images with truth.
+        heads: How to decode the maps.
         settings: What suppression keeps.
 
     Raises:

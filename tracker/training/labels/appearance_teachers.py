@@ -1,7 +1,4 @@
-"""Teachers of appearance: networks that describe crops, for a smaller one to learn from.
-
-Comes in: crops of objects. Goes out: unit vectors whose dot product tells how alike two are.
-"""
+"""Teachers of appearance: networks that describe crops, for a smaller one to learn from."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -17,16 +14,16 @@ from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
 
 
 class AppearanceTeacher(Protocol):
-    """Describes how crops look."""
+    """Computes appearance embeddings of crops."""
 
     @property
     def name(self) -> str:
-        """A name that is fit for a folder."""
+        """A name that is valid as a folder name."""
         ...
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels of the crops that it wants."""
+        """Height and width in pixels of its input crops."""
         ...
 
     def describe(self, crops: UInt8Array) -> Float32Array:

@@ -1,8 +1,6 @@
-"""Weighted boxes fusion: the boxes of several detectors for one picture become one set.
+"""Weighted boxes fusion: the boxes of several detectors for one image become one set.
 
-Comes in: `Detections` of each detector. Goes out: `Detections` whose boxes are means, weighted by
-score, and whose scores tell how many of the detectors agree. Solovyev, Wang, Gabruseva 2021,
-"Weighted boxes fusion", arXiv 1910.13302.
+Solovyev, Wang, Gabruseva 2021, "Weighted boxes fusion", arXiv 1910.13302.
 """
 
 from collections.abc import Sequence
@@ -18,13 +16,12 @@ from tracker.util.arrays import BoolArray, Float64Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voter:
-    """One detector's word on one picture.
+    """One detector's detections in one image.
 
     Attributes:
         found: Its detections; class numbers are common to all voters.
         weight: How much it counts, above 0.
-        knows: `(C,)` bool, the classes that it can find at all; its silence about others is not
-            held against a box.
+        knows: `(C,)` bool, the classes that it can detect; it does not vote on others.
     """
 
     found: Detections
@@ -47,7 +44,7 @@ def weighted_boxes_fusion(voters: Sequence[Voter], *, iou: float = 0.55) -> Dete
     `min(sum(w), W) / W` where `W` is the weight of all voters that know the class.
 
     Args:
-        voters: The detectors' words on the same picture.
+        voters: Each detector's detections in the same image.
         iou: Boxes of one class join a cluster if they overlap its fused box by more than this.
 
     Raises:

@@ -1,7 +1,6 @@
-"""OpenVINO networks, for teachers: pictures in, numbers out, in 32 bits on the CPU.
+"""OpenVINO networks, for teachers: images in, numbers out, in 32 bits on the CPU.
 
-Comes in: an IR file (`.xml` with its `.bin` beside it). Goes out: `OpenVinoNetwork`. The library is
-loaded on first use.
+The library is loaded on first use.
 """
 
 import importlib
@@ -20,11 +19,11 @@ from tracker.util.paths import missing_text
 logger = logging.getLogger(__name__)
 
 BATCH = 16
-"""Pictures at once, where there are so many."""
+"""Images at once, where there are so many."""
 
 
 class OpenVinoNetwork:
-    """A network with one picture as input and one output, as those of Open Model Zoo are.
+    """A network with one image as input and one output, as those of Open Model Zoo are.
 
     Args:
         path: `.xml` file; the `.bin` of the same name lies beside it.
@@ -37,7 +36,7 @@ class OpenVinoNetwork:
     Attributes:
         path: The file.
         size: Height and width of the input in pixels.
-        output_shape: Of the output for one picture.
+        output_shape: Of the output for one image.
     """
 
     def __init__(self, path: str | PathLike[str], *, threads: int = 1) -> None:
@@ -70,16 +69,16 @@ class OpenVinoNetwork:
         self._takes_many = True
 
     def run(self, image: UInt8Array) -> Float32Array:
-        """Returns the output for a picture `(h, w, 3)` uint8 RGB of the input's size.
+        """Returns the output for an image `(h, w, 3)` uint8 RGB of the input's size.
 
         The network is given BGR from 0 to 255, as those of Open Model Zoo want it.
         """
         return _run(self._network, image[None])
 
     def run_many(self, images: UInt8Array) -> Float32Array:
-        """Returns the outputs `(N, ...)` for pictures `(N, h, w, 3)` uint8 RGB of the input's size.
+        """Returns the outputs `(N, ...)` for images `(N, h, w, 3)` uint8 RGB of the input's size.
 
-        The first dimension of the output for one picture has to be 1. Whole sixteens of pictures
+        The first dimension of the output for one image has to be 1. Whole sixteens of images
         are given at once; others are, or all if the network cannot take so many, one by one.
         """
         parts = [np.zeros((0, *self.output_shape[1:]), np.float32)]

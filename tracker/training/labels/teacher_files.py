@@ -1,7 +1,4 @@
-"""Teachers from files: what lies in a file decides what kind of teacher it is.
-
-Comes in: paths. Goes out: `OpenedTeacher`, teachers with the digests of their files.
-"""
+"""Teachers from files: what lies in a file decides what kind of teacher it is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

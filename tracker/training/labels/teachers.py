@@ -1,7 +1,6 @@
-"""Teachers: detectors of any make that say what is in a picture, for labels of unlabelled ones.
+"""Teachers: detectors of any make that say what is in an image, for labels of unlabelled ones.
 
-Comes in: pictures `(H, W, 3)` uint8 RGB. Goes out: `Detections` in their pixels, by the names that
-this package uses. ONNX models run on ONNX Runtime (extra `onnx`), which is loaded on first use.
+ONNX models run on ONNX Runtime (extra `onnx`), which is loaded on first use.
 """
 
 from os import PathLike
@@ -28,11 +27,11 @@ CANDIDATES = NmsSettings(confidence=0.05, iou=0.5, max_detections=100)
 
 
 class Teacher(Protocol):
-    """Says what is in a picture."""
+    """Detects objects in an image."""
 
     @property
     def name(self) -> str:
-        """A name that is fit for a folder, one for each way of running."""
+        """A name that is valid as a folder name, one for each configuration."""
         ...
 
     @property
@@ -41,7 +40,7 @@ class Teacher(Protocol):
         ...
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         ...
 
 
@@ -67,7 +66,7 @@ class NanoDetTeacher:
         self.class_names = COCO_NAMES
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         geometry = letterbox_geometry((image.shape[0], image.shape[1]), self._size)
         pixels = letterbox(image, geometry)[..., ::-1].astype(np.float32)
         found = _found(self._session, (pixels - self._MEAN) / self._STD, NanoDet())
@@ -93,7 +92,7 @@ class FastestDetTeacher:
         self.class_names = COCO_NAMES
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         height, width = self._size
         pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         pixels = pixels[..., ::-1].astype(np.float32) / np.float32(255)
@@ -104,7 +103,7 @@ class FastestDetTeacher:
 
 
 def _detections(found: Candidates, boxes: Float32Array) -> Detections:
-    """Returns what survives suppression of candidates whose boxes `(N, 4)` in the picture are."""
+    """Returns what survives suppression of candidates whose boxes `(N, 4)` in the image are."""
     kept = is_proper(boxes) & (found.scores > CANDIDATES.confidence)
     detections = Detections.create(
         boxes[kept], np.minimum(found.scores[kept], 1), found.classes[kept]

@@ -1,7 +1,4 @@
-"""OpenVINO's single-shot detectors as teachers.
-
-Comes in: an IR file. Goes out: a teacher (see `teachers`).
-"""
+"""OpenVINO's single-shot detectors as teachers."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -18,7 +15,7 @@ from tracker.util.arrays import Float32Array, UInt8Array
 from tracker.util.opencv import cv2
 
 _ROW = 7
-"""Values of a row of the output: picture, label, score, left, top, right, bottom."""
+"""Values of a row of the output: image, label, score, left, top, right, bottom."""
 
 
 class OpenVinoSsdTeacher:
@@ -48,7 +45,7 @@ class OpenVinoSsdTeacher:
         self.class_names = tuple(names)
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         height, width = self._network.size
         pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         rows = self._network.run(np.asarray(pixels, np.uint8))
@@ -60,9 +57,9 @@ def decode_ssd(output: Float32Array, size: tuple[int, int], *, class_count: int)
     """Returns the detections of an SSD layer, in pixels; label 1 has class 0.
 
     Args:
-        output: `(..., 7)` rows of picture, label, score, left, top, right, bottom; sides as
-            fractions. The first row with a negative picture ends the list.
-        size: Height and width of the picture in pixels.
+        output: `(..., 7)` rows of image, label, score, left, top, right, bottom; sides as
+            fractions. The first row with a negative image ends the list.
+        size: Height and width of the image in pixels.
         class_count: Labels above it are left out.
     """
     rows = output.reshape(-1, _ROW)

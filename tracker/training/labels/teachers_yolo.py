@@ -1,7 +1,4 @@
-"""YOLO networks as teachers: darknet's, and detectors of our own.
-
-Comes in: files. Goes out: teachers (see `teachers`), run on LiteRT or TensorFlow as a detector is.
-"""
+"""YOLO networks as teachers: darknet's, and detectors of our own."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -49,7 +46,7 @@ class DarknetTeacher:
         self.name = path.stem if long_side is None else f"{path.stem}-{long_side}"
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         return self._network.detect(image)
 
 
@@ -77,18 +74,18 @@ class KerasTeacher:
         self.name = f"{Path(path).stem}-{long_side}"
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         return self._network.detect(image)
 
 
 class _AnyShape:
-    """A network for pictures of all shapes, which share five inputs: each has to be compiled.
+    """A network for images of all shapes, which share five inputs: each has to be compiled.
 
     Args:
         load: Gives a detector that was not started.
     """
 
-    # Short side by long side of the inputs; a picture takes the first that holds it.
+    # Short side by long side of the inputs; an image takes the first that holds it.
     _SHAPES = (Fraction(3, 5), Fraction(3, 4), Fraction(1))
 
     def __init__(self, load: Callable[[], YoloDetector]) -> None:
@@ -97,7 +94,7 @@ class _AnyShape:
         self.class_names = load().class_names
 
     def detect(self, image: UInt8Array) -> Detections:
-        """Returns what is in a picture `(H, W, 3)` uint8 RGB, in its pixels."""
+        """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         height, width = image.shape[:2]
         ratio = Fraction(min(height, width), max(height, width))
         shape = next(shape for shape in self._SHAPES if ratio <= shape)

@@ -1,8 +1,8 @@
-"""Labels for pictures that have none, from an ensemble of teachers.
+"""Labels for images that have none, from an ensemble of teachers.
 
-Comes in: pictures and teachers. Goes out: a YOLO folder: `images`, `labels` with the boxes that
-the teachers are sure of, `ignore` with the boxes that they doubt, and `found`, each teacher's own
-detections, so that other thresholds or one more teacher cost no second look at the pictures.
+Writes a YOLO folder: `images`, `labels` with the boxes that the teachers are sure of, `ignore` with
+the boxes that they doubt, and `found`, each teacher's own detections, so that other thresholds or
+one more teacher cost no second look at the images.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,7 +63,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class LabelSettings:
-    """How teachers' words become labels.
+    """How teachers' detections become labels.
 
     Attributes:
         classes: Names of the classes to label.
@@ -92,7 +92,7 @@ class LabelSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureLabels:
-    """What is in one picture; `N` boxes.
+    """What is in one image; `N` boxes.
 
     Attributes:
         boxes: `(N, 4)` float32 xyxy in pixels.
@@ -110,7 +110,7 @@ class Labelled:
     """How much was labelled.
 
     Attributes:
-        pictures: Number of pictures.
+        pictures: Number of images.
         labels: Boxes that the teachers are sure of, by class name.
         doubtful: Boxes to ignore, by class name.
     """
@@ -130,20 +130,20 @@ def label_images(
 ) -> Labelled:
     """Returns how much was labelled, after writing a YOLO folder.
 
-    A picture that a teacher has seen already, in an earlier run into the same folder, is not shown
+    An image that a teacher has seen already, in an earlier run into the same folder, is not shown
     to it again: a run that was stopped goes on where it stood. The labels themselves are written
-    anew each time.
+    again each time.
 
     Args:
-        images: Picture files of different names; the folder gets links to them.
+        images: Image files of different names; the folder gets links to them.
         teachers: The teachers, of different names.
         out: The YOLO folder, made where missing.
         settings: What becomes a label.
-        progress: Called with the number of pictures done so far.
+        progress: Called with the number of images done so far.
 
     Raises:
-        ConfigError: Two pictures or two teachers have the same name, or no teacher knows a class.
-        SourceError: A picture cannot be read.
+        ConfigError: Two images or two teachers have the same name, or no teacher knows a class.
+        SourceError: An image cannot be read.
         DataError: A file of an earlier run is broken.
         OutputError: The folder cannot be written.
     """
@@ -178,7 +178,7 @@ def fuse_labels(
     *,
     settings: LabelSettings,
 ) -> PictureLabels:
-    """Returns the labels and the doubtful boxes of one picture.
+    """Returns the labels and the doubtful boxes of one image.
 
     Where teachers see two classes in the same box, as a van is a car, a truck or a bus to them, the
     best score wins and the other box is gone.
@@ -186,7 +186,7 @@ def fuse_labels(
     Args:
         found: What each teacher found, by its own class numbers.
         teachers: The teachers, in the same order.
-        size: Height and width of the picture in pixels.
+        size: Height and width of the image in pixels.
         settings: What becomes a label.
     """
     voters = [
@@ -271,12 +271,12 @@ def _write(labels: PictureLabels, size: tuple[int, int], out: Path, picture: Pat
 
 
 def yolo_text(boxes: Float32Array, classes: Int32Array, size: tuple[int, int]) -> str:
-    r"""Returns `class cx cy w h` a line, fractions of the picture.
+    r"""Returns `class cx cy w h` a line, fractions of the image.
 
     Args:
         boxes: `(N, 4)` float32 xyxy in pixels.
         classes: `(N,)` int32.
-        size: Height and width of the picture in pixels.
+        size: Height and width of the image in pixels.
 
     Example:
         >>> yolo_text(np.float32([[10, 0, 30, 50]]), np.int32([2]), (100, 40))

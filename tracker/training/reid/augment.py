@@ -1,8 +1,4 @@
-"""Changes of a crop that leave whom it shows.
-
-Comes in: a crop, perhaps with surroundings. Goes out: a crop of the network's size as a sloppy
-detector, another camera, another distance or another moment would give it.
-"""
+"""Augmentation of crops that preserves identity."""
 
 from dataclasses import dataclass
 
@@ -18,7 +14,7 @@ from tracker.util.opencv import cv2
 
 @dataclass(frozen=True, slots=True)
 class ReidAugmentSettings:
-    """How much crops are changed.
+    """Strength of the augmentation.
 
     Attributes:
         shift: Largest move of each side of the box, as a share of its width or height.
@@ -71,7 +67,7 @@ NO_CHANGE = ReidAugmentSettings(
 
 SEEN_VIEWS = ReidAugmentSettings(shift=0.04, cover=0.05)
 """For views that teachers saw (`views.py`): sloppy boxes and covers are in them already, and what a
-teacher did not see in the picture it says nothing of."""
+teacher did not see in the image it says nothing of."""
 
 
 def augment_crop(
@@ -89,7 +85,7 @@ def augment_crop(
         other: A crop of the same size; a piece of it may cover a part of the first.
         margin: Surroundings on every side of both, as a share of the object's size.
         settings: How much to change.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     changed = cut_object(crop, margin=margin, settings=settings, rng=rng)
     if rng.random() < settings.cover:
@@ -142,7 +138,7 @@ def cover_part(crop: UInt8Array, other: UInt8Array, *, rng: np.random.Generator)
     Args:
         crop: `(128, 64, 3)` uint8.
         other: `(h, w, 3)` uint8 of any size.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     height = int(CROP_HEIGHT * rng.uniform(0.1, 1))
     width = int(min(CROP_WIDTH, rng.uniform(0.1, 0.33) * CROP_HEIGHT * CROP_WIDTH / height))

@@ -44,10 +44,10 @@ class ReidBatches(EpochBatches[ReidBatch]):
     A crop whose group has no other comes twice, changed differently.
 
     Args:
-        data: What to learn from.
+        data: Training crops.
         batch: Rows of a batch, even, at least 4.
         augment: How crops are changed.
-        seed: Of all random draws.
+        seed: Seed of all random draws.
 
     Raises:
         ConfigError: The batch is odd or too small.

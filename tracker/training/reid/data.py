@@ -1,8 +1,4 @@
-"""Crops to learn appearance from.
-
-Comes in: arrays, or a folder with one sub-folder of pictures for each identity. Goes out: a
-`CropSet`, and its split into identities to learn from and identities to judge by.
-"""
+"""Crops to learn appearance from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +12,7 @@ from tracker.util.arrays import Float32Array, IndexArray, UInt8Array, frozen
 from tracker.util.opencv import cv2
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-"""Endings of the files that count as pictures."""
+"""Endings of the files that count as images."""
 
 FEWEST_IDENTITIES = 4
 """Identities with two crops or more: two to learn from, two to judge by."""
@@ -24,7 +20,7 @@ FEWEST_IDENTITIES = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropSet:
-    """Pictures of objects, and which show the same one.
+    """Images of objects, and which show the same one.
 
     Attributes:
         crops: `(N, h, w, 3)` uint8 RGB.
@@ -68,11 +64,11 @@ class CropSet:
 def read_identities(folder: Path) -> tuple[CropSet, tuple[str, ...]]:
     """Returns the crops of a folder with one sub-folder for each identity, and their names.
 
-    Crops are stretched to the network's input. A sub-folder without pictures is left out.
+    Crops are stretched to the network's input. A sub-folder without images is left out.
 
     Raises:
-        SourceError: The folder is missing or a picture cannot be read.
-        DataError: There are fewer than two identities with pictures.
+        SourceError: The folder is missing or an image cannot be read.
+        DataError: There are fewer than two identities with images.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected a folder with one sub-folder for each identity")
@@ -129,7 +125,7 @@ def tight_crops(data: CropSet) -> UInt8Array:
 
 
 def fitted(crop: UInt8Array, size: Sequence[int]) -> UInt8Array:
-    """Returns a picture `(h, w, 3)` stretched to a height and width; means of pixels if smaller."""
+    """Returns an image `(h, w, 3)` stretched to a height and width; means of pixels if smaller."""
     height, width = size
     shrinks = crop.shape[0] > height or crop.shape[1] > width
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

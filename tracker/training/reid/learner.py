@@ -1,7 +1,6 @@
 """One step of learning appearance: the network with its losses, in plain Keras.
 
-Comes in: batches. Goes out: changed weights. Works with every backend of Keras, through
-`train_on_batch`.
+Works with every backend of Keras, through `train_on_batch`.
 """
 
 from typing import Any
@@ -83,7 +82,7 @@ def embed_crops(network: Any, crops: Any, *, batch: int = 128) -> Any:
     parts, batch = [], min(batch, len(crops))
     for start in range(0, len(crops), batch):
         part = crops[start : start + batch]
-        # Always one shape: another one would be compiled anew.
+        # Always one shape: another one would be compiled again.
         padded = np.zeros((batch, *part.shape[1:]), np.float32)
         padded[: len(part)] = part / np.float32(255)
         parts.append(np.asarray(network.predict_on_batch(padded))[: len(part)])

@@ -1,8 +1,4 @@
-"""What an appearance network learns from, in `keras.ops`.
-
-Comes in: unit vectors of a batch, with their groups and a teacher's vectors. Goes out: losses, one
-number each.
-"""
+"""What an appearance network learns from, in `keras.ops`."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""How an appearance network is trained.
-
-Comes in: numbers. Goes out: checked, frozen settings.
-"""
+"""How an appearance network is trained."""
 
 from dataclasses import dataclass
 
@@ -19,15 +16,15 @@ class ReidTrainSettings:
 
     Attributes:
         epochs: Length of the training; the schedule ends with it.
-        learning_rate: The highest.
+        learning_rate: Peak learning rate.
         weight_decay: Share by which weights shrink, times the learning rate.
         clip_norm: Longer gradients are shortened to this.
         freeze_epochs: The backbone keeps its weights in the first so many epochs, from which on
-            the optimizer begins anew; for a network that was trained before. Layers that are not
-            trainable when the training begins never learn.
+            the optimizer begins again; for a network that was trained before. Layers that are
+            non-trainable at the start stay frozen.
         mixed_precision: Whether layers compute in 16 bits: bfloat16, or float16 with a scaled loss
             on GPUs that are slow at bfloat16. Validation and files are float32.
-        average_decay: How much of themselves averaged weights keep in a step, in `[0, 1)`.
+        average_decay: Decay of the averaged weights per step, in `[0, 1)`.
         regression: Weight of the distance from the teacher's vectors; data with targets only.
         relation: Weight of the difference from the teacher's similarities; likewise.
         contrast: Weight of the contrastive loss.

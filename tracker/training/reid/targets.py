@@ -1,7 +1,4 @@
-"""What teachers of appearance say, as one target of the student's size.
-
-Comes in: embeddings of the same crops by one or more teachers. Goes out: targets for a `CropSet`.
-"""
+"""What teachers of appearance say, as one target of the student's size."""
 
 from collections.abc import Sequence
 

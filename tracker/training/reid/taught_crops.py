@@ -1,7 +1,6 @@
 """Crops with teachers' targets: read, divided, and judged by how far a network agrees.
 
-Comes in: a folder of crops. Goes out: `CropSet`s, and `Verdict`, what vectors are worth. Folders
-without teachers are read and judged by identity.
+Folders without teachers are read and judged by identity.
 """
 
 from dataclasses import dataclass, replace
@@ -39,7 +38,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a network is worth, on crops that it did not learn from.
+    """Quality of a network on validation crops.
 
     Attributes:
         score: The share by which the best epoch is chosen, see `measure_of`; higher is better.

@@ -1,8 +1,8 @@
 """Training of an appearance network, from the first step to the last, over kills and restarts.
 
-Comes in: a network, batches and settings. Goes out, in a folder: `best.keras` (averaged weights,
-highest score in validation), `last.keras`, `log.csv`, TensorBoard's files where it is installed,
-and `checkpoint.npz`, from which the same call goes on at the step where it stopped.
+Writes into a folder: `best.keras` (averaged weights, highest score in validation), `last.keras`,
+`log.csv`, TensorBoard's files where it is installed, and `checkpoint.npz`, from which the same call
+goes on at the step where it stopped.
 """
 
 from collections.abc import Callable
@@ -40,19 +40,19 @@ def train_reid(
     save: Callable[[Any, Path], None] = save_reid,
     observer: Observer | None = None,
 ) -> LoopResult:
-    """Returns how the training went; the network holds the averaged weights of the end.
+    """Returns the result; the network then has the final averaged weights.
 
-    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
-    fewer epochs than before stretch or shrink the schedule.
+    If the folder holds a checkpoint, the training goes on from it, with these settings: another
+    number of epochs stretches or shrinks the schedule.
 
     Args:
-        network: From `models.reid.build_reid`. Layers that are not trainable never learn.
-        batches: What to learn from.
-        settings: How.
-        out_dir: Folder of all files; made if it is not there.
+        network: From `models.reid.build_reid`. Non-trainable layers stay frozen.
+        batches: Training batches.
+        settings: Training settings.
+        out_dir: Output folder; created if missing.
         judge: Tells how good a network is, higher is better; asked after every epoch.
         save: Writes `best.keras` and `last.keras`.
-        observer: Is told how it goes.
+        observer: Receives progress reports.
 
     Raises:
         ModelError: The checkpoint is not one of this network.

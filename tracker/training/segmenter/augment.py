@@ -1,7 +1,6 @@
-"""Augmentation for segmentation: the same picture with its mask, as it might have looked otherwise.
+"""Augmentation for segmentation: random variants of an image with its mask.
 
-Comes in: `SegmentSample`s, settings and a NumPy generator. Goes out: a sample of the network's
-input size. All functions are pure: the same generator state gives the same sample.
+All functions are pure: the same generator state gives the same sample.
 """
 
 from dataclasses import dataclass
@@ -22,18 +21,18 @@ from tracker.util.check_types import check_finite, check_types
 
 @dataclass(frozen=True, slots=True)
 class SegmentAugmentSettings:
-    """How much pictures are changed.
+    """Strength of the augmentation.
 
     Attributes:
-        scale: Smallest and largest scale, relative to a picture that just fits the input; drawn
-            evenly in the logarithm. Of larger pictures a random part is taken, around smaller ones
+        scale: Smallest and largest scale, relative to an image that just fits the input; drawn
+            evenly in the logarithm. Of larger images a random part is taken, around smaller ones
             is grey that is ignored.
         stretch: Largest change of the aspect, as a factor.
         flip: Probability of mirroring.
         hue: Largest turn of the hue in degrees.
         saturation: Largest factor on the saturation; its inverse is the smallest.
         brightness: Largest factor on the brightness; its inverse is the smallest.
-        grey: Probability of a picture without colour.
+        grey: Probability of an image without colour.
         degrade: Probability each of blur, noise and JPEG's losses.
 
     Raises:
@@ -77,7 +76,7 @@ def augment_segment(
         sample: The sample.
         size: Side of the result in pixels.
         settings: How much is changed.
-        rng: All randomness comes from here.
+        rng: Random generator.
     """
     low, high = np.log(settings.scale)
     scale = float(np.exp(rng.uniform(low, high))) * size / max(sample.size)
@@ -105,7 +104,7 @@ def augment_segment(
 
 
 def fit_segment(sample: SegmentSample, size: int) -> SegmentSample:
-    """Returns the whole picture, letterboxed into `size` times `size`; its border is ignored."""
+    """Returns the whole image, letterboxed into `size` times `size`; its border is ignored."""
     geometry = letterbox_geometry(sample.size, (size, size))
     height, width = geometry.content_size
     top, left = geometry.offset
@@ -115,7 +114,7 @@ def fit_segment(sample: SegmentSample, size: int) -> SegmentSample:
 
 
 def _placed(sample: SegmentSample, size: int, rng: np.random.Generator) -> SegmentSample:
-    """Returns a square with a random part of the picture, or the picture at a random place."""
+    """Returns a square with a random part of the image, or the image at a random place."""
     image = np.full((size, size, 3), PADDING, np.uint8)
     mask = np.full((size, size), IGNORE, np.uint8)
     source, target = [], []

@@ -1,4 +1,4 @@
-"""Batches of pictures with masks; order, threads and restarts are those of `epoch_batches`."""
+"""Batches of images with masks; order, threads and restarts are those of `epoch_batches`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tracker.util.arrays import UInt8Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentBatch:
-    """`B` pictures of one size with their masks.
+    """`B` images of one size with their masks.
 
     Attributes:
         images: `(B, S, S, 3)` uint8 RGB.
@@ -26,19 +26,19 @@ class SegmentBatch:
 
 
 class SegmentBatches(EpochBatches[SegmentBatch]):
-    """Batches of a data set, epoch after epoch.
+    """Batches of a dataset, epoch after epoch.
 
     The order and the changes of an epoch depend on the seed and the epoch's number alone, however
     many threads there are. With augmentation the samples are shuffled and the last, incomplete
-    batch of an epoch is filled up with samples drawn anew; without, all samples come once, in
+    batch of an epoch is filled up with samples drawn again; without, all samples come once, in
     order, and the last batch may be smaller.
 
     Args:
-        dataset: The data set, at least one sample.
-        size: Side of the pictures in pixels.
-        batch: Pictures in a batch.
-        augment: How pictures are changed; `None` only letterboxes them.
-        seed: Of all randomness.
+        dataset: The dataset, at least one sample.
+        size: Side of the images in pixels.
+        batch: Images in a batch.
+        augment: How images are changed; `None` only letterboxes them.
+        seed: Seed of all random draws.
         workers: Threads that prepare batches.
 
     Raises:

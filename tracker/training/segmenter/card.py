@@ -1,7 +1,4 @@
-"""The model card of a segmenter: what it is, what it was made from, and what was measured.
-
-Comes in: facts, data and scores. Goes out: Markdown.
-"""
+"""The model card of a segmenter: what it is, what it was made from, and what was measured."""
 
 import math
 import platform
@@ -24,7 +21,7 @@ class SegmentFacts:
         config_file: Name of the file beside it that holds the configuration.
         config: The configuration, YAML.
         data_file: The data file as the user named it.
-        input_size: Side of the pictures in pixels.
+        input_size: Side of the images in pixels.
         backbone: What its backbone is, where its weights came from and what of it was frozen.
         parameters: Numbers in the network.
         trained: Steps, libraries and precision.

@@ -1,7 +1,6 @@
 """COCO JSON as masks: outlines and run lengths become the class of each pixel.
 
-Comes in: a JSON file and a folder of pictures. Goes out: `CocoMasks`, a `SegmentDataset`. Crowds
-become pixels to ignore. Where objects overlap, the smaller one is on top.
+Crowds become pixels to ignore. Where objects overlap, the smaller one is on top.
 """
 
 import importlib
@@ -45,11 +44,11 @@ class _Picture:
 
 
 class CocoMasks:
-    """Pictures that a COCO JSON file gives outlines for.
+    """Images that a COCO JSON file gives outlines for.
 
     Args:
         annotations: JSON with `images`, `annotations` and `categories`.
-        images: Folder of the pictures.
+        images: Folder of the images.
         categories: Names of the categories to learn, which get the indices from 1; `None` for all.
 
     Raises:
@@ -96,7 +95,7 @@ class CocoMasks:
         """Returns a sample.
 
         Raises:
-            SourceError: The picture cannot be read.
+            SourceError: The image cannot be read.
             DataError: It has another size than the file says, or an outline is malformed.
         """
         picture = self._pictures[index]
@@ -124,7 +123,7 @@ def rasterised(segmentation: Any, size: tuple[int, int]) -> UInt8Array:
     Args:
         segmentation: As COCO has it: polygons `[[x, y, x, y, ...], ...]`, or run lengths
             `{"size": [H, W], "counts": numbers or text}`.
-        size: Height and width of the picture in pixels.
+        size: Height and width of the image in pixels.
 
     Raises:
         DataError: It is malformed, or of another size.
@@ -161,7 +160,7 @@ def _decoded(segmentation: Mapping[str, Any], size: tuple[int, int]) -> UInt8Arr
                 f"run lengths: expected {size[1]}x{size[0]} pixels, got {width}x{height}"
             )
         if isinstance(counts, list):
-            # The library reads on past the end of what does not fill the picture.
+            # The library reads on past the end of what does not fill the image.
             if sum(counts) != height * width or min(counts, default=0) < 0:
                 raise DataError(
                     f"run lengths: expected a sum of {height * width}, got {sum(counts)}"

@@ -1,7 +1,4 @@
-"""Pictures whose every pixel has a class: folders of masks, COCO JSON with outlines.
-
-Comes in: paths. Goes out: `SegmentDataset`, from which any sample can be taken by its number.
-"""
+"""Images whose every pixel has a class: folders of masks, COCO JSON with outlines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +18,7 @@ IGNORE = 255
 """Pixels of this value count neither as one class nor as another."""
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-"""Endings of pictures' names."""
+"""Endings of images' names."""
 
 # Where a PNG tells its bits a pixel and its kind of colour, and the kinds.
 _DEPTH_AT, _COLOUR_AT, _GREY, _PALETTE = 24, 25, 0, 3
@@ -29,11 +26,11 @@ _DEPTH_AT, _COLOUR_AT, _GREY, _PALETTE = 24, 25, 0, 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentSample:
-    """One picture and the class of each pixel.
+    """One image and the class of each pixel.
 
     Attributes:
         image: `(H, W, 3)` uint8 RGB.
-        mask: `(H, W)` uint8, index into the data set's class names, or `IGNORE`.
+        mask: `(H, W)` uint8, index into the dataset's class names, or `IGNORE`.
 
     Raises:
         DataError: Their sizes differ.
@@ -64,7 +61,7 @@ class SegmentDataset(Protocol):
 
 
 class MaskFolder:
-    """A folder of pictures, each with a PNG of the same name in the folder `masks` beside it.
+    """A folder of images, each with a PNG of the same name in the folder `masks` beside it.
 
     Args:
         images: The folder; the last `images` of its path becomes `masks` for the other.
@@ -96,7 +93,7 @@ class MaskFolder:
 
         Raises:
             SourceError: A file cannot be read.
-            DataError: Picture and mask differ in size, or a pixel has a class without a name.
+            DataError: Image and mask differ in size, or a pixel has a class without a name.
         """
         path, mask_path = self._pairs[index]
         image, mask = read_image(path), read_mask(mask_path)
@@ -116,7 +113,7 @@ class MaskFolder:
 
 
 class Joined:
-    """Several data sets as one, one after the other.
+    """Several datasets as one, one after the other.
 
     Args:
         datasets: One or more.
@@ -138,12 +135,12 @@ class Joined:
 
 
 class CachedSegments:
-    """A data set whose pictures are decoded once, made smaller, and kept in memory.
+    """A dataset whose images are decoded once, downscaled, and kept in memory.
 
     Args:
-        dataset: The data set.
-        long_side: Pictures are made smaller to this long side in pixels; none is made larger.
-        max_bytes: What is beyond this is decoded each time.
+        dataset: The dataset.
+        long_side: Images are downscaled to this long side in pixels, never upscaled.
+        max_bytes: Memory limit; further images are decoded each time.
     """
 
     def __init__(
@@ -156,7 +153,7 @@ class CachedSegments:
         return len(self._dataset)
 
     def __getitem__(self, index: int, /) -> SegmentSample:
-        # Two threads may decode the same sample; both get the same one, so no lock is needed.
+        # Two threads may decode the same sample with the same result, so no lock is needed.
         sample = self._samples.get(index)
         if sample is None:
             sample = self._dataset[index]

@@ -1,6 +1,6 @@
-"""The data file of a segmenter's training: YAML that names pictures with masks, and classes.
+"""The data file of a segmenter's training: YAML that names images with masks, and classes.
 
-Comes in: a YAML file. Goes out: `SegmentSplits`. All masks are read and checked at once.
+All masks are read and checked at once.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _KEYS = ("path", "train", "val", "names")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentSplits:
-    """What to learn from, and what to judge by.
+    """Training and validation data.
 
     Attributes:
         class_names: Names by class index.
@@ -44,10 +44,10 @@ class SegmentSplits:
 
 
 def read_segment_splits(path: str | Path, *, long_side: int) -> SegmentSplits:
-    """Returns the pictures with masks that a data file names.
+    """Returns the images with masks that a data file names.
 
     The file has `path` (from which the others count; by default the file's own folder), `train`,
-    `val` and `names` (a list, or names by number from 0). An entry is a folder of pictures with
+    `val` and `names` (a list, or names by number from 0). An entry is a folder of images with
     masks beside it, or `{labels: FILE.json, images: FOLDER}` for COCO JSON; several make a list.
 
     Masks hold indices into `names`. Of COCO JSON the categories in `names` are learned, or all
@@ -56,11 +56,11 @@ def read_segment_splits(path: str | Path, *, long_side: int) -> SegmentSplits:
 
     Args:
         path: The YAML file.
-        long_side: Pictures are kept in memory no longer than this, in pixels.
+        long_side: Images are kept in memory no longer than this, in pixels.
 
     Raises:
         ConfigError: A key is missing or wrong, or a category is not known.
-        SourceError: A file, a folder, a picture or a mask is missing.
+        SourceError: A file, a folder, an image or a mask is missing.
         DataError: A mask or an outline is malformed, or there is one class only to learn or to
             judge by.
     """
@@ -136,7 +136,7 @@ def _read_entries(
 def _read_entry(
     entry: Any, names: tuple[str, ...] | None, root: Path
 ) -> tuple[SegmentDataset, tuple[str, ...]]:
-    """Returns a data set and the class names, which a first COCO file may give."""
+    """Returns a dataset and the class names, which a first COCO file may give."""
     if isinstance(entry, dict):
         if names is not None and names[0] != BACKGROUND:
             raise ConfigError(

@@ -1,7 +1,4 @@
-"""How good a segmentation is: intersection over union by class, and its mean.
-
-Comes in: classes by pixel, true and predicted. Goes out: counts that add up, and `SegmentScores`.
-"""
+"""How good a segmentation is: intersection over union by class, and its mean."""
 
 from dataclasses import dataclass
 
@@ -47,7 +44,7 @@ def confusion(truth: UInt8Array, predicted: UInt8Array, class_count: int) -> Int
 
 
 def segment_scores(counts: Int64Array) -> SegmentScores:
-    """Returns the scores that counts `(C, C)` of `confusion`, added up over pictures, amount to.
+    """Returns the scores that counts `(C, C)` of `confusion`, added up over images, amount to.
 
     Raises:
         DataError: No pixel was counted.

@@ -1,6 +1,6 @@
 """How segmenters are trained: numbers that a configuration may change.
 
-Comes in: numbers. Goes out: settings, checked. Loads no Keras.
+Loads no Keras.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ class SegmentTrainSettings:
 
     Attributes:
         epochs: Length of the training; the schedule ends with it.
-        learning_rate: The highest.
+        learning_rate: Peak learning rate.
         warmup_steps: Steps in which the learning rate rises; `None` takes 200, or a tenth of the
             training where that is less.
         final_share: Learning rate at the end, as a share of the highest, in `[0, 1]`.
         weight_decay: Share by which weights shrink, times the learning rate.
         clip_norm: Longer gradients are shortened to this.
         freeze_epochs: The backbone keeps its weights in the first so many epochs, from which on
-            the optimizer begins anew; for a backbone that was trained before.
+            the optimizer begins again; for a backbone that was trained before.
         mixed_precision: Whether layers compute in 16 bits. Scores, loss, validation and files are
             float32.
-        average_decay: How much of themselves averaged weights keep in a step, in `[0, 1)`.
+        average_decay: Decay of the averaged weights per step, in `[0, 1)`.
         checkpoint_minutes: A checkpoint is written after this time, and at the end of an epoch
             that was validated.
         log_steps: A line is logged every so many steps: means over them.

@@ -1,8 +1,8 @@
 """Training of a segmenter, from the first step to the last, over kills and restarts.
 
-Comes in: a network, batches and settings. Goes out, in a folder: `best.keras` (averaged weights,
-highest mean IoU in validation), `last.keras`, `log.csv`, TensorBoard's files where it is installed,
-and `checkpoint.npz`, from which the same call goes on at the step where it stopped.
+Writes into a folder: `best.keras` (averaged weights, highest mean IoU in validation), `last.keras`,
+`log.csv`, TensorBoard's files where it is installed, and `checkpoint.npz`, from which the same call
+goes on at the step where it stopped.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from tracker.training.segmenter.metrics import SegmentScores, confusion, segment
 from tracker.training.segmenter.settings import SegmentTrainSettings
 from tracker.util.arrays import Float32Array, UInt8Array
 
-_SIDE = 32  # Of the pictures that make all variables exist.
+_SIDE = 32  # Of the images that make all variables exist.
 
 
 class SegmentLearner(keras.Model):  # type: ignore[misc]
@@ -75,17 +75,17 @@ def train_segmenter(
     validation: Iterable[SegmentBatch],
     class_names: Sequence[str],
 ) -> LoopResult:
-    """Returns how the training went; the network holds the averaged weights of the end.
+    """Returns the result; the network then has the final averaged weights.
 
-    If the folder holds a checkpoint, the training goes on from it, with these settings: more or
-    fewer epochs than before stretch or shrink the schedule.
+    If the folder holds a checkpoint, the training goes on from it, with these settings: another
+    number of epochs stretches or shrinks the schedule.
 
     Args:
-        network: From `models.fcn8s.build_fcn8s`. Layers that are not trainable never learn.
-        batches: What to learn from; all pictures have one size.
-        settings: How.
-        outlets: Where results go; the score that its observer is told is the mean IoU.
-        validation: Batches without augmentation, walked through anew in every validation.
+        network: From `models.fcn8s.build_fcn8s`. Non-trainable layers stay frozen.
+        batches: Training batches; all images have one size.
+        settings: Training settings.
+        outlets: Output; its observer's score is the mean IoU.
+        validation: Batches without augmentation, walked through again in every validation.
         class_names: Names by class index, for the log.
 
     Raises:
@@ -139,11 +139,11 @@ def judge_segmenter(
     batches: Iterable[SegmentBatch],
     class_count: int,
 ) -> SegmentScores:
-    """Returns how good a network is.
+    """Returns the validation scores of a network.
 
     Args:
         predict: Gives scores `(B, S, S, C)` of pixels `(B, S, S, 3)` uint8.
-        batches: Letterboxed pictures with truth.
+        batches: Letterboxed images with truth.
         class_count: `C`.
 
     Raises:
