@@ -3,9 +3,9 @@
     python benchmarks/appearance.py --embedder best.keras
 
 Crops cut by truth from every n-th frame of three videos of pedestrians (PETS09-S2L1, TUD-Campus,
-TUD-Stadtmitte), a network of this package beside those of Open Model Zoo on the same crops. Rank-1 and the
-area under the ROC curve take all pairs within a video. Times are medians, one thread, cutting and
-resizing included, for 1, 8 and 32 boxes in a frame.
+TUD-Stadtmitte), a network of this package beside those of Open Model Zoo on the same crops. Rank-1
+and the area under the ROC curve take all pairs within a video. Times are medians, one thread,
+cutting and resizing included, for 1, 8 and 32 boxes in a frame.
 
 Prints two markdown tables, JSON with `--json`. Missing networks are skipped with a message.
 """

@@ -5,10 +5,10 @@
     python benchmarks/live_rtsp.py VIDEO --seconds 60 -- --detector nano --set detector.every=2
 
 Serves the video as an RTSP camera (`rtsp_server.py`), runs `tracker run rtsp://... --json -` in a
-process of its own, and reads its lines as another program would. Checked are the delay against
-the time that one frame takes, its trend, that every lost frame was counted, and memory. With
-`--restart-at` the camera loses its power for `--down` seconds, and the ids of the people before the outage
-are compared with those after it.
+process of its own, and reads its lines as another program would. Checked are the delay against the
+time that one frame takes, its trend, that every lost frame was counted, and memory. With
+`--restart-at` the camera loses its power for `--down` seconds, and the ids of the people before the
+outage are compared with those after it.
 
 Options after `--` go to `tracker run`. Exit code 1 if a check failed. Linux only: memory is read
 from /proc.

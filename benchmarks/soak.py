@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/soak.py --frames 1000000
 
-The scene of `memory.py` (objects that enter, cross and leave, false alarms, misses, 128-d embeddings)
-goes through `Pipeline`, `DeepSort` and `JsonLinesSink`, as fast as they can. A source made of
-memory takes the place of a camera and scripted detections that of a network, so that a million
-frames are an hour. The footer of the JSON tells the life of each track, which is a few numbers for
-each; `--enter` says how many objects come, and the report how many bytes each one leaves behind.
+The scene of `memory.py` (objects that enter, cross and leave, false alarms, misses, 128-d
+embeddings) goes through `Pipeline`, `DeepSort` and `JsonLinesSink`, as fast as they can. A source
+made of memory takes the place of a camera and scripted detections that of a network, so that a
+million frames are an hour. The footer of the JSON tells the life of each track, which is a few
+numbers for each; `--enter` says how many objects come, and the report how many bytes each one
+leaves behind.
 
 Prints resident memory and frames a second for each part of the run; exit
 code 1 if memory grew by more than `--limit-mb` since the warm-up.
