@@ -1,7 +1,4 @@
-"""The people of `plaza.mp4`: who they are, where they walk, how they move and how they look.
-
-Comes in: the stage. Goes out: a `Step` by person and frame, and from it rods and a `Piece`.
-"""
+"""The people of `plaza.mp4`: who they are, where they walk, how they move and how they look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,6 @@
 """Renders `plaza.mp4` and `plaza-truth.txt`: people crossing a drawn town square.
 
-Comes in: nothing but the modules beside this one. Goes out: the clip (H.264, 960x540, 25 fps) and
-its ground truth in MOTChallenge form. Run it with `python samples/render.py`.
+Run it with `python samples/render.py`.
 """
 
 from collections.abc import Iterator

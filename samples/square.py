@@ -1,7 +1,4 @@
-"""The square of `plaza.mp4`: paving, houses, kiosk, fountain, trees, benches, lamps.
-
-Comes in: the stage. Goes out: the ground, the shadows of what stands still, and `Piece`s.
-"""
+"""The square of `plaza.mp4`: paving, houses, kiosk, fountain, trees, benches, lamps."""
 
 from itertools import pairwise
 

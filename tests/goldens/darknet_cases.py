@@ -1,7 +1,6 @@
 """Tiny darknet networks, their weights and an input, all from formulas.
 
-Comes in: nothing. Goes out: what both the recorder (OpenCV) and the tests (this package) feed to
-their readers. Only NumPy is imported, so that the recorder runs without this package.
+Only NumPy is imported, so that the recorder runs without this package.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """darknet's forward pass in plain NumPy: an independent reference for what OpenCV lacks.
 
-Comes in: a parsed cfg, the floats of a weights file, an image. Goes out: the raw maps. Written from
-darknet's formulas (`im2col`, `forward_maxpool_layer`, `reorg_cpu`), in its `(C, H, W)` order.
+Written from darknet's formulas (`im2col`, `forward_maxpool_layer`, `reorg_cpu`), in its `(C, H, W)`
+order.
 """
 
 import numpy as np

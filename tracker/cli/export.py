@@ -1,7 +1,4 @@
-"""`tracker export`: a trained network as a `.tflite` that runs without TensorFlow.
-
-Comes in: the request that the command line made. Goes out: the file, checked by opening it again.
-"""
+"""`tracker export`: a trained network as a `.tflite` that runs without TensorFlow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

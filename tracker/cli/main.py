@@ -1,7 +1,7 @@
 """The command `tracker`: words to a request, errors to one line and an exit code.
 
-Comes in: `sys.argv`. Goes out: exit code 0 done, 1 failed while running, 2 wrong use or
-configuration, 128 + signal number when stopped by one. Heavy modules load inside the commands.
+Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration, 128 + signal number when
+stopped by one. Heavy modules load inside the commands.
 """
 
 import logging
@@ -31,8 +31,7 @@ from tracker.util.text import one_line
 from tracker.version import __version__
 
 _TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
-"""Loggers whose information a user wants to see: what a model of somebody else, or a source, was
-taken for, and which files are replaced."""
+"""Loggers whose INFO lines a user sees: how a third-party model or a source was recognised."""
 
 app = typer.Typer(
     name="tracker",

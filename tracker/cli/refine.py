@@ -1,8 +1,4 @@
-"""What `tracker refine` does: read a recording, refine its tracks, write them anew.
-
-Comes in: a `RefineRequest`. Goes out: a MOT text, JSON Lines or JSON file that appears whole or not
-at all, and one line that says what was changed.
-"""
+"""What `tracker refine` does: read a recording, refine its tracks, write them anew."""
 
 import dataclasses
 import logging

@@ -1,8 +1,4 @@
-"""Commands that follow nothing live: scores, refinement, exports, measurements.
-
-Comes in: the words of the command line. Goes out: requests to the modules that do the work, which
-load only then.
-"""
+"""Commands that follow nothing live: scores, refinement, exports, measurements."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated

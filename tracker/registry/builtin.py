@@ -1,7 +1,6 @@
 """The models that come with this package, by name.
 
-Comes in: a name. Goes out: paths of files in `tracker/weights`. The cards beside the files say what
-they were trained on, how, and how good they are.
+The cards beside the files say what they were trained on, how, and how good they are.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Files of published models, from their addresses into the cache.
 
-Comes in: an entry of the registry. Goes out: its files, checked. A file has its own name only once
-its size and SHA-256 are those of the entry; until then it is `NAME.part`, which a later call takes
-up. A lock on the model's folder, which ends with the process that holds it, keeps two processes
-from writing one file: the second waits, and then finds the work done.
+A file has its own name only once its size and SHA-256 are those of the entry; until then it is
+`NAME.part`, which a later call takes up. A lock on the model's folder, which ends with the process
+that holds it, keeps two processes from writing one file: the second waits, and then finds the work
+done.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class Patience:
 
 
 class Watcher(Protocol):
-    """Who is told how a download goes, such as a `WorkBar`."""
+    """Receives the progress of a download, such as a `WorkBar`."""
 
     def update(self, completed: int) -> None:
         """So many bytes of the model are there."""
@@ -64,7 +64,7 @@ def pull(
 
     Args:
         entry: What the registry says about it.
-        watcher: Is told how it goes.
+        watcher: Receives the progress.
         cache_dir: Folder of this program's caches; `None` takes the platform's.
         patience: How long it is tried.
 
@@ -228,7 +228,7 @@ def _copy(
         output: What is written.
         file: Says how many bytes are expected.
         count: Bytes that there are.
-        watcher: Is told how many there are.
+        watcher: Receives how many files there are.
 
     Raises:
         OSError: The output cannot be written.

@@ -1,7 +1,4 @@
-"""What is said of a published model: its files, their addresses and fingerprints, its input.
-
-Comes in: the values of a YAML file. Goes out: frozen entries, checked when they are made.
-"""
+"""What is said of a published model: its files, their addresses and fingerprints, its input."""
 
 import dataclasses
 import re

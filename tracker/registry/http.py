@@ -1,8 +1,7 @@
 """One file of a web server, from its beginning or from where an earlier connection ended.
 
-Comes in: an address, and what is there already. Goes out: an open response whose length fits. Only
-http and https are spoken. A user and password in an address go to its own host alone; messages show
-neither them nor what follows a question mark.
+Only http and https are spoken. A user and password in an address go to its own host alone; messages
+show neither them nor what follows a question mark.
 """
 
 import base64

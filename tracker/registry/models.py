@@ -1,7 +1,6 @@
 """Models that others published, by name, and which of them the cache holds.
 
-Comes in: a YAML file (`registry.yaml` of this package, or a user's of the same form) and a name.
-Goes out: an entry, and its files in the cache. Nothing is downloaded here: see `downloads`.
+Nothing is downloaded here: see `registry.download`.
 """
 
 import dataclasses
@@ -249,7 +248,7 @@ def _checked(adapter: TypeAdapter[_Kind], kind: type[_Kind], tree: Mapping[str, 
     known = {one.name for one in fields}
     for one in fields:
         is_needed = one.default is one.default_factory is dataclasses.MISSING
-        # An unknown key is told first: it may be the missing one, misspelt.
+        # An unknown key is reported first: it may be the missing one, misspelt.
         if is_needed and one.name not in tree and known.issuperset(tree):
             raise ConfigError(f"key {one.name} is missing")
     return settings_from(adapter, kind, tree)

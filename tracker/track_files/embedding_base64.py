@@ -1,7 +1,4 @@
-"""Embeddings as text, for JSON (`docs/json-format.md`).
-
-Comes in: unit vectors. Goes out: base64 of little-endian float16, and unit vectors again.
-"""
+"""Embeddings as text, for JSON (`docs/json-format.md`)."""
 
 import base64
 import binascii

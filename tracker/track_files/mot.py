@@ -1,7 +1,4 @@
-"""MOTChallenge text as numbers.
-
-Comes in: the bytes of a file. Goes out: its rows, checked, `(R, 6..10)` float64.
-"""
+"""MOTChallenge text as numbers."""
 
 import math
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""What `tracker bench` does: run a recorded source through the pipeline and tell how fast it goes.
-
-Comes in: a `BenchRequest`. Goes out: a table on stdout, and JSON where it is asked for.
-"""
+"""`tracker bench`: runs a recorded source through the pipeline and reports how fast it is."""
 
 import json
 from collections.abc import Callable, Iterator

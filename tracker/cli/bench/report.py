@@ -1,8 +1,4 @@
-"""What `tracker bench` measures of results, and how it is shown.
-
-Comes in: `TrackedFrame`s as they leave the pipeline. Goes out: frozen figures, their lines of a
-table, and their JSON.
-"""
+"""What `tracker bench` measures of results, and how it is shown."""
 
 import os
 import platform
@@ -143,7 +139,7 @@ class LoadFigures:
         processed_fps: Results a second between the first and the last; `None` for one result.
         frames: How many results there were.
         dropped: Frames that were lost because they came too fast.
-        latency: Ages of the results in seconds; `None` where nobody knows them.
+        latency: Ages of the results in seconds; `None` where they are unknown.
         trend_s_per_minute: By how much ages grew; `None` where it cannot be told.
     """
 

@@ -1,7 +1,4 @@
-"""The work behind `tracker eval-detector`: a detector over labelled pictures to precision.
-
-Comes in: a `DetectorEvalRequest`. Goes out: a table on stdout, and JSON where asked for.
-"""
+"""The work behind `tracker eval-detector`: a detector over labelled pictures to precision."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

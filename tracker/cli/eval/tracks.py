@@ -1,7 +1,4 @@
-"""The work behind `tracker eval`: files of truth and tracks to scores.
-
-Comes in: an `EvalRequest`. Goes out: a table on stdout, and JSON, CSV and plots where asked for.
-"""
+"""The work behind `tracker eval`: files of truth and tracks to scores."""
 
 import logging
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""The commands `tracker models ...`: words to work. Nothing heavy is loaded before a command runs.
-
-Comes in: words. Goes out: tables and facts on stdout; with `pull`, files in the cache.
-"""
+"""The commands `tracker models ...`; nothing heavy is loaded before one of them runs."""
 
 from pathlib import Path
 from typing import Annotated

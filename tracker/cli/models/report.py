@@ -1,7 +1,4 @@
-"""What `tracker models list` and `info` say: models by name, and files by what is in them.
-
-Comes in: a registry, a name or a path. Goes out: lines of text.
-"""
+"""What `tracker models list` and `info` say: models by name, and files by what is in them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -195,7 +192,7 @@ def _keras_facts(path: Path) -> list[tuple[str, str]]:
 
 
 def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields what a `.tflite` or `.onnx` says of itself, whoever made it."""
+    """Yields what a `.tflite` or `.onnx` says about itself, whatever program wrote it."""
     if path.suffix.lower() == SUFFIX:
         try:
             exported = read_exported(path, what="file")

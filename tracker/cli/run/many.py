@@ -1,6 +1,5 @@
 """What `tracker run` does with several sources: one process, one network, outputs for each.
 
-Comes in: a `RunRequest`. Goes out: files of each source, a summary of each on stderr, an exit code.
 A source that fails does not stop the others.
 """
 

@@ -1,7 +1,4 @@
-"""What `tracker run` does with one source: open, run, write, and close everything.
-
-Comes in: a `RunRequest`. Goes out: files, a progress bar and a summary on stderr, an exit code.
-"""
+"""What `tracker run` does with one source: open, run, write, and close everything."""
 
 import signal
 import threading
@@ -53,7 +50,7 @@ def run(request: RunRequest) -> int:
 
     Raises:
         RunFailedError: Something broke after the first frame was asked for.
-        OutputClosed: Nobody reads stdout any more.
+        OutputClosed: The reader of stdout has gone.
         TrackerError: Something was wrong before that; nothing was written.
     """
     (text,) = request.sources

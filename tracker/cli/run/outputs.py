@@ -1,7 +1,6 @@
 """Where the results of a run go: paths checked, sinks made, sinks closed.
 
-Comes in: what the user asked for, and the sources as typed. Goes out: the sinks of each source. No
-file is touched before its first result.
+No file is touched before its first result.
 """
 
 import re

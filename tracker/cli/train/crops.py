@@ -1,8 +1,4 @@
-"""The work behind `tracker train crops`: labelled objects to crops with what teachers say of them.
-
-Comes in: a `CropRequest`. Goes out: a folder that `tracker train reid --data` takes (see
-`training.crop_folder`).
-"""
+"""`tracker train crops`: crops of labelled objects, with the embeddings of teacher networks."""
 
 import logging
 from collections import Counter

@@ -1,8 +1,7 @@
 """The work behind `tracker train detector`: labelled pictures to a detector file and its card.
 
-Comes in: a `DetectorTrainRequest`. Goes out, in a folder: `best.keras`, `model-card.md`,
-`config.yaml`, `log.csv` and what a training needs to go on where it was killed. Data are read and
-checked before Keras is loaded.
+The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a
+checkpoint to resume from. Data are read and checked before Keras is loaded.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The configuration of a training: one tree of frozen settings, as `config.py` has for a run.
 
-Comes in: nothing, a path, overrides. Goes out: a validated `TrainConfig`. Loads no Keras.
+Loads no Keras.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """The work behind `tracker train labels`: pictures without labels to a data set with them.
 
-Comes in: a `LabelRequest`. Goes out, in a folder: `images`, `labels`, `ignore` and `found` (see
-`training.distill`), `data.yaml` for `tracker train detector --data`, `labelling.json` which tells
-what the folder is, and `frames.csv` with the times of videos' frames.
+The output folder gets `images`, `labels`, `ignore` and `found` (see `training.labels.write`),
+`data.yaml` for `tracker train detector --data`, `labelling.json`, which records how it was made,
+and `frames.csv` with the times of videos' frames.
 """
 
 import csv

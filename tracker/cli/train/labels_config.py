@@ -1,7 +1,6 @@
 """The configuration of a labelling by teachers: one tree of frozen settings.
 
-Comes in: nothing, a path, overrides. Goes out: a validated `LabelConfig`. Loads no library of a
-teacher.
+Loads no library of a teacher.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The commands `tracker train ...`: words to a request.
 
-Comes in: options. Goes out: a call of the work. Nothing heavy is loaded before a command runs.
+Nothing heavy is loaded before a command runs.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """What a person sees of a training and of what goes before it: a bar, a line for every epoch.
 
-Comes in: pictures, steps and epochs. Goes out: text on stderr. Loads no Keras.
+Loads no Keras.
 """
 
 import time

@@ -1,8 +1,7 @@
 """The work behind `tracker train reid`: crops to an appearance network and its card.
 
-Comes in: a `ReidTrainRequest`. Goes out, in a folder: `best.keras`, `model-card.md`,
-`config.yaml`, `log.csv` and what a training needs to go on where it was killed. Data are read and
-checked before Keras is loaded.
+The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a
+checkpoint to resume from. Data are read and checked before Keras is loaded.
 """
 
 import logging

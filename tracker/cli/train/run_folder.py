@@ -1,8 +1,4 @@
-"""The folder of a training: what tells which training it holds, and whether that goes on.
-
-Comes in: a folder and what a training is. Goes out: the same folder, or a `ConfigError` where it
-holds another one.
-"""
+"""The folder of a training: what tells which training it holds, and whether that goes on."""
 
 import json
 from collections.abc import Collection, Mapping

@@ -1,6 +1,6 @@
 """The configuration of a segmenter's training: one tree of frozen settings.
 
-Comes in: nothing, a path, overrides. Goes out: a validated `SegmentTrainConfig`. Loads no Keras.
+Loads no Keras.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The network that a training begins with: built, filled and frozen as its settings say.
 
-Comes in: settings. Goes out: a `keras.Model`. Loads Keras when it is called.
+Loads Keras when it is called.
 """
 
 from pathlib import Path

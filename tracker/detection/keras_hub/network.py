@@ -43,7 +43,7 @@ class KerasHubNetwork:
         self._converter_size = None if self._converter is None else self._converter.image_size
         if self._converter is not None:
             self._converter.image_size = None  # Pictures come in the right size.
-        # D-FINE hands on yxyx, whatever format it is told to have.
+        # D-FINE returns yxyx, whatever bounding box format it was given.
         self._box_format = "yxyx" if self._is_dfine else task.bounding_box_format
         task.prediction_decoder = _BestClass(decoder)
         self._task = task
