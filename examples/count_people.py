@@ -11,6 +11,9 @@ import tracker
 
 LEAST_FRAMES = 10  # Shorter tracks are mostly false alarms.
 
+if not sys.argv[1:]:
+    sys.exit(__doc__)
+
 print("video,people,most_at_once")
 for path in sorted(Path(sys.argv[1]).glob("*.mp4")):
     frames = [result.tracks.ids.tolist() for result in tracker.track(path, classes=["person"])]

@@ -18,6 +18,9 @@ pipeline = tracker.Pipeline(
     embedder=tracker.CropEmbedder.load_builtin(),
     tracker=tracker.DeepSort(),
 )
+if not sys.argv[1:]:
+    sys.exit(__doc__)
+
 seen = defaultdict(list)
 with tracker.VideoFile(sys.argv[1]) as video:
     for result in pipeline.run(video):

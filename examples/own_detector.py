@@ -22,6 +22,9 @@ def find_purple(image):
     return boxes, np.full(len(boxes), 0.9), np.zeros(len(boxes), int)
 
 
+if not sys.argv[1:]:
+    sys.exit(__doc__)
+
 for result in tracker.track(sys.argv[1], detector=find_purple, names=["purple"]):
     for track_id, box in zip(result.tracks.ids, result.tracks.boxes, strict=True):
         print(result.frame.index, track_id, *box.round().astype(int))

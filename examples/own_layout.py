@@ -46,6 +46,9 @@ class Corners:
         ]
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+
 model, source = sys.argv[1:]
 network, layout = open_network(model), Corners()
 detector = ModelDetector(

@@ -28,6 +28,9 @@ def coverage(truth, tracks):
     return {track_id: covered[track_id] / frames[track_id] for track_id in sorted(frames)}
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+
 shares = coverage(read_tracks(sys.argv[1]), read_tracks(sys.argv[2]))
 for track_id, share in shares.items():
     print(f"object {track_id}: {share:.1%}")

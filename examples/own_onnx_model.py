@@ -11,6 +11,9 @@ from collections import Counter
 
 import tracker
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+
 model, source, *names = sys.argv[1:]
 detector = tracker.load_model(model, names=names or None)
 pipeline = tracker.Pipeline(

@@ -53,6 +53,9 @@ class Events:
         self.close(complete=error_type is None)
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+
 source, path = sys.argv[1:]
 with Events(path) as events:
     for result in tracker.track(source):

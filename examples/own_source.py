@@ -43,6 +43,9 @@ class ArrayFile:
         self.close()
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+
 path, fps = sys.argv[1:]
 pipeline = tracker.Pipeline(detector=tracker.MotionDetector(), tracker=tracker.DeepSort())
 with ArrayFile(path, Fraction(fps)) as source:

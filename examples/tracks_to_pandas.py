@@ -9,6 +9,9 @@ import pandas as pd
 
 import tracker
 
+if not sys.argv[1:]:
+    sys.exit(__doc__)
+
 tables = []
 for result in tracker.track(sys.argv[1], classes=["person"]):
     table = result.tracks.to_dataframe(result.run.class_names)
