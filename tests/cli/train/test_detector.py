@@ -89,7 +89,7 @@ def test_one_epoch_from_another_detector(
     )  # fmt: skip
     assert code == 0
     output = capsys.readouterr()
-    assert "mean, 2 pictures" in output.out
+    assert "mean, 2 images" in output.out
     assert "4 pictures" in output.err
     assert "names no val: 2 pictures (data.val_share 0.34) are held out" in output.err
     assert "other classes: all weights but the last class layers'" in output.err
