@@ -111,6 +111,19 @@ def test_the_public_names_are_these() -> None:
     assert set(dir(tracker)) == set(tracker.__all__)
 
 
+def test_a_star_import_gives_every_public_name_and_loads_no_tensorflow() -> None:
+    program = (
+        "import sys\nfrom tracker import *\n"
+        "import tracker\n"
+        "missing = set(dir(tracker)) - set(globals())\n"
+        "print(sorted(missing), sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[] []\n"
+
+
 def test_every_error_is_public_and_drawn_in_the_tree() -> None:
     tree = (errors.__doc__ or "").split("TrackerError\n")[1].split("Each class")[0]
     drawn = re.findall(r"[|`]-- (\w+) +(\w+Error)?", tree)

@@ -1,9 +1,12 @@
 """Commands and options as other programs call them, and slips of the keyboard."""
 
+from typing import Any
+
 import pytest
+from typer.main import get_command
 
 from tests.cli import failure
-from tracker.cli.main import main
+from tracker.cli.main import app, main
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,43 @@ def test_h_shows_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize("words", [[], ["--show"]])
 def test_no_source(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert failure(capsys, "run", *words).startswith("expected a source, got none; name a video")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "eval --truth a --tracks b",
+            "Missing option '--rules' (Rules of evaluation: MOT15, MOT17 or MOT20)",
+        ),
+        (
+            "eval-detector --labels a",
+            "Missing option '--detector' (nano, small, a .keras or .tflite of this "
+            "package, a Darknet .cfg)",
+        ),
+        ("export a.keras", "Missing option '--output' / '-o' (Where to write: NAME.tflite)"),
+        ("bench", "Missing argument 'video' (Video file, folder of images, or 'glob*.jpg')"),
+    ],
+)
+def test_a_missing_option_or_argument_says_what_is_expected(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failure(capsys, *words.split()) == message
+
+
+def required_parameters() -> list[tuple[str, Any]]:
+    """Every required option and argument with the command that has it, such as `train reid`."""
+    found, groups = [], [("", get_command(app))]
+    while groups:
+        path, group = groups.pop()
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                groups.append((f"{path} {name}", command))
+            found += [(f"{path} {name}", param) for param in command.params if param.required]
+    return found
+
+
+def test_every_required_parameter_has_a_help_to_repeat() -> None:
+    required = required_parameters()
+    assert {"--rules", "--out", "source"} <= {param.opts[0] for _, param in required}
+    assert [(path, param.opts[0]) for path, param in required if not param.help] == []

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from tracker.cli.models.command import models_app
-from tracker.cli.parsing import HELP, Commands, RunCommand, words_of
+from tracker.cli.parsing import HELP, Commands, RunCommand, usage_error_text, words_of
 from tracker.cli.tools import add_offline_commands
 from tracker.cli.train.options import train_app
 from tracker.errors import ConfigError, OutputClosed, TrackerError
@@ -325,7 +325,7 @@ def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
     try:
         return app(args=arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        return _fail(mask_words(error.format_message(), arguments), error.exit_code)
+        return _fail(mask_words(usage_error_text(error), arguments), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except (OutputClosed, BrokenPipeError):

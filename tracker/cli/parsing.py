@@ -107,6 +107,23 @@ class RunCommand(TyperCommand):
             raise ConfigError(hint) from error
 
 
+def usage_error_text(error: typer.TyperException) -> str:
+    """Returns the message of a wrong command line.
+
+    Of a missing option or argument it repeats the help, which lists the choices where there are
+    some.
+
+    Args:
+        error: What parsing the command line raised.
+    """
+    text = error.format_message()
+    param = error.param if isinstance(error, typer.BadParameter) else None
+    expected = getattr(param, "help", None)
+    if expected and text.startswith("Missing "):
+        return f"{text.removesuffix('.')} ({expected.removesuffix('.')})"
+    return text
+
+
 def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
     """Returns the words of a list with commas; `None` where there is none.
 

@@ -30,7 +30,7 @@ def evaluate(
     tracks: Annotated[
         str, typer.Option(help="Folder with NAME.txt, .jsonl or .json; a file for one sequence.")
     ],
-    rules: Annotated[str, typer.Option(help="What counts: MOT15, MOT17 or MOT20.")],
+    rules: Annotated[str, typer.Option(help="Rules of evaluation: MOT15, MOT17 or MOT20.")],
     json: Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")] = None,
     csv: Annotated[str | None, typer.Option(help="Scores as CSV (- for stdout).")] = None,
     plot: Annotated[
@@ -129,7 +129,7 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     labels: Annotated[str, typer.Option(help="Folder of YOLO labels, or a COCO JSON file.")],
     detector: Annotated[
-        str, typer.Option(help="nano, small, a .keras or .tflite of ours, a Darknet .cfg.")
+        str, typer.Option(help="nano, small, a .keras or .tflite of this package, a Darknet .cfg.")
     ],
     weights: Annotated[
         str | None, typer.Option(help="Weights of a .cfg. [NAME.weights beside it]")
