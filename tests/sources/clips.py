@@ -29,19 +29,37 @@ def write_clip(
     size: tuple[int, int] = (64, 48),
     codec: str = "libx264",
     faststart: bool = False,
+    gop: int = 12,
+    b_frames: int = 2,
 ) -> Path:
-    """Writes frames of one grey level each, with B-frames and a keyframe every 12 frames."""
+    """Writes frames of one grey level each, with B-frames and a keyframe every `gop` frames."""
     options = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", container_options=options) as container:
         stream = container.add_stream(codec, rate=rate, options={"qp": "10"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.gop_size = 12
-        stream.codec_context.max_b_frames = 0 if codec == "libvpx" else 2
+        stream.codec_context.gop_size = gop
+        stream.codec_context.max_b_frames = 0 if codec == "libvpx" else b_frames
         for index, stamp in enumerate(range(count) if pts is None else pts):
             frame = grey_frame(level(index), size)
             frame.pts, frame.time_base = stamp, 1 / rate
             container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_walk(path: Path, *, count: int, fps: int, gop: int) -> Path:
+    """Writes 96x64 frames of noise that moves 3 pixels a frame: each is predicted from others."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 24 + count, 3)).astype(np.uint8)
+    noise = noise.repeat(4, axis=0).repeat(4, axis=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"sc_threshold": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.gop_size = gop
+        stream.codec_context.max_b_frames = 3
+        for index in range(count):
+            image = np.ascontiguousarray(noise[:, 3 * index : 3 * index + 96])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         container.mux(stream.encode(None))
     return path
 

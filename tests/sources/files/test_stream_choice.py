@@ -133,10 +133,14 @@ def test_the_setting_reaches_the_source(tmp_path: Path) -> None:
         load_config(overrides=["source.video_stream=-1"])
 
 
-def test_the_film_beside_a_thumbnail(data: Path) -> None:
-    with VideoFile(data / "faults" / "two_streams_thumbnail_first.mp4") as video:
-        assert (video.info.width, video.info.height) == (480, 360)
-        assert len(list(video)) == 30
+def test_the_film_after_a_jpeg_thumbnail(tmp_path: Path) -> None:
+    thumbnail = Stream((160, 120), 1, 60, codec="mjpeg")
+    film = Stream((480, 360), 30, FILM_GREY, DEFAULT, "libx264")
+    with VideoFile(write_streams(tmp_path / "two.mp4", thumbnail, film)) as video:
+        assert (video.info.width, video.info.height) == film.size
+        frames = list(video)
+    assert len(frames) == film.count
+    assert greys(frames) == {FILM_GREY}
 
 
 def test_a_stream_without_a_decoder_is_left_out(tmp_path: Path) -> None:

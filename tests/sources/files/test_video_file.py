@@ -5,6 +5,7 @@ import itertools
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,13 +19,13 @@ from tests.sources.clips import (
     write_clip,
     write_corner,
     write_planes,
+    write_walk,
     write_with_sound,
 )
 from tracker.errors import SourceError
 from tracker.frames import Frame
 from tracker.sources.files.video_file import VideoFile
 
-VIDEOS = Path(__file__).parents[3].parent / "shared" / "data" / "video"
 CONTAINERS = ["mp4", "mkv", "ts", "avi"]
 
 
@@ -493,50 +494,46 @@ def test_names_that_ffmpeg_would_take_for_a_protocol(tmp_path: Path) -> None:
     assert len(read(path)) == 2
 
 
-# --- real files ---
+# --- clips as cameras and archives have them ---
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "fps", "size"),
+    ("count", "fps", "clip"),
     [
-        ("PETS09-S2L1.mp4", 795, Fraction(10), (480, 360)),
-        ("TUD-Campus.mp4", 71, Fraction(25), (640, 480)),
-        ("TUD-Stadtmitte.mp4", 179, Fraction(25), (640, 480)),
-        ("car-detection.mp4", 377, Fraction(25, 2), (768, 432)),
-        pytest.param(
-            *("bottle-detection.mp4", 1189, Fraction(179, 6), (640, 360)), marks=pytest.mark.slow
-        ),
-        pytest.param(
-            *("one-by-one-person-detection.mp4", 1394, Fraction(10), (768, 432)),
-            marks=pytest.mark.slow,
-        ),
+        (795, Fraction(10), {"gop": 64}),
+        (71, Fraction(25), {"codec": "mpeg4", "b_frames": 0}),
+        (377, Fraction(25, 2), {"gop": 60, "b_frames": 0}),
+        (1189, Fraction(179, 6), {"gop": 250, "b_frames": 3}),
     ],
 )
-def test_real_videos(name: str, count: int, fps: Fraction, size: tuple[int, int]) -> None:
-    if not (VIDEOS / name).is_file():
-        pytest.skip(f"{name} is not here")
-    with VideoFile(VIDEOS / name, stride=5) as video:
+def test_frames_of_long_clips_have_their_number_and_time(
+    tmp_path: Path, count: int, fps: Fraction, clip: dict[str, Any]
+) -> None:
+    path = write_clip(tmp_path / "a.mp4", count=count, rate=fps, **clip)
+    with VideoFile(path, stride=5) as video:
         assert video.info.fps * 5 == fps
-        assert (video.info.width, video.info.height) == size
+        assert (video.info.width, video.info.height) == (64, 48)
         assert video.info.frame_count == -(-count // 5)
-        frames = [(f.index, f.time_s) for f in video]
+        frames = list(video)
         assert video.skipped == 0
-    assert [index for index, _ in frames] == list(range(0, count, 5))
-    assert [t for _, t in frames] == pytest.approx([i / float(fps) for i, _ in frames], abs=1e-9)
+    assert [f.index for f in frames] == list(range(0, count, 5))
+    wanted = [f.index / float(fps) for f in frames]
+    assert [f.time_s for f in frames] == pytest.approx(wanted, abs=1e-9)
+    check_levels(frames)
 
 
-def test_starting_late_in_a_real_video_gives_the_same_pictures() -> None:
-    path = VIDEOS / "PETS09-S2L1.mp4"
-    if not path.is_file():
-        pytest.skip("PETS09-S2L1.mp4 is not here")
-    whole = read(path, stride=35)
-    late = read(path, start_s=70.0)
-    assert [f.index for f in late] == list(range(700, 795))
-    twice = {f.index: f.image for f in late}
-    compared = [f for f in whole if f.index in twice]
-    assert [f.index for f in compared] == [700, 735, 770]
-    for frame in compared:
-        assert np.array_equal(frame.image, twice[frame.index])
+def test_starting_late_gives_the_same_images(tmp_path: Path) -> None:
+    path = write_walk(tmp_path / "a.mp4", count=100, fps=10, gop=32)
+    with av.open(str(path)) as file:
+        packets = [p for p in file.demux(video=0) if p.pts is not None]
+    assert [round(p.pts * p.time_base * 10) for p in packets if p.is_keyframe] == [0, 32, 64, 96]
+    assert any(p.pts != p.dts for p in packets)  # frames that are predicted from later ones
+    whole = {f.index: f.image for f in read(path)}
+    late = read(path, start_s=7.0)
+    assert [f.index for f in late] == list(range(70, 100))
+    for frame in late:
+        assert np.array_equal(frame.image, whole[frame.index])
+        assert not np.array_equal(frame.image, whole[frame.index - 1])
 
 
 @pytest.mark.parametrize("missing", [0.5, 0.9])
