@@ -13,6 +13,7 @@ import pytest
 from tests.cli import call, failure
 from tests.conftest import write_clip
 from tracker.cli.train.detector_config import TrainConfig, load_train_config
+from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.errors import ConfigError
 from tracker.models.files.detector_file import (
     DetectorDescription,
@@ -271,7 +272,7 @@ def test_another_training_in_the_folder(
     out = tmp_path / "out"
     out.mkdir()
     config = load_train_config(options={"data.file": str(data_file)})
-    (out / "config.yaml").write_text(config.to_yaml())
+    (out / "config.yaml").write_text(config_yaml(config))
     record = {"classes": ["red", "green"], "train": [8], "weights": [1.0], "val": 2}
     (out / "data.json").write_text(json.dumps(record))
     (out / "checkpoint.npz").write_text("is not read: what was asked for is checked before")
@@ -327,9 +328,9 @@ def test_settings_are_written_and_read_alike(tmp_path: Path) -> None:
     assert config.training.mixed_precision is MixedPrecision.ON
     assert config.network.size is YoloSize.SMALL
     assert config.augment.scale == (0.5, 1.0)
-    (tmp_path / "c.yaml").write_text(config.to_yaml())
+    (tmp_path / "c.yaml").write_text(config_yaml(config))
     assert load_train_config(tmp_path / "c.yaml") == config
-    assert TrainConfig().flat()["training.assign.top_k"] == 13
+    assert config_values(TrainConfig())["training.assign.top_k"] == 13
     with pytest.raises(ConfigError, match=r"unknown key augment\.scal;"):
         load_train_config(overrides=["augment.scal=1"])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tracker.cli.train.reid_config import ReidTrainConfig, load_reid_config
+from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.errors import ConfigError
 from tracker.training.crops.crop_folder import RECORD
 
@@ -56,7 +57,7 @@ def test_what_is_written_is_read_again_the_same(tmp_path: Path) -> None:
     folder = crop_folder(tmp_path / "crops", in_use=["a"], views={"count": 2})
     words = ["training.contrast=1", "training.mixed_precision=off", f"data.folder={folder}"]
     config = load_reid_config(None, words)
-    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
     assert load_reid_config(tmp_path / "config.yaml") == config
     (folder / RECORD).unlink()
     assert load_reid_config(tmp_path / "config.yaml") == config
@@ -73,7 +74,7 @@ def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) ->
     config = load_reid_config(whole)
     assert config == load_reid_config(options={"data.folder": "crops"})
     keys = {line.strip("# ").partition(":")[0] for line in text.splitlines() if ":" in line}
-    assert {key.rpartition(".")[2] for key in config.flat()} <= keys
+    assert {key.rpartition(".")[2] for key in config_values(config)} <= keys
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracker.cli.train.detector_config import TrainConfig, load_train_config
 from tracker.cli.train.run_folder import check_same, make_folder
+from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.cli.train.start_network import check_output, start_detector
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.evaluation.average_precision import AveragePrecision
@@ -182,7 +183,7 @@ def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> Ave
     facts = CardFacts(
         path=path,
         config_file=CONFIG,
-        config=config.to_yaml(),
+        config=config_yaml(config),
         data_file=str(config.data.file),
         size=config.network.size,
         input_size=config.network.input_size,
@@ -272,7 +273,7 @@ def _check_begun(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
     out = request.out
     if not (out / CHECKPOINT).exists():
         return False
-    now = {"data": record, **request.config.flat()}
+    now = {"data": record, **config_values(request.config)}
     check_same(out, _begun(out), now, may_change=_MAY_CHANGE)
     return True
 
@@ -286,14 +287,14 @@ def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
     out = request.out
     make_folder(out)
     replace_text(out / DATA, json.dumps(record, ensure_ascii=False) + "\n")
-    replace_text(out / CONFIG, request.config.to_yaml())
+    replace_text(out / CONFIG, config_yaml(request.config))
 
 
 def _begun(out: Path) -> dict[str, Any]:
     """Returns the data and the settings of the training that a folder holds."""
     try:
         data = json.loads((out / DATA).read_text(encoding="utf-8"))
-        return {"data": data, **load_train_config(out / CONFIG).flat()}
+        return {"data": data, **config_values(load_train_config(out / CONFIG))}
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{out / CHECKPOINT}: expected {CONFIG} and {DATA} beside it to tell which training "

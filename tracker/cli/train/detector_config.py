@@ -1,4 +1,4 @@
-"""The configuration of a training: one tree of frozen settings, as `config.py` has for a run.
+"""The configuration of a detector's training: one tree of frozen settings.
 
 Loads no Keras.
 """
@@ -8,18 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
-from tracker.errors import ConfigError
-from tracker.models.backbones.names import (
-    CROSS_STAGE,
-    DETECTOR_BACKBONES,
-    NONE,
-    BackboneChoice,
-    check_backbone,
+from tracker.cli.train.shared_config import (
+    NetworkConfig,
+    check_classes,
+    check_seed_and_freezing,
 )
-from tracker.models.yolo_shape import STRIDES, YoloSize
+from tracker.errors import ConfigError
 from tracker.training.detector.augment import AugmentSettings
 from tracker.training.settings import TrainSettings
 from tracker.util.check_types import check_finite, check_types
@@ -28,13 +24,16 @@ from tracker.util.settings_tree import layered, settings_from
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DataConfig:
-    """What is learned from.
+    """The training data.
 
     Attributes:
         file: Path of the data file, see `training.data_file`.
         classes: Names of the classes to learn; `None` for all. Objects of others are background.
-        val_share: Where the data file names no `val`: this share of the pictures is held out to
-            judge by, in `(0, 1)`.
+        val_share: Share of the images to hold out for validation if the data file names no `val`,
+            in `(0, 1)`.
+
+    Raises:
+        ConfigError: A value is out of range, or a class is named twice.
     """
 
     file: str | None = None
@@ -43,69 +42,23 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.classes is not None and (
-            not self.classes or len(set(self.classes)) != len(self.classes)
-        ):
-            raise ConfigError(f"classes: expected different names, got {list(self.classes)}")
+        check_classes(self.classes)
         if not 0 < self.val_share < 1:
             raise ConfigError(f"val_share: expected between 0 and 1, got {self.val_share}")
         check_finite(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Which network learns.
+class ImageBatchConfig:
+    """The batches of images.
 
     Attributes:
-        size: How large it is; with a backbone other than "cross-stage": its neck and heads.
-        backbone: Name of the backbone, see `backbone_names.DETECTOR_BACKBONES`.
-        weights: Path of a `.keras` detector of the same size and backbone to start from; `None`
-            starts anew.
-        backbone_weights: Where the backbone alone starts from: `none`, `imagenet` or a path, see
-            `BackboneChoice`.
-        frozen_until: Name of a layer of the backbone: it and those before it never learn.
-        frozen_norms: The backbone's batch norms keep their statistics and never learn; `None`
-            where `backbone_weights` is not `none`.
-        input_size: Side in pixels of the pictures that it learns from, a multiple of 32.
-    """
+        batch: Images in a batch.
+        max_boxes: Most objects of an image that are kept, the largest first.
+        workers: Threads that load and augment images.
 
-    size: YoloSize = YoloSize.NANO
-    backbone: str = CROSS_STAGE
-    weights: str | None = None
-    backbone_weights: str = NONE
-    frozen_until: str | None = None
-    frozen_norms: bool | None = None
-    input_size: int = 320
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_backbone(self.backbone, DETECTOR_BACKBONES)
-        self.choice()
-        if self.input_size < STRIDES[-1] or self.input_size % STRIDES[-1]:
-            raise ConfigError(
-                f"input_size: expected a positive multiple of {STRIDES[-1]}, got {self.input_size}"
-            )
-        check_finite(self)
-
-    def choice(self) -> BackboneChoice:
-        """Returns the backbone, its weights, and what of it never learns."""
-        return BackboneChoice(
-            self.backbone,
-            weights=self.backbone_weights,
-            frozen_until=self.frozen_until,
-            frozen_norms=self.frozen_norms,
-            whole=self.weights,
-        )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PictureBatchConfig:
-    """How pictures come together.
-
-    Attributes:
-        batch: Pictures in a step.
-        max_boxes: Objects of a picture that count, the largest first.
-        workers: Threads that prepare pictures.
+    Raises:
+        ConfigError: A value is below 1.
     """
 
     batch: int = 16
@@ -122,45 +75,31 @@ class PictureBatchConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Everything that decides the result of a training.
+    """Everything that decides the result of a detector's training.
 
     Attributes:
-        seed: Of new weights, of the order of pictures and of their changes.
-        data: What is learned from.
-        network: Which network learns.
-        batches: How pictures come together.
-        augment: How they are changed.
-        training: How long, how fast, and by which loss.
+        seed: Seed of initial weights, the order of the images and their augmentation.
+        data: The training data.
+        network: The network to train.
+        batches: The batches of images.
+        augment: Augmentation of the images.
+        training: Length, learning rates and loss.
+
+    Raises:
+        ConfigError: A value is out of range, or the frozen backbone would have random weights.
     """
 
     seed: int = 0
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
-    batches: PictureBatchConfig = dataclasses.field(default_factory=PictureBatchConfig)
+    batches: ImageBatchConfig = dataclasses.field(default_factory=ImageBatchConfig)
     augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
     training: TrainSettings = dataclasses.field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected at least 0, got {self.seed}")
-        if self.training.freeze_epochs and not self.network.choice().is_trained:
-            raise ConfigError(
-                "training.freeze_epochs: a backbone with random weights cannot be frozen; expected "
-                "weights to start from, such as --weights FILE.keras or --backbone-weights"
-            )
+        check_seed_and_freezing(self.seed, self.training.freeze_epochs, self.network.choice())
         check_finite(self)
-
-    def to_yaml(self) -> str:
-        """Returns the tree as YAML that `load_train_config` reads."""
-        text: str = yaml.safe_dump(
-            _ADAPTER.dump_python(self, mode="json"), sort_keys=False, allow_unicode=True
-        )
-        return text
-
-    def flat(self) -> dict[str, Any]:
-        """Returns plain values by dotted key."""
-        return dict(flatten(_ADAPTER.dump_python(self, mode="json"), ""))
 
 
 _ADAPTER = TypeAdapter(TrainConfig)
@@ -187,19 +126,3 @@ def load_train_config(
     """
     tree = layered(path, overrides, options, example="training.learning_rate=0.001")
     return settings_from(_ADAPTER, TrainConfig, tree)
-
-
-def flatten(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    """Returns the values of a tree by dotted key.
-
-    Args:
-        tree: Keys and values, which may be trees in turn.
-        prefix: What all keys begin with.
-    """
-    pairs: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            pairs += flatten(value, f"{prefix}{key}.")
-        else:
-            pairs.append((f"{prefix}{key}", value))
-    return pairs

@@ -1,4 +1,4 @@
-"""The configuration of a labelling by teachers: one tree of frozen settings.
+"""The configuration of `tracker train labels`: one tree of frozen settings.
 
 Loads no library of a teacher.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tracker.cli.train.shared_config import check_classes
 from tracker.errors import ConfigError
 from tracker.training.labels.teacher_files import TeacherOptions, takes_any_size
 from tracker.training.labels.write import LabelSettings, Thresholds
@@ -19,22 +20,26 @@ from tracker.util.settings_tree import layered, settings_from
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LabelConfig:
-    """How pictures are labelled.
+    """How images are labelled.
 
     Attributes:
-        teachers: Paths of the teachers' files, see `training.teacher_files`.
+        teachers: Paths of the teachers' files, see `training.labels.teacher_files`.
         classes: Names of the classes to label; `None` for all that a teacher knows.
         sizes: Long sides in pixels for teachers that take any size (`.cfg`, `.keras`); each runs at
             all of them. Without one, at its own.
-        names: File of class names for teachers that do not know theirs.
-        every: Of a video, each so many-th frame is labelled.
+        names: File of class names for teachers whose files hold none.
+        every: Of a video, every n-th frame is labelled.
         sure: Fused score from which a box is a label.
         doubtful: Fused score from which, below `sure`, a box is a region to ignore.
-        thresholds: `[sure, doubtful]` by class; classes that it lacks take the two above.
-        weights: How much a teacher counts, by its name (file name, a minus, long side); teachers
-            that it lacks count 1.
+        thresholds: `[sure, doubtful]` by class; other classes have the two above.
+        weights: Weight of a teacher in the fusion by its name (file name, a minus, long side);
+            others have 1.
         iou: Boxes that overlap by more than this are the same object.
         threads: CPU threads.
+
+    Raises:
+        ConfigError: A value is out of range, or all teachers have a size of their own and `sizes`
+            is given.
     """
 
     teachers: tuple[str, ...] = ()
@@ -51,10 +56,7 @@ class LabelConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.classes is not None and (
-            not self.classes or len(set(self.classes)) != len(self.classes)
-        ):
-            raise ConfigError(f"classes: expected different names, got {list(self.classes)}")
+        check_classes(self.classes)
         if self.every < 1:
             raise ConfigError(f"every: expected at least 1, got {self.every}")
         if not 0 < self.iou < 1:
@@ -67,7 +69,7 @@ class LabelConfig:
                 f"sizes: expected none, got {list(self.sizes)}: all of these teachers have one "
                 "size of their own"
             )
-        # These check their values.
+        # Constructing these checks the values.
         Thresholds(sure=self.sure, doubtful=self.doubtful)
         for sure, doubtful in self.thresholds.values():
             Thresholds(sure=sure, doubtful=doubtful)
@@ -75,12 +77,12 @@ class LabelConfig:
         check_finite(self)
 
     def teacher_options(self) -> TeacherOptions:
-        """Returns how teachers are run."""
+        """Returns the options with which teachers run."""
         names = None if self.names is None else Path(self.names)
         return TeacherOptions(sizes=self.sizes, names=names, threads=self.threads)
 
     def label_settings(self, classes: Sequence[str]) -> LabelSettings:
-        """Returns what becomes a label.
+        """Returns the settings that decide which boxes become labels.
 
         Args:
             classes: Names of the classes to label.

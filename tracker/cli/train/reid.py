@@ -14,6 +14,7 @@ import numpy as np
 
 from tracker.cli.train.reid_config import ReidTrainConfig, load_reid_config
 from tracker.cli.train.run_folder import begin, goes_on
+from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.cli.train.start_network import check_output, start_reid
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
@@ -113,7 +114,7 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     _load_keras(config.seed)
     network = start_reid(dimension, config.network.choice(), fill=not resumed)
     begin(out, record)
-    replace_text(out / CONFIG, config.to_yaml())
+    replace_text(out / CONFIG, config_yaml(config))
     try:
         steps = _train(request, batches, held, network)
     except KeyboardInterrupt:
@@ -252,13 +253,13 @@ def _record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
     return {
         "data": {"identities": len(np.unique(data.groups)), "pictures": len(data)},
         "taught": bool(data.targets.shape[1]),
-        **config.flat(),
+        **config_values(config),
     }
 
 
 def _earlier_values(folder: str) -> dict[str, Any]:
     """Returns what keys stand for that records of earlier releases lack: the defaults of then."""
-    return {"taught": False, **load_reid_config(options={"data.folder": folder}).flat()}
+    return {"taught": False, **config_values(load_reid_config(options={"data.folder": folder}))}
 
 
 def _load_keras(seed: int) -> None:

@@ -1,8 +1,8 @@
 """The configuration of an appearance network's training: one tree of frozen settings.
 
-A few defaults depend on the data: how much crops are changed on whether they are views, and the
+A few defaults depend on the data: the augmentation on whether the crops are views, and the
 weights of the losses on whether there are teachers. `load_reid_config` looks at the folder and
-fills them in, so that a `ReidTrainConfig` always holds the numbers that count. Loads no Keras.
+fills them in, so that a `ReidTrainConfig` always holds the numbers that are used. Loads no Keras.
 """
 
 import dataclasses
@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
-from tracker.cli.train.detector_config import flatten
+from tracker.cli.train.shared_config import check_seed_and_freezing
 from tracker.errors import ConfigError
 from tracker.models.backbones.names import (
     NONE,
@@ -35,12 +34,15 @@ _UNTAUGHT = {"regression": 0.0, "relation": 0.0, "contrast": 1.0}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReidDataConfig:
-    """What is learned from, and how crops come together.
+    """The training data and its batches.
 
     Attributes:
         folder: Folder from `tracker train crops`, or with one sub-folder for each identity.
-        val_share: Share of the objects that are held out to judge by, in `(0, 1)`.
-        batch: Crops in a step, even, at least 4.
+        val_share: Share of the identities to hold out for validation, in `(0, 1)`.
+        batch: Crops in a batch, even, at least 4.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     folder: str | None = None
@@ -57,17 +59,20 @@ class ReidDataConfig:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReidNetworkConfig:
-    """Which network learns.
+    """The appearance network.
 
     Attributes:
-        backbone: Name of the backbone, see `backbone_names.REID_BACKBONES`.
+        backbone: Name of the backbone, see `models.backbones.names.REID_BACKBONES`.
         weights: Path of a `.keras` appearance network of the same backbone to start from; `None`
-            starts anew.
-        backbone_weights: Where the backbone alone starts from: `none`, `imagenet` or a path, see
+            for random weights.
+        backbone_weights: Initial weights of the backbone alone: `none`, `imagenet` or a path, see
             `BackboneChoice`.
-        frozen_until: Name of a layer of the backbone: it and those before it never learn.
-        frozen_norms: The backbone's batch norms keep their statistics and never learn; `None`
-            where `backbone_weights` is not `none`.
+        frozen_until: Name of a layer of the backbone: it and those before it stay frozen.
+        frozen_norms: Whether the backbone's batch norms stay frozen, statistics included; `None`
+            freezes them if `backbone_weights` is not `none`.
+
+    Raises:
+        ConfigError: The backbone is unknown, or the settings of its weights contradict each other.
     """
 
     backbone: str = RESIDUAL
@@ -82,7 +87,7 @@ class ReidNetworkConfig:
         self.choice()
 
     def choice(self) -> BackboneChoice:
-        """Returns the backbone, its weights, and what of it never learns."""
+        """Returns the backbone, its initial weights, and which of its layers stay frozen."""
         return BackboneChoice(
             self.backbone,
             weights=self.backbone_weights,
@@ -97,11 +102,14 @@ class ReidTrainConfig:
     """Everything that decides the result of an appearance network's training.
 
     Attributes:
-        seed: Of new weights, of the split, of the order of crops and of their changes.
-        data: What is learned from.
-        network: Which network learns.
-        augment: How crops are changed.
-        training: How long, how fast, and by which losses.
+        seed: Seed of initial weights, the split, the order of the crops and their augmentation.
+        data: The training data and its batches.
+        network: The network to train.
+        augment: Augmentation of the crops.
+        training: Length, learning rates and losses.
+
+    Raises:
+        ConfigError: A value is out of range, or the frozen backbone would have random weights.
     """
 
     seed: int = 0
@@ -112,24 +120,7 @@ class ReidTrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected at least 0, got {self.seed}")
-        if self.training.freeze_epochs and not self.network.choice().is_trained:
-            raise ConfigError(
-                "training.freeze_epochs: a backbone with random weights cannot be frozen; expected "
-                "weights to start from, such as --weights FILE.keras or --backbone-weights"
-            )
-
-    def to_yaml(self) -> str:
-        """Returns the tree as YAML that `load_reid_config` reads."""
-        text: str = yaml.safe_dump(
-            _ADAPTER.dump_python(self, mode="json"), sort_keys=False, allow_unicode=True
-        )
-        return text
-
-    def flat(self) -> dict[str, Any]:
-        """Returns plain values by dotted key."""
-        return dict(flatten(_ADAPTER.dump_python(self, mode="json"), ""))
+        check_seed_and_freezing(self.seed, self.training.freeze_epochs, self.network.choice())
 
 
 _ADAPTER = TypeAdapter(ReidTrainConfig)
@@ -168,8 +159,8 @@ def load_reid_config(
 def _defaults_for(folder: Path) -> dict[str, Any]:
     """Returns the defaults that depend on the crops of a folder.
 
-    Without a teacher only contrast can be learned from; with one, the built-in network was trained
-    mostly from the similarities (see its card).
+    Without a teacher there is only the contrastive loss; with one, the weights are those of the
+    built-in network, trained mostly from similarities (see its model card).
     """
     augment = SEEN_VIEWS if holds_views(folder) else ReidAugmentSettings()
     return {

@@ -15,6 +15,7 @@ import numpy as np
 from tracker.cli.train.progress import StepProgress
 from tracker.cli.train.run_folder import begin, goes_on
 from tracker.cli.train.segmenter_config import SegmentTrainConfig
+from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.cli.train.start_network import check_output
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
@@ -116,12 +117,12 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
     )
     _check_start(config, description)
     check_output(out)
-    record = {"data": _record(splits), **config.flat()}
+    record = {"data": _record(splits), **config_values(config)}
     resumed = goes_on(out, record, may_change=_MAY_CHANGE)
     _tell_data(splits)
     network = _network(config, description, fill=not resumed)
     begin(out, record)
-    replace_text(out / CONFIG, config.to_yaml())
+    replace_text(out / CONFIG, config_yaml(config))
     try:
         steps = _train(request, splits, description, network)
     except KeyboardInterrupt:
@@ -217,7 +218,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
     facts = SegmentFacts(
         path=path,
         config_file=CONFIG,
-        config=config.to_yaml(),
+        config=config_yaml(config),
         data_file=str(config.data.file),
         input_size=config.network.input_size,
         backbone=config.network.choice().card_text(config.training.freeze_epochs),

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
-from tracker.cli.train.detector_config import NetworkConfig, flatten
+from tracker.cli.train.shared_config import NetworkConfig, check_seed_and_freezing
 from tracker.errors import ConfigError
 from tracker.models.yolo_shape import YoloSize
 from tracker.training.segmenter.augment import SegmentAugmentSettings
@@ -22,12 +21,15 @@ from tracker.util.settings_tree import layered, settings_from
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SegmentDataConfig:
-    """What is learned from, and how pictures come together.
+    """The training data and its batches.
 
     Attributes:
-        file: Path of the data file, see `training.segment_file`.
-        batch: Pictures in a step.
-        workers: Threads that prepare pictures.
+        file: Path of the data file, see `training.segmenter.file`.
+        batch: Images in a batch.
+        workers: Threads that load and augment images.
+
+    Raises:
+        ConfigError: A value is below 1.
     """
 
     file: str | None = None
@@ -47,12 +49,15 @@ class SegmentTrainConfig:
     """Everything that decides the result of a segmenter's training.
 
     Attributes:
-        seed: Of new weights, of the order of pictures and of their changes.
-        data: What is learned from.
-        network: Which network learns; `size` counts for the backbone "cross-stage" only, and
+        seed: Seed of initial weights, the order of the images and their augmentation.
+        data: The training data and its batches.
+        network: The network to train; `size` is used with the backbone "cross-stage" only, and
             `weights` names a `.keras` segmenter.
-        augment: How pictures are changed.
-        training: How long and how fast.
+        augment: Augmentation of the images.
+        training: Length and learning rates.
+
+    Raises:
+        ConfigError: A value is out of range, or the frozen backbone would have random weights.
     """
 
     seed: int = 0
@@ -65,25 +70,8 @@ class SegmentTrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected at least 0, got {self.seed}")
-        if self.training.freeze_epochs and not self.network.choice().is_trained:
-            raise ConfigError(
-                "training.freeze_epochs: a backbone with random weights cannot be frozen; expected "
-                "weights to start from, such as --weights FILE.keras or --backbone-weights"
-            )
+        check_seed_and_freezing(self.seed, self.training.freeze_epochs, self.network.choice())
         check_finite(self)
-
-    def to_yaml(self) -> str:
-        """Returns the tree as YAML that `load_segment_config` reads."""
-        text: str = yaml.safe_dump(
-            _ADAPTER.dump_python(self, mode="json"), sort_keys=False, allow_unicode=True
-        )
-        return text
-
-    def flat(self) -> dict[str, Any]:
-        """Returns plain values by dotted key."""
-        return dict(flatten(_ADAPTER.dump_python(self, mode="json"), ""))
 
 
 _ADAPTER = TypeAdapter(SegmentTrainConfig)
@@ -108,7 +96,7 @@ def load_segment_config(
         >>> load_segment_config(overrides=["training.epochs=3"]).training.epochs
         3
     """
-    # `NetworkConfig` begins with the size of detectors.
+    # The default of `NetworkConfig` is the size of detectors.
     base = {"network": {"size": YoloSize.SMALL.value}}
     example = "training.learning_rate=0.001"
     tree = layered(path, overrides, options, example=example, base=base)
