@@ -1,7 +1,7 @@
-"""The command `tracker`: words to a request, errors to one line and an exit code.
+"""The command `tracker`: parses the command line and reports errors in one line.
 
 Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration, 128 + signal number when
-stopped by one. Heavy modules load inside the commands.
+stopped by one. Heavy modules are imported inside the commands.
 """
 
 import logging
@@ -14,7 +14,23 @@ from typing import Annotated
 import typer
 
 from tracker.cli.models.command import models_app
-from tracker.cli.parsing import HELP, Commands, RunCommand, usage_error_text, words_of
+from tracker.cli.options import (
+    Confidence,
+    ConfigFile,
+    Device,
+    InputSize,
+    NoClobber,
+    NoProgress,
+    Runtime,
+)
+from tracker.cli.parsing import (
+    HELP,
+    Commands,
+    RunCommand,
+    print_help_without_command,
+    usage_error_text,
+    words_of,
+)
 from tracker.cli.tools import add_offline_commands
 from tracker.cli.train.options import train_app
 from tracker.errors import ConfigError, OutputClosed, TrackerError
@@ -30,14 +46,14 @@ from tracker.util.terminal import (
 from tracker.util.text import one_line
 from tracker.version import __version__
 
-_TELLING = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
+_INFO_LOGGERS = ("tracker.detection", "tracker.embedding", "tracker.sources", "tracker.sinks")
 """Loggers whose INFO lines a user sees: how a third-party model or a source was recognised."""
 
 app = typer.Typer(
     name="tracker",
     cls=Commands,
     context_settings=HELP,
-    help="Find and follow objects in video: webcam, streams, files, folders of images.",
+    help="Detect and track objects in video: webcam, streams, files, folders of images.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -46,25 +62,23 @@ app.add_typer(train_app, name="train")
 app.add_typer(models_app, name="models")
 
 
-def _show_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print_results(f"tracker {__version__}")
         raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
-def _common(
+def _options_of_all_commands(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Find and follow objects in video: webcam, streams, files, folders of images."""
-    if context.invoked_subcommand is None:
-        print_results(*context.get_help().split("\n"))
-        raise typer.Exit
+    """Detect and track objects in video: webcam, streams, files, folders of images."""
+    print_help_without_command(context)
 
 
 @app.command(cls=RunCommand)
@@ -91,20 +105,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     save_dir: Annotated[
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
-    no_clobber: Annotated[
-        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
-    ] = False,
+    no_clobber: NoClobber = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
     background: Annotated[
         str | None,
-        typer.Option(help="Of videos and windows, outside tracked people: keep, blur, remove."),
+        typer.Option(help="In videos and windows, around tracked people: keep, blur or remove."),
     ] = None,
     segmenter: Annotated[
         str | None,
         typer.Option(help="The .keras of `tracker train segmenter` that --background needs."),
     ] = None,
     embeddings: Annotated[
-        bool, typer.Option("--embeddings", help="Write to JSON what each track looks like.")
+        bool,
+        typer.Option("--embeddings", help="Write the appearance embedding of each track to JSON."),
     ] = False,
     detector: Annotated[
         str | None,
@@ -117,7 +130,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None,
         typer.Option(help="Weights of a .cfg [NAME.weights beside it], or the .keras of fcn."),
     ] = None,
-    names: Annotated[str | None, typer.Option(help="Class names, one a line.")] = None,
+    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
     detections: Annotated[
         str | None,
         typer.Option(help="Replay detections made earlier: MOT det.txt or our JSON."),
@@ -130,33 +143,27 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "[auto]"
         ),
     ] = None,
-    conf: Annotated[
-        float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
-    ] = None,
+    conf: Confidence = None,
     iou: Annotated[
-        float | None, typer.Option(help="Of boxes that overlap more, keep the best. [0.45]")
+        float | None,
+        typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
     ] = None,
-    imgsz: Annotated[
-        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
-    runtime: Annotated[
-        str | None,
-        typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
-    ] = None,
+    imgsz: InputSize = None,
+    device: Device = None,
+    runtime: Runtime = None,
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Frames to process where they come faster: newest, all, or auto (newest of "
+            help="Frames to process if the source is faster: newest, all, or auto (newest of "
             "cameras and streams). [auto]"
         ),
     ] = None,
     reconnect: Annotated[
         str | None,
-        typer.Option(help="Attempts to get a lost camera or stream back, or forever. [forever]"),
+        typer.Option(help="Attempts to reconnect a lost camera or stream, or forever. [forever]"),
     ] = None,
     detect_every: Annotated[
-        int | None, typer.Option(help="Detect in each n-th frame, predict in the others. [1]")
+        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
     ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Compute in float16: on GPUs, with runtime xla.")
@@ -164,20 +171,18 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     max_frames: Annotated[
         int | None, typer.Option(help="Stop after so many frames of each source.")
     ] = None,
-    stride: Annotated[int | None, typer.Option(help="Take each n-th frame. [1]")] = None,
+    stride: Annotated[int | None, typer.Option(help="Take every n-th frame. [1]")] = None,
     start: Annotated[
         str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of random draws and of the palette. [0]")
+        int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
-    ] = None,
+    config: ConfigFile = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override one key: tracking.min_iou=0.4.")
     ] = None,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
+    no_progress: NoProgress = False,
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
     from tracker.cli.run.many import run_many
@@ -203,8 +208,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
                 "--runtime": runtime,
             },
         )
-    of_networks = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
-    for option, value in of_networks.items():
+    network_options = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
+    for option, value in network_options.items():
         if is_motion and value is not None:
             raise ConfigError(
                 f"{option} {value}: the motion detector has no network; name a model with "
@@ -231,13 +236,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "source.live.policy": policy,
             "source.max_frames": max_frames,
             "source.stride": stride,
-            "source.start_s": None if start is None else _seconds(start),
+            "source.start_s": None if start is None else _start_seconds(start),
             "seed": seed,
             "draw.seed": seed,
         },
     )
     if reconnect is not None:
-        settings = with_reconnect_attempts(settings, _attempts(reconnect))
+        settings = with_reconnect_attempts(settings, _reconnect_attempts(reconnect))
     outputs = Outputs(
         json=json,
         mot=mot,
@@ -264,8 +269,8 @@ def _check_replay(path: str, options: Mapping[str, object]) -> None:
             )
 
 
-def _attempts(text: str) -> int | None:
-    """Returns how many attempts a word means; `None` for no limit."""
+def _reconnect_attempts(text: str) -> int | None:
+    """Returns the number of attempts; `None` for no limit."""
     if text == "forever":
         return None
     if not text.isdecimal():
@@ -273,8 +278,8 @@ def _attempts(text: str) -> int | None:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    """Returns the seconds that `90`, `1:30` or `0:01:30.5` mean."""
+def _start_seconds(text: str) -> float:
+    """Returns the seconds of a time such as `90`, `1:30` or `0:01:30.5`."""
     parts = text.split(":")
     try:
         numbers = [float(part) for part in parts]
@@ -295,72 +300,73 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs the command and exits.
 
     Args:
-        words: What follows `tracker`; `None` for `sys.argv`.
+        words: The arguments after `tracker`; `None` for those of `sys.argv`.
     """
     words = sys.argv[1:] if words is None else words
     occupy_closed_descriptors()
     _quiet_libraries()
     debug = "--debug" in words
-    # A run of this command: `tracker run --debug` should work as well as `tracker --debug run`.
+    # `--debug` is accepted anywhere: `tracker run --debug` as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
     handler = _StderrHandler(words)
     logging.getLogger("tracker").addHandler(handler)
-    for room in _TELLING:
-        logging.getLogger(room).setLevel(logging.INFO)
+    for name in _INFO_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
         with raise_on_termination():
             code = _exit_code(arguments, debug=debug)
     except Terminated as stopped:
-        code = _fail("terminated", stopped.exit_code)
+        code = _print_error("terminated", stopped.exit_code)
     finally:
         logging.getLogger("tracker").removeHandler(handler)
     failure = finish_streams()
     if failure is not None and not isinstance(failure, OutputClosed):
-        code = code or _fail(str(failure), failure.exit_code)
+        code = code or _print_error(str(failure), failure.exit_code)
     sys.exit(code)
 
 
 def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
-    """Returns what the command exits with, after its error was printed: a line, or its trace."""
+    """Returns the exit code of a command line, after running it and printing its error."""
     try:
         return app(args=arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        return _fail(mask_words(usage_error_text(error), arguments), error.exit_code)
+        return _print_error(mask_words(usage_error_text(error), arguments), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+        return _print_error("interrupted", 130)
     except (OutputClosed, BrokenPipeError):
-        return 0  # `head` has seen enough; that is no fault.
+        return 0  # The reader of the output, such as `head`, closed it: no error.
     except Exception as error:
-        return _explained(error, arguments, debug=debug)
+        return _print_exception(error, arguments, debug=debug)
 
 
 _LESS_MEMORY = "try a smaller --imgsz, a smaller batch, fewer sources at once, or --detector nano"
 
 
-def _explained(error: Exception, words: Sequence[str], *, debug: bool) -> int:
-    """Returns the exit code of an error, after printing a line about it or its trace."""
+def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> int:
+    """Returns the exit code of an error, after printing one line or the traceback."""
     is_ours = isinstance(error, TrackerError)
     if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
         error, is_ours = stdout_error(error), True  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
     if isinstance(error, MemoryError) and not debug:
-        what = f" ({error})" if str(error) else ""
-        return _fail(mask_words(f"the memory is not enough{what}; {_LESS_MEMORY}", words), code)
+        detail = f" ({error})" if str(error) else ""
+        return _print_error(mask_words(f"out of memory{detail}; {_LESS_MEMORY}", words), code)
     if is_ours and not debug:
-        return _fail(mask_words(str(error), words), code)
-    # A fault of this program, or `--debug`: the trace is what a report needs.
+        return _print_error(mask_words(str(error), words), code)
+    # A bug of this program, or `--debug`: a bug report needs the traceback.
     trace = "".join(traceback.format_exception(error))
     print_status(*mask_words(trace, words).splitlines())
     return code
 
 
-def _fail(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
+    """Returns the exit code, after printing the message."""
     print_status(f"tracker: error: {one_line(message)}")
     return code
 
 
 class _StderrHandler(logging.Handler):
-    """Writes `tracker: warning: ...` to whatever stderr is at the time.
+    """Writes lines such as `tracker: warning: ...` to the current stderr.
 
     Args:
         words: The command line; secrets of addresses in it are masked.
@@ -377,7 +383,7 @@ class _StderrHandler(logging.Handler):
 
 
 def _quiet_libraries() -> None:
-    """Keeps libraries' start-up chatter off the terminal; what a user sets himself stays."""
+    """Suppresses the start-up messages of libraries, unless the user set their variables."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tracker.errors import ConfigError, nearest
 from tracker.util.address import scheme_of, shown_source
+from tracker.util.terminal import print_results
 
 HELP = {"help_option_names": ["-h", "--help"]}
 """Settings of an app: what shows its help."""
@@ -105,6 +106,30 @@ class RunCommand(TyperCommand):
             if hint is None:
                 raise
             raise ConfigError(hint) from error
+
+
+def command_group(about: str) -> typer.Typer:
+    """Returns a group of commands that prints its help if no command follows.
+
+    Args:
+        about: First line of its help.
+    """
+    group = typer.Typer(
+        cls=Commands,
+        help=about,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    group.callback(invoke_without_command=True, help=about)(print_help_without_command)
+    return group
+
+
+def print_help_without_command(context: typer.Context) -> None:
+    """Prints the help of a group of commands and ends, unless a command follows."""
+    if context.invoked_subcommand is None:
+        print_results(*context.get_help().split("\n"))
+        raise typer.Exit
 
 
 def usage_error_text(error: typer.TyperException) -> str:

@@ -1,10 +1,20 @@
-"""Commands that follow nothing live: scores, refinement, exports, measurements."""
+"""The commands `eval`, `eval-detector`, `refine`, `export` and `bench`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tracker.cli.options import (
+    Confidence,
+    ConfigFile,
+    Device,
+    InputSize,
+    NoClobber,
+    RunKeys,
+    Runtime,
+    ScoresJson,
+)
 from tracker.cli.parsing import words_of
 from tracker.errors import ConfigError
 from tracker.util.terminal import print_status
@@ -15,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def add_offline_commands(app: typer.Typer) -> None:
-    """Adds them to the program, in the order of its help."""
+    """Adds the commands of this module to the program, in the order of its help."""
     app.command("eval")(evaluate)
     app.command("eval-detector")(evaluate_detector)
     app.command()(refine)
@@ -25,19 +35,20 @@ def add_offline_commands(app: typer.Typer) -> None:
 
 def evaluate(
     truth: Annotated[
-        str, typer.Option(help="Folder with NAME/gt/gt.txt, one such NAME, or a truth file.")
+        str,
+        typer.Option(help="Ground truth: folder with NAME/gt/gt.txt, one such NAME, or a file."),
     ],
     tracks: Annotated[
         str, typer.Option(help="Folder with NAME.txt, .jsonl or .json; a file for one sequence.")
     ],
     rules: Annotated[str, typer.Option(help="Rules of evaluation: MOT15, MOT17 or MOT20.")],
-    json: Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")] = None,
+    json: ScoresJson = None,
     csv: Annotated[str | None, typer.Option(help="Scores as CSV (- for stdout).")] = None,
     plot: Annotated[
         str | None, typer.Option(help="Folder for PNG plots: HOTA over alpha, id switches.")
     ] = None,
 ) -> None:
-    """Score tracks against a truth: HOTA, MOTA, IDF1 and their parts."""
+    """Score tracks against ground truth: HOTA, MOTA, IDF1 and their parts."""
     from tracker.cli.eval.tracks import EvalRequest, run_eval
 
     run_eval(EvalRequest(truth, tracks, rules, json=json, csv=csv, plot=plot))
@@ -47,15 +58,13 @@ def export(
     model: Annotated[str, typer.Argument(help="A .keras file that `tracker train` wrote.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Where to write: NAME.tflite.")],
     precision: Annotated[
-        str, typer.Option(help="How numbers are kept: float16, float32 or int8.")
+        str, typer.Option(help="Number type of the weights: float16, float32 or int8.")
     ] = "float16",
     pictures: Annotated[
         str | None,
-        typer.Option(help="For int8: a video or folder of pictures like those that will come."),
+        typer.Option(help="For int8: a video or folder of images to calibrate with."),
     ] = None,
-    no_clobber: Annotated[
-        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
-    ] = False,
+    no_clobber: NoClobber = False,
 ) -> None:
     """Export a network to a .tflite that runs on CPUs without TensorFlow."""
     from pathlib import Path
@@ -69,24 +78,24 @@ def export(
 
 def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     recording: Annotated[
-        str, typer.Argument(help="What a run wrote: JSON Lines, a JSON document, or MOT text.")
+        str, typer.Argument(help="Output of a run: JSON Lines, a JSON document, or MOT text.")
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", help="Where to write: NAME.jsonl, .json or .txt.")
     ],
     max_gap_s: Annotated[
-        float | None, typer.Option(help="Longest gap that is bridged, in seconds. [3]")
+        float | None, typer.Option(help="Longest gap to join across, in seconds. [3]")
     ] = None,
     max_offset: Annotated[
         float | None,
-        typer.Option(help="Largest misfit of two ends that are joined, in heights. [0.4]"),
+        typer.Option(help="Largest distance of two ends that are joined, in box heights. [0.4]"),
     ] = None,
     max_appearance_distance: Annotated[
         float | None,
-        typer.Option(help="Joined tracks look at least so alike, where JSON tells. [0.25]"),
+        typer.Option(help="Largest appearance distance of joined tracks; needs embeddings. [0.25]"),
     ] = None,
     appearance_gap_s: Annotated[
-        float | None, typer.Option(help="As --max-gap-s, for tracks that look alike. [5]")
+        float | None, typer.Option(help="As --max-gap-s, for tracks of similar appearance. [5]")
     ] = None,
     min_seen: Annotated[
         int | None, typer.Option(help="Drop tracks seen in fewer frames. [8]")
@@ -99,11 +108,9 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
         bool, typer.Option("--no-smooth", help="Leave boxes as they are.")
     ] = False,
     fps: Annotated[float | None, typer.Option(help="Frames a second of MOT text. [30]")] = None,
-    no_clobber: Annotated[
-        bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
-    ] = False,
+    no_clobber: NoClobber = False,
 ) -> None:
-    """Improve recorded tracks off-line: join broken ones, drop ghosts, fill gaps, smooth."""
+    """Improve recorded tracks off-line: join fragments, drop false tracks, fill gaps, smooth."""
     from tracker.cli.refine import RefineRequest, run_refine
     from tracker.sinks.place import Existing
     from tracker.tracking.offline.join import JoinSettings
@@ -134,9 +141,9 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     weights: Annotated[
         str | None, typer.Option(help="Weights of a .cfg. [NAME.weights beside it]")
     ] = None,
-    names: Annotated[str | None, typer.Option(help="The detector's class names.")] = None,
+    names: Annotated[str | None, typer.Option(help="File of the detector's class names.")] = None,
     images: Annotated[
-        str | None, typer.Option(help="Folder of pictures. [YOLO: 'images' in place of 'labels']")
+        str | None, typer.Option(help="Folder of images. [YOLO: 'images' in place of 'labels']")
     ] = None,
     label_names: Annotated[
         str | None, typer.Option(help="Names of YOLO's class numbers. [the detector's]")
@@ -145,18 +152,12 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
         str | None, typer.Option(help="Classes to score: person,car. [all in the labels]")
     ] = None,
     conf: Annotated[float, typer.Option(help="Drop detections that score below this.")] = 0.001,
-    imgsz: Annotated[
-        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
-    ] = None,
-    json: Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")] = None,
-    config: Annotated[
-        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
-    ] = None,
+    imgsz: InputSize = None,
+    json: ScoresJson = None,
+    config: ConfigFile = None,
+    set_: RunKeys = None,
 ) -> None:
-    """Score a detector on labelled pictures: mAP@0.5 and COCO's mAP@[.5:.95]."""
+    """Score a detector on labelled images: mAP@0.5 and COCO's mAP@[.5:.95]."""
     from tracker.cli.eval.detector import DetectorEvalRequest, run_eval_detector
     from tracker.config.run import load_config, overlay
 
@@ -175,13 +176,14 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
 def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     video: Annotated[str, typer.Argument(help="Video file, folder of images, or 'glob*.jpg'.")],
     live: Annotated[
-        bool, typer.Option("--live", help="Play it at its own pace, as a camera would.")
+        bool, typer.Option("--live", help="Play the file at its own frame rate, as a camera would.")
     ] = False,
     load: Annotated[
-        str | None, typer.Option(help="With --live: play it so many times as fast: 0.5,1,2,4. [1]")
+        str | None,
+        typer.Option(help="With --live: play it at these multiples of the rate: 0.5,1,2,4. [1]"),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="With --live: play so long, over and over. [once]")
+        float | None, typer.Option(help="With --live: play for so long, repeating the file. [once]")
     ] = None,
     json: Annotated[str | None, typer.Option(help="Figures as JSON (- for stdout).")] = None,
     detector: Annotated[
@@ -190,24 +192,13 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     embedder: Annotated[
         str | None, typer.Option(help="As in tracker run: auto, builtin, none, a file. [auto]")
     ] = None,
-    conf: Annotated[
-        float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
-    ] = None,
-    imgsz: Annotated[
-        int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")] = None,
-    runtime: Annotated[
-        str | None,
-        typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]"),
-    ] = None,
+    conf: Confidence = None,
+    imgsz: InputSize = None,
+    device: Device = None,
+    runtime: Runtime = None,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
-    config: Annotated[
-        str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
-    ] = None,
+    config: ConfigFile = None,
+    set_: RunKeys = None,
 ) -> None:
     """Measure speed by stage on a file; with --live, latency and dropped frames under load."""
     from tracker.cli.bench.command import BenchRequest, run_bench
@@ -215,7 +206,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
 
     play = _live_play(live, load, seconds)
     settings = load_config(config, set_ or ())
-    of_detector = {
+    detector_options = {
         "--detector": detector,
         "--conf": conf,
         "--imgsz": imgsz,
@@ -223,7 +214,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
         "--runtime": runtime,
     }
     changes = {
-        **_detector_changes(settings, of_detector),
+        **_detector_values(settings, detector_options),
         "embedder.name": embedder,
         "source.max_frames": max_frames,
     }
@@ -236,7 +227,7 @@ def _live_play(live: bool, load: str | None, seconds: float | None) -> "LivePlay
     for option, value in (("--load", load), ("--seconds", seconds)):
         if not live and value is not None:
             raise ConfigError(
-                f"{option} {value}: without --live a file goes as fast as it can; add --live"
+                f"{option} {value}: without --live a file is read as fast as possible; add --live"
             )
     if not live:
         return None
@@ -244,27 +235,33 @@ def _live_play(live: bool, load: str | None, seconds: float | None) -> "LivePlay
         loads = tuple(float(word) for word in (load or "1").split(","))
     except ValueError:
         raise ConfigError(
-            f"--load {load}: expected numbers with commas between, as 0.5,1,2,4"
+            f"--load {load}: expected numbers with commas between, such as 0.5,1,2,4"
         ) from None
     return LivePlay(loads, seconds)
 
 
-def _detector_changes(settings: "Config", options: Mapping[str, object]) -> dict[str, object]:
-    """Returns which keys of the configuration options of a detector change, to what.
+def _detector_values(settings: "Config", options: Mapping[str, object]) -> dict[str, object]:
+    """Returns the values by configuration key that the options of a detector set.
+
+    Args:
+        settings: The configuration that they override.
+        options: Value by option; `None` where it is not given.
 
     Raises:
-        ConfigError: The detector has no network, or none runs, that an option could be for.
+        ConfigError: An option is for a network, but the detector has or runs none.
     """
     detector = options["--detector"] or settings.detector.name
     replayed = settings.detector.detections
-    what = "the motion detector" if detector == "motion" else None
+    without_network = "the motion detector" if detector == "motion" else None
     if replayed is not None:
-        what = f"replaying {replayed}"
+        without_network = f"replaying {replayed}"
     for option, value in options.items():
-        is_fitting = what is None or (replayed is None and option in {"--detector", "--conf"})
-        if value is not None and not is_fitting:
-            raise ConfigError(f"{option} {value}: {what} runs no network; leave it out")
-    part = "motion" if what is not None else "network"
+        is_used = without_network is None or (
+            replayed is None and option in {"--detector", "--conf"}
+        )
+        if value is not None and not is_used:
+            raise ConfigError(f"{option} {value}: {without_network} runs no network; leave it out")
+    part = "motion" if without_network is not None else "network"
     return {
         "detector.name": options["--detector"],
         f"detector.{part}.confidence": options["--conf"],

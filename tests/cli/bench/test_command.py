@@ -200,7 +200,7 @@ def test_stopping_early_waits_for_no_frame(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--load", "2"), "--load 2: without --live a file goes as fast as it can; add --live"),
+        (("--load", "2"), "--load 2: without --live a file is read as fast"),
         (("--seconds", 5), "--seconds 5.0: without --live"),
         (("--live", "--load", "1,x"), "--load 1,x: expected numbers with commas between"),
         (("--live", "--load", "1,"), "--load 1,: expected numbers with commas between"),

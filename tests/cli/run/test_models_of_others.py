@@ -55,6 +55,6 @@ def test_a_network_that_wants_more_memory_than_there_is(clip: Path, tmp_path: Pa
     words += ["--set", "detector.model.layout=yolov8", "--json", str(tmp_path / "out.jsonl")]
     done = subprocess.run([*TRACKER, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
-    assert "the memory is not enough (network " in done.stderr
+    assert "out of memory (network " in done.stderr
     assert done.stderr.rstrip().endswith("or --detector nano")
     assert "Traceback" not in done.stderr

@@ -5,16 +5,10 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.parsing import Commands
+from tracker.cli.parsing import command_group
 from tracker.util.terminal import print_results
 
-models_app = typer.Typer(
-    cls=Commands,
-    help="Models by name: list them, look at one, download one.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+models_app = command_group("Models by name: list them, look at one, download one.")
 
 RegistryOption = Annotated[
     str | None,
@@ -23,14 +17,6 @@ RegistryOption = Annotated[
 CacheOption = Annotated[
     str | None, typer.Option("--cache-dir", help="Folder of the cache. [the platform's]")
 ]
-
-
-@models_app.callback(invoke_without_command=True)
-def _common(context: typer.Context) -> None:
-    """Models by name: list them, look at one, download one."""
-    if context.invoked_subcommand is None:
-        print_results(*context.get_help().split("\n"))
-        raise typer.Exit
 
 
 @models_app.command("list")

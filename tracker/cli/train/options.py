@@ -1,6 +1,6 @@
-"""The commands `tracker train ...`: words to a request.
+"""The commands `tracker train ...` and their options.
 
-Nothing heavy is loaded before a command runs.
+Nothing heavy is imported before a command runs.
 """
 
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.parsing import Commands, words_of
+from tracker.cli.options import NoProgress
+from tracker.cli.parsing import command_group, words_of
 from tracker.training.settings import MixedPrecision
-from tracker.util.terminal import print_results
 
-# Options that several trainings have.
+# Options that several of these commands have.
 _Out = Annotated[
-    str, typer.Option(help="Folder of the results; the same command goes on after a stop.")
+    str, typer.Option(help="Folder of the results; the same command resumes a stopped run.")
 ]
 _Backbone = Annotated[
     str | None,
@@ -25,37 +25,24 @@ _Backbone = Annotated[
 ]
 _BackboneWeights = Annotated[
     str | None,
-    typer.Option(help="Start the backbone from: none, imagenet (downloads), or FILE. [none]"),
+    typer.Option(
+        help="Initial weights of the backbone: none, imagenet (downloads), or FILE. [none]"
+    ),
 ]
 _FreezeEpochs = Annotated[
-    int | None, typer.Option(help="Keep a trained backbone as it is in the first epochs. [0]")
+    int | None, typer.Option(help="Freeze a trained backbone in so many first epochs. [0]")
 ]
-_PictureSide = Annotated[int | None, typer.Option(help="Side of the pictures, px. [320]")]
+_InputSize = Annotated[int | None, typer.Option(help="Side of the training images, px. [320]")]
 _Patience = Annotated[
-    int | None, typer.Option(help="Stop after so many validations without gain. [never]")
+    int | None, typer.Option(help="Stop after so many validations without improvement. [never]")
 ]
-_Seed = Annotated[int | None, typer.Option(help="Seed of all random draws. [0]")]
+_Seed = Annotated[int | None, typer.Option(help="Seed of all random numbers. [0]")]
 _Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override one key: training.learning_rate=0.001."),
 ]
-_NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
 
-train_app = typer.Typer(
-    cls=Commands,
-    help="Train models on your own data.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-@train_app.callback(invoke_without_command=True)
-def _common(context: typer.Context) -> None:
-    """Train models on your own data."""
-    if context.invoked_subcommand is None:
-        print_results(*context.get_help().split("\n"))
-        raise typer.Exit
+train_app = command_group("Train models on your own data.")
 
 
 @train_app.command("detector")
@@ -69,7 +56,7 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         str | None, typer.Option(help="Classes to learn: person,car. [all in the data]")
     ] = None,
     val_share: Annotated[
-        float | None, typer.Option(help="Where there is no val: share held out of train. [0.1]")
+        float | None, typer.Option(help="Share of train to hold out if the data name no val. [0.1]")
     ] = None,
     size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
     backbone: _Backbone = None,
@@ -83,8 +70,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     ] = None,
     freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
-    imgsz: _PictureSide = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures in a step. [16]")] = None,
+    imgsz: _InputSize = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a batch. [16]")] = None,
     patience: _Patience = None,
     seed: _Seed = None,
     config: Annotated[
@@ -92,9 +79,9 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         typer.Option(help="YAML that overrides defaults, see configs/train-detector.yaml."),
     ] = None,
     set_: _Set = None,
-    no_progress: _NoProgress = False,
+    no_progress: NoProgress = False,
 ) -> None:
-    """Train a detector on labelled pictures; write best.keras, its scores and its card."""
+    """Train a detector on labelled images; write best.keras, its scores and its card."""
     from tracker.cli.train.detector import DetectorTrainRequest, run_train_detector
     from tracker.cli.train.detector_config import load_train_config
 
@@ -123,9 +110,9 @@ def builtin_start(weights: str | None, *, size: str | None, backbone: str | None
     """Returns the options that start from a detector of this package; none for other weights.
 
     Args:
-        weights: As the user named them.
-        size: Size that the user asks for; `None` takes that of the detector.
-        backbone: Backbone, likewise.
+        weights: Value of `--weights`.
+        size: Value of `--size`; `None` takes that of the detector.
+        backbone: Value of `--backbone`; `None` takes that of the detector.
     """
     from tracker.models.files.detector_file import read_description
     from tracker.registry.builtin import TRAINED, detector_files
@@ -161,11 +148,11 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     ] = None,
     backbone_weights: _BackboneWeights = None,
     frozen_until: Annotated[
-        str | None, typer.Option(help="The backbone never learns up to this layer. [all learns]")
+        str | None, typer.Option(help="Freeze the backbone up to this layer. [nothing]")
     ] = None,
     frozen_norms: Annotated[
         bool | None,
-        typer.Option(help="Keep its batch norms. [with --backbone-weights]"),
+        typer.Option(help="Freeze its batch norms. [with --backbone-weights]"),
     ] = None,
     freeze_epochs: _FreezeEpochs = None,
     mixed_precision: Annotated[
@@ -173,13 +160,13 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     ] = None,
     val_share: Annotated[
         float | None,
-        typer.Option(help="Share of the objects that are held out to judge by. [0.1]"),
+        typer.Option(help="Share of the identities held out for validation. [0.1]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [40]")] = None,
-    batch: Annotated[int | None, typer.Option(help="Crops in a step, even. [128]")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The highest. [0.002]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Crops in a batch, even. [128]")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate. [0.002]")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without gain. [never]")
+        int | None, typer.Option(help="Stop after so many epochs without improvement. [never]")
     ] = None,
     seed: _Seed = None,
     config: Annotated[
@@ -187,7 +174,7 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
         typer.Option(help="YAML that overrides defaults, see configs/train-reid.yaml."),
     ] = None,
     set_: _Set = None,
-    no_progress: _NoProgress = False,
+    no_progress: NoProgress = False,
 ) -> None:
     """Train an appearance network on crops; write best.keras, its scores and its card."""
     from tracker.cli.train.reid import ReidTrainRequest, run_train_reid
@@ -229,8 +216,8 @@ def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option i
     ] = None,
     freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [60]")] = None,
-    imgsz: _PictureSide = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures in a step. [8]")] = None,
+    imgsz: _InputSize = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a batch. [8]")] = None,
     patience: _Patience = None,
     seed: _Seed = None,
     config: Annotated[
@@ -238,9 +225,9 @@ def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option i
         typer.Option(help="YAML that overrides defaults, see configs/train-segmenter.yaml."),
     ] = None,
     set_: _Set = None,
-    no_progress: _NoProgress = False,
+    no_progress: NoProgress = False,
 ) -> None:
-    """Train a segmenter on pictures with masks; write best.keras, its scores and its card."""
+    """Train a segmenter on images with masks; write best.keras, its scores and its card."""
     from tracker.cli.train.segmenter import SegmentTrainRequest, run_train_segmenter
     from tracker.cli.train.segmenter_config import load_segment_config
 
@@ -266,7 +253,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     pictures: Annotated[
         list[str],
         typer.Option(
-            help="Folder, quoted pattern, picture, .txt list of pictures, or video. Repeatable."
+            help="Folder, quoted pattern, image, .txt list of images, or video. Repeatable."
         ),
     ],
     out: _Out,
@@ -278,16 +265,19 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
         ),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Classes to label: person,car. [all that teachers know]")
+        str | None, typer.Option(help="Classes to label: person,car. [all of the teachers]")
     ] = None,
     size: Annotated[
         list[int] | None,
         typer.Option(help="Long side of .cfg and .keras teachers, px. Repeatable. [their own]"),
     ] = None,
     names: Annotated[
-        str | None, typer.Option(help="Class names of .cfg and .xml without .names beside.")
+        str | None,
+        typer.Option(help="File of class names for .cfg and .xml without .names beside."),
     ] = None,
-    every: Annotated[int | None, typer.Option(help="Label each N-th frame of a video. [1]")] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Label every n-th frame of a video. [1]")
+    ] = None,
     config: Annotated[
         str | None,
         typer.Option(help="YAML that overrides defaults, see configs/train-labels.yaml."),
@@ -295,9 +285,9 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override one key: sure=0.4.")
     ] = None,
-    no_progress: _NoProgress = False,
+    no_progress: NoProgress = False,
 ) -> None:
-    """Label pictures by detectors that exist; write what `train detector` takes."""
+    """Label images with existing detectors; write data for `train detector`."""
     from tracker.cli.train.labels import LabelRequest, run_train_labels
     from tracker.cli.train.labels_config import load_label_config
 
@@ -316,7 +306,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
 def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,
     data: Annotated[
-        str | None, typer.Option(help="YAML as for `train detector`; its train pictures are cut.")
+        str | None, typer.Option(help="YAML as for `train detector`; its train images are cut.")
     ] = None,
     video: Annotated[list[str] | None, typer.Option(help="Video with tracks. Repeatable.")] = None,
     tracks: Annotated[
@@ -324,24 +314,24 @@ def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is ho
     ] = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option(help="OpenVINO .xml network of appearance to learn from. Repeatable."),
+        typer.Option(help="OpenVINO .xml appearance network to learn from. Repeatable."),
     ] = None,
     classes: Annotated[str | None, typer.Option(help="Classes to cut: person,car. [all]")] = None,
     margin: Annotated[
-        float, typer.Option(help="Surroundings on each side, share of the object's size.")
+        float, typer.Option(help="Margin on each side, as a share of the object's size.")
     ] = 0.125,
     min_score: Annotated[
         float, typer.Option(help="Leave out boxes of tracks with lower scores.")
     ] = 0.3,
-    every: Annotated[int, typer.Option(help="Look at each N-th frame of a video.")] = 1,
+    every: Annotated[int, typer.Option(help="Take every n-th frame of a video.")] = 1,
     views: Annotated[
         int,
-        typer.Option(help="Views of each crop that teachers see; 0: the objects as they are."),
+        typer.Option(help="Augmented views of each crop for teachers; 0: the crop itself."),
     ] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of a teacher.")] = 1,
-    no_progress: _NoProgress = False,
+    no_progress: NoProgress = False,
 ) -> None:
-    """Cut out labelled and tracked objects, with teachers' words; write what `train reid` takes."""
+    """Cut crops of labelled and tracked objects, with teachers' embeddings, for `train reid`."""
     from tracker.cli.train.crops import CropRequest, run_train_crops
     from tracker.training.crops.cut import CropSettings
     from tracker.training.crops.views import ViewSettings

@@ -1,0 +1,27 @@
+"""Options that several commands have, each declared once."""
+
+from typing import Annotated
+
+import typer
+
+Confidence = Annotated[
+    float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
+]
+InputSize = Annotated[
+    int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")]
+Runtime = Annotated[
+    str | None, typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]")
+]
+ConfigFile = Annotated[
+    str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
+]
+RunKeys = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
+]
+ScoresJson = Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", help="Refuse to replace a file that exists.")
+]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
