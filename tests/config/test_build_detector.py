@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import write_clip
 from tests.detection.block_forms import write_onnx, write_saved_model, write_tflite
 from tests.detection.conftest import CFG, block_convolution
+from tests.published_forms import write_ssd
 from tracker.cli.main import main
 from tracker.config.build_detector import build_detector
 from tracker.config.run import load_config
@@ -139,17 +140,11 @@ def test_what_the_user_says_counts_more_than_the_file_beside_it(
     refused(ConfigError, "size: the network takes", blocks, "detector.model.input.size=[32, 32]")
 
 
-def test_a_tflite_with_labels_behind_it_is_none_of_ours_and_has_these_names(
-    data: Path, tmp_path: Path
-) -> None:
-    source = data / "weights" / "ssd_mobilenet_v1" / "detect.tflite"
-    if not source.is_file():
-        pytest.skip("ssd_mobilenet_v1 is not in shared/data")
-    plain, labelled = (Path(shutil.copy(source, tmp_path / name)) for name in ("a", "b.tflite"))
+def test_a_tflite_with_labels_behind_it_is_none_of_ours_and_has_these_names(tmp_path: Path) -> None:
+    plain, labelled = (write_ssd(tmp_path / f"{name}.tflite") for name in "ab")
     # TensorFlow Lite's metadata puts label files into an archive behind the graph.
     with zipfile.ZipFile(labelled, "a") as archive:
         archive.writestr("labelmap.txt", "\n".join(VOC_NAMES))
-    plain = plain.rename(tmp_path / "a.tflite")
     for path, names in ((plain, COCO_PAPER_NAMES), (labelled, VOC_NAMES)):
         detector = built(path)
         assert isinstance(detector, ModelDetector)

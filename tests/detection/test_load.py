@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 from tests.detection.block_forms import write_onnx
 from tests.detection.conftest import block_convolution
 from tests.matching import read_truth, recall_and_precision
+from tests.published_forms import write_fastestdet
+from tracker.detection.default_names import COCO_NAMES
 from tracker.detection.layouts.all import LAYOUTS
 from tracker.detection.load import load_model
 from tracker.detection.model_choice import InputChoice, ModelChoice
@@ -448,11 +449,10 @@ def test_published_networks_find_people(
     np.testing.assert_array_equal(same.scores, found.scores)
 
 
-def test_names_of_another_network_beside_a_real_one(data: Path, tmp_path: Path) -> None:
-    source = data / "weights" / "fastestdet" / "FastestDet.onnx"
-    if not source.is_file():
-        pytest.skip("FastestDet.onnx is not in shared/data")
-    path = Path(shutil.copy(source, tmp_path / "mine.onnx"))
+def test_names_of_another_network_beside_one_whose_layout_is_found(tmp_path: Path) -> None:
+    path = write_fastestdet(tmp_path / "mine.onnx")
+    detector = load_model(path)
+    assert (detector.layout_name, detector.class_names) == ("fastestdet", COCO_NAMES)
     (tmp_path / "mine.yaml").write_text("names: [person, car]\n")
     with pytest.raises(ModelError, match="expected 80 as the network has, got 2; name the file"):
         load_model(path)

@@ -14,6 +14,7 @@ from tests.inference.forms import (
     write_saved_model,
     write_tflite,
 )
+from tests.published_forms import write_ssd
 from tracker.errors import DeviceError, ModelError
 from tracker.inference.litert_network import LiteRtNetwork
 from tracker.inference.network import TensorSpec
@@ -308,16 +309,26 @@ def test_a_handle_is_downloaded_or_taken_from_the_cache(forms, tmp_path, monkeyp
     assert list(network.digests) == [handle]
 
 
-def test_third_party_detector_with_its_own_nms(data):
-    path = data / "weights" / "ssd_mobilenet_v1" / "detect.tflite"
-    if not path.is_file():
-        pytest.skip("ssd_mobilenet_v1 is not in shared/data")
-    network = LiteRtNetwork(path, threads=1)
-    assert network.inputs[0].shape == (1, 300, 300, 3)
+def test_detector_with_its_own_nms(tmp_path):
+    network = LiteRtNetwork(write_ssd(tmp_path / "ssd.tflite"), threads=1)
+    assert network.inputs[0].shape == (1, 96, 96, 3)
     assert network.inputs[0].dtype == "uint8"
     assert [spec.shape for spec in network.outputs] == [(1, 10, 4), (1, 10), (1, 10), (1,)]
-    given = np.random.default_rng(0).integers(0, 256, (2, 300, 300, 3)).astype(np.uint8)
-    together = network.run([given])
-    assert [result.shape for result in together] == [(2, 10, 4), (2, 10), (2, 10), (2,)]
-    alone = network.run([given[1:]])
-    np.testing.assert_array_equal(together[1][1:], alone[1])
+    given = np.zeros((2, 96, 96, 3), np.uint8)
+    given[0, :32, 32:64, 0] = 255  # a red cell in the first row and second column
+    given[1, 64:, 64:, 1] = 255  # a green one in the last row and column
+    boxes, classes, scores, counts = network.run([given])
+    assert [r.shape for r in (boxes, classes, scores, counts)] == [
+        (2, 10, 4),
+        (2, 10),
+        (2, 10),
+        (2,),
+    ]
+    np.testing.assert_array_equal(counts, [1, 1])
+    np.testing.assert_allclose(boxes[0, 0], [0, 1 / 3, 1 / 3, 2 / 3], atol=1e-6)
+    np.testing.assert_allclose(boxes[1, 0], [2 / 3, 2 / 3, 1, 1], atol=1e-6)
+    np.testing.assert_array_equal(classes[:, 0], [0, 1])
+    np.testing.assert_allclose(scores[:, 0], 1 / (1 + np.exp(-5)), atol=1e-6)
+    # Rows behind the counted ones hold what was in memory before.
+    for together, alone in zip((boxes, classes, scores), network.run([given[1:]]), strict=False):
+        np.testing.assert_array_equal(together[1, 0], alone[0, 0])

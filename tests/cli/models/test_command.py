@@ -1,7 +1,6 @@
 """`tracker models`: what is listed, told and downloaded, and one line for every error."""
 
 import hashlib
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import yaml
 
 from tests.file_server import Answer, FileServer
+from tests.published_forms import write_nanodet, write_ssd
 from tracker.cli.main import main
 from tracker.models.files.segmenter_file import SegmenterDescription, segmenter_text
 from tracker.models.files.tflite import MEMBER
@@ -215,37 +215,49 @@ def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
     )
 
 
-def test_info_of_networks_of_others(models: Runner, data: Path) -> None:
+def test_info_of_networks_of_others(models: Runner, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    facts = models("info", data / "weights" / "nanodet" / "nanodet_m.onnx")
-    assert "known as  object_detection_nanodet_2022nov.onnx of nanodet-m-416 (Apache-2.0)" in facts
-    assert "input     input.1 (1, 3, 416, 416) float32" in facts
-    # 52x52 + 26x26 + 13x13 cells: 416 px at strides 8, 16, 32.
-    assert "output    792 (1, 2704, 80) float32" in facts
-    facts = models("info", data / "weights" / "ssd_mobilenet_v1" / "detect.tflite")
-    assert "known as  ssd_mobilenet_v1.tflite of ssd-mobilenet-v1 (Apache-2.0)" in facts
-    assert "input     normalized_input_image_tensor (1, 300, 300, 3) uint8" in facts
-    facts = models("info", data / "weights" / "nanodet" / "nanodet.onnx")
+    path = write_nanodet(tmp_path / "other.onnx")
+    registry = registry_at(tmp_path, "https://example.org/net.onnx", path.read_bytes())
+    facts = models("info", path, "--registry", registry)
+    assert "known as  net.onnx of mine (MIT)" in facts
+    assert "input     images (1, 3, 64, 96) float32" in facts
+    # 8x12 cells: 64x96 px at a stride of 8.
+    assert "output    scores_8 (1, 96, 80) float32" in facts
+    facts = models("info", write_ssd(tmp_path / "ssd.tflite"), "--registry", registry)
     assert "known as  no published model" in facts
+    assert "input     image (1, 96, 96, 3) uint8" in facts
 
 
-def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path, data: Path) -> None:
-    content = (data / "weights" / "ssd_mobilenet_v1" / "detect.tflite").read_bytes()
+def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path) -> None:
+    content = write_ssd(tmp_path / "ssd.tflite").read_bytes()
     (entry,) = read_registry(EXAMPLE).entries.values()
+    (file,) = entry.files
+    (published,) = read_registry().entries["ssd-mobilenet-v1"].files
+    assert (file.sha256, file.size) == (published.sha256, published.size)
     text = EXAMPLE.read_text(encoding="utf-8")
+    text = text.replace(file.sha256, hashlib.sha256(content).hexdigest())
+    text = text.replace(f"size: {file.size}", f"size: {len(content)}")
     registry = tmp_path / "models.yaml"
     # GitHub leads on to where the file is.
     with FileServer(content, [Answer(status=302, location="/raw/detect.tflite"), Answer()]) as web:
         registry.write_text(text.replace("https://github.com", f"http://{web.place}"))
         (path,) = models("pull", entry.name, "--registry", registry)
-    assert web.requests[0][0] == entry.files[0].address.removeprefix("https://github.com")
+    assert web.requests[0][0] == file.address.removeprefix("https://github.com")
     assert Path(path).read_bytes() == content
     known = f"known as  detect.tflite of {entry.name} (Apache-2.0)"
-    assert known in models("info", path, "--registry", EXAMPLE)
+    assert known in models("info", path, "--registry", registry)
+    assert "known as  no published model" in models("info", path)
 
 
-def test_a_file_copied_into_the_cache_is_as_good_as_a_download(models: Runner, data: Path) -> None:
-    folder = models.cache / "models" / "fastestdet"
+def test_a_file_copied_into_the_cache_is_as_good_as_a_download(
+    models: Runner, tmp_path: Path
+) -> None:
+    words = ("pull", "mine", "--offline", "--registry")
+    registry = registry_at(tmp_path, "https://example.org/net.onnx")
+    folder = models.cache / "models" / "mine"
     folder.mkdir(parents=True)
-    shutil.copy(data / "weights" / "fastestdet" / "FastestDet.onnx", folder)
-    assert models("pull", "fastestdet", "--offline") == [str(folder / "FastestDet.onnx")]
+    (folder / "net.onnx").write_bytes(CONTENT)
+    assert models(*words, registry) == [str(folder / "net.onnx")]
+    (folder / "net.onnx").write_bytes(CONTENT[::-1])
+    assert "expected sha256" in models.failure(*words, registry)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.published_forms import write_nanodet
 from tracker.errors import ConfigError, ModelError
 from tracker.models.backbones.names import BackboneChoice
 from tracker.models.backbones.shufflenet import (
@@ -90,7 +91,10 @@ def test_weights_of_another_network_are_refused(network, tmp_path) -> None:
     assert len(convolution_names(NAME)) == 55
     with pytest.raises(ConfigError, match="no published weights of shufflenet"):
         BackboneChoice(NAME, "imagenet")
-    path = nanodet()
+    pytest.importorskip("onnx")
+    path = write_nanodet(tmp_path / "small.onnx")
+    with pytest.raises(ModelError, match=r"small\.onnx.*at least 55 convolutions, got 6"):
+        load_backbone(network, BackboneChoice(NAME, str(path)))
     with pytest.raises(ModelError, match=r"expected a \.keras or \.h5 file for mobilenetv2"):
         load_backbone(network, BackboneChoice("mobilenetv2", str(path)))
     damaged = tmp_path / "cut.onnx"
