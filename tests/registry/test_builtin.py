@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.matching import read_truth, recall_and_precision
+from tracker.boxes import xywh_to_xyxy
 from tracker.cli.main import main
 from tracker.cli.train.options import builtin_start
 from tracker.config.build import build_embedder, embedder_name
@@ -15,6 +17,7 @@ from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detections
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.errors import ConfigError
+from tracker.frames import Frame, VideoInfo
 from tracker.models.files.detector_file import parse_detector, read_description
 from tracker.models.files.reid_file import parse_reid, read_reid_description
 from tracker.models.files.tflite import read_exported
@@ -23,6 +26,7 @@ from tracker.registry.builtin import DETECTORS, FOLDER, detector_files, embedder
 from tracker.sources.files.video_file import VideoFile
 from tracker.util.stopwatch import Stopwatch
 
+SAMPLES = Path(__file__).parents[2] / "samples"
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 
 
@@ -136,23 +140,52 @@ def test_they_find_the_people_of_a_real_street(name: str, data: Path) -> None:
     assert sum(hits) >= 4
 
 
-def test_looks_of_one_person_are_near(data: Path) -> None:
-    truth = np.loadtxt(data / "mot15" / "TUD-Campus" / "gt" / "gt.txt", delimiter=",")
+@pytest.fixture(scope="module")
+def plaza() -> tuple[VideoInfo, list[Frame]]:
+    """Seven frames of the sample, a second apart, with seven to nine people each."""
+    with VideoFile(SAMPLES / "plaza.mp4") as video:
+        return video.info, [frame for frame in video if frame.index in range(70, 245, 25)]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detectors_find_the_drawn_people(name: str, plaza: tuple[VideoInfo, list[Frame]]) -> None:
+    info, frames = plaza
+    words = [f"detector.name={name}", "detector.network.threads=1"]
+    detector = build_detector(load_config(overrides=words))
+    detector.start(info)
+    found = [detector.detect([frame], Stopwatch())[0] for frame in frames]
+    truth = read_truth(SAMPLES / "plaza-truth.txt")
+    recall, precision = recall_and_precision(
+        [one.boxes[one.classes == 0] for one in found],
+        {number: truth[frame.index] for number, frame in enumerate(frames)},
+        width=info.width,
+        height=info.height,
+    )
+    # Measured: 0.67 and 0.98 (nano), 0.75 and 1 (small); the others are small or partly hidden.
+    assert recall > 0.6
+    assert precision > 0.9
+
+
+def test_embeddings_of_one_person_are_near(plaza: tuple[VideoInfo, list[Frame]]) -> None:
+    truth = read_truth(SAMPLES / "plaza-truth.txt")
     embedder = build_embedder(load_config(overrides=["embedder.threads=1"]))
-    vectors = {}
-    with VideoFile(data / "video" / "TUD-Campus.mp4") as video:
-        for frame in video:
-            rows = truth[(truth[:, 0] == frame.index + 1) & (truth[:, 6] == 1)]
-            if frame.index not in (0, 5):
-                continue
-            boxes = np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]])
-            detections = Detections.create(boxes, np.ones(len(boxes)))
-            vectors[frame.index] = dict(
-                zip(rows[:, 1], embedder.embed(frame, detections).embeddings, strict=True)
-            )
-    same = [float(vectors[0][i] @ vectors[5][i]) for i in vectors[0] if i in vectors[5]]
-    other = [float(vectors[0][i] @ vectors[5][j]) for i in vectors[0] for j in vectors[5] if i != j]
-    assert np.median(same) > np.median(other) + 0.2
+    before: dict[int, np.ndarray] = {}
+    same, other = [], []
+    for frame in plaza[1]:
+        rows = truth[frame.index]
+        rows = rows[rows[:, 8] > 0.8]  # the share of a person that is in view
+        boxes = xywh_to_xyxy(rows[:, 2:6].astype(np.float32))
+        detections = Detections.create(boxes, np.ones(len(boxes)))
+        vectors = embedder.embed(frame, detections).embeddings
+        now = dict(zip(rows[:, 1].astype(int).tolist(), vectors, strict=True))
+        for one, then in before.items():
+            for two, vector in now.items():
+                (same if one == two else other).append(float(then @ vector))
+        before = now
+    assert len(same) > 30
+    # Measured: 0.89, 0.35 and 1.
+    assert np.median(same) > np.median(other) + 0.4
+    assert np.mean(np.array(same) > np.quantile(other, 0.95)) > 0.95
 
 
 def _iou(first: np.ndarray, second: np.ndarray) -> float:

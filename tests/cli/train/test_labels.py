@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from tests.cli import call, failure
+from tests.openvino_files import write_means, write_ssd_rows
+from tests.published_forms import write_fastestdet, write_nanodet
 from tracker.cli.train.labels import LabelRequest, label_found
 from tracker.cli.train.labels_config import LabelConfig, load_label_config
+from tracker.detection.default_names import COCO_NAMES
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DependencyError, ModelError, SourceError
 from tracker.training.data_file import read_splits
@@ -17,8 +20,6 @@ from tracker.training.labels.teacher_files import OpenedTeacher, open_teachers
 from tracker.training.labels.teachers_openvino import decode_ssd
 from tracker.training.pictures import find_pictures
 from tracker.util.opencv import cv2
-
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
 class Scripted:
@@ -249,34 +250,37 @@ def test_a_detector_of_our_own_as_teacher(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "library"),
+    ("write", "side", "box"),
     [
-        ("nanodet/nanodet_m.onnx", "nanodet_m-416", "onnxruntime"),
-        ("fastestdet/FastestDet.onnx", "FastestDet-352", "onnxruntime"),
-        (
-            "pedestrian-detection-adas-0002/pedestrian-detection-adas-0002.xml",
-            "pedestrian-detection-adas-0002-672",
-            "openvino",
-        ),
+        # The cell at (32, 16) has its centre at (40, 24); the box is 24 pixels wide and 32 high.
+        (write_fastestdet, 16, [28, 8, 52, 40]),
+        # That at (32, 16) has it at (36, 20); the box reaches 8 pixels across, 16 up and down.
+        (write_nanodet, 8, [28, 4, 44, 36]),
     ],
 )
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_real_files_tell_their_kind(path, name, library):
-    file = SHARED / "weights" / path
-    if not file.is_file():
-        pytest.skip(f"{path} is not in shared/data")
-    pytest.importorskip(library, reason=f"{library} is not installed")
-    (opened,) = open_teachers(file)
-    assert opened.teacher.name == name
-    assert opened.teacher.class_names[0] == "person"
-    opened.teacher.detect(np.zeros((48, 64, 3), np.uint8))
+def test_onnx_files_tell_their_kind_and_find_a_blue_cell(tmp_path, write, side, box):
+    pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    (opened,) = open_teachers(write(tmp_path / "net.onnx"))
+    assert opened.teacher.name == "net-96"
+    assert opened.teacher.class_names == COCO_NAMES
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[16 : 16 + side, 32 : 32 + side, 2] = 255
+    found = opened.teacher.detect(image)
+    np.testing.assert_allclose(found.boxes, [box], atol=1e-3)
+    np.testing.assert_allclose(found.scores, [1], atol=1e-6)
+    assert found.classes.tolist() == [0]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_network_of_appearance_labels_nothing():
-    folder = SHARED / "weights" / "person-reidentification" / "retail-0288"
-    if not folder.is_dir():
-        pytest.skip("retail-0288 is not in shared/data")
+def test_an_openvino_detector_labels_and_a_network_of_appearance_does_not(tmp_path):
     pytest.importorskip("openvino", reason="openvino is not installed")
+    rows = [[0, 1, 0.75, 0.25, 0.5, 0.75, 1], [0, 1, 0.01, 0, 0, 0.5, 0.5], [-1] + [0] * 6]
+    (opened,) = open_teachers(write_ssd_rows(tmp_path / "ssd.xml", rows, size=(64, 96)))
+    assert opened.teacher.name == "ssd-96"
+    assert opened.teacher.class_names == ("person",)
+    found = opened.teacher.detect(np.zeros((48, 64, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[16, 24, 48, 48]], atol=1e-4)
+    assert (found.scores.tolist(), found.classes.tolist()) == ([0.75], [0])
     with pytest.raises(ModelError, match="teachers of `tracker train crops`"):
-        open_teachers(folder / "person-reidentification-retail-0288.xml")
+        open_teachers(write_means(tmp_path / "means.xml", size=(8, 4)))
