@@ -323,10 +323,10 @@ def _class_names(classes: str | tuple[str, ...] | Path | None) -> Names:
 
 
 def _keras_hub_detector(choice: DetectorConfig) -> TimedDetector:
-    from tracker.detection.keras_hub.detector import KerasHubDetector
+    from tracker.detection.keras_hub.detector import load_keras_hub_detector
 
     _check_no_extra_files(choice, allowed="names")
-    return KerasHubDetector.load(
+    return load_keras_hub_detector(
         choice.name.removeprefix(KERAS_HUB),
         names=choice.names,
         settings=choice.network,

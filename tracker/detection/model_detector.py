@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tracker.boxes import is_proper
 from tracker.detection.batch_by_size import PreparedSizes
 from tracker.detection.class_filter import class_mask
-from tracker.detection.layouts.base import Candidates, Layout
+from tracker.detection.layouts.base import Candidates, Decoder
 from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
 from tracker.detection.nms import nms
 from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
@@ -53,7 +53,7 @@ class ModelDetector:
         self,
         network: Network,
         *,
-        layout: Layout,
+        layout: Decoder,
         wanted: PictureInput,
         class_names: Sequence[str],
         settings: DetectorSettings,

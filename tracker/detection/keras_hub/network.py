@@ -1,11 +1,18 @@
-"""Object detectors of KerasHub as functions from pixels to candidates."""
+"""Object detectors of KerasHub as networks from pixels to candidates."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from tracker.detection.keras_hub.preset import load_keras_hub
+from numpy.typing import NDArray
+
+from tracker.detection.batch_by_size import PreparedSizes
+from tracker.detection.keras_hub.preset import LoadedPreset, load_keras_hub
 from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
-from tracker.inference.network import AxisOrder
+from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.checked_call import Arrays, run_network
+from tracker.inference.network import AxisOrder, TensorSpec
+from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 from tracker.inference.tensorflow import load_tensorflow
 
 _STRIDE = 32
@@ -19,16 +26,27 @@ _LONG_SIDE = 640
 class KerasHubNetwork:
     """The network of an object detector of KerasHub, without its suppression.
 
+    Input: pixels uint8 `(B, h, w, 3)`. Outputs: boxes `(B, N, 4)` float32 xyxy in pixels of the
+    input, scores `(B, N)` float32 of the best class, classes `(B, N)` int32.
+
     Args:
-        task: A `keras_hub.models.RetinaNetObjectDetector` or `DFineObjectDetector`; it belongs to
-            the network from now on.
+        preset: A `keras_hub.models.RetinaNetObjectDetector` or `DFineObjectDetector`; the network
+            changes it in place.
+        device: TensorFlow's name of the device to run on.
 
     Raises:
-        ModelError: It is of another kind, or prepares or decodes pictures in a way of its own.
+        ModelError: It is of another kind, or prepares or decodes images in a way of its own.
     """
 
-    def __init__(self, task: Any) -> None:
-        keras_hub = load_keras_hub()
+    inputs = (TensorSpec("pixels", (None, None, None, 3), "uint8"),)
+    outputs = (
+        TensorSpec("boxes", (None, None, 4), "float32"),
+        TensorSpec("scores", (None, None), "float32"),
+        TensorSpec("classes", (None, None), "int32"),
+    )
+
+    def __init__(self, preset: LoadedPreset, *, device: str) -> None:
+        keras_hub, task = load_keras_hub(), preset.task
         models = keras_hub.models
         if not isinstance(task, models.RetinaNetObjectDetector | models.DFineObjectDetector):
             raise ModelError(f"preset: expected RetinaNet or D-FINE, got {type(task).__name__}")
@@ -42,11 +60,23 @@ class KerasHubNetwork:
         self._converter = _converter(task, models.Preprocessor)
         self._converter_size = None if self._converter is None else self._converter.image_size
         if self._converter is not None:
-            self._converter.image_size = None  # Pictures come in the right size.
+            self._converter.image_size = None  # Images come in the right size.
         # D-FINE returns yxyx, whatever bounding box format it was given.
         self._box_format = "yxyx" if self._is_dfine else task.bounding_box_format
         task.prediction_decoder = _BestClass(decoder)
-        self._task = task
+        self._task, self._digests = task, preset.digests
+        self._tf, self._device = load_tensorflow(), device
+        self._functions = PreparedSizes[Any]()
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 by name of what defines the network; see `preset.preset_digest`."""
+        return self._digests
+
+    @property
+    def stored(self) -> StoredFacts:
+        """Empty: a preset stores neither class names nor a task."""
+        return NOTHING_STORED
 
     @property
     def class_count(self) -> int:
@@ -56,16 +86,16 @@ class KerasHubNetwork:
     def picture_input(self, long_side: int | None) -> PictureInput:
         """Returns what the network is given: RGB pixels as they are, of which size and fit.
 
-        D-FINE's anchors are of one size. Its published presets would cut the sides of a picture
-        off, but their weights were trained on whole, stretched pictures, as `layouts.detr` gives
-        them. Where RetinaNet's preset would cut, the picture is letterboxed.
+        D-FINE's anchors are of one size. Its published presets would crop the sides of an image,
+        but their weights were trained on whole, stretched images, as `layouts.detr` gives them.
+        Where RetinaNet's preset would crop, the image is letterboxed.
 
         Args:
             long_side: Long side in pixels of the input that the user asked for.
 
         Raises:
             ConfigError: The network cannot take this size.
-            ModelError: It takes no pictures of three colours, colours last.
+            ModelError: It takes no images with three channels last.
         """
         size, fit = self._fixed_size(), Fit.LETTERBOX
         if self._is_dfine or self._stretches():
@@ -90,18 +120,33 @@ class KerasHubNetwork:
             dtype="uint8",
         )
 
-    def compiled(self, size: tuple[int, int]) -> Any:
-        """Returns a TensorFlow function of pixels uint8 `(B, h, w, 3)`.
+    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Returns the outputs, in the order of `outputs`; a new input size is compiled first.
 
-        It gives boxes `(B, N, 4)` float32 xyxy in pixels of the input, scores `(B, N)` float32 of
-        the best class, and classes `(B, N)` int32.
-
-        Args:
-            size: Height and width in pixels of the input.
+        Raises:
+            ModelError: The arrays do not fit the inputs, or the network fails.
         """
+        return run_network(
+            self._call,
+            arrays,
+            what="network of KerasHub",
+            inputs=self.inputs,
+            outputs=self.outputs,
+        )
+
+    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
+        (pixels,) = arrays
+        size = pixels.shape[1:3]
+        with self._tf.device(self._device):
+            self._functions.start(size, self._compiled)
+            outputs = self._functions.of(size)(self._tf.constant(pixels))
+        return [output.numpy() for output in outputs]
+
+    def _compiled(self, size: tuple[int, int]) -> Any:
+        """Returns the network as a TensorFlow function for an input height and width in pixels."""
         import keras
 
-        tf, task = load_tensorflow(), self._task
+        tf, task = self._tf, self._task
 
         def run(pixels: Any) -> tuple[Any, Any, Any]:
             pixels = tf.cast(pixels, tf.float32)
@@ -121,7 +166,8 @@ class KerasHubNetwork:
             )
 
         spec = tf.TensorSpec((None, *size, 3), tf.uint8, name="pixels")
-        return tf.function(run, input_signature=[spec])
+        with native_output_logged():
+            return tf.function(run, input_signature=[spec]).get_concrete_function()
 
     def _fixed_size(self) -> tuple[int, int] | None:
         """Returns the only height and width that the network takes, if there is one."""
@@ -135,7 +181,7 @@ class KerasHubNetwork:
         return None if height is None or width is None else (height, width)
 
     def _stretches(self) -> bool:
-        """Returns whether the preset brings pictures to its size whatever becomes of the aspect."""
+        """Returns whether the preset resizes images without keeping their aspect."""
         converter = self._converter
         if converter is None or self._converter_size is None:
             return False
@@ -143,7 +189,7 @@ class KerasHubNetwork:
 
 
 class _BestClass:
-    """Stands where KerasHub's suppression stands, and hands all candidates on.
+    """Replaces KerasHub's suppression; it returns all candidates.
 
     Args:
         decoder: The suppression, for its box format and for whether scores are logits.
@@ -165,10 +211,10 @@ class _BestClass:
 
 
 def _converter(task: Any, preprocessor_class: Any) -> Any | None:
-    """Returns what scales the pixels of a preset, or `None` where nothing does.
+    """Returns the image converter of a preset; `None` if it has none.
 
     Raises:
-        ModelError: Its pictures are prepared by something that cannot be taken apart.
+        ModelError: Its images are prepared by another class than a `Preprocessor`.
     """
     preprocessor = task.preprocessor
     if preprocessor is None:

@@ -31,8 +31,8 @@ class Candidates:
     masks: Float32Array | None = None
 
 
-class Layout(Protocol):
-    """One way to lay out the outputs of a detection network."""
+class Decoder(Protocol):
+    """What `ModelDetector` needs to know about the outputs of a network."""
 
     @property
     def name(self) -> str:
@@ -40,37 +40,12 @@ class Layout(Protocol):
         ...
 
     @property
-    def outputs_text(self) -> str:
-        """The outputs that it needs, in words, for errors."""
-        ...
-
-    @property
     def is_suppressed(self) -> bool:
         """Whether the network itself keeps one box an object: nothing need be suppressed."""
         ...
 
-    def matches(self, outputs: Sequence[TensorSpec], inputs: Sequence[TensorSpec] = ()) -> bool:
-        """Returns whether outputs of these names and shapes are of this layout.
-
-        Args:
-            outputs: What the network gives.
-            inputs: What it takes. Without them the answer is whether the layout is possible, as a
-                user who names it wants to know; with them, whether it is what names, axes and the
-                declared size point to.
-        """
-        ...
-
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
         """Returns the number of classes; `None` where the outputs do not tell."""
-        ...
-
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
-        """Returns what the published networks of this layout want to be given.
-
-        Args:
-            spec: Of the network's first input; size, axes and type are read from it where it
-                says them.
-        """
         ...
 
     def extra_inputs(
@@ -106,5 +81,34 @@ class Layout(Protocol):
 
         Raises:
             ModelError: The arrays do not have the shapes that the layout needs.
+        """
+        ...
+
+
+class Layout(Decoder, Protocol):
+    """One way to lay out the outputs of a detection network, recognised by names and shapes."""
+
+    @property
+    def outputs_text(self) -> str:
+        """The outputs that it needs, in words, for errors."""
+        ...
+
+    def matches(self, outputs: Sequence[TensorSpec], inputs: Sequence[TensorSpec] = ()) -> bool:
+        """Returns whether outputs of these names and shapes are of this layout.
+
+        Args:
+            outputs: What the network gives.
+            inputs: What it takes. Without them the answer is whether the layout is possible, as a
+                user who names it wants to know; with them, whether it is what names, axes and the
+                declared size point to.
+        """
+        ...
+
+    def picture_input(self, spec: TensorSpec) -> PictureInput:
+        """Returns what the published networks of this layout want to be given.
+
+        Args:
+            spec: Of the network's first input; size, axes and type are read from it where it
+                says them.
         """
         ...
