@@ -9,13 +9,9 @@ from tracker.models.reid import build_reid
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
 from tracker.training.detector.batches import Batch
-from tracker.training.detector.learner import (
-    DetectorLearner,
-    compile_learner,
-    make_optimizer,
-    train_on,
-)
+from tracker.training.detector.learner import detector_learner, train_on
 from tracker.training.detector.train import BEST, LAST, train_detector
+from tracker.training.learner import compile_learner, make_optimizer
 from tracker.training.mixed_precision import (
     BFLOAT16,
     FLOAT16,
@@ -153,11 +149,11 @@ def tiny():
 def test_the_loss_falls_and_gradients_survive(policy):
     """With float16 the loss is scaled: the optimizer has more numbers to keep."""
     network = tiny()
-    learner = DetectorLearner(network, AssignSettings(), box_weight=1.0)
+    learner = detector_learner(network, AssignSettings(), box_weight=1.0)
     plain = make_optimizer(weight_decay=0.0, clip_norm=10.0)
     optimizer = scaled_by(plain, policy)
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == (policy == FLOAT16)
-    compile_learner(learner, optimizer, size=SIDE)
+    compile_learner(learner, optimizer, image_size=(SIDE, SIDE))
     assert (len(optimizer.variables) > len(plain.variables)) == (policy == FLOAT16)
     with computing_by(network, policy):
         optimizer.learning_rate = 1e-2

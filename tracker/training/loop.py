@@ -22,8 +22,8 @@ from tracker.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from tracker.training.detector.learner import AverageWeights, make_optimizer
 from tracker.training.freezing import learning_backbone, set_learning
+from tracker.training.learner import AverageWeights, make_optimizer
 from tracker.training.mixed_precision import computing_by, policy_of, scaled_by
 from tracker.training.observers import EpochReport, NoObserver, Observer
 from tracker.training.reid.settings import ReidTrainSettings

@@ -19,20 +19,15 @@ from tracker.training.checkpoints import (
     write_checkpoint,
 )
 from tracker.training.detector.batches import Batch
-from tracker.training.detector.learner import (
-    AverageWeights,
-    DetectorLearner,
-    compile_learner,
-    make_optimizer,
-    train_on,
-)
+from tracker.training.detector.learner import detector_learner, train_on
 from tracker.training.detector.train import (
     BEST,
     LAST,
     LOG,
-    TrainResult,
     train_detector,
 )
+from tracker.training.learner import AverageWeights, compile_learner, make_optimizer
+from tracker.training.loop import LoopResult
 from tracker.training.schedule import Schedule, average_decay
 from tracker.training.settings import AssignSettings, TrainSettings
 from tracker.training.training_log import TrainingLog
@@ -158,13 +153,13 @@ def test_one_run_writes_all_files(tmp_path):
     settings = _settings(epochs=1)
     result = train_detector(network, batches, settings, tmp_path, validation=[_batch(5)])
     assert result.steps == 2
-    assert 0 <= result.best_ap50 <= 1
+    assert 0 <= result.best <= 1
     assert not result.stopped_early
     assert {CHECKPOINT, BEST, LAST, LOG} <= {path.name for path in tmp_path.iterdir()}
     lines = _log(tmp_path)
     assert [line["step"] for line in lines] == ["1", "2", "2"]
     assert float(lines[0]["learning_rate"]) == pytest.approx(settings.learning_rate)
-    assert float(lines[2]["ap50"]) == pytest.approx(result.best_ap50, abs=1e-5)
+    assert float(lines[2]["ap50"]) == pytest.approx(result.best, abs=1e-5)
     last = keras.models.load_model(tmp_path / LAST)
     for have, want in zip(
         last.get_weights(), read_checkpoint(tmp_path / CHECKPOINT).averages, strict=True
@@ -214,15 +209,15 @@ def test_a_few_pictures_are_learned_by_heart(tmp_path):
     truth = [_batch(0, 8), _batch(1, 8)]
     network = build_yolo(YoloSize.NANO, 2)
     result = train_detector(network, Squares(count=8), settings, tmp_path, validation=truth)
-    assert result.best_ap50 > 0.95
+    assert result.best > 0.95
 
 
 def test_ignored_object_gives_no_box_loss():
     batch = _batch(0)
     ignored = Batch(batch.images, batch.boxes, batch.classes, batch.valid, batch.valid)
-    learner = DetectorLearner(_network(), AssignSettings(), box_weight=1.0)
+    learner = detector_learner(_network(), AssignSettings(), box_weight=1.0)
     optimizer = make_optimizer(weight_decay=0.0, clip_norm=1.0)
-    compile_learner(learner, optimizer, size=SIDE)
+    compile_learner(learner, optimizer, image_size=(SIDE, SIDE))
     optimizer.learning_rate = 0.0
     losses = train_on(learner, ignored)
     assert losses["box_loss"] == 0
@@ -423,7 +418,7 @@ def test_a_training_that_stopped_early_stays_stopped(tmp_path):
     write_checkpoint(tmp_path / CHECKPOINT, Checkpoint(Progress(2, 0.5, 3), few, few, state))
     squares = Squares()
     result = train_detector(network, squares, _settings(patience=3), tmp_path)
-    assert result == TrainResult(2, 0.5, stopped_early=True)
+    assert result == LoopResult(2, 0.5, stopped_early=True)
     assert squares.asked == []
     assert (tmp_path / LAST).exists()
 

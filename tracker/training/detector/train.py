@@ -5,16 +5,26 @@ Writes into a folder: `best.keras` (averaged weights, highest AP50 in validation
 goes on at the step where it stopped.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from tracker.models.yolo_shape import yolo_heads
+from tracker.models.yolo_shape import STRIDES, yolo_heads
 from tracker.training.detector.batches import Batch
-from tracker.training.detector.learner import DetectorLearner, compile_learner, train_on
+from tracker.training.detector.learner import detector_learner, train_on
 from tracker.training.detector.validation import VALIDATION_NMS, validate
-from tracker.training.loop import BEST, LAST, LOG, Judgement, Lesson, Outlets, run_training
+from tracker.training.learner import Learner, compile_learner
+from tracker.training.loop import (
+    BEST,
+    LAST,
+    LOG,
+    Judgement,
+    Lesson,
+    LoopBatches,
+    LoopResult,
+    Outlets,
+    run_training,
+)
 from tracker.training.observers import Observer
 from tracker.training.settings import TrainSettings
 from tracker.training.training_log import DETECTOR_COLUMNS
@@ -24,38 +34,9 @@ __all__ = [
     "BEST",
     "LAST",
     "LOG",
-    "TrainResult",
-    "TrainingBatches",
     "save_network",
     "train_detector",
 ]
-
-
-class TrainingBatches(Protocol):
-    """Batches by epoch; `batches.Batches` is one."""
-
-    def __len__(self) -> int:
-        """Returns the number of batches in an epoch."""
-        ...
-
-    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
-        """Returns the batches of an epoch, without the first `start`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """Result of a training.
-
-    Attributes:
-        steps: Steps taken, those before a restart included.
-        best_ap50: Highest AP50 in validation; -1 if there was none.
-        stopped_early: Patience ended before the epochs did.
-    """
-
-    steps: int
-    best_ap50: float
-    stopped_early: bool
 
 
 def save_network(network: Any, path: Path) -> None:
@@ -71,15 +52,15 @@ def save_network(network: Any, path: Path) -> None:
 
 def train_detector(
     network: Any,
-    batches: TrainingBatches,
+    batches: LoopBatches,
     settings: TrainSettings,
     out_dir: Path,
     *,
     validation: Iterable[Batch] | None = None,
     save: Callable[[Any, Path], None] = save_network,
     observer: Observer | None = None,
-) -> TrainResult:
-    """Returns the result; the network then has the final averaged weights.
+) -> LoopResult:
+    """Returns the result, whose best score is AP50; the network has the final averaged weights.
 
     If the folder holds a checkpoint, the training goes on from it, with these settings: another
     number of epochs stretches or shrinks the schedule.
@@ -102,9 +83,9 @@ def train_detector(
         DataError: Validation has nothing to find, or the loss is not finite any more.
     """
 
-    def learner(optimizer: Any) -> DetectorLearner:
-        made = DetectorLearner(network, settings.assign, box_weight=settings.box_weight)
-        compile_learner(made, optimizer, size=32)
+    def learner(optimizer: Any) -> Learner:
+        made = detector_learner(network, settings.assign, box_weight=settings.box_weight)
+        compile_learner(made, optimizer, image_size=(STRIDES[-1], STRIDES[-1]))
         return made
 
     lesson = Lesson(
@@ -115,11 +96,10 @@ def train_detector(
         columns=DETECTOR_COLUMNS,
         advice="a lower learning rate or a longer warm-up",
     )
-    result = run_training(network, batches, settings, lesson, Outlets(out_dir, save, observer))
-    return TrainResult(result.steps, result.best, result.stopped_early)
+    return run_training(network, batches, settings, lesson, Outlets(out_dir, save, observer))
 
 
-def _judge(learner: DetectorLearner, validation: Iterable[Batch]) -> Judgement:
+def _judge(learner: Learner, validation: Iterable[Batch]) -> Judgement:
     class_count = learner.network.outputs[0].shape[-1] - 4
     precision = validate(
         learner.predict_on_batch,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tracker.models.files.reid_file import save_reid
+from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
+from tracker.training.learner import Learner, compile_learner
 from tracker.training.loop import (
     BEST,
     LAST,
@@ -22,7 +24,7 @@ from tracker.training.loop import (
 )
 from tracker.training.observers import Observer
 from tracker.training.reid.batches import ReidBatches
-from tracker.training.reid.learner import LOSSES, ReidLearner, compile_reid_learner, train_on
+from tracker.training.reid.learner import LOSSES, reid_learner, train_on
 from tracker.training.reid.settings import ReidTrainSettings
 
 __all__ = ["BEST", "LAST", "LOG", "train_reid"]
@@ -60,9 +62,9 @@ def train_reid(
         DataError: The loss is not finite any more.
     """
 
-    def learner(optimizer: Any) -> ReidLearner:
-        made = ReidLearner(network, settings)
-        compile_reid_learner(made, optimizer)
+    def learner(optimizer: Any) -> Learner:
+        made = reid_learner(network, settings)
+        compile_learner(made, optimizer, image_size=(CROP_HEIGHT, CROP_WIDTH))
         return made
 
     def judged(_: Any) -> Judgement:

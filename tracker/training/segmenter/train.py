@@ -8,46 +8,17 @@ goes on at the step where it stopped.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
+from tracker.models.yolo_shape import STRIDES
+from tracker.training.learner import Learner, compile_learner, train_step
 from tracker.training.loop import Judgement, Lesson, LoopResult, Outlets, run_training
 from tracker.training.segmenter.batches import SegmentBatch, SegmentBatches
 from tracker.training.segmenter.data import IGNORE
 from tracker.training.segmenter.metrics import SegmentScores, confusion, segment_scores
 from tracker.training.segmenter.settings import SegmentTrainSettings
 from tracker.util.arrays import Float32Array, UInt8Array
-
-_SIDE = 32  # Of the images that make all variables exist.
-
-
-class SegmentLearner(keras.Model):  # type: ignore[misc]
-    """A segmenter network together with what it learns from.
-
-    Args:
-        network: From `models.fcn8s.build_fcn8s`; it is changed in place.
-    """
-
-    def __init__(self, network: Any) -> None:
-        super().__init__(name="learner")
-        self.network = network
-
-    def call(self, images: Any, training: bool = False) -> Any:
-        """Returns scores `(B, S, S, C)` of uint8 pixels `(B, S, S, 3)`."""
-        return self.network(ops.cast(images, "float32") / 255.0, training=training)
-
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Returns the loss of scores; `y` is the masks."""
-        del x, sample_weight, training
-        return pixel_loss(y, y_pred)
 
 
 def pixel_loss(masks: Any, scores: Any) -> Any:
@@ -95,17 +66,14 @@ def train_segmenter(
         DataError: Validation has no pixel to judge by, or the loss is not finite any more.
     """
 
-    def learner(optimizer: Any) -> SegmentLearner:
-        made = SegmentLearner(network)
-        # Measured for detectors on 2 cores: TensorFlow trains slower with XLA; JAX needs it.
-        made.compile(optimizer=optimizer, jit_compile=keras.backend.backend() == "jax")
-        made(np.zeros((1, _SIDE, _SIDE, 3), np.uint8))
-        optimizer.build(made.trainable_variables)
+    def learner(optimizer: Any) -> Learner:
+        made = Learner(network, lambda _, masks, scores: (pixel_loss(masks, scores), {}))
+        compile_learner(made, optimizer, image_size=(STRIDES[-1], STRIDES[-1]))
         return made
 
     by_class = [f"iou_{name}" for name in class_names]
 
-    def judge(learner: SegmentLearner) -> Judgement:
+    def judge(learner: Learner) -> Judgement:
         scores = judge_segmenter(learner.predict_on_batch, validation, len(class_names))
         values = {"mean_iou": scores.mean_iou, "accuracy": scores.accuracy}
         values |= {
@@ -127,11 +95,9 @@ def train_segmenter(
     return run_training(network, batches, settings.loop(), lesson, outlets)
 
 
-def train_on(learner: SegmentLearner, batch: SegmentBatch) -> dict[str, float]:
-    """Returns the `loss` of a batch, after learning from it."""
-    learner.reset_metrics()
-    logs = learner.train_on_batch(batch.images, batch.masks, return_dict=True)
-    return {"loss": float(logs["loss"])}
+def train_on(learner: Learner, batch: SegmentBatch) -> dict[str, float]:
+    """Returns the `loss` of a batch, after a step on it."""
+    return train_step(learner, batch.images, batch.masks)
 
 
 def judge_segmenter(
