@@ -330,7 +330,7 @@ def test_an_openvino_teacher_describes_many_as_it_describes_one(tmp_path):
     pytest.importorskip("openvino", reason="openvino is not installed")
     teacher = OpenVinoAppearance(write_means(tmp_path / "means.xml", size=(8, 4)))
     assert (teacher.name, teacher.size) == ("means", (8, 4))
-    # The upper half of each crop has a red of its own, all have some blue: two batches of 16 and two crops.
+    # The upper half of each crop has a red of its own, all some blue: two batches of 16 and two.
     crops = np.zeros((34, 8, 4, 3), np.uint8)
     crops[:, :4, :, 0], crops[..., 2] = 6 * np.arange(34)[:, None, None], 40
     wanted = np.stack([[40, 0, 3 * index] for index in range(34)])

@@ -1,4 +1,4 @@
-"""ShuffleNetV2: shapes, the shuffle, and NanoDet's own graph as the reference."""
+"""ShuffleNetV2: shapes, the shuffle, and the graphs of its paper and of NanoDet as references."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.models.backbones.shufflenet_graph import FEATURES, write_shufflenet
 from tests.published_forms import write_nanodet
 from tracker.errors import ConfigError, ModelError
 from tracker.models.backbones.names import BackboneChoice
@@ -54,25 +55,41 @@ def test_a_shuffle_takes_from_each_group_in_turn() -> None:
     assert np.asarray(ChannelShuffle(3)(x)).ravel().tolist() == [0, 2, 4, 1, 3, 5]
 
 
+def check_against_onnx_runtime(network, model, names, size) -> None:
+    """Checks the features of a random image; `names` are those of the reference's features."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    rgb = np.random.default_rng(0).random((*size, 3)).astype(np.float32)
+    bgr = rgb[..., ::-1] * 255
+    given = (bgr - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]
+    batch = given.transpose(2, 0, 1)[None].astype(np.float32)
+    theirs = session.run(names, {session.get_inputs()[0].name: batch})
+    for mine, reference in zip(network(rgb[None]), theirs, strict=True):
+        assert np.ptp(reference) > 0.1
+        allowed = 1e-5 * max(1, np.abs(reference).max())  # of sums in float32, layer after layer
+        np.testing.assert_allclose(mine, reference.transpose(0, 2, 3, 1), atol=allowed, rtol=0)
+
+
+def test_features_of_the_papers_graph_agree_with_onnx_runtime(network, tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = write_shufflenet(tmp_path / "net.onnx")
+    load_backbone(network, BackboneChoice(NAME, str(path)))
+    check_against_onnx_runtime(network, onnx.load(str(path)), FEATURES, (64, 96))
+
+
 def test_backbone_of_nanodet_agrees_with_onnx_runtime(network) -> None:
     path = nanodet()
     import onnx
-    import onnxruntime
 
     load_backbone(network, BackboneChoice(NAME, str(path)))
     model = onnx.load(str(path))
     laterals = [n for n in model.graph.node if any("lateral" in name for name in n.input)]
     wanted = [node.input[0] for node in laterals if node.op_type == "Conv"]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    rgb = np.random.default_rng(0).random((416, 416, 3)).astype(np.float32)
-    bgr = rgb[..., ::-1] * 255
-    given = (bgr - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]
-    theirs = session.run(wanted, {"input.1": given.transpose(2, 0, 1)[None].astype(np.float32)})
-    for mine, reference in zip(network(rgb[None]), theirs, strict=True):
-        np.testing.assert_allclose(mine, reference.transpose(0, 2, 3, 1), atol=1e-5)
+    check_against_onnx_runtime(network, model, wanted, (416, 416))
 
 
 @pytest.mark.slow
