@@ -78,7 +78,7 @@ def read_splits(
     """
     path = Path(path)
     record = read_yaml(path, texts=("names",))
-    names = _names(record, path)
+    names = _counted_names(record, path)
     train = _read_entries(record, "train", names, path)
     weights = _weights(record, len(train), path)
     held_out = record.get("val") is None
@@ -115,7 +115,7 @@ def read_training_pictures(
     """
     path = Path(path)
     record = read_yaml(path, texts=("names",))
-    names = _names(record, path)
+    names = _counted_names(record, path)
     parts = _read_entries(record, "train", names, path)
     kept = tuple(classes) if classes is not None else names or parts[0].class_names
     images = [_choose(image, part.class_names, kept) for part in parts for image in part.images]
@@ -224,7 +224,16 @@ def _check_objects(splits: DataSplits, path: Path) -> None:
             )
 
 
-def _names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
+def read_class_names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
+    """Returns the names of the classes by class index; `None` if the data file gives none.
+
+    Args:
+        record: The data file.
+        path: Its path, for messages.
+
+    Raises:
+        ConfigError: They are no different words in a list or by number from 0.
+    """
     names = record.get("names")
     if names is None:
         return None
@@ -239,10 +248,18 @@ def _names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
     for name in found:
         if found.count(name) > 1:
             raise ConfigError(f"{path}: names: expected different names, got {name!r} twice")
-    count = record.get("nc", len(found))
-    if count != len(found) or not isinstance(count, int) or isinstance(count, bool):
-        raise ConfigError(f"{path}: nc is {short_repr(count)}, but names holds {len(found)}")
     return found
+
+
+def _counted_names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
+    """Returns the names of the classes, as many as `nc` counts."""
+    names = read_class_names(record, path)
+    if names is None:
+        return None
+    count = record.get("nc", len(names))
+    if count != len(names) or not isinstance(count, int) or isinstance(count, bool):
+        raise ConfigError(f"{path}: nc is {short_repr(count)}, but names holds {len(names)}")
+    return names
 
 
 def _weights(record: Mapping[str, Any], count: int, path: Path) -> tuple[float, ...]:

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from tracker.cli.train.detector_config import TrainConfig, load_train_config
-from tracker.cli.train.run_folder import check_same, make_folder
+from tracker.cli.train.run_folder import advice_on_interrupt, check_same, make_folder
 from tracker.cli.train.shared_config import config_values, config_yaml
-from tracker.cli.train.start_network import check_output, start_detector
-from tracker.errors import ConfigError, DependencyError, ModelError
+from tracker.cli.train.start_network import check_output, check_start, load_keras, start_detector
+from tracker.errors import ConfigError
 from tracker.evaluation.average_precision import AveragePrecision
 from tracker.evaluation.precision_report import precision_table
-from tracker.inference.captured_stderr import native_output_logged
 from tracker.models.files.detector_file import (
     DetectorDescription,
     load_detector,
@@ -103,18 +102,18 @@ def run_train_detector(request: DetectorTrainRequest) -> AveragePrecision:
         long_side=config.network.input_size,
         backbone=config.network.backbone,
     )
-    _check_start(config, description)
+    config.network.choice().check_file()
+    if config.network.weights is not None:
+        start = read_description(config.network.weights)
+        check_start(config.network.weights, _architecture(start), _architecture(description))
     check_output(out)
     record = _record(splits)
     resumed = _check_begun(request, record)
     _tell_data(splits, config)
     network = _network(config, description, resumed=resumed)
     _begin(request, record)
-    try:
+    with advice_on_interrupt(out):
         steps = _train(request, splits, description, network)
-    except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
-        raise
     return _judge(request, splits, steps)
 
 
@@ -155,10 +154,7 @@ def _train(
 
 
 def _network(config: TrainConfig, description: DetectorDescription, *, resumed: bool) -> Any:
-    _load_keras()
-    import keras
-
-    keras.utils.set_random_seed(config.seed)
+    load_keras(config.seed)
     return start_detector(description, config.network.choice(), fill=not resumed)
 
 
@@ -207,22 +203,8 @@ def _validation(splits: DataSplits, config: TrainConfig) -> Batches:
     )
 
 
-def _check_start(config: TrainConfig, description: DetectorDescription) -> None:
-    path = config.network.weights
-    config.network.choice().check_file()
-    if path is None:
-        return
-    start = read_description(path)
-    if start.backbone != description.backbone:
-        raise ModelError(
-            f"network.weights {path}: expected backbone {description.backbone!r}, got "
-            f"{start.backbone!r}; give --backbone {start.backbone}"
-        )
-    if start.size is not description.size:
-        raise ModelError(
-            f"network.weights {path}: expected size {description.size.value!r}, got "
-            f"{start.size.value!r}; give --size {start.size.value}"
-        )
+def _architecture(description: DetectorDescription) -> dict[str, str]:
+    return {"backbone": description.backbone, "size": description.size.value}
 
 
 def _tell_data(splits: DataSplits, config: TrainConfig) -> None:
@@ -300,12 +282,3 @@ def _begun(out: Path) -> dict[str, Any]:
             f"{out / CHECKPOINT}: expected {CONFIG} and {DATA} beside it to tell which training "
             f"this is, got none that can be read ({error}); name another --out folder"
         ) from error
-
-
-def _load_keras() -> None:
-    # TensorFlow's C++ code prints to standard error whether it likes this machine.
-    with native_output_logged():
-        try:
-            import tracker.training.detector.train  # noqa: F401
-        except ImportError as error:
-            raise DependencyError(f"training: Keras cannot be loaded: {error}") from error

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from tracker.cli.train.reid_config import ReidTrainConfig, load_reid_config
-from tracker.cli.train.run_folder import begin, goes_on
+from tracker.cli.train.run_folder import advice_on_interrupt, begin, goes_on
 from tracker.cli.train.shared_config import config_values, config_yaml
-from tracker.cli.train.start_network import check_output, start_reid
-from tracker.errors import ConfigError, DependencyError, ModelError
-from tracker.inference.captured_stderr import native_output_logged
+from tracker.cli.train.start_network import check_output, check_start, load_keras, start_reid
+from tracker.errors import ConfigError
 from tracker.models.files.digest import file_digest
 from tracker.models.files.reid_file import load_reid, read_reid_description, save_reid
 from tracker.models.reid_shape import DIMENSION
@@ -111,15 +110,12 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
         missing=_earlier_values(config.data.folder),
         renamed=_RENAMED,
     )
-    _load_keras(config.seed)
+    load_keras(config.seed)
     network = start_reid(dimension, config.network.choice(), fill=not resumed)
     begin(out, record)
     replace_text(out / CONFIG, config_yaml(config))
-    try:
+    with advice_on_interrupt(out):
         steps = _train(request, batches, held, network)
-    except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
-        raise
     return _judge(request, (train, held), steps)
 
 
@@ -134,11 +130,7 @@ def _start_dimension(config: ReidTrainConfig) -> int:
     if config.network.weights is None:
         return DIMENSION
     start = read_reid_description(config.network.weights)
-    if start.backbone != choice.name:
-        raise ModelError(
-            f"network.weights {config.network.weights}: expected backbone {choice.name!r}, got "
-            f"{start.backbone!r}; give --backbone {start.backbone}"
-        )
+    check_start(config.network.weights, {"backbone": start.backbone}, {"backbone": choice.name})
     return start.dimension
 
 
@@ -260,15 +252,3 @@ def _record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
 def _earlier_values(folder: str) -> dict[str, Any]:
     """Returns what keys stand for that records of earlier releases lack: the defaults of then."""
     return {"taught": False, **config_values(load_reid_config(options={"data.folder": folder}))}
-
-
-def _load_keras(seed: int) -> None:
-    # TensorFlow's C++ code prints to standard error whether it likes this machine.
-    with native_output_logged():
-        try:
-            import keras
-
-            import tracker.training.reid.train  # noqa: F401
-        except ImportError as error:
-            raise DependencyError(f"training: Keras cannot be loaded: {error}") from error
-    keras.utils.set_random_seed(seed)

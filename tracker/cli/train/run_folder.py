@@ -1,7 +1,9 @@
 """The folder of a training: what tells which training it holds, and whether that goes on."""
 
 import json
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from tracker.errors import ConfigError, OutputError
 from tracker.training.checkpoints import CHECKPOINT
 from tracker.util.atomic_file import replace_text
+
+logger = logging.getLogger(__name__)
 
 RECORD = "training.json"
 """Name of the file that says what the training is."""
@@ -76,6 +80,20 @@ def begin(out: Path, record: Mapping[str, Any]) -> None:
     """
     make_folder(out)
     replace_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+
+
+@contextmanager
+def advice_on_interrupt(out: Path) -> Iterator[None]:
+    """Says how to resume the training if Ctrl-C ends the block.
+
+    Args:
+        out: The folder of the training.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
+        raise
 
 
 def make_folder(out: Path) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from tracker.cli.train.progress import StepProgress
-from tracker.cli.train.run_folder import begin, goes_on
+from tracker.cli.train.run_folder import advice_on_interrupt, begin, goes_on
 from tracker.cli.train.segmenter_config import SegmentTrainConfig
 from tracker.cli.train.shared_config import config_values, config_yaml
-from tracker.cli.train.start_network import check_output
-from tracker.errors import ConfigError, DependencyError, ModelError
-from tracker.inference.captured_stderr import native_output_logged
+from tracker.cli.train.start_network import check_output, check_start, load_keras
+from tracker.errors import ConfigError
 from tracker.models.files.segmenter_file import (
     SegmenterDescription,
     load_segmenter,
@@ -115,7 +114,10 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
         backbone=config.network.backbone,
         size=config.network.size,
     )
-    _check_start(config, description)
+    config.network.choice().check_file()
+    if config.network.weights is not None:
+        start = read_segmenter_description(config.network.weights)
+        check_start(config.network.weights, _architecture(start), _architecture(description))
     check_output(out)
     record = {"data": _record(splits), **config_values(config)}
     resumed = goes_on(out, record, may_change=_MAY_CHANGE)
@@ -123,11 +125,8 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
     network = _network(config, description, fill=not resumed)
     begin(out, record)
     replace_text(out / CONFIG, config_yaml(config))
-    try:
+    with advice_on_interrupt(out):
         steps = _train(request, splits, description, network)
-    except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
-        raise
     return _judge(request, splits, steps)
 
 
@@ -175,14 +174,11 @@ def _network(config: SegmentTrainConfig, description: SegmenterDescription, *, f
         description: What it will be.
         fill: Whether to read weights; a training that goes on has them in its checkpoint.
     """
-    _load_keras()
-    import keras
-
+    load_keras(config.seed)
     from tracker.models.backbones.weights import load_backbone
     from tracker.models.fcn.fcn8s import build_fcn8s, copy_all_but_scores
     from tracker.training.freezing import freeze_for_good
 
-    keras.utils.set_random_seed(config.seed)
     names, choice = description.class_names, config.network.choice()
     network = build_fcn8s(description.backbone, len(names), size=description.size)
     if fill:
@@ -235,20 +231,8 @@ def _validation(splits: SegmentSplits, config: SegmentTrainConfig) -> SegmentBat
     return SegmentBatches(splits.validation, size=config.network.input_size, batch=_JUDGED_AT_ONCE)
 
 
-def _check_start(config: SegmentTrainConfig, description: SegmenterDescription) -> None:
-    path = config.network.weights
-    config.network.choice().check_file()
-    if path is None:
-        return
-    start = read_segmenter_description(path)
-    for what, option in (("backbone", "--backbone"), ("size", "--size")):
-        have, wanted = getattr(start, what), getattr(description, what)
-        if have != wanted:
-            named = have if what == "backbone" else have.value
-            raise ModelError(
-                f"network.weights {path}: expected {what} {wanted!r}, got {have!r}; give {option} "
-                f"{named}"
-            )
+def _architecture(description: SegmenterDescription) -> dict[str, str]:
+    return {"backbone": description.backbone, "size": description.size.value}
 
 
 def _tell_data(splits: SegmentSplits) -> None:
@@ -274,12 +258,3 @@ def _record(splits: SegmentSplits) -> dict[str, Any]:
         "train": len(splits.train),
         "val": len(splits.validation),
     }
-
-
-def _load_keras() -> None:
-    # TensorFlow's C++ code prints to standard error whether it likes this machine.
-    with native_output_logged():
-        try:
-            import tracker.training.segmenter.train  # noqa: F401
-        except ImportError as error:
-            raise DependencyError(f"training: Keras cannot be loaded: {error}") from error

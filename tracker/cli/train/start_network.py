@@ -3,10 +3,12 @@
 Loads Keras when it is called.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import OutputError
+from tracker.errors import DependencyError, ModelError, OutputError
+from tracker.inference.captured_stderr import native_output_logged
 from tracker.models.backbones.names import NONE, BackboneChoice
 from tracker.models.files.detector_file import DetectorDescription, load_detector, read_description
 from tracker.models.files.reid_file import load_reid
@@ -65,6 +67,42 @@ def start_reid(dimension: int, choice: BackboneChoice, *, fill: bool) -> Any:
         _tell(f"start from {choice.whole}")
     _finish(network, choice, fill=fill)
     return network
+
+
+def load_keras(seed: int) -> None:
+    """Loads Keras with the training loop, and seeds all its random numbers.
+
+    Raises:
+        DependencyError: Keras or its backend cannot be loaded.
+    """
+    # TensorFlow's C++ code prints its opinion of the machine to standard error.
+    with native_output_logged():
+        try:
+            import keras
+
+            import tracker.training.loop  # noqa: F401
+        except ImportError as error:
+            raise DependencyError(f"training: Keras cannot be loaded: {error}") from error
+    keras.utils.set_random_seed(seed)
+
+
+def check_start(path: str, start: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Checks that a file to start from has the network to train.
+
+    Args:
+        path: The file.
+        start: Properties of the network in the file, by the option that sets them (`backbone`).
+        wanted: The same properties of the network to train.
+
+    Raises:
+        ModelError: One differs.
+    """
+    for option, value in wanted.items():
+        if start[option] != value:
+            raise ModelError(
+                f"network.weights {path}: expected {option} {value!r}, got {start[option]!r}; "
+                f"give --{option} {start[option]}"
+            )
 
 
 def check_output(out: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import ConfigError, DataError, SourceError, nearest
+from tracker.training.data_file import read_class_names
 from tracker.training.segmenter.coco import BACKGROUND, CocoMasks
 from tracker.training.segmenter.data import (
     CachedSegments,
@@ -70,7 +71,7 @@ def read_segment_splits(path: str | Path, *, long_side: int) -> SegmentSplits:
         if key not in _KEYS:
             raise ConfigError(f"{path}: unknown key {key}{nearest(str(key), _KEYS)}")
     entries = {split: _entries(record, split, path) for split in ("train", "val")}
-    names = _names(record, path)
+    names = read_class_names(record, path)
     flat = [entry for split in entries.values() for entry in split]
     if names is not None and not any(isinstance(entry, str) for entry in flat):
         names = names if names[0] == BACKGROUND else (BACKGROUND, *names)
@@ -152,21 +153,3 @@ def _read_entry(
     if names is None:
         raise ConfigError("names is missing; masks hold numbers alone")
     return MaskFolder(root / entry, names), names
-
-
-def _names(record: Mapping[str, Any], path: Path) -> tuple[str, ...] | None:
-    names = record.get("names")
-    if names is None:
-        return None
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise ConfigError(f"{path}: expected names to be a list, or names by number from 0")
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigError(f"{path}: names: expected words, got {short_repr(name)}")
-    found = tuple(names)
-    for name in found:
-        if found.count(name) > 1:
-            raise ConfigError(f"{path}: names: expected different names, got {name!r} twice")
-    return found
