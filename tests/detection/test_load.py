@@ -11,9 +11,6 @@ import pytest
 
 from tests.detection.block_forms import write_onnx
 from tests.detection.conftest import block_convolution
-from tests.matching import read_truth, recall_and_precision
-from tests.published_forms import write_fastestdet
-from tracker.detection.default_names import COCO_NAMES
 from tracker.detection.layouts.all import LAYOUTS
 from tracker.detection.load import load_model
 from tracker.detection.model_choice import InputChoice, ModelChoice
@@ -25,7 +22,6 @@ from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.network import ColourOrder
 from tracker.registry.builtin import detector_files
-from tracker.sources.files.video_file import VideoFile
 from tracker.util.stopwatch import Stopwatch
 
 onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
@@ -402,57 +398,3 @@ def test_settings_that_do_not_suit(tmp_path: Path) -> None:
         load_model(path, choice=ModelChoice("yolov8", InputChoice(size=(32, 32))))
     with pytest.raises(ConfigError, match="threads: expected at least 1, got 0"):
         load_model(path, choice=YOLOV8, settings=DetectorSettings(threads=0))
-
-
-@pytest.fixture(scope="module")
-def pets(data: Path) -> tuple[VideoInfo, Frame]:
-    """Frame 50 of a real video, with six people in it."""
-    path = data / "video" / "PETS09-S2L1.mp4"
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not in shared/data")
-    with VideoFile(path) as video:
-        return video.info, next(frame for frame in video if frame.index == 50)
-
-
-@pytest.mark.parametrize(
-    ("file", "layout", "least"),
-    [
-        # Of the six people; measured with all others: 6, 5, 5 and 3.
-        ("nanodet/nanodet.onnx", "nanodet", 3),
-        ("nanodet/nanodet_m.onnx", "nanodet", 3),
-        ("fastestdet/FastestDet.onnx", "fastestdet", 3),
-        ("ssd_mobilenet_v1/detect.tflite", "tflite-detection", 1),
-    ],
-)
-def test_published_networks_find_people(
-    data: Path, pets: tuple[VideoInfo, Frame], file: str, layout: str, least: int
-) -> None:
-    path = data / "weights" / file
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not in shared/data")
-    info, frame = pets
-    settings = DetectorSettings(classes=("person",), threads=1)
-    detector = load_model(path, settings=settings)
-    assert detector.layout_name == layout
-    detector.start(info)
-    (found,) = detector.detect([frame], Stopwatch())
-    truth = read_truth(data / "mot15" / "PETS09-S2L1" / "gt" / "gt.txt", scale=0.625)[50]
-    recall, _ = recall_and_precision(
-        [found.boxes], {0: truth}, width=info.width, height=info.height
-    )
-    assert len(truth) == 6
-    assert round(recall * len(truth)) >= least
-    again = load_model(path, settings=settings)
-    again.start(info)
-    (same,) = again.detect([frame], Stopwatch())
-    np.testing.assert_array_equal(same.boxes, found.boxes)
-    np.testing.assert_array_equal(same.scores, found.scores)
-
-
-def test_names_of_another_network_beside_one_whose_layout_is_found(tmp_path: Path) -> None:
-    path = write_fastestdet(tmp_path / "mine.onnx")
-    detector = load_model(path)
-    assert (detector.layout_name, detector.class_names) == ("fastestdet", COCO_NAMES)
-    (tmp_path / "mine.yaml").write_text("names: [person, car]\n")
-    with pytest.raises(ModelError, match="expected 80 as the network has, got 2; name the file"):
-        load_model(path)
