@@ -18,8 +18,8 @@ from tracker.detections import Detections
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.errors import ConfigError
 from tracker.frames import Frame, VideoInfo
-from tracker.models.files.detector_file import parse_detector, read_description
-from tracker.models.files.reid_file import parse_reid, read_reid_description
+from tracker.models.files.detector_file import DETECTOR_FILE, read_description
+from tracker.models.files.reid_file import REID_FILE, read_reid_description
 from tracker.models.files.tflite import read_exported
 from tracker.pipeline.single import NoEmbedder
 from tracker.registry.builtin import DETECTORS, FOLDER, detector_files, embedder_files
@@ -35,7 +35,7 @@ def test_detector_files_belong_together(name: str) -> None:
     files = detector_files(name)
     description = read_description(files.keras)
     text = read_exported(files.exported, what="detector").text
-    assert parse_detector(files.exported, text) == description
+    assert DETECTOR_FILE.parse(files.exported, text) == description
     assert description.class_names == CLASSES
     card = FOLDER / f"detector-{name.removesuffix('-int8')}.md"
     assert "## Weaknesses" in card.read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def test_detector_files_belong_together(name: str) -> None:
 def test_embedder_files_belong_together() -> None:
     files = embedder_files()
     text = read_exported(files.exported, what="embedder").text
-    assert parse_reid(files.exported, text) == read_reid_description(files.keras)
+    assert REID_FILE.parse(files.exported, text) == read_reid_description(files.keras)
     assert "## Weaknesses" in (FOLDER / "reid.md").read_text(encoding="utf-8")
 
 

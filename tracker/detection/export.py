@@ -14,7 +14,7 @@ import numpy as np
 from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.errors import ConfigError
 from tracker.inference.litert import Precision, export_network
-from tracker.models.files.detector_file import detector_text, load_detector, read_description
+from tracker.models.files.detector_file import DETECTOR_FILE, load_detector, read_description
 from tracker.models.files.tflite import write_exported
 from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import UInt8Array
@@ -65,7 +65,7 @@ def export_detector(
         precision=precision,
         calibration=inputs,
     )
-    write_exported(out, graph, detector_text(description))
+    write_exported(out, graph, DETECTOR_FILE.text(description))
 
 
 def _input(picture: UInt8Array) -> UInt8Array:

@@ -31,9 +31,9 @@ from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
 from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
 from tracker.models.files.detector_file import (
+    DETECTOR_FILE,
     DetectorDescription,
     load_detector,
-    parse_detector,
     read_description,
 )
 from tracker.models.files.digest import file_digest
@@ -232,7 +232,7 @@ class YoloDetector:
             ModelError: The file is missing, cut short, or no export of ours.
         """
         exported = read_exported(path, what="detector")
-        description = parse_detector(Path(path), exported.text)
+        description = DETECTOR_FILE.parse(Path(path), exported.text)
         build = partial(_refuse, path) if keras is None else partial(_build, keras)
         digest = file_digest(path)
         return cls(

@@ -11,7 +11,7 @@ from tracker.embedding.batch_runner import BatchRunner
 from tracker.embedding.crops import cut_crops
 from tracker.frames import Frame
 from tracker.models.files.digest import file_digest
-from tracker.models.files.reid_file import parse_reid, read_reid_description
+from tracker.models.files.reid_file import REID_FILE, read_reid_description
 from tracker.models.files.tflite import SUFFIX, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 from tracker.registry.builtin import embedder_files
@@ -57,7 +57,7 @@ class CropEmbedder:
         """
         path = Path(path)
         if path.suffix == SUFFIX:
-            parse_reid(path, read_exported(path, what="embedder").text)
+            REID_FILE.parse(path, read_exported(path, what="embedder").text)
         else:
             read_reid_description(path)
         runner = BatchRunner(path, threads=threads, cache_dir=cache_dir)

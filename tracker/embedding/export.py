@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tracker.errors import ConfigError
 from tracker.inference.litert import Precision, export_network
-from tracker.models.files.reid_file import load_reid, read_reid_description, reid_text
+from tracker.models.files.reid_file import REID_FILE, load_reid, read_reid_description
 from tracker.models.files.tflite import write_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 
@@ -29,7 +29,7 @@ def export_embedder(path: Path, out: Path, *, precision: Precision = Precision.F
     if precision is Precision.INT8:
         raise ConfigError(f"{path}: int8 is for detectors; an appearance network needs float16")
     description = read_reid_description(path)
-    write_exported(out, export_reid(path, precision=precision), reid_text(description))
+    write_exported(out, export_reid(path, precision=precision), REID_FILE.text(description))
 
 
 def export_reid(path: Path, *, precision: Precision = Precision.FLOAT32) -> bytes:

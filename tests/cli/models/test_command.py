@@ -10,7 +10,7 @@ import yaml
 from tests.file_server import Answer, FileServer
 from tests.published_forms import write_nanodet, write_ssd
 from tracker.cli.main import main
-from tracker.models.files.segmenter_file import SegmenterDescription, segmenter_text
+from tracker.models.files.segmenter_file import SEGMENTER_FILE, SegmenterDescription
 from tracker.models.files.tflite import MEMBER
 from tracker.registry.builtin import DETECTORS, detector_files, embedder_files
 from tracker.registry.models import read_registry
@@ -199,7 +199,7 @@ def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
     path = tmp_path / "people.keras"
     with zipfile.ZipFile(path, "w") as archive:  # what a reader of the description looks at
         archive.writestr("model.weights.h5", b"")
-        archive.writestr(MEMBER, segmenter_text(description))
+        archive.writestr(MEMBER, SEGMENTER_FILE.text(description))
     facts = models("info", path)
     assert "kind      Keras archive" in facts
     assert facts[-3:] == [
@@ -209,7 +209,7 @@ def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
     ]
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.weights.h5", b"")
-        archive.writestr(MEMBER, segmenter_text(description).replace("segmenter", "poem"))
+        archive.writestr(MEMBER, SEGMENTER_FILE.text(description).replace("segmenter", "poem"))
     assert models("info", path)[-1].startswith(
         "holds     no detector, appearance network or segmenter of ours: detector "
     )

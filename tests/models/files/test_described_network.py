@@ -14,9 +14,9 @@ from tracker.models.files.described_network import (
     check_described_backbone,
     check_long_side,
 )
-from tracker.models.files.detector_file import DetectorDescription, detector_text
-from tracker.models.files.reid_file import ReidDescription, reid_text
-from tracker.models.files.segmenter_file import SegmenterDescription, segmenter_text
+from tracker.models.files.detector_file import DETECTOR_FILE, DetectorDescription
+from tracker.models.files.reid_file import REID_FILE, ReidDescription
+from tracker.models.files.segmenter_file import SEGMENTER_FILE, SegmenterDescription
 from tracker.models.yolo_shape import YoloSize
 
 
@@ -72,18 +72,18 @@ def test_another_kind_version_or_content_is_named(changes: dict[str, object], me
 
 def test_the_texts_of_the_three_kinds() -> None:
     """Byte by byte as in earlier releases, so that equal networks still give equal files."""
-    assert reid_text(ReidDescription(128)) == (
+    assert REID_FILE.text(ReidDescription(128)) == (
         '{\n  "format": "tracker reid",\n  "version": 1,\n  "input_size": [\n'
         "    128,\n    64\n  ],\n"
         '  "dimension": 128,\n  "backbone": "residual"\n}\n'
     )
-    assert detector_text(DetectorDescription(YoloSize.NANO, ("é",), 64)) == (
+    assert DETECTOR_FILE.text(DetectorDescription(YoloSize.NANO, ("é",), 64)) == (
         '{\n  "format": "tracker detector",\n  "version": 1,\n  "size": "nano",\n'
         '  "backbone": "cross-stage",\n  "heads": "anchor-free",\n'
         '  "strides": [\n    8,\n    16,\n    32\n  ],\n  "long_side": 64,\n'
         '  "confidence": 0.25,\n  "class_names": [\n    "é"\n  ]\n}\n'
     )
-    assert segmenter_text(SegmenterDescription(("a", "b"), 32, "xception")) == (
+    assert SEGMENTER_FILE.text(SegmenterDescription(("a", "b"), 32, "xception")) == (
         '{\n  "format": "tracker segmenter",\n  "version": 1,\n  "head": "fcn-8s",\n'
         '  "backbone": "xception",\n  "size": "small",\n  "long_side": 32,\n'
         '  "class_names": [\n    "a",\n    "b"\n  ]\n}\n'

@@ -11,12 +11,11 @@ import pytest
 from tracker.errors import ModelError
 from tracker.models.fcn.fcn8s import build_fcn8s
 from tracker.models.files.segmenter_file import (
+    SEGMENTER_FILE,
     SegmenterDescription,
     load_segmenter,
-    parse_segmenter,
     read_segmenter_description,
     save_segmenter,
-    segmenter_text,
 )
 from tracker.models.files.tflite import MEMBER
 from tracker.models.yolo_shape import YoloSize
@@ -51,7 +50,7 @@ def test_saved_segmenter_has_the_same_description_and_scores(saved: tuple[Path, 
 
 def changed(path: Path, target: Path, **values: object) -> Path:
     """A copy of the file whose description says something else."""
-    record = json.loads(segmenter_text(DESCRIPTION)) | values
+    record = json.loads(SEGMENTER_FILE.text(DESCRIPTION)) | values
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             new.writestr(name, json.dumps(record) if name == MEMBER else old.read(name))
@@ -101,7 +100,7 @@ def test_files_that_are_no_segmenter(saved: tuple[Path, object], tmp_path: Path)
     with pytest.raises(ModelError, match="train segmenter` wrote, got another Keras model"):
         read_segmenter_description(tmp_path / "plain.keras")
     with pytest.raises(ModelError, match="malformed"):
-        parse_segmenter(tmp_path / "x.keras", b"[]")
+        SEGMENTER_FILE.parse(tmp_path / "x.keras", b"[]")
     with pytest.raises(ModelError, match=r"ends in \.keras"):
         save_segmenter(saved[1], tmp_path / "x.h5", DESCRIPTION)
     with pytest.raises(ModelError, match="expected 2 as the network has, got 3"):

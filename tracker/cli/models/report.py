@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tracker.errors import ConfigError, DependencyError, ModelError, nearest
 from tracker.inference.digests import network_file_digest
-from tracker.models.files.detector_file import DetectorDescription, parse_detector, read_description
+from tracker.models.files.detector_file import DETECTOR_FILE, DetectorDescription, read_description
 from tracker.models.files.reid_file import (
     FORMAT,
+    REID_FILE,
     ReidDescription,
-    parse_reid,
     read_reid_description,
 )
 from tracker.models.files.segmenter_file import SegmenterDescription, read_segmenter_description
@@ -107,7 +107,7 @@ def _built_in(name: str) -> _BuiltIn:
     if name == EMBEDDER:
         classes, wanted = "-", f"{CROP_WIDTH}x{CROP_HEIGHT}"
     else:
-        description = parse_detector(files.exported, exported.text)
+        description = DETECTOR_FILE.parse(files.exported, exported.text)
         classes, wanted = _count(description.class_names), f"long {description.long_side}"
     facts = [
         ("name", name),
@@ -224,8 +224,8 @@ def _ours_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
         ModelError: Its description is malformed.
     """
     if exported.format == FORMAT:
-        return _reid_facts(parse_reid(path, exported.text))
-    return _detector_facts(parse_detector(path, exported.text))
+        return _reid_facts(REID_FILE.parse(path, exported.text))
+    return _detector_facts(DETECTOR_FILE.parse(path, exported.text))
 
 
 def _detector_facts(description: DetectorDescription) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def save_detector(network: Any, path: Path, description: DetectorDescription) ->
         OutputError: The file cannot be written.
     """
     check_class_count(network.outputs[0].shape[-1] - 4, description.class_names)
-    _FILE.write(network, path, description)
+    DETECTOR_FILE.write(network, path, description)
 
 
 def read_description(path: str | PathLike[str]) -> DetectorDescription:
@@ -80,7 +80,7 @@ def read_description(path: str | PathLike[str]) -> DetectorDescription:
         ModelError: The file is missing, no archive, damaged, no detector of this package, or of
             another version.
     """
-    return _FILE.read(path)
+    return DETECTOR_FILE.read(path)
 
 
 def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
@@ -107,21 +107,7 @@ def load_detector(path: str | PathLike[str], *, input_size: tuple[int, int] | No
             backbone=description.backbone,
         )
 
-    return _FILE.load(path, build)
-
-
-def detector_text(description: DetectorDescription) -> str:
-    """Returns a description as JSON."""
-    return _FILE.text(description)
-
-
-def parse_detector(path: Path, text: bytes) -> DetectorDescription:
-    """Returns the description parsed from the JSON in a file.
-
-    Raises:
-        ModelError: The JSON is malformed, of another version, or of another kind of network.
-    """
-    return _FILE.parse(path, text)
+    return DETECTOR_FILE.load(path, build)
 
 
 def _record(description: DetectorDescription) -> dict[str, Any]:
@@ -151,7 +137,7 @@ def _description(record: Mapping[str, Any]) -> DetectorDescription:
     )
 
 
-_FILE = NetworkFile(
+DETECTOR_FILE = NetworkFile(
     what="detector",
     format="tracker detector",
     command="tracker train detector",
@@ -162,3 +148,4 @@ _FILE = NetworkFile(
         f"{description.backbone}"
     ),
 )
+"""The file format of detectors; `text` and `parse` convert a description alone."""

@@ -1,5 +1,7 @@
 """Reads model files as bytes, with one-line errors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -18,21 +20,9 @@ def check_model_file(path: str | PathLike[str], *, what: str) -> None:
     Raises:
         ModelError: The file is missing, a directory, unreadable, empty, or too large.
     """
-    file = Path(path)
-    if file.is_dir():
-        raise ModelError(f"{what} {file}: expected a file, got a directory")
-    try:
-        check_size(file)
-        with file.open("rb") as stream:
-            start = stream.read(1)
-    except DataError as error:
-        raise ModelError(f"{what} {file}: {error}") from error
-    except OSError as error:
-        raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
-    except ValueError as error:
-        raise ModelError(f"{what} {file}: cannot be read: {error}") from error
-    if not start:
-        raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")
+    with _named_errors(Path(path), what) as file, file.open("rb") as stream:
+        start = stream.read(1)
+    _check_not_empty(start, file, what)
 
 
 def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
@@ -45,20 +35,9 @@ def read_model_file(path: str | PathLike[str], *, what: str) -> bytes:
     Raises:
         ModelError: The file is missing, a directory, unreadable, empty, or too large.
     """
-    file = Path(path)
-    if file.is_dir():
-        raise ModelError(f"{what} {file}: expected a file, got a directory")
-    try:
-        check_size(file)
+    with _named_errors(Path(path), what) as file:
         data = file.read_bytes()
-    except DataError as error:
-        raise ModelError(f"{what} {file}: {error}") from error
-    except OSError as error:
-        raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
-    except ValueError as error:
-        raise ModelError(f"{what} {file}: cannot be read: {error}") from error
-    if not data:
-        raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")
+    _check_not_empty(data, file, what)
     return data
 
 
@@ -78,3 +57,24 @@ def weights_beside(cfg: str | PathLike[str]) -> Path:
             f"{missing_text(weights)}; name them with --weights"
         )
     return weights
+
+
+@contextmanager
+def _named_errors(file: Path, what: str) -> Iterator[Path]:
+    """Yields a file to read, after checking its size; raises a `ModelError` if reading fails."""
+    if file.is_dir():
+        raise ModelError(f"{what} {file}: expected a file, got a directory")
+    try:
+        check_size(file)
+        yield file
+    except DataError as error:
+        raise ModelError(f"{what} {file}: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{what} {file}: {unreadable_text(file, error)}") from error
+    except ValueError as error:
+        raise ModelError(f"{what} {file}: cannot be read: {error}") from error
+
+
+def _check_not_empty(data: bytes, file: Path, what: str) -> None:
+    if not data:
+        raise ModelError(f"{what} {file}: the file has 0 bytes; copy or download it again")

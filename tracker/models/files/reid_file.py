@@ -48,7 +48,7 @@ def save_reid(network: Any, path: Path, *, backbone: str = RESIDUAL) -> None:
         ModelError: The name has another suffix, or the backbone is unknown.
         OutputError: The file cannot be written.
     """
-    _FILE.write(network, path, ReidDescription(int(network.output_shape[-1]), backbone))
+    REID_FILE.write(network, path, ReidDescription(int(network.output_shape[-1]), backbone))
 
 
 def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
@@ -58,7 +58,7 @@ def read_reid_description(path: str | PathLike[str]) -> ReidDescription:
         ModelError: The file is missing, no archive, damaged, no appearance network of this package,
             or of another version.
     """
-    return _FILE.read(path)
+    return REID_FILE.read(path)
 
 
 def load_reid(path: str | PathLike[str]) -> Any:
@@ -75,21 +75,7 @@ def load_reid(path: str | PathLike[str]) -> Any:
 
         return build_reid(description.dimension, backbone=description.backbone)
 
-    return _FILE.load(path, build)
-
-
-def reid_text(description: ReidDescription) -> str:
-    """Returns a description as JSON."""
-    return _FILE.text(description)
-
-
-def parse_reid(path: Path, text: bytes) -> ReidDescription:
-    """Returns the description parsed from the JSON in a file.
-
-    Raises:
-        ModelError: The JSON is malformed, of another version, or of another kind of network.
-    """
-    return _FILE.parse(path, text)
+    return REID_FILE.load(path, build)
 
 
 def _record(description: ReidDescription) -> dict[str, Any]:
@@ -108,7 +94,7 @@ def _description(record: Mapping[str, Any]) -> ReidDescription:
     return ReidDescription(int(record["dimension"]), str(record.get("backbone", RESIDUAL)))
 
 
-_FILE = NetworkFile(
+REID_FILE = NetworkFile(
     what="embedder",
     format=FORMAT,
     command="tracker train reid",
@@ -118,3 +104,4 @@ _FILE = NetworkFile(
         f"this release's network with {description.dimension} values on {description.backbone}"
     ),
 )
+"""The file format of appearance networks; `text` and `parse` convert a description alone."""

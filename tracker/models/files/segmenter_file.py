@@ -62,7 +62,7 @@ def save_segmenter(network: Any, path: Path, description: SegmenterDescription) 
         OutputError: The file cannot be written.
     """
     check_class_count(network.output_shape[-1], description.class_names)
-    _FILE.write(network, path, description)
+    SEGMENTER_FILE.write(network, path, description)
 
 
 def read_segmenter_description(path: str | PathLike[str]) -> SegmenterDescription:
@@ -72,7 +72,7 @@ def read_segmenter_description(path: str | PathLike[str]) -> SegmenterDescriptio
         ModelError: The file is missing, no archive, damaged, no segmenter of this package, or of
             another version.
     """
-    return _FILE.read(path)
+    return SEGMENTER_FILE.read(path)
 
 
 def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | None = None) -> Any:
@@ -99,21 +99,7 @@ def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | N
             size=description.size,
         )
 
-    return _FILE.load(path, build)
-
-
-def segmenter_text(description: SegmenterDescription) -> str:
-    """Returns a description as JSON."""
-    return _FILE.text(description)
-
-
-def parse_segmenter(path: Path, text: bytes) -> SegmenterDescription:
-    """Returns the description parsed from the JSON in a file.
-
-    Raises:
-        ModelError: The JSON is malformed, of another version, or of another kind of network.
-    """
-    return _FILE.parse(path, text)
+    return SEGMENTER_FILE.load(path, build)
 
 
 def _record(description: SegmenterDescription) -> dict[str, Any]:
@@ -140,7 +126,7 @@ def _description(record: Mapping[str, Any]) -> SegmenterDescription:
     )
 
 
-_FILE = NetworkFile(
+SEGMENTER_FILE = NetworkFile(
     what="segmenter",
     format="tracker segmenter",
     command="tracker train segmenter",
@@ -150,3 +136,4 @@ _FILE = NetworkFile(
         f"{len(description.class_names)} classes on {description.backbone}"
     ),
 )
+"""The file format of segmenters; `text` and `parse` convert a description alone."""
