@@ -98,7 +98,7 @@ def times_ms(embedder: Embedder, found: list[Sample]) -> dict[int, float]:
 
 
 def embedders(ours: Path | None, data: Path) -> dict[str, Embedder]:
-    """Returns the embedders by name that are there, and says which are not."""
+    """Returns the available embedders by name, and prints which are missing."""
     found: dict[str, Embedder] = {}
     if ours is not None:
         found["ours"] = CropEmbedder.load(ours, threads=1)
@@ -136,13 +136,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of videos and weights")
     parser.add_argument("--embedder", type=Path, help=".keras file of `tracker train reid`")
     parser.add_argument("--json", type=Path, help="file for the numbers as JSON")
-    asked = parser.parse_args()
-    if not (asked.data / "video").is_dir():
-        print(f"skipped: no videos in {asked.data}; name their folder with --data")
+    arguments = parser.parse_args()
+    if not (arguments.data / "video").is_dir():
+        print(f"skipped: no videos in {arguments.data}; name their folder with --data")
         return
     cv2.setNumThreads(1)
-    networks = embedders(asked.embedder, asked.data)
-    found = {name: samples(name, asked.data) for name in SEQUENCES}
+    networks = embedders(arguments.embedder, arguments.data)
+    found = {name: samples(name, arguments.data) for name in SEQUENCES}
     scores = {
         (sequence, name): judge(embedder, parts)
         for sequence, parts in found.items()
@@ -153,12 +153,12 @@ def main() -> None:
         ids = np.concatenate([sample.ids for sample in parts])
         print(f"{sequence}: {len(ids)} crops of {len(np.unique(ids))} people")
     print(f"\n{scores_table(scores)}\n\n{times_table(times)}")
-    if asked.json is not None:
+    if arguments.json is not None:
         rows = [
             {"sequence": sequence, "appearance": name, **dataclasses.asdict(part)}
             for (sequence, name), part in scores.items()
         ]
-        asked.json.write_text(json.dumps({"scores": rows, "ms_a_crop": times}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({"scores": rows, "ms_a_crop": times}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

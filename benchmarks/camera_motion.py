@@ -90,7 +90,7 @@ def window_path(variant: str, info: VideoInfo, count: int, seed: int) -> list[Ca
     return views
 
 
-def look(frame: Frame, view: CameraMotion) -> Frame:
+def window_view(frame: Frame, view: CameraMotion) -> Frame:
     """Returns what the window shows of a frame."""
     matrix = view.matrix
     # OpenCV's whole coordinates are the middle of pixels, ours their corners.
@@ -151,7 +151,7 @@ def open_clip(name: str, variant: str, *, seed: int, cache: Path) -> Clip:
     with VideoFile(str(DATA / "video" / f"{name}.mp4")) as video:
         whole, info = list(video), video.info
     views = window_path(variant, info, len(whole), seed)
-    frames = [look(frame, view) for frame, view in zip(whole, views, strict=True)]
+    frames = [window_view(frame, view) for frame, view in zip(whole, views, strict=True)]
     size = (frames[0].width, frames[0].height)
     window = VideoInfo(info.source, *size, fps=info.fps, time_base=info.time_base)
     found = detect(frames, window, cache / f"{name}-{variant}-{seed}.npz")

@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parent.parent
 INPUT_SIZE = 640
 WARM_UP_FRAMES = 10
 RESULT = "result "
-"""Begins the line on which a contender's process tells what it measured."""
+"""Prefix of the line on which a contender's process prints what it measured."""
 
 NOT_HERE = 3
 """Exit code of a contender whose libraries are not installed."""

@@ -28,7 +28,7 @@ import numpy as np
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.errors import TrackerError
-from tracker.evaluation.average_precision import PictureResult, average_precision
+from tracker.evaluation.average_precision import ImageResult, average_precision
 from tracker.evaluation.labels import read_yolo_labels
 from tracker.frames import Frame, VideoInfo
 from tracker.registry.builtin import DETECTORS, detector_files
@@ -53,7 +53,7 @@ _COCO = _YOLO_FASTEST / "yolo-fastest-1.1_coco"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class LabelledFrame:
     """An image with its truth, boxes `(M, 4)` in pixels, classes by `CLASSES`."""
 
     image: UInt8Array
@@ -125,7 +125,7 @@ def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any
     return made
 
 
-def labelled(folder: str) -> Iterator[Picture]:
+def labelled(folder: str) -> Iterator[LabelledFrame]:
     """Returns the images of a folder of YOLO labels, the six classes kept."""
     root = DATA / "detection/coco256"
     for entry in read_yolo_labels(root / "labels" / folder, root / "images" / folder).images:
@@ -134,10 +134,10 @@ def labelled(folder: str) -> Iterator[Picture]:
         kept = np.isin(entry.classes, COCO_IDS)
         classes = [COCO_IDS.index(int(number)) for number in entry.classes[kept]]
         boxes = entry.boxes[kept] * np.array([width, height, width, height])
-        yield Picture(image, boxes, np.array(classes, np.int32), entry.crowd[kept])
+        yield LabelledFrame(image, boxes, np.array(classes, np.int32), entry.crowd[kept])
 
 
-def video(name: str) -> Iterator[Picture]:
+def video(name: str) -> Iterator[LabelledFrame]:
     """Returns every 10th frame of a sequence with the people in it."""
     rows = read_mot_rows(DATA / "mot15" / name / "gt/gt.txt")
     rows = rows[rows[:, 6] == 1]
@@ -149,23 +149,23 @@ def video(name: str) -> Iterator[Picture]:
             boxes = rows[rows[:, 0] == frame.index + 1, 2:6] * scale
             boxes[:, 2:] += boxes[:, :2]
             person = np.zeros(len(boxes), np.int32)
-            yield Picture(frame.image, boxes, person, person.astype(bool))
+            yield LabelledFrame(frame.image, boxes, person, person.astype(bool))
 
 
-def judge(detector: Any, pictures: Sequence[Picture]) -> dict[str, float]:
+def judge(detector: Any, images: Sequence[LabelledFrame]) -> dict[str, float]:
     """Returns AP50 by class, in per cent."""
     place = {name: CLASSES.index(name) for name in detector.class_names if name in CLASSES}
     numbers = np.array([place.get(name, -1) for name in detector.class_names])
     results = []
-    for picture in pictures:
-        found = detector.detect(picture.image)
+    for labelled in images:
+        found = detector.detect(labelled.image)
         classes = numbers[found.classes] if len(found) else np.zeros(0, int)
         kept = classes >= 0
         results.append(
-            PictureResult(
-                picture.boxes,
-                picture.classes,
-                picture.crowd,
+            ImageResult(
+                labelled.boxes,
+                labelled.classes,
+                labelled.crowd,
                 found.boxes[kept],
                 found.scores[kept],
                 classes[kept].astype(np.int32),
@@ -202,7 +202,7 @@ def milliseconds(
 
 
 def build(made: Mapping[str, Callable[[int], Any]], threads: int) -> dict[str, Any]:
-    """Returns the detectors that can be had here."""
+    """Returns the detectors that are available here."""
     detectors = {}
     for name, make in made.items():
         try:
@@ -213,14 +213,14 @@ def build(made: Mapping[str, Callable[[int], Any]], threads: int) -> dict[str, A
 
 
 def accuracy(
-    made: Mapping[str, Callable[[int], Any]], sets: Mapping[str, Sequence[Picture]]
+    made: Mapping[str, Callable[[int], Any]], sets: Mapping[str, Sequence[LabelledFrame]]
 ) -> dict[str, Any]:
     """Returns AP50 by detector, set and class; prints a table row by row."""
     report = {}
     print("| detector | " + " | ".join(sets) + " | val2017, other classes |")
     print("|---|" + "---|" * (len(sets) + 1))
     for name, detector in build(made, 2).items():
-        scores = {key: judge(detector, pictures) for key, pictures in sets.items()}
+        scores = {key: judge(detector, images) for key, images in sets.items()}
         report[name] = scores
         people = " | ".join(f"{score['person']:.1f}" for score in scores.values())
         others = ", ".join(f"{c} {scores['val2017'].get(c, 0.0):.0f}" for c in CLASSES[1:])

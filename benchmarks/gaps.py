@@ -4,7 +4,7 @@
 
 Every `--every-s` seconds the frames of `--gap-s` seconds are left out, as they are while a stream
 is lost; frame times include the gap, as those of a source that reconnected. Counted are people with
-a track in the last frame before a gap who are matched again within `--search-s` after it: with the
+a track in the last frame before a gap which is matched again within `--search-s` after it: with the
 same id or with another. The same intervals without gaps give the id switches to compare with.
 
 `--fps` is the rate of the scene, where the file plays at another one.
@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("--truth", type=Path, required=True)
-    parser.add_argument("--truth-width", type=float, required=True, help="of the truth's pictures")
+    parser.add_argument("--truth-width", type=float, required=True, help="of the truth's images")
     parser.add_argument("--fps", required=True, help="frames a second of the scene")
     parser.add_argument("--gap-s", type=float, default=1.0)
     parser.add_argument("--every-s", type=float, default=10.0)

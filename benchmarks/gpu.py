@@ -10,7 +10,7 @@ pixels in the host's memory to final boxes there:
   tensorflow.
 - `torch`: the same layers as modules of PyTorch (`torch_network.py`), so FLOPs are equal;
   decoding in PyTorch, `torchvision.ops.batched_nms` image by image, channels last;
-  `compiled` says that `torch.compile` made one graph of network and decoding.
+  `compiled` means that `torch.compile` made one graph of network and decoding.
 
 float16 means float16 inside the layers of Keras (`half`), and of the whole PyTorch network. float32
 lets both use their default on tensor cores. The PyTorch boxes are compared with Keras' first.
@@ -49,7 +49,7 @@ CONTENDERS = (
     ("torch compiled", "float16"),
 )
 RESULT = "result "
-"""Begins the line on which a contender's process tells what it measured."""
+"""Prefix of the line on which a contender's process prints what it measured."""
 
 Run = Callable[[], Any]
 
@@ -57,20 +57,20 @@ Run = Callable[[], Any]
 def read_pixels(video: Path, count: int, side: int) -> Any:
     """Returns every 10th frame as the network's input `(count, side, side, 3)` uint8 RGB."""
     capture = cv2.VideoCapture(str(video))
-    pictures: list[Any] = []
+    images: list[Any] = []
     number = 0
-    while len(pictures) < count:
+    while len(images) < count:
         there, image = capture.read()
         if not there:
-            if not pictures:
+            if not images:
                 sys.exit(f"{video}: no frame can be read")
             capture = cv2.VideoCapture(str(video))  # a short clip: from its start again
             continue
         if number % 10 == 0:
             geometry = letterbox_geometry(image.shape[:2], (side, side))
-            pictures.append(letterbox(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), geometry))
+            images.append(letterbox(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), geometry))
         number += 1
-    return np.stack(pictures)
+    return np.stack(images)
 
 
 def request_for(detector: Path, side: int, *, half: bool) -> RuntimeRequest:

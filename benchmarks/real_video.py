@@ -158,8 +158,8 @@ class DetectorChoice:
 
 def least_score(config: Config) -> float:
     """Returns the score above which boxes are tracked."""
-    asked = config.detector.network.confidence
-    return CONFIDENCE if asked is None else asked
+    confidence = config.detector.network.confidence
+    return CONFIDENCE if confidence is None else confidence
 
 
 def detect(name: str, choice: DetectorChoice, data: Path, cache: Path) -> Clip:
@@ -274,7 +274,7 @@ class Truths:
 
 
 def embedders(names: Sequence[str], data: Path, ours: Path | None) -> dict[str, Embedder]:
-    """Returns the embedders by name that are there, and says which are not."""
+    """Returns the available embedders by name, and prints which are missing."""
     found: dict[str, Embedder] = {}
     for name in names:
         if name == OURS:
@@ -334,26 +334,26 @@ def words() -> argparse.Namespace:
 
 
 def main() -> None:
-    asked = words()
-    config = load_config(asked.config, asked.set)
-    choice = DetectorChoice.parse(asked.detector)
+    arguments = words()
+    config = load_config(arguments.config, arguments.set)
+    choice = DetectorChoice.parse(arguments.detector)
     if least_score(config) < FLOOR:
         sys.exit(f"detector.network.confidence: expected {FLOOR} or more; boxes below are not kept")
-    if not (asked.data / "video").is_dir():
-        print(f"skipped: no videos in {asked.data}; name their folder with --data")
+    if not (arguments.data / "video").is_dir():
+        print(f"skipped: no videos in {arguments.data}; name their folder with --data")
         return
     with tempfile.TemporaryDirectory() as passing:
-        cache = asked.cache or Path(passing)
+        cache = arguments.cache or Path(passing)
         cache.mkdir(parents=True, exist_ok=True)
-        clips = {name: detect(name, choice, asked.data, cache) for name in asked.sequences}
+        clips = {name: detect(name, choice, arguments.data, cache) for name in arguments.sequences}
         evaluations = {}
-        with Truths(asked.data, clips) as truths:
+        with Truths(arguments.data, clips) as truths:
             for appearance, embedder in embedders(
-                asked.appearance, asked.data, asked.embedder
+                arguments.appearance, arguments.data, arguments.embedder
             ).items():
                 tracks = {}
                 for name, clip in clips.items():
-                    found = embed(name, clip, embedder=embedder, data=asked.data, cache=cache)
+                    found = embed(name, clip, embedder=embedder, data=arguments.data, cache=cache)
                     tracks[name] = "".join(track(clip, found, config))
                 evaluations[appearance] = truths.score(tracks)
     about = {"processor": platform.machine(), "python": platform.python_version()}
@@ -364,11 +364,11 @@ def main() -> None:
             about[package] = "not installed"
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     confidence = least_score(config)
-    settings = " ".join(asked.set) or "defaults"
+    settings = " ".join(arguments.set) or "defaults"
     print(f"{choice.name}, {choice.long_side} pixels, score above {confidence}; {settings}\n")
     print(table(evaluations))
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(record(evaluations, config, about), indent=2) + "\n")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(record(evaluations, config, about), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ class Scene:
         self.info = VideoInfo("scene", memory.WIDTH, memory.HEIGHT, FPS, 1 / FPS, frames)
 
     def __iter__(self) -> Iterator[Frame]:
-        picture = np.zeros((memory.HEIGHT, memory.WIDTH, 3), np.uint8)
-        picture.setflags(write=False)
-        image = frozen(picture, dtype="uint8", shape=(None, None, 3), name="picture")
+        image = np.zeros((memory.HEIGHT, memory.WIDTH, 3), np.uint8)
+        image.setflags(write=False)
+        image = frozen(image, dtype="uint8", shape=(None, None, 3), name="image")
         pause = DeepSortSettings().max_age_frames
         for number in range(self._frames):
             elapsed = number + (number // memory.ROUND) * pause

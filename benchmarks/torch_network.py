@@ -206,18 +206,18 @@ def torch_programs(
 
         return run
 
-    return lambda pixels: _found(detect, pixels, request), network_run
+    return lambda pixels: _detections(detect, pixels, request), network_run
 
 
-def _found(detect: Callable[[Any], Any], pixels: Any, request: RuntimeRequest) -> Any:
+def _detections(detect: Callable[[Any], Any], pixels: Any, request: RuntimeRequest) -> Any:
     """Returns lists of boxes, scores and classes by image, and their numbers."""
     boxes, scores, classes = detect(torch.from_numpy(pixels).to(DEVICE))
     kept: list[list[Any]] = [[], [], [], []]
     for some_boxes, some_scores, some_classes in zip(boxes, scores, classes, strict=True):
         likely = some_scores > request.nms.confidence
-        picture = (some_boxes[likely], some_scores[likely], some_classes[likely])
-        index = torchvision.ops.batched_nms(*picture, request.nms.iou)[: request.nms.max_detections]
-        for to, one in zip(kept, picture, strict=False):
+        rows = (some_boxes[likely], some_scores[likely], some_classes[likely])
+        index = torchvision.ops.batched_nms(*rows, request.nms.iou)[: request.nms.max_detections]
+        for to, one in zip(kept, rows, strict=False):
             to.append(one[index].cpu().numpy())
         kept[3].append(len(index))
     return kept
@@ -227,7 +227,7 @@ def _compare(request: RuntimeRequest, pixels: Any) -> None:
     """Ends the program if the layers here find other boxes than Keras does."""
     torch.backends.cudnn.allow_tf32 = False
     boxes, _, _, counts = (np.asarray(one) for one in detection_graph(request)(pixels))
-    found = _found(Detector(request, exact=True, half=False), pixels, request)
+    found = _detections(Detector(request, exact=True, half=False), pixels, request)
     torch.backends.cudnn.allow_tf32 = True
     for wanted, count, got in zip(boxes, counts, found[0], strict=True):
         if len(got) != count or not np.allclose(got, wanted[:count], atol=ABSOLUTE_PX):

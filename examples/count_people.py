@@ -1,4 +1,4 @@
-"""Count the people in each video of a folder: all who were tracked, and the most at one time.
+"""Count the people in each video of a folder: the number tracked, and the most at one time.
 
 python examples/count_people.py FOLDER > people.csv
 """

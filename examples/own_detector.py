@@ -12,7 +12,7 @@ import tracker
 
 
 def find_purple(image):
-    """Returns boxes, scores and classes of the purple regions of a picture (H, W, 3) uint8 RGB."""
+    """Returns boxes, scores and classes of the purple regions of an image (H, W, 3) uint8 RGB."""
     red, green, blue = np.moveaxis(image.astype(int), -1, 0)
     mask = ((red > 1.5 * green) & (blue > 1.5 * green) & (blue > 80)).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))

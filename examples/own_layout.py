@@ -12,9 +12,9 @@ import sys
 import numpy as np
 
 import tracker
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.picture_input import PictureInput
 from tracker.inference.open_network import open_network
 
 
@@ -31,18 +31,18 @@ class Corners:
     def class_count(self, outputs):
         return next(output.shape[-1] for output in outputs if output.name == "likelihood")
 
-    def picture_input(self, spec):
-        return PictureInput(size=tuple(spec.shape[2:]))  # (batch, 3, H, W), RGB in 0..1, letterbox
+    def image_input(self, spec):
+        return ImageInput(size=tuple(spec.shape[2:]))  # (batch, 3, H, W), RGB in 0..1, letterbox
 
     def extra_inputs(self, specs, *, input_size, count=1):
         return []
 
     def decode(self, outputs, specs, *, input_size, least_score):
         by_name = {spec.name: output for spec, output in zip(specs, outputs, strict=True)}
-        pictures = zip(by_name["corners"], by_name["likelihood"], strict=True)
+        images = zip(by_name["corners"], by_name["likelihood"], strict=True)
         return [
             Candidates(boxes, scores.max(axis=1), scores.argmax(axis=1).astype(np.int32))
-            for boxes, scores in pictures
+            for boxes, scores in images
         ]
 
 
@@ -54,7 +54,7 @@ network, layout = open_network(model), Corners()
 detector = ModelDetector(
     network,
     layout=layout,
-    wanted=layout.picture_input(network.inputs[0]),
+    wanted=layout.image_input(network.inputs[0]),
     class_names=[f"class_{index}" for index in range(layout.class_count(network.outputs))],
     settings=tracker.DetectorSettings(),
 )

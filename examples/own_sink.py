@@ -10,7 +10,7 @@ import tracker
 
 
 class Events:
-    """Writes the events of a run; `tracker.Sink` says what a sink has to have."""
+    """Writes the events of a run; `tracker.Sink` lists what a sink needs."""
 
     def __init__(self, path, *, gone_after_s=1.2):
         self._path, self._gone_after_s = Path(path), gone_after_s

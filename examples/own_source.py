@@ -12,7 +12,7 @@ import tracker
 
 
 class ArrayFile:
-    """Frames of a .npy file at a fixed rate; `tracker.Source` says what a source has to have."""
+    """Frames of a .npy file at a fixed rate; `tracker.Source` lists what a source needs."""
 
     skipped = 0  # frames that could not be decoded
 

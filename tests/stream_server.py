@@ -35,10 +35,10 @@ class Script:
     status: int = 200
     frames: int | None = None
     fps: float = 100.0
-    then: str = "ends"  # after the frames: ends, stalls, or is cut within a picture
-    damaged: frozenset[int] = frozenset()  # pictures whose content is no JPEG
+    then: str = "ends"  # after the frames: ends, stalls, or is cut within an image
+    damaged: frozenset[int] = frozenset()  # images whose content is no JPEG
     size: tuple[int, int] = SIZE
-    content: bytes | None = None  # in place of pictures
+    content: bytes | None = None  # in place of images
     user: str | None = None  # "user:password" that is asked for
 
 
@@ -116,7 +116,7 @@ class MjpegServer(HttpServer):
             handler.end_headers()
             handler.wfile.write(script.content or b"")
             return
-        handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        handler.send_header("Content-Type", "multipart/x-mixed-replace; boundary=image")
         handler.end_headers()
         self._stream(handler, script)
 
@@ -139,7 +139,7 @@ class MjpegServer(HttpServer):
 
 
 def _part(data: bytes) -> bytes:
-    head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+    head = f"--image\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
     return head.encode() + data + b"\r\n"
 
 

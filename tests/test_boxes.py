@@ -33,7 +33,7 @@ def test_one_box_by_hand() -> None:
     assert geometry.area(array((10, 20, 30, 60))).tolist() == [800]
 
 
-def test_clip_cuts_at_the_picture() -> None:
+def test_clip_cuts_at_the_image() -> None:
     assert geometry.clip(array((-5, 2, 700, 900)), width=640, height=480).tolist() == [
         [0, 2, 640, 480]
     ]

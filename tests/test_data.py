@@ -284,12 +284,12 @@ def test_scores_that_are_none_are_refused(scores: object, message: str) -> None:
         (None, r"got \(\); a frame is one image"),
     ],
 )
-def test_pictures_of_another_shape_or_type_are_refused(image: object, message: str) -> None:
+def test_images_of_another_shape_or_type_are_refused(image: object, message: str) -> None:
     with pytest.raises(DataError, match=f"Frame.image: expected .*{message}"):
         Frame(image, 0, 0.0, "")
 
 
-def test_pictures_that_are_views_are_read() -> None:
+def test_images_that_are_views_are_read() -> None:
     bgr = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     frame = Frame(bgr[:, ::2, ::-1], 0, 0.0, "")
     assert (frame.width, frame.height) == (2, 2)

@@ -104,7 +104,7 @@ def test_own_detector(run: Run, short: Path) -> None:
 
 
 def constant_network(path: Path, corners: np.ndarray, likelihood: np.ndarray) -> Path:
-    """Writes an ONNX network that finds the same boxes in every picture (1, 3, 64, 64)."""
+    """Writes an ONNX network that finds the same boxes in every image (1, 3, 64, 64)."""
     onnx = pytest.importorskip("onnx")
     kind = onnx.TensorProto.FLOAT
 
@@ -204,8 +204,8 @@ def test_evaluate_on_mot(run: Run, tmp_path: Path) -> None:
     (sequence / "img1").mkdir(parents=True)
     (sequence / "gt").mkdir()
     for number, image in enumerate(first_frames(), start=1):
-        picture = str(sequence / "img1" / f"{number:06d}.jpg")
-        cv2.imwrite(picture, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        path = str(sequence / "img1" / f"{number:06d}.jpg")
+        cv2.imwrite(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     rows = TRUTH.read_text(encoding="ascii").splitlines(keepends=True)
     kept = [row for row in rows if int(row.split(",")[0]) <= FRAMES]
     (sequence / "gt" / "gt.txt").write_text("".join(kept))
@@ -264,7 +264,7 @@ def test_train_own_labels(run: Run, short: Path, tmp_path: Path) -> None:
 NOTEBOOK = EXAMPLES / "tour.ipynb"
 SAVING = """
 for number in plt.get_fignums():
-    plt.figure(number).savefig(f"{PICTURES}/{number}.png")
+    plt.figure(number).savefig(f"{IMAGES}/{number}.png")
 print("SUMMARY", json.dumps({
     "balls": {title: sides_are_kept(rows) for title, rows in BALL_TRACKS.items()},
     "hidden": HIDDEN_SIZES,
@@ -288,7 +288,7 @@ def test_the_notebook_has_no_outputs() -> None:
 
 @pytest.mark.slow
 def test_the_notebook_runs_and_shows_what_it_says(tmp_path: Path) -> None:
-    code = ["import json", f"PICTURES = {str(tmp_path)!r}"]
+    code = ["import json", f"IMAGES = {str(tmp_path)!r}"]
     code += ["".join(cell["source"]) for cell in notebook_cells("code")]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", "\n".join([*code, SAVING])],
@@ -310,7 +310,7 @@ def test_the_notebook_runs_and_shows_what_it_says(tmp_path: Path) -> None:
     assert len(shown["pairs"]["greedy"]) == 2
     to_same, to_others = shown["distances"]
     assert to_same < to_others / 2
-    pictures = list(tmp_path.glob("*.png"))
-    assert len(pictures) == 8
-    # Something is drawn: the picture is not one colour.
-    assert all(cv2.imread(str(picture)).std() > 10 for picture in pictures)
+    images = list(tmp_path.glob("*.png"))
+    assert len(images) == 8
+    # Something is drawn: the image is not one colour.
+    assert all(cv2.imread(str(image)).std() > 10 for image in images)

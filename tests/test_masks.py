@@ -24,7 +24,7 @@ from tracker.masks import (
     paste_masks,
 )
 
-PICTURES = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
+IMAGES = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
 
 
 def drawn(*rows: str) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_runs_and_text_by_hand(rows: list[str], runs: list[int], text: str) -> N
     assert shown(decode_mask(mask)) == rows
 
 
-@given(PICTURES)
+@given(IMAGES)
 def test_the_text_is_that_of_cocos_own_code(pixels: np.ndarray) -> None:
     mask = encode_mask(pixels)
     theirs = coco.encode(np.asfortranarray(pixels.astype(np.uint8)))
@@ -68,7 +68,7 @@ def test_the_text_is_that_of_cocos_own_code(pixels: np.ndarray) -> None:
     assert mask_area(mask) == coco.area(theirs) == np.count_nonzero(pixels)
 
 
-@given(PICTURES)
+@given(IMAGES)
 def test_there_and_back(pixels: np.ndarray) -> None:
     mask = encode_mask(pixels)
     np.testing.assert_array_equal(decode_mask(mask), pixels)
@@ -78,7 +78,7 @@ def test_there_and_back(pixels: np.ndarray) -> None:
     assert (mask == encode_mask(~pixels)) == (not pixels.size)
 
 
-@given(PICTURES)
+@given(IMAGES)
 def test_a_crop_is_the_smallest_rectangle_around_the_object(pixels: np.ndarray) -> None:
     left, top, crop = crop_mask(encode_mask(pixels))
     back = np.zeros_like(pixels)

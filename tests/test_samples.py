@@ -76,8 +76,8 @@ def test_what_the_read_me_promises_happens(truth):
 def test_motion_finds_the_people(truth):
     detector, found = MotionDetector(), []
     with av.open(str(SAMPLES / "plaza.mp4")) as file:
-        for k, picture in enumerate(file.decode(video=0)):
-            frame = Frame(picture.to_ndarray(format="rgb24"), k, k / 25, "plaza")
+        for k, image in enumerate(file.decode(video=0)):
+            frame = Frame(image.to_ndarray(format="rgb24"), k, k / 25, "plaza")
             found.append(detector.detect([frame], Stopwatch())[0].boxes)
     recall, precision = recall_and_precision(found, truth, width=WIDTH, height=HEIGHT)
     # Measured: 0.84 and 0.96; what is missed is hidden or merged with a neighbour.

@@ -1,4 +1,4 @@
-"""Write a data set for `tracker train detector`: pictures of the sample clip with YOLO labels.
+"""Write a data set for `tracker train detector`: images of the sample clip with YOLO labels.
 
 python examples/train_own_labels/make_data.py FOLDER [EVERY_NTH_FRAME]
 """
@@ -26,8 +26,8 @@ with tracker.VideoFile(str(SAMPLES / "plaza.mp4"), stride=stride) as video:
         part = folder / ("val" if frame.time_s >= 8 else "train")
         for kind in ("images", "labels"):
             (part / kind).mkdir(parents=True, exist_ok=True)
-        picture = part / "images" / f"{frame.index:05d}.jpg"
-        cv2.imwrite(str(picture), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        image = part / "images" / f"{frame.index:05d}.jpg"
+        cv2.imwrite(str(image), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
         rows = truth[truth[:, 0] == frame.index + 1]
         centres = (rows[:, 2:4] + rows[:, 4:6] / 2) / size
         boxes = np.hstack([centres, rows[:, 4:6] / size])

@@ -18,9 +18,9 @@ from tracker.cli.main import main
 from tracker.config.build_detector import build_detector
 from tracker.config.run import load_config
 from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES, VOC_NAMES
+from tracker.detection.image_input import Fit
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.motion import MotionDetector
-from tracker.detection.picture_input import Fit
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detector
 from tracker.errors import ConfigError, ModelError
@@ -133,8 +133,8 @@ def test_what_the_user_says_counts_more_than_the_file_beside_it(
     )
     assert isinstance(detector, ModelDetector)
     assert detector.class_names == ("rot", "gruen")
-    assert detector.picture_input.colours is ColourOrder.BGR
-    assert detector.picture_input.fit is Fit.STRETCH
+    assert detector.image_input.colours is ColourOrder.BGR
+    assert detector.image_input.fit is Fit.STRETCH
     refused(ModelError, "the layout fastestdet needs", blocks, "detector.model.layout=fastestdet")
     refused(ConfigError, "did you mean 'yolov8'", blocks, "detector.model.layout=yolo8")
     refused(ConfigError, "size: the network takes", blocks, "detector.model.input.size=[32, 32]")
@@ -194,16 +194,16 @@ def test_registered_networks_know_their_input(cache: Path, data: Path) -> None:
     for detector in (nanodet, fastestdet, ssd):
         assert isinstance(detector, ModelDetector)
     assert (nanodet.layout_name, nanodet.class_names) == ("nanodet", COCO_NAMES)
-    wanted = nanodet.picture_input
+    wanted = nanodet.image_input
     assert (wanted.fit, wanted.colours, wanted.axes) == (
         Fit.LETTERBOX, ColourOrder.BGR, AxisOrder.NCHW,
     )  # fmt: skip
-    assert fastestdet.picture_input.fit is Fit.STRETCH
+    assert fastestdet.image_input.fit is Fit.STRETCH
     assert (ssd.layout_name, ssd.class_names) == ("tflite-detection", COCO_PAPER_NAMES)
     words = ["detector.model.input.fit=letterbox", "detector.network.classes=[person]"]
     other = built("fastestdet", *words)
     assert isinstance(other, ModelDetector)
-    assert other.picture_input.fit is Fit.LETTERBOX
+    assert other.image_input.fit is Fit.LETTERBOX
     refused(
         ConfigError, "contains its weights and class names", "fastestdet", "detector.names=x.txt"
     )

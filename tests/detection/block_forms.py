@@ -1,6 +1,6 @@
 """The block network of `conftest` in the forms that others publish theirs in, outputs as YOLOv8's.
 
-One column `(cx, cy, w, h, red, green)` for each cell of 8x8 pixels of a picture of 96x64.
+One column `(cx, cy, w, h, red, green)` for each cell of 8x8 pixels of an image of 96x64.
 """
 
 from pathlib import Path
@@ -48,7 +48,7 @@ def write_onnx(path: Path, *, batch: int | str = 1, channels: int = 3, opset: in
         node("Slice", "shares", "first", "second", "channel", "objectness"),
         node("Slice", "shares", "second", "end", "channel", "classes"),
         node("Mul", "objectness", "classes", "scores"),
-        # As many boxes as pictures: their shares times 0, plus the boxes.
+        # As many boxes as images: their shares times 0, plus the boxes.
         node("Mul", "objectness", "zero", "nothing"),
         node("Add", "nothing", "boxes", "placed"),
         node("Concat", "placed", "scores", "output0", axis=1),
@@ -67,7 +67,7 @@ def write_onnx(path: Path, *, batch: int | str = 1, channels: int = 3, opset: in
 
 
 def block_function(*, batch: int | None = 1):
-    """Returns the network as a function of TensorFlow; boxes are shares of the picture's sides."""
+    """Returns the network as a function of TensorFlow; boxes are shares of the image's sides."""
     import tensorflow as tf
 
     kernel, bias = block_convolution()

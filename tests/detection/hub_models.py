@@ -1,7 +1,7 @@
 """SavedModels with the signatures of published detectors, and networks inside that can be foreseen.
 
 Each finds, colour by colour, the smallest rectangle around the pixels that are bright in red, green
-or blue: classes 0, 1 and 2 with the scores of `SCORES`. What a picture has none of is not found.
+or blue: classes 0, 1 and 2 with the scores of `SCORES`. What an image has none of is not found.
 """
 
 from pathlib import Path
@@ -33,8 +33,8 @@ def write_object_detection(
     import tensorflow as tf
 
     def network(input_tensor):
-        picture = tf.cast(input_tensor, tf.float32) / 255
-        boxes, is_there = bright_boxes(picture[0])
+        image = tf.cast(input_tensor, tf.float32) / 255
+        boxes, is_there = bright_boxes(image[0])
         order = tf.argsort(tf.where(is_there, SCORES, 0.0), direction="DESCENDING")
         boxes = tf.gather(tf.where(is_there[:, None], boxes, 0.0), order)
         scores = tf.gather(tf.where(is_there, SCORES, 0.0), order)
@@ -54,7 +54,7 @@ def write_object_detection(
         }
         if with_masks:
             masks = tf.image.crop_and_resize(
-                tf.transpose(tf.gather(picture, order, axis=3), (3, 1, 2, 0)),
+                tf.transpose(tf.gather(image, order, axis=3), (3, 1, 2, 0)),
                 boxes,
                 tf.range(3),
                 (MASK_SIDE, MASK_SIDE),
@@ -87,15 +87,15 @@ def write_yolov5(folder: Path) -> Path:
     return _save(folder, tf.function(network, input_signature=[spec]))
 
 
-def bright_boxes(picture):
+def bright_boxes(image):
     """Returns `(3, 4)` top, left, bottom, right as shares, and whether there is such a colour.
 
     Args:
-        picture: Tensor `(H, W, 3)` in `[0, 1]`.
+        image: Tensor `(H, W, 3)` in `[0, 1]`.
     """
     import tensorflow as tf
 
-    is_bright = picture > 0.5
+    is_bright = image > 0.5
 
     def span(axis):
         """First and last bright line along an axis, for each colour."""

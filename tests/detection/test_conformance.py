@@ -1,4 +1,4 @@
-"""One suite for every runtime: the same picture gives the same boxes.
+"""One suite for every runtime: the same image gives the same boxes.
 
 The scene's boxes are derived by hand; a runtime may differ from them by a hundredth of a pixel, and
 its scores from those of the others by 1e-4.
@@ -67,7 +67,7 @@ def _make(form: str, block_files, cache_dir: Path, folder: Path):
 
 
 def scene(scale: int = 1) -> np.ndarray:
-    """A picture of 96x60 times the scale, with a red and a green block of 8x8 times the scale."""
+    """An image of 96x60 times the scale, with a red and a green block of 8x8 times the scale."""
     image = np.zeros((60 * scale, 96 * scale, 3), np.uint8)
     image[14 * scale : 22 * scale, 24 * scale : 32 * scale, 0] = 255
     image[38 * scale : 46 * scale, 72 * scale : 80 * scale, 1] = 255
@@ -99,7 +99,7 @@ def test_the_scene_has_the_boxes_and_scores_that_follow_from_the_kernel(detector
     np.testing.assert_allclose(found.scores, score, atol=1e-4)
 
 
-def test_pictures_of_a_batch_do_not_mix(detector) -> None:
+def test_images_of_a_batch_do_not_mix(detector) -> None:
     nothing, other = np.zeros((60, 96, 3), np.uint8), scene()[:, ::-1].copy()
     first, second, third = detected(detector, scene(), nothing, other)
     check(first, EXPECTED, [0, 1])
@@ -119,7 +119,7 @@ def test_a_frame_of_odd_sides_gives_boxes_inside_it(detector) -> None:
     np.testing.assert_allclose(found.boxes, [[24, 14, 32, 22]], atol=1.0)
 
 
-def test_grey_and_transparent_pictures_come_as_rgb(detector, tmp_path: Path) -> None:
+def test_grey_and_transparent_images_come_as_rgb(detector, tmp_path: Path) -> None:
     bgra = np.dstack([scene()[..., ::-1], np.full((60, 96), 255, np.uint8)])
     cv2.imwrite(str(tmp_path / "a.png"), bgra)
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((60, 96), np.uint8))

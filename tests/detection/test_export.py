@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 SETTINGS = DetectorSettings(confidence=0.0, iou=1.0, threads=1, max_detections=20)
 
 
-def pictures(count: int) -> list[np.ndarray]:
+def random_images(count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     return [rng.integers(0, 256, (90, 120, 3)).astype(np.uint8) for _ in range(count)]
 
@@ -53,10 +53,10 @@ def exported(keras_path: Path) -> Path:
     return path
 
 
-def found(detector: YoloDetector, picture: np.ndarray) -> Detections:
-    height, width = picture.shape[:2]
+def found(detector: YoloDetector, image: np.ndarray) -> Detections:
+    height, width = image.shape[:2]
     detector.start(VideoInfo("test", width, height, Fraction(1), Fraction(1)))
-    frame = Frame(picture, index=0, time_s=0.0, source="test")
+    frame = Frame(image, index=0, time_s=0.0, source="test")
     return detector.detect([frame], Stopwatch())[0]
 
 
@@ -64,7 +64,7 @@ def found(detector: YoloDetector, picture: np.ndarray) -> Detections:
 def test_it_says_what_the_keras_file_says(
     keras_path: Path, exported: Path, tmp_path: Path, shape: tuple[int, int]
 ) -> None:
-    picture = np.random.default_rng(2).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    image = np.random.default_rng(2).integers(0, 256, (*shape, 3)).astype(np.uint8)
     ours = YoloDetector.load_exported(exported, settings=SETTINGS)
     reference = YoloDetector.load_keras(
         keras_path,
@@ -72,7 +72,7 @@ def test_it_says_what_the_keras_file_says(
             confidence=0.0, iou=1.0, threads=1, max_detections=20, cache_dir=tmp_path
         ),
     )
-    one, other = found(ours, picture), found(reference, picture)
+    one, other = found(ours, image), found(reference, image)
     assert len(one) == len(other) == 20
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
     np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
@@ -83,7 +83,7 @@ def test_it_says_what_the_keras_file_says(
 
 def test_one_detector_takes_one_size_after_another(exported: Path) -> None:
     detector = YoloDetector.load_exported(exported, settings=SETTINGS)
-    first, wide = pictures(1)[0], np.zeros((40, 200, 3), np.uint8)
+    first, wide = random_images(1)[0], np.zeros((40, 200, 3), np.uint8)
     before = found(detector, first)
     found(detector, wide)
     np.testing.assert_array_equal(found(detector, first).boxes, before.boxes)
@@ -94,9 +94,9 @@ def test_half_the_bytes_change_little(keras_path: Path, exported: Path, tmp_path
     half = tmp_path / "half.tflite"
     export_detector(keras_path, half)
     assert half.stat().st_size < 0.6 * exported.stat().st_size
-    picture = pictures(1)[0]
+    image = random_images(1)[0]
     scores = [
-        found(YoloDetector.load_exported(path, settings=SETTINGS), picture).scores
+        found(YoloDetector.load_exported(path, settings=SETTINGS), image).scores
         for path in (half, exported)
     ]
     np.testing.assert_allclose(scores[0], scores[1], atol=0.01)
@@ -105,11 +105,11 @@ def test_half_the_bytes_change_little(keras_path: Path, exported: Path, tmp_path
 @pytest.mark.slow
 def test_integers_say_nearly_the_same(keras_path: Path, exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "int8.tflite"
-    export_detector(keras_path, path, precision=Precision.INT8, calibration=pictures(8))
+    export_detector(keras_path, path, precision=Precision.INT8, calibration=random_images(8))
     assert path.stat().st_size < 0.4 * exported.stat().st_size
-    picture = pictures(1)[0]
+    image = random_images(1)[0]
     scores = [
-        found(YoloDetector.load_exported(each, settings=SETTINGS), picture).scores
+        found(YoloDetector.load_exported(each, settings=SETTINGS), image).scores
         for each in (path, exported)
     ]
     np.testing.assert_allclose(scores[0], scores[1], atol=0.1)
@@ -130,8 +130,8 @@ def test_running_it_loads_no_tensorflow(exported: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_integers_need_pictures(keras_path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected pictures to calibrate with, got none"):
+def test_integers_need_images(keras_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected images to calibrate with, got none"):
         export_detector(keras_path, tmp_path / "x.tflite", precision=Precision.INT8)
 
 

@@ -114,7 +114,7 @@ def test_nothing_to_see(network):
     assert found.embeddings.shape == (0, 0)
 
 
-def test_one_square_in_a_large_picture(network):
+def test_one_square_in_a_large_image(network):
     watch = Stopwatch()
     (found,) = started(network).detect([scene((72, 40, 16, RED))], watch)
     np.testing.assert_allclose(found.boxes, [[72, 40, 88, 56]], atol=1e-4)
@@ -342,27 +342,27 @@ def test_the_command_finds_a_square_in_a_video(path, names, tmp_path):
 
 
 def training_data(count, side, rng):
-    """Windows cut out of larger pictures: an object counts where it is wholly inside."""
+    """Windows cut out of larger images: an object counts where it is wholly inside."""
     margin = 28
     windows = np.empty((count, side, side, 3), np.float32)
     boxes = np.zeros((count, 4), np.float32)
     there = np.zeros((count, 1), np.float32)
     for index in range(count):
-        picture = rng.integers(0, 90, (side + 2 * margin, side + 2 * margin, 3))
+        image = rng.integers(0, 90, (side + 2 * margin, side + 2 * margin, 3))
         w, h = rng.integers(12, margin, 2)
         reach = (0, 12, margin)[index % 3]  # how far it may stick out
         x, y = (rng.integers(-reach, side - length + reach + 1) for length in (w, h))
         if index % 8:
             colour = rng.integers(160, 255, 3)
-            picture[margin + y : margin + y + h, margin + x : margin + x + w] = colour
+            image[margin + y : margin + y + h, margin + x : margin + x + w] = colour
             there[index] = 0 <= x <= side - w and 0 <= y <= side - h
-        windows[index] = picture[margin:-margin, margin:-margin]
+        windows[index] = image[margin:-margin, margin:-margin]
         boxes[index] = (x + w / 2) / side, (y + h / 2) / side, w / side, h / side
     return windows, there, boxes
 
 
 @pytest.mark.slow
-def test_a_classifier_trained_on_windows_finds_rectangles_in_a_picture(tmp_path):
+def test_a_classifier_trained_on_windows_finds_rectangles_in_an_image(tmp_path):
     """The training of docs/fcn.md: what plain Keras learns on windows holds in whole frames."""
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)

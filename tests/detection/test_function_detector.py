@@ -80,7 +80,7 @@ def test_what_a_function_returns_is_sorted_by_score() -> None:
     assert found[1].classes.tolist() == [1, 0]
 
 
-def test_a_function_gets_the_picture_of_each_frame() -> None:
+def test_a_function_gets_the_image_of_each_frame() -> None:
     levels: list[int] = []
 
     def look(image: np.ndarray) -> Detections:
@@ -188,7 +188,7 @@ def test_a_wrong_answer_names_the_class(answer: Any, message: str) -> None:
     ("wrong", "message"),
     [
         ("small", "got 'small'; name models in tracker.track"),
-        (7, "expected a function of a picture, or an object with detect.frames., got 7"),
+        (7, "expected a function of an image, or an object with detect.frames., got 7"),
         (OneMethod, r"got the class OneMethod; make one with OneMethod\(...\)"),
     ],
 )

@@ -68,7 +68,7 @@ FRAMES = [
 
 def check_object_detection(detector: ModelDetector) -> None:
     assert detector.layout_name == "tf-detection"
-    assert detector.picture_input.dtype == "uint8"
+    assert detector.image_input.dtype == "uint8"
     for height, width, boxes in FRAMES:
         found = detected(detector, painted(height, width, *boxes))
         np.testing.assert_allclose(found.scores, SCORES)
@@ -118,7 +118,7 @@ def test_faster_rcnn(tmp_path: Path) -> None:
 def test_yolov5(yolov5: Path) -> None:
     detector = load_model(yolov5)
     assert detector.layout_name == "yolov5-normalised"
-    assert detector.picture_input.size == (96, 96)
+    assert detector.image_input.size == (96, 96)
     assert len(detector.class_names) == 80
     # Twice the input's width: pixels in pairs, so that no border is blurred.
     boxes = ((10, 20, 50, 30), (64, 40, 192, 90), (0, 0, 20, 60))

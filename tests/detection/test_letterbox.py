@@ -26,7 +26,7 @@ def test_undo_of_nothing():
     [
         ((360, 480), 640, (480, 640)),
         ((480, 360), 640, (640, 480)),
-        ((1080, 1920), 640, (384, 640)),  # 360 rows of picture, next multiple of 32
+        ((1080, 1920), 640, (384, 640)),  # 360 rows of image, next multiple of 32
         ((100, 100), 64, (64, 64)),
         ((1, 5000), 64, (32, 64)),
     ],
@@ -40,7 +40,7 @@ def test_frame_that_fits_is_not_copied():
     assert letterbox(image, letterbox_geometry((64, 96), (64, 96))) is image
 
 
-def test_picture_lies_in_the_middle_of_grey():
+def test_image_lies_in_the_middle_of_grey():
     image = np.full((10, 20, 3), 200, np.uint8)
     result = letterbox(image, letterbox_geometry((10, 20), (32, 40)))
     assert result.shape == (32, 40, 3)

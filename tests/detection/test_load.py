@@ -81,7 +81,7 @@ def write_constant(
     Args:
         path: Where to.
         outputs: What it gives, by name.
-        inputs: What it says that it takes; `None` for pictures of 96x64.
+        inputs: What it says that it takes; `None` for images of 96x64.
         dtype: Of inputs and outputs.
     """
     return write_graph(
@@ -102,7 +102,7 @@ def write_blocks(
     factor: float = 1,
     last: tuple = ("Identity", "columns", "result", {}),
 ) -> Path:
-    """Writes the network of `block_forms` for pictures of any size, outputs as YOLOv8's.
+    """Writes the network of `block_forms` for images of any size, outputs as YOLOv8's.
 
     Args:
         path: Where to.
@@ -148,7 +148,7 @@ def write_blocks(
 
 
 def scene(*, flipped: bool = False) -> np.ndarray:
-    """A picture of 96x60 with a red and a green block of 8x8; flipped, its sides are swapped."""
+    """An image of 96x60 with a red and a green block of 8x8; flipped, its sides are swapped."""
     image = np.zeros((60, 96, 3), np.uint8)
     image[14:22, 24:32, 0] = 255
     image[38:46, 72:80, 1] = 255
@@ -179,7 +179,7 @@ def test_a_network_for_any_batch_and_any_size(tmp_path: Path) -> None:
     path = write_blocks(tmp_path / "any.onnx")
     settings = DetectorSettings(input_size=96, threads=1)
     detector = load_model(path, names=NAMES, choice=YOLOV8, settings=settings)
-    assert detector.picture_input.size is None
+    assert detector.image_input.size is None
     nothing, one, two = detected(detector, np.zeros((60, 96, 3), np.uint8), scene(), scene())
     assert len(nothing) == 0
     assert detector.input_size == (64, 96)
@@ -196,7 +196,7 @@ def test_a_chosen_size_and_a_chosen_input(tmp_path: Path) -> None:
     path = write_blocks(tmp_path / "any.onnx")
     swapped = InputChoice(size=(64, 96), colours=ColourOrder.BGR)
     detector = load_model(path, names=("blue", "green"), choice=ModelChoice("yolov8", swapped))
-    assert detector.picture_input.size == (64, 96)
+    assert detector.image_input.size == (64, 96)
     check(detected(detector, scene())[0], BOXES[1:], [1])
     check(detected(detector, scene()[..., ::-1].copy())[0], BOXES, [0, 1])
 
@@ -205,7 +205,7 @@ def test_a_chosen_size_and_a_chosen_input(tmp_path: Path) -> None:
 def test_a_network_in_numbers_of_any_length(tmp_path: Path, dtype: str) -> None:
     path = write_blocks(tmp_path / "x.onnx", shape=(1, 3, 64, 96), dtype=dtype)
     detector = load_model(path, names=NAMES, choice=YOLOV8)
-    assert detector.picture_input.dtype == dtype
+    assert detector.image_input.dtype == dtype
     first, second = detected(detector, scene(), np.zeros((60, 96, 3), np.uint8))
     check(first, BOXES, [0, 1])
     assert len(second) == 0
@@ -313,15 +313,15 @@ def test_an_opset_of_the_future_is_not_called_damage(tmp_path: Path) -> None:
     [
         (
             {"images": [1, 4, 64, 96]},
-            r"images \(1, 4, 64, 96\) float32: .* of 4 channels; expected pictures of 3",
+            r"images \(1, 4, 64, 96\) float32: .* of 4 channels; expected images of 3",
         ),
-        ({"images": [1, 64, 96, 1]}, "expected pictures of 3 channels"),
-        ({"images": [3, 64, 96]}, r"images \(3, 64, 96\) float32: expected pictures of 3 channels"),
+        ({"images": [1, 64, 96, 1]}, "expected images of 3 channels"),
+        ({"images": [3, 64, 96]}, r"images \(3, 64, 96\) float32: expected images of 3 channels"),
         ({}, r"x\.onnx: expected a network with an input, got none"),
     ],
     ids=["four channels", "grey", "rank 3", "none"],
 )
-def test_inputs_that_are_no_pictures(
+def test_inputs_that_are_no_images(
     tmp_path: Path, inputs: dict[str, list[int | str]], message: str
 ) -> None:
     path = write_constant(tmp_path / "x.onnx", {"o": np.zeros((1, 6, 96))}, inputs=inputs)

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.model_choice import (
     Declaration,
     InputChoice,
     ModelChoice,
     read_declaration,
 )
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import ColourOrder
 
 
 def test_without_a_word_the_layout_decides() -> None:
-    wanted = PictureInput(size=(320, 320), fit=Fit.STRETCH)
+    wanted = ImageInput(size=(320, 320), fit=Fit.STRETCH)
     assert ModelChoice().input.applied(wanted) == wanted
 
 
@@ -25,16 +25,16 @@ def test_the_user_counts_more_than_the_file() -> None:
     file = ModelChoice("yolox", InputChoice(fit=Fit.STRETCH, colours=ColourOrder.BGR))
     both = user.over(file)
     assert both.layout == "yolox"
-    wanted = both.input.applied(PictureInput(size=(320, 320)))
+    wanted = both.input.applied(ImageInput(size=(320, 320)))
     assert (wanted.fit, wanted.colours, wanted.size) == (Fit.CORNER, ColourOrder.BGR, (320, 320))
 
 
 def test_a_size_is_chosen_only_where_the_network_has_none() -> None:
     choice = InputChoice(size=(320, 640))
-    assert choice.applied(PictureInput()).size == (320, 640)
-    assert choice.applied(PictureInput(size=(320, 640))).size == (320, 640)
+    assert choice.applied(ImageInput()).size == (320, 640)
+    assert choice.applied(ImageInput(size=(320, 640))).size == (320, 640)
     with pytest.raises(ConfigError, match=r"takes \(640, 640\) only, got \(320, 640\)"):
-        choice.applied(PictureInput(size=(640, 640)))
+        choice.applied(ImageInput(size=(640, 640)))
 
 
 def test_the_file_beside_a_model(tmp_path: Path) -> None:

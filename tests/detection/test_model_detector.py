@@ -7,12 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.end_to_end import EndToEnd
 from tracker.detection.layouts.tf_detection import TfDetection
 from tracker.detection.layouts.yolo import YoloColumns
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.nms import NmsMode
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
@@ -25,7 +25,7 @@ INFO = VideoInfo("test", 40, 20, fps=Fraction(10), time_base=Fraction(1, 10))
 
 
 class Scripted:
-    """A network that answers with what a function makes of its pictures."""
+    """A network that answers with what a function makes of its images."""
 
     digests: Mapping[str, str] = {"scripted.onnx": "0" * 64}
 
@@ -43,18 +43,18 @@ class Scripted:
 
 
 def rows(*found: Sequence[float]) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """Answers with rows x1, y1, x2, y2, score, class for each picture."""
+    """Answers with rows x1, y1, x2, y2, score, class for each image."""
     array = np.array(found, np.float32).reshape(-1, 6)
-    return lambda pictures: [np.repeat(array[None], len(pictures), axis=0)]
+    return lambda images: [np.repeat(array[None], len(images), axis=0)]
 
 
 def detector(
-    network: Scripted, *, layout: object = None, wanted: PictureInput | None = None, **settings
+    network: Scripted, *, layout: object = None, wanted: ImageInput | None = None, **settings
 ) -> ModelDetector:
     made = ModelDetector(
         network,
         layout=layout or EndToEnd(),
-        wanted=wanted or PictureInput(size=(40, 40)),
+        wanted=wanted or ImageInput(size=(40, 40)),
         class_names=NAMES,
         settings=DetectorSettings(**settings),
     )
@@ -109,7 +109,7 @@ def columns(*found: Sequence[float]) -> Scripted:
     array = np.zeros((6, 33), np.float32)
     array[:, : len(found)] = np.array(found, np.float32).T
     spec = TensorSpec("output0", (None, 6, 33), "float32")
-    return Scripted(lambda pictures: [np.repeat(array[None], len(pictures), axis=0)], spec)
+    return Scripted(lambda images: [np.repeat(array[None], len(images), axis=0)], spec)
 
 
 def test_overlaps_are_suppressed_where_the_network_does_not() -> None:
@@ -157,7 +157,7 @@ def test_masks_stay_with_their_boxes() -> None:
         np.array([[0.5, 0.9]], np.float32),
         np.array([2], np.float32),
     ]
-    made = detector(Scripted(lambda pictures: answer, *specs), layout=TfDetection())
+    made = detector(Scripted(lambda images: answer, *specs), layout=TfDetection())
     (found,) = made.detect(frames(), Stopwatch())
     assert found.classes.tolist() == [1, 0]
     np.testing.assert_allclose(found.boxes, [[20, 0, 40, 10], [0, 0, 20, 20]])
@@ -171,12 +171,12 @@ def test_masks_stay_with_their_boxes() -> None:
 
 
 def test_a_new_source_of_another_size_is_another_input() -> None:
-    wanted = PictureInput(long_side=64, stride=32)
+    wanted = ImageInput(long_side=64, stride=32)
     seen = []
 
-    def answer(pictures: np.ndarray) -> list[np.ndarray]:
-        seen.append(pictures.shape)
-        return rows()(pictures)
+    def answer(images: np.ndarray) -> list[np.ndarray]:
+        seen.append(images.shape)
+        return rows()(images)
 
     made = detector(Scripted(answer), wanted=wanted)
     assert made.input_size == (32, 64)
@@ -189,11 +189,11 @@ def test_frames_of_several_sources_in_one_batch() -> None:
     """One call of the network for each input size; boxes in pixels of their own frames."""
     seen = []
 
-    def answer(pictures: np.ndarray) -> list[np.ndarray]:
-        seen.append(pictures.shape)
-        return rows([0, 0, 32, 32, 0.9, 0])(pictures)
+    def answer(images: np.ndarray) -> list[np.ndarray]:
+        seen.append(images.shape)
+        return rows([0, 0, 32, 32, 0.9, 0])(images)
 
-    made = detector(Scripted(answer), wanted=PictureInput(long_side=64, stride=32))
+    made = detector(Scripted(answer), wanted=ImageInput(long_side=64, stride=32))
     made.start(VideoInfo("upright", 20, 40, fps=Fraction(10), time_base=Fraction(1, 10)))
     seen.clear()
     shapes = [(20, 40, 3), (40, 20, 3), (10, 20, 3)]
@@ -208,7 +208,7 @@ def test_frames_of_several_sources_in_one_batch() -> None:
 def test_grey_and_square_frames_are_frames_too() -> None:
     made = detector(
         Scripted(rows([0, 0, 40, 40, 0.9, 0])),
-        wanted=PictureInput(size=(40, 40), fit=Fit.STRETCH, axes=AxisOrder.NHWC),
+        wanted=ImageInput(size=(40, 40), fit=Fit.STRETCH, axes=AxisOrder.NHWC),
     )
     odd = Frame(np.full((7, 13, 3), 128, np.uint8), index=0, time_s=0, source="test")
     np.testing.assert_allclose(made.detect([odd], Stopwatch())[0].boxes, [[0, 0, 13, 7]])
@@ -226,14 +226,14 @@ def test_wrong_settings_and_wrong_networks() -> None:
         ModelDetector(
             columns(),
             layout=YoloColumns(),
-            wanted=PictureInput(size=(40, 40)),
+            wanted=ImageInput(size=(40, 40)),
             class_names=("person",),
             settings=DetectorSettings(),
         )
     idle = ModelDetector(
         network,
         layout=EndToEnd(),
-        wanted=PictureInput(size=(40, 40)),
+        wanted=ImageInput(size=(40, 40)),
         class_names=NAMES,
         settings=DetectorSettings(),
     )
@@ -241,7 +241,7 @@ def test_wrong_settings_and_wrong_networks() -> None:
         idle.detect(frames(), Stopwatch())
 
 
-def test_outputs_of_too_few_pictures_are_refused() -> None:
-    made = detector(Scripted(lambda pictures: [np.zeros((1, 0, 6), np.float32)]))
-    with pytest.raises(ModelError, match="expected the outputs of 2 pictures, got 1"):
+def test_outputs_of_too_few_images_are_refused() -> None:
+    made = detector(Scripted(lambda images: [np.zeros((1, 0, 6), np.float32)]))
+    with pytest.raises(ModelError, match="expected the outputs of 2 images, got 1"):
         made.detect(frames(2), Stopwatch())

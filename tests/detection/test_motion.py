@@ -265,8 +265,8 @@ def test_a_frame_without_pixels_is_an_error():
 def test_pedestrians_of_a_real_square_are_found(data: Path):
     detector, found = MotionDetector(), []
     with av.open(str(data / "video" / "PETS09-S2L1.mp4")) as file:
-        for k, picture in enumerate(file.decode(video=0)):
-            frame = Frame(picture.to_ndarray(format="rgb24"), k, k / 10, "PETS")
+        for k, image in enumerate(file.decode(video=0)):
+            frame = Frame(image.to_ndarray(format="rgb24"), k, k / 10, "PETS")
             found.append(detector.detect([frame], Stopwatch())[0].boxes)
     truth = read_truth(data / "mot15" / "PETS09-S2L1" / "gt" / "gt.txt", scale=0.625)
     recall, precision = recall_and_precision(found, truth, width=480, height=360)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from tracker.detection.fcn_detector import FcnDetector, FcnSettings
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.yolo import YoloColumns
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.picture_input import PictureInput
 from tracker.detection.runtimes.base import RuntimeKind, YoloNetwork
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.frames import Frame, VideoInfo
@@ -67,7 +67,7 @@ def model() -> ModelDetector:
     return ModelDetector(
         Columns(),
         layout=YoloColumns(),
-        wanted=PictureInput(size=(HEIGHT, WIDTH)),
+        wanted=ImageInput(size=(HEIGHT, WIDTH)),
         class_names=["block"],
         settings=DetectorSettings(iou=0.45),
     )

@@ -28,7 +28,7 @@ def _frame(image):
 
 
 def _scene(scale):
-    """A picture of 96x60 times the scale, with a red and a green block of 8x8 times the scale."""
+    """An image of 96x60 times the scale, with a red and a green block of 8x8 times the scale."""
     image = np.zeros((60 * scale, 96 * scale, 3), np.uint8)
     image[14 * scale : 22 * scale, 24 * scale : 32 * scale, 0] = 255
     image[38 * scale : 46 * scale, 72 * scale : 80 * scale, 1] = 255
@@ -106,16 +106,16 @@ def test_started_again_with_another_size(load):
 def test_frames_of_several_sources_in_one_batch(load):
     """Wide and upright frames: each goes into the input that its own source prepared."""
     upright = _scene(1).transpose(1, 0, 2)
-    pictures = [_scene(1), upright, _scene(2), np.zeros_like(upright), upright]
+    images = [_scene(1), upright, _scene(2), np.zeros_like(upright), upright]
     alone = []
-    for picture in pictures:
+    for image in images:
         detector = load()
-        detector.start(_info(picture.shape[1], picture.shape[0]))
-        alone += detector.detect([_frame(picture)], Stopwatch())
+        detector.start(_info(image.shape[1], image.shape[0]))
+        alone += detector.detect([_frame(image)], Stopwatch())
     detector = load()
-    for picture in pictures:
-        detector.start(_info(picture.shape[1], picture.shape[0]))
-    together = detector.detect([_frame(picture) for picture in pictures], Stopwatch())
+    for image in images:
+        detector.start(_info(image.shape[1], image.shape[0]))
+    together = detector.detect([_frame(image) for image in images], Stopwatch())
     assert [len(found) for found in together] == [2, 2, 2, 0, 2]
     for found, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(found.boxes, expected.boxes)
@@ -231,7 +231,7 @@ def test_people_of_a_real_video(tmp_path):
         pytest.skip("needs ../shared/data")
     with av.open(str(video)) as container:
         decoded = zip(range(5), container.decode(video=0), strict=False)
-        frames = [_frame(picture.to_ndarray(format="rgb24")) for _, picture in decoded]
+        frames = [_frame(image.to_ndarray(format="rgb24")) for _, image in decoded]
     results = []
     for kind in (RuntimeKind.LITERT, RuntimeKind.XLA):
         settings = DetectorSettings(

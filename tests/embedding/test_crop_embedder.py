@@ -1,4 +1,4 @@
-"""The embedder of a network of ours, on LiteRT."""
+"""The embedder of a network of this package, on LiteRT."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ def test_equal_scores_keep_their_order(embedder, frame):
         np.testing.assert_allclose(together[row], alone, atol=1e-5)
 
 
-def test_boxes_outside_of_the_picture_get_unit_vectors_too(embedder, frame):
+def test_boxes_outside_of_the_image_get_unit_vectors_too(embedder, frame):
     boxes = [[-300, 0, -200, 90], [190, 100, 500, 400], [0, 0, 0.1, 0.1]]
     vectors = embedder.embed(frame, Detections.create(boxes, [0.9, 0.8, 0.7])).embeddings
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

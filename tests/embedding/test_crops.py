@@ -1,4 +1,4 @@
-"""Cutting boxes out of pictures."""
+"""Cutting boxes out of images."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from tracker.embedding.crops import OUTSIDE, cut_crops
 
 
-def picture(height=60, width=100):
+def gradient(height=60, width=100):
     """Red tells the column, green the row."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 0], image[..., 1] = np.arange(width), np.arange(height)[:, None]
@@ -15,7 +15,7 @@ def picture(height=60, width=100):
 
 def cut(*boxes, height=8, width=4, image=None):
     boxes = np.array(boxes, np.float32).reshape(-1, 4)
-    return cut_crops(picture() if image is None else image, boxes, height=height, width=width)
+    return cut_crops(gradient() if image is None else image, boxes, height=height, width=width)
 
 
 def test_no_box_gives_no_crop():
@@ -23,11 +23,11 @@ def test_no_box_gives_no_crop():
 
 
 def test_a_box_of_the_crops_size_is_copied_as_it_is():
-    np.testing.assert_array_equal(cut([10, 20, 14, 28])[0], picture()[20:28, 10:14])
+    np.testing.assert_array_equal(cut([10, 20, 14, 28])[0], gradient()[20:28, 10:14])
 
 
 def test_edges_are_rounded_to_whole_pixels():
-    np.testing.assert_array_equal(cut([10.4, 19.6, 13.6, 28.4])[0], picture()[20:28, 10:14])
+    np.testing.assert_array_equal(cut([10.4, 19.6, 13.6, 28.4])[0], gradient()[20:28, 10:14])
 
 
 def test_a_larger_box_is_averaged():
@@ -37,9 +37,9 @@ def test_a_larger_box_is_averaged():
     np.testing.assert_allclose(crop[:, 0, 1], np.arange(8) * 2 + 0.5, atol=0.5)
 
 
-def test_what_reaches_out_is_cut_to_the_picture():
+def test_what_reaches_out_is_cut_to_the_image():
     np.testing.assert_array_equal(cut([-50, -9, 4, 8])[0], cut([0, 0, 4, 8])[0])
-    np.testing.assert_array_equal(cut([96, 52, 400, 900])[0], picture()[52:60, 96:100])
+    np.testing.assert_array_equal(cut([96, 52, 400, 900])[0], gradient()[52:60, 96:100])
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_a_box_outside_is_even_grey(box):
     ],
 )
 def test_a_thin_box_is_the_pixel_that_it_lies_in(box, x, y):
-    assert (cut(box) == picture()[y, x]).all()
+    assert (cut(box) == gradient()[y, x]).all()
 
 
 def test_huge_boxes_do_not_overflow():
     assert cut([-1e30, -1e30, 1e30, 1e30]).shape == (1, 8, 4, 3)
 
 
-def test_pictures_are_not_written_to():
-    image = picture()
+def test_images_are_not_written_to():
+    image = gradient()
     image.setflags(write=False)
     crops = cut([0, 0, 4, 8], [2, 2, 90, 50], image=image)
     np.testing.assert_array_equal(crops[0], image[:8, :4])

@@ -191,10 +191,10 @@ def test_crops_without_a_finite_vector_look_unknown_and_are_told_once(caplog):
     embedder = ModelEmbedder(FakeNetwork(colour_or_nan), name="odd")
     image = np.zeros((40, 40, 3), np.uint8)
     image[:, :20, 0] = 255
-    picture = Frame(image, index=5, time_s=0.2, source="test")
+    frame = Frame(image, index=5, time_s=0.2, source="test")
     both = Detections.create([[0, 0, 20, 40], [20, 0, 40, 40]], [0.9, 0.8])
     for found in (both, both.select(np.array([1]))):
-        looks = embedder.embed(picture, found).embeddings
+        looks = embedder.embed(frame, found).embeddings
         assert looks[-1].tolist() == [0, 0, 0]
     assert looks.shape == (1, 3)
     assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
@@ -227,7 +227,7 @@ VECTORS = TensorSpec("vectors", (None, 3), "float32")
     ids=[
         "two inputs",
         "two outputs",
-        "no picture",
+        "no image",
         "grey",
         "int8",
         "a map",
@@ -235,7 +235,7 @@ VECTORS = TensorSpec("vectors", (None, 3), "float32")
         "no batch",
     ],
 )
-def test_what_is_no_map_from_a_picture_to_a_vector(network):
+def test_what_is_no_map_from_an_image_to_a_vector(network):
     with pytest.raises(ModelError, match=r"one output, a vector for each; got inputs: crops \(\?"):
         ModelEmbedder(network, name="fake")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tracker.errors import DataError, SourceError
-from tracker.evaluation.average_precision import PictureResult, average_precision
+from tracker.evaluation.average_precision import ImageResult, average_precision
 from tracker.evaluation.labels import read_coco_labels, read_yolo_labels
 
 BOX = [0.0, 0.0, 10.0, 10.0]
@@ -16,10 +16,10 @@ FAR = [50.0, 50.0, 60.0, 60.0]
 WIDE = [0.0, 0.0, 20.0, 10.0]
 
 
-def picture(
+def image_result(
     truth: list[list[float]], found: list[tuple[list[float], float]], *, number: int = 3
-) -> PictureResult:
-    return PictureResult(
+) -> ImageResult:
+    return ImageResult(
         truth=np.array(truth, np.float64).reshape(-1, 4),
         truth_classes=np.full(len(truth), number, np.int32),
         crowd=np.zeros(len(truth), np.bool_),
@@ -30,43 +30,43 @@ def picture(
 
 
 def test_no_truth() -> None:
-    for results in ([], [picture([], [(BOX, 0.5)])]):
+    for results in ([], [image_result([], [(BOX, 0.5)])]):
         with pytest.raises(DataError, match="got none in all images"):
             average_precision(results)
 
 
 def test_nothing_found() -> None:
-    precision = average_precision([picture([BOX], [])])
+    precision = average_precision([image_result([BOX], [])])
     assert (precision.map50, precision.map, precision.classes[3].truth) == (0, 0, 1)
 
 
 def test_perfect() -> None:
-    precision = average_precision([picture([BOX], [(BOX, 0.9)])] * 2)
+    precision = average_precision([image_result([BOX], [(BOX, 0.9)])] * 2)
     assert precision.map50 == precision.map == pytest.approx(1)
 
 
 def test_half_found() -> None:
-    precision = average_precision([picture([BOX, FAR], [(BOX, 0.9)])])
+    precision = average_precision([image_result([BOX, FAR], [(BOX, 0.9)])])
     # Precision 1 at the recalls 0.00 to 0.50: 51 of 101.
     assert precision.map50 == pytest.approx(float(Fraction(51, 101)))
 
 
 def test_a_false_alarm_that_scores_higher() -> None:
-    precision = average_precision([picture([BOX], [(FAR, 0.9), (BOX, 0.5)])])
+    precision = average_precision([image_result([BOX], [(FAR, 0.9), (BOX, 0.5)])])
     assert precision.map == pytest.approx(1 / 2)
 
 
 def test_thresholds_of_overlap() -> None:
     # IoU 100/140 = 0.714: a match at 0.50, 0.55, 0.60, 0.65, 0.70 of ten thresholds.
-    precision = average_precision([picture([BOX], [([0.0, 0.0, 14.0, 10.0], 0.9)])])
+    precision = average_precision([image_result([BOX], [([0.0, 0.0, 14.0, 10.0], 0.9)])])
     assert (precision.map50, precision.map) == (pytest.approx(1), pytest.approx(1 / 2))
 
 
 def test_classes_are_averaged_and_others_left_alone() -> None:
     results = [
-        picture([BOX], [(BOX, 0.9)], number=0),
-        picture([BOX], [], number=7),
-        picture([], [(BOX, 0.9)], number=5),
+        image_result([BOX], [(BOX, 0.9)], number=0),
+        image_result([BOX], [], number=7),
+        image_result([], [(BOX, 0.9)], number=5),
     ]
     precision = average_precision(results)
     assert set(precision.classes) == {0, 7}
@@ -97,7 +97,7 @@ def test_broken_yolo_labels(labels: Path, line: str) -> None:
         read_yolo_labels(labels)
 
 
-def test_missing_pictures(labels: Path, tmp_path: Path) -> None:
+def test_missing_images(labels: Path, tmp_path: Path) -> None:
     (labels / "c.txt").touch()
     with pytest.raises(SourceError, match=r"c\.txt: has no image"):
         read_yolo_labels(labels)

@@ -1,6 +1,6 @@
 """One small network in all forms that `open_network` opens, and the same in NumPy.
 
-It takes pictures `(B, H, W, 3)` float32 and gives "map" `(B, H/2, W/2, 6)`, sides rounded up, and
+It takes images `(B, H, W, 3)` float32 and gives "map" `(B, H/2, W/2, 6)`, sides rounded up, and
 "vector" `(B, 5)`.
 """
 
@@ -36,9 +36,9 @@ def random_weights(seed=0):
     return Weights(*(rng.normal(0, 0.5, shape).astype(np.float32) for shape in shapes))
 
 
-def expected(weights, pictures):
+def expected(weights, images):
     """Returns map and vector in float64; convolutions are sums over shifted images."""
-    x = _convolution(pictures.astype(np.float64), weights.first, weights.first_bias, stride=2)
+    x = _convolution(images.astype(np.float64), weights.first, weights.first_bias, stride=2)
     x = _convolution(x, weights.second, weights.second_bias, stride=1)
     return x, x.mean(axis=(1, 2)) @ weights.dense + weights.dense_bias
 
@@ -62,11 +62,11 @@ def _convolution(x, kernel, bias, *, stride):
 def keras_model(weights):
     import keras
 
-    picture = keras.Input(OPEN[1:], name="picture")
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(picture)
+    image = keras.Input(OPEN[1:], name="image")
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(image)
     x = keras.layers.Conv2D(6, 3, padding="same", activation="relu")(x)
     vector = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x))
-    model = keras.Model(picture, {"map": x, "vector": vector})
+    model = keras.Model(image, {"map": x, "vector": vector})
     model.set_weights(weights.as_list())
     return model
 
@@ -76,29 +76,29 @@ def write_saved_model(model, folder: Path) -> Path:
 
     module = tf.Module()
     module.model = model
-    module.serve = tf.function(model, input_signature=[tf.TensorSpec(OPEN, name="picture")])
+    module.serve = tf.function(model, input_signature=[tf.TensorSpec(OPEN, name="image")])
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     return folder
 
 
-def write_tflite(weights, path: Path, *, shape=OPEN, pictures=None) -> Path:
+def write_tflite(weights, path: Path, *, shape=OPEN, images=None) -> Path:
     """Writes a `.tflite`; with calibration images, fully quantized to integers."""
     import tensorflow as tf
 
-    def network(picture):
-        x = tf.nn.conv2d(picture, weights.first, strides=2, padding="SAME")
+    def network(image):
+        x = tf.nn.conv2d(image, weights.first, strides=2, padding="SAME")
         x = tf.nn.relu(x + weights.first_bias)
         x = tf.nn.conv2d(x, weights.second, strides=1, padding="SAME")
         x = tf.nn.relu(x + weights.second_bias)
         vector = tf.reduce_mean(x, axis=[1, 2]) @ weights.dense + weights.dense_bias
         return {"map": x, "vector": vector}
 
-    spec = tf.TensorSpec(shape, name="picture")
+    spec = tf.TensorSpec(shape, name="image")
     function = tf.function(network, input_signature=[spec]).get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
-    if pictures is not None:
+    if images is not None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([picture[None]] for picture in pictures)
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.uint8
@@ -114,7 +114,7 @@ def write_onnx(weights, path: Path, *, batch="batch", opset=17) -> Path:
         return helper.make_node(operation, list(names[:-1]), [names[-1]], **attributes)
 
     nodes = [
-        node("Transpose", "picture", "nchw", perm=[0, 3, 1, 2]),
+        node("Transpose", "image", "nchw", perm=[0, 3, 1, 2]),
         node("Conv", "nchw", "first", "first_bias", "a", auto_pad="SAME_UPPER", strides=[2, 2]),
         node("Relu", "a", "b"),
         node("Conv", "b", "second", "second_bias", "c", auto_pad="SAME_UPPER"),
@@ -133,7 +133,7 @@ def write_onnx(weights, path: Path, *, batch="batch", opset=17) -> Path:
     graph = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("picture", kind, [batch, "h", "w", 3])],
+        [helper.make_tensor_value_info("image", kind, [batch, "h", "w", 3])],
         [
             helper.make_tensor_value_info("vector", kind, [batch, 5]),
             helper.make_tensor_value_info("map", kind, [batch, "y", "x", 6]),

@@ -68,10 +68,10 @@ class Forms:
             self._networks[form] = open_network(self.path(form))
         return self._networks[form]
 
-    def run(self, form, pictures):
+    def run(self, form, images):
         network = self.open(form)
         results = dict(
-            zip((spec.name for spec in network.outputs), network.run([pictures]), strict=True)
+            zip((spec.name for spec in network.outputs), network.run([images]), strict=True)
         )
         return results["map"], results["vector"]
 
@@ -81,7 +81,7 @@ def forms(tmp_path_factory):
     return Forms(tmp_path_factory.mktemp("forms"), WEIGHTS)
 
 
-def pictures(count, height=9, width=12):
+def batch_of(count, height=9, width=12):
     return np.random.default_rng(1).uniform(-1, 1, (count, height, width, 3)).astype(np.float32)
 
 
@@ -93,14 +93,20 @@ def check(forms, form, given):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_all_formats_agree_with_numpy(forms, form):
-    for given in (pictures(1), pictures(3), pictures(1, 7, 5), pictures(2, 33, 20), pictures(1)):
+    for given in (
+        batch_of(1),
+        batch_of(3),
+        batch_of(1, 7, 5),
+        batch_of(2, 33, 20),
+        batch_of(1),
+    ):
         check(forms, form, given)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_all_formats_declare_inputs_and_outputs(forms, form):
     network = forms.open(form)
-    assert network.inputs == (TensorSpec("picture", (None, None, None, 3), "float32"),)
+    assert network.inputs == (TensorSpec("image", (None, None, None, 3), "float32"),)
     assert {spec.name: (spec.shape[-1], spec.dtype) for spec in network.outputs} == {
         "map": (6, "float32"),
         "vector": (5, "float32"),
@@ -128,26 +134,26 @@ def test_values_that_are_not_finite_pass_through(tmp_path_factory, form):
     weights = random_weights()
     weights.dense_bias[2] = np.nan
     damaged = Forms(tmp_path_factory.mktemp("damaged"), weights)
-    _, vector = damaged.run(form, pictures(1))
+    _, vector = damaged.run(form, batch_of(1))
     np.testing.assert_array_equal(np.isnan(vector), [[False, False, True, False, False]])
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_failed_call_leaves_the_network_usable(forms, form):
     network = forms.open(form)
-    with pytest.raises(ModelError, match=r"expected picture \(\?, \?, \?, 3\) float32") as caught:
-        network.run([pictures(1)[..., :2]])
+    with pytest.raises(ModelError, match=r"expected image \(\?, \?, \?, 3\) float32") as caught:
+        network.run([batch_of(1)[..., :2]])
     assert "\n" not in str(caught.value)
-    with pytest.raises(ModelError, match="picture: expected float32, got uint8"):
-        network.run([pictures(1).astype(np.uint8)])
-    check(forms, form, pictures(1))
+    with pytest.raises(ModelError, match="image: expected float32, got uint8"):
+        network.run([batch_of(1).astype(np.uint8)])
+    check(forms, form, batch_of(1))
 
 
 def test_onnx_of_batch_size_one_is_called_per_image(tmp_path):
     pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     network = OnnxNetwork(write_onnx(WEIGHTS, tmp_path / "one.onnx", batch=1), threads=1)
-    given = pictures(3)
+    given = batch_of(3)
     vector, features = network.run([given])
     np.testing.assert_allclose(features, expected(WEIGHTS, given)[0], atol=TOLERANCE)
     np.testing.assert_allclose(vector, expected(WEIGHTS, given)[1], atol=TOLERANCE)
@@ -156,19 +162,19 @@ def test_onnx_of_batch_size_one_is_called_per_image(tmp_path):
 def test_tflite_of_fixed_size_refuses_other_sizes(forms, tmp_path):
     path = write_tflite(WEIGHTS, tmp_path / "fixed.tflite", shape=(1, 9, 12, 3))
     network = LiteRtNetwork(path, threads=1)
-    given = pictures(3)
+    given = batch_of(3)
     results = {s.name: r for s, r in zip(network.outputs, network.run([given]), strict=True)}
     np.testing.assert_allclose(results["map"], expected(WEIGHTS, given)[0], atol=TOLERANCE)
     np.testing.assert_allclose(results["vector"], expected(WEIGHTS, given)[1], atol=TOLERANCE)
-    with pytest.raises(ModelError, match=r"expected picture \(1, 9, 12, 3\) float32"):
-        network.run([pictures(1, 12, 9)])
+    with pytest.raises(ModelError, match=r"expected image \(1, 9, 12, 3\) float32"):
+        network.run([batch_of(1, 12, 9)])
 
 
 def test_quantized_outputs_are_dequantized(forms, tmp_path):
     # Pixels 0 to 255 represent -1 to 1.
     given = np.random.default_rng(2).integers(0, 256, (8, 9, 12, 3)).astype(np.uint8)
     meant = (given.astype(np.float32) / 127.5 - 1).astype(np.float32)
-    path = write_tflite(WEIGHTS, tmp_path / "whole.tflite", shape=(1, 9, 12, 3), pictures=meant)
+    path = write_tflite(WEIGHTS, tmp_path / "whole.tflite", shape=(1, 9, 12, 3), images=meant)
     network = LiteRtNetwork(path, threads=1)
     assert network.inputs[0].dtype == "uint8"
     assert {spec.dtype for spec in network.outputs} == {"float32"}
@@ -214,7 +220,7 @@ def test_external_onnx_weights_have_digests(tmp_path):
     )
     network = OnnxNetwork(tmp_path / "parts.onnx")
     assert set(network.digests) == {"parts.onnx", "parts.data"}
-    given = pictures(2)
+    given = batch_of(2)
     np.testing.assert_allclose(network.run([given])[0], expected(WEIGHTS, given)[1], atol=TOLERANCE)
 
 
@@ -289,7 +295,7 @@ def test_two_inputs_keep_their_order(forms, tmp_path):
 def test_saved_model_of_keras_export(forms, tmp_path):
     forms.model.export(str(tmp_path / "exported"), verbose=False)
     network = open_network(tmp_path / "exported")
-    given = pictures(2, 7, 5)
+    given = batch_of(2, 7, 5)
     results = {s.name: r for s, r in zip(network.outputs, network.run([given]), strict=True)}
     np.testing.assert_allclose(results["map"], expected(WEIGHTS, given)[0], atol=TOLERANCE)
 

@@ -107,14 +107,14 @@ def test_published_architectures_are_loaded(tmp_path: Path) -> None:
     import keras
     import numpy as np
 
-    picture = keras.Input((32, 32, 3), name="picture")
+    image = keras.Input((32, 32, 3), name="image")
     x = keras.applications.MobileNetV2(input_shape=(32, 32, 3), weights=None, include_top=False)(
-        keras.layers.Rescaling(1 / 127.5, -1)(picture)
+        keras.layers.Rescaling(1 / 127.5, -1)(image)
     )
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(4, kernel_regularizer="l2", dtype="mixed_float16")(x) * 2.0
     x = keras.ops.nn.relu(keras.layers.Reshape((2, 2))(x))
-    network = keras.Model(picture, x)
+    network = keras.Model(image, x)
     network.save(tmp_path / "x.keras")
     pixels = np.full((1, 32, 32, 3), 99, np.float32)
     np.testing.assert_array_equal(

@@ -16,14 +16,14 @@ from tracker.inference.network import TensorSpec
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import hub_folder, is_handle, is_saved_model
 
-PICTURE = TensorSpec("picture", (1, 2, 3), "float32")
+IMAGE = TensorSpec("image", (1, 2, 3), "float32")
 
 
 def doubled(arrays):
     return [array * 2 for array in arrays]
 
 
-def run(call, array, *, takes=PICTURE, gives=PICTURE):
+def run(call, array, *, takes=IMAGE, gives=IMAGE):
     return run_network(call, [array], what="network x", inputs=[takes], outputs=[gives])
 
 
@@ -40,16 +40,16 @@ def test_one_image_is_one_call():
 
 
 def test_batch_size_one_means_one_call_per_image():
-    pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
-    (result,) = run(doubled, pictures)
-    np.testing.assert_array_equal(result, pictures * 2)
+    images = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
+    (result,) = run(doubled, images)
+    np.testing.assert_array_equal(result, images * 2)
 
 
 def test_outputs_without_batch_dimension_are_stacked():
-    pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
+    images = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
     gives = TensorSpec("rows", (2, 3), "float32")
-    (result,) = run(lambda arrays: [arrays[0][0]], pictures, gives=gives)
-    np.testing.assert_array_equal(result, pictures)
+    (result,) = run(lambda arrays: [arrays[0][0]], images, gives=gives)
+    np.testing.assert_array_equal(result, images)
 
 
 def test_outputs_of_different_sizes_cannot_be_merged():
@@ -58,16 +58,16 @@ def test_outputs_of_different_sizes_cannot_be_merged():
     def call(arrays):
         return [arrays[0][arrays[0] > 5]]
 
-    pictures = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
+    images = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
     with pytest.raises(ModelError, match=r"found: expected one shape for all images"):
-        run(call, pictures, gives=gives)
+        run(call, images, gives=gives)
 
 
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((1, 2, 3)), "picture: expected float32, got float64"),
-        (np.ones((1, 2, 4), np.float32), r"expected picture \(1, 2, 3\) float32, got \(1, 2, 4\)"),
+        (np.ones((1, 2, 3)), "image: expected float32, got float64"),
+        (np.ones((1, 2, 4), np.float32), r"expected image \(1, 2, 3\) float32, got \(1, 2, 4\)"),
         (np.ones((2, 3), np.float32), r"got \(2, 3\)"),
         (np.ones((0, 2, 3), np.float32), r"expected values, got none \(0, 2, 3\)"),
     ],
@@ -83,8 +83,8 @@ def test_the_number_of_arrays():
             doubled,
             [np.ones((1, 2, 3), np.float32)] * 2,
             what="network x",
-            inputs=[PICTURE],
-            outputs=[PICTURE],
+            inputs=[IMAGE],
+            outputs=[IMAGE],
         )
 
 

@@ -151,7 +151,7 @@ def test_a_wrong_result_of_a_function_ends_the_run_with_its_name() -> None:
 
 
 def test_an_object_that_is_no_detector_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="detector: expected a function of a picture"):
+    with pytest.raises(ConfigError, match="detector: expected a function of an image"):
         Pipeline(detector="small", tracker=DeepSort())  # type: ignore[arg-type]
 
 

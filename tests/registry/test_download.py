@@ -16,7 +16,7 @@ import pytest
 
 from tests.file_server import Answer, FileServer
 from tracker.errors import DownloadError, OutputError
-from tracker.registry.download import Patience, pull
+from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task
 from tracker.registry.http import redirect_problem
 from tracker.registry.models import model_folder
@@ -24,7 +24,7 @@ from tracker.registry.models import model_folder
 CONTENT = random.Random(0).randbytes(300_000)
 OTHER = random.Random(1).randbytes(300_000)
 HALF = len(CONTENT) // 2
-QUICK = Patience(timeout_s=5.0, attempts=3, first_wait_s=0.0)
+QUICK = RetryPolicy(timeout_s=5.0, attempts=3, first_wait_s=0.0)
 RESUMED = f"bytes={HALF}-"
 
 
@@ -58,20 +58,20 @@ def names_in(cache: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".lock"} if folder.exists() else set()
 
 
-def pulled(cache: Path, *answers: Answer, patience: Patience = QUICK) -> FileServer:
+def pulled(cache: Path, *answers: Answer, retries: RetryPolicy = QUICK) -> FileServer:
     """Returns a server after a download that must give the content."""
     with FileServer(CONTENT, answers or (Answer(),)) as server:
-        resolved = pull(entry_at(server.address), Log(), cache_dir=cache, patience=patience)
+        resolved = pull(entry_at(server.address), Log(), cache_dir=cache, retries=retries)
     assert [path.read_bytes() for path in resolved.paths] == [CONTENT]
     assert names_in(cache) == {"model.bin"}
     return server
 
 
-def refused(cache: Path, *answers: Answer, patience: Patience = QUICK) -> tuple[FileServer, str]:
+def refused(cache: Path, *answers: Answer, retries: RetryPolicy = QUICK) -> tuple[FileServer, str]:
     """Returns a server and the message of a download that must fail and leave no model."""
     with FileServer(CONTENT, answers) as server:
         with pytest.raises(DownloadError) as told:
-            pull(entry_at(server.address), Log(), cache_dir=cache, patience=patience)
+            pull(entry_at(server.address), Log(), cache_dir=cache, retries=retries)
     assert "model.bin" not in names_in(cache)
     assert "\n" not in str(told.value)
     return server, str(told.value)
@@ -81,8 +81,8 @@ def test_one_file_and_then_nothing_more(tmp_path: Path) -> None:
     log = Log()
     with FileServer(CONTENT) as server:
         entry = entry_at(server.address)
-        pull(entry, log, cache_dir=tmp_path, patience=QUICK)
-        again = pull(entry, Log(), cache_dir=tmp_path, patience=QUICK)
+        pull(entry, log, cache_dir=tmp_path, retries=QUICK)
+        again = pull(entry, Log(), cache_dir=tmp_path, retries=QUICK)
     assert again.paths[0].read_bytes() == CONTENT
     assert server.ranges() == [None]
     assert log.counts == sorted(log.counts)
@@ -96,7 +96,7 @@ def test_two_files_count_together(tmp_path: Path) -> None:
         one = entry_at(server.address)
         files = (*one.files, dataclasses.replace(one.files[0], name="second.bin"))
         entry = dataclasses.replace(one, files=files)
-        resolved = pull(entry, log, cache_dir=tmp_path, patience=QUICK)
+        resolved = pull(entry, log, cache_dir=tmp_path, retries=QUICK)
     assert [path.name for path in resolved.paths] == ["model.bin", "second.bin"]
     assert log.counts == sorted(log.counts)
     assert log.counts[-1] == 2 * len(CONTENT)
@@ -121,8 +121,8 @@ def test_a_server_that_tells_no_length(tmp_path: Path, answer: Answer) -> None:
 
 
 def test_a_silent_server_counts_as_a_cut(tmp_path: Path) -> None:
-    patience = Patience(timeout_s=0.3, attempts=2, first_wait_s=0.0)
-    server = pulled(tmp_path, Answer(cut_at=HALF, stalls=True), Answer(), patience=patience)
+    retries = RetryPolicy(timeout_s=0.3, attempts=2, first_wait_s=0.0)
+    server = pulled(tmp_path, Answer(cut_at=HALF, stalls=True), Answer(), retries=retries)
     assert server.ranges() == [None, RESUMED]
 
 
@@ -172,10 +172,10 @@ def test_attempts_are_bounded_and_the_part_stays(tmp_path: Path) -> None:
 
 def test_waits_double(tmp_path: Path) -> None:
     log = Log()
-    patience = Patience(timeout_s=5.0, attempts=3, first_wait_s=0.05)
+    retries = RetryPolicy(timeout_s=5.0, attempts=3, first_wait_s=0.05)
     started = time.monotonic()
     with FileServer(CONTENT, [Answer(status=500)]) as server, pytest.raises(DownloadError):
-        pull(entry_at(server.address), log, cache_dir=tmp_path, patience=patience)
+        pull(entry_at(server.address), log, cache_dir=tmp_path, retries=retries)
     assert time.monotonic() - started >= 0.15
     assert [line.rpartition("; ")[2] for line in log.lines] == ["again in 0.05 s", "again in 0.1 s"]
 
@@ -221,27 +221,27 @@ def test_what_was_in_the_cache_survives_a_failure_and_is_replaced_by_a_success(
     target.write_bytes(b"damaged")
     with FileServer(CONTENT, [Answer(content=OTHER), Answer()]) as server:
         with pytest.raises(DownloadError):
-            pull(entry_at(server.address), Log(), cache_dir=tmp_path, patience=QUICK)
+            pull(entry_at(server.address), Log(), cache_dir=tmp_path, retries=QUICK)
         assert target.read_bytes() == b"damaged"
-        pull(entry_at(server.address), Log(), cache_dir=tmp_path, patience=QUICK)
+        pull(entry_at(server.address), Log(), cache_dir=tmp_path, retries=QUICK)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_part_of_another_version_or_without_a_record_is_not_gone_on_with(tmp_path: Path) -> None:
-    refused(tmp_path, Answer(cut_at=HALF), patience=Patience(5.0, 1, 0.0))
+    refused(tmp_path, Answer(cut_at=HALF), retries=RetryPolicy(5.0, 1, 0.0))
     with FileServer(OTHER) as server:
-        pull(entry_at(server.address, OTHER), Log(), cache_dir=tmp_path, patience=QUICK)
+        pull(entry_at(server.address, OTHER), Log(), cache_dir=tmp_path, retries=QUICK)
     assert server.ranges() == [None]
     (model_folder("m", tmp_path) / "model.bin.part").write_bytes(CONTENT[:HALF])
     assert pulled(tmp_path).ranges() == [None]
 
 
 def test_a_part_that_is_whole_needs_no_connection(tmp_path: Path) -> None:
-    refused(tmp_path, Answer(cut_at=HALF), patience=Patience(5.0, 1, 0.0))
+    refused(tmp_path, Answer(cut_at=HALF), retries=RetryPolicy(5.0, 1, 0.0))
     part = model_folder("m", tmp_path) / "model.bin.part"
     part.write_bytes(CONTENT)
     assert pulled(tmp_path).requests == []
-    refused(tmp_path / "b", Answer(cut_at=HALF), patience=Patience(5.0, 1, 0.0))
+    refused(tmp_path / "b", Answer(cut_at=HALF), retries=RetryPolicy(5.0, 1, 0.0))
     part = model_folder("m", tmp_path / "b") / "model.bin.part"
     part.write_bytes(CONTENT + b"x")
     assert pulled(tmp_path / "b").ranges() == [None]
@@ -289,7 +289,7 @@ def test_secrets_go_to_their_server_alone_and_are_shown_nowhere(tmp_path: Path) 
     with FileServer(CONTENT, answers) as server:
         address = f"http://me:s3cret%40@{server.place}/f?token=s3cret"
         with pytest.raises(DownloadError) as told:
-            pull(entry_at(address), log, cache_dir=tmp_path, patience=QUICK)
+            pull(entry_at(address), log, cache_dir=tmp_path, retries=QUICK)
     sent = [headers.get("Authorization") for _, headers in server.requests]
     basic = "Basic " + base64.b64encode(b"me:s3cret@").decode()
     assert sent == [basic, basic, None]
@@ -305,7 +305,7 @@ def test_no_server_at_all(tmp_path: Path) -> None:
     with FileServer(CONTENT) as server:
         entry = entry_at(server.address)
     with pytest.raises(DownloadError, match=r"no connection: .*; gave up after 3 attempts$"):
-        pull(entry, Log(), cache_dir=tmp_path, patience=QUICK)
+        pull(entry, Log(), cache_dir=tmp_path, retries=QUICK)
     assert names_in(tmp_path) == set()
 
 
@@ -317,17 +317,17 @@ def test_what_is_no_web_server(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file", encoding="utf-8")
     with FileServer(CONTENT) as server, pytest.raises(OutputError, match="cannot be written"):
-        pull(entry_at(server.address), Log(), cache_dir=tmp_path, patience=QUICK)
+        pull(entry_at(server.address), Log(), cache_dir=tmp_path, retries=QUICK)
     folder = model_folder("m", tmp_path / "b")
     (folder / "model.bin.part").mkdir(parents=True)
     with FileServer(CONTENT) as server, pytest.raises(OutputError, match="cannot be written"):
-        pull(entry_at(server.address), Log(), cache_dir=tmp_path / "b", patience=QUICK)
+        pull(entry_at(server.address), Log(), cache_dir=tmp_path / "b", retries=QUICK)
 
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from tracker.registry.download import Patience, pull
+from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task
 class Loud:
     def update(self, completed):
@@ -337,7 +337,7 @@ class Loud:
 address, digest, size, cache = sys.argv[1:]
 files = (FileEntry("model.bin", address, digest, int(size)),)
 entry = ModelEntry("m", Task.EMBEDDER, files, licence="-", note="-")
-pull(entry, Loud(), cache_dir=Path(cache), patience=Patience(30, 3, 0))
+pull(entry, Loud(), cache_dir=Path(cache), retries=RetryPolicy(30, 3, 0))
 """
 
 

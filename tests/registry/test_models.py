@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from tracker.detection.picture_input import Fit, PictureInput
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import AxisOrder, ColourOrder
 from tracker.models.darknet.cfg import read_darknet_cfg
@@ -146,11 +146,11 @@ def test_what_is_malformed_is_named(
     assert "\n" not in str(told.value)
 
 
-def test_a_darknet_network_says_itself_what_goes_in(tmp_path: Path) -> None:
+def test_a_darknet_network_defines_its_input_itself(tmp_path: Path) -> None:
     files = [{**FILE, "name": "m.cfg"}, {**FILE, "name": "m.weights"}]
     tree = {**MODEL, "layout": "darknet", "files": files}
     assert read_registry(registry_file(tmp_path, m=tree)).find("m").layout == "darknet"
-    with pytest.raises(ConfigError, match=r"the \.cfg of darknet says what goes in"):
+    with pytest.raises(ConfigError, match=r"the \.cfg of darknet defines the input"):
         read_registry(registry_file(tmp_path, m={**tree, "input": {"size": [320, 320]}}))
 
 
@@ -178,7 +178,7 @@ def test_a_file_of_another_form(tmp_path: Path, text: str, message: str) -> None
 
 def test_the_input_has_the_keys_and_words_of_what_it_becomes() -> None:
     names = [field.name for field in dataclasses.fields(InputEntry)]
-    assert names == [field.name for field in dataclasses.fields(PictureInput)]
+    assert names == [field.name for field in dataclasses.fields(ImageInput)]
     hints = typing.get_type_hints(InputEntry)
     for key, words in (("fit", Fit), ("colours", ColourOrder), ("axes", AxisOrder)):
         literal, _ = typing.get_args(hints[key])
@@ -189,7 +189,7 @@ def test_every_entry_of_this_package_has_an_input_that_can_be_made() -> None:
     registry = read_registry()
     assert len(registry.entries) >= 6
     for entry in registry.entries.values():
-        made = TypeAdapter(PictureInput).validate_python(entry.input.given())
+        made = TypeAdapter(ImageInput).validate_python(entry.input.given())
         assert (made.size is None) == (entry.layout == "darknet")
         assert all(file.address.startswith("https://") for file in entry.files)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes that random weights tell apart somewhere in a picture."""
+    """Two classes that random weights tell apart somewhere in an image."""
     keras.utils.set_random_seed(1)
     network = build_fcn8s("cross-stage", 2, size=YoloSize.NANO)
     rng = np.random.default_rng(0)
@@ -45,8 +45,8 @@ def test_input_sizes(frame: tuple[int, int], expected: tuple[int, int]) -> None:
 
 
 @pytest.mark.slow
-def test_masks_are_those_of_keras_at_the_size_of_the_picture(path: Path, tmp_path: Path) -> None:
-    """40x64 pixels go in as 32x64; a picture of another size needs another graph."""
+def test_masks_are_those_of_keras_at_the_size_of_the_image(path: Path, tmp_path: Path) -> None:
+    """40x64 pixels go in as 32x64; an image of another size needs another graph."""
     segmenter = Segmenter.load(path, SegmenterSettings(cache_dir=tmp_path, threads=1))
     assert segmenter.class_names == ("background", "person")
     image = np.random.default_rng(3).integers(0, 256, (40, 64, 3)).astype(np.uint8)

@@ -19,7 +19,7 @@ def click_track():
 
 
 def make_clip(path, codec):
-    """Writes grey pictures at 25 frames a second, and the clicks."""
+    """Writes grey images at 25 frames a second, and the clicks."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"

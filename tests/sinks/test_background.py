@@ -96,7 +96,7 @@ def test_boxes_grow_by_the_margin():
         assert (columns[0], columns[-1]) == (left, 59 - left)
 
 
-def test_boxes_outside_the_picture_keep_nothing():
+def test_boxes_outside_the_frame_keep_nothing():
     away = make_tracks((1, (-90, -90, -50, -50), CONFIRMED), (2, (1e9, 5, 2e9, 9), CONFIRMED))
     finder = BrightPixels()
     assert (changed(away, finder=finder, background=Background.REMOVE) == 128).all()
@@ -148,7 +148,7 @@ def test_the_quick_blur_is_a_gaussian(sigma):
     assert np.abs(blurred(image, sigma) - slow).max() <= 6
 
 
-def test_one_pixel_pictures():
+def test_one_pixel_frames():
     dot = np.full((1, 1, 3), 7, np.uint8)
     assert (blurred(dot, 20.0) == 7).all()
     assert (changed(None, image=dot) == 7).all()

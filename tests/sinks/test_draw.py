@@ -28,7 +28,7 @@ def draw(
     image = np.full((*size, 3), 90, np.uint8)
     trails = trails or Trails(style.trail_s)
     drawn = draw_tracks(image, tracks, class_names=names, trails=trails, style=style, masks=masks)
-    assert (image == 90).all(), "the picture that came in is untouched"
+    assert (image == 90).all(), "the image that came in is untouched"
     return drawn
 
 
@@ -81,7 +81,7 @@ def test_colours_stay_with_the_id_and_differ_between_neighbours():
     assert min(gaps) > 60
 
 
-def test_lines_and_text_grow_with_the_picture():
+def test_lines_and_text_grow_with_the_image():
     small, large = np.zeros((240, 320, 3), np.uint8), np.zeros((2160, 3840, 3), np.uint8)
     assert (line_width(small, DrawStyle()), line_width(large, DrawStyle())) == (2, 7)
     assert (font_size(small, DrawStyle()), font_size(large, DrawStyle())) == (11, 49)
@@ -91,18 +91,18 @@ def test_lines_and_text_grow_with_the_picture():
 
 @pytest.mark.parametrize("labels", [Labels.ID, Labels.FULL])
 @pytest.mark.parametrize("corner", [(0, 0), (150, 0), (0, 110), (150, 110), (-30, -30)])
-def test_a_label_stays_in_the_picture(labels, corner):
+def test_a_label_stays_in_the_image(labels, corner):
     x, y = corner
     track = make_tracks((12, (x, y, x + 40, y + 40), CONFIRMED))
     style = DrawStyle(labels=labels, trail_s=0)
     with_label = changed(draw(track, style=style)) & ~changed(draw(track))
     rows, columns = np.nonzero(with_label)
-    # A plate of at least one line of text: not cut by the picture's edge.
+    # A plate of at least one line of text: not cut by the image's edge.
     assert np.ptp(rows) >= 10
     assert np.ptp(columns) >= 12
 
 
-def test_a_long_name_is_shortened_to_the_picture():
+def test_a_long_name_is_shortened_to_the_image():
     track = make_tracks((1, (50, 50, 90, 90), CONFIRMED))
     drawn = draw(track, style=DrawStyle(trail_s=0), names=("x" * 200,))
     assert changed(drawn).any()
@@ -116,7 +116,7 @@ def test_a_name_outside_ascii_is_not_all_question_marks():
     assert (foreign != marks).any()
 
 
-def test_a_box_outside_the_picture_has_no_label():
+def test_a_box_outside_the_image_has_no_label():
     drawn = draw(make_tracks((1, (1e6, 1e6, 2e6, 2e6), CONFIRMED)), style=DrawStyle())
     assert not changed(drawn).any()
 
@@ -175,7 +175,7 @@ def test_unmatched_tracks_and_zero_opacity_have_no_tint():
     "corners",
     [(0, 0, 1, 1), (159, 119, 160, 120), (7, 0, 8, 120), (0, 5, 160, 6), (0, 0, 160, 120)],
 )
-def test_masks_of_one_pixel_one_line_and_the_whole_picture(corners):
+def test_masks_of_one_pixel_one_line_and_the_whole_image(corners):
     track = make_tracks((1, (1e6, 1e6, 2e6, 2e6), CONFIRMED))
     left, top, right, bottom = corners
     expected = np.zeros((120, 160), np.bool_)
@@ -244,7 +244,7 @@ coordinates = st.floats(-1e9, 1e9, width=32)
     st.integers(1, 40),
     st.sampled_from(list(Labels)),
 )
-def test_anything_finite_can_be_drawn_into_any_picture(boxes, height, width, labels):
+def test_anything_finite_can_be_drawn_into_any_image(boxes, height, width, labels):
     tracks = make_tracks(*[(i, box, i % 3) for i, box in enumerate(boxes)])
     trails = Trails(1)
     trails.update(make_tracks(*[(i, (0, 0, 9, 9), CONFIRMED) for i in range(4)]), 0.0)

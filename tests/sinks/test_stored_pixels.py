@@ -22,7 +22,7 @@ from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.sinks.video_file import VideoSink
-from tracker.sources.files.to_rgb import Orientation, PictureForm
+from tracker.sources.files.to_rgb import DisplayForm, Orientation
 from tracker.sources.files.video_file import VideoFile
 from tracker.tracking.deepsort import DeepSort
 from tracker.training.crops.crop_sources import TrackedVideo
@@ -76,10 +76,10 @@ def boxes_of(path: Path) -> np.ndarray:
         ((100, 100), Fraction(1, 100), (100, 100)),
     ],
 )
-def test_pictures_are_stretched_and_never_shrunk(stored, aspect, seen):
-    form = PictureForm(stored, aspect)
+def test_frames_are_stretched_and_never_shrunk(stored, aspect, seen):
+    form = DisplayForm(stored, aspect)
     assert form.delivered == seen
-    turned = PictureForm(stored, aspect, Orientation(transposed=True))
+    turned = DisplayForm(stored, aspect, Orientation(transposed=True))
     assert turned.delivered == seen[::-1]
     assert turned.upright_stored == stored[::-1]
 
@@ -99,7 +99,7 @@ def test_a_clip_gives_the_tracks_of_the_same_clip_stretched_by_hand(tmp_path):
     stored, seen = boxes_of(tmp_path / "a.jsonl"), boxes_of(tmp_path / "s.jsonl")
     assert len(stored) == len(seen) > 20
     np.testing.assert_array_equal(stored[:, 0], seen[:, 0])
-    assert stored[:, 3].max() <= 161  # a box may reach out of the picture a little
+    assert stored[:, 3].max() <= 161  # a box may reach out of the frame a little
     as_seen = stored[:, 1:] * np.float32([2, 1, 2, 1])
     assert np.diag(pairwise_iou(as_seen, seen[:, 1:])).min() > 0.9
 
@@ -140,7 +140,7 @@ def test_replayed_detections_lie_where_they_were(tmp_path):
         assert np.abs(found[int(number)].boxes - expected).max(axis=1).min() < 1e-4
 
 
-def test_masks_and_velocities_are_those_of_the_stored_picture():
+def test_masks_and_velocities_are_those_of_the_stored_frame():
     run = make_run(width=320, height=120)
     run = dataclasses.replace(run, video=dataclasses.replace(run.video, stored_size=(160, 120)))
     pixels = np.zeros((120, 320), bool)
@@ -160,7 +160,7 @@ def test_crops_of_a_tracked_video_show_the_objects(tmp_path):
     path = write_moving_square(tmp_path / "a.mp4", width=160, aspect=Fraction(2))
     # In frame 20 the bright square is at 80..120 of 320 seen pixels: at 40..60 of 160 stored ones.
     (tmp_path / "a.txt").write_text("21,1,40,40,20,40,1,-1,-1,-1\n")
-    (picture,) = TrackedVideo(path, tmp_path / "a.txt")
-    np.testing.assert_allclose(picture.boxes, [[80, 40, 120, 80]])
-    x1, y1, x2, y2 = picture.boxes[0].astype(int)
-    assert picture.image[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 200
+    (image,) = TrackedVideo(path, tmp_path / "a.txt")
+    np.testing.assert_allclose(image.boxes, [[80, 40, 120, 80]])
+    x1, y1, x2, y2 = image.boxes[0].astype(int)
+    assert image.image[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 200

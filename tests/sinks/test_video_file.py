@@ -28,13 +28,13 @@ def grey(index, size=(48, 64)):
 def record(path, times, *, run=None, size=(48, 64), tracks=None, image=None):
     sink = VideoSink(str(path))
     for index, time_s in enumerate(times):
-        picture = grey(index, size) if image is None else image
-        sink.write(make_result(index, tracks, run=run, image=picture, time_s=time_s))
+        pixels = grey(index, size) if image is None else image
+        sink.write(make_result(index, tracks, run=run, image=pixels, time_s=time_s))
     sink.close()
     return sink
 
 
-def pictures(path):
+def decoded_frames(path):
     with av.open(str(path)) as container:
         return list(container.decode(video=0))
 
@@ -59,15 +59,15 @@ def test_masks_of_the_detections_are_drawn(tmp_path):
     style = DrawStyle(labels=Labels.NONE, trail_s=0, mask_opacity=1)
     with VideoSink(str(tmp_path / "a.mp4"), style=style) as sink:
         sink.write(replace(make_result(0, tracks, image=grey(0)), detections=found))
-    (frame,) = pictures(tmp_path / "a.mp4")
+    (frame,) = decoded_frames(tmp_path / "a.mp4")
     np.testing.assert_allclose(rgb(frame)[40:, 40:].mean(axis=(0, 1)), color_of(1, 0), atol=12)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
-def test_one_picture_makes_a_video(tmp_path, ending):
+def test_one_frame_makes_a_video(tmp_path, ending):
     sink = record(tmp_path / f"a.{ending}", [0.0])
     sink.close()
-    (frame,) = pictures(tmp_path / f"a.{ending}")
+    (frame,) = decoded_frames(tmp_path / f"a.{ending}")
     assert (frame.width, frame.height, frame.format.name) == (64, 48, "yuv420p")
     assert sink.status == f"{tmp_path / f'a.{ending}'}: 1 frame"
 
@@ -86,11 +86,11 @@ def test_times_are_exactly_those_of_the_source(tmp_path, ending, fps, time_base,
     path = tmp_path / f"a.{ending}"
     # A source that starts at 7 s: the video starts at 0.
     record(path, [float((tick + 7 / time_base) * time_base) for tick in ticks], run=run)
-    frames = pictures(path)
+    frames = decoded_frames(path)
     assert [frame.pts * frame.time_base for frame in frames] == [tick * time_base for tick in ticks]
 
 
-def test_the_rate_is_the_nominal_one_and_the_last_picture_stands_for_one_interval(tmp_path):
+def test_the_rate_is_the_nominal_one_and_the_last_frame_stands_for_one_interval(tmp_path):
     run = make_run(fps=NTSC, time_base=Fraction(1, 30000))
     record(tmp_path / "a.mp4", [float(i / NTSC) for i in range(90)], run=run)
     with av.open(str(tmp_path / "a.mp4")) as container:
@@ -102,7 +102,7 @@ def test_the_rate_is_the_nominal_one_and_the_last_picture_stands_for_one_interva
 def test_matroska_rounds_times_to_milliseconds(tmp_path):
     run = make_run(fps=NTSC, time_base=Fraction(1, 30000))
     record(tmp_path / "a.mkv", [float(i / NTSC) for i in range(40)], run=run)
-    times = [float(frame.pts * frame.time_base) for frame in pictures(tmp_path / "a.mkv")]
+    times = [float(frame.pts * frame.time_base) for frame in decoded_frames(tmp_path / "a.mkv")]
     assert times == pytest.approx([float(i / NTSC) for i in range(40)], abs=0.00051)
 
 
@@ -115,7 +115,7 @@ def test_a_time_base_that_does_not_fit_gives_way_to_90_khz(unfit):
 
 def test_a_clock_that_stands_still_does_not_stop_the_video(tmp_path):
     record(tmp_path / "a.mp4", [0.0, 0.0, 0.04, 0.02])
-    pts = [frame.pts for frame in pictures(tmp_path / "a.mp4")]
+    pts = [frame.pts for frame in decoded_frames(tmp_path / "a.mp4")]
     assert pts == sorted(set(pts))
     assert len(pts) == 4
 
@@ -124,7 +124,7 @@ def test_known_colours_survive_and_are_tagged_as_bt709(tmp_path):
     colors = [(200, 30, 60), (20, 180, 40), (30, 60, 220), (255, 255, 255), (0, 0, 0)]
     image = np.repeat(np.array(colors, np.uint8)[None], 64, axis=0).repeat(64, axis=1)
     record(tmp_path / "a.mp4", [0.0, 0.04], run=make_run(width=320, height=64), image=image)
-    frame = pictures(tmp_path / "a.mp4")[0]
+    frame = decoded_frames(tmp_path / "a.mp4")[0]
     found = rgb(frame)[32, 32::64].astype(int)
     assert np.abs(found - np.array(colors)).max() <= 4
     # 1 is BT.709 in primaries, transfer and matrix; range 1 is limited.
@@ -139,7 +139,7 @@ def test_odd_sizes_repeat_their_edge(tmp_path):
     image = np.full((47, 63, 3), 30, np.uint8)
     image[:, -3:] = 220
     record(tmp_path / "a.mp4", [0.0, 0.04], run=run, image=image)
-    frame = pictures(tmp_path / "a.mp4")[0]
+    frame = decoded_frames(tmp_path / "a.mp4")[0]
     assert (frame.width, frame.height) == (64, 48)
     assert rgb(frame)[24, 63].min() > 200
 
@@ -149,7 +149,7 @@ def test_tracks_are_drawn(tmp_path):
     tracks = make_tracks((1, (40, 100, 200, 200), CONFIRMED))
     image = np.full((240, 320, 3), 90, np.uint8)
     record(tmp_path / "a.mp4", [0.0, 0.04], run=run, image=image, tracks=tracks)
-    found = rgb(pictures(tmp_path / "a.mp4")[0]).astype(int)
+    found = rgb(decoded_frames(tmp_path / "a.mp4")[0]).astype(int)
     # The label's plate is large enough to keep its colour in 4:2:0.
     assert np.abs(found[86:98, 40:42].mean(axis=(0, 1)) - color_of(1, 0)).max() < 40
     assert np.abs(found[150, 120] - 90).max() < 10
@@ -170,7 +170,7 @@ def test_tracks_are_drawn(tmp_path):
         ("s.mkv", "pcm_s16le", "mp4", "aac"),
     ],
 )
-def test_sound_comes_along_in_step_and_ends_with_the_pictures(
+def test_sound_comes_along_in_step_and_ends_with_the_frames(
     tmp_path, source, encoder, ending, expected
 ):
     clip = make_clip(tmp_path / source, encoder)
@@ -186,7 +186,7 @@ def test_sound_comes_along_in_step_and_ends_with_the_pictures(
     assert onset == pytest.approx(source_onset - float(first), abs=0.003)
     # Packets are up to 96 ms long, and stay whole.
     assert 1.2 - 0.1 <= end <= 1.2 + 0.1
-    assert len(pictures(path)) == 30
+    assert len(decoded_frames(path)) == 30
     assert sink.status == f"{path}: 30 frames"
 
 
@@ -197,7 +197,7 @@ def test_the_sound_of_joined_recordings_is_complete_and_in_time(tmp_path, encode
     with av.open(str(part)) as container:
         first = container.streams.video[0].start_time * container.streams.video[0].time_base
     both = tmp_path / "both.ts"
-    both.write_bytes(part.read_bytes() * 2)  # a click half a second into each second of pictures
+    both.write_bytes(part.read_bytes() * 2)  # a click half a second into each second of frames
     path = tmp_path / "out.mp4"
     times = [first_s + i / 25 for i in range(round((6 - first_s) * 25))]
     run = make_run(audio_path=str(both), start_s=float(first) + first_s)
@@ -216,7 +216,7 @@ def test_a_file_without_sound_or_without_anything_gives_a_silent_video(tmp_path)
     run = make_run(audio_path=str(tmp_path / "missing.mp4"))
     status = record(tmp_path / "b.mp4", [0.0], run=run).status
     assert "1 frame, sound incomplete (" in status
-    assert len(pictures(tmp_path / "b.mp4")) == 1
+    assert len(decoded_frames(tmp_path / "b.mp4")) == 1
 
 
 def test_an_adts_header_says_what_mp4_wants_up_front():
@@ -268,7 +268,7 @@ def run_script(script, *arguments):
 def test_a_killed_program_leaves_a_file_that_plays(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     assert run_script(KILLED, str(path)).returncode == -9
-    frames = pictures(path)
+    frames = decoded_frames(path)
     # What is lost: the part since the last key frame (2 s), and what the encoder holds back.
     assert len(frames) >= 300 - 50 - 60
     assert frames[0].pts == 0
@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_what_plays(tmp_path, ending):
     message, status = done.stdout.splitlines()
     assert message == f"cannot write {path}: the file is larger than the system allows"
     assert f"a.{ending}: cut short (" in status
-    assert 25 <= len(pictures(path)) < 200
+    assert 25 <= len(decoded_frames(path)) < 200
 
 
 def test_a_full_disk_leaves_nothing_that_does_not_play(tmp_path):
@@ -298,10 +298,10 @@ def test_an_early_stop_finishes_the_file(tmp_path):
     sink.write(make_result(0))
     sink.write(make_result(1))
     sink.close(complete=False)
-    assert len(pictures(tmp_path / "a.mp4")) == 2
+    assert len(decoded_frames(tmp_path / "a.mp4")) == 2
 
 
-def test_pictures_that_change_their_size_end_the_file(tmp_path):
+def test_frames_that_change_their_size_end_the_file(tmp_path):
     sink = VideoSink(str(tmp_path / "a.mp4"))
     for index in range(120):
         sink.write(make_result(index, image=grey(index)))
@@ -310,7 +310,7 @@ def test_pictures_that_change_their_size_end_the_file(tmp_path):
     with pytest.raises(OutputError, match="changed from"):
         sink.write(make_result(121, image=grey(0)))
     sink.close()
-    assert len(pictures(tmp_path / "a.mp4")) >= 50
+    assert len(decoded_frames(tmp_path / "a.mp4")) >= 50
 
 
 def test_the_source_stays_whole(tmp_path):

@@ -49,7 +49,7 @@ def test_no_result_shows_nothing():
     assert sink.status == "window: 0 frames shown"
 
 
-def test_pictures_are_shown_with_their_tracks():
+def test_frames_are_shown_with_their_tracks():
     screen = FakeScreen([])
     sink = show(screen, 2)
     assert [np.any(image) for image in screen.shown] == [True, True]
@@ -88,7 +88,7 @@ def test_the_close_button_asks_to_stop():
     assert len(screen.shown) == 1
 
 
-def test_the_user_can_stop_while_no_picture_comes():
+def test_the_user_can_stop_while_no_frame_comes():
     screen = FakeScreen([-1, -1, ord("q")])
     tracks = make_tracks((1, (5, 5, 30, 30), CONFIRMED))
     with WindowSink(screen=screen) as sink:

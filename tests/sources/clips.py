@@ -145,15 +145,15 @@ def write_corner(path: Path, *, rotation: float, mirrored: bool, aspect: Fractio
     return path
 
 
-def write_with_sound(path: Path, *, pictures: int) -> Path:
-    """Writes half a second of silence, beside so many pictures (none: sound only)."""
+def write_with_sound(path: Path, *, frames: int) -> Path:
+    """Writes half a second of silence, beside so many images (none: sound only)."""
     with av.open(str(path), "w") as container:
         video = None
-        if pictures:
+        if frames:
             video = container.add_stream("libx264", rate=25)
             video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("aac", rate=8000, layout="mono")
-        for index in range(pictures):
+        for index in range(frames):
             frame = grey_frame(level(index), (64, 48))
             frame.pts, frame.time_base = index, Fraction(1, 25)
             container.mux(video.encode(frame))

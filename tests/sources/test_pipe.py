@@ -63,7 +63,7 @@ def test_every_frame_of_a_pipe_is_read(tmp_path: Path, name: str) -> None:
     assert all(f.captured_s is None and f.wall_time_s is None for f in frames)
 
 
-def test_pictures_one_after_the_other() -> None:
+def test_frames_one_after_the_other() -> None:
     data = b"".join(jpeg(level(number)) for number in range(12))
     with Pipe(file=io.BytesIO(data)) as pipe:
         frames = list(pipe)
@@ -136,7 +136,7 @@ def test_a_file_that_only_the_pipe_holds_stays_open(tmp_path: Path) -> None:
     ("error", "message"),
     [
         (OSError(5, "the disk is gone"), "^-: reading broke off; check"),
-        (RuntimeError("a fault of ours"), "^a fault of ours$"),
+        (RuntimeError("an internal fault"), "^an internal fault$"),
     ],
 )
 def test_errors_while_reading_reach_the_reader(

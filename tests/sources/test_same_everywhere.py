@@ -70,11 +70,11 @@ SANE = [
 JOINABLE = [kind for kind in SANE if kind.suffix in {"ts", "mpg"}]
 
 
-def pictures(kind: Kind) -> Iterator[av.VideoFrame]:
+def frames(kind: Kind) -> Iterator[av.VideoFrame]:
     for number, stamp in enumerate(kind.stamps):
         image = np.full((48, 64, 3), 20 + 9 * number, np.uint8)
         image[number : number + 10, 20:40] = 255
-        if kind.noise:  # pictures that outweigh the headers
+        if kind.noise:  # frames that outweigh the headers
             image = np.random.default_rng(number).integers(0, 256, image.shape, np.uint8)
         frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format=kind.pixels)
         frame.pts, frame.time_base = stamp, Fraction(1, 25)
@@ -93,7 +93,7 @@ def make(folder: Path, kind: Kind) -> Path:
         if kind.codec not in {"libvpx", "libvpx-vp9"}:
             video.codec_context.max_b_frames = kind.b_frames
         sound = container.add_stream(kind.sound, rate=48000) if kind.sound else None
-        for frame in pictures(kind):
+        for frame in frames(kind):
             container.mux(video.encode(frame))
             if sound is not None:
                 container.mux(sound.encode(silence(sound, frame.pts)))
@@ -104,7 +104,7 @@ def make(folder: Path, kind: Kind) -> Path:
 
 
 def silence(sound: av.AudioStream, stamp: int) -> av.AudioFrame:
-    """Returns the sound beside a picture, 40 ms of it."""
+    """Returns the sound beside a frame, 40 ms of it."""
     frame = av.AudioFrame(format=sound.format, layout=sound.layout, samples=1920)
     for plane in frame.planes:
         plane.update(bytes(plane.buffer_size))
@@ -273,7 +273,7 @@ def test_files_without_a_declared_length_are_never_called_truncated(
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
-def test_sound_that_lasts_longer_than_the_pictures_is_no_early_end(
+def test_sound_that_lasts_longer_than_the_frames_is_no_early_end(
     tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -281,7 +281,7 @@ def test_sound_that_lasts_longer_than_the_pictures_is_no_early_end(
         video = container.add_stream("mpeg4", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         sound = container.add_stream("libmp3lame", rate=48000)
-        for frame in pictures(Kind(suffix, "mpeg4")):
+        for frame in frames(Kind(suffix, "mpeg4")):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         for stamp in range(75):
@@ -301,7 +301,7 @@ def test_a_fragmented_file_that_was_cut_off(tmp_path: Path) -> None:
         video = container.add_stream("mpeg4", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         video.codec_context.gop_size = 8
-        for frame in pictures(Kind("mp4", "mpeg4")):
+        for frame in frames(Kind("mp4", "mpeg4")):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
     data = path.read_bytes()
@@ -319,7 +319,7 @@ def test_a_slow_time_lapse_is_no_clock_that_jumps(
     with av.open(str(path), "w") as container:
         video = container.add_stream("mjpeg", rate=Fraction(1, 900))
         video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p"
-        for frame in itertools.islice(pictures(Kind("avi", "mjpeg", pixels="yuvj420p")), 6):
+        for frame in itertools.islice(frames(Kind("avi", "mjpeg", pixels="yuvj420p")), 6):
             frame.time_base = Fraction(900)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
@@ -358,7 +358,7 @@ def test_damaged_matroska_that_ends_before_its_length_says_so(tmp_path: Path) ->
     assert 12 < len(frames) < 20
 
 
-def test_a_last_picture_that_stands_long_is_no_early_end(tmp_path: Path) -> None:
+def test_a_last_frame_that_stands_long_is_no_early_end(tmp_path: Path) -> None:
     path = make(tmp_path, Kind("mkv", "mpeg4", 0, (*range(23), 150), "aac", noise=True))
     with VideoFile(path) as video:
         assert [frame.time_s for frame in video][-1] == pytest.approx(6.0, abs=1e-3)

@@ -24,7 +24,7 @@ from tracker.sources.source_kind import SourceKind, source_kind
         ("in.mp4", SourceKind.VIDEO_FILE),
         ("no/such/file", SourceKind.VIDEO_FILE),
         ("C:\\videos\\in.mp4", SourceKind.VIDEO_FILE),
-        ("picture.JPG", SourceKind.IMAGES),
+        ("frame.JPG", SourceKind.IMAGES),
         ("frames/*.png", SourceKind.IMAGES),
         ("frames/img_[0-9].txt", SourceKind.IMAGES),
         ("img?.bmp", SourceKind.IMAGES),

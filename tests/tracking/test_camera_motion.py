@@ -1,6 +1,6 @@
-"""Camera motion from pictures: known warps, moving objects, and pictures without an estimate.
+"""Camera motion from frames: known warps, moving objects, and frames without an estimate.
 
-The pictures are smooth noise, warped with OpenCV, whose coordinates are pixel centres.
+The frames are smooth noise, warped with OpenCV, whose coordinates are pixel centres.
 """
 
 import logging
@@ -40,7 +40,7 @@ def warped(image: UInt8Array, motion: CameraMotion) -> UInt8Array:
 
 
 def about_centre(scale: float, rotation_rad: float, moved: tuple[float, float]) -> CameraMotion:
-    """The motion that zooms and turns about the middle of the picture, then shifts."""
+    """The motion that zooms and turns about the middle of the frame, then shifts."""
     middle = np.array(SIZE) / 2
     shift = middle - CameraMotion(scale, rotation_rad).matrix[:, :2] @ middle + moved
     return CameraMotion(scale, rotation_rad, (float(shift[0]), float(shift[1])))
@@ -61,7 +61,7 @@ def motion_between(
 
 
 def largest_error(motion: CameraMotion, expected: CameraMotion) -> float:
-    """The largest distance in pixels over the corners of the picture."""
+    """The largest distance in pixels over the corners of the frame."""
     width, height = SIZE
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]).T
     return float(np.linalg.norm((motion.matrix - expected.matrix) @ corners, axis=0).max())
@@ -72,8 +72,8 @@ def test_the_first_frame_has_no_motion() -> None:
 
 
 def test_a_camera_that_stands_still() -> None:
-    picture = texture(0)
-    assert largest_error(motion_between(picture, picture), CameraMotion()) < 0.01
+    image = texture(0)
+    assert largest_error(motion_between(image, image), CameraMotion()) < 0.01
 
 
 @pytest.mark.parametrize(
@@ -90,28 +90,28 @@ def test_a_camera_that_stands_still() -> None:
 )
 def test_known_motions(scale: float, rotation_rad: float, moved: tuple[float, float]) -> None:
     expected = about_centre(scale, rotation_rad, moved)
-    picture = texture(1)
-    motion = motion_between(picture, warped(picture, expected))
+    image = texture(1)
+    motion = motion_between(image, warped(image, expected))
     assert largest_error(motion, expected) < 0.5
     assert motion.scale == pytest.approx(scale, abs=1e-3)
     assert motion.rotation_rad == pytest.approx(rotation_rad, abs=1e-3)
 
 
 def test_a_size_that_the_small_copy_does_not_divide() -> None:
-    picture = texture(1, (1283, 719))
+    image = texture(1, (1283, 719))
     expected = CameraMotion(shift=(9.0, -6.0))
-    motion = motion_between(picture, warped(picture, expected))
+    motion = motion_between(image, warped(image, expected))
     assert largest_error(motion, expected) < 1
 
 
 def with_object(background: UInt8Array, left: int) -> UInt8Array:
-    picture = background.copy()
-    picture[40:440, left : left + 400] = texture(7)[40:440, :400]
-    return picture
+    image = background.copy()
+    image[40:440, left : left + 400] = texture(7)[40:440, :400]
+    return image
 
 
 def test_detected_objects_do_not_count() -> None:
-    """An object over half of the picture moves against the camera."""
+    """An object over half of the frame moves against the camera."""
     background = texture(2)
     expected = CameraMotion(shift=(5.0, 0.0))
     before = with_object(background, 100)
@@ -166,10 +166,10 @@ def test_after_a_cut_it_goes_on() -> None:
 
 def walk(seed: int) -> list[Frame]:
     random = np.random.default_rng(seed)
-    picture = texture(seed)
+    image = texture(seed)
     shifts = random.normal(0, 4, (6, 2)).cumsum(axis=0)
     return [
-        frame(warped(picture, CameraMotion(shift=(float(x), float(y)))), index)
+        frame(warped(image, CameraMotion(shift=(float(x), float(y)))), index)
         for index, (x, y) in enumerate(shifts)
     ]
 
@@ -202,10 +202,10 @@ def test_another_size_needs_a_reset() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (2000, 1), (3, 1500)])
-def test_tiny_pictures_give_the_identity(size: tuple[int, int]) -> None:
+def test_tiny_frames_give_the_identity(size: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
-    pictures = random.integers(0, 256, (2, size[1], size[0], 3), dtype=np.uint8)
-    assert motion_between(pictures[0], pictures[1]).is_identity
+    images = random.integers(0, 256, (2, size[1], size[0], 3), dtype=np.uint8)
+    assert motion_between(images[0], images[1]).is_identity
 
 
 def test_the_configuration_builds_it() -> None:
@@ -217,7 +217,7 @@ def test_the_configuration_builds_it() -> None:
     assert isinstance(flow, CameraMotionEstimator)
 
 
-def test_a_sequence_without_pictures_shows_no_motion(tmp_path: Path) -> None:
+def test_a_sequence_without_frames_shows_no_motion(tmp_path: Path) -> None:
     folder = str(sequence(tmp_path))
     words = ["detector.detections=det.txt", "camera_motion=flow"]
     with pytest.raises(ConfigError, match="expected camera_motion 'off', got 'flow'"):

@@ -190,7 +190,7 @@ def test_a_lost_track_is_not_reported_where_only_seen_ones_are() -> None:
     assert deepsort.step(seen(box(100))).ids.tolist() == [1]
 
 
-def test_a_track_that_leaves_the_picture_is_not_reported_and_ends_at_the_next_step() -> None:
+def test_a_track_that_leaves_the_frame_is_not_reported_and_ends_at_the_next_step() -> None:
     deepsort = DeepSort()
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 390, speed=6, looks=40)
@@ -208,7 +208,7 @@ def test_a_track_that_turned_back_before_it_left_keeps_its_id() -> None:
     assert deepsort.step(seen(box(392))).ids.tolist() == [1]
 
 
-def test_a_lost_track_that_leaves_the_picture_ends_while_coasting() -> None:
+def test_a_lost_track_that_leaves_the_frame_ends_while_coasting() -> None:
     deepsort = DeepSort(DeepSortSettings(report=Report.CONFIRMED))
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 388, speed=8, looks=40)

@@ -42,7 +42,7 @@ def test_a_suppressed_detection_suppresses_no_other() -> None:
 
 
 def test_a_rider_and_a_bicycle_are_two() -> None:
-    # In the labels of 256 pictures of COCO no person overlaps a bicycle or motorcycle above 0.56.
+    # In the labels of 256 frames of COCO no person overlaps a bicycle or motorcycle above 0.56.
     ride = [[10, 0, 50, 100], [0, 40, 60, 120]]
     assert kept(ride, [PERSON, BICYCLE]) == [True, True]
 

@@ -14,7 +14,7 @@ NOISE = MotionNoise()
 
 
 def scene(seed: int, tracks: int, detections: int) -> tuple[np.ndarray, np.ndarray]:
-    """Measurements of tracks and of detections, crowded into a small picture."""
+    """Measurements of tracks and of detections, crowded into a small frame."""
     random = np.random.default_rng(seed)
 
     def some(count: int) -> np.ndarray:

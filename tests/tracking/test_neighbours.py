@@ -36,7 +36,7 @@ def found(windows: Windows) -> list[tuple[int, int]]:
 def test_windows_hold_each_pair_once_and_little_else(seed: int, scale: float) -> None:
     random = np.random.default_rng(seed)
     centres, places = points(300, seed), points(400, seed + 10)
-    centres[:20] += random.normal(0, 5000, (20, 2))  # predicted outside the picture
+    centres[:20] += random.normal(0, 5000, (20, 2))  # predicted outside the frame
     reach = random.uniform(0, 60, (300, 2))
     reach[:3] = 3000
     centres, places, reach = centres * scale, places * scale, reach * scale
@@ -65,7 +65,7 @@ def test_ten_thousand_boxes_are_compared_with_their_neighbours_alone() -> None:
     assert windows.pair_count < 300_000
 
 
-def test_one_box_as_large_as_the_picture_adds_no_neighbours_to_the_others() -> None:
+def test_one_box_as_large_as_the_frame_adds_no_neighbours_to_the_others() -> None:
     places = points(2000, 3)
     boxes = np.vstack([np.hstack([places - 15, places + 15]), [[0, 0, WIDTH, HEIGHT]]])
     centres = np.column_stack([places, np.full(2000, 1.0), np.full(2000, 30.0)])

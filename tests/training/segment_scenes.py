@@ -1,4 +1,4 @@
-"""Rendered pictures with masks: coloured shapes on a textured ground."""
+"""Rendered images with masks: coloured shapes on a textured ground."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def scene(
     size: tuple[int, int] = (96, 128),
     radii: tuple[int, int] = (18, 30),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A picture `(H, W, 3)` RGB with a red disc and a blue square over it, and its mask."""
+    """An image `(H, W, 3)` RGB with a red disc and a blue square over it, and its mask."""
     height, width = size
     ground = rng.integers(0, 256, (height // 8, width // 8, 3)).astype(np.uint8)
     ground = cv2.resize(ground, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -44,7 +44,7 @@ def write_pair(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> 
 
 
 def make_scenes(folder: Path, *, train: int, val: int) -> Path:
-    """Returns a data file with so many pictures in each split."""
+    """Returns a data file with so many images in each split."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("val", val)):
         for index in range(count):

@@ -20,8 +20,8 @@ PERSON, CAR = "0 0.5 0.5 0.25 1\n", "1 0.5 0.5 0.5 0.5\n"
 NAMES = "names: [person, car]\n"
 
 
-def pictures(folder: Path, labels: dict[str, str]) -> Path:
-    """A YOLO folder of pictures 40 wide and 20 high."""
+def write_yolo_folder(folder: Path, labels: dict[str, str]) -> Path:
+    """A YOLO folder of images 40 wide and 20 high."""
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
     for name, text in labels.items():
@@ -40,8 +40,8 @@ def stems(images: tuple[object, ...]) -> list[str]:
 
 
 def test_one_folder_each(tmp_path: Path) -> None:
-    pictures(tmp_path / "sets" / "one", {"a": PERSON + CAR})
-    pictures(tmp_path / "sets" / "two", {"b": CAR, "c": ""})
+    write_yolo_folder(tmp_path / "sets" / "one", {"a": PERSON + CAR})
+    write_yolo_folder(tmp_path / "sets" / "two", {"b": CAR, "c": ""})
     splits = read(
         tmp_path,
         "path: sets\ntrain: one/images\nval: two\nnames: {0: person, 1: car}\nnc: 2\nother: 3\n",
@@ -59,8 +59,8 @@ def test_one_folder_each(tmp_path: Path) -> None:
 
 
 def test_several_folders_with_weights(tmp_path: Path) -> None:
-    pictures(tmp_path / "one", {"a": PERSON})
-    pictures(tmp_path / "two", {"b": CAR})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON})
+    write_yolo_folder(tmp_path / "two", {"b": CAR})
     splits = read(tmp_path, f"train: [one, two]\nval: one\nweights: [1, 2]\n{NAMES}")
     assert splits.weights == (1.0, 2.0)
     assert [training_set(splits)[n].classes.tolist() for n in range(3)] == [[0], [1], [1]]
@@ -68,7 +68,7 @@ def test_several_folders_with_weights(tmp_path: Path) -> None:
 
 
 def test_classes_are_chosen_and_numbered_anew(tmp_path: Path) -> None:
-    pictures(tmp_path / "one", {"a": PERSON + CAR})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON + CAR})
     splits = read(tmp_path, f"train: one\nval: one\n{NAMES}", classes=("car",))
     assert splits.class_names == ("car",)
     assert training_set(splits)[0].classes.tolist() == [0]
@@ -77,7 +77,7 @@ def test_classes_are_chosen_and_numbered_anew(tmp_path: Path) -> None:
 
 def test_without_val_a_share_is_held_out(tmp_path: Path) -> None:
     names = [f"{n:02}" for n in range(10)]
-    pictures(tmp_path / "one", dict.fromkeys(names, PERSON))
+    write_yolo_folder(tmp_path / "one", dict.fromkeys(names, PERSON))
     splits = read(tmp_path, f"train: one\n{NAMES}", val_share=0.3, seed=1)
     learned, judged = stems(splits.train[0]), stems(splits.validation)
     assert splits.held_out
@@ -121,14 +121,14 @@ def test_coco_json(tmp_path: Path) -> None:
 
 def test_coco_and_yolo_together(tmp_path: Path) -> None:
     coco(tmp_path / "c")
-    pictures(tmp_path / "one", {"b": PERSON})
+    write_yolo_folder(tmp_path / "one", {"b": PERSON})
     text = "train: [one, {labels: c/notes.json, images: c}]\nval: one\nnames: [person, car]\n"
     splits = read(tmp_path, text)
     assert [count_objects(part, 2).tolist() for part in splits.train] == [[1, 0], [0, 1]]
 
 
 def test_names_are_taken_as_they_are_written(tmp_path: Path) -> None:
-    pictures(tmp_path / "one", {"a": PERSON + CAR})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON + CAR})
     for names in ("[no, 010]", "{0: no, 1: 010}", "\n- no\n- 010"):
         splits = read(tmp_path, f"train: one\nval: one\nnames: {names}")
         assert splits.class_names == ("no", "010")
@@ -186,9 +186,9 @@ def test_names_are_taken_as_they_are_written(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_data(tmp_path: Path, text: str, error: type[TrackerError], message: str) -> None:
-    pictures(tmp_path / "one", {"a": PERSON + CAR})
-    pictures(tmp_path / "empty", {"e": ""})
-    pictures(tmp_path / "wrong", {"w": PERSON + "0 0.5 0.5 2 1\n"})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON + CAR})
+    write_yolo_folder(tmp_path / "empty", {"e": ""})
+    write_yolo_folder(tmp_path / "wrong", {"w": PERSON + "0 0.5 0.5 2 1\n"})
     with pytest.raises(error, match=message):
         read(tmp_path, text)
 
@@ -205,19 +205,19 @@ def test_wrong_coco(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0])
 def test_wrong_shares(tmp_path: Path, share: float) -> None:
-    pictures(tmp_path / "one", {"a": PERSON, "b": PERSON})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON, "b": PERSON})
     with pytest.raises(ConfigError, match="between 0 and 1"):
         read(tmp_path, f"train: one\n{NAMES}", val_share=share)
 
 
 def test_unknown_classes(tmp_path: Path) -> None:
-    pictures(tmp_path / "one", {"a": PERSON})
+    write_yolo_folder(tmp_path / "one", {"a": PERSON})
     with pytest.raises(ConfigError, match="no 'persn'; did you mean 'person'"):
         read(tmp_path, f"train: one\nval: one\n{NAMES}", classes=("persn",))
 
 
-def test_a_single_picture_cannot_be_shared(tmp_path: Path) -> None:
-    pictures(tmp_path / "one", {"a": PERSON})
+def test_a_single_image_cannot_be_shared(tmp_path: Path) -> None:
+    write_yolo_folder(tmp_path / "one", {"a": PERSON})
     with pytest.raises(DataError, match=r"val: expected labelled objects.*a larger val_share"):
         read(tmp_path, f"train: one\n{NAMES}")
 

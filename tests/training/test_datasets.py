@@ -1,4 +1,4 @@
-"""Data sets of small pictures whose labels are known."""
+"""Data sets of small images whose labels are known."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def number(sample: Sample) -> int:
 
 
 def folder(path: Path, labels: dict[str, str], ignore: dict[str, str] | None = None) -> Path:
-    """A YOLO folder of pictures 40 wide and 20 high, blue as OpenCV writes it."""
+    """A YOLO folder of images 40 wide and 20 high, blue as OpenCV writes it."""
     (path / "images").mkdir(parents=True)
     for kind, texts in (("labels", labels), ("ignore", ignore)):
         if texts is None:
@@ -52,9 +52,9 @@ def folder(path: Path, labels: dict[str, str], ignore: dict[str, str] | None = N
         for name, text in texts.items():
             (path / kind / f"{name}.txt").write_text(text)
     for name in labels:
-        picture = np.zeros((20, 40, 3), np.uint8)
-        picture[..., 0] = 200
-        cv2.imwrite(str(path / "images" / f"{name}.png"), picture)
+        image = np.zeros((20, 40, 3), np.uint8)
+        image[..., 0] = 200
+        cv2.imwrite(str(path / "images" / f"{name}.png"), image)
     return path
 
 
@@ -73,7 +73,7 @@ def test_boxes_come_in_pixels_and_ignored_ones_are_marked(tmp_path: Path) -> Non
     assert sample.ignore.tolist() == [False, True]
 
 
-def test_boxes_beyond_the_picture_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
+def test_boxes_beyond_the_image_are_cut_and_empty_ones_left_out(tmp_path: Path) -> None:
     dataset = YoloFolder(folder(tmp_path, {"a": "0 0 0.5 0.5 1\n0 0.5 0.5 0 0\n"}), NAMES)
     np.testing.assert_allclose(dataset[0].boxes, [[0, 0, 10, 20]])
 
@@ -148,12 +148,12 @@ def test_shrinking_moves_the_boxes_along() -> None:
     assert shrink(sample, 40) is sample
 
 
-def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"a\.png: does not exist"):
         read_image(tmp_path / "a.png")
-    (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(SourceError, match="expected a picture"):
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(SourceError, match="expected an image"):
         read_image(tmp_path / "a.png")
     (tmp_path / "a.png").write_text("")
-    with pytest.raises(SourceError, match="expected a picture"):
+    with pytest.raises(SourceError, match="expected an image"):
         read_image(tmp_path / "a.png")

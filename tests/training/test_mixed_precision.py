@@ -28,7 +28,7 @@ SIDE = 32
 
 
 def batch():
-    """Two pictures of noise, an object in each."""
+    """Two images of noise, an object in each."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.uint8)
     boxes = np.array([[[4, 4, 20, 24]], [[8, 2, 30, 20]]], np.float32)

@@ -17,7 +17,7 @@ def make(boxes: list[list[float]], *, size: tuple[int, int] = (20, 30)) -> Sampl
     )
 
 
-def test_a_picture_may_be_empty() -> None:
+def test_an_image_may_be_empty() -> None:
     sample = make([])
     assert len(sample) == 0
     assert sample.size == (20, 30)

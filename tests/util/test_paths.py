@@ -22,7 +22,10 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("link.mp4", "is a link to nowhere.mp4, which does not exist; make the link anew, or name"),
+        (
+            "link.mp4",
+            "is a link to nowhere.mp4, which does not exist; create the link again, or name",
+        ),
         ("a", "is a link to b, which leads back to itself"),
         ("gone/in.mp4", "does not exist: its directory FOLDER/gone is a link to unmounted, which"),
         ("none/in.mp4", "does not exist, and neither does its directory FOLDER/none"),

@@ -44,7 +44,7 @@ def test_a_clock_that_rises_is_left_alone() -> None:
 
 @pytest.mark.parametrize("begin", [0, 7, 15])
 def test_a_clock_that_starts_again_goes_on_one_interval_later(begin: int) -> None:
-    # The first part is shown until 57; wherever the second begins, its first picture is at 67.
+    # The first part is shown until 57; wherever the second begins, its first frame is at 67.
     assert unbroken(reordered(7) + reordered(begin)) == reordered(7) + reordered(47)
 
 
@@ -53,8 +53,8 @@ def test_three_parts_follow_each_other() -> None:
     assert parts == reordered(7) + reordered(47) + reordered(87)
 
 
-def test_pictures_before_the_first_keyframe_of_a_part_do_not_overlap() -> None:
-    # An open picture group: the keyframe is shown at 30, after the two that follow it.
+def test_frames_before_the_first_keyframe_of_a_part_do_not_overlap() -> None:
+    # An open GOP: the keyframe is shown at 30, after the two that follow it.
     group = [(30, 0), (10, 10), (20, 20)]
     assert unbroken(reordered(7) + group)[4:] == [(87, 57), (67, 67), (77, 77)]
 
@@ -95,7 +95,7 @@ def test_packets_without_stamps_pass() -> None:
     assert again[2:] == [(20, 20), (None, None), (40, 40)]
 
 
-def test_a_picture_is_not_shown_hours_after_it_is_decoded() -> None:
+def test_a_frame_is_not_shown_hours_after_it_is_decoded() -> None:
     # One damaged bit in a presentation stamp; the clock itself goes on.
     rules = dataclasses.replace(RULES, period=None, longest_delay=100)
     stamps = [(0, 0), (10, 10), (8212, 20), (30, 30), (40, 40)]

@@ -12,7 +12,7 @@ from tracker.models.files.tflite import SUFFIX
 from tracker.sinks.place import Existing, claimed
 from tracker.sources.files.video_file import VideoFile
 from tracker.training.datasets import read_image
-from tracker.training.pictures import find_pictures
+from tracker.training.images import find_images
 from tracker.util.arrays import UInt8Array
 from tracker.util.terminal import print_status
 
@@ -110,9 +110,9 @@ def _pictures(text: str) -> Iterator[UInt8Array]:
     Raises:
         SourceError: It names nothing, or cannot be read.
     """
-    found = find_pictures([text])
-    stride = max(1, len(found.pictures) // PICTURES)
-    for path in found.pictures[::stride][:PICTURES]:
+    found = find_images([text])
+    stride = max(1, len(found.images) // PICTURES)
+    for path in found.images[::stride][:PICTURES]:
         yield read_image(path)
     for video in found.videos:
         with VideoFile(video) as source:

@@ -62,10 +62,10 @@ def open_source(text: str, config: Config) -> Source:
     if kind is SourceKind.IMAGES and settings.video_stream is not None:
         raise _video_stream_error(text)
     if config.detector.detections is not None and kind is SourceKind.IMAGES:
-        from tracker.sources.files.blank import BlankSequence, has_no_pictures
+        from tracker.sources.files.blank import BlankSequence, has_no_images
 
-        if has_no_pictures(text):
-            _check_needs_no_pictures(text, config)
+        if has_no_images(text):
+            _check_needs_no_images(text, config)
             return BlankSequence(text, start_s=settings.start_s, stride=settings.stride)
     if kind is SourceKind.IMAGES:
         from tracker.sources.files.image_folder import ImageFolder
@@ -381,7 +381,7 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
     return CameraMotionEstimator()
 
 
-def _check_needs_no_pictures(text: str, config: Config) -> None:
+def _check_needs_no_images(text: str, config: Config) -> None:
     if embedder_name(config) != NO_EMBEDDER:
         raise ConfigError(
             f"{text}: appearance needs images and the sequence has none; expected embedder "

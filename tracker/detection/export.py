@@ -1,4 +1,4 @@
-"""Detectors of ours as one `.tflite` for every input size.
+"""Detectors of this package as one `.tflite` for every input size.
 
 Boxes and classes of a map are outputs of their own: joined, they would share one scale as integers,
 which is far too coarse for the classes.
@@ -20,7 +20,7 @@ from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import UInt8Array
 
 CALIBRATION_SIDE = 320
-"""Pictures are seen at this size to find the ranges of integers; the ranges hold for all sizes."""
+"""Images are seen at this size to find the ranges of integers; the ranges hold for all sizes."""
 
 _ADVICE = "use the .keras file itself"
 
@@ -43,19 +43,20 @@ def export_detector(
         path: The `.keras` file.
         out: Where to; its name ends in `.tflite`.
         precision: How numbers are stored and computed.
-        calibration: For `INT8`: pictures `(H, W, 3)` uint8 RGB like those that will come; a
+        calibration: For `INT8`: images `(H, W, 3)` uint8 RGB like those that will come; a
             hundred varied ones are plenty.
 
     Raises:
-        ConfigError: `INT8` without a picture.
-        ModelError: The file is missing, damaged, no detector of ours, or cannot be exported.
+        ConfigError: `INT8` without an image.
+        ModelError: The file is missing, damaged, no detector of this package, or cannot be
+            exported.
         OutputError: The export cannot be written.
         DependencyError: TensorFlow cannot be loaded.
     """
     description = read_description(path)
-    inputs = [_input(picture) for picture in calibration] if precision is Precision.INT8 else []
+    inputs = [_input(image) for image in calibration] if precision is Precision.INT8 else []
     if precision is Precision.INT8 and not inputs:
-        raise ConfigError("int8: expected pictures to calibrate with, got none; give --pictures")
+        raise ConfigError("int8: expected images to calibrate with, got none; give --pictures")
     names = [name for index in range(len(STRIDES)) for name in part_names(index)]
     graph = export_network(
         lambda: _in_parts(load_detector(path)),
@@ -68,10 +69,10 @@ def export_detector(
     write_exported(out, graph, DETECTOR_FILE.text(description))
 
 
-def _input(picture: UInt8Array) -> UInt8Array:
+def _input(image: UInt8Array) -> UInt8Array:
     """Returns `(1, S, S, 3)` uint8."""
     side = (CALIBRATION_SIDE, CALIBRATION_SIDE)
-    return np.asarray(letterbox(picture, letterbox_geometry(picture.shape[:2], side)))[None]
+    return np.asarray(letterbox(image, letterbox_geometry(image.shape[:2], side)))[None]
 
 
 def _in_parts(network: Any) -> Any:

@@ -82,7 +82,7 @@ class FcnDetector:
     """Finds objects by a classifier that slides over the frame.
 
     Args:
-        network: From `models.fcn.fully_convolutional`; its pictures are RGB in `[0, 255]`.
+        network: From `models.fcn.fully_convolutional`; its images are RGB in `[0, 255]`.
         class_names: Names by class index.
         settings: How to run it.
         digests: SHA-256 by file name of the files that define the network.
@@ -92,7 +92,7 @@ class FcnDetector:
         ModelError: The number of names is not the number of classes, or the network does not take
             three channels.
         DependencyError: TensorFlow cannot be loaded.
-        DeviceError: The GPU that was asked for is not there.
+        DeviceError: The requested GPU is not available.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class FcnDetector:
         if network.channels != 3:
             raise ModelError(
                 f"window classifier: expected 3 channels, red, green and blue, got "
-                f"{network.channels}; train one on colour pictures"
+                f"{network.channels}; train one on colour images"
             )
         self._network = network
         self._class_names = tuple(class_names)
@@ -147,7 +147,7 @@ class FcnDetector:
             ModelError: A file is missing or malformed, the model cannot slide, or the names do not
                 fit it.
             DependencyError: TensorFlow cannot be loaded.
-            DeviceError: The GPU that was asked for is not there.
+            DeviceError: The requested GPU is not available.
         """
         settings = settings or FcnSettings()
         known = None if names is None else read_class_names(names)

@@ -1,6 +1,6 @@
 """Detectors that users write, made into what the pipelines run.
 
-Input: a function of a picture, or an object with `detect(frames)`. Output: a `TimedDetector`. An
+Input: a function of an image, or an object with `detect(frames)`. Output: a `TimedDetector`. An
 answer of the wrong form is one clear line that names the function or the class.
 """
 
@@ -28,10 +28,10 @@ _ANSWERS = "Detections or a tuple (boxes, scores, classes)"
 
 
 class FunctionDetector:
-    """A detector made of a function that finds the objects in one picture.
+    """A detector made of a function that finds the objects in one image.
 
     Args:
-        function: Takes the RGB picture `(H, W, 3)` uint8, which is read-only, and returns
+        function: Takes the RGB image `(H, W, 3)` uint8, which is read-only, and returns
             `Detections`, or boxes `(N, 4)` xyxy in pixels, scores `(N,)` in `[0, 1]` and classes
             `(N,)`.
         class_names: Names of the classes, by class index.
@@ -151,7 +151,7 @@ def as_detector(detector: AnyDetector, class_names: Sequence[str] | None = None)
     One that has all of `TimedDetector` is returned as it is.
 
     Args:
-        detector: A function of a picture, or an object with `detect`.
+        detector: A function of an image, or an object with `detect`.
         class_names: Names of its classes; `None` where it names them itself.
 
     Raises:
@@ -177,7 +177,7 @@ def as_detector(detector: AnyDetector, class_names: Sequence[str] | None = None)
         )
     hint = '; name models in tracker.track(detector="...")' if isinstance(detector, str) else ""
     raise ConfigError(
-        "detector: expected a function of a picture, or an object with detect(frames), got "
+        "detector: expected a function of an image, or an object with detect(frames), got "
         f"{_described(detector)}{hint}"
     )
 

@@ -25,7 +25,7 @@ from tracker.util.address import shown_address
 
 _log = logging.getLogger(__name__)
 
-# What LiteRT and ONNX Runtime say of half a file.
+# Messages of LiteRT and ONNX Runtime for half a file.
 _DAMAGE = ("not a valid Flatbuffer", "Protobuf parsing failed")
 
 
@@ -48,7 +48,7 @@ def load_model(
         names: File of class names, one a line, or the names; `None` takes those of the file beside
             the model, else those that the model's file holds, else those that are usual for their
             number.
-        choice: What the user says about the network.
+        choice: The choices of the user.
         settings: How to run it.
         declared: What is known of the model in place of the file beside it.
         offline: Whether a handle that is not in the cache is an error, instead of a download.
@@ -57,7 +57,7 @@ def load_model(
         ConfigError: A setting is out of range or does not suit the network.
         ModelError: The model is missing or malformed, or its outputs are of no known layout.
         DependencyError: What runs it is not installed.
-        DeviceError: The GPU that was asked for is not there.
+        DeviceError: The requested GPU is not available.
     """
     settings = settings or DetectorSettings()
     _check_runtime(path, settings)
@@ -69,7 +69,7 @@ def load_model(
         raise ModelError(f"{shown}: expected a network with an input, got none")
     check_channels(network.inputs[0])
     layout = find_task_layout(network.inputs, network.outputs, network.stored, name=choice.layout)
-    wanted = choice.input.applied(layout.picture_input(network.inputs[0]))
+    wanted = choice.input.applied(layout.image_input(network.inputs[0]))
     detector = ModelDetector(
         network,
         layout=layout,

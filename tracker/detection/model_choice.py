@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tracker.detection.picture_input import Fit, PictureInput
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import AxisOrder, ColourOrder
 from tracker.util.check_types import check_finite, check_types
@@ -31,7 +31,7 @@ class InputChoice:
         scale: Factor of pixels 0 to 255.
         mean: What is subtracted from the scaled pixels, in the order of `colours`.
         std: What they are divided by.
-        dtype: NumPy's name of the input's type, where the file does not say it.
+        dtype: NumPy's name of the input's type, if the file does not define it.
     """
 
     size: tuple[int, int] | None = None
@@ -54,7 +54,7 @@ class InputChoice:
         """Returns this choice, and the other one where this leaves something open."""
         return dataclasses.replace(other, **_chosen(self))
 
-    def applied(self, wanted: PictureInput) -> PictureInput:
+    def applied(self, wanted: ImageInput) -> ImageInput:
         """Returns a layout's input with these changes.
 
         Raises:
@@ -72,7 +72,7 @@ class ModelChoice:
     """The known facts about a third-party network.
 
     Attributes:
-        layout: Name of what its outputs mean; `None` to tell by their names and shapes.
+        layout: Name of what its outputs mean; `None`: recognised by their names and shapes.
         input: What it wants to be given.
     """
 
@@ -87,7 +87,7 @@ class ModelChoice:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the file beside a model says.
+    """The contents of the file beside a model.
 
     Attributes:
         layout: See `ModelChoice`.

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tracker.boxes import is_proper
 from tracker.detection.batch_by_size import PreparedSizes
 from tracker.detection.class_filter import class_mask
+from tracker.detection.image_input import ImageInput, image_batch, image_geometry
 from tracker.detection.layouts.base import Candidates, Decoder
 from tracker.detection.letterbox import LetterboxGeometry, to_frame, undo_letterbox
 from tracker.detection.nms import nms
-from tracker.detection.picture_input import PictureInput, picture_batch, picture_geometry
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError
@@ -54,7 +54,7 @@ class ModelDetector:
         network: Network,
         *,
         layout: Decoder,
-        wanted: PictureInput,
+        wanted: ImageInput,
         class_names: Sequence[str],
         settings: DetectorSettings,
     ) -> None:
@@ -90,7 +90,7 @@ class ModelDetector:
         return self._layout.name
 
     @property
-    def picture_input(self) -> PictureInput:
+    def image_input(self) -> ImageInput:
         """What the network is given."""
         return self._wanted
 
@@ -160,10 +160,9 @@ class ModelDetector:
         self, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]
     ) -> tuple[NDArray[Any], list[LetterboxGeometry]]:
         geometries = [
-            picture_geometry((image.shape[0], image.shape[1]), self._wanted, size)
-            for image in images
+            image_geometry((image.shape[0], image.shape[1]), self._wanted, size) for image in images
         ]
-        return picture_batch(images, geometries, self._wanted), geometries
+        return image_batch(images, geometries, self._wanted), geometries
 
     def _outputs(self, batch: NDArray[Any], size: tuple[int, int]) -> list[NDArray[Any]]:
         extra = self._layout.extra_inputs(self._network.inputs, input_size=size, count=len(batch))
@@ -180,7 +179,7 @@ class ModelDetector:
         )
         if len(found) != count:
             raise ModelError(
-                f"layout {self._layout.name}: expected the outputs of {count} pictures, "
+                f"layout {self._layout.name}: expected the outputs of {count} images, "
                 f"got {len(found)}; --set detector.model.layout=NAME names another"
             )
         return found
@@ -234,7 +233,7 @@ class ModelDetector:
         return known & self._allowed[np.where(known, classes, 0)]
 
     def _warn(self, what: str) -> None:
-        # Once: a broken network says so in every frame.
+        # Once: a broken network would repeat it in every frame.
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
@@ -250,8 +249,8 @@ def _is_nothing_but_nan(outputs: Sequence[NDArray[Any]]) -> bool:
     return bool(numbers) and all(np.isnan(array).all() for array in numbers)
 
 
-def _sized(wanted: PictureInput, long_side: int | None) -> PictureInput:
-    """Returns the input at the long side that the user asked for."""
+def _sized(wanted: ImageInput, long_side: int | None) -> ImageInput:
+    """Returns the input at the long side that the user chose."""
     if long_side is None:
         return wanted
     if wanted.size is not None:

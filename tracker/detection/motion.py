@@ -1,4 +1,4 @@
-"""Finds whatever moves before a fixed camera, by background subtraction; needs no model.
+"""Detects moving objects before a fixed camera, by background subtraction; needs no model.
 
 The background is a mixture of Gaussians a pixel (OpenCV's MOG2: Zivkovic and van der Heijden,
 Pattern Recognition Letters 27, 2006) on a copy of the frame with a long side of at most 640 px.
@@ -20,7 +20,7 @@ from tracker.util.opencv import cv2
 from tracker.util.stopwatch import Stopwatch
 
 _LONG_SIDE_PX = 640
-# In pixels of a picture with that long side: what is too small to be part of an object, the gaps
+# In pixels of an image with that long side: what is too small to be part of an object, the gaps
 # (width, height) that are closed, and how far apart the parts of one object may be. They and the
 # defaults of `MotionSettings` were set by hand on PETS09-S2L1 and samples/plaza.mp4.
 _SPECK_PX = 3.0
@@ -30,14 +30,14 @@ _REACH_PX = 8.0
 _MOST_PARTS = 256
 # MOG2 writes 0 for background, 127 for shadow, 255 for foreground.
 _FOREGROUND = 255
-# After the warm-up a frame counts at most this many times its final weight. More forgets sooner who
-# stood in the first frames; less keeps people walking towards the camera from fading into the
+# After the warm-up a frame counts at most this many times its final weight. More removes people
+# of the first frames sooner; less keeps people walking towards the camera from fading into the
 # background. Tuned on PETS09-S2L1 (first 100 frames) and samples/plaza.mp4.
 _EARLY_HASTE = 3.0
 # Compressed video of a still scene has pixels that do not vary for seconds and then jump by a few
 # levels, hence a floor; 8 to 20 serve equally well on the clips that this was tuned on.
 _LEAST_VARIANCE = 10.0
-# A light that is switched or a camera that is moved changes most of the picture at once; the
+# A light that is switched or a camera that is moved changes most of the image at once; the
 # busiest traffic that this was tried on (a car that fills the lower half) stays below 0.5.
 _UPHEAVAL_SHARE = 0.6
 
@@ -47,13 +47,13 @@ class MotionSettings:
     """How motion is separated from background.
 
     Attributes:
-        history_frames: Frames that the background remembers, >= 2. Whatever stands still for
+        history_frames: Frames that the background remembers, >= 2. An object that stands still for
             about a tenth of that time becomes background; near the start of a source sooner, for
             a thirtieth of it.
         variance_threshold: Squared distance to the background, in variances of the pixel, above
             which a pixel is foreground, > 0. Lower finds fainter things and more noise.
-        warmup_frames: Frames at the start, and after an upheaval of the picture, that are only
-            learned from and give no detections, >= 1.
+        warmup_frames: Frames at the start, and after an upheaval of the image, that only
+            train the background and give no detections, >= 1.
         min_area_fraction: Smallest foreground of one object, as a fraction of the frame's area,
             in [0, 1).
         confidence: Detections with a score below this are dropped, in [0, 1]. The score is the
@@ -91,7 +91,7 @@ class MotionDetector:
     """Detects what differs from a learned background; for fixed cameras.
 
     The frames have to come in order, from one source between two calls of `start`. A frame of
-    another size than the last one starts the learning anew. Two objects whose pictures touch
+    another size than the last one resets the background. Two objects whose images touch
     are one detection. The result depends on the frames alone, so equal runs are equal bytes.
 
     Args:
@@ -156,7 +156,7 @@ class MotionDetector:
         return mask
 
     def _learn(self, image: UInt8Array) -> BoolArray:
-        """Returns `(h, w)`: what differs from the background, after adding the picture to it."""
+        """Returns `(h, w)`: what differs from the background, after adding the image to it."""
         self._seen_frames += 1
         rate = 0.5 / self._seen_frames
         if self._seen_frames > self._settings.warmup_frames:
@@ -176,10 +176,10 @@ class MotionDetector:
 
 
 def reduced(image: UInt8Array) -> UInt8Array:
-    """Returns the picture `(H, W, 3)` uint8 with a long side of at most 640 px, smoothed.
+    """Returns the image `(H, W, 3)` uint8 with a long side of at most 640 px, smoothed.
 
     Raises:
-        DataError: The picture has no pixels.
+        DataError: The image has no pixels.
     """
     height, width = image.shape[:2]
     if not height or not width:

@@ -26,13 +26,13 @@ class ReplayDetector:
     Boxes that are not proper (no width or height) are left out; their number is logged. Scores
     outside `[0, 1]` are mapped by `unit_scores`. Boxes of JSON that were predicted, not detected,
     are left out too. Embeddings and masks come along where the file has them; a track without has
-    an embedding of zeros, which says that its appearance is unknown, and an empty mask. Files
+    an embedding of zeros, which means an unknown appearance, and an empty mask. Files
     speak of the pixels that a source stores; where these are not square, boxes and masks are
     stretched as its frames.
 
     Args:
-        path: MOTChallenge text (frames from 1), JSON Lines or a JSON document of ours; the content
-            tells which.
+        path: MOTChallenge text (frames from 1), JSON Lines or a JSON document of this
+            package; the format is recognised by the content.
         classes: Classes to keep; empty for all.
 
     Raises:

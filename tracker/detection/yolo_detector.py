@@ -101,7 +101,7 @@ class DetectorSettings:
         if self.half:
             raise ConfigError(
                 f"detector.network.half: {what} has no float16 form; expected a "
-                "detector of ours or a darknet .cfg, on a GPU; leave half out"
+                "detector of this package or a darknet .cfg, on a GPU; leave half out"
             )
 
 
@@ -201,7 +201,7 @@ class YoloDetector:
 
         Raises:
             ConfigError: A setting is out of range, or names an unknown class.
-            ModelError: The file is missing, damaged, or no detector of ours.
+            ModelError: The file is missing, damaged, or no detector of this package.
         """
         description = read_description(path)
         digest = file_digest(path)
@@ -229,7 +229,7 @@ class YoloDetector:
 
         Raises:
             ConfigError: A setting is out of range, or names an unknown class.
-            ModelError: The file is missing, cut short, or no export of ours.
+            ModelError: The file is missing, cut short, or no export of this package.
         """
         exported = read_exported(path, what="detector")
         description = DETECTOR_FILE.parse(Path(path), exported.text)
@@ -289,7 +289,7 @@ class YoloDetector:
 
         Raises:
             ModelError: The weights do not fit the cfg, or cannot be exported.
-            DeviceError: The device that was asked for is not there.
+            DeviceError: The requested device is not available.
             DependencyError: A library that the runtime needs cannot be loaded.
         """
         self._runtimes.start(self._size_for((info.height, info.width)), self._make_runtime)
@@ -354,7 +354,7 @@ def _network(
     build: Callable[[tuple[int, int]], Any],
     exported: bytes | None = None,
 ) -> YoloNetwork:
-    """Returns the network of a detector of ours."""
+    """Returns the network of a detector of this package."""
     return YoloNetwork(
         heads=yolo_heads(len(description.class_names)),
         class_count=len(description.class_names),

@@ -35,7 +35,7 @@ class BatchRunner:
 
     Raises:
         ConfigError: Fewer threads than one.
-        ModelError: The file is no appearance network of ours, or LiteRT does not accept it.
+        ModelError: The file is no appearance network of this package, or LiteRT does not accept it.
         DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
     """
 

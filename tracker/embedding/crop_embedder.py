@@ -1,4 +1,4 @@
-"""The embedder that computes each crop's embedding with an appearance network of ours."""
+"""The embedder that computes each crop's embedding with an appearance network of this package."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -52,7 +52,7 @@ class CropEmbedder:
 
         Raises:
             ConfigError: Fewer threads than one.
-            ModelError: The file is missing, damaged, or no appearance network of ours.
+            ModelError: The file is missing, damaged, or no appearance network of this package.
             DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
         """
         path = Path(path)

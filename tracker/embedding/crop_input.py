@@ -1,6 +1,6 @@
 """The input format of a third-party appearance network.
 
-Nothing is guessed: what the network's file does not say, the user says.
+Nothing is guessed: what the network's file does not define, the user does.
 """
 
 from dataclasses import dataclass

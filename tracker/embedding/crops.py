@@ -7,15 +7,15 @@ from tracker.util.arrays import Float32Array, Int64Array, UInt8Array
 from tracker.util.opencv import cv2
 
 OUTSIDE = 127
-"""Level of the crop of a box that lies outside of the picture as a whole."""
+"""Level of the crop of a box that lies outside of the image as a whole."""
 
 
 def cut_crops(image: UInt8Array, boxes: Float32Array, *, height: int, width: int) -> UInt8Array:
     """Returns `(N, height, width, 3)` uint8: the content of each box, stretched to one size.
 
-    Boxes are cut to the picture first: the part that is seen fills the crop. Padding would keep the
+    Boxes are cut to the image first: the part that is seen fills the crop. Padding would keep the
     parts of the body in place, but networks for appearance are trained on cut boxes, and so are
-    the boxes that most detectors give. A box outside of the picture gives an evenly grey crop.
+    the boxes that most detectors give. A box outside of the image gives an evenly grey crop.
 
     Args:
         image: `(H, W, 3)` uint8.
@@ -37,7 +37,7 @@ def cut_crops(image: UInt8Array, boxes: Float32Array, *, height: int, width: int
 
 
 def _pixels(image: UInt8Array, boxes: Float32Array) -> Int64Array:
-    """Returns `(N, 4)` edges in whole pixels within the picture; empty boxes lie outside."""
+    """Returns `(N, 4)` edges in whole pixels within the image; empty boxes lie outside."""
     height, width = image.shape[:2]
     edges = np.rint(clip(boxes, width=width, height=height)).astype(np.int64)
     # A thin box may round to nothing: the pixel that its centre lies in stands for it.

@@ -2,9 +2,9 @@
 
 The network's first layers run a second time for that, on LiteRT; no crop is cut, so the time hardly
 depends on the number of detections: it is 30 % of that of detecting with `small`, 46 % with `nano`
-(480x640, 30 boxes, one thread). These layers tell people from cars, not one person from another:
-AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte is 0.75, 0.81, 0.74 with `small`, where embedder
-builtin has 0.90, 0.87, 0.86.
+(480x640, 30 boxes, one thread). These layers separate people from cars, not one person from
+another: AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte is 0.75, 0.81, 0.74 with `small`, where
+embedder builtin has 0.90, 0.87, 0.86.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _ADVICE = "use embedder builtin"
 
 
 class DetectorFeatures:
-    """Embeds detections by features of a detector of ours.
+    """Embeds detections by features of a detector of this package.
 
     The mean of a frame's features is subtracted first: what all of the frame has in common does not
     tell objects apart.
@@ -108,7 +108,7 @@ class DetectorFeatures:
 
         Raises:
             ConfigError: Fewer threads than one, or a long side that is no multiple of 32.
-            ModelError: The file is missing, damaged, or no detector of ours.
+            ModelError: The file is missing, damaged, or no detector of this package.
             DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
         """
         path = Path(path)
@@ -173,7 +173,7 @@ def export_features(path: Path) -> bytes:
         path: The `.keras` file.
 
     Raises:
-        ModelError: The file is no detector of ours, or cannot be exported.
+        ModelError: The file is no detector of this package, or cannot be exported.
         DependencyError: TensorFlow cannot be loaded.
     """
 
@@ -201,7 +201,7 @@ def described(features: Float32Array, boxes: Float64Array) -> Float32Array:
     if not np.isfinite(features).all():
         raise ModelError(
             "embedder detector: expected finite features, got NaN or infinity; its weights are "
-            "damaged, train it anew"
+            "damaged, train it again"
         )
     vectors = pooled(features, boxes) - features.mean(axis=(0, 1))
     return unit_vectors(vectors.reshape(len(boxes), -1))

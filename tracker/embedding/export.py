@@ -1,4 +1,4 @@
-"""Appearance networks of ours for LiteRT."""
+"""Appearance networks of this package for LiteRT."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def export_embedder(path: Path, out: Path, *, precision: Precision = Precision.F
 
     Raises:
         ConfigError: `INT8`.
-        ModelError: The file is no appearance network of ours, or cannot be exported.
+        ModelError: The file is no appearance network of this package, or cannot be exported.
         OutputError: The export cannot be written.
         DependencyError: TensorFlow cannot be loaded.
     """
@@ -40,7 +40,7 @@ def export_reid(path: Path, *, precision: Precision = Precision.FLOAT32) -> byte
         precision: How numbers are stored; `INT8` is not among them.
 
     Raises:
-        ModelError: The file is no appearance network of ours, or cannot be exported.
+        ModelError: The file is no appearance network of this package, or cannot be exported.
         DependencyError: TensorFlow cannot be loaded.
     """
     return export_network(

@@ -1,7 +1,7 @@
 """The embedder that computes each crop's embedding with a third-party network.
 
 The network may come as ONNX, LiteRT, SavedModel, Keras, or from TensorFlow Hub; it has one input,
-pictures, and one output, vectors.
+images, and one output, vectors.
 """
 
 import logging
@@ -40,10 +40,10 @@ _TYPES = ("float32", "float16", "uint8")
 class ModelEmbedder:
     """Embeds detections from crops of their boxes, with a third-party network.
 
-    Crops are cut to the picture and stretched to the network's input, see `crops.cut_crops`; what
-    becomes of their pixels is what `crop_input` says, and is written to the log. Outputs are made
-    unit vectors; zeros stay zeros, which say that the appearance is unknown, and so become NaN and
-    infinity, with one warning.
+    Crops are cut to the image and stretched to the network's input, see `crops.cut_crops`; their
+    pixels are prepared as `crop_input` says, which is logged. Outputs are made unit vectors; zeros
+    stay zeros, which mean an unknown appearance; NaN and infinity become zeros too, with one
+    warning.
 
     Args:
         network: One input `(B, h, w, 3)` or `(B, 3, h, w)`, one output `(B, D)`, or with sides of
@@ -52,7 +52,7 @@ class ModelEmbedder:
         crop_input: The format of its crops.
 
     Raises:
-        ModelError: The network does not map a picture to a vector.
+        ModelError: The network does not map an image to a vector.
         ConfigError: `crop_input` contradicts the network, or lacks what its file does not say.
     """
 
@@ -87,7 +87,7 @@ class ModelEmbedder:
                 a download.
 
         Raises:
-            ModelError: It cannot be loaded, or does not map a picture to a vector.
+            ModelError: It cannot be loaded, or does not map an image to a vector.
             ConfigError: `crop_input` does not suit the network, or fewer threads than one.
             DependencyError: What runs it cannot be loaded.
         """
@@ -162,10 +162,10 @@ class _Form:
 
 
 def is_network_of_others(name: str) -> bool:
-    """Returns whether a name means a network that is not one of ours.
+    """Returns whether a name means a network that was not made by this package.
 
-    What ours say of themselves lies in their archive. A `.keras` that is no whole archive counts
-    as ours, whose reader says what is wrong with it.
+    Networks of this package hold their description in their archive. A damaged `.keras` counts as
+    one of them: their reader reports the damage.
 
     Args:
         name: A path or a handle.
@@ -229,7 +229,7 @@ def _size(
         height, width = sides
         if height is None or width is None:
             raise ConfigError(
-                f"embedder {name} takes pictures of any size: say that of its training, height "
+                f"embedder {name} takes images of any size: say that of its training, height "
                 "first, such as embedder.input.size=[256,128]"
             )
         return height, width
@@ -243,6 +243,6 @@ def _size(
 def _no_map(name: str, network: Network, output: NDArray[Any] | None = None) -> ModelError:
     got = "" if output is None else f"; crops gave {output.shape}"
     return ModelError(
-        f"embedder {name}: expected one input, pictures of 3 channels in {', '.join(_TYPES)}, and "
+        f"embedder {name}: expected one input, images of 3 channels in {', '.join(_TYPES)}, and "
         f"one output, a vector for each; got {described(network.inputs, network.outputs)}{got}"
     )

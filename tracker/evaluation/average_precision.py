@@ -15,7 +15,7 @@ _ALL_AREAS, _LAST_LIMIT = 0, -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureResult:
+class ImageResult:
     """`G` ground truth boxes and `N` detections of one image, xyxy in its pixels.
 
     Attributes:
@@ -53,7 +53,7 @@ class AveragePrecision:
     classes: Mapping[int, ClassPrecision]
 
 
-def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
+def average_precision(results: Sequence[ImageResult]) -> AveragePrecision:
     """Returns COCO's average precision: 101 recalls, IoU 0.50 to 0.95, 100 detections per image.
 
     Classes without ground truth are ignored, as in COCO.
@@ -82,7 +82,7 @@ def average_precision(results: Sequence[PictureResult]) -> AveragePrecision:
     )
 
 
-def _precision(results: Sequence[PictureResult], classes: list[int]) -> Float64Array:
+def _precision(results: Sequence[ImageResult], classes: list[int]) -> Float64Array:
     """Returns `(10, 101, K)` precision by IoU, recall and class."""
     if not sum(np.isin(r.classes, classes).sum() for r in results):
         return np.zeros((10, 101, len(classes)))  # The library rejects an empty list.
@@ -93,8 +93,8 @@ def _precision(results: Sequence[PictureResult], classes: list[int]) -> Float64A
             f"average precision needs the package faster-coco-eval: {error}; "
             "pip install faster-coco-eval"
         ) from error
-    truth = library.COCO(_truth(results, classes))
-    found = truth.loadRes(_found(results, classes))
+    truth = library.COCO(_coco_annotations(results, classes))
+    found = truth.loadRes(_coco_results(results, classes))
     evaluator = library.COCOeval_faster(truth, found, "bbox")
     evaluator.params.catIds = classes
     evaluator.evaluate()
@@ -103,7 +103,7 @@ def _precision(results: Sequence[PictureResult], classes: list[int]) -> Float64A
     return precision
 
 
-def _truth(results: Sequence[PictureResult], classes: list[int]) -> dict[str, Any]:
+def _coco_annotations(results: Sequence[ImageResult], classes: list[int]) -> dict[str, Any]:
     notes: list[dict[str, Any]] = []
     for image, result in enumerate(results, start=1):
         columns = zip(
@@ -124,7 +124,7 @@ def _truth(results: Sequence[PictureResult], classes: list[int]) -> dict[str, An
     }
 
 
-def _found(results: Sequence[PictureResult], classes: list[int]) -> list[dict[str, Any]]:
+def _coco_results(results: Sequence[ImageResult], classes: list[int]) -> list[dict[str, Any]]:
     found = []
     for image, result in enumerate(results, start=1):
         columns = (result.boxes.tolist(), result.scores.tolist(), result.classes.tolist())

@@ -15,7 +15,7 @@ from tracker.util.json_text import parse_json
 from tracker.util.paths import unreadable_text
 from tracker.util.short_repr import short_repr
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
+_IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,14 +74,14 @@ def read_yolo_labels(labels: str | Path, images: str | Path | None = None) -> La
     for folder in (labels, images):
         if not folder.is_dir():
             raise SourceError(f"{folder}: no such folder")
-    pictures = sorted(path for path in images.iterdir() if path.suffix.lower() in _PICTURES)
-    if not pictures:
+    paths = sorted(path for path in images.iterdir() if path.suffix.lower() in _IMAGES)
+    if not paths:
         raise SourceError(f"{images}: expected images in it, found none")
     files = {path.stem: path for path in labels.glob("*.txt") if path.name != "classes.txt"}
-    lost = sorted(files.keys() - {path.stem for path in pictures})
+    lost = sorted(files.keys() - {path.stem for path in paths})
     if lost:
         raise SourceError(f"{files[lost[0]]}: has no image in {images}")
-    return LabelledSet(tuple(_yolo_image(path, files.get(path.stem)) for path in pictures), None)
+    return LabelledSet(tuple(_yolo_image(path, files.get(path.stem)) for path in paths), None)
 
 
 def _images_beside(labels: Path) -> Path:
@@ -94,12 +94,12 @@ def _images_beside(labels: Path) -> Path:
     return Path(*parts[:last], "images", *parts[last + 1 :])
 
 
-def _yolo_image(picture: Path, labels: Path | None) -> LabelledImage:
+def _yolo_image(image: Path, labels: Path | None) -> LabelledImage:
     rows = [] if labels is None else _yolo_rows(labels)
     table = np.array(rows, np.float64).reshape(-1, 5)
     half = table[:, 3:5] / 2
     return LabelledImage(
-        path=picture,
+        path=image,
         boxes=np.hstack([table[:, 1:3] - half, table[:, 1:3] + half]),
         classes=table[:, 0].astype(np.int32),
         crowd=np.zeros(len(table), np.bool_),
@@ -180,7 +180,7 @@ def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
         box = [left, top, left + width, top + height]
         item = (box, index[note["category_id"]], bool(note.get("iscrowd", 0)))
         found[note["image_id"]].append(item)
-    pictures = []
+    images = []
     for image in sorted(record["images"], key=lambda image: str(image["file_name"])):
         boxes, classes, crowd = (
             zip(*found[image["id"]], strict=True) if found[image["id"]] else ((),) * 3
@@ -190,7 +190,7 @@ def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
         if not np.all(np.isfinite(fractions)):
             name = short_repr(image["file_name"])
             raise DataError(f"image {name}: expected finite boxes and a size above 0")
-        pictures.append(
+        images.append(
             LabelledImage(
                 path=folder / image["file_name"],
                 boxes=fractions,
@@ -198,6 +198,6 @@ def _coco_set(record: dict[str, Any], folder: Path) -> LabelledSet:
                 crowd=np.array(crowd, np.bool_),
             )
         )
-    if not pictures:
+    if not images:
         raise DataError("expected one image or more, got none")
-    return LabelledSet(tuple(pictures), tuple(str(c["name"]) for c in categories))
+    return LabelledSet(tuple(images), tuple(str(c["name"]) for c in categories))

@@ -50,7 +50,7 @@ def run_network(
     _check(arrays, inputs, what)
     if all(map(_fits, arrays, inputs)):
         return _call_checked(call, arrays, what)
-    count = _picture_count(arrays, inputs)
+    count = _image_count(arrays, inputs)
     if count is None:
         taken = "; ".join(map(str, inputs))
         given = "; ".join(str(array.shape) for array in arrays)
@@ -92,7 +92,7 @@ def _sides_fit(have: Sequence[int], want: Sequence[int | None]) -> bool:
     return len(have) == len(want) and all(w in (None, h) for h, w in pairs)
 
 
-def _picture_count(arrays: Arrays, inputs: Sequence[TensorSpec]) -> int | None:
+def _image_count(arrays: Arrays, inputs: Sequence[TensorSpec]) -> int | None:
     """Returns the number of images if the network has batch size 1 and they fit; else `None`."""
     counts = set()
     for array, spec in zip(arrays, inputs, strict=True):

@@ -76,8 +76,8 @@ def archive_facts(path: Path) -> StoredFacts:
     found = [_entry_facts(name, text, str(path)) for name, text in _archive_texts(path).items()]
     names = [facts.class_names for facts in found if facts.class_names]
     tasks = [facts for facts in found if facts.task is not None]
-    told = tasks[0] if len(tasks) == 1 else NOTHING_STORED
-    return StoredFacts(names[0] if len(names) == 1 else None, told.task, told.keypoint_values)
+    stored = tasks[0] if len(tasks) == 1 else NOTHING_STORED
+    return StoredFacts(names[0] if len(names) == 1 else None, stored.task, stored.keypoint_values)
 
 
 def folder_facts(folder: Path) -> StoredFacts:

@@ -26,14 +26,14 @@ def compute_in_half(network: Any) -> None:
         network: A functional `keras.Model` that was not yet traced.
     """
     makers = {id(output._keras_history.operation) for output in network.outputs}
-    for layer in _flat(network.layers):
+    for layer in _inner_layers(network.layers):
         if id(layer) not in makers and not isinstance(layer, _EXACT):
             layer.dtype_policy = _POLICY
 
 
-def _flat(layers: Iterable[Any]) -> Iterator[Any]:
+def _inner_layers(layers: Iterable[Any]) -> Iterator[Any]:
     for layer in layers:
         if isinstance(layer, keras.Model):
-            yield from _flat(layer.layers)
+            yield from _inner_layers(layer.layers)
         elif not isinstance(layer, keras.layers.InputLayer):
             yield layer

@@ -1,9 +1,8 @@
 """Files of published models, from their addresses into the cache.
 
-A file has its own name only once its size and SHA-256 are those of the entry; until then it is
-`NAME.part`, which a later call takes up. A lock on the model's folder, which ends with the process
-that holds it, keeps two processes from writing one file: the second waits, and then finds the work
-done.
+A file gets its final name once its size and SHA-256 match the entry; until then it is `NAME.part`,
+which a later call resumes. A lock on the model's folder, released when its process ends, keeps two
+processes from writing the same file: the second waits and then finds the file complete.
 """
 
 import contextlib
@@ -27,13 +26,13 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a download is tried.
+class RetryPolicy:
+    """How often a download is tried again.
 
     Attributes:
-        timeout_s: Seconds without a connection, or without a byte, that count as a cut.
-        attempts: Connections that are made for one file at most.
-        first_wait_s: Seconds before the second attempt; each further wait is twice as long.
+        timeout_s: Seconds without a connection, or without data, after which an attempt fails.
+        attempts: Most attempts for one file.
+        first_wait_s: Seconds before the second attempt; each further delay is twice as long.
     """
 
     timeout_s: float = 30.0
@@ -41,70 +40,70 @@ class Patience:
     first_wait_s: float = 1.0
 
 
-class Watcher(Protocol):
+class DownloadProgress(Protocol):
     """Receives the progress of a download, such as a `WorkBar`."""
 
     def update(self, completed: int) -> None:
-        """So many bytes of the model are there."""
+        """Called with the number of bytes of the model that are complete."""
         ...
 
     def line(self, text: str) -> None:
-        """Something happened that takes time."""
+        """Called with a message about a delay."""
         ...
 
 
 def pull(
     entry: ModelEntry,
-    watcher: Watcher,
+    progress: DownloadProgress,
     *,
     cache_dir: Path | None = None,
-    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
 ) -> ResolvedModel:
     """Returns a model from the cache, after downloading what the cache lacks of it.
 
     Args:
-        entry: What the registry says about it.
-        watcher: Receives the progress.
+        entry: Its entry in the registry.
+        progress: Receives the progress.
         cache_dir: Folder of this program's caches; `None` takes the platform's.
-        patience: How long it is tried.
+        retries: How often a download is tried again.
 
     Raises:
-        DownloadError: A file cannot be had, or is not what was published.
+        DownloadError: A file cannot be downloaded, or is not the published one.
         OutputError: The cache cannot be written.
         ModelError: The cache cannot be read.
     """
-    patience = Patience() if patience is None else patience
+    retries = RetryPolicy() if retries is None else retries
     folder = model_folder(entry.name, cache_dir)
     done = 0
     for file in entry.files:
         target = folder / file.name
         if not _is_whole(target, file):
-            with _locked(folder, watcher):
-                # Another process may have brought it while this one waited.
+            with _folder_lock(folder, progress):
+                # Another process may have downloaded it while this one waited.
                 if not _is_whole(target, file):
-                    _fetch(file, target, _Shifted(watcher, done), patience)
+                    _download(file, target, _FileProgress(progress, done), retries)
         done += file.size
-        watcher.update(done)
+        progress.update(done)
     return resolve_entry(entry, cache_dir)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shifted:
-    """A watcher of one file among several."""
+class _FileProgress:
+    """The progress of one file, added to that of the files before it."""
 
-    watcher: Watcher
+    progress: DownloadProgress
     before: int
 
     def update(self, completed: int) -> None:
-        self.watcher.update(self.before + completed)
+        self.progress.update(self.before + completed)
 
     def line(self, text: str) -> None:
-        self.watcher.line(text)
+        self.progress.line(text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A file that is not whole yet, and beside it what tells whether it can be gone on with."""
+    """An incomplete file, with a record beside it of the version that its bytes belong to."""
 
     path: Path
     sha256: str
@@ -117,17 +116,17 @@ class _Part:
             return 0
 
     def resume(self) -> Resume:
-        """Returns where to go on; at the beginning where the part is another file's."""
+        """Returns where to resume: at the start if the part belongs to another file."""
         try:
             record = json.loads(self._record.read_text(encoding="utf-8"))
             if record["sha256"] == self.sha256:
                 return Resume(self.size, record["tag"])
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # No part, or a record that a crash cut short: nothing to go on with.
+            pass  # No part, or a record that a crash cut short: start again.
         return Resume(0, None)
 
     def begin(self, tag: str | None) -> None:
-        """Empties the part, and only then notes what version it will be of."""
+        """Empties the part, then records the version of the bytes that follow."""
         self.path.write_bytes(b"")
         self._record.write_text(json.dumps({"sha256": self.sha256, "tag": tag}), encoding="utf-8")
 
@@ -144,23 +143,25 @@ class _Part:
         return self.path.with_name(f"{self.path.name}.json")
 
 
-def _fetch(file: FileEntry, target: Path, watcher: Watcher, patience: Patience) -> None:
+def _download(
+    file: FileEntry, target: Path, progress: DownloadProgress, retries: RetryPolicy
+) -> None:
     """Downloads one file.
 
     Raises:
-        DownloadError: It cannot be had, or is not what was published.
+        DownloadError: It cannot be downloaded, or is not the published one.
         OutputError: It cannot be written.
     """
     part = _Part(target.with_name(f"{target.name}.part"), file.sha256)
     try:
         reason = "no attempt was allowed"
-        for attempt in range(patience.attempts):
+        for attempt in range(retries.attempts):
             if attempt:
-                wait = patience.first_wait_s * 2 ** (attempt - 1)
-                watcher.line(f"{shown(file.address)}: {reason}; again in {wait:g} s")
+                wait = retries.first_wait_s * 2 ** (attempt - 1)
+                progress.line(f"{shown(file.address)}: {reason}; again in {wait:g} s")
                 time.sleep(wait)
             try:
-                was_resumed = _attempt(file, part, watcher, patience.timeout_s)
+                was_resumed = _download_once(file, part, progress, retries.timeout_s)
             except CutError as cut:
                 reason = str(cut)
                 continue
@@ -172,7 +173,7 @@ def _fetch(file: FileEntry, target: Path, watcher: Watcher, patience: Patience) 
             if not was_resumed:
                 raise DownloadError(
                     f"{shown(file.address)}: expected sha256 {file.sha256}, got {digest}: another "
-                    "file, or a tampered one; it was thrown away"
+                    "file, or a tampered one; it was deleted"
                 )
             reason = "what came was the rest of another file"
     except TrackerError:
@@ -181,15 +182,17 @@ def _fetch(file: FileEntry, target: Path, watcher: Watcher, patience: Patience) 
         raise OutputError(f"{target}: cannot be written: {error.strerror or error}") from error
     kept = f"; {part.size} of {file.size} bytes are kept for the next call" if part.size else ""
     raise DownloadError(
-        f"{shown(file.address)}: {reason}; gave up after {patience.attempts} attempts{kept}"
+        f"{shown(file.address)}: {reason}; gave up after {retries.attempts} attempts{kept}"
     )
 
 
-def _attempt(file: FileEntry, part: _Part, watcher: Watcher, timeout_s: float) -> bool:
-    """Returns whether a part was gone on with, once the file has its size.
+def _download_once(
+    file: FileEntry, part: _Part, progress: DownloadProgress, timeout_s: float
+) -> bool:
+    """Downloads the rest of a file in one attempt; returns whether a part was resumed.
 
     Raises:
-        CutError: The connection was not made, or was cut.
+        CutError: There was no connection, or it was cut.
         DownloadError: The server has no such file, or one of another size.
         OSError: The part cannot be written.
     """
@@ -209,7 +212,7 @@ def _attempt(file: FileEntry, part: _Part, watcher: Watcher, timeout_s: float) -
         if opened.offset == 0:
             part.begin(opened.tag)
         with part.path.open("ab") as output:
-            count = _copy(opened.response, output, file, opened.offset, watcher)
+            count = _copy(opened.response, output, file, opened.offset, progress)
     if count > file.size:
         part.discard()
         raise DownloadError(f"{shown(file.address)}: expected {file.size} bytes, got more")
@@ -219,16 +222,20 @@ def _attempt(file: FileEntry, part: _Part, watcher: Watcher, timeout_s: float) -
 
 
 def _copy(
-    response: HTTPResponse, output: IO[bytes], file: FileEntry, count: int, watcher: Watcher
+    response: HTTPResponse,
+    output: IO[bytes],
+    file: FileEntry,
+    count: int,
+    progress: DownloadProgress,
 ) -> int:
-    """Returns how many bytes of the file there are in the end: at its size at the latest, or above.
+    """Writes what the server sends; returns the bytes of the file then, at most one block too many.
 
     Args:
-        response: What is read.
-        output: What is written.
-        file: Says how many bytes are expected.
-        count: Bytes that there are.
-        watcher: Receives how many files there are.
+        response: Is read.
+        output: Is written.
+        file: Gives the expected size.
+        count: Bytes stored before.
+        progress: Receives the number of bytes.
 
     Raises:
         OSError: The output cannot be written.
@@ -237,12 +244,12 @@ def _copy(
         try:
             block = response.read1(_BLOCK)
         except (OSError, HTTPException):
-            break  # A cut: what came is kept.
+            break  # Cut off: the bytes so far are kept.
         if not block:
             break
         output.write(block)
         count += len(block)
-        watcher.update(min(count, file.size))
+        progress.update(min(count, file.size))
     return count
 
 
@@ -251,8 +258,8 @@ def _is_whole(path: Path, file: FileEntry) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, watcher: Watcher) -> Iterator[None]:
-    """Holds the lock of a model's folder, which is made where it is missing.
+def _folder_lock(folder: Path, progress: DownloadProgress) -> Iterator[None]:
+    """Holds the lock of a model's folder, which is created if missing.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -264,7 +271,7 @@ def _locked(folder: Path, watcher: Watcher) -> Iterator[None]:
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
     with file:
         if not try_lock(file):
-            watcher.line(f"waiting for another process that writes {folder}")
+            progress.line(f"waiting for another process that writes {folder}")
             while not try_lock(file):
                 time.sleep(0.1)
         yield

@@ -1,4 +1,4 @@
-"""What is said of a published model: its files, their addresses and fingerprints, its input."""
+"""Entries of the registry: files of a published model, their addresses and digests, its input."""
 
 import dataclasses
 import re
@@ -69,10 +69,10 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class InputEntry:
-    """What a network wants to be given, as far as its layout does not say it.
+    """The input of a network, as far as its layout does not define it.
 
-    The keys are those of `detection.picture_input.PictureInput`, which checks their ranges and
-    says what they mean; `None` leaves one to the layout.
+    The keys are those of `detection.image_input.ImageInput`, which documents them and
+    checks their ranges; `None` leaves one to the layout.
     """
 
     size: tuple[int, int] | None = None
@@ -107,11 +107,11 @@ class ModelEntry:
         task: What it is for.
         files: Its files, at least one; the first is the network, for `darknet` the `.cfg` and then
             the `.weights`.
-        licence: Under which its authors published it.
-        note: Where it comes from.
-        layout: Word for what its outputs mean; it is checked where the network is opened. `None`
-            where the outputs tell.
-        input: What it wants to be given; a `.cfg` of `darknet` says that itself.
+        licence: The licence of its authors.
+        note: Its origin.
+        layout: Name of the layout of its outputs, checked when the network is opened. `None`:
+            recognised by the outputs.
+        input: Its input; a `.cfg` of `darknet` defines that itself.
         classes: Of a detector: one of `CLASS_LISTS`, the path of a file with a name a line, the
             name of one of `files` that is such a file, or the names themselves. Of an embedder:
             `None`.
@@ -144,7 +144,7 @@ class ModelEntry:
             if [Path(name).suffix for name in names[:2]] != [".cfg", ".weights"]:
                 raise ConfigError(f"files: {DARKNET} needs a .cfg, then a .weights, got {names}")
             if self.input.given():
-                raise ConfigError(f"input: the .cfg of {DARKNET} says what goes in; leave it out")
+                raise ConfigError(f"input: the .cfg of {DARKNET} defines the input; leave it out")
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
 """One file of a web server, from its beginning or from where an earlier connection ended.
 
-Only http and https are spoken. A user and password in an address go to its own host alone; messages
-show neither them nor what follows a question mark.
+Only http and https are supported. A user and password in an address are sent to its own host alone;
+messages contain neither them nor the query.
 """
 
 import base64
@@ -28,20 +28,20 @@ from tracker.errors import DownloadError, TrackerError
 from tracker.registry.entries import shown
 from tracker.version import __version__
 
-_PASSING = {408, 429, 500, 502, 503, 504}
-"""Answers that may be others in a moment."""
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+"""HTTP statuses after which another attempt may succeed."""
 
 _HEADERS_END_LATE = re.compile("got more than [0-9]+ (?:headers|bytes when reading)")
-"""What `http.client` says of headers beyond its limits."""
+"""Messages of `http.client` for headers beyond its limits."""
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
 class CutError(TrackerError, OSError):
-    """A connection was not made, or was cut: the next attempt may do better.
+    """No connection, or one that was cut: another attempt may succeed.
 
     Attributes:
-        is_part_useless: Whether the server cannot go on with the bytes that are there.
+        is_part_useless: Whether the server cannot resume from the stored bytes.
     """
 
     def __init__(self, reason: str, *, is_part_useless: bool = False) -> None:
@@ -51,12 +51,12 @@ class CutError(TrackerError, OSError):
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where to go on.
+    """Where a download is resumed.
 
     Attributes:
-        offset: Bytes that are there.
-        tag: What the server said of the version that they are of: its ETag, else its
-            Last-Modified, else `None`.
+        offset: Bytes that are already stored.
+        tag: Version of those bytes: the ETag of the server, else its Last-Modified, else
+            `None`.
     """
 
     offset: int
@@ -69,7 +69,7 @@ class Opened:
 
     Attributes:
         response: The open connection; the caller closes it.
-        offset: Byte of the file that it begins with: the one that was asked for, or 0.
+        offset: First byte of the answer within the file: the requested one, or 0.
         tag: As in `Resume`.
     """
 
@@ -79,17 +79,17 @@ class Opened:
 
 
 def open_address(address: str, resume: Resume, *, size: int, timeout_s: float) -> Opened:
-    """Returns the rest of a file, or the whole file where the server cannot go on.
+    """Returns the rest of a file, or the whole file where the server cannot resume.
 
     Args:
         address: Of http or https.
-        resume: Where to go on.
+        resume: Where to resume.
         size: Bytes of the whole file.
         timeout_s: Seconds to wait for a connection, and for each next byte.
 
     Raises:
-        CutError: There is no connection, or the server is busy or confused.
-        DownloadError: There is no such file, it has another size, or the server leads elsewhere.
+        CutError: There is no connection, or the server is busy or its answer unusable.
+        DownloadError: There is no such file, it has another size, or a redirect is refused.
     """
     response = _open(_request(address, resume), address, timeout_s)
     try:
@@ -121,7 +121,7 @@ def _request(address: str, resume: Resume) -> Request:
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         secret = base64.b64encode(pair.encode()).decode()
-        # Unredirected: wherever the server leads, the password stays behind.
+        # Unredirected: the password is not sent to the target of a redirect.
         request.add_unredirected_header("Authorization", f"Basic {secret}")
     return request
 
@@ -178,7 +178,7 @@ def _refusal(code: int, address: str) -> TrackerError:
         status = f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
         status = str(code)
-    if code in _PASSING:
+    if code in _TRANSIENT:
         return CutError(f"the server answers {status}")
     if 300 <= code < 400:
         status += ", which leads nowhere"
@@ -189,11 +189,11 @@ def _offset(response: HTTPResponse, resume: Resume, address: str, size: int) -> 
     """Returns the byte of the file that an answer begins with.
 
     Raises:
-        CutError: It does not fit what was asked for.
+        CutError: It does not fit the request.
         DownloadError: The file has another size.
     """
     if response.status == HTTPStatus.OK:
-        return 0  # Also where the server ignores ranges, or has another version by now.
+        return 0  # Also where the server ignores ranges, or has another version.
     place = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     tag = _tag(response.headers)
     is_other = None not in {tag, resume.tag} and tag != resume.tag
@@ -220,7 +220,7 @@ class _Redirects(HTTPRedirectHandler):
     def http_error_302(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
     ) -> Any:
-        """Returns what is at the place that the server names, or `None` where it names none."""
+        """Returns the answer of the target of the redirect, or `None` if it has none."""
         place = headers.get("Location", "")
         reason = redirect_problem(req.full_url, place)
         if reason is not None:
@@ -235,8 +235,8 @@ def redirect_problem(address: str, place: str) -> str | None:
     """Returns why a redirect is not followed, or `None` where it is.
 
     Args:
-        address: What was asked for.
-        place: Where the server says that it is, perhaps relative to the address.
+        address: The requested address.
+        place: The target of the redirect, perhaps relative to the address.
 
     Example:
         >>> redirect_problem("https://example.org/a", "ftp://example.org/a")

@@ -74,7 +74,7 @@ class ResolvedModel:
     """A model whose files are in the cache, whole.
 
     Attributes:
-        entry: What the registry says about it.
+        entry: Its entry in the registry.
         paths: Its files, in the order of the entry's.
     """
 
@@ -147,7 +147,7 @@ def resolve_entry(entry: ModelEntry, cache_dir: Path | None = None) -> ResolvedM
     """Returns a model from the cache, after checking its files; nothing is ever downloaded.
 
     Args:
-        entry: What the registry says about it.
+        entry: Its entry in the registry.
         cache_dir: Folder of this program's caches; `None` takes the platform's.
 
     Raises:

@@ -39,7 +39,7 @@ class _Writer(Protocol):
 
 
 class Sound:
-    """Reads sound in step with the pictures and adds it to the new file.
+    """Reads sound in step with the frames and adds it to the new file.
 
     Made by `open_sound`.
     """
@@ -69,7 +69,7 @@ class Sound:
             self._add(packet, float("inf"))
 
     def finish(self, end_s: float) -> None:
-        """Adds the rest of the sound, up to the end of the last picture, and closes the source."""
+        """Adds the rest of the sound, up to the end of the last frame, and closes the source."""
         while (packet := self._peek()) is not None and self._begin_s(packet) < end_s:
             self._add(packet, end_s)
         try:
@@ -114,7 +114,7 @@ def open_sound(path: str, output: OutputContainer, *, start_s: float) -> Sound |
     Args:
         path: File with sound.
         output: The new file, before its first packet.
-        start_s: Time stamp in seconds, within `path`, of the new file's first picture.
+        start_s: Time stamp in seconds, within `path`, of the new file's first frame.
 
     Raises:
         av.FFmpegError: The file cannot be read.
@@ -200,16 +200,16 @@ class _Copy:
         if first is not None and _is_bare_aac(stream):
             self._strip = BitStreamFilterContext("aac_adtstoasc", in_stream=stream)
             self._stream.codec_context.extradata = adts_config(bytes(first))
-        # AVI counts whole packets of MP3: 24 ms, too coarse for the start of the pictures.
+        # AVI counts whole packets of MP3: 24 ms, too coarse for the start of the frames.
         self._base = min(_time_base(stream), Fraction(1, stream.rate or 48000))
         self._offset = round(start_s / self._base)
         # MP4 and MOV say with an edit list that playing starts within the sound: so packets that
-        # the decoder needs to start can be included. Matroska would shift the pictures instead.
+        # the decoder needs to start can be included. Matroska would shift the frames instead.
         self._lead_packets = 0 if output.format.name == "matroska" else 2
         self._next = -(2**63)
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
-        """Returns the packet, or nothing where it lies before the first picture."""
+        """Returns the packet, or nothing where it lies before the first frame."""
         assert packet.pts is not None
         pts = round(packet.pts * packet.time_base / self._base) - self._offset
         duration = round((packet.duration or 0) * packet.time_base / self._base)
@@ -247,7 +247,7 @@ class _Encode:
         self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=self._rate)
         self._start_s = start_s
         self._tolerance = round(tolerance_s * self._rate)
-        self._place: int | None = None  # of the next sample, counted from the first picture
+        self._place: int | None = None  # of the next sample, counted from the first frame
 
     def packets(self, packet: AudioPacket, end_s: float) -> Iterator[AudioPacket]:
         """Returns the finished packets."""

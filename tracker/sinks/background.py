@@ -1,6 +1,6 @@
-"""Pictures with the background of tracked objects blurred or removed.
+"""Frames with the background of tracked objects blurred or removed.
 
-A drawing sink gets the same results with other pictures; no other sink sees them.
+A drawing sink gets the same results with other frames; no other sink sees them.
 """
 
 import math
@@ -18,7 +18,7 @@ from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
 
 _SMALL_SIGMA_PX = 4.0
-"""Pictures are made smaller until the blur has this size: larger kernels cost more and look the
+"""Frames are made smaller until the blur has this size: larger kernels cost more and look the
 same (off by 2 of 255 at most). 1920x1080 with a sigma of 38 on a busy machine with 2 cores: 750 ms
 at full size, 9 ms this way."""
 
@@ -44,7 +44,7 @@ class BackgroundStyle:
             motion detector, for example), all tracks are.
         margin: Share of its size by which a track's box grows on each side before segmentation, >=
             0: boxes are often tight.
-        blur: Standard deviation of the Gaussian, as a share of the picture's long side, in
+        blur: Standard deviation of the Gaussian, as a share of the frame's long side, in
             `(0, 0.2]`.
         color: RGB of what is removed, each 0 to 255.
 
@@ -71,7 +71,7 @@ class PixelFinder(Protocol):
     """Segments the classes of interest; `segmentation.Segmenter` is one."""
 
     def prepare(self, frame_size: tuple[int, int]) -> None:
-        """Prepares for pictures of this height and width."""
+        """Prepares for frames of this height and width."""
         ...
 
     def mask(self, image: UInt8Array) -> BoolArray:
@@ -92,7 +92,7 @@ class Backdrop:
         self._last: tuple[TrackedFrame, TrackedFrame] | None = None
 
     def changed(self, result: TrackedFrame) -> TrackedFrame:
-        """Returns the result with a picture in which only tracked pixels are unchanged.
+        """Returns the result with a frame in which only tracked pixels are unchanged.
 
         Args:
             result: The result; only its frame is replaced.
@@ -130,7 +130,7 @@ class Backdrop:
 
 
 class BackgroundSink:
-    """Passes pictures with a changed background to a drawing sink.
+    """Passes frames with a changed background to a drawing sink.
 
     Args:
         sink: The sink.
@@ -172,7 +172,7 @@ class BackgroundSink:
 
 
 def blurred(image: UInt8Array, sigma_px: float) -> UInt8Array:
-    """Returns the picture `(H, W, 3)` uint8, blurred by a Gaussian.
+    """Returns the image `(H, W, 3)` uint8, blurred by a Gaussian.
 
     Args:
         image: `(H, W, 3)` uint8.
@@ -194,7 +194,7 @@ def _shown(tracks: Tracks, class_names: Sequence[str], wanted: Sequence[str]) ->
 
 
 def _areas(tracks: Tracks, size: tuple[int, ...], margin: float) -> list[tuple[slice, slice]]:
-    """Returns the rows and columns of the grown boxes, clipped to the picture and not empty."""
+    """Returns the rows and columns of the grown boxes, clipped to the frame and not empty."""
     boxes = tracks.boxes.astype(np.float64)
     if not np.isfinite(boxes).all():
         raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")

@@ -1,4 +1,4 @@
-"""Tracks drawn into a picture: tinted masks, boxes, labels and fading trails."""
+"""Tracks drawn into an image: tinted masks, boxes, labels and fading trails."""
 
 import colorsys
 import math
@@ -39,8 +39,8 @@ class DrawStyle:
     """Style of drawn tracks.
 
     Attributes:
-        line_scale: Factor on the width of lines, which follows the size of the picture; > 0.
-        font_scale: Factor on the size of text, which follows the size of the picture; > 0.
+        line_scale: Factor on the width of lines, which follows the size of the image; > 0.
+        font_scale: Factor on the size of text, which follows the size of the image; > 0.
         trail_s: Seconds of the past that a trail shows; 0 = no trails.
         labels: Text beside a box.
         mask_opacity: Share of a track's colour within its mask, in [0, 1]; 0 = no masks.
@@ -113,22 +113,22 @@ def draw_tracks(
     style: DrawStyle,
     masks: Sequence[Mask] | None = None,
 ) -> UInt8Array:
-    """Returns a copy of the picture with the tracks drawn into it.
+    """Returns a copy of the image with the tracks drawn into it.
 
     Confirmed tracks have full boxes, lost ones dashed boxes, tentative ones thin boxes and no id.
-    Masks of tracks matched in this picture lie below. An id keeps its colour.
+    Masks of tracks matched in this image lie below. An id keeps its colour.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
-        tracks: Tracks of the picture, boxes in its pixels.
+        tracks: Tracks of the image, boxes in its pixels.
         class_names: Names by class index.
         trails: The past of the tracks, up to date.
         style: Style of the drawing.
-        masks: Those of the picture's detections, which `tracks.detection_index` counts; `None`
+        masks: Those of the image's detections, which `tracks.detection_index` counts; `None`
             where there are none.
 
     Raises:
-        DataError: A box is not finite, a class has no name, or a mask is not of the picture's size.
+        DataError: A box is not finite, a class has no name, or a mask is not of the image's size.
     """
     if not np.isfinite(tracks.boxes).all():
         raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")
@@ -194,7 +194,7 @@ def _draw_masks(
         mask = masks[index]
         if mask.size != canvas.shape[:2]:
             raise DataError(
-                f"mask of track {track_id}: expected the picture's height and width "
+                f"mask of track {track_id}: expected the image's height and width "
                 f"{canvas.shape[:2]}, got {mask.size}"
             )
         tint_mask(canvas, mask, color_of(track_id, style.seed), opacity=style.mask_opacity)
@@ -211,7 +211,7 @@ def _draw_trail(
     for step, (start, end) in enumerate(pairwise(places), start=1):
         if start == end:
             continue
-        # The picture shows through older parts: cheaper than blending a second canvas.
+        # The image shows through older parts: cheaper than blending a second canvas.
         share = step / len(places)
         x = min(max((start[0] + end[0]) // 2, 0), width - 1)
         y = min(max((start[1] + end[1]) // 2, 0), height - 1)
@@ -276,7 +276,7 @@ def _draw_label(
     plate_height = round(size * 1.15) + 2 * pad
     x1, y1, x2, y2 = corners
     if x2 < 0 or y2 < 0 or x1 >= width or y1 >= height:
-        return  # The box is outside the picture.
+        return  # The box is outside the image.
     left = min(max(x1, 0), max(width - text_width - 2 * pad, 0))
     above = y1 - plate_height
     top = above if above >= 0 else min(max(y1, 0), max(height - plate_height, 0))

@@ -1,4 +1,4 @@
-"""A mask drawn into a picture as a transparent tint."""
+"""A mask drawn into an image as a transparent tint."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def tint_mask(
 ) -> None:
     """Mixes a colour into the pixels of a mask; all others stay unchanged.
 
-    Time follows the size of the object, not that of the picture.
+    Time follows the size of the object, not that of the image.
 
     Args:
         canvas: `(H, W, 3)` uint8 RGB, changed in place.

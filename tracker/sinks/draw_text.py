@@ -1,4 +1,4 @@
-"""Text drawn into pictures, with the fonts of OpenCV 4 or 5."""
+"""Text drawn into images, with the fonts of OpenCV 4 or 5."""
 
 import threading
 import unicodedata
@@ -73,7 +73,7 @@ def put_text(
     ink: tuple[int, int, int],
     size: int,
 ) -> None:
-    """Draws one line of text into the picture.
+    """Draws one line of text into the image.
 
     Args:
         canvas: `(H, W, 3)` uint8 RGB, changed in place.

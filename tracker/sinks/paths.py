@@ -12,7 +12,7 @@ from tracker.sinks.output_file import STDOUT
 
 STDIN = "-"
 _RESULTS = {".json", ".jsonl", ".txt", ".csv", ".mp4", ".mov", ".mkv"}
-"""Endings of result files, which users keep beside their pictures and overwrite."""
+"""Endings of result files, which users keep beside their images and overwrite."""
 _MOT_INPUTS = {"gt", "det"}
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 

@@ -1,7 +1,7 @@
-"""Packets of the source's sound, on the clock of its pictures.
+"""Packets of the source's sound, on the clock of its frames.
 
-Where recordings were joined, the clock of pictures and sound restarts. `UnbrokenStamps` makes that
-of the pictures continuous, and the sound follows: a packet of sound belongs to the recording within
+Where recordings were joined, the clock of frames and sound restarts. `UnbrokenStamps` makes that
+of the frames continuous, and the sound follows: a packet of sound belongs to the recording within
 whose bytes it lies.
 """
 
@@ -27,7 +27,7 @@ _VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
 _LEAD_S = 1.0
 """Seeking lands between packets, and late for some containers."""
 _MAX_HELD = 2000
-"""Packets of sound that wait for a picture: 40 s of AAC. A stream of pictures may end early."""
+"""Packets of sound that wait for a frame: 40 s of AAC. A stream of frames may end early."""
 
 
 def sound_packets(
@@ -57,7 +57,7 @@ def _begins_before(packet: AudioPacket, time_s: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Join:
-    """The start of a recording: its first picture, the last one before it, and its offset."""
+    """The start of a recording: its first frame, the last one before it, and its offset."""
 
     first_at: int
     last_at: int
@@ -65,7 +65,7 @@ class _Join:
 
 
 class _JoinedSound:
-    """Reads pictures and sound of joined recordings together."""
+    """Reads frames and sound of joined recordings together."""
 
     def __init__(
         self, source: InputContainer, sound: av.AudioStream, video: av.VideoStream
@@ -78,7 +78,7 @@ class _JoinedSound:
         self._ticks: Fraction = video.time_base / sound.time_base
         self._joins: deque[_Join] = deque()
         self._held: deque[tuple[AudioPacket, int]] = deque()
-        self._seen_at = self._sound_at = 0  # bytes before which all pictures, all sound is read
+        self._seen_at = self._sound_at = 0  # bytes before which all frames, all sound is read
         self._shown_dts: int | None = None
         self._joined_offset = self._offset = 0
         self._last_dts: int | None = None
@@ -99,9 +99,9 @@ class _JoinedSound:
         while self._held:
             yield self._placed(*self._held.popleft())
 
-    def _note(self, pictures: list[_VideoPacket]) -> None:
-        """Records pictures with known time stamps."""
-        for packet in pictures:
+    def _note(self, frames: list[_VideoPacket]) -> None:
+        """Records frames with known time stamps."""
+        for packet in frames:
             at = self._seen_at if packet.pos is None else packet.pos
             if self._stamps.offset != self._joined_offset:
                 self._joined_offset = self._stamps.offset
@@ -125,12 +125,12 @@ class _JoinedSound:
     def _is_after(self, join: _Join, packet: AudioPacket, at: int) -> bool:
         if at >= join.first_at:
             return True
-        # Between the last picture and the first one, the sound's own clock decides.
+        # Between the last frame and the first one, the sound's own clock decides.
         is_back = None not in (packet.dts, self._last_dts) and packet.dts < self._last_dts  # type: ignore[operator]
         return at > join.last_at and is_back
 
     def _turns(self, dts: int) -> int:
-        """Returns the ticks of whole turns of the clock between a stamp and the pictures."""
+        """Returns the ticks of whole turns of the clock between a stamp and the frames."""
         period = self._rules.period
         if period is None or self._shown_dts is None:
             return 0

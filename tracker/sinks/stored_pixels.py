@@ -13,7 +13,7 @@ from tracker.tracks import TrackedFrame
 
 
 def in_stored_pixels(result: TrackedFrame) -> TrackedFrame:
-    """Returns the result with boxes, velocities and masks in pixels of the stored picture.
+    """Returns the result with boxes, velocities and masks in pixels of the stored frame.
 
     It is `result` itself where the source stores square pixels.
     """

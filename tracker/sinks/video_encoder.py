@@ -31,7 +31,7 @@ class Disk:
 
     def __init__(self, place: Place) -> None:
         self.error: OSError | None = None
-        self._at = place
+        self._output_place = place
         self._file = place.open()
         self._place = 0
         self._size = 0
@@ -72,11 +72,11 @@ class Disk:
         """Raises the first failure, if any; a removed file is one."""
         if self.error is not None:
             raise self.error
-        self._at.check(self._file)
+        self._output_place.check(self._file)
 
     def check_in_place(self) -> None:
         """Raises `FileNotFoundError` where the file is no longer where it was opened."""
-        self._at.check_in_place(self._file)
+        self._output_place.check_in_place(self._file)
 
     def freeze(self) -> None:
         """Ignores all further writes."""
@@ -98,11 +98,11 @@ class Recording:
         container_name: str,
         options: dict[str, str],
         info: VideoInfo,
-        picture: UInt8Array,
+        image: UInt8Array,
         time_s: float,
     ) -> None:
         self._disk = disk
-        self._shape = picture.shape
+        self._shape = image.shape
         self._time_base = usable_time_base(info)
         self._interval = max(1, round(1 / (info.fps * self._time_base)))
         self._first_pts = self._pts(time_s)
@@ -110,18 +110,18 @@ class Recording:
         self._container = av.open(
             disk, "w", format=container_name, options=_container_options(container_name)
         )
-        self._stream = _add_video(self._container, options, info, picture, self._time_base)
+        self._stream = _add_video(self._container, options, info, image, self._time_base)
         self.sound_problem = ""
         self._sound = self._open_sound(info)
 
-    def add(self, picture: UInt8Array, time_s: float) -> None:
-        """Encodes one picture, and the sound up to it."""
-        if picture.shape != self._shape:
-            had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, picture.shape))
-            raise OSError(0, f"the pictures changed from {had} to {got}")
+    def add(self, image: UInt8Array, time_s: float) -> None:
+        """Encodes one frame, and the sound up to it."""
+        if image.shape != self._shape:
+            had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, image.shape))
+            raise OSError(0, f"the frames changed from {had} to {got}")
         # The container refuses equal or falling times.
         pts = max(self._pts(time_s) - self._first_pts, self._last_pts + 1)
-        frame = _to_yuv(picture)
+        frame = _to_yuv(image)
         frame.pts = pts
         frame.time_base = self._time_base
         self._last_pts = pts
@@ -165,7 +165,7 @@ class Recording:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # Duration of the last picture; the others last until the next.
+            # Duration of the last frame; the others last until the next.
             packet.duration = self._interval
             self._container.mux(packet)
 
@@ -195,7 +195,7 @@ def _container_options(container_name: str) -> dict[str, str]:
     if container_name == "matroska":
         return options
     # hybrid_fragmented came with FFmpeg 7.1 (libavformat 61.7). delay_moov writes an index that
-    # starts playing at time 0; without it B-frames delay the pictures by two intervals.
+    # starts playing at time 0; without it B-frames delay the frames by two intervals.
     crash_safe = av.library_versions["libavformat"] >= (61, 7)
     options["movflags"] = "hybrid_fragmented+delay_moov" if crash_safe else "faststart"
     return options
@@ -205,12 +205,12 @@ def _add_video(
     container: OutputContainer,
     options: dict[str, str],
     info: VideoInfo,
-    picture: UInt8Array,
+    image: UInt8Array,
     time_base: Fraction,
 ) -> av.VideoStream:
     rate = info.fps.limit_denominator(1_001_000)
     stream = container.add_stream("libx264", rate=rate, options=options)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     stream.width, stream.height = width + width % 2, height + height % 2
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
@@ -221,11 +221,11 @@ def _add_video(
     return stream
 
 
-def _to_yuv(picture: UInt8Array) -> av.VideoFrame:
-    height, width = picture.shape[:2]
+def _to_yuv(image: UInt8Array) -> av.VideoFrame:
+    height, width = image.shape[:2]
     if height % 2 or width % 2:
-        picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
         format="yuv420p",
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
@@ -253,7 +253,7 @@ def cut_to_whole_parts(path: str) -> None:
 
 
 def plays(path: str) -> bool:
-    """Returns whether a first picture can be decoded."""
+    """Returns whether a first frame can be decoded."""
     try:
         with av.open(path) as container:
             return next(container.decode(video=0), None) is not None

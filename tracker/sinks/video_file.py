@@ -26,7 +26,7 @@ _PRESETS = (
 
 
 class VideoSink:
-    """Encodes each picture with its tracks drawn in, at its time in the source.
+    """Encodes each frame with its tracks drawn in, at its time in the source.
 
     Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
     row or column that repeats the edge, as H.264 4:2:0 needs even ones.
@@ -75,10 +75,10 @@ class VideoSink:
         return f"{self._path}: {self._status}"
 
     def write(self, result: TrackedFrame) -> None:
-        """Encodes one picture; the first call opens the file.
+        """Encodes one frame; the first call opens the file.
 
         Raises:
-            OutputError: The disk is full, the encoder failed, the size of the pictures changed, or
+            OutputError: The disk is full, the encoder failed, the size of the frames changed, or
                 the file is the source. The part written before stays if it is playable.
         """
         if self._failure is not None:
@@ -87,7 +87,7 @@ class VideoSink:
         if self._file is None:
             check_not_source(self._path, result.run.video.source)
         self._trails.update(result.tracks, frame.time_s)
-        picture = draw_tracks(
+        image = draw_tracks(
             frame.image,
             result.tracks,
             class_names=result.run.class_names,
@@ -97,8 +97,8 @@ class VideoSink:
         )
         try:
             if self._file is None:
-                self._file = self._open(result.run.video, picture, frame.time_s)
-            self._file.add(picture, frame.time_s)
+                self._file = self._open(result.run.video, image, frame.time_s)
+            self._file.add(image, frame.time_s)
         except (OSError, ValueError, av.FFmpegError) as error:
             self._give_up(error)
         self._frames += 1
@@ -134,10 +134,10 @@ class VideoSink:
     ) -> None:
         self.close(complete=exc_type is None)
 
-    def _open(self, info: VideoInfo, picture: UInt8Array, time_s: float) -> Recording:
+    def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
         disk = Disk(self._place)
         try:
-            return Recording(disk, self._container_name, self._options, info, picture, time_s)
+            return Recording(disk, self._container_name, self._options, info, image, time_s)
         except BaseException:
             disk.close()
             Path(self._path).unlink(missing_ok=True)

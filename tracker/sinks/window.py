@@ -12,7 +12,7 @@ from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2
 
 _STOP_KEYS = {ord("q"), ord("Q"), 27}
-_LARGEST_PX = 1280  # Larger pictures open in a window of this size, which the user may enlarge.
+_LARGEST_PX = 1280  # Larger frames open in a window of this size, which the user may enlarge.
 _PROBE_S = 30
 
 # OpenCV's Qt aborts the process when there is no display, so another process has to try first.
@@ -20,7 +20,7 @@ _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.waitKey(1); cv2.destroyAllWi
 
 
 class Screen(Protocol):
-    """Where pictures are shown; `OpenCvScreen` is the real one."""
+    """Where frames are shown; `OpenCvScreen` is the real one."""
 
     def show(self, image: UInt8Array) -> None:
         """Shows `(H, W, 3)` uint8 RGB."""
@@ -40,7 +40,7 @@ class Screen(Protocol):
 
 
 class WindowSink:
-    """Shows each picture with its tracks, as fast as results arrive.
+    """Shows each frame with its tracks, as fast as results arrive.
 
     Args:
         title: Title of the window.
@@ -79,7 +79,7 @@ class WindowSink:
         return f"window: {count} shown{stopped}"
 
     def write(self, result: TrackedFrame) -> None:
-        """Shows one picture; does nothing once the user has asked to stop.
+        """Shows one frame; does nothing once the user has asked to stop.
 
         Raises:
             OutputError: The window failed.
@@ -87,7 +87,7 @@ class WindowSink:
         self._trails.update(result.tracks, result.frame.time_s)
         if self._stop:
             return
-        picture = draw_tracks(
+        image = draw_tracks(
             result.frame.image,
             result.tracks,
             class_names=result.run.class_names,
@@ -96,14 +96,14 @@ class WindowSink:
             masks=result.detections.masks,
         )
         try:
-            self._screen.show(picture)
+            self._screen.show(image)
         except cv2.error as error:
             raise _broken(error) from error
         self._frames += 1
         self.poll()
 
     def poll(self) -> None:
-        """Processes window events and keys; call it also while there are no pictures.
+        """Processes window events and keys; call it also while there are no frames.
 
         Raises:
             OutputError: The window failed.
@@ -137,7 +137,7 @@ def _broken(error: cv2.error) -> OutputError:
 
 
 class OpenCvScreen:
-    """A window of OpenCV's that opens with the first picture.
+    """A window of OpenCV's that opens with the first frame.
 
     Args:
         title: Title of the window.
@@ -205,7 +205,7 @@ def check_display() -> None:
         )
     raise OutputError(
         f"--show needs a display and found none ({_last_line(output)}); use --video to write the "
-        "picture to a file"
+        "frame to a file"
     )
 
 

@@ -14,7 +14,7 @@ from tracker.sources.live.camera_names import is_camera
 from tracker.util.address import is_slipped, scheme_of, shown_address, shown_source
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Extensions of still pictures, in lower case."""
+"""Extensions of still images, in lower case."""
 
 VIDEO_SUFFIXES = frozenset(
     {

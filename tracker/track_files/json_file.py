@@ -29,14 +29,14 @@ LARGEST_EMBEDDING = 2**14
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording says about its run.
+    """The run of a recording.
 
     Attributes:
-        program: Name and version of the writer; `None` where it is not told.
-        source: The source as its user named it; `None` where it is not told.
-        width: Of the frames in pixels; 1 where it is not told.
-        height: Of the frames in pixels; 1 where it is not told.
-        fps: Nominal frames a second; `None` where they are not told.
+        program: Name and version of the writer; `None` if it is missing.
+        source: The source as its user named it; `None` if it is missing.
+        width: Of the frames in pixels; 1 if it is missing.
+        height: Of the frames in pixels; 1 if it is missing.
+        fps: Nominal frames a second; `None` if it is missing.
         is_live: Whether frames came from a camera or a stream.
         class_names: Names by class index.
         config: The run's configuration.
@@ -58,11 +58,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class FrameFacts:
-    """What a recording says about one frame, beside its tracks.
+    """One frame of a recording, besides its tracks.
 
     Attributes:
         index: Number of the frame in its source, from 0.
-        time_s: Presentation time in seconds; `None` where it is not told.
+        time_s: Presentation time in seconds; `None` if it is missing.
         wall_time: Of live sources: Unix time of capture, or `None`.
         age_s: Of live sources: seconds from capture to result, or `None`.
         dropped: Of live sources: frames lost so far.
@@ -83,7 +83,7 @@ class Recording:
 
     Attributes:
         tracks: Its tracks.
-        header: What it says about the run; `None` for MOT text.
+        header: The run; `None` for MOT text.
         frames: Its frames by rising number, those without tracks too; none for MOT text.
         complete: Whether the run that made it came to its end; true for MOT text.
     """
@@ -112,29 +112,29 @@ def parse_recording(content: bytes, *, path: str | Path) -> Recording:
     """
     records = _records(path, content.removeprefix(b"\xef\xbb\xbf"))
     place, record = next(records)
-    header = _at(place, _header, record)
+    header = _naming_place(place, _header, record)
     rows = _Rows(header)
     frames: dict[int, FrameFacts] = {}
     frame_count, complete = None, False
     for place, record in records:
         kind = record.get("kind") if isinstance(record, dict) else None
         if kind == "frame" and frame_count is None:
-            facts = _at(place, rows.add_frame, record)
+            facts = _naming_place(place, rows.add_frame, record)
             frames.setdefault(facts.index, facts)
         elif kind == "footer" and frame_count is None:
-            frame_count, complete = _at(place, _footer, record)
+            frame_count, complete = _naming_place(place, _footer, record)
         elif frame_count is not None:
             raise DataError(f"{place}: expected nothing after the footer, got {short_repr(record)}")
         else:
             raise DataError(
                 f"{place}: expected an object of kind 'frame' or 'footer', got {short_repr(record)}"
             )
-    tracks = _at(str(path), rows.tracks, frame_count)
+    tracks = _naming_place(str(path), rows.tracks, frame_count)
     return Recording(tracks, header, tuple(frames[n] for n in sorted(frames)), complete)
 
 
-def _at(place: str, read: Any, *given: Any) -> Any:
-    """Returns what a function returns; its errors name the place."""
+def _naming_place(place: str, read: Any, *given: Any) -> Any:
+    """Returns the result of `read`; its errors name the place."""
     try:
         return read(*given)
     except DataError as error:
@@ -193,11 +193,11 @@ def _header(record: Any) -> Header:
         values.text(name, "class_names")
         for name in values.entries(record.get("class_names", []), "class_names")
     ]
-    told = {key: value for key, value in record.items() if value is not None}
+    present = {key: value for key, value in record.items() if value is not None}
     size = values.whole(record.get("embedding_size", 0), "embedding_size", most=LARGEST_EMBEDDING)
     return Header(
-        program=values.text(told["program"], "program") if "program" in told else None,
-        source=values.text(told["source"], "source") if "source" in told else None,
+        program=values.text(present["program"], "program") if "program" in present else None,
+        source=values.text(present["source"], "source") if "source" in present else None,
         width=values.whole(record.get("width", 1), "width", most=2**31 - 1),
         height=values.whole(record.get("height", 1), "height", most=2**31 - 1),
         fps=values.fps(record.get("fps")),
@@ -226,7 +226,7 @@ class _Rows:
         self._rows: list[_Row] = []
 
     def add_frame(self, record: Mapping[str, Any]) -> FrameFacts:
-        """Returns what a frame says beside its tracks, which are kept; a new class is added."""
+        """Returns the facts of a frame; stores its tracks, and adds new classes."""
         index = values.whole(record.get("frame"), "frame", most=LARGEST_FRAME - 1)
         try:
             facts = FrameFacts(
@@ -261,18 +261,18 @@ class _Rows:
         name = values.text(track.get("class"), "class")
         state = values.text(track.get("state", ""), "state")
         misses = values.whole(track.get("misses", 0), "misses")
-        look = _look(track, self._header.embedding_size)
+        embedding = _embedding(track, self._header.embedding_size)
         is_seen = not is_coasted and state != "lost" and not misses
         index = self._names.setdefault(name, len(self._names))
-        return corners, score, index, is_seen, look, _mask(track)
+        return corners, score, index, is_seen, embedding, _mask(track)
 
     def tracks(self, frame_count: int | None) -> RecordedTracks:
         """Returns all rows as arrays."""
         width = self._header.embedding_size
         columns = zip(*self._rows, strict=True) if self._rows else _EMPTY
-        frames, ids, boxes, scores, classes, seen, looks, masks = columns
+        frames, ids, boxes, scores, classes, seen, embeddings, masks = columns
         nothing = np.zeros(width, np.float32)
-        known = [nothing if look is None else look for look in looks]
+        known = [nothing if embedding is None else embedding for embedding in embeddings]
         return RecordedTracks(
             frames=np.array(frames, np.int32),
             ids=np.array(ids, np.int64),
@@ -293,7 +293,7 @@ _Row = tuple[int, int, list[float], float, int, bool, Float32Array | None, Mask 
 _EMPTY: tuple[tuple[()], ...] = ((),) * 8
 
 
-def _look(track: Mapping[str, Any], width: int) -> Float32Array | None:
+def _embedding(track: Mapping[str, Any], width: int) -> Float32Array | None:
     if "embedding" not in track:
         return None
     if not width:

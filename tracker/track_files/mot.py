@@ -16,7 +16,7 @@ LARGEST_FRAME = int(np.iinfo(np.int32).max)
 LARGEST_ID = 2**53
 """Above this a float64, as MOT rows and many readers of JSON keep numbers, mixes up two ids."""
 
-# Class, visibility, or a place in the world in whatever unit.
+# Class, visibility, or a position in the world, in any unit.
 _LARGEST_REST = 1e15
 _COLUMNS = ("left", "top", "width", "height", "score")
 
@@ -34,14 +34,14 @@ def parse_mot_rows(content: bytes, *, path: str | Path) -> Float64Array:
     Raises:
         DataError: A value is not a finite number, a row has another number of columns than the
             first or not 6 to 10, a frame or an id is no whole number, a frame is below 1, a width
-            or height is negative, a value is larger than any picture or score, or an id occurs
+            or height is negative, a value is larger than any image or score, or an id occurs
             twice in a frame. The message names the line.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: expected MOT text or JSON of ours, got bytes that are not text; "
+            f"{path}: expected MOT text or JSON of this package, got bytes that are not text; "
             "give a file that tracker run wrote with --mot or --json"
         ) from error
     rows: list[list[float]] = []

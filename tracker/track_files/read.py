@@ -1,7 +1,7 @@
 """Track files and files of detections read back: the only reader, for eval, refine and replay.
 
-MOTChallenge text, JSON Lines or a JSON document of ours (`docs/json-format.md`); the content tells
-which, not the ending.
+MOTChallenge text, JSON Lines or a JSON document of this package (`docs/json-format.md`), recognised
+by their content, not by the file's ending.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def read_recording(path: str | Path) -> Recording:
     Tentative tracks of JSON (negative ids) are left out, as they are from MOT text.
 
     Args:
-        path: The file; its content tells the format.
+        path: The file; the format is recognised by its content.
 
     Raises:
         SourceError: The file cannot be read.
@@ -74,7 +74,7 @@ def read_tracks(path: str | Path) -> RecordedTracks:
     """Returns the tracks of a MOT text, JSON Lines or JSON file, see `read_recording`.
 
     Args:
-        path: The file; its content tells the format.
+        path: The file; the format is recognised by its content.
 
     Raises:
         SourceError: The file cannot be read.
@@ -84,10 +84,10 @@ def read_tracks(path: str | Path) -> RecordedTracks:
 
 
 def read_detections(path: str | Path) -> RecordedDetections:
-    """Returns the detections of a file: MOT text (`det.txt`), or what JSON says was seen.
+    """Returns the detections of a file: MOT text (`det.txt`), or the detections recorded in JSON.
 
     Args:
-        path: The file; its content tells the format.
+        path: The file; the format is recognised by its content.
 
     Raises:
         SourceError: The file cannot be read.
@@ -124,7 +124,7 @@ def read_detections(path: str | Path) -> RecordedDetections:
 def read_mot_rows(path: str | Path) -> Float64Array:
     """Returns the numbers of a MOTChallenge file, `(R, 6..10)` float64, in the file's order.
 
-    The columns are frame (from 1), id, left, top, width, height in pixels, and whatever follows.
+    The columns are frame (from 1), id, left, top, width, height in pixels, and any others.
     Several rows of a frame may have the id -1, which means "no id" (detections). An empty file
     has no rows and 10 columns.
 
@@ -143,7 +143,7 @@ def _read_bytes(path: str | Path) -> bytes:
 
     Raises:
         SourceError: It cannot be read.
-        DataError: It is empty, and its name says JSON, which is never empty.
+        DataError: It is empty, and its name ends like that of JSON, which is never empty.
     """
     if str(path) == "-":
         raise SourceError("-: standard input is read by `tracker run` alone; name a file")

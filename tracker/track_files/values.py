@@ -11,7 +11,7 @@ from tracker.errors import DataError
 from tracker.util.short_repr import short_repr
 
 LARGEST_VALUE = 1e9
-"""Of coordinates in pixels and of scores: far more than any picture or detector has, and far from
+"""Of coordinates in pixels and of scores: far more than any image or detector has, and far from
 where float32 ends."""
 
 _LARGEST_TIME = 1e12

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 _LONG_SIDE_PX = 400
 # Tuned on warped frames of PETS09-S2L1, TUD-Stadtmitte and a street scene: 200 corners or windows
 # of 15 px are no more accurate and take up to twice the time; corners 10 px apart are a third less
-# accurate; a level less loses shifts above an eighth of the picture.
+# accurate; a level less loses shifts above an eighth of the frame.
 _MOST_CORNERS = 120
 _CORNER_QUALITY = 0.01
 _CORNER_DISTANCE_PX = 16
@@ -47,8 +47,8 @@ _MOST_SHIFT_SHARE = 0.3
 class CameraMotionEstimator:
     """Estimates the camera's motion from frame to frame; frames have to be in order.
 
-    Moving objects should be in the detections, which are masked out; the rest of the picture has to
-    be mostly still. Where the estimate is not reliable (a flat picture, covered by objects, after a
+    Moving objects should be in the detections, which are masked out; the rest of the frame has to
+    be mostly still. Where the estimate is not reliable (a flat frame, covered by objects, after a
     cut) the result is the identity. The result depends on the frames and detections alone;
     instances do not affect each other.
 

@@ -14,7 +14,7 @@ def warp(
     The linear map of the state is `scale * R` on centre and velocity, `scale` on height and its
     rate, 1 on aspect and its rate. The compact covariance stays exact under it, because x and y
     have equal variances (their noise is the same) and a rotation leaves `sigma^2 * I` as it is.
-    Boxes stay parallel to the picture's sides: a rotation moves their centres and keeps their
+    Boxes stay parallel to the frame's sides: a rotation moves their centres and keeps their
     sizes, which for the few degrees of a hand-held camera is within the detector's own error.
 
     Args:

@@ -1,6 +1,6 @@
 """Gates of track-detection pairs by motion, overlap and distance, with costs.
 
-Most objects of a picture are far apart, so each gate compares neighbours only
+Most objects of a frame are far apart, so each gate compares neighbours only
 (`tracker.tracking.neighbours`): time and memory grow with the number of neighbours, not with `T x
 N`. `T` tracks, `N` detections; pure functions.
 """
@@ -170,7 +170,7 @@ def groups_by_size(size: Float64Array) -> list[IndexArray]:
     """Returns the indices of boxes grouped by size, to a factor of 2.
 
     How far apart two boxes may be and still overlap depends on the largest one: without groups, a
-    single box as large as the picture would make all boxes neighbours of all.
+    single box as large as the frame would make all boxes neighbours of all.
 
     Args:
         size: `(N, 2)` widths and heights.

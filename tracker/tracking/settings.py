@@ -108,7 +108,7 @@ class DeepSortSettings:
             limit.
         duplicate_iou: A detection is ignored where one of another class with a higher score
             overlaps it by more than this: one object detected in two classes. `None` keeps both.
-        end_outside: Whether a lost track ends once it is predicted outside the picture, and is not
+        end_outside: Whether a lost track ends once it is predicted outside the frame, and is not
             reported while coasting there; needs the `frame_size` given to `DeepSort.reset`.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             the detector's own default (0 for `DeepSort` on its own).

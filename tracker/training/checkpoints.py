@@ -78,7 +78,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Returns the state that a checkpoint holds.
 
     Raises:
-        ModelError: It is missing or is no checkpoint of ours.
+        ModelError: It is missing or is no checkpoint of this package.
     """
     try:
         file = read_npz(path)
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             for group in ("weights", "averages", "optimizer")
         }
         if header["format"] != _FORMAT:
-            raise ModelError(f"{path}: expected a checkpoint of format {_FORMAT}; train anew")
+            raise ModelError(f"{path}: expected a checkpoint of format {_FORMAT}; train again")
         progress = Progress(header["step"], header["best_ap50"], header["stale"])
         return Checkpoint(progress=progress, **groups)
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -99,5 +99,5 @@ def read_checkpoint(path: Path) -> Checkpoint:
             raise
         raise ModelError(
             f"{path}: expected a checkpoint of a training, got something unreadable ({error}); "
-            "remove it to train anew"
+            "remove it to train from the start"
         ) from error

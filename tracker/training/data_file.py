@@ -1,4 +1,4 @@
-"""The data file of a training: YAML that names images to learn from and to judge by, and classes.
+"""The data file of a training: YAML that names training images, validation images and classes.
 
 Labels are read and checked at once, images when they are needed.
 """
@@ -16,7 +16,7 @@ from tracker.training.datasets import (
     Cached,
     CocoJson,
     DetectionDataset,
-    LabelledPictures,
+    LabelledImages,
     Mixed,
     YoloFolder,
 )
@@ -33,7 +33,7 @@ class DataSplits:
         class_names: Names by class index.
         train: Labelled images, entry by entry of the data file.
         weights: How often each entry is shown in an epoch.
-        validation: Labelled images to judge by.
+        validation: Labelled validation images.
         held_out: The data file names no `val`: they were taken out of `train`.
     """
 
@@ -45,7 +45,7 @@ class DataSplits:
 
     @property
     def shared(self) -> int:
-        """How many images to judge by are also learned from."""
+        """Number of validation images that are also training images."""
         learned = {image.path.resolve() for images in self.train for image in images}
         return sum(image.path.resolve() in learned for image in self.validation)
 
@@ -68,7 +68,7 @@ def read_splits(
     Args:
         path: The YAML file.
         classes: The classes to keep, by name; `None` keeps all. Objects of others are background.
-        val_share: Where there is no `val`: this share of every entry is judged by, in `(0, 1)`.
+        val_share: Where there is no `val`: this share of every entry is held out, in `(0, 1)`.
         seed: Which images these are.
 
     Raises:
@@ -97,10 +97,10 @@ def read_splits(
     return splits
 
 
-def read_training_pictures(
+def read_training_images(
     path: str | Path, *, classes: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], tuple[LabelledImage, ...]]:
-    """Returns the class names, and all images that a data file names to learn from.
+    """Returns the class names, and all training images that a data file names.
 
     None is held out where the file has no `val`; those of a `val` are left alone.
 
@@ -123,14 +123,14 @@ def read_training_pictures(
 
 
 def training_set(splits: DataSplits) -> DetectionDataset:
-    """Returns the images to learn from, decoded once and kept in memory as far as it goes."""
-    parts = [Cached(LabelledPictures(images, splits.class_names)) for images in splits.train]
+    """Returns the training images, decoded once and kept in memory as far as it goes."""
+    parts = [Cached(LabelledImages(images, splits.class_names)) for images in splits.train]
     return Mixed(parts, splits.weights)
 
 
 def validation_set(splits: DataSplits) -> DetectionDataset:
-    """Returns the images to judge by, decoded once and kept in memory as far as it goes."""
-    return Cached(LabelledPictures(splits.validation, splits.class_names))
+    """Returns the validation images, decoded once and kept in memory as far as it goes."""
+    return Cached(LabelledImages(splits.validation, splits.class_names))
 
 
 def count_objects(images: Sequence[LabelledImage], class_count: int) -> Int32Array:
@@ -149,7 +149,7 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
         is_folder = isinstance(entry, str) and Path(entry).suffix not in (".json", ".txt")
         if not is_coco and not is_folder:
             raise ConfigError(
-                f"{path}: expected {split!r} to name a folder of pictures, or "
+                f"{path}: expected {split!r} to name a folder of images, or "
                 f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {short_repr(entry)}"
             )
     if not entries:
@@ -159,7 +159,7 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
 
 def _read_entries(
     record: Mapping[str, Any], split: str, names: tuple[str, ...] | None, path: Path
-) -> list[LabelledPictures]:
+) -> list[LabelledImages]:
     """Returns the images of each entry of a split; what is missing is named with the split."""
     root = record.get("path")
     if root is not None and not isinstance(root, str):
@@ -175,28 +175,28 @@ def _read_entries(
 
 def _read_entry(
     entry: Any, names: tuple[str, ...] | None, root: Path, path: Path
-) -> LabelledPictures:
+) -> LabelledImages:
     if isinstance(entry, dict):
         coco = CocoJson(root / entry["labels"], root / entry["images"])
-        return LabelledPictures(coco.images, coco.class_names)
+        return LabelledImages(coco.images, coco.class_names)
     if names is None:
         raise ConfigError(f"{path}: names is missing; YOLO labels hold numbers alone")
-    return LabelledPictures(YoloFolder(root / entry, names).images, names)
+    return LabelledImages(YoloFolder(root / entry, names).images, names)
 
 
 def _hold_out(
-    pictures: LabelledPictures, share: float, seed: int
-) -> tuple[LabelledPictures, LabelledPictures]:
-    """Returns the images to learn from and those to judge by."""
+    labelled: LabelledImages, share: float, seed: int
+) -> tuple[LabelledImages, LabelledImages]:
+    """Returns the training and the validation images."""
     if not 0 < share < 1:
         raise ConfigError(f"val_share: expected a number between 0 and 1, got {share}")
-    total = len(pictures)
+    total = len(labelled)
     count = min(max(1, round(share * total)), total - 1)
     taken = set(np.random.default_rng(seed).permutation(total)[:count].tolist())
     split: tuple[list[LabelledImage], list[LabelledImage]] = ([], [])
-    for index, image in enumerate(pictures.images):
+    for index, image in enumerate(labelled.images):
         split[index in taken].append(image)
-    learned, judged = (LabelledPictures(images, pictures.class_names) for images in split)
+    learned, judged = (LabelledImages(images, labelled.class_names) for images in split)
     return learned, judged
 
 
@@ -220,7 +220,7 @@ def _check_objects(splits: DataSplits, path: Path) -> None:
             hint = "; name a val with objects, or a larger val_share" if splits.held_out else ""
             raise DataError(
                 f"{path}: {split}: expected labelled objects, got none in {len(images)} "
-                f"pictures{hint if split == 'val' else ''}"
+                f"images{hint if split == 'val' else ''}"
             )
 
 

@@ -32,7 +32,7 @@ class DetectionDataset(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
-class LabelledPictures:
+class LabelledImages:
     """Images with their labels.
 
     Args:
@@ -69,7 +69,7 @@ class YoloFolder:
             images /= "images"
         self.class_names = tuple(class_names)
         if not images.is_dir():
-            raise SourceError(f"{images}: expected a folder of pictures, it {missing_text(images)}")
+            raise SourceError(f"{images}: expected a folder of images, it {missing_text(images)}")
         labels = read_yolo_labels(_beside(images, "labels"), images).images
         ignore_folder = _beside(images, "ignore")
         if ignore_folder.is_dir():
@@ -216,7 +216,7 @@ def read_image(path: str | Path) -> UInt8Array:
         raise SourceError(f"{path}: {unreadable_text(path, error)}") from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
-        raise SourceError(f"{path}: expected a picture, got something that cannot be decoded")
+        raise SourceError(f"{path}: expected an image, got something that cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 

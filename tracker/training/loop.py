@@ -1,4 +1,4 @@
-"""The loop of a training, whatever is learned: steps, averages, checkpoints, validation, patience.
+"""The training loop: steps, averages, checkpoints, validation, patience.
 
 Writes into a folder: `best.keras` (averaged weights, highest score), `last.keras`, `log.csv`, and
 `checkpoint.npz`, from which it goes on at the step where it stopped.
@@ -208,7 +208,7 @@ class _Run:
         if [a.shape for a in (*state.weights, *state.optimizer)] != have:
             raise ModelError(
                 f"{path}: expected the state of {self._network.name}, got that of another "
-                "network; name another folder, or remove the checkpoint to train anew"
+                "network; name another folder, or remove the checkpoint to train from the start"
             )
         self._network.set_weights(state.weights)
         self._averages.values = state.averages

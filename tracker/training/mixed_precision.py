@@ -31,7 +31,7 @@ def policy_of(choice: MixedPrecision) -> str:
     """
     if choice is MixedPrecision.OFF:
         return FLOAT32
-    is_there, has_bfloat16 = _gpu()
+    is_there, has_bfloat16 = _gpu_support()
     if is_there:
         return BFLOAT16 if has_bfloat16 else FLOAT16
     return BFLOAT16 if choice is MixedPrecision.ON else FLOAT32
@@ -45,7 +45,7 @@ def computing_by(network: Any, policy: str) -> Iterator[None]:
         network: Of `build_yolo` or `build_reid`; its weights keep their dtype.
         policy: Name of a policy of Keras.
     """
-    layers = [] if policy == FLOAT32 else _inexact(network)
+    layers = [] if policy == FLOAT32 else _reduced_layers(network)
     before = [(layer, layer.dtype_policy) for layer in layers]
     for layer, _ in before:
         layer.dtype_policy = policy
@@ -66,25 +66,25 @@ def scaled_by(optimizer: Any, policy: str) -> Any:
     return keras.optimizers.LossScaleOptimizer(optimizer) if policy == FLOAT16 else optimizer
 
 
-def _inexact(network: Any) -> list[Any]:
+def _reduced_layers(network: Any) -> list[Any]:
     exact = (keras.layers.Rescaling, keras.layers.Normalization)
     return [
         layer
-        for layer in _flat(network.layers)
+        for layer in _all_layers(network.layers)
         if layer.name not in network.output_names
         and not layer.name.endswith(_EXACT)
         and not isinstance(layer, exact)
     ]
 
 
-def _flat(layers: Iterable[Any]) -> Iterator[Any]:
+def _all_layers(layers: Iterable[Any]) -> Iterator[Any]:
     for layer in layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _flat(layer.layers)
+            yield from _all_layers(layer.layers)
 
 
-def _gpu() -> tuple[bool, bool]:
+def _gpu_support() -> tuple[bool, bool]:
     """Returns whether Keras sees a GPU, and whether that multiplies bfloat16 fast."""
     backend = keras.backend.backend()
     if backend == "tensorflow":

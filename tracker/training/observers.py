@@ -12,7 +12,7 @@ class EpochReport:
         epoch: Its number, from 0.
         step: Steps taken so far.
         loss: Mean of the losses since the epoch began or was resumed; `None` if no step was left.
-        images_per_s: Images or crops learned from in a second; `None` likewise.
+        images_per_s: Images or crops a second; `None` likewise.
         score: Of the validation, the higher the better: AP50 of a detector; `None` if there was
             none.
     """

@@ -20,7 +20,7 @@ _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000
 _PERIOD = 2**33  # ISO/IEC 13818-1, 2.4.3.7: stamps of transport and program streams have 33 bits
 _LONG_GAP_S = 600
-_LONG_GAP_FRAMES = 10  # pictures of a slow time lapse may be hours apart
+_LONG_GAP_FRAMES = 10  # frames of a slow time lapse may be hours apart
 _LONG_DELAY_S = 10
 _MAX_REORDERED = 16  # H.264, sec. A.3.1
 _MAX_LEFT_OUT = 250  # frames: an encoder's usual distance from keyframe to keyframe
@@ -132,7 +132,7 @@ def _from_keyframe(
     """Returns the packets from the first keyframe on, or from a place where there should be one.
 
     Transport and program streams may begin anywhere; a decoder that starts in the middle of a group
-    of pictures shows grey smears. In other formats the flags of keyframes may be missing.
+    of pictures (GOP) shows grey smears. In other formats the flags of keyframes may be missing.
     """
     begun, left_out = False, 0
     for packet in packets:

@@ -74,5 +74,5 @@ def _link_text(path: Path) -> str | None:
         os.stat(path)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return f"is a link to {target}, which leads back to itself; make the link anew"
-    return f"is a link to {target}, which does not exist; make the link anew, or name the file"
+            return f"is a link to {target}, which leads back to itself; create the link again"
+    return f"is a link to {target}, which does not exist; create the link again, or name the file"

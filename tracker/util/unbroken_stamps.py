@@ -2,7 +2,7 @@
 
 Two recordings that were joined byte by byte, as transport and program streams can be, have two
 clocks. Packets arrive in decoding order; their stamps are changed in place so that the first
-picture of the second recording follows the last one of the first after one nominal interval. Frames
+frame of the second recording follows the last one of the first after one nominal interval. Frames
 decoded afterwards, with any number of threads, have rising stamps.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 _MAX_REORDERED = 32
-"""Packets after which the first picture of a new clock has surely been read: H.264 reorders 16."""
+"""Packets after which the first frame of a new clock has surely been read: H.264 reorders 16."""
 
 
 class StampedPacket(Protocol):
@@ -34,7 +34,7 @@ class StampRules:
     """Rules of a clock, in ticks.
 
     Attributes:
-        interval: Nominal ticks from picture to picture, >= 1.
+        interval: Nominal ticks from frame to frame, >= 1.
         tolerance: Largest backward step of decoding stamps that is not a new clock, >= 0.
         key_tolerance: The same at a keyframe, with which recordings begin.
         period: Ticks after which the clock wraps around; `None` where it does not.

@@ -12,7 +12,7 @@ from tracker.cli.main import main
 from tracker.cli.train.crops import CropRequest, OpenedAppearance, cut_crops_for
 from tracker.errors import ConfigError, DataError, SourceError
 from tracker.training.crops.crop_folder import read_crop_folder
-from tracker.training.crops.crop_sources import picture_names
+from tracker.training.crops.crop_sources import image_names
 from tracker.training.crops.cut import CropSettings, cut, fit_for_crops
 from tracker.training.crops.views import ViewSettings
 from tracker.training.datasets import read_image
@@ -186,7 +186,7 @@ def test_the_last_line_says_what_the_crops_are_good_for(data, tmp_path, capsys):
 def test_crops_without_a_teacher_that_training_refuses(data, tmp_path):
     crop(tmp_path / "a", data=data)
     crops = read_training_crops(tmp_path / "a", dimension=2)
-    with pytest.raises(DataError, match="of labelled pictures need a teacher"):
+    with pytest.raises(DataError, match="of labelled images need a teacher"):
         split_crops(crops, share=0.5, seed=0)
 
 
@@ -204,7 +204,7 @@ def test_other_crops_are_not_mixed_in(data, tmp_path):
     crop(out, MeanColours(), data=data)
     with pytest.raises(ConfigError, match=r"classes: the crops in .* were begun with None"):
         crop(out, MeanColours(), data=data, classes=("person",))
-    with pytest.raises(ConfigError, match="asked/colours was said by another file"):
+    with pytest.raises(ConfigError, match="the vectors in asked/colours are from another file"):
         crop(out, MeanColours(), data=data, digest="2")
     with pytest.raises(ConfigError, match=r"crops\.json, got neither"):
         crop(data.parent, MeanColours(), data=data)
@@ -233,10 +233,10 @@ def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):
 
 
 def test_names_of_pictures():
-    assert picture_names([]) == ()
-    assert picture_names([Path("x/1.jpg"), Path("y/2.jpg")]) == ("1", "2")
+    assert image_names([]) == ()
+    assert image_names([Path("x/1.jpg"), Path("y/2.jpg")]) == ("1", "2")
     with pytest.raises(ConfigError, match="different names, got '1'"):
-        picture_names([Path("x/1.jpg"), Path("x/1.png")])
+        image_names([Path("x/1.jpg"), Path("x/1.png")])
 
 
 def test_a_damaged_folder_is_told(data, tmp_path):

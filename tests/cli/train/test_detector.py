@@ -99,7 +99,7 @@ def test_one_epoch_from_another_detector(
         YoloSize.NANO, ("red", "green"), long_side=32
     )
     card = (out / "model-card.md").read_text()
-    assert "4 pictures to learn from, 2 to judge by" in card
+    assert "4 training images, 2 validation images" in card
     assert "2 steps" in card
     assert "drawn at random out of the training data" in card
     assert load_train_config(out / "config.yaml").training.freeze_epochs == 1

@@ -16,9 +16,9 @@ from tracker.detection.default_names import COCO_NAMES
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DependencyError, ModelError, SourceError
 from tracker.training.data_file import read_splits
+from tracker.training.images import find_images
 from tracker.training.labels.teacher_files import OpenedTeacher, open_teachers
 from tracker.training.labels.teachers_openvino import decode_ssd
-from tracker.training.pictures import find_pictures
 from tracker.util.opencv import cv2
 
 
@@ -55,13 +55,13 @@ def pictures(folder, *names):
 def label(words, out, *teachers, digest="1", **config):
     request = LabelRequest(tuple(map(str, words)), LabelConfig(**config), out, progress=False)
     opened = [OpenedTeacher(teacher, digest) for teacher in teachers]
-    return label_found(request, find_pictures(request.pictures), opened)
+    return label_found(request, find_images(request.pictures), opened)
 
 
 def test_a_data_set_that_a_detector_learns_from(tmp_path, capsys):
     folder = pictures(tmp_path / "in", "a.png", "b.png")
     done = label([folder], tmp_path / "out", people(), classes=("person",))
-    assert (done.pictures, done.labels, done.doubtful) == (2, {"person": 2}, {"person": 2})
+    assert (done.images, done.labels, done.doubtful) == (2, {"person": 2}, {"person": 2})
     assert capsys.readouterr().out == "2 pictures: 2 person; 2 regions to ignore\n"
     splits = read_splits(tmp_path / "out" / "data.yaml", val_share=0.5)
     assert splits.class_names == ("person",)
@@ -95,7 +95,7 @@ def test_a_stopped_labelling_goes_on(tmp_path):
 def test_frames_of_a_video_with_their_times(clip, tmp_path):
     out = tmp_path / "out"
     done = label([clip], out, people(), every=25)
-    assert done.pictures == 3
+    assert done.images == 3
     assert sorted(p.name for p in (out / "images").iterdir()) == [
         f"square-{index:06d}.jpg" for index in (0, 25, 50)
     ]
@@ -136,12 +136,12 @@ def test_pictures_by_folder_pattern_file_and_list(tmp_path):
         ([b, folder], (b, a)),
         ([tmp_path / "list.txt"], (b,)),
     ):
-        assert find_pictures([str(word) for word in words]).pictures == expected
+        assert find_images([str(word) for word in words]).images == expected
     (tmp_path / "list.txt").write_text("in/notes.md\n")
-    with pytest.raises(SourceError, match=r"entry 1, .*notes\.md, is no picture"):
-        find_pictures([str(tmp_path / "list.txt")])
+    with pytest.raises(SourceError, match=r"entry 1, .*notes\.md, is no image"):
+        find_images([str(tmp_path / "list.txt")])
     with pytest.raises(SourceError, match="at least one, got none"):
-        find_pictures([])
+        find_images([])
 
 
 def test_rows_of_an_ssd_layer():
@@ -171,7 +171,7 @@ def test_rows_of_an_ssd_layer():
         (["--teacher", "x.cfg", "--set", "sure=0.1"], "0 <= doubtful <= sure <= 1"),
         (["--teacher", "x.cfg", "--set", "thresholds.person=0.5"], "thresholds.person"),
         (["--teacher", "x.cfg", "--set", "weights.x=0"], "weights.x: expected a number above 0"),
-        (["--teacher", "x.cfg", "--pictures", "{tmp}/empty"], "holds no picture"),
+        (["--teacher", "x.cfg", "--pictures", "{tmp}/empty"], "holds no image"),
         (["--teacher", "x.cfg", "--pictures", "{tmp}/none/*.png"], "matches this pattern"),
         (["--teacher", "x.cfg", "--pictures", "{tmp}/none.mp4"], "does not exist"),
     ],

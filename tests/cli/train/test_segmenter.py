@@ -35,14 +35,14 @@ def test_one_epoch(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     out = tmp_path / "out"
     assert call(*train_words(data_file, out), "--epochs", 1) == 0
     output = capsys.readouterr()
-    assert "mean IoU, 2 pictures" in output.out
+    assert "mean IoU, 2 images" in output.out
     assert "train       3 pictures: " in output.err
     assert "epoch 1/1, loss " in output.err
     assert read_segmenter_description(out / "best.keras") == SegmenterDescription(
         ("ground", "disc", "square"), 32, "cross-stage", YoloSize.NANO
     )
     card = (out / "model-card.md").read_text()
-    assert "3 pictures to learn from, 2 to judge\nby" in card
+    assert "3 training images, 2 validation\nimages" in card
     assert ": 2 steps, with Keras" in card
     assert load_segment_config(out / "config.yaml").training.epochs == 1
 

@@ -1,4 +1,4 @@
-"""Presets of KerasHub as detectors: small ones of ours against KerasHub's own prediction.
+"""Presets of KerasHub as detectors: small ones of this package against KerasHub's own prediction.
 
 Where KerasHub is not installed, what needs it is skipped; what it costs to be without is tested.
 """
@@ -76,7 +76,7 @@ def retinanet(hub, *, box_format="yxyx", **converter):
     for head, (name, spread) in spreads.items():
         kernel = head.prediction_layer.kernel
         kernel.assign(kernel * (spread / np.std(np.asarray(outputs[name]))))
-    # KerasHub starts it where scores would begin, which takes all boxes out of the picture.
+    # KerasHub starts it where scores would begin, which takes all boxes out of the image.
     bias = task.box_head.prediction_layer.bias
     bias.assign(np.zeros(bias.shape))
     return task
@@ -147,7 +147,7 @@ def dfine(hub):
 
 
 def noise(size):
-    """A picture of random blocks."""
+    """An image of random blocks."""
     small = np.random.default_rng(0).integers(0, 256, (size[0] // 8, size[1] // 8, 3))
     return small.astype(np.uint8).repeat(8, 0).repeat(8, 1)
 
@@ -167,7 +167,7 @@ def dfine_preset(hub, tmp_path_factory):
 
 
 def predicted(hub, preset, image, *, keep):
-    """KerasHub's own boxes xyxy cut to the picture, scores and labels, and the threshold.
+    """KerasHub's own boxes xyxy cut to the image, scores and labels, and the threshold.
 
     The threshold lies in the middle of the widest gap that leaves about `keep` candidates.
     """
@@ -369,7 +369,7 @@ def test_several_frames_are_found_as_one_by_one(retina):
 def test_boxes_are_in_pixels_of_the_frame(retina):
     image = noise(RETINA_SIZE)
     (found,) = detect(retina, image)
-    # Halving a picture whose pixels are doubled gives it back, exactly.
+    # Halving an image whose pixels are doubled gives it back, exactly.
     (large,) = detect(retina, image.repeat(2, 0).repeat(2, 1))
     np.testing.assert_allclose(large.boxes, found.boxes * 2, atol=1e-3)
     # Black above and below is what letterboxing adds to a frame without it.
@@ -404,8 +404,8 @@ def test_a_preset_that_stretches_is_given_its_own_size(hub, tmp_path):
     task = retinanet(hub, pad_to_aspect_ratio=False)
     task.save_to_preset(str(tmp_path / "stretched"))
     detector = load_keras_hub_detector(tmp_path / "stretched")
-    assert detector.picture_input.size == RETINA_SIZE
-    assert str(detector.picture_input.fit) == "stretch"
+    assert detector.image_input.size == RETINA_SIZE
+    assert str(detector.image_input.fit) == "stretch"
     assert detector.class_names == ("class_0", "class_1", "class_2", "class_3")
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import nchw, nhwc, spec
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.all import LAYOUTS, find_layout
-from tracker.detection.picture_input import PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import TensorSpec
 
@@ -78,7 +78,7 @@ def test_every_layout_is_found_by_shape_and_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_every_layout_keeps_the_interface(layout: object) -> None:
     name, inputs, outputs = next(row for row in PUBLISHED if row[0] == layout.name)
-    assert isinstance(layout.picture_input(inputs[0]), PictureInput)
+    assert isinstance(layout.image_input(inputs[0]), ImageInput)
     assert len(layout.extra_inputs(inputs, input_size=(64, 64))) == len(inputs) - 1
     assert layout.outputs_text
     with pytest.raises(ModelError, match=f"the layout {name} needs .*none"):

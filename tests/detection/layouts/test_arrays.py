@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import nchw, nhwc, spec
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import (
     base_name,
     check_channels,
@@ -13,7 +14,6 @@ from tracker.detection.layouts.arrays import (
     fitted_input,
 )
 from tracker.detection.layouts.grid import cell_counts, cells
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder
 
@@ -31,18 +31,18 @@ def test_axes_are_where_the_three_channels_are() -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 1, 64, 96), "grey pictures, of one channel"),
-        ((1, 64, 96, 1), "grey pictures, of one channel"),
-        ((None, 1, None, None), "grey pictures, of one channel"),
-        ((None, None, None, 1), "grey pictures, of one channel"),
-        ((1, 4, 64, 96), "pictures of 4 channels"),
-        ((1, 64, 96, 4), "pictures of 4 channels"),
+        ((1, 1, 64, 96), "grey images, of one channel"),
+        ((1, 64, 96, 1), "grey images, of one channel"),
+        ((None, 1, None, None), "grey images, of one channel"),
+        ((None, None, None, 1), "grey images, of one channel"),
+        ((1, 4, 64, 96), "images of 4 channels"),
+        ((1, 64, 96, 4), "images of 4 channels"),
     ],
 )
 def test_an_input_that_takes_no_colours_says_so(
     shape: tuple[int | None, ...], message: str
 ) -> None:
-    with pytest.raises(ModelError, match=f"the network takes {message}; expected pictures of 3"):
+    with pytest.raises(ModelError, match=f"the network takes {message}; expected images of 3"):
         check_channels(spec("x", *shape))
 
 
@@ -76,7 +76,7 @@ def test_names_lose_tensorflows_ending() -> None:
 
 
 def test_an_input_follows_the_file() -> None:
-    wanted = PictureInput(fit=Fit.STRETCH, stride=64)
+    wanted = ImageInput(fit=Fit.STRETCH, stride=64)
     given = fitted_input(wanted, spec("x", 1, 320, 640, 3, dtype="float16"))
     assert (given.size, given.axes, given.dtype) == ((320, 640), AxisOrder.NHWC, "float16")
     assert (given.fit, given.stride) == (Fit.STRETCH, 64)
@@ -87,10 +87,10 @@ def test_an_input_follows_the_file() -> None:
 
 def test_other_inputs_are_refused() -> None:
     for other in (spec("x", 1, 1, 64, 64), spec("x", 1, 3), spec("x", 1, 64, 64, 4)):
-        with pytest.raises(ModelError, match=r"model input x \(1.*expected pictures of 3 channels"):
-            fitted_input(PictureInput(), other)
+        with pytest.raises(ModelError, match=r"model input x \(1.*expected images of 3 channels"):
+            fitted_input(ImageInput(), other)
     with pytest.raises(ModelError, match=r"float64 or uint8; export"):
-        fitted_input(PictureInput(), spec("x", 1, 3, 64, 64, dtype="int8"))
+        fitted_input(ImageInput(), spec("x", 1, 3, 64, 64, dtype="int8"))
 
 
 def test_cells_are_counted_and_placed() -> None:

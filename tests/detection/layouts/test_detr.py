@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.detr import RF_DETR_INPUT, DetrDeploy, DetrLogits
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import ColourOrder
 
@@ -79,7 +79,7 @@ def test_a_batch_of_two_in_half_precision() -> None:
     boxes, logits = (np.concatenate([array] * 2).astype(np.float16) for array in queries())
     logits[1, 0, 0] = 50
     found = decode(DETR, [logits, boxes], names=HF_NAMES)
-    assert [len(picture.scores) for picture in found] == [0, 1]
+    assert [len(image.scores) for image in found] == [0, 1]
     check(found[1], [[16, 24, 48, 40]], [1], [0])
 
 
@@ -171,13 +171,13 @@ def test_deploy_is_told_the_size_of_its_own_input() -> None:
         DETR.extra_inputs([*nchw(), SIZES], input_size=(480, 640))
 
 
-def test_the_pictures_they_want() -> None:
+def test_the_images_they_want() -> None:
     for layout in (DETR, DEPLOY, RF):
-        wanted = layout.picture_input(nchw(560, 560)[0])
+        wanted = layout.image_input(nchw(560, 560)[0])
         assert (wanted.size, wanted.fit) == ((560, 560), Fit.STRETCH)
         assert (wanted.colours, wanted.scale) == (ColourOrder.RGB, pytest.approx(1 / 255))
         assert wanted.mean == ((0.485, 0.456, 0.406) if layout is RF else (0, 0, 0))
-    assert DETR.picture_input(nhwc()[0]).size == (640, 640)
+    assert DETR.image_input(nhwc()[0]).size == (640, 640)
 
 
 @given(

@@ -24,7 +24,7 @@ def test_a_batch_of_two_of_which_one_is_empty() -> None:
     array = np.zeros((2, 3, 6), np.float16)
     array[1, 2] = [1, 2, 3, 4, 1, 5]
     found = decode(END, [array])
-    assert [len(picture.scores) for picture in found] == [0, 1]
+    assert [len(image.scores) for image in found] == [0, 1]
     check(found[1], [[1, 2, 3, 4]], [1], [5])
 
 
@@ -54,5 +54,5 @@ def test_it_matches_what_cannot_be_anchors() -> None:
         assert END.matches([spec("output0", 1, anchors, 6)])
     assert END.matches([spec("output0")], nchw())
     assert END.class_count([spec("output0", 1, 300, 6)]) is None
-    assert END.picture_input(nchw()[0]).size == (640, 640)
+    assert END.image_input(nchw()[0]).size == (640, 640)
     assert END.extra_inputs(nchw(), input_size=(640, 640)) == []

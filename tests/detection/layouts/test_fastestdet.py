@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detection.layouts.given import check, decode, nchw, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.fastestdet import FastestDet
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import ColourOrder
 
@@ -42,7 +42,7 @@ def test_a_batch_of_two_in_half_precision() -> None:
     values = [1, 0, 0, 0, 0, 0, 1]
     array = np.concatenate([one_cell(1, 3, *values), one_cell(0, 0, *values) * 0])
     found = decode(FASTEST, [array.astype(np.float16)], size=(32, 64))
-    assert [len(picture.scores) for picture in found] == [1, 0]
+    assert [len(image.scores) for image in found] == [1, 0]
     check(found[0], [[32, 8, 64, 24]], [1], [1])
 
 
@@ -73,8 +73,8 @@ def test_it_matches_cells_of_sixteen_pixels() -> None:
     assert FASTEST.class_count([spec("758")]) is None
 
 
-def test_the_picture_it_wants() -> None:
-    wanted = FASTEST.picture_input(nchw(352, 352)[0])
+def test_the_image_it_wants() -> None:
+    wanted = FASTEST.image_input(nchw(352, 352)[0])
     assert (wanted.fit, wanted.colours, wanted.size) == (Fit.STRETCH, ColourOrder.BGR, (352, 352))
     assert wanted.scale == pytest.approx(1 / 255)
     assert FASTEST.extra_inputs(nchw(), input_size=(352, 352)) == []

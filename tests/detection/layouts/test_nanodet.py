@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.nanodet import NanoDet, NanoDetPlus
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import ColourOrder
 
@@ -65,7 +65,7 @@ def test_each_class_of_a_cell_counts() -> None:
     check(found, [[16, -16, 80, 112]] * 2, [0.5, 0.75], [0, 2])
 
 
-def test_outputs_without_a_batch_side_are_one_picture() -> None:
+def test_outputs_without_a_batch_side_are_one_image() -> None:
     outputs = [scores(16, (5, 1, 0.5))[0], scores(4)[0], scores(1)[0]]
     outputs += [sides(n)[0] for n in (16, 4, 1)]
     (found,) = decode(NANODET, outputs, size=(32, 32))
@@ -97,11 +97,11 @@ def test_a_batch_of_two_in_half_precision() -> None:
     outputs = [np.concatenate([scores(n), scores(n, (0, 1, 0.5))]) for n in (16, 4, 1)]
     outputs += [np.concatenate([sides(n), sides(n, (1, 1, 1, 1))]) for n in (16, 4, 1)]
     found = decode(NANODET, [array.astype(np.float16) for array in outputs], size=(32, 32))
-    assert [len(picture.scores) for picture in found] == [0, 3]
+    assert [len(image.scores) for image in found] == [0, 3]
     check(found[1], [[-4, -4, 12, 12], [-8, -8, 24, 24], [-16, -16, 48, 48]], [0.5] * 3, [1] * 3)
     plus = np.concatenate([scores(22, (0, 1, 0.5)), sides(22)], axis=2)
     found = decode(PLUS, [np.concatenate([plus, plus * 0])], size=(32, 32))
-    assert [len(picture.scores) for picture in found] == [1, 0]
+    assert [len(image.scores) for image in found] == [1, 0]
 
 
 def test_what_is_not_finite_goes_on_without_a_warning() -> None:
@@ -176,14 +176,14 @@ def test_plus_matches_one_output_of_its_cells() -> None:
     assert PLUS.class_count([spec("output")]) is None
 
 
-def test_the_pictures_they_want() -> None:
-    wanted = NANODET.picture_input(nchw(416, 416)[0])
+def test_the_images_they_want() -> None:
+    wanted = NANODET.image_input(nchw(416, 416)[0])
     assert (wanted.fit, wanted.padding, wanted.size) == (Fit.LETTERBOX, 128, (416, 416))
-    plus = PLUS.picture_input(nhwc(None, None)[0])
+    plus = PLUS.image_input(nhwc(None, None)[0])
     assert (plus.fit, plus.size) == (Fit.STRETCH, None)
-    for picture in (wanted, plus):
-        assert (picture.colours, picture.scale) == (ColourOrder.BGR, 1)
-        assert (picture.mean[0], picture.std[2]) == (103.53, 58.395)
+    for image in (wanted, plus):
+        assert (image.colours, image.scale) == (ColourOrder.BGR, 1)
+        assert (image.mean[0], image.std[2]) == (103.53, 58.395)
 
 
 def test_no_other_input_is_known() -> None:

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import spec
+from tracker.detection.image_input import image_batch, image_geometry
 from tracker.detection.layouts.all import find_layout
 from tracker.detection.layouts.base import Candidates, Layout
-from tracker.detection.picture_input import picture_batch, picture_geometry
 from tracker.inference.network import TensorSpec
 from tracker.util.opencv import cv2
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
-PICTURE = DATA / "detection" / "coco256" / "images" / "train2017" / "000000000036.jpg"
+IMAGE = DATA / "detection" / "coco256" / "images" / "train2017" / "000000000036.jpg"
 
 
-def picture() -> np.ndarray:
-    if not PICTURE.is_file():
+def read_coco_image() -> np.ndarray:
+    if not IMAGE.is_file():
         pytest.skip("coco256 is not in shared/data")
-    return cv2.cvtColor(cv2.imread(str(PICTURE)), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(cv2.imread(str(IMAGE)), cv2.COLOR_BGR2RGB)
 
 
 def weights(*parts: str) -> str:
@@ -40,11 +40,11 @@ def run_onnx(path: str) -> tuple[Layout, list[np.ndarray], list[TensorSpec], tup
         for nodes in (session.get_inputs(), session.get_outputs())
     )
     layout = find_layout(inputs, specs)
-    wanted = layout.picture_input(inputs[0])
+    wanted = layout.image_input(inputs[0])
     assert wanted.size is not None
-    image = picture()
-    geometry = picture_geometry(image.shape[:2], wanted, wanted.size)
-    batch = picture_batch([image], [geometry], wanted)
+    image = read_coco_image()
+    geometry = image_geometry(image.shape[:2], wanted, wanted.size)
+    batch = image_batch([image], [geometry], wanted)
     return layout, session.run(None, {inputs[0].name: batch}), specs, wanted.size
 
 
@@ -83,7 +83,7 @@ def check_against(found: Candidates, boxes: np.ndarray, scores: np.ndarray) -> N
     np.testing.assert_array_equal(found.classes, classes)
     np.testing.assert_allclose(found.boxes, boxes[cells], atol=2e-3)
     np.testing.assert_allclose(found.scores, scores[cells, classes], rtol=1e-4)
-    assert found.classes[found.scores.argmax()] == 0  # the picture shows a person
+    assert found.classes[found.scores.argmax()] == 0  # the image shows a person
     assert found.scores.max() > 0.5
 
 
@@ -114,17 +114,17 @@ def test_ssd_finds_the_person_where_the_label_is() -> None:
     )
     layout = find_layout(inputs, specs)
     assert layout.name == "tflite-detection"
-    wanted = layout.picture_input(inputs[0])
+    wanted = layout.image_input(inputs[0])
     assert (wanted.size, wanted.dtype) == ((300, 300), "uint8")
-    image = picture()
-    geometry = picture_geometry(image.shape[:2], wanted, (300, 300))
+    image = read_coco_image()
+    geometry = image_geometry(image.shape[:2], wanted, (300, 300))
     interpreter.set_tensor(
-        interpreter.get_input_details()[0]["index"], picture_batch([image], [geometry], wanted)
+        interpreter.get_input_details()[0]["index"], image_batch([image], [geometry], wanted)
     )
     interpreter.invoke()
     outputs = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
     (found,) = layout.decode(outputs, specs, input_size=(300, 300), least_score=0.3)
-    label = PICTURE.parents[2] / "labels" / "train2017" / f"{PICTURE.stem}.txt"
+    label = IMAGE.parents[2] / "labels" / "train2017" / f"{IMAGE.stem}.txt"
     people = [row for row in np.loadtxt(label, ndmin=2) if row[0] == 0]
     assert 27 in found.classes  # her umbrella: COCO's category 28
     best = np.where(found.classes == 0, found.scores, 0).argmax()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.tf_detection import TfDetection, TfNms
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder
 
@@ -20,7 +20,7 @@ NMS_NAMES = ["nmsed_boxes", "nmsed_scores", "nmsed_classes", "valid_detections"]
 def rows(
     *filled: tuple[list[float], float, float], count: int | None = None, padded: int = 4
 ) -> list[np.ndarray]:
-    """Boxes, classes, scores, count of one picture from (box, class, score)."""
+    """Boxes, classes, scores, count of one image from (box, class, score)."""
     boxes, classes = np.zeros((1, padded, 4), np.float32), np.zeros((1, padded), np.float32)
     scores = np.zeros((1, padded), np.float32)
     for index, (box, label, score) in enumerate(filled):
@@ -85,7 +85,7 @@ def test_a_batch_of_two_with_integer_classes() -> None:
     outputs = [np.concatenate(pair) for pair in zip(first, second, strict=True)]
     outputs[1] = outputs[1].astype(np.int64)
     found = decode(API, outputs, names=API_NAMES)
-    assert [len(picture.scores) for picture in found] == [1, 2]
+    assert [len(image.scores) for image in found] == [1, 2]
     check(found[1], [[0, 0, 64, 64], [8, 16, 32, 48]], [1, 0.5], [2, 0])
 
 
@@ -148,13 +148,13 @@ def test_names_tell_them() -> None:
     assert NMS.class_count(unnamed) is None
 
 
-def test_the_pictures_they_want() -> None:
-    wanted = API.picture_input(spec("input_tensor", 1, None, None, 3, dtype="uint8"))
+def test_the_images_they_want() -> None:
+    wanted = API.image_input(spec("input_tensor", 1, None, None, 3, dtype="uint8"))
     assert (wanted.size, wanted.stride, wanted.long_side) == (None, 1, 1024)
     assert (wanted.dtype, wanted.axes, wanted.fit) == ("uint8", AxisOrder.NHWC, Fit.STRETCH)
     # The frame's own aspect, so that stretching changes nothing.
     assert wanted.size_for((1080, 1920)) == (576, 1024)
-    wanted = NMS.picture_input(nhwc()[0])
+    wanted = NMS.image_input(nhwc()[0])
     assert (wanted.size, wanted.fit, wanted.dtype) == ((640, 640), Fit.LETTERBOX, "float32")
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.detection.layouts.given import check, decode, nhwc, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.tflite_detection import TfliteDetection
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder
 
@@ -60,7 +60,7 @@ def test_numbers_at_the_ends_of_names_tell_the_order(
 def test_a_batch_of_two() -> None:
     given = [np.concatenate(pair) for pair in zip(outputs(1), outputs(3), strict=True)]
     found = decode(TFLITE, given, names=OWN_NAMES)
-    assert [len(picture.scores) for picture in found] == [1, 3]
+    assert [len(image.scores) for image in found] == [1, 3]
     np.testing.assert_array_equal(found[1].classes, [0, 2, 1])
 
 
@@ -115,10 +115,10 @@ def test_it_matches_four_outputs_of_its_shapes() -> None:
     assert TFLITE.class_count(specs(OWN_NAMES)) is None
 
 
-def test_the_picture_it_wants() -> None:
-    whole = TFLITE.picture_input(spec("image", 1, 300, 300, 3, dtype="uint8"))
+def test_the_image_it_wants() -> None:
+    whole = TFLITE.image_input(spec("image", 1, 300, 300, 3, dtype="uint8"))
     assert (whole.size, whole.fit, whole.dtype) == ((300, 300), Fit.STRETCH, "uint8")
-    real = TFLITE.picture_input(spec("image", 1, 300, 300, 3))
+    real = TFLITE.image_input(spec("image", 1, 300, 300, 3))
     assert (real.axes, real.scale) == (AxisOrder.NHWC, 1)
     assert (0 * real.scale - real.mean[0]) / real.std[0] == -1
     assert (255 * real.scale - real.mean[0]) / real.std[0] == 1

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder, ColourOrder
 
@@ -20,7 +20,7 @@ CELLS, ANCHORS = 84, 252
 
 
 def rows(*filled: list[float], classes: int = 2, count: int = ANCHORS) -> np.ndarray:
-    """One picture of YOLOv5 whose first rows are these."""
+    """One image of YOLOv5 whose first rows are these."""
     array = np.zeros((1, count, 5 + classes), np.float32)
     for index, row in enumerate(filled):
         array[0, index] = row
@@ -28,7 +28,7 @@ def rows(*filled: list[float], classes: int = 2, count: int = ANCHORS) -> np.nda
 
 
 def columns(*filled: list[float], classes: int = 2) -> np.ndarray:
-    """One picture of YOLOv8 whose first columns are these."""
+    """One image of YOLOv8 whose first columns are these."""
     array = np.zeros((1, 4 + classes, CELLS), np.float32)
     for index, column in enumerate(filled):
         array[0, :, index] = column
@@ -73,13 +73,13 @@ def test_what_scores_the_least_or_less_is_left_out() -> None:
     check(found, [[8, 8, 10, 10]], [0.375], [1])
 
 
-def test_a_batch_is_decoded_picture_by_picture() -> None:
+def test_a_batch_is_decoded_image_by_image() -> None:
     two = [rows([16, 20, 8, 12, 1, 0, 0.5]), rows(), rows([9, 9, 2, 2, 1, 1, 0])]
     found = decode(V5, [np.concatenate(two)])
-    assert [len(picture.scores) for picture in found] == [1, 0, 1]
+    assert [len(image.scores) for image in found] == [1, 0, 1]
     check(found[2], [[8, 8, 10, 10]], [1], [0])
     found = decode(V8, [np.concatenate([columns(), columns([9, 9, 2, 2, 0.5, 0.75])])])
-    assert [len(picture.scores) for picture in found] == [0, 1]
+    assert [len(image.scores) for image in found] == [0, 1]
     check(found[1], [[8, 8, 10, 10]], [0.75], [1])
 
 
@@ -196,13 +196,13 @@ def test_classes_are_counted() -> None:
     assert V8.class_count([spec("o", 1, 84, 8400)]) == 80
 
 
-def test_the_picture_they_want() -> None:
+def test_the_image_they_want() -> None:
     for layout, axes in ((V5, AxisOrder.NCHW), (V8_SHARES, AxisOrder.NHWC)):
-        wanted = layout.picture_input(spec("images", None, None, None, None))
+        wanted = layout.image_input(spec("images", None, None, None, None))
         assert (wanted.size, wanted.stride, wanted.axes) == (None, 32, axes)
         assert (wanted.fit, wanted.padding, wanted.colours) == (Fit.LETTERBOX, 114, ColourOrder.RGB)
         assert wanted.scale == pytest.approx(1 / 255)
-    wanted = V8_SHARES.picture_input(spec("images", 1, 3, 320, 640))
+    wanted = V8_SHARES.image_input(spec("images", 1, 3, 320, 640))
     assert (wanted.size, wanted.axes) == ((320, 640), AxisOrder.NCHW)
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detection.layouts.given import check, decode, nchw, spec
+from tracker.detection.image_input import Fit
 from tracker.detection.layouts.yolox import Yolox
-from tracker.detection.picture_input import Fit
 from tracker.errors import ModelError
 from tracker.inference.network import ColourOrder
 
@@ -41,7 +41,7 @@ def test_a_batch_of_two_in_half_precision() -> None:
     array = np.concatenate([rows(), rows()]).astype(np.float16)
     array[1, 0] = [0, 0, 0, 0, 1, 0, 1]
     found = decode(YOLOX, [array])
-    assert [len(picture.scores) for picture in found] == [0, 1]
+    assert [len(image.scores) for image in found] == [0, 1]
     check(found[1], [[-4, -4, 4, 4]], [1], [1])
 
 
@@ -81,8 +81,8 @@ def test_it_matches_one_row_a_cell() -> None:
     assert YOLOX.class_count([spec("output")]) is None
 
 
-def test_the_picture_it_wants() -> None:
-    wanted = YOLOX.picture_input(nchw(416, 416)[0])
+def test_the_image_it_wants() -> None:
+    wanted = YOLOX.image_input(nchw(416, 416)[0])
     assert (wanted.size, wanted.fit, wanted.padding) == ((416, 416), Fit.CORNER, 114)
     assert (wanted.colours, wanted.scale) == (ColourOrder.BGR, 1)
     assert (wanted.mean, wanted.std) == ((0, 0, 0), (1, 1, 1))

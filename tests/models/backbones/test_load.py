@@ -47,7 +47,7 @@ def features(name, height=None, width=None):
     return keras.Model(image, backbone_features(image, name))
 
 
-def picture(height, width):
+def random_image(height, width):
     return np.random.default_rng(0).random((1, height, width, 3)).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def test_strides_and_layers(name):
 @pytest.mark.parametrize("name", ["xception", "efficientnetb0", "resnet50v2"])
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 64), (64, 160)])
 def test_any_input_size(name, height, width):
-    maps = features(name)(picture(height, width), training=False)
+    maps = features(name)(random_image(height, width), training=False)
     assert [tuple(m.shape[1:3]) for m in maps] == [(height // s, width // s) for s in (8, 16, 32)]
 
 
@@ -130,7 +130,7 @@ def test_features_equal_those_of_keras(name, tmp_path):
             layer.adapt_mean.assign([0.485, 0.456, 0.406])
             layer.adapt_variance.assign(np.square([0.229, 0.224, 0.225]))
             layer.finalize_state()
-    pixels = 255 * picture(64, 96)
+    pixels = 255 * random_image(64, 96)
     for prefix, module in PREPROCESSING.items():
         if name.startswith(prefix):
             pixels = module.preprocess_input(pixels)
@@ -141,7 +141,7 @@ def test_features_equal_those_of_keras(name, tmp_path):
         if file == "b.h5":
             old_kind(reference, tmp_path / file)
         load_backbone(network, BackboneChoice(name, weights=str(tmp_path / file)))
-        got = np.asarray(network(picture(64, 96), training=False)[-1])
+        got = np.asarray(network(random_image(64, 96), training=False)[-1])
         np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
 
 

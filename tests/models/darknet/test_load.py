@@ -174,13 +174,13 @@ def test_another_input_size(tmp_path):
     assert [raw.shape for raw in run(network)] == [(1, 4, 12, 16), (1, 8, 24, 16)]
 
 
-def test_a_batch_equals_its_pictures(tmp_path):
+def test_a_batch_equals_its_images(tmp_path):
     network = load(CASES["yolov3-tiny"], tmp_path)
-    pictures = np.concatenate([image(64, 64), image(64, 64)[:, ::-1]])
-    together = network.raw_maps(pictures)
+    images = np.concatenate([image(64, 64), image(64, 64)[:, ::-1]])
+    together = network.raw_maps(images)
     for index, raw in enumerate(together):
         for k in range(2):
-            alone = network.raw_maps(pictures[k : k + 1])[index]
+            alone = network.raw_maps(images[k : k + 1])[index]
             np.testing.assert_allclose(np.asarray(raw)[k], np.asarray(alone)[0], atol=1e-5)
 
 
@@ -192,8 +192,8 @@ def test_saved_models_come_back_equal(name, tmp_path):
     network = load(CASES[name], tmp_path)
     network.model.save(tmp_path / "net.keras")
     again = keras.saving.load_model(tmp_path / "net.keras")
-    picture = image(64, 64)
-    np.testing.assert_array_equal(np.asarray(again(picture)), np.asarray(network.model(picture)))
+    pixels = image(64, 64)
+    np.testing.assert_array_equal(np.asarray(again(pixels)), np.asarray(network.model(pixels)))
     assert [layer.name for layer in again.layers] == [layer.name for layer in network.model.layers]
 
 

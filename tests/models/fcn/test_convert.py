@@ -53,14 +53,14 @@ def classifier(top=lambda x: heads(layers.Flatten()(x)), *, window=(24, 32, 3), 
     return keras.Model(image, top(x))
 
 
-def of_windows(model, picture, window, stride):
+def of_windows(model, image, window, stride):
     """The classifier's own results `(rows, columns, n)`, window by window."""
     rows, columns = (
         (side - size) // step + 1
-        for side, size, step in zip(picture.shape[:2], window, stride, strict=True)
+        for side, size, step in zip(image.shape[:2], window, stride, strict=True)
     )
     crops = [
-        picture[
+        image[
             row * stride[0] : row * stride[0] + window[0],
             column * stride[1] : column * stride[1] + window[1],
         ]
@@ -73,17 +73,17 @@ def of_windows(model, picture, window, stride):
     return {n: np.reshape(v, (rows, columns, -1)) for n, v in outputs.items()}
 
 
-def in_one_pass(sliding, picture):
-    return {n: np.asarray(v)[0] for n, v in sliding.network(picture[None], training=False).items()}
+def in_one_pass(sliding, image):
+    return {n: np.asarray(v)[0] for n, v in sliding.network(image[None], training=False).items()}
 
 
 def assert_equal_everywhere(model, *, size, stride):
     """Checks every position of the grid, up to float32 rounding."""
     sliding = fully_convolutional(disturbed(model))
     assert sliding.stride == stride
-    picture = pixels(*size, sliding.channels)
-    expected = of_windows(model, picture, sliding.window, stride)
-    found = in_one_pass(sliding, picture)
+    image = pixels(*size, sliding.channels)
+    expected = of_windows(model, image, sliding.window, stride)
+    found = in_one_pass(sliding, image)
     for name in OUTPUTS:
         rows, columns = sliding.grid(size)
         assert expected[name].shape[:2] == (rows, columns)
@@ -263,10 +263,10 @@ def test_padding_in_the_extractor_is_exact_for_one_window_only():
     alone, found = of_windows(model, window, (24, 32), (4, 4)), in_one_pass(sliding, window)
     for name in OUTPUTS:
         np.testing.assert_allclose(found[name], alone[name], rtol=1e-4, atol=1e-5)
-    picture = pixels(48, 64, 3)
-    expected, found = of_windows(model, picture, (24, 32), (4, 4)), in_one_pass(sliding, picture)
+    image = pixels(48, 64, 3)
+    expected, found = of_windows(model, image, (24, 32), (4, 4)), in_one_pass(sliding, image)
     difference = np.abs(found["box"] - expected["box"]).max(axis=-1)
-    assert difference[-1, -1] < 1e-4  # its padding is that of the picture
+    assert difference[-1, -1] < 1e-4  # its padding is that of the image
     assert difference[:-1, :-1].min() > 1e-4
 
     def inner(x):

@@ -40,7 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path) -> bytes:
-    return read_text(path, what="detector", wanted="a detector of ours")
+    return read_text(path, what="detector", wanted="a detector of this package")
 
 
 def copied(path: Path, target: Path, *, without: str = "", **more: str) -> Path:
@@ -165,10 +165,14 @@ def test_one_changed_byte_in_the_weights_is_found(whole: Path, tmp_path: Path) -
 
 def test_other_archives(whole: Path, tmp_path: Path) -> None:
     plain = copied(whole, tmp_path / "plain.keras", without=MEMBER)
-    with pytest.raises(ModelError, match="expected a detector of ours, got another Keras model"):
+    with pytest.raises(
+        ModelError, match="expected a detector of this package, got another Keras model"
+    ):
         read(plain)
     empty = copied(whole, tmp_path / "empty.keras", without="model.weights.h5")
-    with pytest.raises(ModelError, match="expected a detector of ours, got another archive"):
+    with pytest.raises(
+        ModelError, match="expected a detector of this package, got another archive"
+    ):
         read(empty)
 
 

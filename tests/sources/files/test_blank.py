@@ -1,4 +1,4 @@
-"""A MOT sequence without pictures: frames that are black, numbered and timed."""
+"""A MOT sequence without images: frames that are black, numbered and timed."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tracker.errors import SourceError
-from tracker.sources.files.blank import BlankSequence, has_no_pictures
+from tracker.sources.files.blank import BlankSequence, has_no_images
 
 
 def sequence(folder: Path, **changes: str | None) -> Path:
@@ -22,7 +22,7 @@ def sequence(folder: Path, **changes: str | None) -> Path:
     return folder
 
 
-def test_all_frames_share_one_black_picture(tmp_path: Path) -> None:
+def test_all_frames_share_one_black_image(tmp_path: Path) -> None:
     with BlankSequence(str(sequence(tmp_path))) as source:
         info, frames = source.info, list(source)
     assert (info.width, info.height, info.fps, info.frame_count) == (64, 48, 10, 5)
@@ -50,15 +50,15 @@ def test_closing_ends_the_iteration(tmp_path: Path) -> None:
     assert list(frames) == []
 
 
-def test_a_sequence_has_pictures_or_not(tmp_path: Path) -> None:
+def test_a_sequence_has_images_or_not(tmp_path: Path) -> None:
     folder = sequence(tmp_path / "S")
-    assert has_no_pictures(str(folder))
+    assert has_no_images(str(folder))
     (folder / "img1").mkdir()
     (folder / "img1" / "._000001.jpg").touch()
-    assert has_no_pictures(str(folder))
+    assert has_no_images(str(folder))
     (folder / "img1" / "000001.JPG").touch()
-    assert not has_no_pictures(str(folder))
-    assert not has_no_pictures(str(tmp_path))  # no seqinfo.ini: a folder of pictures, or a mistake
+    assert not has_no_images(str(folder))
+    assert not has_no_images(str(tmp_path))  # no seqinfo.ini: a folder of images, or a mistake
 
 
 @pytest.mark.parametrize(

@@ -32,17 +32,17 @@ def frames_of(path: Path, **options) -> list[Frame]:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mpeg4"])
-def test_flagged_pictures_are_deinterlaced(tmp_path, name, codec):
+def test_flagged_frames_are_deinterlaced(tmp_path, name, codec):
     path = write_interlaced(tmp_path / name, codec=codec)
     stored, whole = frames_of(path, decoding=OFF), frames_of(path)
     assert len(stored) == len(whole) == 12
     assert [(f.index, f.time_s) for f in whole] == [(f.index, f.time_s) for f in stored]
-    # The filter has no neighbour before the first picture and after the last one.
+    # The filter has no neighbour before the first frame and after the last one.
     for before, after in list(zip(stored, whole, strict=True))[1:-1]:
         assert comb(after) < comb(before) / 4
 
 
-def test_unflagged_pictures_stay_as_they_are_stored(tmp_path):
+def test_unflagged_frames_stay_as_they_are_stored(tmp_path):
     path = write_interlaced(tmp_path / "a.mp4", flagged=False)
     for before, after in zip(frames_of(path, decoding=OFF), frames_of(path), strict=True):
         np.testing.assert_array_equal(before.image, after.image)
@@ -55,7 +55,7 @@ def test_a_start_in_the_middle_and_a_stride_give_the_frames_of_a_whole_run(tmp_p
     assert [(f.index, f.time_s) for f in some] == [(f.index, f.time_s) for f in whole[10::3]]
 
 
-def test_a_pipe_gives_the_pictures_of_the_file(tmp_path):
+def test_a_pipe_gives_the_frames_of_the_file(tmp_path):
     path = write_interlaced(tmp_path / "a.ts")
     with Pipe(file=io.BytesIO(path.read_bytes())) as pipe:
         piped = list(pipe)
@@ -79,7 +79,7 @@ def test_frames_that_are_not_flagged_pass_at_once_until_one_is(tmp_path):
     assert deinterlacer.flush() == []
 
 
-def test_pictures_of_another_size_lose_none_of_the_first(tmp_path):
+def test_frames_of_another_size_lose_none_of_the_first(tmp_path):
     write_interlaced(tmp_path / "small.mp4", count=2)
     with av.open(str(tmp_path / "small.mp4")) as container:
         small = list(container.decode(video=0))
@@ -91,7 +91,7 @@ def test_pictures_of_another_size_lose_none_of_the_first(tmp_path):
     assert [f.pts for f in out] == [f.pts for f in (*small, *large)]
 
 
-def test_pictures_without_stamps_keep_none(tmp_path):
+def test_frames_without_stamps_keep_none(tmp_path):
     path = write_interlaced(tmp_path / "a.mp4", count=3)
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
@@ -113,7 +113,7 @@ def test_missing_filters_are_reported_once(tmp_path, caplog):
     ]
 
 
-def test_a_filter_that_fails_loses_no_picture(tmp_path, caplog):
+def test_a_filter_that_fails_loses_no_frame(tmp_path, caplog):
     path = write_interlaced(tmp_path / "a.mp4", count=4)
     # `setpts` takes none of the options of `bwdif`.
     deinterlacer = Deinterlacer(Deinterlace.AUTO, "a.mp4", filters=("setpts",))

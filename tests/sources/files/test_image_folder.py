@@ -1,4 +1,4 @@
-"""Still pictures as a source: order, kinds of pictures, MOT sequences, and plain errors."""
+"""Still images as a source: order, kinds of images, MOT sequences, and plain errors."""
 
 import struct
 from fractions import Fraction
@@ -13,7 +13,7 @@ from tracker.util.opencv import cv2
 
 
 def write(path: Path, image: np.ndarray) -> Path:
-    """Writes a picture (BGR); by way of bytes, so that any name works."""
+    """Writes an image (BGR); by way of bytes, so that any name works."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _, data = cv2.imencode(path.suffix, image)
     path.write_bytes(data.tobytes())
@@ -44,7 +44,7 @@ def write_sequence(path: Path, count: int, settings: str) -> Path:
 # --- order, time, start, stride ---
 
 
-def test_one_picture(tmp_path: Path) -> None:
+def test_one_image(tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", grey(9))
     with ImageFolder(path) as images:
         assert images.info.frame_count == 1
@@ -77,7 +77,7 @@ def test_start_and_stride(tmp_path: Path) -> None:
 def test_a_pattern_takes_what_matches(tmp_path: Path) -> None:
     folder_of(tmp_path, 3)
     write(tmp_path / "other.png", grey(99))
-    (tmp_path / "img4.txt").write_text("no picture")
+    (tmp_path / "img4.txt").write_text("no image")
     assert values(str(tmp_path / "img*")) == [(0, 1), (1, 2), (2, 3)]
 
 
@@ -95,7 +95,7 @@ def test_other_files_and_hidden_ones_are_ignored(tmp_path: Path) -> None:
     assert values(tmp_path) == [(0, 1), (1, 2)]
 
 
-# --- kinds of pictures ---
+# --- kinds of images ---
 
 
 def test_every_known_extension_is_read_in_rgb_from_any_name(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_every_known_extension_is_read_in_rgb_from_any_name(tmp_path: Path) -> N
         assert np.abs(frame.image.astype(int) - (200, 100, 10)).max() <= 3, suffix
 
 
-def test_grey_transparent_and_deep_pictures_become_rgb(tmp_path: Path) -> None:
+def test_grey_transparent_and_deep_images_become_rgb(tmp_path: Path) -> None:
     alpha = np.zeros((8, 12, 4), np.uint8)
     alpha[:] = (10, 20, 30, 128)
     deep = np.zeros((8, 12, 3), np.uint16)
@@ -159,7 +159,7 @@ def test_another_folder_beside_seqinfo_is_a_plain_folder(tmp_path: Path) -> None
 def test_a_wrong_length_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sequence = write_sequence(tmp_path / "S", 3, "frameRate=14\nseqLength=5\n")
     assert len(values(sequence)) == 3
-    assert "declares 5 pictures, found 3" in caplog.text
+    assert "declares 5 images, found 3" in caplog.text
 
 
 @pytest.mark.parametrize("settings", ["frameRate=0\n", "frameRate=fast\n"])
@@ -184,13 +184,13 @@ def test_a_sequence_without_its_folder(tmp_path: Path) -> None:
 # --- damage, closing, errors ---
 
 
-def test_unreadable_pictures_leave_gaps(
+def test_unreadable_images_leave_gaps(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder_of(tmp_path, 5)
     (tmp_path / "img1.png").write_bytes(b"")
     (tmp_path / "img3.png").write_bytes((tmp_path / "img3.png").read_bytes()[:40])
-    (tmp_path / "img4.png").write_bytes(b"this is no picture at all")
+    (tmp_path / "img4.png").write_bytes(b"this is no image at all")
     with ImageFolder(tmp_path) as images:
         assert [(f.index, int(f.image[0, 0, 0])) for f in images] == [(1, 2), (4, 5)]
         assert images.skipped == 3
@@ -221,13 +221,13 @@ def test_closing_ends_the_iteration(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="holds no picture"):
+    with pytest.raises(SourceError, match="holds no image"):
         ImageFolder(tmp_path)
 
 
-def test_a_folder_above_the_pictures(tmp_path: Path) -> None:
+def test_a_folder_above_the_images(tmp_path: Path) -> None:
     folder_of(tmp_path / "left", 1)
-    with pytest.raises(SourceError, match=r"the pictures are in .*left"):
+    with pytest.raises(SourceError, match=r"the images are in .*left"):
         ImageFolder(tmp_path)
 
 
@@ -242,16 +242,16 @@ def test_a_missing_folder_names_the_nearest(tmp_path: Path) -> None:
         ImageFolder(tmp_path / "framse")
 
 
-def test_no_readable_picture(tmp_path: Path) -> None:
+def test_no_readable_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(SourceError, match=r"a\.png cannot be decoded as a picture"):
+    with pytest.raises(SourceError, match=r"a\.png cannot be decoded as an image"):
         ImageFolder(tmp_path)
 
 
-def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("x")
-    with pytest.raises(SourceError, match=r"expected a picture .* got \.txt"):
+    with pytest.raises(SourceError, match=r"expected an image .* got \.txt"):
         ImageFolder(path)
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
         ({"fps": float("inf")}, "fps: expected a number > 0"),
         ({"stride": 0}, "stride: expected 1 or more"),
         ({"start_s": -1}, "start_s: expected seconds >= 0"),
-        ({"start_s": 0.1}, r"cannot start at 0\.1 s: its 3 pictures last 0\.100 s"),
+        ({"start_s": 0.1}, r"cannot start at 0\.1 s: its 3 images last 0\.100 s"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: dict[str, float], message: str) -> None:

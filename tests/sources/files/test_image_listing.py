@@ -1,4 +1,4 @@
-"""Folders and patterns with videos in place of pictures, or empty ones."""
+"""Folders and patterns with videos in place of images, or empty ones."""
 
 import logging
 from pathlib import Path
@@ -31,19 +31,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "got 2 videos; leave the quotes out.*: tracker run videos/[*] --save",
         ),
         ("videos/*.mp4", "this pattern matches one video; name it: videos/a.mp4$"),
-        ("texts/*", "1 names match this pattern, none of them a picture"),
+        ("texts/*", "1 names match this pattern, none of them an image"),
         ("videos/*.mov", "nothing matches this pattern"),
         ("none/*.jpg", "^none: does not exist"),
-        ("texts", "holds no picture"),
+        ("texts", "holds no image"),
     ],
 )
-def test_the_message_names_the_files_found_instead_of_pictures(source: str, message: str) -> None:
+def test_the_message_names_the_files_found_instead_of_images(source: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         list_images(source)
 
 
 @pytest.mark.parametrize("source", ["mixed", "mixed/*"])
-def test_videos_beside_pictures_are_reported(source: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_videos_beside_images_are_reported(source: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert [path.name for path in list_images(source).files] == ["1.jpg"]
-    assert caplog.messages == [f"{source}: 1 video beside the pictures: left out"]
+    assert caplog.messages == [f"{source}: 1 video beside the images: left out"]

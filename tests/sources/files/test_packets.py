@@ -87,7 +87,7 @@ def test_files_that_are_not_videos_are_refused(
 
 
 def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
-    write_with_sound(tmp_path / "sound.mp4", pictures=0)
+    write_with_sound(tmp_path / "sound.mp4", frames=0)
     for name, message in (
         ("none.mp4", "does not exist"),
         ("", "directory"),
@@ -100,8 +100,8 @@ def test_files_that_are_not_checkpoints(tmp_path: Path) -> None:
 # --- reading ---
 
 
-def test_packets_are_those_of_the_pictures(tmp_path: Path) -> None:
-    path = write_with_sound(tmp_path / "a.mp4", pictures=12)
+def test_packets_are_those_of_the_frames(tmp_path: Path) -> None:
+    path = write_with_sound(tmp_path / "a.mp4", frames=12)
     with open_video(str(path)) as video:
         packets = list(read_packets(video, "a.mp4"))
     assert len(packets) == 12

@@ -70,7 +70,7 @@ def test_a_raw_stream_without_time_stamps_is_timed_by_its_rate(tmp_path: Path) -
     check_levels(frames)
 
 
-def test_pictures_are_read_only_and_not_copied_again(tmp_path: Path) -> None:
+def test_frames_are_read_only_and_not_copied_again(tmp_path: Path) -> None:
     frame = read(write_clip(tmp_path / "a.mp4", count=2))[0]
     assert frame.image.flags.c_contiguous
     assert frame.image.flags.owndata
@@ -253,8 +253,8 @@ def test_the_display_matrix_is_applied(
     assert np.abs(corners - expected).max() <= 2
 
 
-def test_sound_is_named_with_the_place_where_the_pictures_begin(tmp_path: Path) -> None:
-    path = write_with_sound(tmp_path / "s.mp4", pictures=12)
+def test_sound_is_named_with_the_place_where_the_frames_begin(tmp_path: Path) -> None:
+    path = write_with_sound(tmp_path / "s.mp4", frames=12)
     info = VideoFile(path, start_s=0.2).info
     assert info.audio_path == str(path)
     assert info.start_s == 0.2
@@ -293,7 +293,7 @@ def test_a_truncated_stream_that_declares_nothing_ends_normally(tmp_path: Path) 
     whole = write_clip(tmp_path / "a.ts", size=(320, 240))
     frames = read(cut(whole, tmp_path / "cut.ts", 0.6))
     assert 10 < len(frames) < 45
-    check_levels(frames[:-1])  # the last may be half a picture
+    check_levels(frames[:-1])  # the last may be half a frame
 
 
 def test_damage_in_the_middle_leaves_a_gap(
@@ -445,7 +445,7 @@ def test_a_directory_is_no_video(tmp_path: Path) -> None:
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="got only audio"):
-        VideoFile(write_with_sound(tmp_path / "s.mp4", pictures=0))
+        VideoFile(write_with_sound(tmp_path / "s.mp4", frames=0))
 
 
 def test_a_file_without_a_decodable_frame(tmp_path: Path) -> None:

@@ -21,16 +21,16 @@ FAST = LiveSettings(reconnect=Reconnect(attempts=3, first_s=0.01, longest_s=0.01
 
 
 class ScriptedCapture:
-    """A device that delivers the given pictures and then fails for ever."""
+    """A device that delivers the given frames and then fails for ever."""
 
     def __init__(
         self,
-        pictures: Sequence[np.ndarray | None],
+        frames: Sequence[np.ndarray | None],
         *,
         fps: float = 25.0,
         opened: bool = True,
     ) -> None:
-        self._pictures = iter(pictures)
+        self._images = iter(frames)
         self._fps = fps
         self._opened = opened
         self.released = 0
@@ -42,11 +42,11 @@ class ScriptedCapture:
         return self._opened
 
     def grab(self) -> bool:
-        self._picture = next(self._pictures, None)
-        return self._picture is not None
+        self._image = next(self._images, None)
+        return self._image is not None
 
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
-        return True, self._picture
+        return True, self._image
 
     def get(self, propId: int, /) -> float:  # noqa: N803
         return self._fps if propId == cv2.CAP_PROP_FPS else 0.0
@@ -59,19 +59,19 @@ class EndlessCapture(ScriptedCapture):
     """A device that never stops."""
 
     def grab(self) -> bool:
-        self._picture = picture(0)
+        self._image = bgr(0)
         return True
 
 
-def picture(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
-    """A picture (BGR) whose blue is `value`, green 100 and red 200."""
+def bgr(value: int, size: tuple[int, int] = (4, 6)) -> np.ndarray:
+    """A frame (BGR) whose blue is `value`, green 100 and red 200."""
     image = np.empty((*size, 3), np.uint8)
     image[:] = (value, 100, 200)
     return image
 
 
-def test_a_camera_that_fails_after_its_first_picture() -> None:
-    device = ScriptedCapture([picture(0)])
+def test_a_camera_that_fails_after_its_first_frame() -> None:
+    device = ScriptedCapture([bgr(0)])
     with (
         Camera(3, open_capture=device) as camera,
         pytest.raises(SourceError, match="camera 3: del"),
@@ -81,7 +81,7 @@ def test_a_camera_that_fails_after_its_first_picture() -> None:
 
 
 def test_frames_are_rgb_numbered_and_timed() -> None:
-    device = ScriptedCapture([picture(0), picture(1), picture(2), picture(3)])
+    device = ScriptedCapture([bgr(0), bgr(1), bgr(2), bgr(3)])
     with Camera(0, open_capture=device) as camera:
         assert camera.info.is_live
         assert (camera.info.width, camera.info.height) == (6, 4)
@@ -100,7 +100,7 @@ def test_frames_are_rgb_numbered_and_timed() -> None:
 
 
 def test_single_failures_are_counted_and_leave_a_gap() -> None:
-    device = ScriptedCapture([picture(0), picture(1), None, None, picture(2)])
+    device = ScriptedCapture([bgr(0), bgr(1), None, None, bgr(2)])
     with Camera(0, open_capture=device) as camera:
         frames = [frame for _, frame in zip(range(2), camera, strict=False)]
         assert camera.skipped == 2
@@ -119,7 +119,7 @@ def test_single_failures_are_counted_and_leave_a_gap() -> None:
     ],
 )
 def test_the_rate_is_the_device_s_or_30(reported: float, fps: Fraction) -> None:
-    with Camera(0, open_capture=ScriptedCapture([picture(0)], fps=reported)) as camera:
+    with Camera(0, open_capture=ScriptedCapture([bgr(0)], fps=reported)) as camera:
         assert camera.info.fps == fps
 
 
@@ -157,7 +157,7 @@ def test_closing_from_another_thread_ends_the_iteration() -> None:
 
 
 def test_a_change_of_size_is_an_error() -> None:
-    device = ScriptedCapture([picture(0), picture(1, (8, 6))])
+    device = ScriptedCapture([bgr(0), bgr(1, (8, 6))])
     with Camera(0, open_capture=device) as camera, pytest.raises(SourceError, match=r"6x8 .* 6x4"):
         list(camera)
 
@@ -169,7 +169,7 @@ def test_a_camera_that_is_not_there() -> None:
     assert device.released == 1
 
 
-def test_a_camera_without_a_picture_is_released() -> None:
+def test_a_camera_without_a_frame_is_released() -> None:
     device = ScriptedCapture([])
     with pytest.raises(SourceError, match="camera 0: delivers no frames"):
         Camera(0, open_capture=device)
@@ -220,8 +220,8 @@ def gone() -> ScriptedCapture:
 
 
 def test_an_unplugged_camera_is_reconnected(caplog: pytest.LogCaptureFixture) -> None:
-    first = ScriptedCapture([picture(0), picture(1)])
-    silent, second = ScriptedCapture([]), ScriptedCapture([picture(2), picture(3)])
+    first = ScriptedCapture([bgr(0), bgr(1)])
+    silent, second = ScriptedCapture([]), ScriptedCapture([bgr(2), bgr(3)])
     opened = Replugged(first, gone(), silent, second)
     with Camera(0, FAST, open_capture=opened) as camera:
         assert isinstance(camera, Reconnecting)
@@ -240,9 +240,7 @@ def test_an_unplugged_camera_is_reconnected(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_camera_that_comes_back_under_another_number_is_found_by_its_name() -> None:
-    opened = Replugged(
-        ScriptedCapture([picture(0), picture(1)]), ScriptedCapture([picture(2), picture(3)])
-    )
+    opened = Replugged(ScriptedCapture([bgr(0), bgr(1)]), ScriptedCapture([bgr(2), bgr(3)]))
     numbers = iter([SourceError("no camera of this name is there"), 7])
 
     def find() -> int:
@@ -259,7 +257,7 @@ def test_a_camera_that_comes_back_under_another_number_is_found_by_its_name() ->
 
 
 class Undecodable(ScriptedCapture):
-    """A device whose second picture its driver cannot decode."""
+    """A device whose second frame its driver cannot decode."""
 
     reads = 0
 
@@ -270,8 +268,8 @@ class Undecodable(ScriptedCapture):
         return super().retrieve()
 
 
-def test_a_picture_that_cannot_be_decoded_is_left_out() -> None:
-    device = Undecodable([picture(n) for n in range(4)])
+def test_a_frame_that_cannot_be_decoded_is_left_out() -> None:
+    device = Undecodable([bgr(n) for n in range(4)])
     with Camera(0, open_capture=device) as camera:
         frames = [frame for _, frame in zip(range(2), camera, strict=False)]
         assert camera.skipped == 1
@@ -320,7 +318,7 @@ def test_reading_while_the_device_is_released_gives_the_end() -> None:
 
 
 def test_attempts_to_reconnect_a_camera_end() -> None:
-    opened = Replugged(ScriptedCapture([picture(0), picture(1)]), gone(), gone(), gone())
+    opened = Replugged(ScriptedCapture([bgr(0), bgr(1)]), gone(), gone(), gone())
     with (
         Camera(0, FAST, open_capture=opened) as camera,
         pytest.raises(SourceError, match=r"camera 0: lost: .*; 3 attempts to reconnect failed"),
@@ -331,7 +329,7 @@ def test_attempts_to_reconnect_a_camera_end() -> None:
 
 def test_no_attempts_no_waiting() -> None:
     settings = LiveSettings(reconnect=Reconnect(attempts=0))
-    device = ScriptedCapture([picture(0), picture(1)])
+    device = ScriptedCapture([bgr(0), bgr(1)])
     with (
         Camera(0, settings, open_capture=device) as camera,
         pytest.raises(SourceError, match="camera 0: delivers no frames"),
@@ -341,7 +339,7 @@ def test_no_attempts_no_waiting() -> None:
 
 def test_closing_ends_the_waiting_for_a_camera() -> None:
     settings = LiveSettings(reconnect=Reconnect(first_s=30.0))
-    camera = Camera(0, settings, open_capture=ScriptedCapture([picture(0), picture(1)]))
+    camera = Camera(0, settings, open_capture=ScriptedCapture([bgr(0), bgr(1)]))
     begun = threading.Event()
 
     def consume() -> None:

@@ -96,7 +96,7 @@ def test_facts_then_frames_in_order_then_one_end(tmp_path: Path) -> None:
 
 
 def test_sound_is_left_out(tmp_path: Path) -> None:
-    connection = Connection("a.mp4", opens(write_with_sound(tmp_path / "a.mp4", pictures=12)))
+    connection = Connection("a.mp4", opens(write_with_sound(tmp_path / "a.mp4", frames=12)))
     connection.opened(WAIT_S)
     arrivals, end = received(connection)
     assert numbers(arrivals) == list(range(12))
@@ -125,7 +125,7 @@ def test_lost_frames_are_counted_with_the_next_arrival_or_the_end() -> None:
         connection.close()
     assert numbers(arrivals) == [0, 1, 4, 5, 6]
     assert [a.lost for a in arrivals] == [0, 0, 2, 0, 0]
-    assert end == Ended(BROKEN, lost=1)  # pictures by HTTP have no last one
+    assert end == Ended(BROKEN, lost=1)  # frames by HTTP have no last one
 
 
 def test_a_truncated_recording_is_reported(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_truncated_recording_is_reported(tmp_path: Path) -> None:
 
 
 def test_no_more_is_read_than_two_frames_ahead(tmp_path: Path) -> None:
-    """A file of 2.8 MB, 200 pictures without compression: FFmpeg's buffers take some of it."""
+    """A file of 2.8 MB, 200 frames without compression: FFmpeg's buffers take some of it."""
     path = tmp_path / "a.nut"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("rawvideo", rate=25)
@@ -184,8 +184,8 @@ def test_failures_to_open(tmp_path: Path) -> None:
         connection.close()
 
 
-def test_a_stream_without_pictures(tmp_path: Path) -> None:
-    path = write_with_sound(tmp_path / "a.mp4", pictures=0)
+def test_a_stream_without_frames(tmp_path: Path) -> None:
+    path = write_with_sound(tmp_path / "a.mp4", frames=0)
     connection = Connection("camera", opens(path))
     with pytest.raises(StreamLostError, match="video"):
         connection.opened(WAIT_S)

@@ -82,7 +82,7 @@ def test_an_mjpeg_camera_is_numbered_stamped_and_timed_by_arrival() -> None:
     captured = [f.captured_s or 0 for f in frames]
     assert before_s <= captured[0] <= captured[-1] <= after_s
     assert all(before_wall_s <= (f.wall_time_s or 0) <= after_wall_s for f in frames)
-    # A hundred pictures a second, though FFmpeg believes that MJPEG has 25.
+    # A hundred frames a second, though FFmpeg believes that MJPEG has 25.
     assert frames[-1].time_s == pytest.approx(captured[-1] - captured[0], abs=0.001)
     assert frames[-1].time_s < 29 / 25
 
@@ -207,7 +207,7 @@ def test_without_attempts_a_loss_is_the_end(caplog: pytest.LogCaptureFixture) ->
     assert messages(caplog) == []
 
 
-def test_damaged_pictures_are_left_out_and_counted() -> None:
+def test_damaged_frames_are_left_out_and_counted() -> None:
     script = Script(damaged=frozenset({3, 4, 8}))
     with MjpegServer(script) as server, NetworkStream(server.address, FAST) as stream:
         frames = list(islice(stream, 8))
@@ -317,8 +317,8 @@ def test_a_silent_server_is_a_timeout() -> None:
         NetworkStream(server.address, settings)
 
 
-def test_sound_alone_is_no_picture(tmp_path: Path) -> None:
-    write_with_sound(tmp_path / "a.mp4", pictures=0)
+def test_sound_alone_is_no_frame(tmp_path: Path) -> None:
+    write_with_sound(tmp_path / "a.mp4", frames=0)
     with (
         FolderServer(tmp_path) as server,
         pytest.raises(SourceError, match=r"a\.mp4: expected a video stream, got only audio"),
@@ -369,7 +369,7 @@ def test_a_file_is_read_whole_as_from_disk(tmp_path: Path, name: str, start_s: f
 
 
 def test_the_sound_of_a_file_behind_an_address_is_left_out(tmp_path: Path) -> None:
-    write_with_sound(tmp_path / "a.mp4", pictures=12)
+    write_with_sound(tmp_path / "a.mp4", frames=12)
     with FolderServer(tmp_path) as server, NetworkStream(server.address("a.mp4"), FAST) as stream:
         assert stream.info.audio_path is None
         assert len(list(stream)) == 12

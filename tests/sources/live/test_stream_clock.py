@@ -38,14 +38,14 @@ def test_a_file_s_clock_that_jumps_back_goes_on_one_frame_later() -> None:
     assert [times.seconds(s, None) for s in stamps] == [0, 1, 1.04, 2.04]
 
 
-def test_a_picture_that_comes_out_late_does_not_move_those_after_it() -> None:
+def test_a_frame_that_comes_out_late_does_not_move_those_after_it() -> None:
     times = clock()
     # A decoder shows 0.08 before 0.04 where the data between them are damaged.
     stamps = [Fraction(n, 100) for n in (0, 8, 4, 12, 16)]
     assert [times.seconds(s, None) for s in stamps] == [0, 0.08, 0.12, 0.121, 0.16]
 
 
-def test_after_many_pictures_before_the_latest_the_clock_was_set_back() -> None:
+def test_after_many_frames_before_the_latest_the_clock_was_set_back() -> None:
     times = clock()
     stamps = [Fraction(n, 25) for n in (0, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)]
     expected = [n / 25 for n in (0, *range(9, 21))]

@@ -313,7 +313,7 @@ def test_the_class_is_voted_over_the_whole_track() -> None:
 
 
 def test_smoothing_equals_filterpy() -> None:
-    """The same model written out anew: one filter step and one smoother step at a time."""
+    """The same model written out again: one filter step and one smoother step at a time."""
     noise = MotionNoise()
     random = np.random.default_rng(0)
     truth = xyxy_to_cxcyah(walk(1, range(30), right).boxes)

@@ -185,7 +185,7 @@ def samples(draw: st.DrawFn) -> Sample:
 @settings(max_examples=60, deadline=None)
 @given(samples(), samples(), st.integers(0, 2**31), st.sampled_from([32, 64, 96]))
 def test_boxes_stay_inside_and_proper(first: Sample, other: Sample, seed: int, size: int) -> None:
-    # `Sample` itself checks that every box is proper and inside the picture.
+    # `Sample` itself checks that every box is proper and inside the image.
     made = augment(first, lambda: other, size=size, settings=WILD, rng=np.random.default_rng(seed))
     assert made.image.shape == (size, size, 3)
     again = augment(first, lambda: other, size=size, settings=WILD, rng=np.random.default_rng(seed))

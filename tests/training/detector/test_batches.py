@@ -12,7 +12,7 @@ from tracker.training.samples import Sample
 
 
 class Scenes:
-    """Samples whose picture and only box tell their number."""
+    """Samples whose image and only box tell their number."""
 
     class_names = ("thing",)
 

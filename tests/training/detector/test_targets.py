@@ -24,7 +24,7 @@ GRID = make_anchors((32, 32), (8,))
 
 
 def _truth(boxes, classes=None, ignore=None, valid=None):
-    """One picture."""
+    """One image."""
     boxes = np.asarray(boxes, np.float32).reshape(1, -1, 4)
     count = boxes.shape[1]
     classes = [0] * count if classes is None else classes
@@ -142,7 +142,7 @@ def test_filled_up_regions_ignore_nothing():
     assert _assign(_predictions(GRID), truth).counted.all()
 
 
-def test_pictures_of_a_batch_do_not_see_each_other():
+def test_images_of_a_batch_do_not_see_each_other():
     parts = [_truth([[0, 0, 16, 16]]), _truth([[8, 8, 32, 32]], classes=[1])]
     truth = Truth(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     one = _predictions(GRID)

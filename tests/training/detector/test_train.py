@@ -191,7 +191,7 @@ def test_killed_and_resumed_equals_one_run(tmp_path):
 
 @pytest.mark.slow
 def test_patience_ends_a_training(tmp_path):
-    """Validation pictures show other classes than the network can learn: AP50 stays at 0."""
+    """Validation images show other classes than the network can learn: AP50 stays at 0."""
     blind = _batch(5)
     blind = Batch(blind.images * 0, blind.boxes, blind.classes, blind.ignore, blind.valid)
     settings = _settings(epochs=9, patience=2, learning_rate=1e-6)
@@ -201,7 +201,7 @@ def test_patience_ends_a_training(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_few_pictures_are_learned_by_heart(tmp_path):
+def test_a_few_images_are_learned_by_heart(tmp_path):
     keras.utils.set_random_seed(0)
     settings = _settings(
         epochs=90, warmup_steps=10, average_decay=0.9, validate_epochs=90, checkpoint_minutes=9.0
@@ -256,7 +256,7 @@ def test_checkpoint_comes_back(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04"])
 def test_bad_checkpoint(tmp_path, content):
     (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(ModelError, match="remove it to train anew"):
+    with pytest.raises(ModelError, match="remove it to train from the start"):
         read_checkpoint(tmp_path / CHECKPOINT)
 
 

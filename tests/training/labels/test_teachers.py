@@ -27,7 +27,7 @@ def test_a_broken_model_file_is_told(tmp_path: Path) -> None:
 
 
 def people_found(teacher: Teacher) -> tuple[int, int]:
-    """Found and all large people on three pictures of coco256/train2017."""
+    """Found and all large people on three images of coco256/train2017."""
     labels = SHARED / "detection" / "coco256" / "labels" / "train2017"
     if not labels.is_dir():
         pytest.skip("coco256 is not in shared/data")

@@ -21,7 +21,7 @@ SETTINGS = LabelSettings(CLASSES, default=Thresholds(sure=0.5, doubtful=0.2))
 
 
 class Scripted:
-    """A teacher that always says the same, and counts the pictures."""
+    """A teacher that always says the same, and counts the images."""
 
     def __init__(
         self, name: str, rows: list[tuple[list[float], float, int]], names: tuple[str, ...]
@@ -43,21 +43,21 @@ def teachers() -> list[Scripted]:
     return [first, Scripted("second", [(person, 0.7, 0)], ("pedestrian",))]
 
 
-def pictures(folder: Path, *names: str) -> list[Path]:
+def write_images(folder: Path, *names: str) -> list[Path]:
     folder.mkdir()
     for name in names:
         cv2.imwrite(str(folder / name), np.zeros((20, 40, 3), np.uint8))
     return [folder / name for name in names]
 
 
-def test_no_pictures_no_labels(tmp_path: Path) -> None:
+def test_no_images_no_labels(tmp_path: Path) -> None:
     done = label_images([], teachers(), tmp_path / "out", settings=SETTINGS)
-    assert done.pictures == 0
+    assert done.images == 0
     assert done.labels == {"person": 0, "motorcycle": 0}
 
 
 def test_sure_boxes_are_labels_doubtful_ones_regions_to_ignore(tmp_path: Path) -> None:
-    paths = pictures(tmp_path / "in", "a.png")
+    paths = write_images(tmp_path / "in", "a.png")
     done = label_images(paths, teachers(), tmp_path / "out", settings=SETTINGS)
     # Both see the person: (0.9 + 0.7) / 2. The weak one: 0.6 / 2, since both know people. Only the
     # first knows motorcycles, so its 0.8 stands. Nobody asked for dogs.
@@ -95,7 +95,7 @@ def test_an_object_has_one_class() -> None:
 
 
 def test_a_second_run_asks_only_what_is_new(tmp_path: Path) -> None:
-    paths = pictures(tmp_path / "in", "a.png", "b.png")
+    paths = write_images(tmp_path / "in", "a.png", "b.png")
     pair = teachers()
     label_images(paths[:1], pair, tmp_path / "out", settings=SETTINGS)
     third = Scripted("third", [], ("person",))
@@ -112,9 +112,9 @@ def test_a_second_run_asks_only_what_is_new(tmp_path: Path) -> None:
 
 
 def test_bad_input(tmp_path: Path) -> None:
-    paths = pictures(tmp_path / "in", "a.png", "a.jpg")
+    paths = write_images(tmp_path / "in", "a.png", "a.jpg")
     out = tmp_path / "out"
-    with pytest.raises(ConfigError, match="pictures: expected different names, got 'a'"):
+    with pytest.raises(ConfigError, match="images: expected different names, got 'a'"):
         label_images(paths, teachers(), out, settings=SETTINGS)
     with pytest.raises(ConfigError, match="teachers: expected different names"):
         label_images([], teachers()[:1] * 2, out, settings=SETTINGS)
@@ -132,7 +132,7 @@ def test_bad_input(tmp_path: Path) -> None:
 
 
 def test_a_broken_file_of_an_earlier_run_is_named(tmp_path: Path) -> None:
-    paths = pictures(tmp_path / "in", "a.png")
+    paths = write_images(tmp_path / "in", "a.png")
     out = tmp_path / "out"
     label_images(paths, teachers(), out, settings=SETTINGS)
     broken = out / "found" / "first" / "a.npz"

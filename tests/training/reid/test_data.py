@@ -62,7 +62,7 @@ def test_wrong_shapes_are_refused(crops, groups, margin):
 
 def test_folders_are_identities_by_name(tmp_path):
     write_identities(tmp_path, [1, 0, 3])
-    (tmp_path / "0002" / "notes.txt").write_text("no picture")
+    (tmp_path / "0002" / "notes.txt").write_text("no image")
     data, names = read_identities(tmp_path)
     assert names == ("0000", "0002")
     assert data.groups.tolist() == [0, 1, 1, 1]
@@ -73,11 +73,11 @@ def test_folders_are_identities_by_name(tmp_path):
 def test_wrong_folders(tmp_path):
     with pytest.raises(SourceError, match="one sub-folder for each identity"):
         read_identities(tmp_path / "none")
-    with pytest.raises(DataError, match="at least 2 sub-folders with pictures"):
+    with pytest.raises(DataError, match="at least 2 sub-folders with images"):
         read_identities(write_identities(tmp_path, [2]))
     (tmp_path / "0007").mkdir()
-    (tmp_path / "0007" / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"x\.jpg: expected a picture"):
+    (tmp_path / "0007" / "x.jpg").write_bytes(b"no image")
+    with pytest.raises(SourceError, match=r"x\.jpg: expected an image"):
         read_identities(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Changes of pictures with masks, and batches of them."""
+"""Changes of images with masks, and batches of them."""
 
 from itertools import islice
 
@@ -28,7 +28,7 @@ def halves(height: int, width: int) -> SegmentSample:
     return SegmentSample(np.repeat(mask[..., None] * 200, 3, axis=2), mask)
 
 
-def test_a_picture_that_fits_is_not_changed() -> None:
+def test_an_image_that_fits_is_not_changed() -> None:
     sample = halves(32, 32)
     result = augment_segment(sample, size=32, settings=PLAIN, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(result.image, sample.image)
@@ -52,7 +52,7 @@ def test_flipping_turns_both() -> None:
     width=st.integers(2, 90),
     scale=st.floats(0.2, 4),
 )
-def test_pictures_and_masks_stay_together(seed: int, height: int, width: int, scale: float) -> None:
+def test_images_and_masks_stay_together(seed: int, height: int, width: int, scale: float) -> None:
     """Whatever is drawn, the bright half stays the half of class 1, but for its blurred edge."""
     changed = SegmentAugmentSettings(scale=(scale, scale), brightness=1, grey=0, degrade=0, hue=0)
     result = augment_segment(

@@ -37,7 +37,7 @@ def coco(folder: Path, *notes: dict, **changes: object) -> Path:
     return folder / "labels.json"
 
 
-def test_a_picture_without_objects_is_background(tmp_path: Path) -> None:
+def test_an_image_without_objects_is_background(tmp_path: Path) -> None:
     data = CocoMasks(coco(tmp_path), tmp_path)
     assert data.class_names == ("background", "person", "dog")
     assert not data[0].mask.any()
@@ -63,7 +63,7 @@ def test_large_outlines_match_the_library() -> None:
     library = importlib.import_module("faster_coco_eval.core.mask")
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     size = (200, 240)
-    for radius in (30, 80, 130):  # the last one leaves the picture
+    for radius in (30, 80, 130):  # the last one leaves the image
         outline = np.stack([120 + radius * np.cos(angles), 100 + radius * np.sin(angles)], axis=1)
         polygon = outline.ravel().tolist()
         clipped = np.clip(outline, 0, [240, 200]).ravel().tolist()

@@ -1,4 +1,4 @@
-"""Pictures with masks: what is read, and what is refused."""
+"""Images with masks: what is read, and what is refused."""
 
 import struct
 import zlib
@@ -58,18 +58,18 @@ class Listed:
         return self.samples[index]
 
 
-def test_no_picture_is_an_error(tmp_path: Path) -> None:
+def test_no_image_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(SourceError, match="masks: no such folder"):
         MaskFolder(tmp_path / "images", NAMES)
     (tmp_path / "masks").mkdir()
-    with pytest.raises(SourceError, match="expected pictures in it, found none"):
+    with pytest.raises(SourceError, match="expected images in it, found none"):
         MaskFolder(tmp_path / "images", NAMES)
     with pytest.raises(SourceError, match="a part of its path named 'images'"):
         MaskFolder(tmp_path / "masks", NAMES)
 
 
-def test_one_picture_with_its_mask(tmp_path: Path) -> None:
+def test_one_image_with_its_mask(tmp_path: Path) -> None:
     write_pair(tmp_path, "x", GREY, MASK)
     folder = MaskFolder(tmp_path / "images", NAMES)
     assert len(folder) == 1
@@ -109,7 +109,7 @@ def test_a_class_without_a_name(tmp_path: Path) -> None:
 def test_what_is_no_mask(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         read_mask(tmp_path / "none.png")
-    (tmp_path / "text.png").write_text("hello, this is no picture at all")
+    (tmp_path / "text.png").write_text("hello, this is no image at all")
     with pytest.raises(DataError, match="got another file"):
         read_mask(tmp_path / "text.png")
     cv2.imwrite(str(tmp_path / "rgb.png"), GREY)

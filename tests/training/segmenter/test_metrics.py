@@ -10,7 +10,7 @@ from tracker.training.segmenter.metrics import confusion, segment_scores
 
 
 def test_no_pixel_is_an_error() -> None:
-    with pytest.raises(DataError, match="expected pixels to judge by, got none"):
+    with pytest.raises(DataError, match="expected validation pixels, got none"):
         segment_scores(confusion(np.full(4, 255, np.uint8), np.zeros(4, np.uint8), 2))
 
 

@@ -102,7 +102,7 @@ def test_what_never_learns_stays_and_the_rest_moves(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_shapes_are_learned(tmp_path: Path) -> None:
-    """Discs and squares on textured ground, 48 pictures: mean IoU above 0.9 on 12 others."""
+    """Discs and squares on textured ground, 48 images: mean IoU above 0.9 on 12 others."""
     splits = read_segment_splits(make_scenes(tmp_path, train=48, val=12), long_side=128)
     keras.utils.set_random_seed(0)
     network = build_fcn8s("cross-stage", 3, size=YoloSize.NANO)

@@ -12,7 +12,7 @@ from tracker.config.build_detector import MOTION, build_detector
 from tracker.config.run import Config
 from tracker.detections import TimedDetector
 from tracker.errors import ConfigError, DataError, OutputError, nearest
-from tracker.evaluation.average_precision import AveragePrecision, PictureResult, average_precision
+from tracker.evaluation.average_precision import AveragePrecision, ImageResult, average_precision
 from tracker.evaluation.labels import (
     LabelledImage,
     LabelledSet,
@@ -155,7 +155,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _results(
     images: Sequence[LabelledImage], detector: TimedDetector, numbers: Mapping[int, int]
-) -> Iterator[PictureResult]:
+) -> Iterator[ImageResult]:
     size = (0, 0)
     for image in images:
         frame, info = _read(image.path)
@@ -164,7 +164,7 @@ def _results(
             detector.start(info)
         (found,) = detector.detect([frame], Stopwatch())
         kept = np.isin(image.classes, list(numbers))
-        yield PictureResult(
+        yield ImageResult(
             truth=image.boxes[kept] * np.array([*size, *size], np.float64),
             truth_classes=np.array([numbers[n] for n in image.classes[kept].tolist()], np.int32),
             crowd=image.crowd[kept],

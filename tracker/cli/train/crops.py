@@ -13,13 +13,13 @@ from tracker.cli.train.progress import CountProgress
 from tracker.errors import ConfigError, DataError
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.models.files.digest import file_digest
-from tracker.training.crops.crop_folder import CropRow, asked, write_crop, write_table
+from tracker.training.crops.crop_folder import CropRow, cached_vectors, write_crop, write_table
 from tracker.training.crops.crop_record import begin_crops
-from tracker.training.crops.crop_sources import LabelledPicture, StillPictures, TrackedVideo
+from tracker.training.crops.crop_sources import SourceImage, StillImages, TrackedVideo
 from tracker.training.crops.cut import CropSettings, cut, fit_for_crops
 from tracker.training.crops.view_folder import write_views
 from tracker.training.crops.views import ViewSettings
-from tracker.training.data_file import read_training_pictures
+from tracker.training.data_file import read_training_images
 from tracker.training.labels.appearance_teachers import (
     AppearanceTeacher,
     OpenVinoAppearance,
@@ -126,7 +126,7 @@ def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> i
     return len(rows)
 
 
-_Source = StillPictures | TrackedVideo
+_Source = StillImages | TrackedVideo
 _Taught = tuple[list[CropRow], dict[str, list[Float32Array]]]
 """Rows of the table, and parts of each teacher's vectors."""
 
@@ -177,8 +177,8 @@ def _sources(request: CropRequest) -> list[_Source]:
     _check_names([video.stem for video in request.videos])
     sources: list[_Source] = []
     if request.data is not None:
-        names, images = read_training_pictures(request.data, classes=request.classes)
-        sources.append(StillPictures(images, names))
+        names, images = read_training_images(request.data, classes=request.classes)
+        sources.append(StillImages(images, names))
     for video, tracks in zip(request.videos, request.tracks, strict=True):
         sources.append(
             TrackedVideo(
@@ -192,13 +192,13 @@ def _sources(request: CropRequest) -> list[_Source]:
     return sources
 
 
-def _pictures(sources: Sequence[_Source]) -> Iterator[LabelledPicture]:
+def _pictures(sources: Sequence[_Source]) -> Iterator[SourceImage]:
     for source in sources:
         yield from source
 
 
 def _cut_picture(
-    picture: LabelledPicture, request: CropRequest, teachers: Sequence[AppearanceTeacher]
+    picture: SourceImage, request: CropRequest, teachers: Sequence[AppearanceTeacher]
 ) -> tuple[list[CropRow], dict[str, Float32Array]]:
     """Returns the crops of a picture, written, and what each teacher says of them."""
     settings, out = request.settings, request.out
@@ -219,7 +219,7 @@ def _cut_picture(
         def ask(teacher: AppearanceTeacher = teacher) -> Float32Array:
             return _ask(teacher, picture.image, boxes)
 
-        said[teacher.name] = asked(out, teacher.name, picture.name, boxes, ask)
+        said[teacher.name] = cached_vectors(out, teacher.name, picture.name, boxes, ask)
     return rows, said
 
 

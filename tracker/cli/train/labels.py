@@ -20,9 +20,9 @@ from tracker.cli.train.labels_config import LabelConfig
 from tracker.cli.train.progress import CountProgress
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.inference.captured_stderr import native_output_logged
+from tracker.training.images import FoundImages, FrameFile, find_images, save_frames
 from tracker.training.labels.teacher_files import OpenedTeacher, open_teachers
 from tracker.training.labels.write import SYNONYMS, Labelled, LabelSettings, label_images
-from tracker.training.pictures import FoundPictures, FrameFile, find_pictures, save_frames
 from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
@@ -70,7 +70,7 @@ def run_train_labels(request: LabelRequest) -> Labelled:
             "teachers: expected one file or more, got none; give --teacher FILE (.cfg, .onnx, "
             ".xml or .keras)"
         )
-    found = find_pictures(request.pictures)
+    found = find_images(request.pictures)
     opened: list[OpenedTeacher] = []
     with native_output_logged():
         for path in config.teachers:
@@ -79,7 +79,7 @@ def run_train_labels(request: LabelRequest) -> Labelled:
 
 
 def label_found(
-    request: LabelRequest, found: FoundPictures, opened: Sequence[OpenedTeacher]
+    request: LabelRequest, found: FoundImages, opened: Sequence[OpenedTeacher]
 ) -> Labelled:
     """Returns how much was labelled, as `run_train_labels`, by teachers that are open already."""
     config, out = request.config, request.out
@@ -87,7 +87,7 @@ def label_found(
     _begin(request, found, opened, settings)
     try:
         frames = _frames(found, out, config.every)
-        paths = [*found.pictures, *(frame.path for frame in frames)]
+        paths = [*found.images, *(frame.path for frame in frames)]
         with CountProgress(len(paths), shown=request.progress) as bar:
             done = label_images(
                 paths,
@@ -121,7 +121,7 @@ def _settings(config: LabelConfig, opened: Sequence[OpenedTeacher]) -> LabelSett
 
 def _begin(
     request: LabelRequest,
-    found: FoundPictures,
+    found: FoundImages,
     opened: Sequence[OpenedTeacher],
     settings: LabelSettings,
 ) -> None:
@@ -185,9 +185,9 @@ def _videos_text(videos: Mapping[str, int]) -> str:
     return ", ".join(frames) or "no video"
 
 
-def _check_pictures(out: Path, found: FoundPictures) -> None:
+def _check_pictures(out: Path, found: FoundImages) -> None:
     """Checks that the folder's pictures are all among those that are labelled now."""
-    wanted = {picture.name: picture for picture in found.pictures}
+    wanted = {picture.name: picture for picture in found.images}
     images = out / "images"
     for entry in sorted(images.iterdir()) if images.is_dir() else ():
         if not entry.is_symlink():
@@ -201,7 +201,7 @@ def _check_pictures(out: Path, found: FoundPictures) -> None:
             )
 
 
-def _frames(found: FoundPictures, out: Path, every: int) -> list[FrameFile]:
+def _frames(found: FoundImages, out: Path, every: int) -> list[FrameFile]:
     """Returns the frames of the videos, written as pictures; tells their times in a file."""
     frames: list[FrameFile] = []
     for video in found.videos:
@@ -229,7 +229,7 @@ def _summary(done: Labelled) -> str:
     counted = ", ".join(f"{count} {name}" for name, count in done.labels.items() if count)
     doubtful = sum(done.doubtful.values())
     return (
-        f"{_counted(done.pictures, 'picture')}: {counted or 'no object'}; "
+        f"{_counted(done.images, 'picture')}: {counted or 'no object'}; "
         f"{_counted(doubtful, 'region')} to ignore"
     )
 

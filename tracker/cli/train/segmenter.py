@@ -210,7 +210,7 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
         _validation(splits, config),
         len(splits.class_names),
     )
-    print_results(*score_lines(scores, splits.class_names, pictures=len(splits.validation)))
+    print_results(*score_lines(scores, splits.class_names, images=len(splits.validation)))
     facts = SegmentFacts(
         path=path,
         config_file=CONFIG,

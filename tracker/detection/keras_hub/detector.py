@@ -71,7 +71,7 @@ def load_keras_hub_detector(
     return ModelDetector(
         network,
         layout=_AllCandidates(network.class_count),
-        wanted=network.picture_input(settings.input_size),
+        wanted=network.image_input(settings.input_size),
         class_names=default_class_names(network.class_count) if given is None else given,
         settings=settings,
     )

@@ -6,8 +6,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.detection.batch_by_size import PreparedSizes
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.keras_hub.preset import LoadedPreset, load_keras_hub
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.checked_call import Arrays, run_network
@@ -83,7 +83,7 @@ class KerasHubNetwork:
         """Number of classes."""
         return int(self._task.num_classes)
 
-    def picture_input(self, long_side: int | None) -> PictureInput:
+    def image_input(self, long_side: int | None) -> ImageInput:
         """Returns what the network is given: RGB pixels as they are, of which size and fit.
 
         D-FINE's anchors are of one size. Its published presets would crop the sides of an image,
@@ -109,7 +109,7 @@ class KerasHubNetwork:
                 f"input size {long_side}: the preset takes {size[1]}x{size[0]} only; leave --imgsz "
                 "out"
             )
-        return PictureInput(
+        return ImageInput(
             size=None if size is None else (int(size[0]), int(size[1])),
             long_side=longest - longest % _STRIDE if long_side is None else long_side,
             stride=_STRIDE,

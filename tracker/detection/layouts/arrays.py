@@ -1,4 +1,4 @@
-"""What a model's file says of its inputs and outputs, read the same way by every layout."""
+"""Shapes of a model's inputs and outputs, read the same way by every layout."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tracker.detection.picture_input import PictureInput
+from tracker.detection.image_input import ImageInput
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder, TensorSpec
 
@@ -24,7 +24,7 @@ def base_name(spec: TensorSpec) -> str:
 def fits(spec: TensorSpec, *sides: int | None) -> bool:
     """Returns whether a declared shape can be this one; `None` on either side fits anything.
 
-    A shape without any side is one that the file does not tell.
+    A shape without any side is one that the file does not define.
     """
     if not spec.shape:
         return True
@@ -35,7 +35,7 @@ def fits(spec: TensorSpec, *sides: int | None) -> bool:
 
 
 def declared_axes(inputs: Sequence[TensorSpec]) -> AxisOrder | None:
-    """Returns where the first input has its channels; `None` where its shape does not tell."""
+    """Returns where the first input has its channels; `None` where its shape does not show it."""
     if not inputs or len(inputs[0].shape) != 4:
         return None
     first, last = inputs[0].shape[1], inputs[0].shape[3]
@@ -51,7 +51,7 @@ def declared_size(
 
     Args:
         inputs: What the network takes.
-        default: Where the channels are taken to be if the shape does not tell.
+        default: Where the channels are taken to be if the shape does not show it.
     """
     if not inputs or len(inputs[0].shape) != 4:
         return None
@@ -61,34 +61,34 @@ def declared_size(
 
 
 def check_channels(spec: TensorSpec) -> None:
-    """Checks that an input can take pictures in colour, before its layout is looked for.
+    """Checks that an input can take images in colour, before its layout is looked for.
 
     Args:
         spec: The first input.
 
     Raises:
-        ModelError: It takes pictures of another number of channels, such as grey ones.
+        ModelError: It takes images of another number of channels, such as grey ones.
     """
     if len(spec.shape) != 4 or _CHANNELS in (spec.shape[1], spec.shape[3]):
         return
     few = [side for side in (spec.shape[1], spec.shape[3]) if side is not None and side <= _FEW]
     if len(few) == 1:
-        what = "grey pictures, of one channel" if few == [1] else f"pictures of {few[0]} channels"
+        what = "grey images, of one channel" if few == [1] else f"images of {few[0]} channels"
         raise ModelError(
-            f"model input {spec}: the network takes {what}; expected pictures of {_CHANNELS} "
-            "channels, RGB or BGR: export a network for colour pictures"
+            f"model input {spec}: the network takes {what}; expected images of {_CHANNELS} "
+            "channels, RGB or BGR: export a network for colour images"
         )
 
 
-def fitted_input(wanted: PictureInput, spec: TensorSpec) -> PictureInput:
+def fitted_input(wanted: ImageInput, spec: TensorSpec) -> ImageInput:
     """Returns what a family of networks wants, with the size, axes and type of this one.
 
     Args:
-        wanted: What the family wants; its axes hold where the shape does not tell.
+        wanted: What the family wants; its axes hold where the shape does not show it.
         spec: The input.
 
     Raises:
-        ModelError: The input does not take pictures of three channels, or is of a type that
+        ModelError: The input does not take images of three channels, or is of a type that
             pixels are not written in.
     """
     axes = declared_axes([spec]) or wanted.axes
@@ -97,7 +97,7 @@ def fitted_input(wanted: PictureInput, spec: TensorSpec) -> PictureInput:
         channels = spec.shape[1 if axes is AxisOrder.NCHW else 3]
     if len(spec.shape) not in (0, 4) or channels not in (None, _CHANNELS):
         raise ModelError(
-            f"model input {spec}: expected pictures of {_CHANNELS} channels, "
+            f"model input {spec}: expected images of {_CHANNELS} channels, "
             "(batch, 3, height, width) or (batch, height, width, 3)"
         )
     if spec.dtype not in _TYPES:
@@ -110,14 +110,14 @@ def fitted_input(wanted: PictureInput, spec: TensorSpec) -> PictureInput:
 
 
 def no_extra_inputs(specs: Sequence[TensorSpec], layout: str) -> list[NDArray[Any]]:
-    """Returns nothing, for a layout whose networks take pictures only.
+    """Returns nothing, for a layout whose networks take images only.
 
     Raises:
         ModelError: There is a second input.
     """
     if len(specs) > 1:
         raise ModelError(
-            f"model input {specs[1]}: the layout {layout} gives a network pictures only and does "
+            f"model input {specs[1]}: the layout {layout} gives a network images only and does "
             "not know what this input wants; export the model without it"
         )
     return []

@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from tracker.detection.picture_input import PictureInput
+from tracker.detection.image_input import ImageInput
 from tracker.inference.network import TensorSpec
 from tracker.util.arrays import Float32Array, Int32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What a network says about one picture, before suppression; `N` candidates in any order.
+    """The output of a network for one image, before suppression; `N` candidates in any order.
 
     Values are as the network gave them: boxes may be empty, cross the border, or not be finite.
 
@@ -45,18 +45,18 @@ class Decoder(Protocol):
         ...
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         ...
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns what the network is to be given beside the pictures; mostly nothing.
+        """Returns what the network is to be given beside the images; mostly nothing.
 
         Args:
-            specs: All its inputs; the first takes the pictures.
-            input_size: Height and width in pixels of the pictures.
-            count: Number of pictures.
+            specs: All its inputs; the first takes the images.
+            input_size: Height and width in pixels of the images.
+            count: Number of images.
 
         Raises:
             ModelError: The network has an input that this layout does not know.
@@ -71,7 +71,7 @@ class Decoder(Protocol):
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch.
+        """Returns the candidates of each image of a batch.
 
         Args:
             outputs: The network's outputs.
@@ -104,7 +104,7 @@ class Layout(Decoder, Protocol):
         """
         ...
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns what the published networks of this layout want to be given.
 
         Args:

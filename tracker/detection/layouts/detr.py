@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
@@ -22,7 +23,6 @@ from tracker.detection.layouts.tables import (
     shape_error,
     suppressed_candidates,
 )
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.errors import ModelError
 from tracker.inference.network import TensorSpec
 from tracker.util.arrays import Float32Array
@@ -32,10 +32,10 @@ _HF_NAMES = ("pred_boxes", "logits")
 _DEPLOY_NAMES = ("labels", "boxes", "scores")
 _SIZES_NAME = "orig_target_sizes"
 
-DETR_INPUT = PictureInput(fit=Fit.STRETCH)
+DETR_INPUT = ImageInput(fit=Fit.STRETCH)
 """RGB in `[0, 1]`, as RT-DETR and D-FINE want it."""
 
-RF_DETR_INPUT = PictureInput(fit=Fit.STRETCH, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+RF_DETR_INPUT = ImageInput(fit=Fit.STRETCH, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """RGB standardised by ImageNet's mean and deviation, as RF-DETR wants it."""
 
 
@@ -55,7 +55,7 @@ class DetrLogits:
 
     name: str = "detr"
     names: tuple[str, str] = _HF_NAMES
-    wanted: PictureInput = DETR_INPUT
+    wanted: ImageInput = DETR_INPUT
     is_suppressed: bool = True
 
     @property
@@ -82,19 +82,19 @@ class DetrLogits:
         return not inputs or names not in others
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         order = _boxes_and_logits(outputs, [spec.shape for spec in outputs])
         shape = () if order is None else outputs[order[1]].shape
         return shape[2] if len(shape) == 3 else None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns `wanted`, stretched to the input."""
         return fitted_input(self.wanted, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -105,7 +105,7 @@ class DetrLogits:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         order = None
         if len(outputs) == len(specs) and all(array.ndim == 3 for array in outputs):
             order = _boxes_and_logits(specs, [array.shape for array in outputs])
@@ -146,10 +146,10 @@ class DetrDeploy:
         return fits(labels, None, None) and fits(boxes, None, None, 4) and fits(scores, None, None)
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns `None`: the outputs do not tell."""
+        """Returns `None`: the outputs do not show it."""
         return None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, stretched to the input."""
         return fitted_input(DETR_INPUT, spec)
 
@@ -161,7 +161,7 @@ class DetrDeploy:
         for spec in specs[1:]:
             if base_name(spec) != _SIZES_NAME or not fits(spec, None, 2):
                 raise ModelError(
-                    f"model input {spec}: the layout {self.name} knows pictures and {_SIZES_NAME} "
+                    f"model input {spec}: the layout {self.name} knows images and {_SIZES_NAME} "
                     "(batch, 2) only; export the model without it"
                 )
             arrays.append(np.full((count, 2), input_size[::-1], dtype=spec.dtype))
@@ -175,7 +175,7 @@ class DetrDeploy:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         order = None
         if len(outputs) == len(specs):
             # What the arrays are holds, where the file told less.

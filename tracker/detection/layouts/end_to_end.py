@@ -9,11 +9,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.arrays import fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import SuppressedRows, shape_error, suppressed_candidates
 from tracker.detection.layouts.yolo import is_anchor_count
-from tracker.detection.picture_input import PictureInput
 from tracker.inference.network import TensorSpec
 
 
@@ -44,17 +44,17 @@ class EndToEnd:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns `None`: the outputs do not tell."""
+        """Returns `None`: the outputs do not show it."""
         return None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
-        return fitted_input(PictureInput(), spec)
+        return fitted_input(ImageInput(), spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -65,7 +65,7 @@ class EndToEnd:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         if len(outputs) != 1 or outputs[0].ndim != 3 or outputs[0].shape[2] != 6:
             raise shape_error(self.name, self.outputs_text, outputs)
         values = outputs[0]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import declared_size, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
@@ -20,12 +21,11 @@ from tracker.detection.layouts.tables import (
     is_enough,
     shape_error,
 )
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.inference.network import ColourOrder, TensorSpec
 from tracker.util.arrays import Float32Array
 
 _STRIDE = 16
-_WANTED = PictureInput(fit=Fit.STRETCH, colours=ColourOrder.BGR)
+_WANTED = ImageInput(fit=Fit.STRETCH, colours=ColourOrder.BGR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,18 @@ class FastestDet:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         channels = outputs[0].shape[1] if len(outputs[0].shape) == 4 else None
         return None if channels is None else channels - 5
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns BGR in `[0, 1]`, stretched to the input."""
         return fitted_input(_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -78,15 +78,15 @@ class FastestDet:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         if len(outputs) != 1 or outputs[0].ndim != 4 or outputs[0].shape[1] < 6:
             raise shape_error(self.name, self.outputs_text, outputs)
         unit = box_unit(input_size)
         with np.errstate(all="ignore"):
-            return [_picture(as_float32(cells), unit, least_score) for cells in outputs[0]]
+            return [_image(as_float32(cells), unit, least_score) for cells in outputs[0]]
 
 
-def _picture(cells: Float32Array, unit: Float32Array, least_score: float) -> Candidates:
+def _image(cells: Float32Array, unit: Float32Array, least_score: float) -> Candidates:
     """Returns the candidates of a map `(5 + C, h, w)`; `unit` is `(4,)` of the input's size."""
     height, width = cells.shape[1:]
     flat = cells.reshape(len(cells), -1)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import declared_size, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
 from tracker.detection.layouts.tables import as_float32, is_enough, shape_error
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.inference.network import ColourOrder, TensorSpec
 from tracker.util.arrays import Float32Array
 
@@ -25,17 +25,17 @@ _SIDES = 4 * _BINS
 _STRIDES = (8, 16, 32)
 _PLUS_STRIDES = (8, 16, 32, 64)
 
-# Mean and deviation are of BGR, as it was trained; grey 128 around the picture is what the first
+# Mean and deviation are of BGR, as it was trained; grey 128 around the image is what the first
 # generation was measured with as a teacher.
-_WANTED = PictureInput(
+_WANTED = ImageInput(
     padding=128,
     colours=ColourOrder.BGR,
     scale=1.0,
     mean=(103.53, 116.28, 123.675),
     std=(57.375, 57.12, 58.395),
 )
-# NanoDet-Plus was trained and is tested without its pictures' aspect: `keep_ratio: False`.
-_PLUS_WANTED = PictureInput(
+# NanoDet-Plus was trained and is tested without its images' aspect: `keep_ratio: False`.
+_PLUS_WANTED = ImageInput(
     fit=Fit.STRETCH,
     stride=64,
     colours=ColourOrder.BGR,
@@ -77,17 +77,17 @@ class NanoDet:
         return size is None or lengths == sorted(cell_counts(size, _STRIDES))
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         return _class_count(outputs)
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns standardised BGR, letterboxed in the middle, grey 128 around it."""
         return fitted_input(_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -98,8 +98,8 @@ class NanoDet:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
-        # An output without a batch side is of one picture.
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
+        # An output without a batch side is of one image.
         arrays = [array[None] if array.ndim == 2 else array for array in outputs]
         ranks_fit = all(array.ndim == 3 for array in arrays)
         by_cells = sorted(arrays, key=lambda array: -array.shape[1]) if ranks_fit else []
@@ -118,7 +118,7 @@ class NanoDet:
         with np.errstate(all="ignore"):
             place = cells(input_size, _STRIDES) + np.array([0.5, 0.5, 0], np.float32)
             return [
-                _picture(*pair, place, least_score)
+                _image(*pair, place, least_score)
                 for pair in zip(np.concatenate(scores, 1), np.concatenate(sides, 1), strict=True)
             ]
 
@@ -150,18 +150,18 @@ class NanoDetPlus:
         return channels > _SIDES and count == sum(cell_counts(size, _PLUS_STRIDES))
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         channels = outputs[0].shape[2] if len(outputs[0].shape) == 3 else None
         return None if channels is None else channels - _SIDES
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns standardised BGR, stretched to the input."""
         return fitted_input(_PLUS_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -172,7 +172,7 @@ class NanoDetPlus:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         count = sum(cell_counts(input_size, _PLUS_STRIDES))
         if (
             len(outputs) != 1
@@ -185,7 +185,7 @@ class NanoDetPlus:
         place = cells(input_size, _PLUS_STRIDES)
         with np.errstate(all="ignore"):
             return [
-                _picture(rows[:, :-_SIDES], rows[:, -_SIDES:], place, least_score)
+                _image(rows[:, :-_SIDES], rows[:, -_SIDES:], place, least_score)
                 for rows in outputs[0]
             ]
 
@@ -195,7 +195,7 @@ def _class_count(outputs: Sequence[TensorSpec]) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _picture(
+def _image(
     scores: NDArray[Any], logits: NDArray[Any], place: Float32Array, least_score: float
 ) -> Candidates:
     """Returns the candidates among cells, each class for itself.

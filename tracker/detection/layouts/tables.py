@@ -85,7 +85,7 @@ class SuppressedRows:
 
 
 def suppressed_candidates(rows: SuppressedRows, *, least_score: float) -> list[Candidates]:
-    """Returns the candidates of each picture: rows with a class and a score that is high enough.
+    """Returns the candidates of each image: rows with a class and a score that is high enough.
 
     Args:
         rows: Consistent ones.
@@ -97,10 +97,10 @@ def suppressed_candidates(rows: SuppressedRows, *, least_score: float) -> list[C
         kept = is_enough(scores, least_score) & (classes >= 0) & (classes < np.inf)
         if rows.counts is not None:
             kept &= np.arange(scores.shape[1]) < as_float32(rows.counts).reshape(-1, 1)
-        return [_picture(rows, index, keep) for index, keep in enumerate(kept)]
+        return [_image(rows, index, keep) for index, keep in enumerate(kept)]
 
 
-def _picture(rows: SuppressedRows, index: int, kept: BoolArray) -> Candidates:
+def _image(rows: SuppressedRows, index: int, kept: BoolArray) -> Candidates:
     boxes = as_float32(rows.boxes[index][kept])[:, rows.columns]
     if rows.unit is not None:
         boxes = boxes * rows.unit

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.all import LAYOUTS, find_layout
 from tracker.detection.layouts.arrays import declared_axes
 from tracker.detection.layouts.base import Candidates, Layout
 from tracker.detection.layouts.end_to_end import EndToEnd
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
-from tracker.detection.picture_input import PictureInput
 from tracker.errors import ModelError
 from tracker.inference.network import AxisOrder, TensorSpec
 from tracker.inference.stored_names import StoredFacts
@@ -79,18 +79,18 @@ class TaskLayout:
         return boxes is not None and self.inner.matches([self._cut(outputs[boxes])], inputs)
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         boxes = _box_output(outputs)
         return None if boxes is None else self.inner.class_count([self._cut(outputs[boxes])])
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns what the detector wants to be given."""
-        return self.inner.picture_input(spec)
+        return self.inner.image_input(spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns what the detector wants beside pictures."""
+        """Returns what the detector wants beside images."""
         return self.inner.extra_inputs(specs, input_size=input_size, count=count)
 
     def decode(
@@ -101,7 +101,7 @@ class TaskLayout:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         boxes = _box_output(specs)
         axis = _axis(self.inner)
         if boxes is None or outputs[boxes].ndim != 3 or outputs[boxes].shape[axis] <= self.extra:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
@@ -16,7 +17,6 @@ from tracker.detection.layouts.tables import (
     shape_error,
     suppressed_candidates,
 )
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.inference.network import AxisOrder, TensorSpec
 
 _API_NAMES = ("detection_boxes", "detection_scores", "detection_classes")
@@ -25,10 +25,10 @@ _NMS_NAMES = ("nmsed_boxes", "nmsed_scores", "nmsed_classes", "valid_detections"
 # The network itself resizes what it is given, so the input has the frame's own aspect (stride 1)
 # and nothing is padded: with these, stretching changes the aspect by less than a pixel. 1024 is
 # the long side that the published Faster R-CNN and CenterNet resize to; smaller ones shrink it.
-_API_WANTED = PictureInput(
+_API_WANTED = ImageInput(
     long_side=1024, stride=1, fit=Fit.STRETCH, axes=AxisOrder.NHWC, scale=1.0, dtype="uint8"
 )
-_NMS_WANTED = PictureInput(axes=AxisOrder.NHWC)
+_NMS_WANTED = ImageInput(axes=AxisOrder.NHWC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ class TfDetection:
         return fits(boxes, None, None, 4) and fits(scores, None, None) and fits(classes, None, None)
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns `None`: the outputs do not tell."""
+        """Returns `None`: the outputs do not show it."""
         return None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB from 0 to 255 with the frame's own aspect, nothing around it."""
         return fitted_input(_API_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -77,7 +77,7 @@ class TfDetection:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         named = _by_name(outputs, specs)
         if not set(_API_NAMES) <= set(named):
             raise shape_error(self.name, self.outputs_text, outputs)
@@ -126,17 +126,17 @@ class TfNms:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns `None`: the outputs do not tell."""
+        """Returns `None`: the outputs do not show it."""
         return None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
         return fitted_input(_NMS_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -147,7 +147,7 @@ class TfNms:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         ordered = _nms_order(specs)
         if ordered is None or len(outputs) != len(specs):
             raise shape_error(self.name, self.outputs_text, outputs)

@@ -1,6 +1,6 @@
 """Outputs of the operation TFLite_Detection_PostProcess: SSD and EfficientDet-Lite for phones.
 
-Input: boxes as shares of the picture, classes, scores and a count, each `(1, ...)`. Output: the
+Input: boxes as shares of the image, classes, scores and a count, each `(1, ...)`. Output: the
 counted rows.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
@@ -19,13 +20,12 @@ from tracker.detection.layouts.tables import (
     shape_error,
     suppressed_candidates,
 )
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.inference.network import AxisOrder, TensorSpec
 
 _COUNT = 4
 _FOREIGN_NAMES = ("detection_boxes", "nmsed_boxes")
 _NUMBER = re.compile(r"[:_](\d+)$")
-_WANTED = PictureInput(
+_WANTED = ImageInput(
     fit=Fit.STRETCH,
     axes=AxisOrder.NHWC,
     scale=1.0,
@@ -68,17 +68,17 @@ class TfliteDetection:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns `None`: the outputs do not tell."""
+        """Returns `None`: the outputs do not show it."""
         return None
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[-1, 1]`, or from 0 to 255 as integers, stretched to the input."""
         return fitted_input(_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -89,7 +89,7 @@ class TfliteDetection:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         ordered = None
         if len(outputs) == len(specs):
             ordered = _order(specs, [array.shape for array in outputs])

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.arrays import (
     base_name,
     declared_axes,
@@ -35,7 +36,6 @@ from tracker.detection.layouts.tables import (
     is_enough,
     shape_error,
 )
-from tracker.detection.picture_input import PictureInput
 from tracker.inference.network import AxisOrder, TensorSpec
 from tracker.util.arrays import Float32Array
 
@@ -128,9 +128,9 @@ def _unit_suits(unit: BoxUnit, inputs: Sequence[TensorSpec]) -> bool:
     return declared_axes(inputs) in (None, wanted)
 
 
-def _picture_input(unit: BoxUnit, spec: TensorSpec) -> PictureInput:
+def _image_input(unit: BoxUnit, spec: TensorSpec) -> ImageInput:
     axes = AxisOrder.NCHW if unit is BoxUnit.PIXELS else AxisOrder.NHWC
-    return fitted_input(PictureInput(axes=axes), spec)
+    return fitted_input(ImageInput(axes=axes), spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +172,18 @@ class YoloRows:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         channels = next((spec.shape[2] for spec in outputs if len(spec.shape) == 3), None)
         return None if channels is None else channels - 5
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
-        return _picture_input(self.unit, spec)
+        return _image_input(self.unit, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -194,7 +194,7 @@ class YoloRows:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         rows = [array for array in outputs if array.ndim != 5]
         if (
             len(rows) != 1
@@ -206,7 +206,7 @@ class YoloRows:
             raise shape_error(self.name, self.outputs_text, outputs)
         unit = None if self.unit is BoxUnit.PIXELS else box_unit(input_size)
         with np.errstate(all="ignore"):
-            return [_best_of_rows(picture, unit, least_score) for picture in rows[0]]
+            return [_best_of_rows(image, unit, least_score) for image in rows[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,18 +240,18 @@ class YoloColumns:
         )
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         channels = outputs[0].shape[1] if len(outputs[0].shape) == 3 else None
         return None if channels is None else channels - 4
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
-        return _picture_input(self.unit, spec)
+        return _image_input(self.unit, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -262,7 +262,7 @@ class YoloColumns:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         if (
             len(outputs) != 1
             or outputs[0].ndim != 3
@@ -271,7 +271,7 @@ class YoloColumns:
             raise shape_error(self.name, self.outputs_text, outputs)
         unit = None if self.unit is BoxUnit.PIXELS else box_unit(input_size)
         with np.errstate(all="ignore"):
-            return [_best_of_columns(picture, unit, least_score) for picture in outputs[0]]
+            return [_best_of_columns(image, unit, least_score) for image in outputs[0]]
 
 
 def _best_of_rows(rows: NDArray[Any], unit: Float32Array | None, least_score: float) -> Candidates:

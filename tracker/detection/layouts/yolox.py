@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import (
     base_name,
     declared_size,
@@ -22,12 +23,11 @@ from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
 from tracker.detection.layouts.tables import as_float32, centre_boxes, is_enough, shape_error
 from tracker.detection.layouts.yolo import YOLOV6_NAME, may_be_anchors
-from tracker.detection.picture_input import Fit, PictureInput
 from tracker.inference.network import ColourOrder, TensorSpec
 from tracker.util.arrays import Float32Array
 
 _STRIDES = (8, 16, 32)
-_WANTED = PictureInput(fit=Fit.CORNER, padding=114, colours=ColourOrder.BGR, scale=1.0)
+_WANTED = ImageInput(fit=Fit.CORNER, padding=114, colours=ColourOrder.BGR, scale=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +59,18 @@ class Yolox:
         return size is None or count is None or count == sum(cell_counts(size, _STRIDES))
 
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
-        """Returns the number of classes; `None` where the outputs do not tell."""
+        """Returns the number of classes; `None` if the outputs do not show it."""
         channels = outputs[0].shape[2] if len(outputs[0].shape) == 3 else None
         return None if channels is None else channels - 5
 
-    def picture_input(self, spec: TensorSpec) -> PictureInput:
+    def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns BGR from 0 to 255 in the top left corner, grey 114 beside or below it."""
         return fitted_input(_WANTED, spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes pictures only."""
+        """Returns nothing: the network takes images only."""
         return no_extra_inputs(specs, self.name)
 
     def decode(
@@ -81,7 +81,7 @@ class Yolox:
         input_size: tuple[int, int],
         least_score: float,
     ) -> list[Candidates]:
-        """Returns the candidates of each picture of a batch; see `Layout.decode`."""
+        """Returns the candidates of each image of a batch; see `Layout.decode`."""
         count = sum(cell_counts(input_size, _STRIDES))
         if (
             len(outputs) != 1
@@ -93,10 +93,10 @@ class Yolox:
             raise shape_error(self.name, text, outputs)
         grid = cells(input_size, _STRIDES)
         with np.errstate(all="ignore"):
-            return [_picture(rows, grid, least_score) for rows in outputs[0]]
+            return [_image(rows, grid, least_score) for rows in outputs[0]]
 
 
-def _picture(rows: NDArray[Any], grid: Float32Array, least_score: float) -> Candidates:
+def _image(rows: NDArray[Any], grid: Float32Array, least_score: float) -> Candidates:
     """Returns the candidates among rows `(N, 5 + C)` of cells `(N, 3)`."""
     # A class score is at most 1: nothing scores more than its objectness.
     index = np.flatnonzero(is_enough(as_float32(rows[:, 4]), least_score))

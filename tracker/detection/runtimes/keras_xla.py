@@ -33,7 +33,7 @@ class KerasXlaRuntime:
 
     Raises:
         DependencyError: TensorFlow cannot be loaded.
-        DeviceError: The GPU that was asked for is not there.
+        DeviceError: The requested GPU is not available.
         ConfigError: TensorFlow is already running with another number of threads.
     """
 

@@ -1,1 +1,1 @@
-"""Video files and folders of pictures."""
+"""Video files and folders of images."""

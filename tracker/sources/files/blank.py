@@ -1,4 +1,4 @@
-"""MOT sequences without pictures: black frames with the right numbers and times, for replays."""
+"""MOT sequences without images: black frames with the right numbers and times, for replays."""
 
 import configparser
 import math
@@ -21,8 +21,8 @@ from tracker.sources.files.image_sequence import (
 from tracker.sources.source_kind import IMAGE_SUFFIXES
 
 
-def has_no_pictures(text: str) -> bool:
-    """Returns whether a source is the folder of a MOT sequence without pictures.
+def has_no_images(text: str) -> bool:
+    """Returns whether a source is the folder of a MOT sequence without images.
 
     Args:
         text: The source as the user typed it.
@@ -33,15 +33,15 @@ def has_no_pictures(text: str) -> bool:
     settings = sequence_settings(Path(text) / SEQUENCE_FILE)
     if settings is None:
         return False
-    pictures = Path(text) / settings.get("imDir", "img1")
-    return not pictures.is_dir() or not any(
+    images = Path(text) / settings.get("imDir", "img1")
+    return not images.is_dir() or not any(
         entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-        for entry in pictures.iterdir()
+        for entry in images.iterdir()
     )
 
 
 class BlankSequence:
-    """A MOT sequence as a source of black frames, without reading pictures.
+    """A MOT sequence as a source of black frames, without reading images.
 
     It is read once; an interrupted iteration continues where it stopped.
 
@@ -127,7 +127,7 @@ def _whole(folder: str, settings: configparser.SectionProxy, key: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) < _LIMIT:
         raise SourceError(
             f"{folder}: {SEQUENCE_FILE}: {key}: expected a whole number from 1, got {text}; "
-            "without pictures it must be there"
+            "without images it must be there"
         )
     return int(text)
 

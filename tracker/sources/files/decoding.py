@@ -8,12 +8,12 @@ from tracker.errors import ConfigError
 
 
 class Deinterlace(StrEnum):
-    """Which pictures are deinterlaced."""
+    """Which frames are deinterlaced."""
 
     AUTO = "auto"
     """Those that the video flags as interlaced."""
     OFF = "off"
-    """None: pictures stay as they are stored."""
+    """None: frames stay as they are stored."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -23,12 +23,12 @@ class Deinterlace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How the pictures of a video are decoded.
+    """How the frames of a video are decoded.
 
     Attributes:
         video_stream: Number of the video stream among those of the source, from 0, as in FFmpeg's
             `v:N`; `None` chooses, see `tracker.sources.files.stream_choice`.
-        deinterlace: Which pictures are deinterlaced.
+        deinterlace: Which frames are deinterlaced.
 
     Raises:
         ConfigError: The number is negative.

@@ -1,6 +1,6 @@
 """Deinterlacing by FFmpeg's filters.
 
-An interlaced picture holds two fields, its even and its odd rows, taken one after the other: moving
+An interlaced frame holds two fields, its even and its odd rows, taken one after the other: moving
 objects get comb artefacts, and detectors miss them.
 """
 
@@ -21,18 +21,18 @@ FILTERS = ("bwdif", "yadif")
 """Best first; an FFmpeg build without GPL parts may lack either."""
 
 _OPTIONS = "mode=send_frame:parity=auto:deint=interlaced"
-"""One picture out per picture in; pictures not flagged as interlaced stay unchanged."""
+"""One frame out per frame in; frames not flagged as interlaced stay unchanged."""
 
 
 _NO_STAMPS = Fraction(1, 90_000)
-"""A time base for pictures without one."""
+"""A time base for frames without one."""
 
 
 class Deinterlacer:
-    """Deinterlaces the pictures that are flagged as interlaced, from the first of them on.
+    """Deinterlaces the frames that are flagged as interlaced, from the first of them on.
 
-    Until then pictures pass unchanged and without delay. From then on the filter needs the next
-    picture, so `push` returns them one picture later. Number, order and time stamps stay.
+    Until then frames pass unchanged and without delay. From then on the filter needs the next
+    frame, so `push` returns them one frame later. Number, order and time stamps stay.
 
     Args:
         mode: `OFF` passes all unchanged.
@@ -49,7 +49,7 @@ class Deinterlacer:
         self._waiting: deque[VideoFrame] = deque()
 
     def push(self, frame: VideoFrame) -> list[VideoFrame]:
-        """Returns the pictures that are ready once `frame` was decoded."""
+        """Returns the frames that are ready once `frame` was decoded."""
         if self._is_off or (self._graph is None and not frame.interlaced_frame):
             return [frame]
         ready = []
@@ -65,7 +65,7 @@ class Deinterlacer:
             return ready + self._given_up(frame, error)
 
     def flush(self) -> list[VideoFrame]:
-        """Returns the delayed pictures; call it after the last one was pushed."""
+        """Returns the delayed frames; call it after the last one was pushed."""
         if self._graph is None:
             return []
         graph, self._graph = self._graph, None
@@ -100,10 +100,10 @@ class Deinterlacer:
 def deinterlaced(
     frames: Iterable[VideoFrame], mode: Deinterlace, source: str
 ) -> Iterator[VideoFrame]:
-    """Returns the pictures of a file, deinterlaced where they are flagged as interlaced.
+    """Returns the frames of a file, deinterlaced where they are flagged as interlaced.
 
     Args:
-        frames: Decoded pictures.
+        frames: Decoded frames.
         mode: `OFF` passes all unchanged.
         source: The source as messages name it.
     """
@@ -114,17 +114,17 @@ def deinterlaced(
 
 
 def _form(frame: VideoFrame) -> tuple[object, ...]:
-    """Returns the picture format of a graph; a change needs a new graph."""
+    """Returns the frame format of a graph; a change needs a new graph."""
     size = frame.width, frame.height
     return *size, frame.format.name, int(frame.colorspace), int(frame.color_range)
 
 
 def _graph(frame: VideoFrame, filters: Sequence[str]) -> Graph:
-    """Returns a graph for pictures like this one.
+    """Returns a graph for frames like this one.
 
     Raises:
         LookupError: FFmpeg lacks the filters.
-        av.FFmpegError: It cannot deinterlace such pictures.
+        av.FFmpegError: It cannot deinterlace such frames.
     """
     name = next((name for name in filters if name in av.filter.filters_available), None)
     if name is None:

@@ -1,8 +1,8 @@
 """Detection of truncated files: what the container declares, compared with what was read.
 
 Only missing data counts. A declared duration alone proves nothing: the sound may be longer than the
-pictures, and some writers round up. Transport and program streams declare nothing. For Matroska,
-whose pictures have a duration of their own, it proves damage if unread bytes remain as well.
+frames, and some writers round up. Transport and program streams declare nothing. For Matroska,
+whose frames have a duration of their own, it proves damage if unread bytes remain as well.
 """
 
 import os
@@ -23,8 +23,8 @@ ReadAt: TypeAlias = Callable[[int, int], bytes]
 """Returns so many bytes of a file from an offset on, or as many as there are."""
 
 _EBML_SEGMENT = b"\x18\x53\x80\x67"  # RFC 8794, and RFC 9559, sec. 5.1
-_MISSING_S = 0.5  # less may be rounding, or a last picture of another length
-_UNREAD = 0.02  # of a file: an index and tags may follow the last picture
+_MISSING_S = 0.5  # less may be rounding, or a last frame of another length
+_UNREAD = 0.02  # of a file: an index and tags may follow the last frame
 _FLV_SIZE = b"\x00\x08filesize\x00"  # AMF 0: a name of 8 bytes, then a number
 
 
@@ -53,7 +53,7 @@ class PacketTail:
         self.last_dts: int | None = None
         self.last_pts: int | None = None
         self.end: int | None = None
-        """End of the picture shown last, according to the packets."""
+        """End of the frame shown last, according to the packets."""
         self.last_byte = 0
 
     def watch(self, packets: Iterable["Packet[VideoStream]"]) -> Iterator["Packet[VideoStream]"]:
@@ -136,7 +136,7 @@ def _lacks_bytes(data: Bytes | None) -> bool:
 def _is_unreadable(
     container: InputContainer, stream: VideoStream, tail: PacketTail, data: Bytes | None
 ) -> bool:
-    """Returns whether a damaged Matroska file continues after the last picture found.
+    """Returns whether a damaged Matroska file continues after the last frame found.
 
     libavformat may find no cluster after a damaged one, and reports an ordinary end.
     """
@@ -196,7 +196,7 @@ def _slots(tail: PacketTail) -> int:
 
 
 def _declared_ticks(container: InputContainer, stream: VideoStream) -> int | None:
-    """Returns the declared duration of the pictures, by their statistics or the container."""
+    """Returns the declared duration of the frames, by their statistics or the container."""
     seconds = _tagged_seconds(stream)
     if seconds is None and container.duration:
         seconds = Fraction(container.duration, 1_000_000)

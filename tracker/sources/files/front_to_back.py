@@ -32,7 +32,7 @@ class FrontToBack:
     Args:
         video: The open recording.
         source: Its name for messages.
-        deinterlace: Which pictures are deinterlaced.
+        deinterlace: Which frames are deinterlaced.
     """
 
     def __init__(self, video: OpenVideo, source: str, deinterlace: Deinterlace) -> None:

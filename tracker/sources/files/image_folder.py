@@ -1,4 +1,4 @@
-"""Still pictures as a video: a folder, a MOT sequence, a glob pattern, or one picture.
+"""Still images as a video: a folder, a MOT sequence, a glob pattern, or one image.
 
 Frames are in natural order of their names, at a constant rate. BGR exists only in this module.
 """
@@ -30,20 +30,20 @@ _log = logging.getLogger(__name__)
 
 
 class ImageFolder:
-    """Pictures on disk as a source of frames.
+    """Images on disk as a source of frames.
 
-    It is read once; an interrupted iteration continues where it stopped. A picture that cannot be
+    It is read once; an interrupted iteration continues where it stopped. An image that cannot be
     decoded is skipped and counted; its number stays unused.
 
     Args:
-        path_or_pattern: A folder of pictures, a MOT sequence (the folder with `seqinfo.ini`, or
-            its folder of pictures), a glob pattern, or one picture.
-        fps: Pictures a second, > 0; overridden by a `seqinfo.ini`.
-        start_s: Leave out the pictures before this time in seconds.
-        stride: Deliver each `stride`-th picture, counted from the first one delivered.
+        path_or_pattern: A folder of images, a MOT sequence (the folder with `seqinfo.ini`, or
+            its folder of images), a glob pattern, or one image.
+        fps: Images a second, > 0; overridden by a `seqinfo.ini`.
+        start_s: Leave out the images before this time in seconds.
+        stride: Deliver each `stride`-th image, counted from the first one delivered.
 
     Raises:
-        SourceError: There is no picture, none can be decoded, or the folder ends before `start_s`.
+        SourceError: There is no image, none can be decoded, or the folder ends before `start_s`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ImageFolder:
         first = first_index(start_s, self._rate)
         if first >= len(self._files):
             raise SourceError(
-                f"{self._source}: cannot start at {start_s:g} s: its {len(self._files)} pictures "
+                f"{self._source}: cannot start at {start_s:g} s: its {len(self._files)} images "
                 f"last {float(len(self._files) / self._rate):.3f} s; start earlier"
             )
         self._indices = range(first, len(self._files), stride)
@@ -87,14 +87,14 @@ class ImageFolder:
 
     @property
     def skipped(self) -> int:
-        """Pictures so far that could not be decoded."""
+        """Images so far that could not be decoded."""
         return self._skipped
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames
 
     def close(self) -> None:
-        """Ends the iteration, also one under way in another thread, at its next picture."""
+        """Ends the iteration, also one under way in another thread, at its next image."""
         self._closed = True
         # ValueError: another thread is inside the generator; it sees the flag.
         with suppress(ValueError):
@@ -119,12 +119,12 @@ class ImageFolder:
             image = _read_image(path)
             if image is None:
                 self._skipped += 1
-                _log.warning("%s: cannot be decoded as a picture; left out", path)
+                _log.warning("%s: cannot be decoded as an image; left out", path)
                 continue
             size = _size(image)
             if size != self._size:
                 raise SourceError(
-                    f"{path}: is {size[0]}x{size[1]} where the first picture is "
+                    f"{path}: is {size[0]}x{size[1]} where the first image is "
                     f"{self._size[0]}x{self._size[1]}; bring all to one size"
                 )
             time_s = frame_seconds(index, self._rate)
@@ -138,16 +138,16 @@ def _first_size(source: str, files: list[Path]) -> tuple[int, int]:
             return _size(image)
     if len(files) == 1:
         raise SourceError(
-            f"{source}: {files[0].name} cannot be decoded as a picture; check it in a viewer (a "
-            "video is read whatever its name, but for those of pictures)"
+            f"{source}: {files[0].name} cannot be decoded as an image; check it in a viewer (a "
+            "video is recognised by its content, unless its name ends like an image's)"
         )
     raise SourceError(
-        f"{source}: none of its {len(files)} pictures can be decoded; check them in a viewer"
+        f"{source}: none of its {len(files)} images can be decoded; check them in a viewer"
     )
 
 
 def _read_image(path: Path) -> UInt8Array | None:
-    """Returns a picture as `(H, W, 3)` uint8 RGB, read-only, or `None` if it cannot be decoded.
+    """Returns an image as `(H, W, 3)` uint8 RGB, read-only, or `None` if it cannot be decoded.
 
     Grey is repeated, transparency dropped, 16 bits scaled to 8, and EXIF rotation applied.
     """

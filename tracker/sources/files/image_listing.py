@@ -1,4 +1,4 @@
-"""The picture files that a source names: a folder, a MOT sequence, a pattern, or one picture."""
+"""The image files that a source names: a folder, a MOT sequence, a pattern, or one image."""
 
 import glob
 import logging
@@ -27,10 +27,10 @@ class Listing:
 
 
 def list_images(source: str) -> Listing:
-    """Returns the pictures that a source names, in natural order of their names.
+    """Returns the images that a source names, in natural order of their names.
 
     Args:
-        source: A folder, a MOT sequence, a glob pattern or one picture.
+        source: A folder, a MOT sequence, a glob pattern or one image.
 
     Raises:
         SourceError: There is none; the message names the files found instead.
@@ -41,14 +41,14 @@ def list_images(source: str) -> Listing:
     elif path.exists():
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise SourceError(
-                f"{source}: expected a picture ({_known()}), got {path.suffix or 'no extension'}"
+                f"{source}: expected an image ({_known()}), got {path.suffix or 'no extension'}"
             )
         listing = Listing((path,))
     elif is_pattern(source):
         found = [Path(name) for name in glob.glob(source, recursive=True)]
         listing = Listing(_images(found))
         if not listing.files:
-            raise _no_picture_matches(source, found)
+            raise _no_image_matches(source, found)
         _tell_videos(source, found)
     else:
         raise missing(source)
@@ -56,15 +56,15 @@ def list_images(source: str) -> Listing:
 
 
 def _list_folder(source: str, folder: Path) -> Listing:
-    """Returns the pictures of a plain folder or of a MOT sequence (its folder or its `imDir`)."""
+    """Returns the images of a plain folder or of a MOT sequence (its folder or its `imDir`)."""
     for sequence in (folder, Path(os.path.abspath(folder)).parent):
         settings = sequence_settings(sequence / SEQUENCE_FILE)
         if settings is None:
             continue
-        pictures = sequence / settings.get("imDir", "img1")
-        if sequence != folder and not (pictures.exists() and pictures.samefile(folder)):
+        images = sequence / settings.get("imDir", "img1")
+        if sequence != folder and not (images.exists() and images.samefile(folder)):
             continue
-        files = _images_in(source, pictures)
+        files = _images_in(source, images)
         _compare_length(source, settings.get("seqLength"), len(files))
         return Listing(files, sequence_rate(source, settings.get("frameRate")))
     return Listing(_images_in(source, folder))
@@ -72,14 +72,14 @@ def _list_folder(source: str, folder: Path) -> Listing:
 
 def _compare_length(source: str, promised: str | None, found: int) -> None:
     if promised is not None and promised.strip() != str(found):
-        _log.warning("%s: seqinfo.ini declares %s pictures, found %d", source, promised, found)
+        _log.warning("%s: seqinfo.ini declares %s images, found %d", source, promised, found)
 
 
 def _images_in(source: str, folder: Path) -> tuple[Path, ...]:
     try:
         entries = list(folder.iterdir())
     except FileNotFoundError as error:
-        raise SourceError(f"{source}: its folder of pictures {folder} does not exist") from error
+        raise SourceError(f"{source}: its folder of images {folder} does not exist") from error
     except OSError as error:
         raise SourceError(f"{source}: cannot be listed: {error.strerror}") from error
     files = _images(entries)
@@ -88,14 +88,14 @@ def _images_in(source: str, folder: Path) -> tuple[Path, ...]:
         suffixes = {path.suffix for path in videos}
         pattern = f"{shlex.quote(str(folder))}/*{suffixes.pop() if len(suffixes) == 1 else ''}"
         raise SourceError(
-            f"{source}: expected a folder of pictures, got one with {_count(videos)}; name "
+            f"{source}: expected a folder of images, got one with {_count(videos)}; name "
             f"the files, which the shell does here: tracker run {pattern} --save-dir out"
         )
     _tell_videos(source, entries)
     if not files:
         inner = next((e.name for e in sorted(entries) if e.is_dir() and _has_images(e)), None)
-        hint = f"; the pictures are in {folder / inner}" if inner else ""
-        raise SourceError(f"{source}: holds no picture ({_known()}){hint}")
+        hint = f"; the images are in {folder / inner}" if inner else ""
+        raise SourceError(f"{source}: holds no image ({_known()}){hint}")
     return files
 
 
@@ -107,7 +107,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def _images(paths: Iterable[Path]) -> tuple[Path, ...]:
-    # Names beginning with a dot are left by other systems ("._img1.jpg") and are no pictures.
+    # Names beginning with a dot are left by other systems ("._img1.jpg") and are no images.
     files = [
         path
         for path in paths
@@ -125,19 +125,19 @@ def _natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return key, str(path)
 
 
-def _no_picture_matches(source: str, found: list[Path]) -> SourceError:
-    """Returns why a pattern gives no picture, and what to do about it."""
+def _no_image_matches(source: str, found: list[Path]) -> SourceError:
+    """Returns why a pattern gives no image, and what to do about it."""
     videos = _videos(found)
     if len(videos) == 1:
         return SourceError(f"{source}: this pattern matches one video; name it: {videos[0]}")
     if videos:
         return SourceError(
-            f"{source}: expected a pattern of pictures, got {_count(videos)}; leave the quotes "
+            f"{source}: expected a pattern of images, got {_count(videos)}; leave the quotes "
             f"out, so that the shell names the files: tracker run {source} --save-dir out"
         )
     if found:
         return SourceError(
-            f"{source}: {len(found)} names match this pattern, none of them a picture ({_known()})"
+            f"{source}: {len(found)} names match this pattern, none of them an image ({_known()})"
         )
     folder = os.path.dirname(source)
     if folder and not is_pattern(folder) and not os.path.isdir(folder):
@@ -148,7 +148,7 @@ def _no_picture_matches(source: str, found: list[Path]) -> SourceError:
 def _tell_videos(source: str, paths: Iterable[Path]) -> None:
     videos = _videos(paths)
     if videos:
-        _log.warning("%s: %s beside the pictures: left out", source, _count(videos))
+        _log.warning("%s: %s beside the images: left out", source, _count(videos))
 
 
 def _videos(paths: Iterable[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Shared by sequences of still pictures: `seqinfo.ini`, and times at a constant rate."""
+"""Shared by sequences of still images: `seqinfo.ini`, and times at a constant rate."""
 
 import configparser
 import math

@@ -6,7 +6,7 @@ from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
 
-_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_STILL_IMAGES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _STILL_CODECS = frozenset({"bmp", "gif", "jpeg2000", "jpegls", "mjpeg", "png", "tiff", "webp"})
 
 
@@ -14,7 +14,7 @@ def video_stream(container: InputContainer, source: str, wanted: int | None = No
     """Returns the video stream to decode.
 
     Unless a number is given, it is the one that is flagged as default, and among several or none
-    the one with the largest pictures. Covers, thumbnails, streams of one frame and streams without
+    the one with the largest frames. Covers, thumbnails, streams of one frame and streams without
     a decoder are taken only where there is nothing else; covers never.
 
     Args:
@@ -64,7 +64,7 @@ def _best(container: InputContainer, source: str) -> VideoStream:
         kinds = " and ".join(sorted({stream.type for stream in container.streams}))
         raise SourceError(
             f"{source}: expected a video stream, got only {kinds or 'an empty container'}; "
-            "name a file with moving pictures"
+            "name a file with a video stream"
         )
     return max(streams, key=_preference)
 
@@ -77,12 +77,12 @@ def _preference(stream: VideoStream) -> tuple[bool, bool, bool, int, int]:
 
 
 def _is_thumbnail(stream: VideoStream) -> bool:
-    """Returns whether a stream is flagged as pictures, or holds one frame.
+    """Returns whether a stream is flagged as still images, or holds one frame.
 
     Not every container declares its number of frames. A stream whose rate could not be measured has
     one frame; so has one that lasts no longer than a frame.
     """
-    if stream.disposition & _PICTURES:
+    if stream.disposition & _STILL_IMAGES:
         return True
     if stream.frames:
         return stream.frames == 1

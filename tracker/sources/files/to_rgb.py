@@ -1,6 +1,6 @@
-"""Decoded frames as upright RGB pictures.
+"""Decoded frames as upright RGB images.
 
-Pictures are turned as their display matrix says, have square pixels, and their colours follow the
+Frames are turned as their display matrix says, have square pixels, and their colours follow the
 stream's colour space and range.
 """
 
@@ -28,7 +28,7 @@ _MAX_STRETCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How a stored picture is turned for display; transposed first, then mirrored."""
+    """How a stored frame is turned for display; transposed first, then mirrored."""
 
     transposed: bool = False
     rows_reversed: bool = False
@@ -51,8 +51,8 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureForm:
-    """How stored pictures become upright ones with square pixels.
+class DisplayForm:
+    """How stored frames become upright ones with square pixels.
 
     Attributes:
         stored: Width and height in pixels as they are decoded.
@@ -73,32 +73,32 @@ class PictureForm:
         one = Fraction(1)
         wide, high = round(width * max(aspect, one)), round(height * max(1 / aspect, one))
         # One more pixel is a rounding error of the header; interpolation would only blur the
-        # picture.
+        # frame.
         return self.stored if wide - width + high - height <= 1 else (wide, high)
 
     @property
     def upright_stored(self) -> tuple[int, int]:
-        """Width and height in stored pixels of the upright picture: those of all outputs."""
+        """Width and height in stored pixels of the upright frame: those of all outputs."""
         return self._turned(self.stored)
 
     @property
     def delivered(self) -> tuple[int, int]:
-        """Width and height of the upright picture with square pixels."""
+        """Width and height of the upright frame with square pixels."""
         return self._turned(self.stretched)
 
     def _turned(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[::-1] if self.orientation.transposed else size
 
 
-def to_rgb(frame: VideoFrame, form: PictureForm) -> UInt8Array:
-    """Returns the picture as `(H, W, 3)` uint8 RGB, owned, contiguous and read-only.
+def to_rgb(frame: VideoFrame, form: DisplayForm) -> UInt8Array:
+    """Returns the image as `(H, W, 3)` uint8 RGB, owned, contiguous and read-only.
 
     It is upright with square pixels, according to `form`.
 
     The matrix and range that the stream declares are used. Where it declares none, high
     definition (wider than 1024 or higher than 576) is BT.709 and the rest BT.601, as players do.
     """
-    # One thread: for pictures of this size starting several costs more than the conversion
+    # One thread: for frames of this size starting several costs more than the conversion
     # (measured at 480x360 on two cores: 1.1 ms with the default, 0.2 ms with one).
     rgb = frame.reformat(
         *form.stretched,

@@ -28,7 +28,7 @@ from tracker.sources.files.packets import (
     read_packets,
 )
 from tracker.sources.files.stream_choice import choice_note
-from tracker.sources.files.to_rgb import PictureForm, orientation_of
+from tracker.sources.files.to_rgb import DisplayForm, orientation_of
 from tracker.util.packet_stamps import (
     StampKind,
     exact_seconds,
@@ -58,7 +58,7 @@ class Clip:
     first_stamp: int | None
     time_base: Fraction
     rate: Fraction
-    form: PictureForm
+    form: DisplayForm
     declared: int | None
     sound: bool
     offset_s: float
@@ -128,7 +128,7 @@ def _clip(
         first_stamp=stamp,
         time_base=time_base,
         rate=rate,
-        form=PictureForm(
+        form=DisplayForm(
             stored=(frame.width, frame.height),
             pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
             orientation=orientation_of(frame),

@@ -65,7 +65,7 @@ class VideoFile:
         start_s: Seconds after the file's first frame at which to start; numbers and times of
             frames stay those in the file.
         stride: Deliver each `stride`-th frame, counted from the first one delivered.
-        decoding: Which of its video streams is read, and which pictures are deinterlaced.
+        decoding: Which of its video streams is read, and which frames are deinterlaced.
         open_file: Opens the file where `path` is not on disk, such as a network address. Its sound
             cannot be copied.
 

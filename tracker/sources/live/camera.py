@@ -76,7 +76,7 @@ class Camera:
         open_capture: Opens a camera by its number.
 
     Raises:
-        SourceError: The camera does not exist, access is denied, or it delivers no picture.
+        SourceError: The camera does not exist, access is denied, or it delivers no frame.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Camera:
             self._capture.release()
 
     def _next(self) -> tuple[UInt8Array, tuple[float, float]] | None:
-        """Returns the next picture, reopening the camera if necessary; `None` once closed."""
+        """Returns the next frame, reopening the camera if necessary; `None` once closed."""
         try:
             return self._grab()
         except SourceError:
@@ -232,7 +232,7 @@ class Camera:
         )
 
     def _grab(self) -> tuple[UInt8Array, tuple[float, float]]:
-        """Returns the next picture `(H, W, 3)` uint8 RGB, read-only, and its time of arrival.
+        """Returns the next frame `(H, W, 3)` uint8 RGB, read-only, and its time of arrival.
 
         The times, on `time.monotonic` and in Unix time, are those before it was decoded.
         """
@@ -241,7 +241,7 @@ class Camera:
                 came = self._capture.grab()
                 clocks = time.monotonic(), time.time()
                 there, image = self._capture.retrieve() if came else (False, None)
-            except cv2.error as error:  # a picture that its driver cannot decode
+            except cv2.error as error:  # a frame that its driver cannot decode
                 _log.debug("camera %s: %s", self._source, error)
                 there, image = False, None
             if there and image is not None:

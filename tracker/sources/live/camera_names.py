@@ -87,7 +87,7 @@ def _cameras(system: Path) -> dict[int, str]:
 
     Args:
         system: Folder with a folder `videoN` for each node, that holds `name` and `index`; the
-            pictures come from index 0.
+            frames come from index 0.
     """
     found: dict[int, str] = {}
     for folder in system.glob("video*"):

@@ -32,7 +32,7 @@ class CaptureTimes:
         """Returns when the next frame was captured: at its arrival or before.
 
         It is not before the last one where stamps and arrivals rise. After a stamp that does not
-        rise, or leaps ahead of real time, delays are estimated anew.
+        rise, or leaps ahead of real time, delays are estimated again.
 
         Args:
             stamp_s: The frame's stamp in seconds, from any origin.

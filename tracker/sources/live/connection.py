@@ -113,7 +113,7 @@ class Connection:
     Args:
         source: The stream as messages name it, without credentials.
         open_container: Opens it; may block.
-        decoding: Which of its video streams is read, and which pictures are deinterlaced.
+        decoding: Which of its video streams is read, and which frames are deinterlaced.
         recording: For a recording that is read to its end: returns its bytes at that point. `None`
             for a live stream, whose frames have to be as recent as possible.
     """
@@ -250,10 +250,10 @@ class Connection:
         begun = False
         deinterlacer = Deinterlacer(self._decoding.deinterlace, self._source)
         for packet in self._packets(container):
-            # Sound is read as well, so that closing is noticed while no pictures arrive.
+            # Sound is read as well, so that closing is noticed while no frames arrive.
             if packet.stream.index != stream.index:
                 continue
-            # A decoder that starts in the middle of a group of pictures shows grey smears.
+            # A decoder that starts in the middle of a group of pictures (GOP) shows grey smears.
             begun = begun or packet.is_keyframe
             if begun:
                 yield from self._decoded(cast(VideoPacket, packet), deinterlacer)
@@ -284,7 +284,7 @@ class Connection:
             self._clocks[packet.pts] = now
         frames: list[VideoFrame] = []
         try:
-            # Half a JPEG decodes to a picture that is half grey. Other codecs conceal damage.
+            # Half a JPEG decodes to an image that is half grey. Other codecs conceal damage.
             if packet.is_corrupt and packet.stream.codec_context.name == "mjpeg":
                 self._lost += 1
             else:

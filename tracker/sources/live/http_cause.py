@@ -163,7 +163,7 @@ def _cause_of_content(answer: _Answer) -> Failure | None:
 
 
 def _has_index_last(beginning: bytes) -> bool:
-    """Returns whether an MP4 has its pictures before its index (ISO/IEC 14496-12, sec. 4.2)."""
+    """Returns whether an MP4 has its frames before its index (ISO/IEC 14496-12, sec. 4.2)."""
     at = 0
     while at + 8 <= len(beginning) and beginning[4:8] == b"ftyp":
         size, name = int.from_bytes(beginning[at : at + 4], "big"), beginning[at + 4 : at + 8]

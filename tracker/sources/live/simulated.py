@@ -59,7 +59,7 @@ class Repeat:
 
     Attributes:
         seconds: How long, > 0.
-        reopen: Opens the same material anew.
+        reopen: Opens the same material again.
 
     Raises:
         SourceError: `seconds` is not above 0.

@@ -71,7 +71,7 @@ class StreamClock:
         return exact_seconds(self._ticks, self._time_base)
 
     def _recorded_step(self, last: int, ticks: int | None) -> int:
-        """Returns the step of a recording, in which a damaged picture may be decoded too late.
+        """Returns the step of a recording, in which a damaged frame may be decoded too late.
 
         The frames after it keep their own times: they are compared with the latest stamp, until so
         many were before it that the clock must have been set back.

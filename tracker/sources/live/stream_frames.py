@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
-from tracker.sources.files.to_rgb import PictureForm, orientation_of, to_rgb
+from tracker.sources.files.to_rgb import DisplayForm, orientation_of, to_rgb
 from tracker.sources.files.video_facts import size_text
 from tracker.sources.live.connection import Arrival, StreamFacts
 from tracker.sources.live.stream_clock import StreamClock
@@ -29,7 +29,7 @@ class FrameMaker:
         self.skipped = 0
         self._is_timed = facts.is_timed
         self._is_live = is_live
-        self._form = PictureForm(
+        self._form = DisplayForm(
             stored=(first.frame.width, first.frame.height),
             pixel_aspect=facts.pixel_aspect,
             orientation=orientation_of(first.frame),

@@ -110,7 +110,7 @@ def _options(scheme: str, settings: LiveSettings) -> dict[str, str]:
 
     Options for low delay are left out, since they have no effect: measured with MPEG-TS over TCP at
     25 fps, frames are 81 ms old with and without `fflags=nobuffer` and `flags=low_delay` (two
-    frames: FFmpeg knows where a picture ends when the next one begins). `nobuffer` discards the
+    frames: FFmpeg knows where a frame ends when the next one begins). `nobuffer` discards the
         packets read by the probe, a keyframe among them.
     """
     if scheme in {"rtsp", "rtsps"}:

@@ -1,10 +1,10 @@
-"""A folder of crops with what teachers say of them: written crop by crop, read by the training.
+"""A folder of crops with the vectors of teachers: written crop by crop, read by the training.
 
 The folder has `crops/NAME.png`, `crops.csv` (file, group, class, source: a line a crop),
 `vectors/TEACHER.npy` (a row a line of `crops.csv`) and `crops.json` (what the folder is).
-`asked/TEACHER/PICTURE.npz` holds each image's vectors with the boxes that they belong to, so that
-a resumed run does not repeat inference. Where views of the crops were asked for (`view_folder`),
-the table lists these alone.
+`asked/TEACHER/IMAGE.npz` holds each image's vectors with the boxes that they belong to, so that
+a resumed run does not repeat inference. With views of the crops (`view_folder`), the table lists
+only these.
 """
 
 import csv
@@ -65,7 +65,7 @@ class TaughtCrops:
 
 
 def crop_path(folder: Path, name: str) -> Path:
-    """Returns where a crop of a name lies."""
+    """Returns the path of a crop."""
     return folder / "crops" / name
 
 
@@ -79,37 +79,37 @@ def write_crop(folder: Path, name: str, crop: UInt8Array) -> None:
     replace_file(crop_path(folder, name), data.tobytes())
 
 
-def asked(
+def cached_vectors(
     folder: Path,
     teacher: str,
-    picture: str,
-    about: NDArray[Any],
-    ask: Callable[[], Float32Array],
+    image: str,
+    key: NDArray[Any],
+    infer: Callable[[], Float32Array],
 ) -> Float32Array:
-    """Returns a teacher's vectors `(N, E)` of objects in an image; asks only what was never asked.
+    """Returns a teacher's vectors `(N, E)` of objects in an image, stored or inferred now.
 
     Args:
         folder: The folder.
         teacher: The teacher's name.
-        picture: Name of the image, or of some views.
-        about: The boxes of the objects, or a digest of the views; where another one was stored, its
-            vectors are not taken.
-        ask: Gives the vectors.
+        image: Name of the image, or of some views.
+        key: The boxes of the objects, or a digest of the views; vectors that were stored with
+            another one are not used.
+        infer: Returns the vectors.
 
     Raises:
         DataError: The file of an earlier run is broken.
         OutputError: It cannot be written.
     """
-    path = folder / "asked" / teacher / f"{picture}.npz"
+    path = folder / "asked" / teacher / f"{image}.npz"
     if path.exists():
         try:
             arrays = read_npz(path)
-            if np.array_equal(arrays["boxes"], about):
+            if np.array_equal(arrays["boxes"], key):
                 return np.asarray(arrays["vectors"], np.float32)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: expected a teacher's vectors; delete it: {error}") from error
-    vectors, text = ask(), io.BytesIO()
-    np.savez(text, boxes=about, vectors=vectors)
+    vectors, text = infer(), io.BytesIO()
+    np.savez(text, boxes=key, vectors=vectors)
     replace_file(path, text.getvalue())
     return vectors
 
@@ -144,7 +144,7 @@ def is_crop_folder(folder: Path) -> bool:
 
 
 def read_crop_folder(folder: Path) -> TaughtCrops:
-    """Returns the crops of a folder with what its teachers said of them.
+    """Returns the crops of a folder with the vectors of its teachers.
 
     Raises:
         SourceError: A file is missing, or the folder was not finished.
@@ -170,7 +170,7 @@ def read_crop_folder(folder: Path) -> TaughtCrops:
         )
     images = [read_image(crop_path(folder, row[0])) for row in rows]
     if len({image.shape for image in images}) != 1:
-        raise DataError(f"{folder}/crops: expected pictures of one size, got several")
+        raise DataError(f"{folder}/crops: expected images of one size, got several")
     _, groups = np.unique([row[1] for row in rows], return_inverse=True)
     nothing = np.zeros((len(rows), 0), np.float32)
     return TaughtCrops(
@@ -201,7 +201,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _readable_record(folder: Path) -> dict[str, Any]:
-    """Returns what a folder says it is, or nothing: `read_crop_folder` names what is wrong."""
+    """Returns the record of a folder, empty if unreadable: `read_crop_folder` reports why."""
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -17,7 +17,7 @@ def begin_crops(folder: Path, asked_for: Mapping[str, Any], digests: Mapping[str
         folder: The folder; it need not be there.
         asked_for: Plain JSON types by key. `None` is the same as a key that an earlier release did
             not write.
-        digests: SHA-256 of each teacher that is asked.
+        digests: SHA-256 of each teacher.
 
     Raises:
         ConfigError: The folder holds other crops, or something else.
@@ -34,7 +34,7 @@ def begin_crops(folder: Path, asked_for: Mapping[str, Any], digests: Mapping[str
     for name, digest in digests.items():
         if known.get(name, digest) != digest:
             raise ConfigError(
-                f"{folder}: what it holds under asked/{name} was said by another file of this "
+                f"{folder}: the vectors in asked/{name} are from another file of this "
                 "name; name another --out folder"
             )
     record = {

@@ -21,7 +21,7 @@ UNNAMED = "object"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledPicture:
+class SourceImage:
     """An image with its objects; `N` of them.
 
     Attributes:
@@ -41,8 +41,8 @@ class LabelledPicture:
     groups: tuple[str, ...]
 
 
-class StillPictures:
-    """Labelled pictures: each object in them is one of its own.
+class StillImages:
+    """Labelled images: each object in them is one of its own.
 
     Args:
         images: The images; regions to ignore and crowds are left out.
@@ -54,18 +54,18 @@ class StillPictures:
 
     def __init__(self, images: Sequence[LabelledImage], class_names: Sequence[str]) -> None:
         self._images, self._class_names = tuple(images), tuple(class_names)
-        self._names = picture_names([image.path for image in images])
+        self._names = image_names([image.path for image in images])
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __iter__(self) -> Iterator[LabelledPicture]:
+    def __iter__(self) -> Iterator[SourceImage]:
         for name, labelled in zip(self._names, self._images, strict=True):
             image = read_image(labelled.path)
             scale = np.array([image.shape[1], image.shape[0]] * 2, np.float64)
             objects = ~labelled.crowd
             boxes = inside(labelled.boxes[objects] * scale, image)
-            yield LabelledPicture(
+            yield SourceImage(
                 name=name,
                 source=str(labelled.path),
                 image=image,
@@ -82,7 +82,7 @@ class TrackedVideo:
 
     Args:
         video: The video.
-        tracks: Its tracks: JSON of ours or MOT text.
+        tracks: Its tracks: JSON of this package or MOT text.
         classes: Names of the classes to take; `None` takes all. MOT text names none: all are taken.
         min_score: Lower scores are left out.
         every: Take each so many-th frame of the video, from the first on.
@@ -125,7 +125,7 @@ class TrackedVideo:
     def __len__(self) -> int:
         return len(np.unique(self._rows.frames))
 
-    def __iter__(self) -> Iterator[LabelledPicture]:
+    def __iter__(self) -> Iterator[SourceImage]:
         rows, last = self._rows, int(self._rows.frames[-1])
         index = -1
         with VideoFile(self._video, stride=self._every) as video:
@@ -136,18 +136,18 @@ class TrackedVideo:
                 of_frame = np.flatnonzero(rows.frames == index)
                 if len(of_frame):
                     boxes = video.info.in_frame(rows.boxes[of_frame].astype(np.float32))
-                    yield self._picture(frame.image, index, of_frame, boxes)
+                    yield self._image(frame.image, index, of_frame, boxes)
         if index < last:
             raise DataError(
                 f"{self._tracks}: has tracks in frame {last}, but {self._video} ends with frame "
                 f"{index}; do the two belong together?"
             )
 
-    def _picture(
+    def _image(
         self, image: UInt8Array, index: int, chosen: IndexArray, boxes: Float32Array
-    ) -> LabelledPicture:
+    ) -> SourceImage:
         rows, stem = self._rows, self._video.stem
-        return LabelledPicture(
+        return SourceImage(
             name=f"{stem}-{index:06d}",
             source=f"{self._video}#{index}",
             image=image,
@@ -157,14 +157,14 @@ class TrackedVideo:
         )
 
 
-def picture_names(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Returns a name for each picture: its own without the ending, with its folders if need be.
+def image_names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Returns a name for each image: its own without the ending, with its folders if need be.
 
     Raises:
         ConfigError: Two images would still have the same name.
 
     Example:
-        >>> picture_names([Path("a/images/1.jpg"), Path("b/images/1.jpg")])
+        >>> image_names([Path("a/images/1.jpg"), Path("b/images/1.jpg")])
         ('a-1', 'b-1')
     """
     names = [path.stem for path in paths]
@@ -175,7 +175,7 @@ def picture_names(paths: Sequence[Path]) -> tuple[str, ...]:
         names = ["-".join(part for part in folder if part != "images") for folder in parts]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"pictures: expected different names, got {twice[0]!r} more than once")
+        raise ConfigError(f"images: expected different names, got {twice[0]!r} more than once")
     return tuple(names)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.training.crops.crop_folder import CropRow, asked, crop_path, write_crop
+from tracker.training.crops.crop_folder import CropRow, cached_vectors, crop_path, write_crop
 from tracker.training.crops.cut import CropSettings
 from tracker.training.crops.views import View, ViewedCrops, ViewSettings, all_views
 from tracker.training.datasets import read_image
@@ -15,7 +15,7 @@ from tracker.training.labels.appearance_teachers import AppearanceTeacher, descr
 from tracker.util.arrays import Float32Array, UInt8Array
 
 AT_ONCE = 96
-"""Views that a teacher is asked about at once: a stop loses no more. With their mirror images they
+"""Views in one inference of a teacher: an interruption loses no more. With their mirror images they
 are twelve of a network's batches of 16."""
 
 
@@ -28,10 +28,10 @@ def write_views(
     crops: CropSettings,
     done: Callable[[int], None],
 ) -> tuple[list[CropRow], dict[str, list[Float32Array]]]:
-    """Returns the rows of all views, and by teacher parts `(n, E)` of what it says of them.
+    """Returns the rows of all views, and by teacher parts `(n, E)` of its vectors.
 
-    Views are made and written again even where teachers have seen them: that is quick, and tells
-    whether they are still the same.
+    Views are made and written again even where their vectors are stored: that is quick, and shows
+    whether they are unchanged.
 
     Args:
         folder: Has the crops already.
@@ -62,8 +62,8 @@ def write_views(
             write_crop(folder, row.file, view.image)
             found.append(row)
         for teacher in teachers:
-            said = _asked(folder, teacher, name, [view.image for view in part])
-            vectors[teacher.name].append(said)
+            described = _teacher_vectors(folder, teacher, name, [view.image for view in part])
+            vectors[teacher.name].append(described)
         done(len(found))
     return found, vectors
 
@@ -74,12 +74,12 @@ def _row(view: View, number: int, crop: CropRow) -> CropRow:
     return CropRow(f"{name}.png", group, crop.class_name, crop.source)
 
 
-def _asked(
+def _teacher_vectors(
     folder: Path, teacher: AppearanceTeacher, name: str, images: Sequence[UInt8Array]
 ) -> Float32Array:
     digest = hashlib.sha256(np.stack(images).tobytes()).digest()
 
-    def ask() -> Float32Array:
+    def infer() -> Float32Array:
         return describe_both_ways(teacher, images)
 
-    return asked(folder, teacher.name, name, np.frombuffer(digest, np.uint8), ask)
+    return cached_vectors(folder, teacher.name, name, np.frombuffer(digest, np.uint8), infer)

@@ -87,9 +87,9 @@ class Batches(EpochBatches[Batch]):
         return self._dataset.class_names
 
     def _make(self, indices: Sequence[int], rng: np.random.Generator) -> Batch:
-        return collate([self._one(index, rng) for index in indices], max_boxes=self._max_boxes)
+        return collate([self._sample(index, rng) for index in indices], max_boxes=self._max_boxes)
 
-    def _one(self, index: int, rng: np.random.Generator) -> Sample:
+    def _sample(self, index: int, rng: np.random.Generator) -> Sample:
         if self._augment is None:
             return fit(self._dataset[index], self._size)
 

@@ -1,4 +1,4 @@
-"""The card of a trained detector: what it is, what it learned from, how good it was found to be.
+"""The card of a trained detector: what it is, its training data, its measured accuracy.
 
 What is not known is left out.
 """
@@ -19,7 +19,7 @@ from tracker.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What the card says besides data and scores.
+    """Contents of the card besides data and scores.
 
     Attributes:
         path: The detector file.
@@ -53,7 +53,7 @@ def model_card(facts: CardFacts, splits: DataSplits, precision: AveragePrecision
 
     Args:
         facts: What the detector is.
-        splits: What it learned from and was judged by.
+        splits: Training and validation data.
         precision: What was measured, on `splits.validation`.
 
     Raises:
@@ -67,7 +67,7 @@ def _about(facts: CardFacts) -> str:
     made = datetime.now(UTC).date().isoformat()
     return f"""# {facts.path.name}
 
-A detector of size `{facts.size.value}`, {facts.parameters} parameters, trained on square pictures
+A detector of size `{facts.size.value}`, {facts.parameters} parameters, trained on square images
 of {facts.input_size} pixels. Made on {made}.
 
 - File: `{facts.path.name}`, {facts.path.stat().st_size} bytes, SHA-256
@@ -81,17 +81,17 @@ def _data(facts: CardFacts, splits: DataSplits) -> str:
     lines = [
         "## Data",
         "",
-        f"`{facts.data_file}`: {len(train)} pictures to learn from, {len(splits.validation)} to "
-        "judge by.",
+        f"`{facts.data_file}`: {len(train)} training images, {len(splits.validation)} "
+        "validation images.",
         "",
-        "| class | objects learned from | objects judged by |",
+        "| class | training objects | validation objects |",
         "|---|---:|---:|",
         *_class_rows(splits.class_names, train, splits.validation),
         "",
     ]
     if any(weight != 1 for weight in splits.weights):
         shown = ", ".join(
-            f"{len(images)} pictures {weight:g} times"
+            f"{len(images)} images {weight:g} times"
             for images, weight in zip(splits.train, splits.weights, strict=True)
         )
         lines += [f"An epoch shows {shown}.", ""]
@@ -112,8 +112,8 @@ def _scores(facts: CardFacts, splits: DataSplits, precision: AveragePrecision) -
     lines = [
         "## Measured",
         "",
-        f"Average precision on the {len(splits.validation)} pictures to judge by, letterboxed to "
-        f"{facts.input_size} pixels, scores from 0.01 on, at most 100 boxes a picture; COCO's rule "
+        f"Average precision on the {len(splits.validation)} validation images, letterboxed to "
+        f"{facts.input_size} pixels, scores from 0.01 on, at most 100 boxes an image; COCO's rule "
         "of 101 recalls.",
         "",
         "| % | AP@0.5 | AP@[.5:.95] |",
@@ -125,20 +125,20 @@ def _scores(facts: CardFacts, splits: DataSplits, precision: AveragePrecision) -
     ]
     lines += [f"| mean | {100 * precision.map50:.1f} | {100 * precision.map:.1f} |", ""]
     lines += [
-        "The detector is the one of all validated epochs that scored best on these pictures, so "
+        "The detector is the one of all validated epochs that scored best on these images, so "
         "the numbers are optimistic.",
         "",
     ]
     if splits.held_out:
         lines += [
-            "These pictures were drawn at random out of the training data: where others show the "
-            "same scene, new scenes will score lower.",
+            "These images were drawn at random out of the training data: where training images "
+            "show the same scene, new scenes will score lower.",
             "",
         ]
     elif splits.shared:
         lines += [
-            f"{splits.shared} of these pictures were also learned from: the numbers say little "
-            "of others.",
+            f"{splits.shared} of these images are training images too: the numbers say little "
+            "about others.",
             "",
         ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Validation: average precision of the network as it is, on images that it does not learn.
 
 The scores are those of the code that judges finished detectors. Boxes stay in pixels of the
-letterboxed pictures: overlaps are the same.
+letterboxed images: overlaps are the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from tracker.detection.nms import NmsSettings, nms
 from tracker.detection.yolo_decode import decode_candidates
-from tracker.evaluation.average_precision import AveragePrecision, PictureResult, average_precision
+from tracker.evaluation.average_precision import AveragePrecision, ImageResult, average_precision
 from tracker.models.heads import AnchorFreeHead
 from tracker.training.detector.batches import Batch
 from tracker.util.arrays import Float32Array, Int32Array, UInt8Array
@@ -44,10 +44,10 @@ def validate(
     for batch in batches:
         maps = predict(batch.images)
         for row in range(len(batch.images)):
-            found = _found([m[row] for m in maps], heads, batch.images.shape[1:3], settings)
+            found = _detections([m[row] for m in maps], heads, batch.images.shape[1:3], settings)
             valid = batch.valid[row]
             results.append(
-                PictureResult(
+                ImageResult(
                     truth=batch.boxes[row][valid].astype(np.float64),
                     truth_classes=batch.classes[row][valid],
                     crowd=batch.ignore[row][valid],
@@ -59,7 +59,7 @@ def validate(
     return average_precision(results)
 
 
-def _found(
+def _detections(
     maps: Sequence[Float32Array],
     heads: Sequence[AnchorFreeHead],
     input_size: tuple[int, ...],

@@ -57,8 +57,8 @@ class OpenVinoNetwork:
             outputs = [tuple(port.shape) for port in model.outputs]
         except RuntimeError as error:  # of what kind it was stands in its last line
             raise ModelError(f"{self.path}: OpenVINO cannot load it: {_reason(error)}") from error
-        is_picture = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][:2] == (1, 3)
-        if not is_picture or len(outputs) != 1:
+        is_image = len(inputs) == 1 and len(inputs[0]) == 4 and inputs[0][:2] == (1, 3)
+        if not is_image or len(outputs) != 1:
             raise ModelError(
                 f"{self.path}: expected one input (1, 3, height, width) and one output, got "
                 f"inputs {inputs} and outputs {outputs}"
@@ -99,7 +99,7 @@ class OpenVinoNetwork:
                 self._many = self._core.compile_model(model, "CPU", self._settings)
             except RuntimeError as error:
                 self._takes_many = False
-                logger.info("%s: takes one picture at a time: %s", self.path, _reason(error))
+                logger.info("%s: takes one image at a time: %s", self.path, _reason(error))
         return self._many
 
 

@@ -61,8 +61,8 @@ def open_teachers(
     """Returns the teachers of a file: one, or one for each size.
 
     A `.cfg` is a darknet network with `.weights` of the same name beside it; a `.keras` is a
-    detector of ours; an `.onnx` is NanoDet or FastestDet, which its outputs tell; an `.xml` is an
-    OpenVINO network that ends in an SSD layer.
+    detector of this package; an `.onnx` is NanoDet or FastestDet, recognised by its outputs; an
+    `.xml` is an OpenVINO network that ends in an SSD layer.
 
     Args:
         path: The file.

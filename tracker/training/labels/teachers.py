@@ -69,7 +69,7 @@ class NanoDetTeacher:
         """Returns the detections in an image `(H, W, 3)` uint8 RGB, in its pixels."""
         geometry = letterbox_geometry((image.shape[0], image.shape[1]), self._size)
         pixels = letterbox(image, geometry)[..., ::-1].astype(np.float32)
-        found = _found(self._session, (pixels - self._MEAN) / self._STD, NanoDet())
+        found = _candidates(self._session, (pixels - self._MEAN) / self._STD, NanoDet())
         return _detections(found, undo_letterbox(found.boxes, geometry))
 
 
@@ -96,7 +96,7 @@ class FastestDetTeacher:
         height, width = self._size
         pixels = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         pixels = pixels[..., ::-1].astype(np.float32) / np.float32(255)
-        found = _found(self._session, pixels, FastestDet())
+        found = _candidates(self._session, pixels, FastestDet())
         unit = np.array([width, height] * 2, np.float32)
         frame = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
         return _detections(found, np.clip(found.boxes / unit, 0, 1) * frame)
@@ -117,8 +117,8 @@ def _input_size(session: Any) -> tuple[int, int]:
     return int(shape[2]), int(shape[3])
 
 
-def _found(session: Any, pixels: Float32Array, layout: Layout) -> Candidates:
-    """Returns what a network says about pixels `(h, w, 3)` of its input."""
+def _candidates(session: Any, pixels: Float32Array, layout: Layout) -> Candidates:
+    """Returns the candidates of a network for pixels `(h, w, 3)` of its input."""
     batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
     outputs = session.run(None, {session.get_inputs()[0].name: batch})
     specs = [TensorSpec(node.name, tuple(node.shape), "float32") for node in session.get_outputs()]

@@ -59,7 +59,7 @@ class KerasTeacher:
         threads: CPU threads.
 
     Raises:
-        ModelError: The file is missing, damaged, or no detector of ours.
+        ModelError: The file is missing, damaged, or no detector of this package.
         ConfigError: The network cannot take this long side.
     """
 

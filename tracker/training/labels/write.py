@@ -1,8 +1,8 @@
 """Labels for images that have none, from an ensemble of teachers.
 
-Writes a YOLO folder: `images`, `labels` with the boxes that the teachers are sure of, `ignore` with
-the boxes that they doubt, and `found`, each teacher's own detections, so that other thresholds or
-one more teacher cost no second look at the images.
+Writes a YOLO folder: `images`, `labels` with the boxes of high score, `ignore` with
+the boxes of medium score, and `found`, each teacher's own detections, so that other thresholds or
+one more teacher need no second inference on the images.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ SYNONYMS = {
     "sofa": "couch",
     "tvmonitor": "tv",
 }
-"""Names of teachers' classes, and what COCO calls them."""
+"""Class names of teachers, and COCO's names for them."""
 
 
 _SAME_BOX = 0.75
@@ -91,7 +91,7 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureLabels:
+class ImageLabels:
     """What is in one image; `N` boxes.
 
     Attributes:
@@ -110,12 +110,12 @@ class Labelled:
     """How much was labelled.
 
     Attributes:
-        pictures: Number of images.
+        images: Number of images.
         labels: Boxes that the teachers are sure of, by class name.
         doubtful: Boxes to ignore, by class name.
     """
 
-    pictures: int
+    images: int
     labels: Mapping[str, int]
     doubtful: Mapping[str, int]
 
@@ -128,11 +128,10 @@ def label_images(
     settings: LabelSettings,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Labelled:
-    """Returns how much was labelled, after writing a YOLO folder.
+    """Writes a YOLO folder; returns how much was labelled.
 
-    An image that a teacher has seen already, in an earlier run into the same folder, is not shown
-    to it again: a run that was stopped goes on where it stood. The labels themselves are written
-    again each time.
+    Detections of an earlier run into the same folder are reused, so an interrupted run continues
+    where it stopped. The labels themselves are written each time.
 
     Args:
         images: Image files of different names; the folder gets links to them.
@@ -155,7 +154,7 @@ def label_images(
         for name in ("images", "labels", "ignore", *(f"found/{t.name}" for t in teachers)):
             (out / name).mkdir(parents=True, exist_ok=True)
         for done, path in enumerate(paths, start=1):
-            image, found = _ask(path, teachers, out / "found")
+            image, found = _detections_of_teachers(path, teachers, out / "found")
             labels = fuse_labels(found, teachers, image.shape[:2], settings=settings)
             _write(labels, image.shape[:2], out, path)
             for row, kind in enumerate((labels.sure, ~labels.sure)):
@@ -177,7 +176,7 @@ def fuse_labels(
     size: tuple[int, int],
     *,
     settings: LabelSettings,
-) -> PictureLabels:
+) -> ImageLabels:
     """Returns the labels and the doubtful boxes of one image.
 
     Where teachers see two classes in the same box, as a van is a car, a truck or a bus to them, the
@@ -200,7 +199,7 @@ def fuse_labels(
     sure = np.array([limit.sure for limit in limits])[fused.classes]
     doubtful = np.array([limit.doubtful for limit in limits])[fused.classes]
     fused = fused.select(kept := fused.scores >= doubtful)
-    return PictureLabels(
+    return ImageLabels(
         boxes=clip(fused.boxes, width=size[1], height=size[0]),
         classes=fused.classes,
         sure=np.asarray(fused.scores >= sure[kept]),
@@ -209,7 +208,7 @@ def fuse_labels(
 
 def _check(paths: Sequence[Path], teachers: Sequence[Teacher], settings: LabelSettings) -> None:
     for what, names in (
-        ("pictures", [path.stem for path in paths]),
+        ("images", [path.stem for path in paths]),
         ("teachers", [teacher.name for teacher in teachers]),
     ):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -221,7 +220,7 @@ def _check(paths: Sequence[Path], teachers: Sequence[Teacher], settings: LabelSe
             raise ConfigError(f"classes: no teacher knows {name!r}{nearest(name, known)}")
 
 
-def _ask(
+def _detections_of_teachers(
     path: Path, teachers: Iterable[Teacher], folder: Path
 ) -> tuple[UInt8Array, list[Detections]]:
     image = read_image(path)
@@ -261,13 +260,13 @@ def _voter(found: Detections, teacher: Teacher, settings: LabelSettings) -> Vote
     )
 
 
-def _write(labels: PictureLabels, size: tuple[int, int], out: Path, picture: Path) -> None:
-    link = out / "images" / picture.name
+def _write(labels: ImageLabels, size: tuple[int, int], out: Path, image: Path) -> None:
+    link = out / "images" / image.name
     if not link.exists():
-        link.symlink_to(picture.resolve())
+        link.symlink_to(image.resolve())
     for name, chosen in (("labels", labels.sure), ("ignore", ~labels.sure)):
         text = yolo_text(labels.boxes[chosen], labels.classes[chosen], size)
-        (out / name / f"{picture.stem}.txt").write_text(text, encoding="utf-8")
+        (out / name / f"{image.stem}.txt").write_text(text, encoding="utf-8")
 
 
 def yolo_text(boxes: Float32Array, classes: Int32Array, size: tuple[int, int]) -> str:

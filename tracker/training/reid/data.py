@@ -11,11 +11,11 @@ from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 from tracker.util.arrays import Float32Array, IndexArray, UInt8Array, frozen
 from tracker.util.opencv import cv2
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 """Endings of the files that count as images."""
 
 FEWEST_IDENTITIES = 4
-"""Identities with two crops or more: two to learn from, two to judge by."""
+"""Identities with two crops or more: two for training, two for validation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +73,14 @@ def read_identities(folder: Path) -> tuple[CropSet, tuple[str, ...]]:
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected a folder with one sub-folder for each identity")
     listed = {
-        part.name: sorted(p for p in part.iterdir() if p.suffix.lower() in PICTURES)
+        part.name: sorted(p for p in part.iterdir() if p.suffix.lower() in IMAGES)
         for part in sorted(folder.iterdir())
         if part.is_dir()
     }
     listed = {name: files for name, files in listed.items() if files}
     if len(listed) < 2:
         raise DataError(
-            f"{folder}: expected at least 2 sub-folders with pictures, one for each identity, got "
+            f"{folder}: expected at least 2 sub-folders with images, one for each identity, got "
             f"{len(listed)}"
         )
     crops = np.stack([_read(file) for files in listed.values() for file in files])
@@ -89,13 +89,13 @@ def read_identities(folder: Path) -> tuple[CropSet, tuple[str, ...]]:
 
 
 def split_identities(data: CropSet, *, share: float, seed: int) -> tuple[CropSet, CropSet]:
-    """Returns crops to learn from and crops to judge by; no identity is in both.
+    """Returns training and validation crops; no identity is in both.
 
-    Only identities with two crops or more can be judged by; at least two of them are.
+    Only identities with two crops or more can be held out; at least two of them are.
 
     Args:
         data: All crops.
-        share: Of the identities that can be judged by, those that are, in `(0, 1)`.
+        share: Of the identities that can be held out, those that are, in `(0, 1)`.
         seed: Of the choice.
 
     Raises:
@@ -105,8 +105,8 @@ def split_identities(data: CropSet, *, share: float, seed: int) -> tuple[CropSet
     several = names[counts > 1]
     if len(several) < FEWEST_IDENTITIES:
         raise DataError(
-            f"identities: expected at least {FEWEST_IDENTITIES} with two pictures or more, two to "
-            f"learn from and two to judge by, got {len(several)}; crops of labelled pictures need "
+            f"identities: expected at least {FEWEST_IDENTITIES} with two images or more, two for "
+            f"training and two for validation, got {len(several)}; crops of labelled images need "
             "a teacher (tracker train crops --teacher), those of tracks do not"
         )
     count = min(max(2, round(share * len(several))), len(several) - 2)
@@ -136,5 +136,5 @@ def _read(file: Path) -> UInt8Array:
     data = np.fromfile(file, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise SourceError(f"{file}: expected a picture, got something that cannot be decoded")
+        raise SourceError(f"{file}: expected an image, got something that cannot be decoded")
     return fitted(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)), (CROP_HEIGHT, CROP_WIDTH))

@@ -34,7 +34,7 @@ def relation_loss(vectors: Any, targets: Any) -> Any:
 
 
 def contrastive_loss(vectors: Any, groups: Any, unclear: Any, *, temperature: float) -> Any:
-    """Returns how badly vectors of one group are told from all others, a mean over vectors.
+    """Returns the loss that separates vectors of one group from all others, a mean over vectors.
 
     Supervised contrastive loss (arXiv 2004.11362, eq. 2): minus the logarithm of the share that a
     vector of the same group has in the softmax of all others. Vectors that are alone count 0.

@@ -1,4 +1,4 @@
-"""What teachers of appearance say, as one target of the student's size."""
+"""Vectors of appearance teachers fused into one target of the student's size."""
 
 from collections.abc import Sequence
 

@@ -75,13 +75,13 @@ def read_training_crops(folder: Path, *, dimension: int) -> CropSet:
 
 
 def split_crops(data: CropSet, *, share: float, seed: int) -> tuple[CropSet, CropSet]:
-    """Returns crops to learn from and crops to judge by; no object is in both.
+    """Returns training and validation crops; no object is in both.
 
-    With targets any object can be judged by, without them only one that has several crops.
+    With targets any object can be held out, without them only one that has several crops.
 
     Args:
         data: All crops.
-        share: Of the objects, those that are judged by, in `(0, 1)`.
+        share: Of the objects, those that are held out, in `(0, 1)`.
         seed: Of the choice.
 
     Raises:
@@ -106,17 +106,17 @@ def agreement(vectors: Float32Array, targets: Float32Array) -> Agreement:
         targets: `(N, D)` unit vectors of the same crops.
     """
     upper = np.triu(np.ones((len(vectors),) * 2, bool), 1)
-    said, wanted = (
+    given, wanted = (
         (part.astype(np.float64) @ part.T.astype(np.float64))[upper] for part in (vectors, targets)
     )
-    said, wanted = said - said.mean(), wanted - wanted.mean()
-    scale = float(np.sqrt((said**2).sum() * (wanted**2).sum()))
+    given, wanted = given - given.mean(), wanted - wanted.mean()
+    scale = float(np.sqrt((given**2).sum() * (wanted**2).sum()))
     cosine = float((vectors * targets).sum(axis=1, dtype=np.float64).mean())
-    return Agreement(float((said * wanted).sum()) / scale if scale > 0 else 0.0, cosine)
+    return Agreement(float((given * wanted).sum()) / scale if scale > 0 else 0.0, cosine)
 
 
 def verdict(vectors: Float32Array, held: CropSet) -> Verdict:
-    """Returns what vectors are worth: by the teachers where there are any, else by identity.
+    """Returns the score of vectors: agreement with the teachers if any, else by identity.
 
     Args:
         vectors: `(N, D)` unit vectors of the crops.

@@ -52,7 +52,7 @@ def train_reid(
         batches: Training batches.
         settings: Training settings.
         out_dir: Output folder; created if missing.
-        judge: Tells how good a network is, higher is better; asked after every epoch.
+        judge: Returns the score of a network, higher is better; called after every epoch.
         save: Writes `best.keras` and `last.keras`.
         observer: Receives progress reports.
 

@@ -62,13 +62,13 @@ class SegmentBatches(EpochBatches[SegmentBatch]):
         super().__init__(len(dataset), batch=batch, order=order, seed=seed, workers=workers)
 
     def _make(self, indices: Sequence[int], rng: np.random.Generator) -> SegmentBatch:
-        samples = [self._one(index, rng) for index in indices]
+        samples = [self._sample(index, rng) for index in indices]
         return SegmentBatch(
             np.stack([sample.image for sample in samples]),
             np.stack([sample.mask for sample in samples]),
         )
 
-    def _one(self, index: int, rng: np.random.Generator) -> SegmentSample:
+    def _sample(self, index: int, rng: np.random.Generator) -> SegmentSample:
         sample = self._dataset[index]
         if self._augment is None:
             return fit_segment(sample, self._size)

@@ -14,7 +14,7 @@ from tracker.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """What the card says besides data and scores.
+    """Contents of the card besides data and scores.
 
     Attributes:
         path: The segmenter file.
@@ -42,14 +42,14 @@ def segment_card(facts: SegmentFacts, splits: SegmentSplits, scores: SegmentScor
 
     Args:
         facts: What the segmenter is.
-        splits: What it learned from and was judged by.
+        splits: Training and validation data.
         scores: What was measured, on `splits.validation`.
 
     Raises:
         ModelError: The segmenter file cannot be read.
     """
     made = datetime.now(UTC).date().isoformat()
-    table = "\n".join(score_lines(scores, splits.class_names, pictures=len(splits.validation)))
+    table = "\n".join(score_lines(scores, splits.class_names, images=len(splits.validation)))
     shares = "\n".join(
         f"| {name} | {learned:.2%} | {judged:.2%} |"
         for name, learned, judged in zip(
@@ -61,7 +61,7 @@ def segment_card(facts: SegmentFacts, splits: SegmentSplits, scores: SegmentScor
     )
     return f"""# {facts.path.name}
 
-A segmenter, FCN-8s, {facts.parameters} parameters, trained on square pictures of
+A segmenter, FCN-8s, {facts.parameters} parameters, trained on square images of
 {facts.input_size} pixels. Made on {made}.
 
 - File: `{facts.path.name}`, {facts.path.stat().st_size} bytes, SHA-256
@@ -70,23 +70,23 @@ A segmenter, FCN-8s, {facts.parameters} parameters, trained on square pictures o
 
 ## Data
 
-`{facts.data_file}`: {len(splits.train)} pictures to learn from, {len(splits.validation)} to judge
-by.
+`{facts.data_file}`: {len(splits.train)} training images, {len(splits.validation)} validation
+images.
 
-| class | pixels learned from | pixels judged by |
+| class | training pixels | validation pixels |
 |---|---:|---:|
 {shares}
 
 ## Measured
 
-Intersection over union of pixels, all pictures to judge by together, letterboxed to
+Intersection over union of pixels, all validation images together, letterboxed to
 {facts.input_size} pixels.
 
 ```
 {table}
 ```
 
-The segmenter is the one of all validated epochs that scored best on these pictures, so the numbers
+The segmenter is the one of all validated epochs that scored best on these images, so the numbers
 are optimistic.
 
 ## Recipe
@@ -102,20 +102,20 @@ are optimistic.
 """
 
 
-def score_lines(scores: SegmentScores, class_names: tuple[str, ...], *, pictures: int) -> list[str]:
+def score_lines(scores: SegmentScores, class_names: tuple[str, ...], *, images: int) -> list[str]:
     """Returns a table as lines: IoU in percent by class, their mean, the share of right pixels.
 
     Args:
         scores: The scores.
         class_names: Names by class index.
-        pictures: How many they were measured on.
+        images: How many they were measured on.
     """
     rows = [
         (name, "none there" if math.isnan(iou) else f"{100 * iou:.1f}")
         for name, iou in zip(class_names, scores.iou.tolist(), strict=True)
     ]
     rows += [
-        (f"mean IoU, {pictures} pictures", f"{100 * scores.mean_iou:.1f}"),
+        (f"mean IoU, {images} images", f"{100 * scores.mean_iou:.1f}"),
         ("right pixels", f"{100 * scores.accuracy:.1f}"),
     ]
     width = max(len(name) for name, _ in rows)

@@ -35,7 +35,7 @@ class _Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _Image:
     """One image, with the annotations of the chosen categories."""
 
     path: Path
@@ -73,7 +73,7 @@ class CocoMasks:
                         f"names: {annotations} has no {name!r}{nearest(name, known.values())}"
                     )
             self.class_names = (BACKGROUND, *chosen)
-            self._pictures = _pictures(record, images, known, self.class_names)
+            self._images = _images(record, images, known, self.class_names)
         except OSError as error:
             raise SourceError(f"{annotations}: {unreadable_text(annotations, error)}") from error
         except ConfigError:
@@ -85,11 +85,11 @@ class CocoMasks:
                 f"{annotations}: expected COCO JSON with images, annotations and categories; "
                 f"{type(error).__name__}: {short_repr(str(error))}"
             ) from error
-        if not self._pictures:
+        if not self._images:
             raise DataError(f"{annotations}: expected one image or more, got none")
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index: int, /) -> SegmentSample:
         """Returns a sample.
@@ -98,20 +98,20 @@ class CocoMasks:
             SourceError: The image cannot be read.
             DataError: It has another size than the file says, or an outline is malformed.
         """
-        picture = self._pictures[index]
-        image = read_image(picture.path)
-        if image.shape[:2] != picture.size:
+        listed = self._images[index]
+        image = read_image(listed.path)
+        if image.shape[:2] != listed.size:
             raise DataError(
-                f"{picture.path}: expected {picture.size[1]}x{picture.size[0]} pixels as "
+                f"{listed.path}: expected {listed.size[1]}x{listed.size[0]} pixels as "
                 f"{self._path} says, got {image.shape[1]}x{image.shape[0]}"
             )
         drawn = []
-        for shape in picture.shapes:
+        for shape in listed.shapes:
             try:
-                drawn.append((rasterised(shape.segmentation, picture.size), shape.value))
+                drawn.append((rasterised(shape.segmentation, listed.size), shape.value))
             except DataError as error:
                 raise DataError(f"{self._path}: annotation {shape.number}: {error}") from error
-        mask = np.zeros(picture.size, np.uint8)
+        mask = np.zeros(listed.size, np.uint8)
         for pixels, value in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
             mask[pixels > 0] = value
         return SegmentSample(image, mask)
@@ -177,12 +177,12 @@ def _decoded(segmentation: Mapping[str, Any], size: tuple[int, int]) -> UInt8Arr
         ) from error
 
 
-def _pictures(
+def _images(
     record: Mapping[str, Any],
     folder: Path,
     known: Mapping[Any, str],
     class_names: tuple[str, ...],
-) -> list[_Picture]:
+) -> list[_Image]:
     found: dict[Any, list[_Shape]] = {image["id"]: [] for image in record["images"]}
     for note in record["annotations"]:
         if note["image_id"] not in found or note["category_id"] not in known:
@@ -193,7 +193,7 @@ def _pictures(
             value = IGNORE if note.get("iscrowd") else class_names.index(name)
             found[note["image_id"]].append(_Shape(note["id"], value, note["segmentation"]))
     return [
-        _Picture(
+        _Image(
             folder / str(image["file_name"]),
             (int(image["height"]), int(image["width"])),
             tuple(found[image["id"]]),

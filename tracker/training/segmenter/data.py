@@ -17,7 +17,7 @@ from tracker.util.paths import unreadable_text
 IGNORE = 255
 """Pixels of this value count neither as one class nor as another."""
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Endings of images' names."""
 
 # Where a PNG tells its bits a pixel and its kind of colour, and the kinds.
@@ -76,9 +76,9 @@ class MaskFolder:
         for folder in (images, masks):
             if not folder.is_dir():
                 raise SourceError(f"{folder}: no such folder")
-        paths = sorted(path for path in images.iterdir() if path.suffix.lower() in PICTURES)
+        paths = sorted(path for path in images.iterdir() if path.suffix.lower() in IMAGES)
         if not paths:
-            raise SourceError(f"{images}: expected pictures in it, found none")
+            raise SourceError(f"{images}: expected images in it, found none")
         self._pairs = [(path, masks / f"{path.stem}.png") for path in paths]
         for path, mask in self._pairs:
             if not mask.is_file():

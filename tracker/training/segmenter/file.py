@@ -31,10 +31,10 @@ class SegmentSplits:
 
     Attributes:
         class_names: Names by class index.
-        train: Samples to learn from.
-        validation: Samples to judge by.
-        train_pixels: `(C,)` int64 pixels of each class to learn from.
-        validation_pixels: `(C,)` int64 pixels of each class to judge by.
+        train: Training samples.
+        validation: Validation samples.
+        train_pixels: `(C,)` int64 training pixels of each class.
+        validation_pixels: `(C,)` int64 validation pixels of each class.
     """
 
     class_names: tuple[str, ...]
@@ -100,7 +100,7 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
     entries = record.get(split)
     if entries is None or entries == []:
         raise ConfigError(
-            f"{path}: {split} is missing; expected a folder of pictures with masks, or "
+            f"{path}: {split} is missing; expected a folder of images with masks, or "
             "{labels: FILE.json, images: FOLDER}"
         )
     entries = entries if isinstance(entries, list) else [entries]
@@ -109,7 +109,7 @@ def _entries(record: Mapping[str, Any], split: str, path: Path) -> list[Any]:
         is_coco = is_coco and all(isinstance(name, str) for name in entry.values())
         if not is_coco and not isinstance(entry, str):
             raise ConfigError(
-                f"{path}: expected {split!r} to name a folder of pictures, or "
+                f"{path}: expected {split!r} to name a folder of images, or "
                 f"{{labels: FILE.json, images: FOLDER}}, or a list of them, got {short_repr(entry)}"
             )
     return entries

@@ -51,7 +51,7 @@ def segment_scores(counts: Int64Array) -> SegmentScores:
     """
     total = int(counts.sum())
     if not total:
-        raise DataError("segmentation: expected pixels to judge by, got none")
+        raise DataError("segmentation: expected validation pixels, got none")
     shared = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - shared
     iou = np.full(len(counts), np.nan)

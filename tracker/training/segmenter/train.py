@@ -63,7 +63,7 @@ def train_segmenter(
         ConfigError: The warm-up is longer than the training.
         ModelError: The checkpoint is not one of this network.
         OutputError: A file cannot be written.
-        DataError: Validation has no pixel to judge by, or the loss is not finite any more.
+        DataError: Validation has no pixels, or the loss is not finite any more.
     """
 
     def learner(optimizer: Any) -> Learner:
@@ -113,7 +113,7 @@ def judge_segmenter(
         class_count: `C`.
 
     Raises:
-        DataError: There is no pixel to judge by.
+        DataError: There are no validation pixels.
     """
     counts = np.zeros((class_count, class_count), np.int64)
     for batch in batches:

@@ -17,15 +17,15 @@ _QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPictures:
+class FoundImages:
     """What words name.
 
     Attributes:
-        pictures: Image files, in the order of the words, each once.
+        images: Image files, in the order of the words, each once.
         videos: Video files, likewise.
     """
 
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     videos: tuple[Path, ...]
 
 
@@ -46,7 +46,7 @@ class FrameFile:
     time_s: float
 
 
-def find_pictures(words: Sequence[str]) -> FoundPictures:
+def find_images(words: Sequence[str]) -> FoundImages:
     """Returns the images and videos that words name.
 
     A folder stands for the images in it (not in its sub-folders), a pattern for those that it
@@ -58,21 +58,21 @@ def find_pictures(words: Sequence[str]) -> FoundPictures:
     Raises:
         SourceError: A word names nothing, a folder holds no image, or a list cannot be read.
     """
-    pictures: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     videos: dict[Path, None] = {}
     for word in words:
         path = Path(word)
         if path.suffix.lower() == ".txt":
-            pictures |= dict.fromkeys(_listed(path))
+            images |= dict.fromkeys(_listed(path))
         elif source_kind(word) is SourceKind.IMAGES:
-            pictures |= dict.fromkeys(_images(word))
+            images |= dict.fromkeys(_images(word))
         elif path.is_file():
             videos[path] = None
         else:
             raise missing(word)
-    if not pictures and not videos:
-        raise SourceError("pictures: expected at least one, got none")
-    return FoundPictures(tuple(pictures), tuple(videos))
+    if not images and not videos:
+        raise SourceError("images: expected at least one, got none")
+    return FoundImages(tuple(images), tuple(videos))
 
 
 def save_frames(video: Path, folder: Path, *, every: int) -> Iterator[FrameFile]:
@@ -98,26 +98,24 @@ def save_frames(video: Path, folder: Path, *, every: int) -> Iterator[FrameFile]
 def _images(word: str) -> list[Path]:
     path = Path(word)
     if path.is_dir():
-        found = [entry for entry in path.iterdir() if _is_picture(entry)]
+        found = [entry for entry in path.iterdir() if _is_image(entry)]
         if not found:
-            raise SourceError(f"{word}: holds no picture ({_known()}); name a folder of pictures")
+            raise SourceError(f"{word}: holds no image ({_known()}); name a folder of images")
     elif path.is_file():
         found = [path]
     elif is_pattern(word):
-        found = [
-            entry for entry in map(Path, glob.glob(word, recursive=True)) if _is_picture(entry)
-        ]
+        found = [entry for entry in map(Path, glob.glob(word, recursive=True)) if _is_image(entry)]
         if not found:
-            raise SourceError(f"{word}: no picture ({_known()}) matches this pattern")
+            raise SourceError(f"{word}: no image ({_known()}) matches this pattern")
     else:
         raise missing(word)
     return sorted(found)
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     # Names beginning with a dot are left by other systems ("._a.jpg") and are no images.
-    is_picture = path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    return is_picture and path.is_file()
+    is_image = path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return is_image and path.is_file()
 
 
 def _known() -> str:
@@ -128,16 +126,16 @@ def _listed(path: Path) -> list[Path]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path}: expected paths of pictures, one a line: {error}") from error
+        raise SourceError(f"{path}: expected paths of images, one a line: {error}") from error
     found = [path.parent / line.strip() for line in lines if line.strip()]
-    for number, picture in enumerate(found, start=1):
-        if not _is_picture(picture):
-            raise SourceError(f"{path}: entry {number}, {picture}, is no picture ({_known()})")
+    for number, image in enumerate(found, start=1):
+        if not _is_image(image):
+            raise SourceError(f"{path}: entry {number}, {image}, is no image ({_known()})")
     return found
 
 
 def _write_jpeg(path: Path, image: object) -> None:
-    picture = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # type: ignore[call-overload]
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # type: ignore[call-overload]
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     make_parent(path)
     replace_bytes(path, data.tobytes())

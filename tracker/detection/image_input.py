@@ -1,7 +1,7 @@
 """What a network wants to be given: size, fit, colours, range of values.
 
 Input: frames `(H, W, 3)` uint8 RGB. Output: the network's input, and where the frame lies in it.
-Nothing about a network is guessed here: its layout, a file beside it, or the user says it.
+Nothing is guessed here: the layout of a network, a file beside it, or the user defines it.
 """
 
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ class Fit(StrEnum):
     CORNER = "corner"
     """As large as fits with its aspect kept, in the top left corner, grey beside or below it."""
     STRETCH = "stretch"
-    """To the network's height and width, whatever becomes of the aspect."""
+    """To the network's height and width, without keeping the aspect ratio."""
 
 
 @dataclass(frozen=True, slots=True)
-class PictureInput:
+class ImageInput:
     """What a network wants: `(pixel * scale - mean) / std`, channel by channel.
 
     Attributes:
@@ -98,8 +98,8 @@ class PictureInput:
         return minimal_input_size(frame_size, self.long_side, stride=self.stride)
 
 
-def picture_geometry(
-    frame_size: tuple[int, int], wanted: PictureInput, input_size: tuple[int, int]
+def image_geometry(
+    frame_size: tuple[int, int], wanted: ImageInput, input_size: tuple[int, int]
 ) -> LetterboxGeometry:
     """Returns where a frame lies inside the network's input.
 
@@ -119,14 +119,14 @@ def picture_geometry(
     return fitted
 
 
-def picture_batch(
-    images: Sequence[UInt8Array], geometries: Sequence[LetterboxGeometry], wanted: PictureInput
+def image_batch(
+    images: Sequence[UInt8Array], geometries: Sequence[LetterboxGeometry], wanted: ImageInput
 ) -> NDArray[Any]:
     """Returns the network's input `(B, h, w, 3)` or `(B, 3, h, w)`, of its type.
 
     Args:
         images: `B` frames `(H, W, 3)` uint8 RGB.
-        geometries: Of `picture_geometry`, one for each frame; all of one input size.
+        geometries: Of `image_geometry`, one for each frame; all of one input size.
         wanted: What the network wants.
     """
     pixels = np.stack(

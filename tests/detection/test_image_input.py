@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.detection.letterbox import to_frame, undo_letterbox
-from tracker.detection.picture_input import (
+from tracker.detection.image_input import (
     AxisOrder,
     ColourOrder,
     Fit,
-    PictureInput,
-    picture_batch,
-    picture_geometry,
+    ImageInput,
+    image_batch,
+    image_geometry,
 )
+from tracker.detection.letterbox import to_frame, undo_letterbox
 from tracker.errors import ConfigError
 
 RED = np.zeros((2, 4, 3), np.uint8) + np.array([255, 0, 51], np.uint8)
 
 
 def batch(image: np.ndarray, **changes: object) -> np.ndarray:
-    wanted = PictureInput(**{"size": (4, 4), **changes})
-    geometry = picture_geometry(image.shape[:2], wanted, wanted.size_for(image.shape[:2]))
-    return picture_batch([image], [geometry], wanted)
+    wanted = ImageInput(**{"size": (4, 4), **changes})
+    geometry = image_geometry(image.shape[:2], wanted, wanted.size_for(image.shape[:2]))
+    return image_batch([image], [geometry], wanted)
 
 
 def test_a_letterbox_lies_in_the_middle_a_corner_at_the_top_a_stretch_everywhere() -> None:
@@ -59,16 +59,16 @@ def test_uint8_is_given_as_it_is() -> None:
 
 
 def test_frames_of_two_sizes_share_a_batch() -> None:
-    wanted = PictureInput(size=(4, 4))
+    wanted = ImageInput(size=(4, 4))
     images = [RED, np.zeros((8, 8, 3), np.uint8)]
-    geometries = [picture_geometry(image.shape[:2], wanted, (4, 4)) for image in images]
-    assert picture_batch(images, geometries, wanted).shape == (2, 3, 4, 4)
+    geometries = [image_geometry(image.shape[:2], wanted, (4, 4)) for image in images]
+    assert image_batch(images, geometries, wanted).shape == (2, 3, 4, 4)
 
 
 def test_any_size_is_the_smallest_that_holds_the_frame() -> None:
-    assert PictureInput(long_side=640).size_for((360, 480)) == (480, 640)
-    assert PictureInput(long_side=640, stride=1).size_for((360, 480)) == (480, 640)
-    assert PictureInput(size=(10, 20)).size_for((360, 480)) == (10, 20)
+    assert ImageInput(long_side=640).size_for((360, 480)) == (480, 640)
+    assert ImageInput(long_side=640, stride=1).size_for((360, 480)) == (480, 640)
+    assert ImageInput(size=(10, 20)).size_for((360, 480)) == (10, 20)
 
 
 @given(
@@ -77,7 +77,7 @@ def test_any_size_is_the_smallest_that_holds_the_frame() -> None:
     size=st.tuples(st.integers(8, 300), st.integers(8, 300)),
 )
 def test_boxes_find_their_way_back(fit: Fit, frame: tuple[int, int], size: tuple[int, int]) -> None:
-    geometry = picture_geometry(frame, PictureInput(size=size, fit=fit), size)
+    geometry = image_geometry(frame, ImageInput(size=size, fit=fit), size)
     (top, left), (height, width) = geometry.offset, geometry.content_size
     whole = np.array([[left, top, left + width, top + height]], np.float32)
     expected = [[0, 0, frame[1], frame[0]]]
@@ -99,14 +99,14 @@ def test_boxes_find_their_way_back(fit: Fit, frame: tuple[int, int], size: tuple
 )
 def test_what_no_network_can_want(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        PictureInput(**changes)
+        ImageInput(**changes)
 
 
 def test_it_says_what_it_is() -> None:
-    assert str(PictureInput(size=(320, 416))) == (
+    assert str(ImageInput(size=(320, 416))) == (
         "416x320 letterbox rgb nchw float32, (pixel * 0.00392157 - [0.0, 0.0, 0.0]) / "
         "[1.0, 1.0, 1.0]"
     )
-    assert str(PictureInput(dtype="uint8", axes=AxisOrder.NHWC)) == (
+    assert str(ImageInput(dtype="uint8", axes=AxisOrder.NHWC)) == (
         "long side 640 letterbox rgb nhwc uint8, pixels as they are"
     )
