@@ -191,12 +191,12 @@ class Detections:
         except KeyError as error:
             raise DataError(f"Detections.from_coco: expected key {error} in each record") from error
         classes = categories if category_ids is None else _class_indices(categories, category_ids)
-        found = cls.from_xywh(boxes, [record.get("score", 1.0) for record in records], classes)
+        detections = cls.from_xywh(boxes, [record.get("score", 1.0) for record in records], classes)
         masks = masks_from_coco([record.get("segmentation") for record in records])
         if masks is None:
-            return found
+            return detections
         order = np.argsort([-record.get("score", 1.0) for record in records], kind="stable")
-        return found.with_masks([masks[row] for row in order.tolist()])
+        return detections.with_masks([masks[row] for row in order.tolist()])
 
     @classmethod
     def from_supervision(cls, found: Any) -> Self:
@@ -250,7 +250,7 @@ def _checked_scores(values: ArrayLike, count: int) -> Float32Array:
     if array.dtype == np.bool_ and array.size:
         raise DataError("Detections.scores: expected numbers in [0, 1], got bool")
     scores = frozen(array, dtype="float32", shape=(count,), name="Detections.scores")
-    # A comparison with NaN is false, and NaN is both the least and the most.
+    # Comparisons with NaN are false, and `minimum` and `maximum` propagate NaN.
     if count and not (np.minimum.reduce(scores) >= 0 and np.maximum.reduce(scores) <= 1):
         within = (scores >= 0) & (scores <= 1)
         row = int(within.argmin())
@@ -282,10 +282,10 @@ def _class_indices(categories: Sequence[int], category_ids: Sequence[int]) -> li
 def _checked_masks(masks: tuple[Mask, ...] | None, count: int) -> tuple[Mask, ...] | None:
     if masks is None:
         return None
-    odd = next((mask for mask in masks if not isinstance(mask, Mask)), None)
-    if odd is not None:
+    wrong = next((mask for mask in masks if not isinstance(mask, Mask)), None)
+    if wrong is not None:
         raise DataError(
-            f"Detections.masks: expected Mask objects, got {type(odd).__name__}; "
+            f"Detections.masks: expected Mask objects, got {type(wrong).__name__}; "
             "masks.encode_mask makes one from pixels"
         )
     if len(masks) != count:

@@ -11,6 +11,8 @@ from tracker.detections import Detections
 from tracker.frames import Frame, VideoInfo
 from tracker.util.stopwatch import Stopwatch
 
+__all__ = ["ScriptedDetector", "ScriptedSource"]
+
 
 class ScriptedSource:
     """A source of uniformly grey frames; the grey level is the index modulo 256.

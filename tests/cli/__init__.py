@@ -1,4 +1,4 @@
-"""Runs commands in this process, as `tracker WORDS` does, and reads what they say."""
+"""Runs `tracker` commands in this process and reads their output."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def call(*words: object) -> int:
 
 
 def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Returns the message of a command that has to fail by wrong use; it is the last line."""
+    """Returns the error message, the last line, of a command that must fail with exit code 2."""
     assert call(*words) == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -27,5 +27,5 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Returns the objects of a file of JSON Lines."""
+    """Returns the objects in a JSON Lines file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""`tracker export`, from the words to the file and to a run with it."""
+"""`tracker export`: the command, its file, and a run with it."""
 
 from pathlib import Path
 
@@ -55,24 +55,24 @@ def test_a_detector_and_an_embedder_run_from_their_exports(folder: Path, clip: P
 
 
 @pytest.mark.slow
-def test_integers_are_scaled_by_pictures(folder: Path) -> None:
-    pictures = folder / "pictures"
-    pictures.mkdir()
+def test_int8_export_is_calibrated_with_images(folder: Path) -> None:
+    images = folder / "images"
+    images.mkdir()
     rng = np.random.default_rng(0)
     for number in range(3):
-        cv2.imwrite(str(pictures / f"{number}.png"), rng.integers(0, 256, (40, 60, 3), np.uint8))
+        cv2.imwrite(str(images / f"{number}.png"), rng.integers(0, 256, (40, 60, 3), np.uint8))
     out = folder / "int8.tflite"
-    run_export(ExportRequest(folder / "d.keras", out, "int8", str(pictures)))
+    run_export(ExportRequest(folder / "d.keras", out, "int8", str(images)))
     assert out.stat().st_size < 2_000_000
 
 
-def test_wrong_words(folder: Path, tmp_path: Path) -> None:
+def test_wrong_use(folder: Path, tmp_path: Path) -> None:
     out, detector, text = tmp_path / "x.tflite", folder / "d.keras", tmp_path / "t.keras"
     text.write_text("text")
     for request, error, message in (
         (ExportRequest(detector, out, "int4"), ConfigError, "did you mean 'int8'"),
         (ExportRequest(detector, out, "int8"), ConfigError, "int8 needs --pictures"),
-        (ExportRequest(detector, out, "float16", "p"), ConfigError, "no other precision does"),
+        (ExportRequest(detector, out, "float16", "p"), ConfigError, "no other precision takes it"),
         (ExportRequest(detector, tmp_path / "x.bin"), ConfigError, r"ends in \.tflite"),
         (ExportRequest(folder / "r.keras", out, "int8", "p"), ConfigError, "int8 is for detectors"),
         (ExportRequest(text, out), ModelError, "t.keras: expected a .keras archive"),

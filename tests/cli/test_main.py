@@ -1,4 +1,4 @@
-"""The command as a user types it: results, exit codes, one line for every error."""
+"""`tracker run` and the command itself: results, exit codes, one line for every error."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def failure(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, st
     return code, output.err
 
 
-def test_no_words_show_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert call() == 0
     assert "Commands:" in capsys.readouterr().out
 
@@ -105,18 +105,18 @@ def test_save_dir_names_files_by_the_source(clip: Path, tmp_path: Path) -> None:
 
 
 def test_seed_picks_another_palette(clip: Path, tmp_path: Path) -> None:
-    pictures = []
+    last_frames = []
     for seed in (0, 1, 0):
-        out = tmp_path / f"{len(pictures)}.mp4"
+        out = tmp_path / f"{len(last_frames)}.mp4"
         assert call("run", clip, *MOTION, "--video", out, "--seed", seed, "--max-frames", 30) == 0
         with av.open(str(out)) as video:
-            pictures.append([f.to_ndarray(format="rgb24") for f in video.decode(video=0)][-1])
-    assert (pictures[0] == pictures[2]).all()
-    assert (pictures[0] != pictures[1]).any()
+            last_frames.append([f.to_ndarray(format="rgb24") for f in video.decode(video=0)][-1])
+    assert (last_frames[0] == last_frames[2]).all()
+    assert (last_frames[0] != last_frames[1]).any()
 
 
 @pytest.mark.slow
-def test_a_darknet_network_finds_and_follows_people(data: Path, tmp_path: Path) -> None:
+def test_darknet_network_tracks_people(data: Path, tmp_path: Path) -> None:
     model = data / "weights" / "yolo-fastest" / "yolo-fastest-1.1_body" / "yolo-fastest-1.1_body"
     out = tmp_path / "out.jsonl"
     code = call(
@@ -156,7 +156,7 @@ def test_config_file_and_set(clip: Path, tmp_path: Path) -> None:
         (["run", "no-such.mp4"], "no-such.mp4"),
         (["run", "{clip}", "--detecter", "x"], "--detecter"),
         (["run", "{clip}", *MOTION, "--classes", "movin"], "unknown class 'movin'"),
-        (["run", "{clip}", "--classes", "a,,b"], "commas"),
+        (["run", "{clip}", "--classes", "a,,b"], "comma-separated"),
         (["run", "{clip}", "--detector", "motoin"], "did you mean 'motion'"),
         (["run", "{clip}", "--detector", "none.cfg"], "none.cfg: does not exist"),
         (["run", "{clip}", "--detector", "none.cfg", "--weights", "none.weights"], "none.cfg"),
@@ -195,7 +195,7 @@ def test_wrong_use_is_one_line_and_code_2(
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video\n" * 50], ids=["zero bytes", "text"])
-def test_a_file_that_is_no_video(
+def test_file_that_is_not_a_video(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "bad.mp4"
@@ -208,7 +208,7 @@ def test_a_file_that_is_no_video(
     assert out.read_text() == "an earlier result\n"
 
 
-def test_debug_shows_the_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("run", tmp_path / "no-such.mp4", "--debug") == 2
     trace = capsys.readouterr().err
     assert trace.startswith("Traceback")
@@ -227,7 +227,7 @@ def test_json_on_stdout_is_pure(clip: Path) -> None:
     assert "tracks" in done.stderr
 
 
-def test_a_reader_that_leaves_ends_the_run_quietly(tmp_path: Path) -> None:
+def test_closed_stdout_pipe_ends_the_run_without_a_message(tmp_path: Path) -> None:
     long = write_clip(tmp_path / "long.mp4", moving_square(600))
     process = subprocess.Popen(
         [*TRACKER, "run", long, *MOTION, "--json", "-"],
@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_line_and_code_1(
     assert "cannot write /dev/full: disk full" in line
 
 
-def test_a_file_that_may_not_grow_is_brought_to_a_valid_end(clip: Path, tmp_path: Path) -> None:
+def test_file_size_limit_leaves_a_valid_file(clip: Path, tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 

@@ -1,4 +1,4 @@
-"""Commands and options as other programs call them, and slips of the keyboard."""
+"""Hints for unknown commands and options: those of other programs, and typing errors."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ from tracker.cli.main import app, main
         ("train zzz", "no command 'zzz'; expected detector, reid, segmenter, labels, crops"),
     ],
 )
-def test_an_unknown_command_says_what_may_be_meant(
+def test_unknown_command_suggests_a_known_one(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert failure(capsys, *words.split()).startswith(message)
@@ -45,13 +45,13 @@ def test_an_unknown_command_says_what_may_be_meant(
         ("in.mp4 --output=out.mp4", "no option --output; results go to --json FILE"),
         ("--source in.mp4", "no option --source; name sources without an option: tracker run"),
         ("in.mp4 --model x.onnx", "no option --model; name the model with --detector"),
-        ("in.mp4 --img 640", "no option --img; the size of the network's input is --imgsz"),
-        ("in.mp4 --conf-thres 0.5", "no option --conf-thres; the lowest score is --conf"),
-        ("in.mp4 --view-img", "no option --view-img; a window is opened by --show"),
+        ("in.mp4 --img 640", "no option --img; the network input size is --imgsz"),
+        ("in.mp4 --conf-thres 0.5", "no option --conf-thres; the score threshold is --conf"),
+        ("in.mp4 --view-img", "no option --view-img; --show opens a window"),
         ("in.mp4 --jsno x", "No such option: --jsno (Possible options: --json"),
     ],
 )
-def test_an_option_of_other_programs_says_what_it_is_here(
+def test_option_of_another_program_suggests_an_option(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert failure(capsys, "run", *words.split()).startswith(message)

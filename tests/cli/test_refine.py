@@ -1,4 +1,4 @@
-"""`tracker run --detections` and `tracker refine`, as a user types them."""
+"""`tracker run --detections` and `tracker refine`: the commands."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ HIDDEN = range(15, 22)
 
 @pytest.fixture
 def walker(tmp_path: Path) -> tuple[Path, Path]:
-    """A sequence without pictures and its detections: one walker who is hidden for 7 frames."""
+    """A sequence without images and its detections: one person, occluded for 7 frames."""
     folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
     det = tmp_path / "det.txt"
     rows = [f"{n + 1},-1,{20 + 4 * n},50,20,40,0.9,-1,-1,-1" for n in range(FRAMES)]
@@ -36,7 +36,7 @@ def mot_rows(path: Path) -> Any:
     return np.loadtxt(path, delimiter=",", ndmin=2)
 
 
-def test_replay_without_pictures(walker: tuple[Path, Path], tmp_path: Path) -> None:
+def test_replay_without_images(walker: tuple[Path, Path], tmp_path: Path) -> None:
     folder, det = walker
     out = tmp_path / "out.txt"
     lines = tmp_path / "out.jsonl"
@@ -49,7 +49,7 @@ def test_replay_without_pictures(walker: tuple[Path, Path], tmp_path: Path) -> N
     assert list(header["models"]) == ["det.txt"]
     assert (header["width"], header["height"], header["fps"]) == (400, 300, 10)
     again = tmp_path / "again.txt"
-    assert call("run", folder, "--detections", lines, "--mot", again) == 0  # our own JSON
+    assert call("run", folder, "--detections", lines, "--mot", again) == 0  # JSON of this package
     assert set(mot_rows(again)[:, 1]) == {1}
 
 
@@ -78,7 +78,7 @@ def test_outputs_never_replace_the_detections(
     assert det.read_bytes() == before
 
 
-def test_without_pictures_something_must_be_replayed(
+def test_sequence_without_images_needs_detections(
     walker: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, message = failure(capsys, "run", walker[0])
@@ -102,7 +102,9 @@ def test_refine_fills_the_gap_and_keeps_the_header(
     assert call("refine", recording, "-o", out) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "1 tracks of 1; cut at 0 gaps, 0 joined, 0 ghosts dropped, 9 boxes" in captured.err
+    assert (
+        "1 tracks of 1; split at 0 gaps, 0 joined, 0 false tracks removed, 9 boxes" in captured.err
+    )
     if name.endswith("json"):
         document = json.loads(out.read_text())
         VALIDATOR.validate(document)
@@ -128,7 +130,7 @@ def test_refine_fills_the_gap_and_keeps_the_header(
     assert footer["ids"] == 1
 
 
-def test_refining_twice_starts_from_what_was_seen(recording: Path, tmp_path: Path) -> None:
+def test_refining_twice_starts_from_matched_boxes(recording: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.jsonl", tmp_path / "twice.jsonl"
     call("refine", recording, "-o", once, "--no-smooth")
     call("refine", once, "-o", twice, "--no-smooth")
@@ -142,7 +144,7 @@ def test_refine_reads_and_writes_mot_text(recording: Path, tmp_path: Path) -> No
     assert call("refine", mot, "-o", out, "--fps", 10) == 0
     assert call("refine", recording, "-o", other) == 0
     np.testing.assert_allclose(mot_rows(out), mot_rows(other), atol=0.011)
-    assert call("refine", mot, "-o", mot, "--fps", 10) == 0  # named explicitly: replaced, whole
+    assert call("refine", mot, "-o", mot, "--fps", 10) == 0  # named explicitly: replaced
     assert mot.read_bytes() == out.read_bytes()
     assert not list(tmp_path.glob(".*"))
 
@@ -170,9 +172,7 @@ def test_an_empty_mot_file_stays_empty(tmp_path: Path) -> None:
     assert (tmp_path / "out.txt").read_bytes() == b""
 
 
-def test_refine_says_what_is_wrong(
-    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_refine_errors(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mot = tmp_path / "out.txt"
     capsys.readouterr()
     bad = tmp_path / "bad.txt"
@@ -188,9 +188,9 @@ def test_refine_says_what_is_wrong(
         (("-", "-o", tmp_path / "o.txt"), "-: standard input is read by `tracker run` alone"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 1e9), "expected at most 100000 frames"),
         ((mot, "-o", tmp_path / "o.txt", "--fps", "inf"), "fps: expected a number above 0"),
-        ((mot, "-o", tmp_path / "o.jsonl"), "does not tell the picture's size"),
+        ((mot, "-o", tmp_path / "o.jsonl"), "does not contain the frame size"),
         ((mot, "-o", tmp_path / "o.csv"), "expected a name that ends with .txt, .jsonl, .json"),
-        ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "tells its own (10)"),
+        ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "has 10 in its header"),
         ((tmp_path / "no.txt", "-o", tmp_path / "o.txt"), "does not exist"),
         ((bad, "-o", tmp_path / "o.txt"), "line 1: expected numbers"),
         ((header, "-o", tmp_path / "o.txt"), "expected at least one frame"),
@@ -205,9 +205,9 @@ def test_refine_says_what_is_wrong(
 
 @pytest.fixture
 def changed_places(tmp_path: Path) -> tuple[Path, Path]:
-    """Two who stand side by side, are hidden for 12 frames and come back in each other's place."""
+    """Two people side by side, occluded for 12 frames, who reappear with places exchanged."""
     folder = sequence(tmp_path / "S", seqLength=str(FRAMES), imWidth="400", imHeight="300")
-    looks = encode_embeddings(np.array([[1, 0, 0, 0], [0, 0, 1, 1]], np.float32))
+    embedded = encode_embeddings(np.array([[1, 0, 0, 0], [0, 0, 1, 1]], np.float32))
     header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
               "embedding_size": 4}  # fmt: skip
     records = [header]
@@ -219,29 +219,29 @@ def changed_places(tmp_path: Path) -> tuple[Path, Path]:
                 "class": "person",
                 "score": 0.9,
                 "box": [x, 50, x + 20, 90],
-                "embedding": look,
+                "embedding": embedding,
             }
-            for i, (x, look) in enumerate(zip(places, looks, strict=True))
+            for i, (x, embedding) in enumerate(zip(places, embedded, strict=True))
             if not 14 <= n < 26
         ]
         records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": tracks})
-    path = tmp_path / "looks.jsonl"
+    path = tmp_path / "embedded.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return folder, path
 
 
 def ids_by_place(frames: list[dict[str, Any]]) -> list[dict[int, int]]:
-    """Where each id was in the first and the last frame: left edge rounded to 40 px."""
+    """Returns the left edge of each id, rounded to 40 px, in the first and the last frame."""
     return [
         {t["id"]: 20 + 40 * round((t["box"][0] - 20) / 40) for t in frames[n]["tracks"]}
         for n in (5, -1)
     ]
 
 
-def test_appearance_runs_from_a_file(changed_places: tuple[Path, Path], tmp_path: Path) -> None:
-    folder, looks = changed_places
+def test_replayed_embeddings_are_used(changed_places: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, embedded = changed_places
     out = tmp_path / "out.jsonl"
-    assert call("run", folder, "--detections", looks, "--json", out, "--embeddings") == 0
+    assert call("run", folder, "--detections", embedded, "--json", out, "--embeddings") == 0
     header, *frames, _ = lines_of(out)
     assert header["embedding_size"] == 4
     for record in (header, *frames):
@@ -249,25 +249,30 @@ def test_appearance_runs_from_a_file(changed_places: tuple[Path, Path], tmp_path
     assert all("embedding" in track for frame in frames for track in frame["tracks"])
     assert ids_by_place(frames)[0] == {1: 100, 2: 140}
     after = ids_by_place(frames)[1]
-    assert after.get(1) != 100  # nobody gets the other's id ...
+    assert after.get(1) != 100  # no id is switched ...
     assert after.get(2) != 140
-    records = [json.loads(line) for line in looks.read_text().splitlines()]
+    records = [json.loads(line) for line in embedded.read_text().splitlines()]
     for record in records[1:]:
         for track in record["tracks"]:
             del track["embedding"]
     blind = {k: v for k, v in records[0].items() if k != "embedding_size"}
-    looks.write_text("".join(json.dumps(record) + "\n" for record in [blind, *records[1:]]))
-    assert call("run", folder, "--detections", looks, "--json", out) == 0
-    assert ids_by_place(lines_of(out)[1:-1]) == [{1: 100, 2: 140}] * 2  # ... which motion does
+    embedded.write_text("".join(json.dumps(record) + "\n" for record in [blind, *records[1:]]))
+    assert call("run", folder, "--detections", embedded, "--json", out) == 0
+    assert (
+        ids_by_place(lines_of(out)[1:-1]) == [{1: 100, 2: 140}] * 2
+    )  # ... as it is by motion alone
 
 
-def test_refine_joins_by_looks_and_keeps_them(
+def test_refine_joins_by_appearance_and_keeps_embeddings(
     changed_places: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    folder, looks = changed_places
+    folder, embedded = changed_places
     out, refined, blind = (tmp_path / name for name in ("out.jsonl", "fine.jsonl", "blind.jsonl"))
-    short = ("--set", "tracking.max_age_frames=5")  # on-line, both tracks end while hidden
-    assert call("run", folder, "--detections", looks, "--json", out, "--embeddings", *short) == 0
+    short = (
+        "--set",
+        "tracking.max_age_frames=5",
+    )  # on-line, both tracks are deleted while occluded
+    assert call("run", folder, "--detections", embedded, "--json", out, "--embeddings", *short) == 0
     assert lines_of(out)[-1]["ids"] == 4
     assert call("refine", out, "-o", refined) == 0
     header, *frames, footer = lines_of(refined)
@@ -279,7 +284,7 @@ def test_refine_joins_by_looks_and_keeps_them(
     states = {(t["state"], t.get("embedding")) for frame in frames for t in frame["tracks"]}
     assert states == {("lost", None), *(("confirmed", text) for text in old)}
 
-    call("run", folder, "--detections", looks, "--json", blind, *short)  # no --embeddings
+    call("run", folder, "--detections", embedded, "--json", blind, *short)  # no --embeddings
     call("refine", blind, "-o", blind)
     assert ids_by_place(lines_of(blind)[1:-1]) == [{1: 100, 2: 140}, {1: 100, 2: 140}]
     strict = ("--max-appearance-distance", 1e-9, "--appearance-gap-s", 0.5)
@@ -307,7 +312,7 @@ def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
         for track in frame["tracks"]
         if track["state"] == "confirmed"
     }
-    assert len(written) > FRAMES - 5  # all but the first, in which a track is not yet believed
+    assert len(written) > FRAMES - 5  # all but the first, in which the track is tentative
     assert all(masks[n] == mask for n, mask in written.items())
     for record in lines_of(out):
         VALIDATOR.validate(record)
@@ -319,28 +324,28 @@ def test_masks_are_replayed_and_kept_by_refine(tmp_path: Path) -> None:
     found = {frame["frame"]: frame["tracks"][0] for frame in frames if frame["tracks"]}
     assert {n: t["mask"] for n, t in found.items() if t["state"] == "confirmed"} == written
     filled = [track for track in found.values() if track["state"] == "lost"]
-    assert filled  # the frames before the track was believed
+    assert filled  # the frames before the track was confirmed
     assert not any("mask" in track for track in filled)
-    call("refine", out, "-o", tmp_path / "fine.txt")  # a form that has no masks
+    call("refine", out, "-o", tmp_path / "fine.txt")  # a format without masks
     assert len(mot_rows(tmp_path / "fine.txt")) == len(found)
 
 
 def test_joined_tracks_keep_the_masks_of_their_parts(tmp_path: Path) -> None:
-    """Two cross; each is known by two ids. Of one of them every third frame has no mask."""
+    """Two objects cross, each with two ids; one has no mask in every third frame."""
     header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
               "source": "in.mp4", "width": 400, "height": 300}  # fmt: skip
     records, masks = [header], {}
     for n in range(FRAMES):
         tracks = []
-        for who, left in ((0, 20 + 6 * n), (1, 260 - 6 * n)):
-            track_id = (1, 2)[who] if n < 10 else (4, 3)[who]
+        for person, left in ((0, 20 + 6 * n), (1, 260 - 6 * n)):
+            track_id = (1, 2)[person] if n < 10 else (4, 3)[person]
             track = {"id": track_id, "class": "person", "score": 0.9,
-                     "box": [left, 50 + 80 * who, left + 20, 90 + 80 * who]}  # fmt: skip
-            if who == 0 or n % 3:
+                     "box": [left, 50 + 80 * person, left + 20, 90 + 80 * person]}  # fmt: skip
+            if person == 0 or n % 3:
                 pixels = np.zeros((300, 400), np.bool_)
-                pixels[50 + 80 * who : 90, left : left + 20] = True
-                pixels[50 + 80 * who : 90 + 80 * who, left + 4 : left + 16] = True
-                track["mask"] = masks[n, who] = mask_to_coco(encode_mask(pixels))
+                pixels[50 + 80 * person : 90, left : left + 20] = True
+                pixels[50 + 80 * person : 90 + 80 * person, left + 4 : left + 16] = True
+                track["mask"] = masks[n, person] = mask_to_coco(encode_mask(pixels))
             if not 10 <= n < 13:
                 tracks.append(track)
         records.append({"kind": "frame", "frame": n, "time_s": n / 10, "tracks": tracks})
@@ -351,18 +356,18 @@ def test_joined_tracks_keep_the_masks_of_their_parts(tmp_path: Path) -> None:
     VALIDATOR.validate(document)
     assert [life["id"] for life in document["footer"]["tracks"]] == [1, 2]
     for n, frame in enumerate(document["frames"]):
-        for who, track in enumerate(frame["tracks"]):
+        for person, track in enumerate(frame["tracks"]):
             is_seen = not 10 <= n < 13
-            assert track.get("mask") == (masks.get((n, who)) if is_seen else None)
+            assert track.get("mask") == (masks.get((n, person)) if is_seen else None)
 
 
 def live_recording(path: Path, *, coasted: int = 2, **changes: object) -> Path:
-    """A live source's recording in which objects were looked for in every `coasted`-th frame."""
+    """Recorded tracks of a live source; the detector ran in every `coasted`-th frame."""
     header = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "class_names": ["person"],
               "source": "0", "width": 400, "height": 300, "live": True}  # fmt: skip
     records: list[dict[str, Any]] = [header]
     for n in range(FRAMES):
-        # As the tracker reports it: while coasting, a track stays confirmed, without a miss.
+        # As reported by the tracker: while coasting, a track stays confirmed without misses.
         shift = 0 if n % coasted == 0 else 3
         track = {"id": 1, "class": "person", "score": 0.9, "state": "confirmed", "misses": 0,
                  "box": [20 + 4 * n + shift, 50, 40 + 4 * n + shift, 90]}  # fmt: skip
@@ -375,7 +380,7 @@ def live_recording(path: Path, *, coasted: int = 2, **changes: object) -> Path:
     return path
 
 
-def test_refine_keeps_what_live_frames_tell(tmp_path: Path) -> None:
+def test_refine_keeps_the_keys_of_live_frames(tmp_path: Path) -> None:
     path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
     assert call("refine", path, "-o", out) == 0
     _, *frames, footer = lines_of(out)
@@ -389,19 +394,19 @@ def test_refine_keeps_what_live_frames_tell(tmp_path: Path) -> None:
     assert footer["latency_s"]["p50"] == pytest.approx(0.2, rel=0.005)
 
 
-def test_predictions_of_coasted_frames_are_made_anew(tmp_path: Path) -> None:
+def test_boxes_of_coasted_frames_are_interpolated(tmp_path: Path) -> None:
     path, out = live_recording(tmp_path / "in.jsonl"), tmp_path / "out.jsonl"
     assert call("refine", path, "-o", out, "--no-smooth") == 0
-    for n, frame in enumerate(lines_of(out)[1:-2]):  # the last one is coasted, with nothing after
+    for n, frame in enumerate(lines_of(out)[1:-2]):  # the last frame is coasted, with none after it
         (track,) = frame["tracks"]
         assert track["state"] == ("lost" if n % 2 else "confirmed")
-        left = 20 + 4 * n  # not 3 px beside it, where the tracker had predicted it
+        left = 20 + 4 * n  # not the prediction, which is 3 px off
         np.testing.assert_allclose(track["box"], [left, 50, left + 20, 90], atol=0.011)
     assert lines_of(out)[-2]["tracks"] == []
 
 
 @pytest.mark.parametrize("key", ["wall_time", "age_s", "dropped"])
-def test_live_frames_that_tell_nonsense(
+def test_live_frames_with_wrong_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:
     out = tmp_path / "out.jsonl"
@@ -418,7 +423,7 @@ def test_embeddings_that_cannot_be_written_are_an_error(
     folder, det = walker
     out = tmp_path / "out.jsonl"
     for words, message in [
-        (("--detections", det, "--mot", tmp_path / "o.txt"), "name an output with --json"),
+        (("--detections", det, "--mot", tmp_path / "o.txt"), "name a JSON output with --json"),
         (("--embedder", "none", "--json", out), "expected an embedder, got 'none'"),
         (("--detections", det, "--json", out), "the detections have none"),
         (("--detections", det, "--save-dir", tmp_path / "all"), "the detections have none"),

@@ -1,4 +1,4 @@
-"""`run_refine` by itself: rows worked out by hand, and outputs that appear whole or not at all.
+"""`run_refine`: rows derived by hand, and outputs that are complete or unchanged.
 
 `test_refine.py` has the command as a user types it.
 """
@@ -25,11 +25,11 @@ from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.tracking.offline.refine import RefineSettings
 
 EXACT = RefineSettings(noise=None, lead_in=0, min_seen=1)
-"""Boxes stay as they are; gaps are filled by straight lines."""
+"""No smoothing; gaps are interpolated linearly."""
 
 
 def walk(*frames: int, track: int = 1, y: int = 50, score: float = 0.5) -> list[str]:
-    """Rows of MOT text, numbered from 1: 20 x 40 pixels, 4 pixels a frame to the right."""
+    """Rows of MOT text, numbered from 1: boxes of 20 x 40 pixels that move 4 pixels per frame."""
     return [f"{n + 1},{track},{10 + 4 * n},{y},20,40,{score},-1,-1,-1" for n in frames]
 
 
@@ -48,7 +48,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def recording(path: Path, frames: list[dict[str, Any]], **header: Any) -> str:
-    """A recording of ours at 10 frames a second."""
+    """A JSON Lines recording at 10 frames per second."""
     first = {"kind": "header", "schema": "tracker-json/1", "fps": 10, "width": 400, "height": 300,
              "source": "in.mp4", "class_names": ["person", "car"], **header}  # fmt: skip
     records = [first, *({"kind": "frame", "tracks": [], **frame} for frame in frames)]
@@ -59,49 +59,49 @@ def recording(path: Path, frames: list[dict[str, Any]], **header: Any) -> str:
 # --- rows by hand ---
 
 
-def test_a_gap_is_filled_by_a_straight_line(tmp_path: Path) -> None:
+def test_gap_is_interpolated_linearly(tmp_path: Path) -> None:
     """Three frames are missing: boxes at 26, 30 and 34 pixels."""
     source = text_file(tmp_path / "in.txt", *walk(0, 1, 2, 3, 7, 8, 9))
-    said = run_refine(RefineRequest(source, str(tmp_path / "out.txt"), EXACT))
-    assert said == (
-        f"{tmp_path}/out.txt: 1 tracks of 1; cut at 0 gaps, 0 joined, 0 ghosts dropped, "
-        "3 boxes filled in"
+    summary = run_refine(RefineRequest(source, str(tmp_path / "out.txt"), EXACT))
+    assert summary == (
+        f"{tmp_path}/out.txt: 1 tracks of 1; split at 0 gaps, 0 joined, 0 false tracks removed, "
+        "3 boxes interpolated"
     )
     expected = [[n + 1, 1, 10 + 4 * n, 50, 20, 40] for n in range(10)]
     np.testing.assert_allclose(table(tmp_path / "out.txt"), expected, atol=0.01)
 
 
-def test_a_track_that_was_seen_too_seldom_is_dropped(tmp_path: Path) -> None:
+def test_track_with_too_few_detections_is_removed(tmp_path: Path) -> None:
     rows = walk(*range(10)) + walk(4, 5, track=2, y=200)
     settings = RefineSettings(noise=None, lead_in=0, min_seen=3)
-    said = run_refine(
+    summary = run_refine(
         RefineRequest(text_file(tmp_path / "in.txt", *rows), str(tmp_path / "out.txt"), settings)
     )
-    assert ": 1 tracks of 2; cut at 0 gaps, 0 joined, 1 ghosts dropped, 0 boxes" in said
+    assert ": 1 tracks of 2; split at 0 gaps, 0 joined, 1 false tracks removed, 0 boxes" in summary
     assert set(table(tmp_path / "out.txt")[:, 1]) == {1}
     assert len(table(tmp_path / "out.txt")) == 10
 
 
-def test_two_parts_of_one_walk_are_joined_under_the_first_id(tmp_path: Path) -> None:
+def test_two_fragments_are_joined_under_the_first_id(tmp_path: Path) -> None:
     rows = walk(*range(10), track=3) + walk(*range(15, 25), track=8)
-    said = run_refine(
+    summary = run_refine(
         RefineRequest(text_file(tmp_path / "in.txt", *rows), str(tmp_path / "out.txt"), EXACT)
     )
-    assert ": 1 tracks of 2; cut at 0 gaps, 1 joined, 0 ghosts dropped, 5 boxes" in said
+    assert ": 1 tracks of 2; split at 0 gaps, 1 joined, 0 false tracks removed, 5 boxes" in summary
     expected = [[n + 1, 3, 10 + 4 * n, 50, 20, 40] for n in range(25)]
     np.testing.assert_allclose(table(tmp_path / "out.txt"), expected, atol=0.01)
 
 
-def test_frames_a_second_decide_about_what_seconds_limit(tmp_path: Path) -> None:
-    """A gap of 20 frames: 0.7 s at 30 a second (joined), 4 s at 5 a second (more than 3 s)."""
+def test_frame_rate_applies_to_limits_in_seconds(tmp_path: Path) -> None:
+    """A gap of 20 frames: 0.7 s at 30 fps (joined), 4 s at 5 fps (more than 3 s)."""
     rows = walk(*range(10)) + walk(*range(29, 39), track=2)
     source = text_file(tmp_path / "in.txt", *rows)
     for fps, joined in ((None, 1), (30.0, 1), (5.0, 0)):
-        said = run_refine(RefineRequest(source, str(tmp_path / "out.txt"), EXACT, fps=fps))
-        assert f", {joined} joined" in said
+        summary = run_refine(RefineRequest(source, str(tmp_path / "out.txt"), EXACT, fps=fps))
+        assert f", {joined} joined" in summary
 
 
-def test_boxes_without_area_are_left_out_with_one_warning(
+def test_boxes_without_area_are_omitted_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [*walk(0, 1, 3), "3,1,18,50,0,40,0.5,-1,-1,-1", "5,1,26,50,20,0,0.5,-1,-1,-1"]
@@ -113,8 +113,8 @@ def test_boxes_without_area_are_left_out_with_one_warning(
     assert message == f"{source}: 2 boxes without width or height left out"
 
 
-def test_json_keeps_its_frames_times_and_header(tmp_path: Path) -> None:
-    """Frame 2 has no track, frame 1 coasted; stamps are uneven; the drop count stays."""
+def test_json_keeps_frames_times_and_header(tmp_path: Path) -> None:
+    """Frame 2 has no track, frame 1 is coasted; timestamps are uneven; the drop count is kept."""
     box = {"id": 1, "class": "car", "score": 0.5, "state": "confirmed"}
     frames = [
         {"frame": 0, "time_s": 0.0, "tracks": [{**box, "box": [10, 50, 30, 90]}]},
@@ -141,7 +141,7 @@ def test_json_keeps_its_frames_times_and_header(tmp_path: Path) -> None:
     assert (footer["ids"], footer["frames"]) == (1, 4)
 
 
-def test_embeddings_stay_with_the_boxes_that_were_seen(tmp_path: Path) -> None:
+def test_embeddings_stay_with_matched_boxes(tmp_path: Path) -> None:
     (look,) = encode_embeddings(np.array([[3, 4]], np.float32) / 5)
     track = {"id": 1, "class": "person", "score": 0.5, "state": "confirmed", "embedding": look}
     frames = [
@@ -156,7 +156,7 @@ def test_embeddings_stay_with_the_boxes_that_were_seen(tmp_path: Path) -> None:
     assert [f["tracks"][0].get("embedding") for f in found] == [look, None, look]
 
 
-# --- outputs appear whole or not at all ---
+# --- outputs are complete or unchanged ---
 
 
 def test_the_source_may_be_the_output(tmp_path: Path) -> None:
@@ -175,12 +175,12 @@ def test_the_source_may_be_the_output(tmp_path: Path) -> None:
         ("1,1,x,0,1,1\n", "out.txt", DataError, "line 1: expected numbers"),
         ("1,1,0,0,1,1,1,-1,-1,-1\n", "out.csv", ConfigError, r"\.txt, \.jsonl, \.json, got \.csv"),
         ("1,1,0,0,1,1,1,-1,-1,-1\n", "out", ConfigError, "got no ending"),
-        ("1,1,0,0,1,1,1,-1,-1,-1\n", "out.json", ConfigError, "does not tell the picture's size"),
+        ("1,1,0,0,1,1,1,-1,-1,-1\n", "out.json", ConfigError, "does not contain the frame size"),
         ("", "out.jsonl", DataError, "expected tracks, got an empty file"),
         (None, "out.txt", SourceError, "does not exist"),
     ],
 )
-def test_what_fails_leaves_the_old_output(
+def test_failure_keeps_the_old_output(
     tmp_path: Path, content: str | None, output: str, kind: type[TrackerError], message: str
 ) -> None:
     source, target = tmp_path / "in.txt", tmp_path / output
@@ -205,7 +205,7 @@ def test_outputs_that_cannot_be_written(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.txt", "in.txt"]
 
 
-def test_an_output_of_before_or_of_another_process_is_respected(tmp_path: Path) -> None:
+def test_existing_or_locked_output_is_not_replaced(tmp_path: Path) -> None:
     source, output = text_file(tmp_path / "in.txt", *walk(0, 1)), tmp_path / "out.txt"
     output.write_text("old")
     with pytest.raises(OutputTakenError, match=r"out\.txt"):
@@ -217,8 +217,8 @@ def test_an_output_of_before_or_of_another_process_is_respected(tmp_path: Path) 
     assert len(table(output)) == 2
 
 
-def test_frames_a_second_are_asked_for_once(tmp_path: Path) -> None:
+def test_fps_option_of_json_is_an_error(tmp_path: Path) -> None:
     source = recording(tmp_path / "in.jsonl", [{"frame": 0}])
-    with pytest.raises(ConfigError, match=r"--fps 25: .* tells its own \(10\); leave it out"):
+    with pytest.raises(ConfigError, match=r"--fps 25: .* has 10 in its header; omit --fps"):
         run_refine(RefineRequest(source, str(tmp_path / "out.jsonl"), fps=25.0))
     assert not (tmp_path / "out.jsonl").exists()

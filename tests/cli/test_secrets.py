@@ -1,4 +1,4 @@
-"""What is secret in addresses appears in no message, result, file name, trace or process list."""
+"""Secrets in addresses appear in no message, result, file name, traceback or process list."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ RUN = [sys.executable, "-m", "tracker", "run"]
 
 
 def output_of(words: Sequence[object], folder: Path) -> tuple[int, str]:
-    """Runs the command in a folder; returns its exit code and all that it wrote, names too."""
+    """Runs the command in a folder; returns its exit code, and its output with all files."""
     done = subprocess.run(
         [*RUN, *map(str, words), "--no-progress"],
         capture_output=True, text=True, cwd=folder, check=False,
@@ -50,7 +50,7 @@ def test_a_run_shows_no_secret(tmp_path: Path) -> None:
     assert not [secret for secret in SECRETS if secret in text]
 
 
-def test_the_process_list_shows_names_of_variables_alone(tmp_path: Path) -> None:
+def test_process_list_shows_only_variable_names(tmp_path: Path) -> None:
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("needs /proc")
     server = MjpegServer(Script(user="u5er:pa55@/:%"))
@@ -78,9 +78,7 @@ def test_the_process_list_shows_names_of_variables_alone(tmp_path: Path) -> None
     ids=["stranger", "not found", "page", "no frame"],
 )
 @pytest.mark.parametrize("words", [[], ["--debug"]], ids=["one line", "trace"])
-def test_a_camera_that_refuses_shows_no_secret(
-    script: Script, words: list[str], tmp_path: Path
-) -> None:
+def test_refused_address_shows_no_secret(script: Script, words: list[str], tmp_path: Path) -> None:
     with MjpegServer(script) as server:
         address = TYPED.replace("HOST", f"127.0.0.1:{server.port}")
         code, text = output_of([address, "--detector", "motion", *words], tmp_path)
@@ -112,7 +110,7 @@ def test_a_camera_that_refuses_shows_no_secret(
     ],
     ids=" ".join,
 )
-def test_a_slip_shows_no_secret(
+def test_mistyped_address_shows_no_secret(
     words: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

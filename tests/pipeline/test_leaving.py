@@ -1,4 +1,4 @@
-"""Leaving a run while its source is silent: without delay, and without a thread left over."""
+"""Ending a run while its source is silent: without delay and without remaining threads."""
 
 import socket
 import threading
@@ -28,7 +28,7 @@ from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 
 SOON_S = 3.0
-"""What "within a second" may take on a machine that does other things as well."""
+"""Limit for "within a second" on a busy machine."""
 
 SETTINGS = LiveSettings(stall_s=3.0, reconnect=Reconnect(attempts=0))
 
@@ -55,7 +55,7 @@ def wait_until_silent(source: Source) -> None:
 
 
 class StuckSource(ScriptedSource):
-    """Delivers two frames, and then nothing, closed or not, as in a call into a driver."""
+    """Delivers two frames and then blocks, also after `close`, like a call into a driver."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -67,7 +67,7 @@ class StuckSource(ScriptedSource):
 
 
 class SilentCapture:
-    """A camera of OpenCV that gives three frames and then blocks, as V4L2 does, for ten seconds."""
+    """An OpenCV camera that delivers three frames and then blocks for ten seconds, as V4L2 does."""
 
     def __init__(self, free: threading.Event) -> None:
         self._free, self._count = free, 0
@@ -91,7 +91,7 @@ class SilentCapture:
 
 @contextmanager
 def silent_server(first: bytes) -> Iterator[str]:
-    """A server of TCP that sends something to each client, and then nothing more."""
+    """A TCP server that sends some bytes to each client and then stays silent."""
     listener = socket.create_server(("127.0.0.1", 0))
     clients: list[socket.socket] = []
 
@@ -131,7 +131,7 @@ def test_closing_the_iterator_ends_the_reader_of_a_silent_source() -> None:
     assert source.closed
 
 
-def test_a_break_leaves_a_source_open_that_gives_frames() -> None:
+def test_break_leaves_a_delivering_source_open() -> None:
     source = ScriptedSource(100)
     for _ in pipeline().run(source):
         break
@@ -212,7 +212,7 @@ def test_a_pipe_that_is_silent(streamed: bytes) -> None:
 
 
 def test_a_silent_server_is_a_timeout(streamed: bytes) -> None:
-    """Nothing interrupts a read of FFmpeg; its thread ends by its own time limit."""
+    """FFmpeg reads cannot be interrupted; the thread ends by their timeout."""
     with silent_server(streamed[: len(streamed) // 2]) as address:
         with NetworkStream(address, SETTINGS) as stream:
             results = pipeline().run(stream)
@@ -255,7 +255,7 @@ def test_the_one_call_api(call: Callable[[str, Config], Any], how: str, streamed
     assert our_threads() == []
 
 
-def test_a_server_that_never_says_a_word_is_an_error_in_time() -> None:
+def test_server_that_never_answers_is_a_timely_error() -> None:
     settings = LiveSettings(open_timeout_s=0.5, reconnect=Reconnect(attempts=0))
     with silent_server(b"") as address, left_soon():
         with pytest.raises(SourceError, match="no answer"):

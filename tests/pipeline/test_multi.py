@@ -25,7 +25,7 @@ PATIENCE_S = 10
 
 
 class BatchDetector(ScriptedDetector):
-    """Records the batches that it is given; frames are told apart by their heights."""
+    """Records its batches; the sources of frames are identified by the frame height."""
 
     def __init__(self, answer: Callable[[Frame], Detections] = one_walker) -> None:
         super().__init__(answer)
@@ -89,14 +89,14 @@ def test_no_source_is_an_error() -> None:
         list(many().run([]))
 
 
-def test_an_empty_source_ends_with_an_error_and_the_other_goes_on() -> None:
+def test_empty_source_ends_with_an_error_and_the_other_continues() -> None:
     events = list(many().run([ScriptedSource(0), ScriptedSource(3)]))
     assert "no frames" in str(ends(events)[0])
     assert ends(events)[1] is None
     assert indices(events, 1) == [0, 1, 2]
 
 
-def test_one_source_gives_what_a_pipeline_gives() -> None:
+def test_one_source_gives_the_results_of_pipeline() -> None:
     single = Pipeline(detector=ScriptedDetector(one_walker), tracker=DeepSort())
     expected = list(single.run(ScriptedSource(30)))
     *events, end = many().run([ScriptedSource(30)])
@@ -140,7 +140,7 @@ def test_a_batch_holds_one_frame_of_each_source_at_most() -> None:
     detector = BatchDetector()
     sources = [ScriptedSource(20, size=(height, 64)) for height in (40, 50, 60)]
     list(many(detector=detector, batch_wait_s=PATIENCE_S).run(sources))
-    # All sources are waited for: all batches are full, after the blank ones for compiling.
+    # The intake waits for all sources: all batches are full, after the blank ones for compiling.
     blank, *batches = detector.batches
     assert blank == [(40, 0), (50, 0), (60, 0)]
     assert batches == [[(40, n), (50, n), (60, n)] for n in range(20)]
@@ -149,7 +149,7 @@ def test_a_batch_holds_one_frame_of_each_source_at_most() -> None:
     ]  # fmt: skip
 
 
-def test_detectors_of_their_own_are_not_mixed() -> None:
+def test_separate_detectors_have_separate_batches() -> None:
     made: list[BatchDetector] = []
 
     def make() -> BatchDetector:
@@ -175,7 +175,7 @@ def test_the_time_of_a_batch_is_shared_among_its_frames() -> None:
     assert first[0] == first[1] >= 0.02
 
 
-def test_one_source_breaks_and_the_other_goes_on() -> None:
+def test_one_source_fails_and_the_other_continues() -> None:
     broken = ScriptedSource(20, before_frame=failing_at(7, SourceError("cable is out")))
     events = list(many().run([broken, ScriptedSource(20)]))
     assert indices(events, 0) == list(range(7))
@@ -183,7 +183,7 @@ def test_one_source_breaks_and_the_other_goes_on() -> None:
     assert ends(events) == {0: "cable is out", 1: None}
 
 
-def test_all_sources_break() -> None:
+def test_all_sources_fail() -> None:
     broken = [
         ScriptedSource(5, before_frame=failing_at(at, SourceError(f"lost at {at}")))
         for at in (0, 2)
@@ -224,7 +224,7 @@ def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
         if index == 0:
             assert released.wait(PATIENCE_S)
         else:
-            delivered.set()  # The first frame is on its way to the detector.
+            delivered.set()  # The first frame is queued for the detector.
 
     def answer(frame: Frame) -> Detections:
         if frame.height == 48 and frame.index == 10:
@@ -306,7 +306,7 @@ def test_results_of_cameras_do_not_pile_up() -> None:
         assert len(results) <= 5
 
 
-def test_a_policy_holds_for_all_sources() -> None:
+def test_policy_applies_to_all_sources() -> None:
     cameras = [ScriptedSource(30, live=True) for _ in range(2)]
     events = list(many().run(cameras, policy=FramePolicy.ALL))
     assert indices(events, 0) == indices(events, 1) == list(range(30))
@@ -340,12 +340,14 @@ def test_a_detector_that_fails_ends_all() -> None:
 
 
 def test_a_detector_that_cannot_start_ends_all() -> None:
-    class Unwilling(ScriptedDetector):
+    class FailingAtStart(ScriptedDetector):
         def start(self, info: object) -> None:
             raise ModelError("no such network")
 
     with pytest.raises(ModelError, match="no such network"):
-        list(many(detector=Unwilling(one_walker)).run([ScriptedSource(50), ScriptedSource(50)]))
+        list(
+            many(detector=FailingAtStart(one_walker)).run([ScriptedSource(50), ScriptedSource(50)])
+        )
 
 
 def test_leaving_the_loop_ends_the_threads() -> None:
@@ -374,7 +376,7 @@ def test_memory_is_bounded() -> None:
     events = many().run(sources)
     next(events)
     time.sleep(0.3)
-    # For each source: 1 taken, 4 results and 4 frames wait, one in hand in each thread.
+    # For each source: 1 taken, 4 results and 4 frames wait, one processed in each thread.
     assert all(source.delivered <= 1 + 2 * 4 + 2 + 1 for source in sources)
     events.close()
 
@@ -403,7 +405,7 @@ def test_wrong_numbers(options: dict[str, float], message: str) -> None:
         MultiPipeline(stages, **options)  # type: ignore[arg-type]
 
 
-def test_a_function_serves_all_sources_and_sees_their_frames_alone() -> None:
+def test_function_detector_gets_single_frames_of_all_sources() -> None:
     seen: list[tuple[int, int]] = []
 
     def find(image: np.ndarray) -> Detections:

@@ -22,7 +22,7 @@ from tracker.tracks import CameraMotion, TrackedFrame, Tracks
 
 
 class RecordingTracker:
-    """Records the time steps that it is given."""
+    """Records the time steps of its calls."""
 
     alive = 0
 
@@ -91,7 +91,7 @@ def test_a_source_without_frames_is_an_error() -> None:
     assert worker_threads() == []
 
 
-def test_without_an_embedder_detections_keep_the_embeddings_that_they_have() -> None:
+def test_without_an_embedder_detections_keep_their_embeddings() -> None:
     found = Detections.create([[0, 0, 10, 20]], [0.9], None, [[0.6, 0.8]])
     stages = Pipeline(detector=ScriptedDetector(lambda frame: found), tracker=DeepSort())
     (result,) = stages.run(ScriptedSource(1))
@@ -123,7 +123,7 @@ def test_a_plain_function_is_a_detector() -> None:
 
 
 class OneVector:
-    """An embedder with the one required method only."""
+    """An embedder with only the required method."""
 
     def embed(self, frame: Frame, detections: Detections) -> Detections:
         return detections.with_embeddings(np.tile(np.float32([0.6, 0.8]), (len(detections), 1)))
@@ -150,17 +150,17 @@ def test_a_wrong_result_of_a_function_ends_the_run_with_its_name() -> None:
     assert worker_threads() == []
 
 
-def test_an_object_that_is_no_detector_is_refused_at_once() -> None:
+def test_object_that_is_not_a_detector_is_refused() -> None:
     with pytest.raises(ConfigError, match="detector: expected a function of an image"):
         Pipeline(detector="small", tracker=DeepSort())  # type: ignore[arg-type]
 
 
-def test_frame_time_of_a_live_source_is_called_waiting() -> None:
+def test_reading_stage_of_a_live_source_is_wait() -> None:
     (result,) = pipeline().run(ScriptedSource(1, live=True))
     assert set(result.timings_s) == {"wait", "infer", "embed", "track"}
 
 
-def test_results_come_in_order_and_carry_their_own_frame() -> None:
+def test_results_are_in_order_and_have_their_frame() -> None:
     results = list(pipeline().run(ScriptedSource(120)))
     assert [r.frame.index for r in results] == list(range(120))
     assert all(int(r.frame.image[0, 0, 0]) == r.frame.index for r in results)
@@ -217,12 +217,12 @@ def test_frame_intervals(elapsed_s: float, expected: float) -> None:
     assert frame_intervals(elapsed_s, 0.04) == pytest.approx(expected)
 
 
-def test_the_queues_bound_how_far_is_read_ahead() -> None:
+def test_queues_bound_reading_ahead() -> None:
     source = ScriptedSource(500)
     results = pipeline().run(source)
     next(results)
     time.sleep(0.3)
-    # Taken: 1. Waiting: two queues. In hand: one frame each in two threads.
+    # Taken: 1. Waiting: two queues. Being processed: one frame in each of two threads.
     assert source.delivered <= 1 + 2 * QUEUE_SIZE + 2
     results.close()
     assert worker_threads() == []
@@ -282,7 +282,7 @@ def wait_for_the_reader_to_end() -> None:
         (True, FramePolicy.ALL, True),
     ],
 )
-def test_the_policy_says_which_frames_are_processed(
+def test_policy_decides_which_frames_are_processed(
     live: bool, policy: FramePolicy, keeps_all: bool
 ) -> None:
     taken = threading.Event()
@@ -297,7 +297,7 @@ def test_the_policy_says_which_frames_are_processed(
         results.append(result)
         taken.set()
         if len(results) == 1 and not keeps_all:
-            wait_for_the_reader_to_end()  # It never waits for the caller.
+            wait_for_the_reader_to_end()  # The reader never waits for the caller.
     indices = [result.frame.index for result in results]
     assert indices[0] == 0
     assert indices[-1] == 99
@@ -349,7 +349,7 @@ def test_between_detections_tracks_coast() -> None:
     assert "infer" not in results[1].timings_s
 
 
-def test_deepsort_coasts_along_its_prediction() -> None:
+def test_deepsort_coasts_with_predicted_boxes() -> None:
     stages = Pipeline(detector=ScriptedDetector(one_walker), tracker=DeepSort(), detect_every=2)
     results = list(stages.run(ScriptedSource(19)))
     last, before = results[17], results[16]
@@ -359,12 +359,12 @@ def test_deepsort_coasts_along_its_prediction() -> None:
     assert last.tracks.boxes[0, 0] - before.tracks.boxes[0, 0] == pytest.approx(2, abs=0.5)
 
 
-def test_detections_in_no_frame_are_refused() -> None:
+def test_detect_every_zero_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"detector.every: expected >= 1, got 0"):
         Pipeline(detector=ScriptedDetector(one_walker), tracker=DeepSort(), detect_every=0)
 
 
-def test_all_frames_before_one_that_cannot_be_read_arrive() -> None:
+def test_all_frames_before_an_unreadable_one_arrive() -> None:
     def before_frame(index: int) -> None:
         if index == 30:
             raise SourceError("broke")
@@ -443,7 +443,7 @@ def test_stop_ends_the_run_even_while_the_source_waits() -> None:
     assert len(results) <= 2
 
 
-def test_stop_closes_a_source_whose_reader_would_wait_for_ever() -> None:
+def test_stop_closes_a_source_whose_reader_blocks() -> None:
     source, stop = HangingSource(), threading.Event()
     for _ in pipeline().run(source, stop=stop):
         stop.set()
@@ -451,7 +451,7 @@ def test_stop_closes_a_source_whose_reader_would_wait_for_ever() -> None:
     assert worker_threads() == []
 
 
-def test_an_error_closes_a_source_whose_reader_would_wait_for_ever() -> None:
+def test_error_closes_a_source_whose_reader_blocks() -> None:
     def fails(frame: Frame) -> Detections:
         raise ModelError("broken")
 
@@ -461,7 +461,7 @@ def test_an_error_closes_a_source_whose_reader_would_wait_for_ever() -> None:
     assert source.closed
 
 
-def test_a_source_that_came_to_its_end_stays_open() -> None:
+def test_source_that_ended_stays_open() -> None:
     source = ScriptedSource(2)
     list(pipeline().run(source))
     assert not source.closed

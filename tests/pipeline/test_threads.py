@@ -11,7 +11,7 @@ from tracker.util.channel import Channel
 PATIENCE_S = 10
 
 
-def test_workers_end_with_their_block_also_where_a_thread_waits() -> None:
+def test_workers_end_with_their_block_even_if_a_thread_waits() -> None:
     frames = Channel[ReadFrame](1)
     with Workers() as workers:
         workers.add(frames)
@@ -22,7 +22,7 @@ def test_workers_end_with_their_block_also_where_a_thread_waits() -> None:
     assert not [t for t in threading.enumerate() if t.name == "tracker-read"]
 
 
-def test_what_a_thread_raises_ends_its_channel() -> None:
+def test_error_of_a_thread_ends_its_channel() -> None:
     def fail() -> None:
         raise ValueError("broke")
 

@@ -1,4 +1,4 @@
-"""`tracker export`: a trained network as a `.tflite` that runs without TensorFlow."""
+"""`tracker export`: writes a trained network as a `.tflite` that runs without TensorFlow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from tracker.training.images import find_images
 from tracker.util.arrays import UInt8Array
 from tracker.util.terminal import print_status
 
-PICTURES = 100
-"""Pictures that integers are scaled by, spread evenly over what is given."""
+CALIBRATION_IMAGES = 100
+"""Images that int8 quantisation is calibrated with, at most; evenly spaced in the input."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What to export, and where to.
+    """What to export, and the output file.
 
     Attributes:
         model: A `.keras` file that `tracker train` wrote.
         output: Path of the `.tflite`.
         precision: Name of a `Precision`.
-        pictures: For `int8`: a video, a folder of pictures, a pattern, or a list of files.
-        existing: Whether a file that is there may be replaced.
+        pictures: Calibration images for `int8`: a video, a folder, a pattern, or a list of files.
+        existing: Whether an existing file may be replaced.
     """
 
     model: Path
@@ -40,30 +40,31 @@ class ExportRequest:
 
 
 def run_export(request: ExportRequest) -> None:
-    """Writes the export and says how large it is.
+    """Writes the exported network and prints its size.
 
     Raises:
         ConfigError: The precision is unknown, or does not fit the other options.
-        SourceError: The pictures cannot be read.
-        ModelError: The file is missing, damaged, no network of ours, or cannot be exported.
-        OutputTakenError: Another process writes the export, or it is there and may not be replaced.
-        OutputError: The export cannot be written.
+        SourceError: The calibration images cannot be read.
+        ModelError: The file is missing, damaged, not a network of this package, or cannot be
+            exported.
+        OutputTakenError: Another process writes the output, or it exists and may not be replaced.
+        OutputError: The output cannot be written.
         DependencyError: TensorFlow cannot be loaded.
     """
-    precision = _precision(request)
+    precision = _checked_precision(request)
     if request.output.suffix != SUFFIX:
         raise ConfigError(f"{request.output}: expected a name that ends in {SUFFIX}")
     with claimed(str(request.output), request.existing):
-        _export(request, precision)
+        _write_export(request, precision)
     size = request.output.stat().st_size
     print_status(f"written     {request.output} ({size / 1e6:.1f} MB)")
 
 
-def _export(request: ExportRequest, precision: Precision) -> None:
+def _write_export(request: ExportRequest, precision: Precision) -> None:
     if _is_detector(request.model):
         from tracker.detection.export import export_detector
 
-        calibration = () if request.pictures is None else _pictures(request.pictures)
+        calibration = () if request.pictures is None else _calibration_images(request.pictures)
         export_detector(request.model, request.output, precision=precision, calibration=calibration)
     else:
         from tracker.embedding.export import export_embedder
@@ -71,7 +72,7 @@ def _export(request: ExportRequest, precision: Precision) -> None:
         export_embedder(request.model, request.output, precision=precision)
 
 
-def _precision(request: ExportRequest) -> Precision:
+def _checked_precision(request: ExportRequest) -> Precision:
     known = [precision.value for precision in Precision]
     if request.precision not in known:
         raise ConfigError(
@@ -81,14 +82,14 @@ def _precision(request: ExportRequest) -> Precision:
     precision = Precision(request.precision)
     if (precision is Precision.INT8) != (request.pictures is not None):
         raise ConfigError(
-            "--precision int8 needs --pictures, a video or folder like what will come, and no "
-            f"other precision does; got {request.precision} and pictures {request.pictures}"
+            "--precision int8 needs --pictures, a video or folder of typical input, and no other "
+            f"precision takes it; got {request.precision} and --pictures {request.pictures}"
         )
     return precision
 
 
 def _is_detector(path: Path) -> bool:
-    """Returns whether a file is a detector; otherwise it is an appearance network.
+    """Returns whether a file is a detector (true) or an appearance network (false).
 
     Raises:
         ModelError: It is neither.
@@ -104,18 +105,20 @@ def _is_detector(path: Path) -> bool:
     return True
 
 
-def _pictures(text: str) -> Iterator[UInt8Array]:
-    """Returns pictures `(H, W, 3)` uint8 RGB, evenly spread over what a word names.
+def _calibration_images(text: str) -> Iterator[UInt8Array]:
+    """Yields up to `CALIBRATION_IMAGES` images `(H, W, 3)` uint8 RGB, evenly spaced in the input.
 
     Raises:
-        SourceError: It names nothing, or cannot be read.
+        SourceError: The input does not exist or cannot be read.
     """
     found = find_images([text])
-    stride = max(1, len(found.images) // PICTURES)
-    for path in found.images[::stride][:PICTURES]:
+    stride = max(1, len(found.images) // CALIBRATION_IMAGES)
+    for path in found.images[::stride][:CALIBRATION_IMAGES]:
         yield read_image(path)
     for video in found.videos:
         with VideoFile(video) as source:
             count = source.info.frame_count
-        with VideoFile(video, stride=max(1, (count or 0) // PICTURES)) as source:
-            yield from (frame.image for _, frame in zip(range(PICTURES), source, strict=False))
+        with VideoFile(video, stride=max(1, (count or 0) // CALIBRATION_IMAGES)) as source:
+            yield from (
+                frame.image for _, frame in zip(range(CALIBRATION_IMAGES), source, strict=False)
+            )

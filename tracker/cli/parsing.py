@@ -1,4 +1,4 @@
-"""Words that users type: lists with commas, and commands and options that other programs have."""
+"""Command-line parsing: comma-separated lists, and hints for options of other programs."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tracker.util.address import scheme_of, shown_source
 from tracker.util.terminal import print_results
 
 HELP = {"help_option_names": ["-h", "--help"]}
-"""Settings of an app: what shows its help."""
+"""Typer settings: the options that show the help."""
 
 _COMMANDS_OF_OTHERS = {
     "run": (
@@ -30,7 +30,7 @@ _COMMANDS_OF_OTHERS = {
     "--help": ("help", "usage"),
     "--version": ("version",),
 }
-"""Commands of this program, and what other programs call them."""
+"""Commands of this program, and their names in other programs."""
 
 _NAME_SOURCES = "name sources without an option: tracker run SOURCE"
 _NO_SOURCE = (
@@ -50,31 +50,31 @@ _OPTIONS_OF_OTHERS = {
     ),
     "the weights of a .cfg are named with --weights": ("-w", "--weight"),
     "name the appearance network with --embedder": ("--reid", "--reid-model", "--reid-weights"),
-    "the size of the network's input is --imgsz": (
+    "the network input size is --imgsz": (
         *("--img", "--img-size", "--image-size", "--imgsize", "--size", "--input-size"),
     ),
-    "the lowest score is --conf": (
+    "the score threshold is --conf": (
         *("--conf-thres", "--conf-threshold", "--confidence", "--threshold", "--score"),
         *("--min-confidence", "--min-score", "--thresh", "-t"),
     ),
-    "the overlap is --iou": ("--iou-thres", "--iou-threshold", "--nms", "--nms-thres"),
-    "a window is opened by --show": ("--view", "--view-img", "--display", "--window", "--gui"),
+    "the IoU threshold of NMS is --iou": ("--iou-thres", "--iou-threshold", "--nms", "--nms-thres"),
+    "--show opens a window": ("--view", "--view-img", "--display", "--window", "--gui"),
     "choose with --device cpu or --device gpu": ("--cpu", "--gpu", "--cuda", "-d"),
-    "take each n-th frame with --stride": ("--vid-stride", "--skip", "--frame-skip", "--step"),
+    "take every n-th frame with --stride": ("--vid-stride", "--skip", "--frame-skip", "--step"),
     "stop after so many frames with --max-frames": ("--frames", "--limit", "-n", "--num-frames"),
     "choose classes with --classes person,car": ("--class", "--filter", "-c"),
-    "hide the bar with --no-progress": ("--quiet", "-q", "--silent"),
-    "--debug shows the trace of an error": ("--verbose", "-v"),
+    "hide the progress bar with --no-progress": ("--quiet", "-q", "--silent"),
+    "--debug shows the traceback of an error": ("--verbose", "-v"),
     "a camera is a source: tracker run 0": ("--camera", "--webcam", "--cam"),
 }
-"""What to use here in place of the options of other programs' `run`."""
+"""Hints, each with the options of other programs that it answers."""
 
 
 class Commands(TyperGroup):
-    """A group of commands that says what an unknown word may have meant."""
+    """A group of commands that suggests a known command for an unknown one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Returns what `typer` does: name, command, and the words that follow.
+        """Returns the name, the command, and the remaining words, as `typer` does.
 
         Raises:
             ConfigError: There is no such command.
@@ -87,15 +87,15 @@ class Commands(TyperGroup):
 
 
 class RunCommand(TyperCommand):
-    """A command that knows what other programs call its options."""
+    """A command that recognises the option names of other programs."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Returns the words that are left over, as `typer` does.
 
         Raises:
-            ConfigError: An option is one of other programs.
+            ConfigError: An option belongs to another program; the message names the one to use.
         """
-        words = list(args)  # `typer` takes its words out of the list.
+        words = list(args)  # `typer` empties the list.
         try:
             return super().parse_args(ctx, args)
         except typer.TyperException as error:
@@ -150,14 +150,14 @@ def usage_error_text(error: typer.TyperException) -> str:
 
 
 def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Returns the words of a list with commas; `None` where there is none.
+    """Returns the items of a comma-separated list; `None` for `None`.
 
     Args:
         option: Name of the option, for the message.
-        text: What was typed.
+        text: The value as typed.
 
     Raises:
-        ConfigError: A word is empty.
+        ConfigError: An item is empty.
 
     Example:
         >>> words_of("--classes", "person, car")
@@ -167,7 +167,7 @@ def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
         return None
     words = tuple(word.strip() for word in text.split(","))
     if not all(words):
-        raise ConfigError(f"{option} {text!r}: expected names with commas between, as person,car")
+        raise ConfigError(f"{option} {text!r}: expected comma-separated names, e.g. person,car")
     return words
 
 
@@ -189,7 +189,7 @@ def _may_be_source(name: str) -> bool:
 
 
 def _option_hint(words: Sequence[str]) -> str | None:
-    """Returns what to use in place of the first option of other programs among the words."""
+    """Returns a hint for the first word that is an option of another program."""
     for word in words:
         if word == "--":
             return None

@@ -1,4 +1,4 @@
-"""What `tracker refine` does: read a recording, refine its tracks, write them anew."""
+"""`tracker refine`: reads recorded tracks, refines them off-line, and writes the result."""
 
 import dataclasses
 import logging
@@ -33,22 +33,22 @@ from tracker.util.atomic_file import replaced_file
 _log = logging.getLogger(__name__)
 
 MOT_FPS = 30.0
-"""Frames a second of MOT text, which does not tell, unless the user does."""
+"""Default frames per second of MOT text, which does not contain its frame rate."""
 
 _ENDINGS = (".txt", ".jsonl", ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class RefineRequest:
-    """All that `tracker refine` was asked to do.
+    """Input, output and settings of `tracker refine`.
 
     Attributes:
-        source: MOT text, JSON Lines or a JSON document of ours.
-        output: Where the result goes; `.txt`, `.jsonl` or `.json` says in which form. May be the
-            source itself.
-        settings: How tracks are refined.
-        fps: Frames a second of MOT text; `None` for `MOT_FPS`. JSON tells its own.
-        existing: Whether a file that is there may be replaced.
+        source: MOT text, JSON Lines or a JSON document of this package.
+        output: Path of the result; its suffix, `.txt`, `.jsonl` or `.json`, selects the format. May
+            be the source itself.
+        settings: Settings of the refinement.
+        fps: Frames per second of MOT text; `None` for `MOT_FPS`. JSON contains its own.
+        existing: Whether an existing file may be replaced.
     """
 
     source: str
@@ -59,14 +59,14 @@ class RefineRequest:
 
 
 def run_refine(request: RefineRequest) -> str:
-    """Returns a line on what was changed, after the output was written.
+    """Writes the refined tracks and returns a one-line summary of the changes.
 
     Raises:
-        ConfigError: The output's ending is unknown, or the recording does not fit the options.
+        ConfigError: The output's suffix is unknown, or the recording does not fit the options.
         SourceError: The recording cannot be read.
         DataError: The recording is malformed, or has no frames.
-        OutputTakenError: Another process writes the output, or it is there and may not be replaced.
-        OutputError: The output cannot be written; what was there before is still there.
+        OutputTakenError: Another process writes the output, or it exists and may not be replaced.
+        OutputError: The output cannot be written; an existing file is unchanged.
     """
     suffix = Path(request.output).suffix.lower()
     if suffix not in _ENDINGS:
@@ -75,31 +75,31 @@ def run_refine(request: RefineRequest) -> str:
             f"{suffix or 'no ending'}"
         )
     with claimed(request.output, request.existing):
-        return _refined(request)
+        return _refine_file(request)
 
 
-def _refined(request: RefineRequest) -> str:
+def _refine_file(request: RefineRequest) -> str:
     recording = read_recording(request.source)
-    _check_form(request, recording)
-    fps = _fps(request, recording.tracks)
+    _check_format(request, recording)
+    fps = _frames_per_second(request, recording.tracks)
     before = len(set(recording.tracks.ids.tolist()))
-    tracks = _seen(request.source, recording.tracks)
-    refined = refine(_rows(tracks), request.settings, fps=fps)
+    tracks = _matched_rows(request.source, recording.tracks)
+    refined = refine(_track_rows(tracks), request.settings, fps=fps)
     recording = dataclasses.replace(recording, tracks=tracks)
-    _write(request, recording, _results(request, recording, refined))
+    _write_output(request, recording, _tracked_frames(request, recording, refined))
     filled = np.count_nonzero(~refined.rows.seen)
     return (
         f"{request.output}: {len(refined.rows.spans())} tracks of {before}; "
-        f"cut at {refined.cut} gaps, {refined.joined} joined, {refined.dropped} ghosts dropped, "
-        f"{filled} boxes filled in"
+        f"split at {refined.cut} gaps, {refined.joined} joined, "
+        f"{refined.dropped} false tracks removed, {filled} boxes interpolated"
     )
 
 
-def _check_form(request: RefineRequest, recording: Recording) -> None:
-    """Raises unless the recording can be written in the form that the output's name asks for."""
+def _check_format(request: RefineRequest, recording: Recording) -> None:
+    """Raises unless the recording can be written in the format of the output."""
     if recording.header is not None:
         if not recording.frames:
-            raise DataError(f"{request.source}: expected at least one frame, got a header alone")
+            raise DataError(f"{request.source}: expected at least one frame, got only a header")
     elif Path(request.output).suffix.lower() != ".txt":
         if not len(recording.tracks):
             raise DataError(
@@ -107,23 +107,23 @@ def _check_form(request: RefineRequest, recording: Recording) -> None:
                 "a run"
             )
         raise ConfigError(
-            f"{request.output}: MOT text does not tell the picture's size, which JSON must hold; "
+            f"{request.output}: MOT text does not contain the frame size, which JSON requires; "
             "name an output that ends with .txt, or refine the JSON output of the run"
         )
 
 
-def _fps(request: RefineRequest, tracks: RecordedTracks) -> float:
+def _frames_per_second(request: RefineRequest, tracks: RecordedTracks) -> float:
     if tracks.fps is None:
         return MOT_FPS if request.fps is None else request.fps
     if request.fps is not None:
         raise ConfigError(
-            f"--fps {request.fps:g}: {request.source} tells its own ({tracks.fps:g}); leave it out"
+            f"--fps {request.fps:g}: {request.source} has {tracks.fps:g} in its header; omit --fps"
         )
     return tracks.fps
 
 
-def _seen(source: str, tracks: RecordedTracks) -> RecordedTracks:
-    """Returns the rows where an object was seen; predictions are made anew by `refine`."""
+def _matched_rows(source: str, tracks: RecordedTracks) -> RecordedTracks:
+    """Returns the rows with a matched detection; `refine` interpolates the others itself."""
     keep = is_proper(tracks.boxes.astype(np.float32))
     if not keep.all():
         _log.warning(
@@ -132,13 +132,13 @@ def _seen(source: str, tracks: RecordedTracks) -> RecordedTracks:
     return tracks.select(keep & tracks.seen)
 
 
-def _rows(tracks: RecordedTracks) -> TrackRows:
+def _track_rows(tracks: RecordedTracks) -> TrackRows:
     return TrackRows.create(
         tracks.frames, tracks.ids, tracks.boxes, tracks.scores, tracks.classes, tracks.embeddings
     )
 
 
-def _results(
+def _tracked_frames(
     request: RefineRequest, recording: Recording, refined: RefinedTracks
 ) -> Iterator[TrackedFrame]:
     run = _run_info(request, recording)
@@ -148,12 +148,14 @@ def _results(
     columns = {name: values[by_frame] for name, values in columns.items()}
     frames = columns.pop("frames")
     rows = refined.rows
-    looks = _Looks(rows.embeddings[by_frame], _masks(recording.tracks, rows.origins[by_frame]))
-    image = np.zeros((1, 1, 3), np.uint8)  # text formats do not look at pictures
+    appearance = _Appearance(
+        rows.embeddings[by_frame], _masks(recording.tracks, rows.origins[by_frame])
+    )
+    image = np.zeros((1, 1, 3), np.uint8)  # the text sinks do not read pixels
     for facts in recording.frames or _frames_of_rows(frames):
         low, high = np.searchsorted(frames, [facts.index, facts.index + 1])
         tracks_now = Tracks(**{name: values[low:high] for name, values in columns.items()})
-        detections, index = _detections(tracks_now, looks.of(slice(low, high)))
+        detections, index = _matched_detections(tracks_now, appearance.rows(slice(low, high)))
         time_s = facts.index / fps if facts.time_s is None else facts.time_s
         yield TrackedFrame(
             frame=Frame(image, facts.index, time_s, run.video.source, facts.wall_time),
@@ -168,24 +170,24 @@ def _results(
 
 
 def _frames_of_rows(frames: Int32Array) -> Iterator[FrameFacts]:
-    """Yields the frames that MOT text has rows in, at least one: the file is written anyway."""
+    """Yields the frames in which MOT text has rows; frame 0 if it has none."""
     for index in np.unique(frames).tolist() or [0]:
         yield FrameFacts(index, 0.0, None, None, 0, False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Looks:
-    """What rows look like: `(R, D)` embeddings, and `R` masks, some empty, or `None`."""
+class _Appearance:
+    """Embeddings `(R, D)` and `R` masks of track rows; masks are empty where unknown, or `None`."""
 
     embeddings: Float32Array
     masks: tuple[Mask, ...] | None
 
-    def of(self, rows: slice) -> "_Looks":
-        return _Looks(self.embeddings[rows], None if self.masks is None else self.masks[rows])
+    def rows(self, rows: slice) -> "_Appearance":
+        return _Appearance(self.embeddings[rows], None if self.masks is None else self.masks[rows])
 
 
 def _masks(tracks: RecordedTracks, origins: Int32Array) -> tuple[Mask, ...] | None:
-    """Returns the mask of each row, empty for one that was filled in or never had one."""
+    """Returns the mask of each row, empty where it is interpolated or has none."""
     known = tracks.masks or ()
     first = next((mask for mask in known if mask is not None), None)
     if first is None:
@@ -194,20 +196,22 @@ def _masks(tracks: RecordedTracks, origins: Int32Array) -> tuple[Mask, ...] | No
     return tuple((known[row] if row >= 0 else None) or nothing for row in origins.tolist())
 
 
-def _detections(tracks: Tracks, looks: _Looks) -> tuple[Detections, Int32Array]:
-    """Returns what was seen in a frame, and `(T,)` which of that is which track (-1: none)."""
-    seen = np.flatnonzero(tracks.states == TrackState.CONFIRMED)
-    # `Detections` sorts by score; sorted already, rows keep their places.
-    seen = seen[np.argsort(-tracks.scores[seen], kind="stable")]
+def _matched_detections(tracks: Tracks, appearance: _Appearance) -> tuple[Detections, Int32Array]:
+    """Returns the detections of a frame, and for each track its detection index `(T,)`, or -1."""
+    matched = np.flatnonzero(tracks.states == TrackState.CONFIRMED)
+    # `Detections` sorts by score; rows that are sorted already keep their order.
+    matched = matched[np.argsort(-tracks.scores[matched], kind="stable")]
     index = np.full(len(tracks), -1, np.int32)
-    index[seen] = np.arange(len(seen))
-    found = (tracks.boxes, tracks.scores, tracks.classes, looks.embeddings)
-    masks = None if looks.masks is None else [looks.masks[row] for row in seen.tolist()]
-    return Detections.create(*(values[seen] for values in found), masks=masks), index
+    index[matched] = np.arange(len(matched))
+    columns = (tracks.boxes, tracks.scores, tracks.classes, appearance.embeddings)
+    masks = (
+        None if appearance.masks is None else [appearance.masks[row] for row in matched.tolist()]
+    )
+    return Detections.create(*(values[matched] for values in columns), masks=masks), index
 
 
 def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:
-    """Returns the arrays of `Tracks`, and `frames`, over all rows."""
+    """Returns the arrays of `Tracks` and `frames`, each over all rows."""
     rows = refined.rows
     ages, misses = np.ones(len(rows), np.int32), np.zeros(len(rows), np.int32)
     for span in rows.spans():
@@ -231,8 +235,8 @@ def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:
 
 def _run_info(request: RefineRequest, recording: Recording) -> RunInfo:
     header = recording.header or Header()
-    fps = Fraction(_fps(request, recording.tracks))
-    # The header's own `program` names who writes this file; who made the tracks stands here.
+    fps = Fraction(_frames_per_second(request, recording.tracks))
+    # The header's `program` is the writer of this file; this one wrote the input.
     refined = {"program": header.program, **dataclasses.asdict(request.settings)}
     return RunInfo(
         video=VideoInfo(
@@ -249,20 +253,24 @@ def _run_info(request: RefineRequest, recording: Recording) -> RunInfo:
     )
 
 
-def _write(request: RefineRequest, recording: Recording, results: Iterator[TrackedFrame]) -> None:
-    """Writes beside the output and moves it there, so that it appears whole or not at all."""
+def _write_output(
+    request: RefineRequest, recording: Recording, results: Iterator[TrackedFrame]
+) -> None:
+    """Writes a draft beside the output and renames it, so that the output is always complete."""
     target = Path(request.output)
-    has_looks = recording.tracks.embeddings.shape[1] > 0
-    embeddings = Embeddings.INCLUDE if has_looks else Embeddings.OMIT
+    has_embeddings = recording.tracks.embeddings.shape[1] > 0
+    embeddings = Embeddings.INCLUDE if has_embeddings else Embeddings.OMIT
     suffix = Path(os.path.realpath(target)).suffix.lower()
-    # The sink locks the draft, which keeps a second process away.
-    with replaced_file(target) as draft, _sink(str(draft), suffix, embeddings) as sink:
+    # The sink locks the draft, so no second process writes it.
+    with replaced_file(target) as draft, _open_sink(str(draft), suffix, embeddings) as sink:
         for result in results:
             sink.write(result)
         sink.close(complete=recording.complete)
 
 
-def _sink(path: str, suffix: str, embeddings: Embeddings) -> MotTextSink | JsonLinesSink | JsonSink:
+def _open_sink(
+    path: str, suffix: str, embeddings: Embeddings
+) -> MotTextSink | JsonLinesSink | JsonSink:
     if suffix == ".txt":
         return MotTextSink(path)
     json_sink = JsonLinesSink if suffix == ".jsonl" else JsonSink

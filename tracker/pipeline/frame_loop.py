@@ -55,7 +55,7 @@ class SourceResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceEnd:
-    """The end of one of several sources; nothing of it follows.
+    """The end of one of several sources; no result of it follows.
 
     Attributes:
         index: The source, from 0 in the order given.
@@ -88,7 +88,7 @@ class LoopOptions:
 
     Attributes:
         policy: Which frames are processed where a source is faster than the pipeline.
-        stop: Once it is set, no further event is yielded.
+        stop: Once set, no further event is yielded.
         idle: Called in the caller's thread, ten times a second while there is no event.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
         max_frames: Number of results after which a source ends; `None` for all.
@@ -139,7 +139,7 @@ def run_sources(
 
 
 class _Inference:
-    """The inference thread: takes batches of frames and puts events."""
+    """The inference thread: takes batches of frames and queues events."""
 
     def __init__(
         self,
@@ -149,21 +149,21 @@ class _Inference:
         *,
         max_frames: int | None,
     ) -> None:
-        self._detectors = [one.detector for one in stages]
-        self._lanes = [one.lane for one in stages]
+        self._detectors = [stage.detector for stage in stages]
+        self._lanes = [stage.lane for stage in stages]
         self._intake = intake
         self._events = events
         self._max_frames = max_frames
 
     def run_all(self) -> None:
-        """Takes batches until all sources have ended."""
+        """Processes batches of frames until all sources have ended."""
         while arrivals := self._intake.take():
             self._process(arrivals)
 
     def run_newest(self) -> None:
-        """Takes batches until all sources have ended, each once there is room for its results.
+        """Processes batches, each taken once there is room for its results, until all have ended.
 
-        A frame that is taken earlier and waits afterwards would not be the newest.
+        A frame that was taken earlier would no longer be the newest when it is processed.
         """
         while True:
             self._events.wait_for_room()
@@ -177,14 +177,16 @@ class _Inference:
         watches = {index: Stopwatch() for index in taken}
         for index, watch in watches.items():
             watch.add(reading_stage(self._lanes[index].video), taken[index].item.read_s)
-        found = self._detect({index: one.item.frame for index, one in taken.items()}, watches)
+        detections = self._detect(
+            {index: entry.item.frame for index, entry in taken.items()}, watches
+        )
         for arrival in arrivals:
             index, lane = arrival.index, self._lanes[arrival.index]
             if arrival.taken is None:
-                self._events.put(_end(arrival, lane))
+                self._events.put(_source_end(arrival, lane))
                 continue
             frame, dropped = arrival.taken.item.frame, arrival.taken.dropped
-            result = lane.step(frame, found.get(index), watches[index], dropped=dropped)
+            result = lane.step(frame, detections.get(index), watches[index], dropped=dropped)
             self._events.put(SourceResult(index, result))
             if lane.frames == self._max_frames:
                 self._intake.retire(index)
@@ -194,20 +196,20 @@ class _Inference:
         self, frames: Mapping[int, Frame], watches: Mapping[int, Stopwatch]
     ) -> dict[int, Detections]:
         """Returns the detections of the frames due for detection, one call for each detector."""
-        wanting = [index for index in frames if self._lanes[index].wants_detections]
-        found: dict[int, Detections] = {}
-        for group in sources_by_detector(self._detectors, wanting):
+        due = [index for index in frames if self._lanes[index].wants_detections]
+        by_source: dict[int, Detections] = {}
+        for group in sources_by_detector(self._detectors, due):
             watch = Stopwatch()
             batch = [frames[index] for index in group]
             detections = self._detectors[group[0]].detect(batch, watch)
-            found |= zip(group, detections, strict=True)
+            by_source |= zip(group, detections, strict=True)
             for index in group:
                 for stage, seconds in watch.seconds.items():
                     watches[index].add(stage, seconds / len(group))
-        return found
+        return by_source
 
 
-def _end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
+def _source_end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
     """Returns the end of a source; raises an error that is not a `TrackerError`."""
     error = arrival.error
     if error is None:
@@ -220,7 +222,7 @@ def _end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
 def sources_by_detector(
     detectors: Sequence[TimedDetector], indices: Sequence[int]
 ) -> list[list[int]]:
-    """Returns the sources, those with the same detector together."""
+    """Returns the given source indices grouped by detector."""
     groups: dict[int, list[int]] = {}
     for index in indices:
         groups.setdefault(id(detectors[index]), []).append(index)

@@ -40,7 +40,7 @@ class Pipeline:
     """Runs a source through detector, embedder and tracker.
 
     Args:
-        detector: Finds objects: a `Detector`, or a function from a picture `(H, W, 3)` to
+        detector: Finds objects: a `Detector`, or a function from an image `(H, W, 3)` to
             `Detections` or to boxes, scores and classes (`FunctionDetector`).
         embedder: Computes their appearance embeddings; `None` for none.
         camera_motion: Estimates the camera's motion for the tracker; `None` for a static camera, at

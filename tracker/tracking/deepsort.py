@@ -1,4 +1,9 @@
-"""DeepSORT (Wojke, Bewley, Paulus 2017, arXiv 1703.07402), written from the paper."""
+"""DeepSORT (Wojke, Bewley, Paulus 2017, arXiv 1703.07402), written from the paper.
+
+`DeepSort.step` processes one frame: prediction, association, update, deletion, birth and
+confirmation of tracks. The stages of the association, with their gates and costs, are in
+`matching_stages.py`; the state of the tracks is in `track_table.py` and `gallery.py`.
+"""
 
 import numpy as np
 
@@ -17,25 +22,33 @@ from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
-_LOOKS = 3
+_MIN_LOST_STEPS = 3
 """Steps that a lost track survives at least: one step counts for at most a third of the maximum
-age. Else one missed detection after an interruption of the camera would end a track."""
+age. Otherwise one missed detection after an interruption of the camera would delete a track."""
 
-_FORGOTTEN = 10.0
-"""A step longer than this many maximum ages ends all tracks: the scene has changed."""
+_MAX_STEP_AGES = 10.0
+"""A step longer than this many maximum ages deletes all tracks: the scene has changed."""
 
 
 class DeepSort:
     """Tracks objects by motion and, where detections have embeddings, by appearance.
 
-    One step is: predict; match confirmed tracks by appearance within the motion gate; match by IoU
-    the remaining tracks without a missed detection, and the tentative ones; update, confirm, birth
-    and death of tracks. Where an appearance is unknown (a row of zeros, or no embeddings at all,
-    `(N, 0)`), confirmed tracks are matched after that in the paper's cascade by motion alone
-    (`motion_cost`), and lost ones may be matched to near detections that are left. For a frame on
-    which the detector did not run, call `coast` in place of `step`.
+    A step predicts all tracks, associates them with the detections, updates the matched ones,
+    deletes tracks, starts a tentative track at each unmatched detection, and confirms tracks. The
+    stages of the association run in this order, each on the tracks and detections that the earlier
+    ones left unmatched (`matching_stages.stages`):
 
-    All state, the next id included, belongs to the instance.
+    1. Appearance: confirmed tracks, by embedding distance within the motion gate.
+    2. Motion: confirmed tracks, by motion alone (`motion_cost`) in the paper's matching cascade;
+       only pairs in which an appearance is unknown (a row of zeros, or no embeddings, `(N, 0)`).
+    3. IoU: tentative tracks, and confirmed ones that were matched in the previous step.
+    4. Low score (`low_score`): confirmed tracks that were matched in the previous step with the
+       detections of low score, by IoU. No other stage uses these detections.
+    5. Re-find (`refind_reach`): confirmed tracks with near detections of similar height; only pairs
+       in which an appearance is unknown.
+
+    For a frame on which the detector did not run, call `coast` instead of `step`. All state,
+    including the next id, belongs to the instance.
 
     Args:
         settings: See `DeepSortSettings`.
@@ -44,8 +57,8 @@ class DeepSort:
         >>> import numpy as np
         >>> deepsort = DeepSort()
         >>> for x in (0, 2, 4):
-        ...     found = Detections.create([[x, 0, x + 10, 20]], [0.9])
-        ...     tracks = deepsort.step(found)
+        ...     detections = Detections.create([[x, 0, x + 10, 20]], [0.9])
+        ...     tracks = deepsort.step(detections)
         >>> tracks.ids.tolist()
         [1]
     """
@@ -61,12 +74,12 @@ class DeepSort:
 
     @property
     def alive(self) -> int:
-        """Number of tracks alive, reported or not."""
+        """Number of tracks, including those that are not reported."""
         return len(self._table)
 
     @property
     def gallery_nbytes(self) -> int:
-        """Bytes that the galleries of embeddings take; bounded by the tracks alive at once."""
+        """Memory of the embedding galleries in bytes; bounded by the number of tracks at a time."""
         return self._gallery.nbytes
 
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
@@ -75,7 +88,7 @@ class DeepSort:
         Args:
             frame_interval_s: Nominal seconds between two frames, the unit of `dt`.
             frame_size: Width and height of the frames in pixels; `None` where unknown: then no
-                track ends for being outside.
+                track is deleted for being outside.
 
         Raises:
             DataError: The interval is not above 0.
@@ -100,26 +113,26 @@ class DeepSort:
         """Returns the tracks of the next frame.
 
         Args:
-            detections: Those of the frame.
+            detections: Detections of the frame.
             dt: Nominal frame intervals since the last step or coast, > 0.
-            camera: How the camera moved since then; `None` where not estimated.
+            camera: Camera motion since then; `None` where not estimated.
 
         Raises:
             DataError: `dt` is not above 0, or the size of the embeddings changed.
         """
         _check_dt(dt)
         self._check_embeddings(detections)
-        self._end_tracks_after_long_step(dt)
+        self._delete_tracks_after_long_step(dt)
         table = self._table
-        table.age(dt, self._counted(dt))
+        table.age(dt, self._counted_intervals(dt))
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
-        usual, low = self._split_by_score(detections, measurements)
+        regular, low = self._split_by_score(detections, measurements)
         scene = make_scene(table, self._gallery, self._settings, detections, measurements)
-        matches = associate(scene, usual, low)
+        matches = associate(scene, regular, low)
         self._update(matches, detections, measurements)
-        self._remove_dead(self._dead())
-        free = unmatched(usual, matches.columns)
+        self._remove_tracks(self._dead_tracks())
+        free = unmatched(regular, matches.columns)
         self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
         return self._report(table.confirmed)
@@ -129,12 +142,12 @@ class DeepSort:
 
         A track that was matched in the last frame with detection stays tentative or confirmed, and
         no missed detection is counted: it is reported with its predicted box and no detection,
-        unless its centre is predicted outside the picture (`end_outside`). A lost track goes on
-        ageing, and ends when it would have ended with missed detections.
+        unless its centre is predicted outside the image (`end_outside`). A lost track continues
+        to age, and is deleted when it would be with missed detections.
 
         Args:
             dt: Nominal frame intervals since the last step or coast, > 0.
-            camera: How the camera moved since then; `None` where not estimated.
+            camera: Camera motion since then; `None` where not estimated.
 
         Raises:
             DataError: `dt` is not above 0.
@@ -148,21 +161,21 @@ class DeepSort:
             ([1], [0], [-1])
         """
         _check_dt(dt)
-        self._end_tracks_after_long_step(dt)
-        self._table.coast(dt, self._counted(dt))
+        self._delete_tracks_after_long_step(dt)
+        self._table.coast(dt, self._counted_intervals(dt))
         self._predict(dt, camera)
-        self._remove_dead(self._dead())
-        # It may have turned back before it left: only a missed detection ends it.
-        return self._report(self._table.confirmed & ~self._outside())
+        self._remove_tracks(self._dead_tracks())
+        # Not deleted: the object may have turned back. Only a missed detection deletes the track.
+        return self._report(self._table.confirmed & ~self._outside_image())
 
-    def _counted(self, dt: float) -> float:
-        """Returns how many frame intervals of a step count against the end of a track."""
-        return min(dt, max(self._max_age / _LOOKS, 1.0))
+    def _counted_intervals(self, dt: float) -> float:
+        """Returns the frame intervals by which a step of `dt` ages lost tracks."""
+        return min(dt, max(self._max_age / _MIN_LOST_STEPS, 1.0))
 
-    def _end_tracks_after_long_step(self, dt: float) -> None:
-        """Ends all tracks after a step too long for any prediction to hold."""
-        if dt > _FORGOTTEN * max(self._max_age, 1.0):
-            self._remove_dead(np.ones(len(self._table), np.bool_))
+    def _delete_tracks_after_long_step(self, dt: float) -> None:
+        """Deletes all tracks after a step that is too long for a prediction."""
+        if dt > _MAX_STEP_AGES * max(self._max_age, 1.0):
+            self._remove_tracks(np.ones(len(self._table), np.bool_))
 
     def _predict(self, dt: float, camera: CameraMotion | None) -> None:
         table, noise = self._table, self._settings.noise
@@ -191,18 +204,21 @@ class DeepSort:
     def _split_by_score(
         self, detections: Detections, measurements: Float64Array
     ) -> tuple[IndexArray, IndexArray]:
-        """Returns the indices of detections for every stage, and of those of low score."""
+        """Returns the indices of the detections of regular score and of those of low score.
+
+        Duplicates, and boxes that are too low or too wide, are in neither.
+        """
         settings = self._settings
         if settings.duplicate_iou is None:
-            every = np.arange(len(detections))
+            kept = np.arange(len(detections))
         else:
-            every = without_duplicates(detections, iou=settings.duplicate_iou).nonzero()[0]
+            kept = without_duplicates(detections, iou=settings.duplicate_iou).nonzero()[0]
         if not (settings.min_height_px or settings.max_aspect or settings.low_score):
-            return every, _NOTHING
-        tall = measurements[every, 3] >= settings.min_height_px
-        narrow = measurements[every, 2] <= (settings.max_aspect or np.inf)
-        low = detections.scores[every] < (settings.low_score or 0)
-        return every[tall & narrow & ~low], every[tall & narrow & low]
+            return kept, _NO_INDICES
+        tall = measurements[kept, 3] >= settings.min_height_px
+        narrow = measurements[kept, 2] <= (settings.max_aspect or np.inf)
+        low = detections.scores[kept] < (settings.low_score or 0)
+        return kept[tall & narrow & ~low], kept[tall & narrow & low]
 
     def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
         rows, columns = matches.rows, matches.columns
@@ -222,23 +238,23 @@ class DeepSort:
         table.see(rows, detections, columns)
         self._gallery.add(table.slots[rows], detections.embeddings[columns])
 
-    def _dead(self) -> BoolArray:
-        """Returns a mask `(T,)`: tentative and missed, unmatched for too long, or outside."""
+    def _dead_tracks(self) -> BoolArray:
+        """Returns a mask `(T,)`: missed tracks that are tentative, too old or outside the image."""
         table = self._table
         missed = table.misses > 0
         dead = missed & ~table.confirmed
         # `misses == 0`: matched in the last frame on which the detector ran.
-        dead |= missed & ((table.aged > self._max_age) | self._outside())
+        dead |= missed & ((table.aged > self._max_age) | self._outside_image())
         return dead
 
-    def _outside(self) -> BoolArray:
-        """Returns a mask `(T,)`: predicted outside the picture, where that ends a track."""
+    def _outside_image(self) -> BoolArray:
+        """Returns a mask `(T,)`: tracks predicted outside the image, if `end_outside` is set."""
         if not self._settings.end_outside or self._frame_size is None:
             return np.zeros(len(self._table), np.bool_)
         centre = self._table.mean[:, :2]
         return np.asarray(((centre < 0) | (centre > self._frame_size)).any(axis=1))
 
-    def _remove_dead(self, dead: BoolArray) -> None:
+    def _remove_tracks(self, dead: BoolArray) -> None:
         if np.count_nonzero(dead):
             self._gallery.clear(self._table.kill(dead))
 
@@ -260,23 +276,23 @@ class DeepSort:
         rows = ready.nonzero()[0]
         if settings.resume_distance:
             pairs = resumed(table, self._gallery, rows, settings)
-            gone = np.zeros(len(table), np.bool_)
-            for lost, found in zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True):
-                table.resume(lost, found)
-                self._gallery.move(int(table.slots[found]), int(table.slots[lost]))
-                gone[found] = True
-            rows = rows[~gone[rows]]
+            merged = np.zeros(len(table), np.bool_)
+            for lost, new in zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True):
+                table.resume(lost, new)
+                self._gallery.move(int(table.slots[new]), int(table.slots[lost]))
+                merged[new] = True
+            rows = rows[~merged[rows]]
             table.confirm(rows)
-            self._remove_dead(gone)
+            self._remove_tracks(merged)
         else:
             table.confirm(rows)
 
-    def _report(self, believed: BoolArray) -> Tracks:
-        """Returns the tracks to be reported; all, or those of the mask `(T,)` at most."""
+    def _report(self, reportable: BoolArray) -> Tracks:
+        """Returns the reported tracks: all, or those in the mask `reportable` `(T,)` at most."""
         table, settings = self._table, self._settings
         rows = table.ids.argsort()
         if settings.report is not Report.ALL:
-            shown = believed
+            shown = reportable
             if settings.min_mean_score:
                 shown &= table.mean_scores >= settings.min_mean_score
             if settings.report is Report.SEEN:
@@ -306,5 +322,5 @@ def _check_dt(dt: float) -> None:
         raise DataError(f"dt: expected frame intervals above 0, got {dt}")
 
 
-_NOTHING: IndexArray = np.zeros(0, np.intp)
+_NO_INDICES: IndexArray = np.zeros(0, np.intp)
 _CONFIRMED, _LOST = np.uint8(TrackState.CONFIRMED), np.uint8(TrackState.LOST)

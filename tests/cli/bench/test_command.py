@@ -1,4 +1,4 @@
-"""`tracker bench`: figures of made-up results, and the command as a user types it."""
+"""`tracker bench`: measurements of scripted results, and the command itself."""
 
 import json
 import threading
@@ -30,12 +30,12 @@ LIVE = make_run(is_live=True)
 
 
 def clock_of(*seconds: float):
-    """Tells these times, one after the other."""
+    """Returns these times, one after the other."""
     times = iter(seconds)
     return lambda: next(times)
 
 
-def test_one_result_has_no_speed() -> None:
+def test_single_result_has_no_frame_rate() -> None:
     figures = measure_file([make_result(0)], clock_of(5.0))
     assert (figures.frames, figures.fps) == (1, None)
     assert figures.lines[0] == "frames      1, -"
@@ -45,7 +45,7 @@ def test_one_result_has_no_speed() -> None:
     assert row.to_json()["latency_ms"] is None
 
 
-def test_stages_of_a_file() -> None:
+def test_stage_times_of_a_file() -> None:
     spent = [{"decode": 0.002, "infer": 0.010}] * 9 + [{"decode": 0.004, "infer": 0.020, "nms": 1}]
     results = [replace(make_result(n), timings_s=times) for n, times in enumerate(spent)]
     figures = measure_file(results, clock_of(*(10 + n / 50 for n in range(10))))
@@ -55,14 +55,14 @@ def test_stages_of_a_file() -> None:
     expected = {"mean": 2.2, "p50": 2, "p95": 4, "p99": 4, "max": 4}
     assert decode == pytest.approx(expected, rel=RELATIVE_ERROR)
     assert figures.to_json()["stages_ms"][WHOLE]["max"] == 1024
-    assert figures.stages["nms"].count == 1  # not looked for in every frame
+    assert figures.stages["nms"].count == 1  # the stage ran in one frame
     header, first = figures.lines[2].split(), figures.lines[3].split()
     assert header == ["ms", "by", "stage", "mean", "p50", "p95", "p99", "max"]
     assert first[:2] == ["decode", "2.20"]
 
 
-def test_a_load_that_is_too_high() -> None:
-    # 101 results in 10 s of a source at 25 a second; ages rise by 1 ms in each 0.1 s.
+def test_load_above_capacity() -> None:
+    # 101 results in 10 s of a source at 25 fps; ages rise by 1 ms in each 0.1 s.
     results = [
         make_result(n, run=LIVE, time_s=n / 10, age_s=0.05 + n / 1000, dropped=3 * n // 2)
         for n in range(101)
@@ -70,34 +70,38 @@ def test_a_load_that_is_too_high() -> None:
     row = measure_load(results, clock_of(*(n / 10 for n in range(101))), load=2)
     assert (row.offered_fps, row.frames, row.dropped) == (25, 101, 150)
     assert row.processed_fps == pytest.approx(10)
-    told = row.to_json()
-    assert told["dropped_share"] == pytest.approx(150 / 251, abs=1e-6)
-    assert told["latency_ms"]["p50"] == pytest.approx(100, rel=RELATIVE_ERROR)
-    assert told["latency_ms"]["max"] == 150
-    assert told["trend_ms_per_minute"] == pytest.approx(600)
+    record = row.to_json()
+    assert record["dropped_share"] == pytest.approx(150 / 251, abs=1e-6)
+    assert record["latency_ms"]["p50"] == pytest.approx(100, rel=RELATIVE_ERROR)
+    assert record["latency_ms"]["max"] == 150
+    assert record["trend_ms_per_minute"] == pytest.approx(600)
     cells = row.line.split()
     assert cells[:6] == ["2", "25.0", "10.0", "150", "(59.8", "%)"]
     assert cells[-2:] == ["150.0", "+600.0"]
     assert len(row.line) == len(load_header())
 
 
-def test_what_runs_the_network() -> None:
-    def told(name: str, **settings: object) -> str | None:
+def test_runtime_of_each_detector() -> None:
+    def runtime(name: str, **settings: object) -> str | None:
         return runtime_of(DetectorConfig(name, network=DetectorSettings(**settings)))
 
-    assert told("small", device="cpu") == "LiteRT"
-    assert told("mine.keras", device="gpu") == "XLA"
-    assert told("yolo.cfg", device="cpu") == "LiteRT"
-    assert told("yolo-fastest-1.1-body", device="cpu") == "LiteRT"  # a .cfg of the registry
-    assert told("nanodet-m-416") == told("other.onnx") == "ONNX Runtime"
+    assert runtime("small", device="cpu") == "LiteRT"
+    assert runtime("mine.keras", device="gpu") == "XLA"
+    assert runtime("yolo.cfg", device="cpu") == "LiteRT"
+    assert runtime("yolo-fastest-1.1-body", device="cpu") == "LiteRT"  # a .cfg of the registry
+    assert runtime("nanodet-m-416") == runtime("other.onnx") == "ONNX Runtime"
     assert (
-        told("fcn") == told("kerashub:x") == told("https://x/y") == told("folder") == "TensorFlow"
+        runtime("fcn")
+        == runtime("kerashub:x")
+        == runtime("https://x/y")
+        == runtime("folder")
+        == "TensorFlow"
     )
-    assert told("motion") is None
+    assert runtime("motion") is None
     assert runtime_of(DetectorConfig("small", detections="det.txt")) is None
 
 
-def test_the_name_of_the_processor(tmp_path: Path) -> None:
+def test_processor_name(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     info.write_text("processor\t: 0\nmodel name\t: Deep Thought 7.5M\n", encoding="utf-8")
     assert cpu_model(info) == "Deep Thought 7.5M"
@@ -110,7 +114,7 @@ def test_the_name_of_the_processor(tmp_path: Path) -> None:
     assert replace(machine, runtime=None).lines[1] == "runtime     no network"
 
 
-def test_a_file_as_fast_as_it_goes(
+def test_file_as_fast_as_possible(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.json"
@@ -123,46 +127,44 @@ def test_a_file_as_fast_as_it_goes(
     assert lines[2] == "runtime     no network"
     assert lines[3].startswith("frames      60, ")
     stages = [line.split("  ")[0].strip() for line in lines[6:]]
-    told = json.loads(out.read_text())
-    assert list(told["stages_ms"]) == stages
+    record = json.loads(out.read_text())
+    assert list(record["stages_ms"]) == stages
     assert stages[0] == "decode"
     assert stages[-1] == WHOLE
-    assert (told["live"], told["frames"], told["detector"]) == (False, 60, "motion")
-    assert told["fps"] > 0
-    assert told["machine"]["runtime"] is None
-    assert told["config"]["detector"]["name"] == "motion"
+    assert (record["live"], record["frames"], record["detector"]) == (False, 60, "motion")
+    assert record["fps"] > 0
+    assert record["machine"]["runtime"] is None
+    assert record["config"]["detector"]["name"] == "motion"
 
 
-def test_max_frames_and_a_setting(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_max_frames_and_set(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--max-frames", 7, "--set", "source.stride=2", "--json", "-")
     assert call("bench", clip, *MOTION, *words) == 0
     output = capsys.readouterr()
-    told = json.loads(output.out)  # and nothing else is there
-    assert told["frames"] == 7
-    assert told["config"]["source"]["stride"] == 2
+    record = json.loads(output.out)  # stdout contains nothing else
+    assert record["frames"] == 7
+    assert record["config"]["source"]["stride"] == 2
     assert "frames      7, " in output.err
 
 
-def test_loads_of_a_live_source(
-    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_live_loads(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
     words = ("--live", "--load", "100,400", "--json", out)  # 60 frames in 24 and in 6 ms
     assert call("bench", clip, *MOTION, *words) == 0
     *_, header, first, second = capsys.readouterr().out.splitlines()
     assert header == load_header()
     assert [row.split()[:2] for row in (first, second)] == [["100", "2500.0"], ["400", "10000.0"]]
-    told = json.loads(out.read_text())
-    assert (told["live"], told["seconds"]) == (True, None)
-    for row in told["loads"]:
+    record = json.loads(out.read_text())
+    assert (record["live"], record["seconds"]) == (True, None)
+    for row in record["loads"]:
         assert row["frames"] + row["dropped"] <= 60
         assert row["frames"] >= 1
         assert 0 < row["latency_ms"]["p50"] <= row["latency_ms"]["max"] * 1.005
-    assert told["loads"][0]["offered_fps"] == 2500
+    assert record["loads"][0]["offered_fps"] == 2500
 
 
 class LateClock:
-    """Waiting takes no time; it began when the machine did, so nothing is due in the future."""
+    """A clock far ahead of all due times, whose waits return at once."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -181,14 +183,14 @@ def test_seconds_repeat_the_file(clip: Path, capsys: pytest.CaptureFixture[str])
     config = load_config(overrides=["detector.name=motion", "source.live.policy=all"])
     request = BenchRequest(str(clip), config, LivePlay((1.0, 2.0), seconds=4.0), json="-")
     run_bench(request, LateClock())
-    told = json.loads(capsys.readouterr().out)
-    # 4 s at 25 and at 50 frames a second; the clip has 60 frames. Nothing is dropped.
-    assert [row["frames"] for row in told["loads"]] == [100, 200]
-    assert [row["dropped"] for row in told["loads"]] == [0, 0]
-    assert told["seconds"] == 4
+    record = json.loads(capsys.readouterr().out)
+    # 4 s at 25 and at 50 fps; the clip has 60 frames. Nothing is dropped.
+    assert [row["frames"] for row in record["loads"]] == [100, 200]
+    assert [row["dropped"] for row in record["loads"]] == [0, 0]
+    assert record["seconds"] == 4
 
 
-def test_stopping_early_waits_for_no_frame(clip: Path, tmp_path: Path) -> None:
+def test_early_end_does_not_wait_for_the_next_frame(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     slow = ("--live", "--load", "0.001", "--max-frames", 1)  # the second frame is due after 40 s
     begin = time.monotonic()
@@ -204,8 +206,8 @@ def test_stopping_early_waits_for_no_frame(clip: Path, tmp_path: Path) -> None:
         (("--seconds", 5), "--seconds 5.0: without --live"),
         (("--live", "--load", "1,x"), "--load 1,x: expected numbers with commas between"),
         (("--live", "--load", "1,"), "--load 1,: expected numbers with commas between"),
-        (("--live", "--load", "0"), "--load 0: expected speeds from 0.001 to 1000"),
-        (("--live", "--load", "nan"), "--load nan: expected speeds"),
+        (("--live", "--load", "0"), "--load 0: expected comma-separated speeds from 0.001 to 1000"),
+        (("--live", "--load", "nan"), "--load nan: expected comma-separated speeds"),
         (("--live", "--seconds", 0), "--seconds 0: expected a number above 0"),
         ((*MOTION, "--imgsz", 320), "--imgsz 320: the motion detector runs no network"),
         ((*MOTION, "--device", "gpu"), "--device gpu: the motion detector runs no network"),
@@ -217,7 +219,7 @@ def test_stopping_early_waits_for_no_frame(clip: Path, tmp_path: Path) -> None:
         (("--json", "/"), "cannot write /: it is a directory"),
     ],
 )  # fmt: skip
-def test_wrong_words(
+def test_wrong_use(
     clip: Path, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], message: str
 ) -> None:
     code, text = failure(capsys, "bench", clip, *words)
@@ -225,25 +227,25 @@ def test_wrong_words(
     assert message in text
 
 
-def test_what_cannot_be_played_again(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sources_that_cannot_be_replayed(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
-        "expected a video file or images, which can be played again, got a camera"
+        "expected a video file or images, which can be replayed, got a camera"
         in (failure(capsys, "bench", 0, *MOTION)[1])
     )
-    told = failure(capsys, "bench", "rtsp://me:s3cret@door/main", *MOTION)[1]
-    assert "rtsp://***@door/main: expected a video file" in told
+    message = failure(capsys, "bench", "rtsp://me:s3cret@door/main", *MOTION)[1]
+    assert "rtsp://***@door/main: expected a video file" in message
     before = clip.read_bytes()
     assert "it is the source itself" in failure(capsys, "bench", clip, "--json", clip)[1]
     assert clip.read_bytes() == before
     assert "none.mp4: does not exist" in failure(capsys, "bench", "none.mp4", *MOTION)[1]
 
 
-def test_confidence_of_the_motion_detector(clip: Path, tmp_path: Path) -> None:
+def test_conf_with_the_motion_detector(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     assert call("bench", clip, *MOTION, "--conf", 0.7, "--max-frames", 1, "--json", out) == 0
     assert json.loads(out.read_text())["config"]["detector"]["motion"]["confidence"] == 0.7
 
 
-def test_no_load_at_all() -> None:
-    with pytest.raises(ConfigError, match="--load : expected speeds"):
+def test_empty_list_of_loads() -> None:
+    with pytest.raises(ConfigError, match="--load : expected comma-separated speeds"):
         LivePlay(())

@@ -1,4 +1,4 @@
-"""`tracker eval-detector`: pictures of different sizes, class names, errors, a real network."""
+"""`tracker eval-detector`: images of different sizes, class names, errors, a real network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from tracker.util.stopwatch import Stopwatch
 
 
 class BrightBox:
-    """Finds the box around the bright pixels and calls it a car."""
+    """Detects the box around the bright pixels, as class car."""
 
     class_names = ("person", "car")
     digests: Mapping[str, str] = {}
@@ -41,7 +41,7 @@ class BrightBox:
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> LabelledSet:
-    """Three pictures: a car in two, of different sizes, and nothing in the third."""
+    """Three images of different sizes: a car in two of them, and nothing in the third."""
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
     for name, (width, height) in {"a": (100, 60), "b": (64, 80), "c": (64, 80)}.items():
@@ -53,7 +53,7 @@ def labelled(tmp_path: Path) -> LabelledSet:
     return read_yolo_labels(tmp_path / "labels")
 
 
-def test_each_picture_has_its_own_size(labelled: LabelledSet) -> None:
+def test_images_of_different_sizes(labelled: LabelledSet) -> None:
     detector = BrightBox()
     precision = score(labelled, detector)
     assert detector.sizes == [(100, 60), (64, 80)]
@@ -61,7 +61,7 @@ def test_each_picture_has_its_own_size(labelled: LabelledSet) -> None:
     assert {n: c.truth for n, c in precision.classes.items()} == {1: 2}
 
 
-def test_names_carry_over_to_the_detectors_numbers(labelled: LabelledSet) -> None:
+def test_class_names_map_labels_to_the_detectors_indices(labelled: LabelledSet) -> None:
     named = replace(labelled, names=("bus", "car", "person"))
     assert class_numbers(named, ("person", "car"), None) == {1: 1}
     assert class_numbers(named, ("car",), None) == {1: 0}
@@ -70,11 +70,13 @@ def test_names_carry_over_to_the_detectors_numbers(labelled: LabelledSet) -> Non
 
 
 def test_unknown_classes(labelled: LabelledSet) -> None:
-    with pytest.raises(ConfigError, match="class 'car' of the labels is not known"):
+    with pytest.raises(
+        ConfigError, match="class 'car' of the labels is not a class of the detector"
+    ):
         class_numbers(replace(labelled, names=("bus", "car")), ("person",), None)
     with pytest.raises(ConfigError, match="the labels have no such class; did you mean 'car'"):
         class_numbers(labelled, ("person", "car"), ["carr"])
-    with pytest.raises(DataError, match="class 1 has no name, there are 1"):
+    with pytest.raises(DataError, match="class 1 has no name, got 1 names"):
         class_numbers(labelled, ("person",), None)
     with pytest.raises(DataError, match="got none in all images"):
         score(labelled, BrightBox(), ["person"])
@@ -83,7 +85,7 @@ def test_unknown_classes(labelled: LabelledSet) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--detector", "motion"], "needs a network that sees single pictures"),
+        (["--detector", "motion"], "needs a network that detects in single images"),
         (["--detector", "a.cfg"], "no such folder"),
         (["--detector", "a.cfg", "--labels", __file__], "COCO JSON needs --images"),
     ],
@@ -106,5 +108,5 @@ def test_a_real_network_on_coco(data: Path, tmp_path: Path) -> None:
     assert not done.value.code
     record = json.loads(out.read_text())
     assert (record["images"], list(record["classes"])) == (128, ["person"])
-    # 34.3 is what its authors state over all classes of val2017; people are an easy class.
+    # 34.3 is the published AP over all classes of val2017; person is an easy class.
     assert record["mAP50"] > 0.343

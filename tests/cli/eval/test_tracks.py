@@ -1,4 +1,4 @@
-"""`tracker eval` as a user types it, and what it writes."""
+"""`tracker eval`: the command, its table and its files."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Path:
-    """Two sequences of four frames: `one` has a switch after three, `two[b]` is perfect."""
+    """Two sequences of four frames: `one` has an id switch after three, `two[b]` is perfect."""
     boxes = [(frame, 1, 10 * frame, 0, 30, 60, 1, -1, -1, -1) for frame in range(1, 5)]
     for name in ("one", "two[b]"):
         write_mot(tmp_path / "truth" / name / "gt" / "gt.txt", boxes)
@@ -79,7 +79,7 @@ def test_plots(scene: Path) -> None:
     assert all(content.startswith(PNG) for content in files.values())
 
 
-def test_our_json_and_other_classes(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_tracks_and_other_classes(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
     header = {"kind": "header", "schema": "tracker-json/1", "class_names": ["person", "car"]}
     records = [header]
     for frame in range(4):
@@ -92,14 +92,14 @@ def test_our_json_and_other_classes(scene: Path, capsys: pytest.CaptureFixture[s
     (scene / "tracks" / "one.txt").unlink()
     assert run(scene, "--json", scene / "a.json") == 0
     assert json.loads((scene / "a.json").read_text())["sequences"]["one"]["MOTA"] == 1
-    assert "4 of 8 boxes are of other classes than person" in capsys.readouterr().err
+    assert "4 of 8 boxes are of classes other than person" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--rules", "MOT71"], "--rules MOT71: expected MOT15, MOT17, MOT20; did you mean"),
-        (["--json", "x", "--csv", "x"], "expected two places"),
+        (["--json", "x", "--csv", "x"], "expected different paths"),
         (["--json", "no/such/folder/a.json"], "cannot be written"),
         (["--truth", "none"], "none: no ground truth there"),
     ],
@@ -114,7 +114,7 @@ def test_wrong_use(
     assert message in error
 
 
-def test_missing_and_misfit_tracks(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_and_mismatched_tracks(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_mot(scene / "tracks" / "one.txt", [(5, 1, 0, 0, 5, 5)])
     assert run(scene) == 2
     error = capsys.readouterr().err
@@ -124,7 +124,9 @@ def test_missing_and_misfit_tracks(scene: Path, capsys: pytest.CaptureFixture[st
     assert "no tracks for sequence one: expected one.txt" in capsys.readouterr().err
 
 
-def test_truth_in_which_no_row_counts(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ground_truth_without_evaluated_rows(
+    scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("one", "two[b]"):
         path = scene / "truth" / name / "gt" / "gt.txt"
         write_mot(path, [(1, 1, 0, 0, 5, 5, 0, -1, -1, -1)])
@@ -136,12 +138,14 @@ def test_truth_in_which_no_row_counts(scene: Path, capsys: pytest.CaptureFixture
     assert "(and 1 other files without such a row)" in error
 
 
-def test_frames_that_do_not_meet(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tracks_outside_the_ground_truth_frames(
+    scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (scene / "truth" / "one" / "seqinfo.ini").unlink()
     write_mot(scene / "tracks" / "one.txt", [(50, 1, 0, 0, 5, 5)])
     assert run(scene) == 0
     error = capsys.readouterr().err
-    assert "its frames, 50 to 50, are none of those of the truth, 1 to 4" in error
+    assert "none of its frames, 50 to 50, is in the ground truth, 1 to 4" in error
 
 
 def test_a_plot_folder_that_is_a_file(scene: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`tracker models`: what is listed, told and downloaded, and one line for every error."""
+"""`tracker models`: list, info and pull; one line for every error."""
 
 import hashlib
 import zipfile
@@ -30,7 +30,7 @@ def models(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "Runner":
 
 
 class Runner:
-    """Runs `tracker models` with a cache of its own."""
+    """Runs `tracker models` with its own cache."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], cache: Path) -> None:
         self.capsys, self.cache = capsys, cache
@@ -77,14 +77,14 @@ def registry_at(folder: Path, address: str, content: bytes = CONTENT) -> Path:
     return path
 
 
-def test_no_words_show_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["models"])
     text = capsys.readouterr().out
     assert all(word in text for word in ("list", "info", "pull"))
 
 
-def test_list_has_the_models_of_this_package_and_those_to_download(models: Runner) -> None:
+def test_list_has_built_in_and_downloadable_models(models: Runner) -> None:
     header, *rows = models("list")
     assert header.split() == ["name", "task", "classes", "input", "size", "licence", "here"]
     names = [row.split()[0] for row in rows]
@@ -100,7 +100,7 @@ def test_list_has_the_models_of_this_package_and_those_to_download(models: Runne
     assert len({row.index("detector") for row in rows if "detector" in row}) == 1
 
 
-def test_pull_prints_the_path_and_list_and_info_know_it(models: Runner, tmp_path: Path) -> None:
+def test_pull_prints_the_path_that_list_and_info_show(models: Runner, tmp_path: Path) -> None:
     with FileServer(CONTENT) as server:
         registry = registry_at(tmp_path, server.address)
         words = ("--registry", registry)
@@ -115,7 +115,7 @@ def test_pull_prints_the_path_and_list_and_info_know_it(models: Runner, tmp_path
     row = models("list", *words)[-1]
     assert row.split() == (["mine", "detector", "2", "names", "416x320", "0.0", "MB", "MIT", "yes"])
     facts = models("info", "mine", *words)
-    assert f"here     {path}: whole" in facts
+    assert f"here     {path}: complete" in facts
     assert "classes  cat, dog" in facts
     assert "input    size [320, 416], mean [1.0, 2.0, 3.0]" in facts
     assert "layout   yolox" in facts
@@ -149,13 +149,13 @@ def test_a_failed_pull_is_one_line(models: Runner, tmp_path: Path) -> None:
         (["pull", "fastedet"], "no model 'fastedet' in registry.yaml; did you mean 'fastestdet'?"),
         (["pull", "qqq"], "no model 'qqq' in registry.yaml; `tracker models list` shows"),
         (["pull", "nano"], "no model 'nano' in registry.yaml"),
-        (["info", "fastedet"], "fastedet: expected a name of `tracker models list`, or the path"),
+        (["info", "fastedet"], "fastedet: expected a name from `tracker models list`, or the path"),
         (["info", "smal"], "did you mean 'small'?"),
         (["info", "none.onnx"], "there is no such file"),
         (["list", "--registry", "none.yaml"], "none.yaml: does not exist"),
     ],
 )
-def test_wrong_words(models: Runner, words: list[str], message: str) -> None:
+def test_wrong_use(models: Runner, words: list[str], message: str) -> None:
     assert message in models.failure(*words)
 
 
@@ -165,18 +165,18 @@ def test_info_of_the_models_of_this_package(models: Runner, name: str) -> None:
     files = embedder_files() if name == "builtin" else detector_files(name)
     for file in (files.keras, files.exported):
         assert any(line.startswith(f"file     {file} (") for line in facts)
-        told = models("info", file)
+        lines = models("info", file)
         # The integer detectors are exported from the same .keras.
         owner = name.removesuffix("-int8") if file.suffix == ".keras" else name
-        assert f"known as  {file.name} of {owner}, of this package" in told
+        assert f"known as  {file.name} of {owner}, of this package" in lines
         if name == "builtin":
-            assert "output    128 values" in told
+            assert "output    128 values" in lines
         else:
-            assert "classes   person, bicycle, car, motorcycle, bus, truck" in told
-            assert "input     long side 416 px" in told
+            assert "classes   person, bicycle, car, motorcycle, bus, truck" in lines
+            assert "input     long side 416 px" in lines
 
 
-def test_info_of_a_file_that_is_nothing_known(models: Runner, tmp_path: Path) -> None:
+def test_info_of_an_unknown_file(models: Runner, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"abc")
     assert models("info", path) == [
@@ -197,13 +197,13 @@ def test_info_of_a_file_that_is_nothing_known(models: Runner, tmp_path: Path) ->
 def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
     description = SegmenterDescription(("background", "person"), 320, "shufflenet-v2-1x")
     path = tmp_path / "people.keras"
-    with zipfile.ZipFile(path, "w") as archive:  # what a reader of the description looks at
+    with zipfile.ZipFile(path, "w") as archive:  # the members that a description reader reads
         archive.writestr("model.weights.h5", b"")
         archive.writestr(MEMBER, SEGMENTER_FILE.text(description))
     facts = models("info", path)
     assert "kind      Keras archive" in facts
     assert facts[-3:] == [
-        "holds     a segmenter of ours, FCN-8s on shufflenet-v2-1x",
+        "holds     a segmenter of this package, FCN-8s on shufflenet-v2-1x",
         "classes   background, person",
         "input     long side 320 px",
     ]
@@ -211,11 +211,11 @@ def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
         archive.writestr("model.weights.h5", b"")
         archive.writestr(MEMBER, SEGMENTER_FILE.text(description).replace("segmenter", "poem"))
     assert models("info", path)[-1].startswith(
-        "holds     no detector, appearance network or segmenter of ours: detector "
+        "holds     no detector, appearance network or segmenter of this package: detector "
     )
 
 
-def test_info_of_networks_of_others(models: Runner, tmp_path: Path) -> None:
+def test_info_of_foreign_networks(models: Runner, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path = write_nanodet(tmp_path / "other.onnx")
     registry = registry_at(tmp_path, "https://example.org/net.onnx", path.read_bytes())
@@ -229,7 +229,7 @@ def test_info_of_networks_of_others(models: Runner, tmp_path: Path) -> None:
     assert "input     image (1, 96, 96, 3) uint8" in facts
 
 
-def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path) -> None:
+def test_example_registry(models: Runner, tmp_path: Path) -> None:
     content = write_ssd(tmp_path / "ssd.tflite").read_bytes()
     (entry,) = read_registry(EXAMPLE).entries.values()
     (file,) = entry.files
@@ -239,7 +239,7 @@ def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path) -> None
     text = text.replace(file.sha256, hashlib.sha256(content).hexdigest())
     text = text.replace(f"size: {file.size}", f"size: {len(content)}")
     registry = tmp_path / "models.yaml"
-    # GitHub leads on to where the file is.
+    # GitHub redirects to the file.
     with FileServer(content, [Answer(status=302, location="/raw/detect.tflite"), Answer()]) as web:
         registry.write_text(text.replace("https://github.com", f"http://{web.place}"))
         (path,) = models("pull", entry.name, "--registry", registry)
@@ -250,9 +250,7 @@ def test_the_example_of_a_registry_works(models: Runner, tmp_path: Path) -> None
     assert "known as  no published model" in models("info", path)
 
 
-def test_a_file_copied_into_the_cache_is_as_good_as_a_download(
-    models: Runner, tmp_path: Path
-) -> None:
+def test_file_copied_into_the_cache_counts_as_downloaded(models: Runner, tmp_path: Path) -> None:
     words = ("pull", "mine", "--offline", "--registry")
     registry = registry_at(tmp_path, "https://example.org/net.onnx")
     folder = models.cache / "models" / "mine"

@@ -1,4 +1,4 @@
-"""`tracker run` with several sources: names, outputs, and what one source does to the others."""
+"""`tracker run` with several sources: names, outputs, and isolation of failures."""
 
 import gc
 import os
@@ -29,7 +29,7 @@ NO_EMBEDDER = ("--embedder", "none")
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty frames of another size than `clip` has."""
+    """A video of thirty frames of another size than `clip`."""
     images = moving_square(30, size=(160, 240))
     return write_clip(tmp_path_factory.mktemp("large") / "large.mp4", images)
 
@@ -41,7 +41,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["0"], ["camera-0"]),
         (["0", "0", "1"], ["camera-0", "camera-0-2", "camera-1"]),
         (["a/in.mp4", "b/in.mkv", "in-2.mp4"], ["in", "in-2", "in-2-2"]),
-        (["in.mp4", "IN.mp4"], ["in", "IN-2"]),  # some file systems do not tell them apart
+        (["in.mp4", "IN.mp4"], ["in", "IN-2"]),  # some file systems ignore case
         (["MOT17-04/img1", "-"], ["MOT17-04", "stdin"]),
         (["rtsp://u:secret@door:554/a/b?token=x#y"], ["door_554-a-b"]),
         (["rtsp://door/main", "rtsp://door/main"], ["door-main", "door-main-2"]),
@@ -49,12 +49,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["seq/*.jpg", "a b.mp4"], ["_", "a_b"]),
     ],
 )
-def test_names_are_safe_and_differ(sources: list[str], names: list[str]) -> None:
+def test_source_names_are_safe_and_distinct(sources: list[str], names: list[str]) -> None:
     assert source_names(sources) == names
     assert all("/" not in name and "secret" not in name for name in names)
 
 
-def test_two_files_give_what_each_gives_alone(
+def test_two_files_give_the_same_bytes_as_alone(
     clip: Path, large: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("run", clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 0
@@ -68,10 +68,10 @@ def test_two_files_give_what_each_gives_alone(
         assert lines_of(together)[-1]["frames"] == count
 
 
-def test_a_shared_network_gives_what_it_gives_alone(
+def test_shared_network_gives_the_same_results_as_alone(
     clip: Path, large: Path, tmp_path: Path
 ) -> None:
-    """Also for frames of two sizes in one batch, and when only some frames are detected in."""
+    """Also with frames of two sizes in a batch, and with `detector.every`."""
     words = ("--max-frames", 6, "--detect-every", 2, "--conf", 0.01, "--imgsz", 256, *NO_EMBEDDER)
     assert call("run", clip, large, *words, "--json", tmp_path / "{name}.jsonl") == 0
     for source in (clip, large):
@@ -90,20 +90,20 @@ def test_save_dir_has_files_of_each_source(clip: Path, large: Path, tmp_path: Pa
     assert lines_of(out / "square-2.jsonl")[-1]["complete"] is True
 
 
-def test_one_source_has_a_name_too(clip: Path, tmp_path: Path) -> None:
+def test_name_placeholder_with_one_source(clip: Path, tmp_path: Path) -> None:
     assert call("run", clip, *MOTION, "--csv", tmp_path / "{name}.csv", "--max-frames", 2) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["square.csv"]
 
 
-def test_a_source_that_is_not_there_is_told_and_the_others_go_on(
+def test_missing_source_is_reported_and_the_others_continue(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "{name}.jsonl"
     code = call("run", tmp_path / "none.mp4", clip, *MOTION, "--json", out, "--max-frames", 3)
     assert code == 1
-    told = capsys.readouterr().err
-    assert told.startswith("tracker: error: ")
-    assert "none.mp4" in told.splitlines()[0]
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("tracker: error: ")
+    assert "none.mp4" in stderr.splitlines()[0]
     assert [path.name for path in tmp_path.iterdir()] == ["square.jsonl"]
     assert lines_of(tmp_path / "square.jsonl")[-1]["complete"] is True
 
@@ -112,16 +112,16 @@ def test_no_source_can_be_opened(tmp_path: Path, capsys: pytest.CaptureFixture[s
     code = call("run", tmp_path / "a.mp4", tmp_path / "b.mp4", *MOTION)
     assert code == 2
     *each, last = capsys.readouterr().err.splitlines()
-    first, second = sorted(each)  # they are opened side by side
+    first, second = sorted(each)  # they are opened in parallel
     assert "a.mp4" in first
     assert "b.mp4" in second
     assert "none of 2 sources can be opened" in last
 
 
-def test_a_source_that_breaks_is_in_the_summary_and_the_others_go_on(
+def test_failed_source_is_in_the_summary_and_the_others_continue(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     from tracker.util.opencv import cv2
 
@@ -130,24 +130,24 @@ def test_a_source_that_breaks_is_in_the_summary_and_the_others_go_on(
     out = tmp_path / "out"
     code = call("run", folder, clip, *MOTION, "--json", out / "{name}.jsonl")
     assert code == 1
-    told = capsys.readouterr().err
-    failed = [line for line in told.splitlines() if line.startswith("failed")]
+    stderr = capsys.readouterr().err
+    failed = [line for line in stderr.splitlines() if line.startswith("failed")]
     assert len(failed) == 1
     assert "80x80" in failed[0]
-    broken, whole = lines_of(out / "pictures.jsonl"), lines_of(out / "square.jsonl")
+    broken, whole = lines_of(out / "images.jsonl"), lines_of(out / "square.jsonl")
     assert (broken[-1]["frames"], broken[-1]["complete"]) == (2, False)
     assert (whole[-1]["frames"], whole[-1]["complete"]) == (60, True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_ends_all_with_one_line_and_code_1(
+def test_full_disk_ends_the_run_with_one_line_and_code_1(
     clip: Path, large: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "square.jsonl").symlink_to("/dev/full")
     assert call("run", clip, large, *MOTION, "--json", tmp_path / "{name}.jsonl") == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "square.jsonl: disk full" in told
+    stderr = capsys.readouterr().err
+    assert stderr.count("\n") == 1
+    assert "square.jsonl: disk full" in stderr
 
 
 @pytest.mark.slow
@@ -169,9 +169,9 @@ def test_ctrl_c_closes_the_outputs_of_all_sources(tmp_path: Path) -> None:
     ):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGINT
-    assert "Traceback" not in told
+    assert "Traceback" not in stderr
     for out in outputs:
         footer = lines_of(out)[-1]
         assert footer["complete"] is False
@@ -208,10 +208,10 @@ def test_wrong_use_is_one_line_and_code_2(
         code = call("run", clip, clip, *detector, *words)
     finally:
         os.chdir(before)
-    told = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert code == 2
-    assert told.count("\n") == 1
-    assert message in told
+    assert stderr.count("\n") == 1
+    assert message in stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -246,13 +246,13 @@ def test_outputs_fill_in_the_name() -> None:
     outputs = Outputs(
         json="{name}/{name}.jsonl", mot="a.txt", save_dir="{name}", embeddings=Embeddings.INCLUDE
     )
-    filled = outputs.of("door")
+    filled = outputs.for_source("door")
     assert filled.save_dir == "door"
     assert (filled.json, filled.mot, filled.csv) == ("door/door.jsonl", "a.txt", None)
     assert filled.embeddings is Embeddings.INCLUDE
 
 
-def test_the_header_tells_the_confidence_that_counts(clip: Path, tmp_path: Path) -> None:
+def test_header_has_the_effective_confidence(clip: Path, tmp_path: Path) -> None:
     words = (*NO_EMBEDDER, "--max-frames", 1)
     assert call("run", clip, *words, "--json", tmp_path / "own.jsonl") == 0
     own = lines_of(tmp_path / "own.jsonl")[0]["config"]["detector"]["network"]["confidence"]
@@ -280,7 +280,7 @@ def test_track_many(clip: Path, large: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [tracker.track, lambda url, **w: tracker.track_many([url], **w)])
-def test_the_source_of_a_run_that_was_never_begun_is_closed(begin: Any) -> None:
+def test_source_of_an_unstarted_run_is_closed(begin: Any) -> None:
     def connections() -> int:
         return sum(thread.name == "tracker-stream" for thread in threading.enumerate())
 
@@ -295,7 +295,7 @@ def test_the_source_of_a_run_that_was_never_begun_is_closed(begin: Any) -> None:
         assert connections() == 0
 
 
-def test_track_many_wants_sources_that_are_there(clip: Path, tmp_path: Path) -> None:
+def test_track_many_needs_existing_sources(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="standard input can be read once"):
         tracker.track_many(["-", "-"])
     for wrong in ([], "rtsp://me:s3cret@door/main", 0, clip):

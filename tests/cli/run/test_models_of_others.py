@@ -1,4 +1,4 @@
-"""Faulty models as a user runs them: one line on standard error, nothing of a library before it."""
+"""Faulty models in `tracker run`: one line on standard error, without library messages."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ TRACKER = [sys.executable, "-m", "tracker"]
 
 
 @pytest.mark.slow
-def test_no_line_of_tensorflow_precedes_that_of_a_missing_gpu(clip: Path, tmp_path: Path) -> None:
+def test_missing_gpu_is_one_line_without_tensorflow_messages(clip: Path, tmp_path: Path) -> None:
     words = ["run", str(clip), "--device", "gpu:99", "--json", str(tmp_path / "out.jsonl")]
     done = subprocess.run([*TRACKER, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -19,8 +19,8 @@ def test_no_line_of_tensorflow_precedes_that_of_a_missing_gpu(clip: Path, tmp_pa
     assert done.stderr.count("\n") == 1
 
 
-def test_the_runtime_of_gpus_loads_keras_only_when_it_is_made() -> None:
-    """Loaded by an import of ours, TensorFlow would print to standard error before any capture."""
+def test_gpu_runtime_loads_keras_only_when_it_is_created() -> None:
+    """If an import loaded TensorFlow, its messages would be printed before they are captured."""
     program = "import sys, tracker.detection.runtimes.keras_xla\nprint('keras' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
@@ -28,7 +28,7 @@ def test_the_runtime_of_gpus_loads_keras_only_when_it_is_made() -> None:
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
-def test_a_network_that_wants_more_memory_than_there_is(clip: Path, tmp_path: Path) -> None:
+def test_network_that_needs_too_much_memory(clip: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT

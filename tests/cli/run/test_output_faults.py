@@ -1,4 +1,4 @@
-"""Outputs of the whole command: files that are taken, there already, or gone in the middle."""
+"""Output files of `tracker run` that are locked, exist already, or disappear during the run."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def under_way(
             process.kill()
 
 
-def test_the_second_run_into_a_file_names_the_first(
+def test_second_run_names_the_process_that_writes_the_file(
     clip: Path, streamed: bytes, tmp_path: Path
 ) -> None:
     out, other = tmp_path / "out.jsonl", tmp_path / "other.csv"
@@ -83,18 +83,16 @@ def test_the_second_run_into_a_file_names_the_first(
     assert run("run", clip, *MOTION, "--json", out)[0] == 0
 
 
-def test_of_two_runs_that_start_together_one_writes(clip: Path, tmp_path: Path) -> None:
+def test_of_two_simultaneous_runs_one_writes(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     words = [*TRACKER, "run", clip, *MOTION, "--json", out]
     both = [subprocess.Popen(words, stderr=subprocess.DEVNULL) for _ in range(2)]
     codes = sorted(process.wait(60) for process in both)
-    assert codes in ([0, 0], [0, 2])  # two zeros where the one had ended before the other began
+    assert codes in ([0, 0], [0, 2])  # two zeros if the first ended before the second started
     assert lines_of(out)[-1]["kind"] == "footer"
 
 
-def test_a_run_that_was_killed_leaves_nothing_but_its_output(
-    clip: Path, streamed: bytes, tmp_path: Path
-) -> None:
+def test_killed_run_leaves_only_its_output(clip: Path, streamed: bytes, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with under_way(streamed, out, "--json", out) as first:
         first.send_signal(signal.SIGKILL)
@@ -147,7 +145,7 @@ def test_no_clobber_of_many_sources_and_of_refine(clip: Path, tmp_path: Path) ->
     assert (code, "the existing file was replaced" in error) == (0, True), error
 
 
-def test_refine_leaves_a_file_alone_that_a_run_writes(streamed: bytes, tmp_path: Path) -> None:
+def test_refine_does_not_replace_a_file_that_a_run_writes(streamed: bytes, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with under_way(streamed, out, "--json", out) as first:
         code, error = run("refine", out, "-o", out)
@@ -165,7 +163,7 @@ def test_refine_leaves_a_file_alone_that_a_run_writes(streamed: bytes, tmp_path:
     ],
     ids=str,
 )
-def test_paths_that_clash_are_one_line_and_code_2(
+def test_conflicting_paths_are_one_line_and_code_2(
     words: list[str], message: str, clip: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "c.yaml").write_text("seed: 1\n")
@@ -195,8 +193,8 @@ def test_a_folder_that_was_removed_is_a_failure(
     assert not folder.exists()
 
 
-def test_a_limit_on_files_is_as_a_full_disk(clip: Path, tmp_path: Path) -> None:
-    """The signal that comes with the limit would kill the program."""
+def test_file_size_limit_is_handled_like_a_full_disk(clip: Path, tmp_path: Path) -> None:
+    """The signal sent at the limit (SIGXFSZ) would kill the program by default."""
     out, mot, video = tmp_path / "out.json", tmp_path / "out.txt", tmp_path / "out.mp4"
     words = ("run", clip, *MOTION, "--json", out, "--mot", mot, "--video", video)
     code, error = run(*words, prefix="ulimit -f 8; ")
@@ -215,7 +213,7 @@ def test_a_limit_on_files_is_as_a_full_disk(clip: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_stdout_that_is_closed_takes_no_json(clip: Path) -> None:
+def test_json_to_closed_stdout_is_an_error(clip: Path) -> None:
     words = [*TRACKER, "run", str(clip), *MOTION, "--json", "-"]
     done = subprocess.run(
         ["sh", "-c", 'exec "$@" >&-', "sh", *words], capture_output=True, timeout=60, check=False
@@ -225,7 +223,9 @@ def test_stdout_that_is_closed_takes_no_json(clip: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-def test_a_hangup_ends_a_run_in_order_and_not_under_nohup(streamed: bytes, tmp_path: Path) -> None:
+def test_sighup_closes_all_files_and_is_ignored_under_nohup(
+    streamed: bytes, tmp_path: Path
+) -> None:
     out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     with under_way(streamed, out, "--json", out, "--video", video) as process:
         process.send_signal(signal.SIGHUP)

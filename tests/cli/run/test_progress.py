@@ -1,4 +1,4 @@
-"""What a run shows while it goes on, and at its end."""
+"""The progress bar of a run, and its summary."""
 
 import dataclasses
 import re
@@ -24,39 +24,39 @@ def facts(run, statistics, outputs=()):
 
 
 def test_a_run_without_frames():
-    told = facts(LIVE, RunStatistics())
-    assert told["frames"] == "0 in 0.0 s, 0.0 a second"
-    assert told["dropped"] == "none"
-    assert not {"latency", "reconnects", "unreadable"} & set(told)
+    lines = facts(LIVE, RunStatistics())
+    assert lines["frames"] == "0 in 0.0 s, 0.0 per second"
+    assert lines["dropped"] == "none"
+    assert not {"latency", "reconnects", "unreadable"} & set(lines)
 
 
-def test_a_live_run_tells_its_latency():
+def test_summary_of_a_live_run_has_latency():
     ages = [0.061] * 90 + [0.08] * 6 + [0.095] * 3 + [0.12]
-    told = facts(LIVE, counted(LIVE, ages=ages))
-    assert told["latency"] == "p50 61 ms, p95 80, p99 95, longest 120 (from capture to result)"
-    assert told["dropped"] == "none"
+    lines = facts(LIVE, counted(LIVE, ages=ages))
+    assert lines["latency"] == "p50 61 ms, p95 80, p99 95, longest 120 (from capture to result)"
+    assert lines["dropped"] == "none"
 
 
-def test_a_file_tells_none_of_it():
-    told = facts(FILE, counted(FILE, ages=[0.1, 0.2]))
-    assert list(told) == ["source", "frames", "tracks", "ms a frame", "written"]
+def test_summary_of_a_file_has_no_latency():
+    lines = facts(FILE, counted(FILE, ages=[0.1, 0.2]))
+    assert list(lines) == ["source", "frames", "tracks", "ms a frame", "written"]
 
 
-def test_a_live_source_without_moments_of_capture_has_no_latency():
+def test_live_source_without_capture_times_has_no_latency():
     assert "latency" not in facts(LIVE, counted(LIVE, ages=[None, None]))
 
 
 def test_dropped_frames_are_a_count_and_a_share():
-    told = facts(LIVE, counted(LIVE, ages=[0.1] * 3, dropped=1))
-    assert told["dropped"] == "1 (25.0 %), the source is faster than the pipeline"
+    lines = facts(LIVE, counted(LIVE, ages=[0.1] * 3, dropped=1))
+    assert lines["dropped"] == "1 (25.0 %), the source is faster than the pipeline"
     assert (dropped_share(0, 0), dropped_share(0, 5), dropped_share(5, 0)) == (0, 0, 1)
 
 
-def test_losses_of_the_source_are_told():
+def test_reconnections_and_undecodable_frames_are_reported():
     statistics = counted(LIVE, ages=[0.1])
     statistics.reconnects, statistics.skipped = 2, 5
-    told = facts(LIVE, statistics)
-    assert (told["reconnects"], told["unreadable"]) == ("2", "5 frames")
+    lines = facts(LIVE, statistics)
+    assert (lines["reconnects"], lines["unreadable"]) == ("2", "5 frames")
 
 
 def test_memory_is_constant():
@@ -66,7 +66,7 @@ def test_memory_is_constant():
 
 
 def shown_lines(text):
-    """What a terminal shows: its lines without colours, the bar and the state of the spinner."""
+    """Returns the lines of a terminal, without colours and without the spinner."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n")
     return [
         re.sub(r"^\S ", "", re.sub(" [━╸╺]+ ", " | ", line)).strip() for line in plain.split("\n")

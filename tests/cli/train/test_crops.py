@@ -1,4 +1,4 @@
-"""`tracker train crops`: labelled objects and tracks, with teachers, to what `train reid` takes."""
+"""`tracker train crops`: crops of labelled objects and tracks, with embeddings by teachers."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ RED, GREEN = (200, 20, 20), (20, 200, 20)
 
 
 class MeanColours:
-    """A teacher whose vector is the mean colour of the left half, then that of the right half."""
+    """A teacher whose embedding is the mean colour of the left half and that of the right half."""
 
     size = (8, 4)
 
@@ -56,7 +56,7 @@ class MeanColours:
 
 @pytest.fixture
 def data(tmp_path):
-    """Two pictures of 100x100: a red and a green person in the first, a red car in the second."""
+    """Two images of 100x100: a red and a green person in the first, a red car in the second."""
     folder = tmp_path / "set"
     for part in ("images", "labels", "ignore"):
         (folder / part).mkdir(parents=True)
@@ -68,7 +68,7 @@ def data(tmp_path):
     car = np.full((100, 100, 3), 128, np.uint8)
     car[60:100, 0:60] = RED
     cv2.imwrite(str(folder / "images" / "b.png"), car[..., ::-1])
-    # The last one is a person 10 pixels high: too little to see how it looks.
+    # The last object is a person 10 pixels high, which is too small.
     (folder / "labels" / "b.txt").write_text("1 0.3 0.8 0.6 0.4\n0 0.9 0.1 0.1 0.1\n")
     file = folder / "data.yaml"
     file.write_text("train: images\nnames: [person, car]\n")
@@ -80,7 +80,7 @@ def crop(out, *teachers, digest="1", **request):
     return cut_crops_for(CropRequest(out=out, progress=False, **request), opened)
 
 
-def test_a_cut_has_surroundings_and_goes_on_beyond_the_picture():
+def test_crop_has_a_margin_and_replicates_border_pixels():
     image = np.arange(100, dtype=np.uint8).reshape(10, 10)[..., None].repeat(3, axis=2)
     box = np.float32([4, 2, 8, 6])
     np.testing.assert_array_equal(cut(image, box, margin=0), image[2:6, 4:8])
@@ -92,7 +92,7 @@ def test_a_cut_has_surroundings_and_goes_on_beyond_the_picture():
     assert CropSettings(margin=0.125).size == (160, 80)
 
 
-def test_which_objects_are_fit():
+def test_minimum_sizes_of_objects():
     boxes = np.float32([[0, 0, 20, 60], [0, 0, 7, 60], [0, 0, 20, 20], [0, 0, 67, 60],
                         [0, 0, 66, 60], [0, 0, 60, 14], [0, 0, 60, 13]])  # fmt: skip
     names = ("person", "person", "person", "person", "person", "car", "car")
@@ -101,7 +101,7 @@ def test_which_objects_are_fit():
     assert fit_for_crops(np.zeros((0, 4), np.float32), (), CropSettings()).tolist() == []
 
 
-def test_a_vector_is_the_mean_of_both_views():
+def test_embedding_is_the_mean_with_the_mirror_image():
     image = np.zeros((16, 8, 3), np.uint8)
     image[:, :4, 0] = 250  # the left half is red: (1, 0, 0, 0, 0, 0), mirrored (0, 0, 0, 1, 0, 0)
     other = np.full((4, 4, 3), 9, np.uint8)  # of another size, grey: (1, 1, 1, 1, 1, 1)
@@ -121,11 +121,11 @@ def test_from_labels_to_targets(data, tmp_path, capsys):
     assert taught.crops.crops.shape == (3, 160, 80, 3)
     assert taught.crops.margin == 0.125
     assert len(set(taught.crops.groups.tolist())) == 3
-    # The object fills the middle; its surroundings are grey.
+    # The object fills the middle; the margin is grey.
     np.testing.assert_array_equal(taught.crops.crops[0, 80, [2, 40]], [(128,) * 3, RED])
     red, green, car = taught.vectors["colours"]
     np.testing.assert_allclose(np.linalg.norm([red, green, car], axis=1), 1, rtol=1e-6)
-    # Teachers see objects without surroundings: the car is as red as the person.
+    # Teachers embed objects without margin: the car is as red as the person.
     np.testing.assert_allclose(red @ car, 1, atol=1e-3)
     assert red @ green < 0.3
     targets = read_training_crops(out, dimension=4).targets
@@ -134,14 +134,16 @@ def test_from_labels_to_targets(data, tmp_path, capsys):
     assert crop(tmp_path / "cars", data=data, classes=("car",)) == 1
 
 
-def test_a_stopped_run_goes_on_and_changed_labels_are_seen(data, tmp_path):
+def test_interrupted_run_resumes_and_changed_labels_are_embedded_again(data, tmp_path):
     out, teacher = tmp_path / "out", MeanColours(stop_at=5)
     with pytest.raises(KeyboardInterrupt):
         crop(out, teacher, data=data)
     with pytest.raises(SourceError, match="was stopped"):
         read_crop_folder(out)
     crop(out, teacher, data=data)
-    assert teacher.asked == 7  # two views of each; the interrupted picture's first is asked again
+    assert (
+        teacher.asked == 7
+    )  # two views of each; the first of the interrupted image is embedded again
     second = MeanColours("more")
     crop(out, teacher, second, data=data)
     assert (teacher.asked, second.asked) == (7, 6)
@@ -152,14 +154,14 @@ def test_a_stopped_run_goes_on_and_changed_labels_are_seen(data, tmp_path):
     assert read_crop_folder(out).vectors.keys() == {"colours"}
 
 
-def test_tracks_tell_who_is_the_same(clip, tmp_path, capsys):
+def test_boxes_of_a_track_share_an_identity(clip, tmp_path, capsys):
     tracks = tmp_path / "tracks.txt"
     lines = [f"{n + 1},{track},{5 + 2 * (n - 10)},40,20,40,{score},-1,-1,-1"
              for n in range(10, 50, 10) for track, score in ((1, 0.9), (2, 0.2))]  # fmt: skip
     tracks.write_text("\n".join(lines))
     out = tmp_path / "out"
     assert crop(out, MeanColours(), videos=(clip,), tracks=(tracks,), every=20) == 2
-    # Frames 20 and 40, without the second track's low score.
+    # Frames 20 and 40, without the low-score boxes of the second track.
     assert capsys.readouterr().out == "2 crops of 1 object: 2 object\n"
     taught = read_crop_folder(out)
     assert taught.crops.groups.tolist() == [0, 0]
@@ -172,29 +174,29 @@ def test_tracks_tell_who_is_the_same(clip, tmp_path, capsys):
         crop(tmp_path / "no", videos=(clip,), tracks=(tracks,), min_score=1.5)
 
 
-def test_the_last_line_says_what_the_crops_are_good_for(data, tmp_path, capsys):
+def test_last_line_says_whether_the_crops_suffice_for_training(data, tmp_path, capsys):
     crop(tmp_path / "a", data=data)
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "too little for tracker train reid, which needs 4 objects with two crops or more" in line
-    assert "has 0 here; add --teacher, or tracks (--video and --tracks)" in line
+    assert "too few for tracker train reid, which needs 4 objects with at least two crops" in line
+    assert "got 0; add --teacher, or tracks (--video and --tracks)" in line
     crop(tmp_path / "b", MeanColours(), data=data)
-    assert "needs 4 objects and has 3 here; add pictures" in capsys.readouterr().err
+    assert "needs 4 objects, got 3; add images" in capsys.readouterr().err
     crop(tmp_path / "c", MeanColours(), data=data, views=ViewSettings(2))
-    assert "tracker train reid --data takes it" in capsys.readouterr().err
+    assert "input of tracker train reid --data" in capsys.readouterr().err
 
 
-def test_crops_without_a_teacher_that_training_refuses(data, tmp_path):
+def test_crops_of_labels_need_a_teacher_for_training(data, tmp_path):
     crop(tmp_path / "a", data=data)
     crops = read_training_crops(tmp_path / "a", dimension=2)
     with pytest.raises(DataError, match="of labelled images need a teacher"):
         split_crops(crops, share=0.5, seed=0)
 
 
-def test_tracks_feed_training_without_a_teacher(clip, tmp_path, capsys):
+def test_crops_of_tracks_need_no_teacher_for_training(clip, tmp_path, capsys):
     rows = [f"{frame},{i},{20 * i},10,18,60,1" for frame in (1, 2) for i in range(1, 5)]
     (tmp_path / "tracks.txt").write_text("\n".join(rows))
     crop(tmp_path / "a", videos=(clip,), tracks=(tmp_path / "tracks.txt",))
-    assert "tracker train reid --data takes it: 4 objects" in capsys.readouterr().err
+    assert "input of tracker train reid --data: 4 objects" in capsys.readouterr().err
     learnt, held = split_crops(read_training_crops(tmp_path / "a", dimension=2), share=0.1, seed=0)
     assert (len(learnt.crops), len(held.crops)) == (4, 4)
 
@@ -232,14 +234,14 @@ def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_pictures():
+def test_image_names():
     assert image_names([]) == ()
     assert image_names([Path("x/1.jpg"), Path("y/2.jpg")]) == ("1", "2")
     with pytest.raises(ConfigError, match="different names, got '1'"):
         image_names([Path("x/1.jpg"), Path("x/1.png")])
 
 
-def test_a_damaged_folder_is_told(data, tmp_path):
+def test_damaged_folder_is_an_error(data, tmp_path):
     out = tmp_path / "out"
     crop(out, MeanColours(), data=data)
     np.save(out / "vectors" / "colours.npy", np.zeros((2, 6), np.float32))
@@ -264,16 +266,16 @@ def taught(groups, targets):
 
 def test_agreement_with_teachers():
     targets = np.float32([[1, 0], [0, 1], [0.6, 0.8]])
-    # Turning all vectors changes no similarity, but the cosine with the targets.
+    # A rotation of all embeddings changes no similarity, only the cosine with the targets.
     turned = targets @ np.float32([[0, 1], [-1, 0]])
     same, other = agreement(targets, targets), agreement(turned, targets)
     assert (same.correlation, same.cosine) == pytest.approx((1, 1))
     assert (other.correlation, other.cosine) == pytest.approx((1, 0), abs=1e-6)
-    # All vectors alike: nothing is told apart.
+    # All embeddings equal: nothing is discriminated.
     assert agreement(targets[[0, 0, 0]], targets).correlation == 0
 
 
-def test_crops_are_split_and_judged_by_what_there_is():
+def test_split_and_score_depend_on_identities_and_teachers():
     eye = np.eye(6)
     data = taught([0, 1, 2, 3, 4, 4], eye)
     train, held = split_crops(data, share=0.1, seed=0)
@@ -282,7 +284,7 @@ def test_crops_are_split_and_judged_by_what_there_is():
     assert measure_of(data) == "agreement"
     found = verdict(np.float32(np.eye(3)), taught([0, 1, 1], [[1, 0, 0], [0, 1, 0], [0, 0.6, 0.8]]))
     assert "agreement" in found.text
-    assert "rank-1" in found.text  # two crops are known to show the same
+    assert "rank-1" in found.text  # two crops are known to be of the same object
     with pytest.raises(DataError, match="at least 4 objects, got 3"):
         split_crops(taught([0, 1, 2], np.eye(3)), share=0.1, seed=0)
     plain = taught([0, 0, 1, 1, 2, 2, 3, 3], np.zeros((8, 0)))
@@ -293,7 +295,7 @@ def test_crops_are_split_and_judged_by_what_there_is():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_an_appearance_network_learns_from_it(data, tmp_path, capsys):
+def test_appearance_network_is_trained_on_the_crops(data, tmp_path, capsys):
     crop(tmp_path / "crops", MeanColours(), data=data)
     more = data.parent / "labels" / "a.txt"
     more.write_text("".join(f"0 {x} 0.5 0.2 0.6\n" for x in (0.2, 0.3, 0.5, 0.6, 0.7)))
@@ -310,15 +312,15 @@ def test_an_appearance_network_learns_from_it(data, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_real_teacher_finds_a_person_like_themselves():
+def test_real_teacher_finds_the_same_person_similar():
     weights = SHARED / "weights" / "person-reidentification" / "retail-0288"
-    picture = SHARED / "detection" / "street_unlabelled" / "00000.jpg"
-    if not weights.is_dir() or not picture.is_file():
+    image_file = SHARED / "detection" / "street_unlabelled" / "00000.jpg"
+    if not weights.is_dir() or not image_file.is_file():
         pytest.skip("retail-0288 or street_unlabelled is not in shared/data")
     pytest.importorskip("openvino", reason="openvino is not installed")
     teacher = OpenVinoAppearance(weights / "person-reidentification-retail-0288.xml")
     assert teacher.size == (256, 128)
-    image = read_image(picture)
+    image = read_image(image_file)
     boxes = np.float32([[100, 100, 160, 220], [104, 103, 164, 223], [300, 60, 360, 180]])
     crops = [cut(image, box, margin=0) for box in boxes]
     first, shifted, other = describe_both_ways(teacher, crops)
@@ -326,11 +328,11 @@ def test_a_real_teacher_finds_a_person_like_themselves():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_openvino_teacher_describes_many_as_it_describes_one(tmp_path):
+def test_openvino_teacher_gives_the_same_embeddings_in_batches(tmp_path):
     pytest.importorskip("openvino", reason="openvino is not installed")
     teacher = OpenVinoAppearance(write_means(tmp_path / "means.xml", size=(8, 4)))
     assert (teacher.name, teacher.size) == ("means", (8, 4))
-    # The upper half of each crop has a red of its own, all some blue: two batches of 16 and two.
+    # The upper half of each crop has its own red, all have some blue: two batches of 16 and two.
     crops = np.zeros((34, 8, 4, 3), np.uint8)
     crops[:, :4, :, 0], crops[..., 2] = 6 * np.arange(34)[:, None, None], 40
     wanted = np.stack([[40, 0, 3 * index] for index in range(34)])

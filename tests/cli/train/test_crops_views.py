@@ -1,4 +1,4 @@
-"""`tracker train crops --views`: views of crops, with what teachers say of the views themselves."""
+"""`tracker train crops --views`: augmented views of crops, with their embeddings by teachers."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
 
 
 class Halves:
-    """A teacher whose vector is the mean colour of the upper half, then that of the lower half."""
+    """A teacher whose embedding is the mean colour of the upper half and that of the lower half."""
 
     size = (8, 4)
 
@@ -42,7 +42,7 @@ class Halves:
 
 @pytest.fixture
 def data(tmp_path):
-    """A picture with a red and a green person, and one with a blue car."""
+    """An image with a red and a green person, and one with a blue car."""
     folder = tmp_path / "set"
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
@@ -69,22 +69,22 @@ def table(out):
 
 
 def files(out):
-    """Returns what a folder holds, without the times in `.npz` files."""
+    """Returns the content of a folder, without the times in `.npz` files."""
     kept = [path for path in out.rglob("*") if path.is_file() and path.suffix != ".npz"]
     return {str(path.relative_to(out)): path.read_bytes() for path in kept}
 
 
-def test_views_of_crops_are_what_the_training_reads(data, tmp_path, capsys):
+def test_training_reads_views(data, tmp_path, capsys):
     out, teacher = tmp_path / "out", Halves()
     assert crop(out, teacher, data=data) == 12
     assert capsys.readouterr().out == "3 crops of 3 objects: 2 person, 1 car; 12 views\n"
-    assert teacher.asked == 24  # both ways, and no crop itself
+    assert teacher.asked == 24  # each view and its mirror image, and no crop
     assert (out / "crops" / "a-0.png").is_file()
     taught = read_crop_folder(out)
     assert taught.crops.crops.shape == (12, 128, 64, 3)
     assert taught.crops.margin == 0
     assert sorted(taught.class_names) == ["car"] * 4 + ["person"] * 8
-    # What was said of a view belongs to the view.
+    # Each embedding belongs to its view.
     for image, vector in zip(taught.crops.crops, taught.vectors["halves"], strict=True):
         np.testing.assert_allclose(describe_both_ways(Halves(), [image])[0], vector, atol=1e-6)
     read = read_training_crops(out, dimension=4)
@@ -99,7 +99,7 @@ def test_views_of_crops_are_what_the_training_reads(data, tmp_path, capsys):
     assert (record["margin"], record["margin_of_viewed"], record["size"]) == (0, 0.125, [128, 64])
 
 
-def test_mixed_views_are_groups_of_their_own(data, tmp_path):
+def test_mixed_views_are_separate_groups(data, tmp_path):
     out = tmp_path / "out"
     always = ViewSettings(4, shift=0, mixed=1, cover=0)
     crop(out, Halves(), data=data, views=always)
@@ -120,10 +120,10 @@ def test_mixed_views_are_groups_of_their_own(data, tmp_path):
     assert len(train) + len(held) == 12
 
 
-def test_a_stopped_run_goes_on_to_the_same(data, tmp_path):
+def test_interrupted_run_resumes_to_the_same_result(data, tmp_path):
     # 3 x 70 = 210 views are 96, 96 and 18.
-    whole, stopped, teacher = tmp_path / "whole", tmp_path / "stopped", Halves(stop_at_call=2)
-    crop(whole, Halves(), data=data, views=70)
+    complete, stopped, teacher = tmp_path / "complete", tmp_path / "stopped", Halves(stop_at_call=2)
+    crop(complete, Halves(), data=data, views=70)
     with pytest.raises(KeyboardInterrupt):
         crop(stopped, teacher, data=data, views=70)
     with pytest.raises(SourceError, match="was stopped"):
@@ -131,14 +131,14 @@ def test_a_stopped_run_goes_on_to_the_same(data, tmp_path):
     assert teacher.asked == 192
     assert crop(stopped, teacher, data=data, views=70) == 210
     assert (teacher.calls, teacher.asked) == (4, 420)
-    assert files(stopped) == files(whole)
+    assert files(stopped) == files(complete)
     second = Halves("more")
     crop(stopped, teacher, second, data=data, views=70)
     assert (teacher.asked, second.asked) == (420, 420)
     assert read_crop_folder(stopped).vectors.keys() == {"halves", "more"}
 
 
-def test_views_of_changed_labels_are_asked_about_again(data, tmp_path):
+def test_views_of_changed_labels_are_embedded_again(data, tmp_path):
     out, teacher = tmp_path / "out", Halves()
     crop(out, teacher, data=data)
     (data.parent / "labels" / "a.txt").write_text("0 0.7 0.5 0.2 0.6\n")
@@ -163,7 +163,7 @@ def test_other_views_are_not_mixed_in(data, tmp_path):
         crop(tmp_path / "plain", Halves(), data=data)
 
 
-def test_a_folder_of_an_earlier_release_goes_on(data, tmp_path):
+def test_folder_of_an_earlier_release_is_resumed(data, tmp_path):
     out = tmp_path / "out"
     crop(out, Halves(), data=data, views=0)
     record = json.loads((out / "crops.json").read_text())
@@ -188,7 +188,7 @@ def test_wrong_use_leaves_nothing(number, message, data, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_says_whether_it_lists_views(tmp_path: Path) -> None:
+def test_crop_record_says_whether_there_are_views(tmp_path: Path) -> None:
     assert not holds_views(tmp_path)
     (tmp_path / "crops.json").write_text('{"views": null}')
     assert not holds_views(tmp_path)

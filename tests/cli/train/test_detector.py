@@ -1,4 +1,4 @@
-"""`tracker train detector` as a user types it: from pictures to tracks, and what goes wrong."""
+"""`tracker train detector`: from images to tracks, resumption, and errors."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 SIDE, SQUARE = 64, 24
 PLAIN = ["mosaic=0", "paste=0", "grey=0", "scale=[0.8, 1.25]"]
-"""Changes of pictures that are too small for more."""
+"""Augmentation settings for very small images."""
 
 
 def log_of(out: Path) -> list[dict[str, str]]:
@@ -38,14 +38,14 @@ def log_of(out: Path) -> list[dict[str, str]]:
 
 
 def scene(rng: np.random.Generator, x: int, y: int, channel: int) -> np.ndarray:
-    """Grey noise with one bright square of a colour."""
+    """Grey noise with one bright coloured square."""
     image = rng.integers(90, 110, (SIDE, SIDE, 3)).astype(np.uint8)
     image[y : y + SQUARE, x : x + SQUARE, channel] = 250
     return image
 
 
 def make_data(folder: Path, *, train: int, val: int) -> Path:
-    """Pictures of red and green squares; no `val` entry where there are none."""
+    """Images of red and green squares; without validation images there is no `val` entry."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("val", val)):
         for kind in ("images", "labels"):
@@ -70,7 +70,7 @@ def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector of two classes with new weights."""
+    """A detector of two classes with random weights."""
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("start") / "start.keras"
     description = DetectorDescription(YoloSize.NANO, ("a", "b"), long_side=64)
@@ -82,7 +82,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_epoch_from_another_detector(
     start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Held-out pictures, other classes, a frozen backbone: all files are there and say so."""
+    """Held-out images, other classes, a frozen backbone: all files exist and record it."""
     data, out = make_data(tmp_path / "data", train=6, val=0), tmp_path / "out"
     code = call(
         "train", "detector", "--data", data, "--out", out, "--epochs", 1, "--batch", 2,
@@ -91,8 +91,8 @@ def test_one_epoch_from_another_detector(
     assert code == 0
     output = capsys.readouterr()
     assert "mean, 2 images" in output.out
-    assert "4 pictures" in output.err
-    assert "names no val: 2 pictures (data.val_share 0.34) are held out" in output.err
+    assert "4 images" in output.err
+    assert "has no val: 2 images (data.val_share 0.34) of train are held out" in output.err
     assert "other classes: all weights but the last class layers'" in output.err
     assert "epoch 1/1, loss " in output.err
     assert read_description(out / "best.keras") == DetectorDescription(
@@ -107,10 +107,10 @@ def test_one_epoch_from_another_detector(
 
 
 @pytest.mark.slow
-def test_a_backbone_by_name_frozen_then_free(
+def test_named_backbone_is_frozen_and_then_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A backbone of another training; what is frozen comes out as it went in."""
+    """A backbone of another training; frozen layers keep their weights."""
     name = "efficientnet-lite0-short"
     keras.utils.set_random_seed(0)
     first = build_yolo(YoloSize.NANO, 1, backbone=name)
@@ -140,15 +140,15 @@ def test_a_backbone_by_name_frozen_then_free(
     assert "all of it in the first 1 epochs" in card
     assert "what comes before `efficientnet_4_add`" in card
     assert "its batch norms throughout" in card
-    # The same command goes on, although the weights are not read again.
+    # The same command resumes; the initial weights are not read again.
     assert call(*words[:7], 3, *words[8:]) == 0
     output = capsys.readouterr().err
-    assert "going on from the checkpoint" in output
+    assert "resuming from the checkpoint" in output
     assert "the backbone, " not in output
 
 
 @pytest.mark.slow
-def test_trained_stopped_gone_on_and_used(
+def test_train_interrupt_resume_and_track(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, out = make_data(tmp_path / "data", train=32, val=8), tmp_path / "out"
@@ -161,7 +161,7 @@ def test_trained_stopped_gone_on_and_used(
     capsys.readouterr()
     assert call(*words, "--epochs", 30) == 0
     output = capsys.readouterr()
-    assert "going on from the checkpoint at step 40 of 120" in output.err
+    assert "resuming from the checkpoint at step 40 of 120" in output.err
     steps = [int(row["step"]) for row in log_of(out)]
     assert steps[-1] == 120
     assert steps == sorted(steps)
@@ -199,7 +199,7 @@ def test_trained_stopped_gone_on_and_used(
         (["--data", "{data}"], "Missing option '--out'"),
         (["--out", "{out}"], "data.file: expected the path of a data file, got none"),
         (["--data", "none.yaml", "--out", "{out}"], "none.yaml: does not exist"),
-        (["--data", "{data}", "--out", "{data}"], "cannot be made"),
+        (["--data", "{data}", "--out", "{data}"], "cannot be created"),
         (["--data", "{data}", "--out", "{out}", "--size", "large"], "network.size: expected"),
         (["--data", "{data}", "--out", "{out}", "--imgsz", "100"], "multiple of 32, got 100"),
         (["--data", "{data}", "--out", "{out}", "--batch", "0"], "batch: expected at least 1"),
@@ -207,7 +207,7 @@ def test_trained_stopped_gone_on_and_used(
         (["--data", "{data}", "--out", "{out}", "--seed", "-1"], "seed: expected at least 0"),
         (["--data", "{data}", "--out", "{out}", "--val-share", "2"], "between 0 and 1, got 2"),
         (["--data", "{data}", "--out", "{out}", "--classes", "rd"], "did you mean 'red'"),
-        (["--data", "{data}", "--out", "{out}", "--classes", "red,"], "names with commas"),
+        (["--data", "{data}", "--out", "{out}", "--classes", "red,"], "comma-separated names"),
         (["--data", "{data}", "--out", "{out}", "--classes", "red,red"], "different names"),
         (["--data", "{data}", "--out", "{out}", "--freeze-epochs", "2"], "weights to start from"),
         (["--data", "{data}", "--out", "{out}", "--weights", "no.keras"], "does not exist"),
@@ -266,7 +266,7 @@ def test_wrong_use_of_training(
     assert not (tmp_path / "out").exists()
 
 
-def test_another_training_in_the_folder(
+def test_folder_of_another_training(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -279,11 +279,11 @@ def test_another_training_in_the_folder(
     words = ["train", "detector", "--data", data_file, "--out", out]
     message = failure(capsys, *words, "--batch", 8)
     assert "batches.batch: the training in" in message
-    assert "began with 16, got 8; go on with the same" in message
+    assert "began with 16, got 8; use the same value" in message
     (out / "data.json").write_text(json.dumps(record | {"classes": ["green", "red"]}))
     assert "data: the training in" in failure(capsys, *words)
     (out / "config.yaml").unlink()
-    assert "checkpoint.npz: expected config.yaml" in failure(capsys, *words)
+    assert "checkpoint.npz: expected readable config.yaml" in failure(capsys, *words)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_the_example_configuration_is_valid() -> None:
         load_train_config(example)
 
 
-def test_settings_are_written_and_read_alike(tmp_path: Path) -> None:
+def test_written_settings_are_read_back(tmp_path: Path) -> None:
     words = ["augment.scale=[0.5, 1]", "data.classes=[a, b]", "network.size=small"]
     words += ["network.backbone=resnet50v2", "network.backbone_weights=imagenet"]
     words += ["network.frozen_until=conv4_block6_out", "training.mixed_precision=on"]
@@ -336,7 +336,7 @@ def test_settings_are_written_and_read_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", ["'train'", "'train', '--help'", "'train', 'detector', '--help'"])
-def test_help_loads_nothing_heavy(words: str) -> None:
+def test_help_loads_no_keras(words: str) -> None:
     program = (
         f"import sys; sys.argv = ['tracker', {words}]\nfrom tracker.cli.main import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code, end\n"
@@ -348,7 +348,7 @@ def test_help_loads_nothing_heavy(words: str) -> None:
     assert "detector" in done.stdout
 
 
-def test_wrong_data_are_told_before_keras_is_loaded(tmp_path: Path) -> None:
+def test_wrong_data_are_reported_before_keras_is_loaded(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data", train=2, val=2)
     label = data.parent / "train" / "labels" / "001.txt"
     label.write_text("0 0.5 0.5 0.1 0.1\n0 0.5 0.5 2 0.1\n")

@@ -1,4 +1,4 @@
-"""`tracker train labels`: pictures, scripted teachers and a really saved detector to a data set."""
+"""`tracker train labels` with scripted teachers and with a saved detector."""
 
 import csv
 import sys
@@ -23,7 +23,7 @@ from tracker.util.opencv import cv2
 
 
 class Scripted:
-    """A teacher that says the same of every picture; may be stopped at one of them."""
+    """A teacher with the same detections in every image; may be interrupted at one of them."""
 
     def __init__(self, name, rows, names, *, stop_at=None):
         self.name, self.class_names = name, names
@@ -40,12 +40,12 @@ class Scripted:
 
 
 def people(**more):
-    """Sure of one person, in doubt about another; sees a dog that nobody has to ask for."""
+    """Detects one person with a high and one with a low score, and a dog."""
     rows = [([0, 0, 20, 20], 0.9, 0), ([20, 0, 40, 10], 0.2, 0), ([5, 15, 15, 20], 0.8, 1)]
     return Scripted("people-64", rows, ("pedestrian", "dog"), **more)
 
 
-def pictures(folder, *names):
+def write_images(folder, *names):
     folder.mkdir(exist_ok=True)
     for name in names:
         cv2.imwrite(str(folder / name), np.zeros((20, 40, 3), np.uint8))
@@ -58,11 +58,11 @@ def label(words, out, *teachers, digest="1", **config):
     return label_found(request, find_images(request.pictures), opened)
 
 
-def test_a_data_set_that_a_detector_learns_from(tmp_path, capsys):
-    folder = pictures(tmp_path / "in", "a.png", "b.png")
+def test_labels_are_a_data_set_for_training(tmp_path, capsys):
+    folder = write_images(tmp_path / "in", "a.png", "b.png")
     done = label([folder], tmp_path / "out", people(), classes=("person",))
     assert (done.images, done.labels, done.doubtful) == (2, {"person": 2}, {"person": 2})
-    assert capsys.readouterr().out == "2 pictures: 2 person; 2 regions to ignore\n"
+    assert capsys.readouterr().out == "2 images: 2 person; 2 regions to ignore\n"
     splits = read_splits(tmp_path / "out" / "data.yaml", val_share=0.5)
     assert splits.class_names == ("person",)
     (image,) = splits.train[0]
@@ -70,14 +70,14 @@ def test_a_data_set_that_a_detector_learns_from(tmp_path, capsys):
     assert image.crowd.tolist() == [False, True]
 
 
-def test_without_classes_all_that_teachers_know(tmp_path, capsys):
-    folder = pictures(tmp_path / "in", "a.png")
+def test_default_classes_are_all_of_the_teachers(tmp_path, capsys):
+    folder = write_images(tmp_path / "in", "a.png")
     label([folder], tmp_path / "out", people())
-    assert capsys.readouterr().out == "1 picture: 1 person, 1 dog; 1 region to ignore\n"
+    assert capsys.readouterr().out == "1 image: 1 person, 1 dog; 1 region to ignore\n"
 
 
-def test_a_stopped_labelling_goes_on(tmp_path):
-    folder, out = pictures(tmp_path / "in", "a.png", "b.png", "c.png"), tmp_path / "out"
+def test_interrupted_labelling_resumes(tmp_path):
+    folder, out = write_images(tmp_path / "in", "a.png", "b.png", "c.png"), tmp_path / "out"
     teacher = people(stop_at=1)
     with pytest.raises(KeyboardInterrupt):
         label([folder], out, teacher)
@@ -85,7 +85,7 @@ def test_a_stopped_labelling_goes_on(tmp_path):
     label([folder], out, teacher)
     assert teacher.asked == 3
     assert (out / "data.yaml").exists()
-    # One more teacher and other thresholds: who was asked is not asked again.
+    # A further teacher and other thresholds: the first teacher does not run again.
     other = Scripted("other-64", [([0, 0, 20, 20], 0.5, 0)], ("person",))
     done = label([folder], out, teacher, other, classes=("person",), sure=0.65, doubtful=0.6)
     assert (teacher.asked, other.asked) == (3, 3)
@@ -106,28 +106,28 @@ def test_frames_of_a_video_with_their_times(clip, tmp_path):
     again = people()
     label([clip], out, again, every=25)
     assert again.asked == 0
-    with pytest.raises(ConfigError, match=r"each 25\. frame of .*, got each 20\. frame"):
+    with pytest.raises(ConfigError, match=r"every 25\. frame of .*, got every 20\. frame"):
         label([clip], out, people(), every=20)
 
 
 def test_another_labelling_is_not_mixed_in(tmp_path):
-    folder, out = pictures(tmp_path / "in", "a.png"), tmp_path / "out"
+    folder, out = write_images(tmp_path / "in", "a.png"), tmp_path / "out"
     label([folder], out, people())
-    with pytest.raises(ConfigError, match="found/people-64 was said by another file"):
+    with pytest.raises(ConfigError, match="found/people-64 contains detections of another"):
         label([folder], out, people(), digest="2")
-    other = pictures(tmp_path / "other", "b.png")
-    with pytest.raises(ConfigError, match=r"a\.png is not among the pictures now"):
+    other = write_images(tmp_path / "other", "b.png")
+    with pytest.raises(ConfigError, match=r"a\.png is now not among the images"):
         label([other], out, people())
-    same_name = pictures(tmp_path / "same", "a.png")
-    with pytest.raises(ConfigError, match=r"a\.png is another picture"):
+    same_name = write_images(tmp_path / "same", "a.png")
+    with pytest.raises(ConfigError, match=r"a\.png is now another image"):
         label([same_name], out, people())
     with pytest.raises(ConfigError, match=r"labelling\.json, got neither"):
         label([folder], folder, people())
 
 
-def test_pictures_by_folder_pattern_file_and_list(tmp_path):
-    folder = pictures(tmp_path / "in", "a.png", "b.jpg", "._c.png")
-    (folder / "notes.md").write_text("no picture")
+def test_images_by_folder_pattern_file_and_list(tmp_path):
+    folder = write_images(tmp_path / "in", "a.png", "b.jpg", "._c.png")
+    (folder / "notes.md").write_text("no image")
     (tmp_path / "list.txt").write_text("in/b.jpg\n\n")
     a, b = folder / "a.png", folder / "b.jpg"
     for words, expected in (
@@ -145,7 +145,7 @@ def test_pictures_by_folder_pattern_file_and_list(tmp_path):
 
 
 def test_rows_of_an_ssd_layer():
-    # picture, label, score, box; the list ends with a negative picture.
+    # image index, label, score, box; a negative image index ends the list.
     rows = [[0, 1, 0.9, 0.25, 0, 0.5, 1.2], [0, 2, 0.8, 0, 0, 1, 1], [0, 1, 0.01, 0, 0, 1, 1],
             [-1, 1, 0.9, 0, 0, 1, 1]]  # fmt: skip
     output = np.array(rows, np.float32)[None, None]
@@ -177,7 +177,7 @@ def test_rows_of_an_ssd_layer():
     ],
 )
 def test_wrong_use_leaves_nothing(words, message, tmp_path, capsys):
-    pictures(tmp_path / "in", "a.png")
+    write_images(tmp_path / "in", "a.png")
     (tmp_path / "empty").mkdir()
     for name in ("a.pt", "bad.keras", "lone.xml"):
         (tmp_path / name).write_text("no model")
@@ -189,11 +189,13 @@ def test_wrong_use_leaves_nothing(words, message, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_no_teacher_has(tmp_path):
-    folder, out = pictures(tmp_path / "in", "a.png"), tmp_path / "out"
-    with pytest.raises(ConfigError, match="no teacher knows 'persn'; did you mean 'person'"):
+def test_unknown_class_and_teacher_names(tmp_path):
+    folder, out = write_images(tmp_path / "in", "a.png"), tmp_path / "out"
+    with pytest.raises(ConfigError, match="no teacher has 'persn'; did you mean 'person'"):
         label([folder], out, people(), classes=("persn",))
-    with pytest.raises(ConfigError, match="no teacher is named 'people'; did you mean 'people-64'"):
+    with pytest.raises(
+        ConfigError, match="no teacher has the name 'people'; did you mean 'people-64'"
+    ):
         label([folder], out, people(), weights={"people": 2.0})
     with pytest.raises(ConfigError, match="'dog' is not among the classes"):
         label([folder], out, people(), classes=("person",), thresholds={"dog": (0.5, 0.1)})
@@ -203,7 +205,7 @@ def test_names_that_no_teacher_has(tmp_path):
 def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
     for name in ("a.xml", "a.bin", "a.onnx"):
         (tmp_path / name).write_text("no model")
-    # None in there is how Python marks a module that cannot be imported.
+    # None marks a module that cannot be imported.
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DependencyError, match=r"tracker-pipeline\[openvino\]"):
@@ -212,7 +214,7 @@ def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
         open_teachers(tmp_path / "a.onnx")
 
 
-def test_the_configuration_in_the_repository():
+def test_example_configuration_is_valid():
     path = Path(__file__).parents[3] / "configs" / "train-labels.yaml"
     config = load_label_config(path, options={"teachers": ("nanodet_m.onnx",)})
     assert config.classes[0] == "person"
@@ -222,7 +224,7 @@ def test_the_configuration_in_the_repository():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_detector_of_our_own_as_teacher(tmp_path, capsys, monkeypatch):
+def test_keras_detector_as_teacher(tmp_path, capsys, monkeypatch):
     from tracker.models.files.detector_file import DetectorDescription, save_detector
     from tracker.models.yolo import build_yolo
     from tracker.models.yolo_shape import YoloSize
@@ -231,10 +233,10 @@ def test_a_detector_of_our_own_as_teacher(tmp_path, capsys, monkeypatch):
     description = DetectorDescription(YoloSize.NANO, ("thing", "car"), long_side=64)
     network = build_yolo(YoloSize.NANO, 2)
     save_detector(network, tmp_path / "mine.keras", description)
-    folder, out = pictures(tmp_path / "in", "a.png"), tmp_path / "out"
+    folder, out = write_images(tmp_path / "in", "a.png"), tmp_path / "out"
     words = ["--pictures", folder, "--teacher", tmp_path / "mine.keras", "--out", out]
     assert call("train", "labels", *words, "--size", 32, "--no-progress") == 0
-    assert capsys.readouterr().out.startswith("1 picture: ")
+    assert capsys.readouterr().out.startswith("1 image: ")
     assert [path.name for path in (out / "found").iterdir()] == ["mine-32"]
     assert (out / "found" / "mine-32" / "a.npz").is_file()
     line = failure(capsys, "train", "labels", *words, "--classes", "cra")
@@ -254,11 +256,11 @@ def test_a_detector_of_our_own_as_teacher(tmp_path, capsys, monkeypatch):
     [
         # The cell at (32, 16) has its centre at (40, 24); the box is 24 pixels wide and 32 high.
         (write_fastestdet, 16, [28, 8, 52, 40]),
-        # That at (32, 16) has it at (36, 20); the box reaches 8 pixels across, 16 up and down.
+        # The cell at (32, 16) has its centre at (36, 20); the box is 16 pixels wide and 32 high.
         (write_nanodet, 8, [28, 4, 44, 36]),
     ],
 )
-def test_onnx_files_tell_their_kind_and_find_a_blue_cell(tmp_path, write, side, box):
+def test_kind_and_detection_of_onnx_teachers(tmp_path, write, side, box):
     pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     (opened,) = open_teachers(write(tmp_path / "net.onnx"))
@@ -273,7 +275,7 @@ def test_onnx_files_tell_their_kind_and_find_a_blue_cell(tmp_path, write, side, 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_openvino_detector_labels_and_a_network_of_appearance_does_not(tmp_path):
+def test_openvino_teacher_is_a_detector_not_an_appearance_network(tmp_path):
     pytest.importorskip("openvino", reason="openvino is not installed")
     rows = [[0, 1, 0.75, 0.25, 0.5, 0.75, 1], [0, 1, 0.01, 0, 0, 0.5, 0.5], [-1] + [0] * 6]
     (opened,) = open_teachers(write_ssd_rows(tmp_path / "ssd.xml", rows, size=(64, 96)))

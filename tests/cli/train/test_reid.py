@@ -1,4 +1,4 @@
-"""`tracker train reid` as a user types it: from crops by identity to tracks with appearance."""
+"""`tracker train reid`: from crops by identity to tracks with appearance, and errors."""
 
 import json
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Six identities, three pictures of each, in two colours."""
+    """Six identities with three images each, in two colours."""
     folder, rng = tmp_path_factory.mktemp("crops"), np.random.default_rng(0)
     for identity in range(6):
         (folder / f"{identity}").mkdir()
@@ -36,13 +36,13 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
     assert call(*words, "--epochs", 1) == 0
     output = capsys.readouterr()
     assert "rank-1" in output.out
-    assert "12 pictures of 4 identities" in output.err
+    assert "12 images of 4 identities" in output.err
     assert read_reid_description(out / "best.keras").dimension == 128
     card = (out / "model-card.md").read_text()
-    assert "6 pictures of 2 other identities to judge by" in card
-    # The same command goes on; with more epochs it goes further.
+    assert "6 images of 2 other identities for validation" in card
+    # The same command resumes; with more epochs it trains longer.
     assert call(*words, "--epochs", 2) == 0
-    assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
+    assert "resuming from the checkpoint at step 2 of 4" in capsys.readouterr().err
     line = failure(capsys, *words, "--seed", 1)
     assert "seed: the training in" in line
 
@@ -72,7 +72,7 @@ def test_from_crops_to_tracks(data, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, capsys):
-    """The resolved settings are written; a folder begun before there was a file of them goes on."""
+    """The resolved settings are written; a folder without that file is resumed as well."""
     out, file = tmp_path / "out", tmp_path / "my.yaml"
     file.write_text(f"data: {{folder: {data}, batch: 8}}\ntraining: {{epochs: 9}}\n")
     words = ["train", "reid", "--config", file, "--out", out, "--no-progress", "--batch", 12]
@@ -83,7 +83,7 @@ def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, c
     assert (written.training.relation, written.training.contrast) == (0, 1)
     record = json.loads((out / "training.json").read_text())
     assert record["training.epochs"] == 1
-    # What version 0.1 wrote for the same training.
+    # The record that version 0.1 wrote for the same training.
     earlier = {"data": record["data"], "taught": False, "weights": None, "backbone": "residual"}
     earlier |= {"backbone_weights": "none", "frozen_until": None, "frozen_norms": None}
     earlier |= {"freeze_epochs": 0, "mixed_precision": "auto", "val_share": 0.1, "epochs": 1}
@@ -95,12 +95,12 @@ def test_a_file_of_settings_and_a_record_of_an_earlier_release(data, tmp_path, c
     assert "began with 0.5, got 0.25" in refused
     assert "began with 12, got 8" in failure(capsys, *words, "--batch", 8)
     assert call(*words, "--epochs", 2) == 0
-    assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
+    assert "resuming from the checkpoint at step 2 of 4" in capsys.readouterr().err
     assert json.loads((out / "training.json").read_text())["training.epochs"] == 2
 
 
 @pytest.mark.slow
-def test_a_backbone_by_name(data, tmp_path, capsys):
+def test_named_backbone(data, tmp_path, capsys):
     name = "efficientnet-lite0-short"
     save_reid(build_reid(8, backbone=name), tmp_path / "start.keras", backbone=name)
     words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
@@ -124,7 +124,7 @@ def moving_square():
 
 
 @pytest.mark.slow
-def test_weights_to_start_from(data, tmp_path, capsys):
+def test_initial_weights(data, tmp_path, capsys):
     save_reid(build_reid(16), tmp_path / "start.keras")
     words = ["train", "reid", "--data", data, "--out", tmp_path / "out", "--no-progress"]
     assert call(*words, "--epochs", 1, "--batch", 12, "--weights", tmp_path / "start.keras") == 0
@@ -157,7 +157,7 @@ def test_weights_to_start_from(data, tmp_path, capsys):
         (["--data", "{data}", "--config", "none.yaml"], "none.yaml: does not exist"),
         (
             ["--data", "{data}", "--set", "training.contrast=0", "--set", "training.relation=1"],
-            "training.contrast: expected above 0, since crops without a teacher",
+            "training.contrast: expected above 0, because it is the only loss",
         ),
     ],
 )
@@ -168,7 +168,7 @@ def test_wrong_use_leaves_nothing(words, message, data, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sequence_without_pictures_has_no_looks(tmp_path, capsys):
+def test_sequence_without_images_has_no_embeddings(tmp_path, capsys):
     sequence = tmp_path / "MOT-1"
     (sequence / "det").mkdir(parents=True)
     (sequence / "seqinfo.ini").write_text(

@@ -1,4 +1,4 @@
-"""The settings of an appearance network's training: file, single keys, options, and the crops."""
+"""Settings of `tracker train reid`: file, `--set`, options, and defaults that depend on crops."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def crop_folder(folder: Path, **record: object) -> Path:
     return folder
 
 
-def test_options_win_over_single_keys_and_these_over_the_file(tmp_path: Path) -> None:
+def test_options_override_set_which_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "my.yaml"
     file.write_text("seed: 3\ndata: {batch: 8, val_share: 0.2}\ntraining: {epochs: 7}\n")
     words = ["data.batch=16", "training.epochs=5", "network.backbone=efficientnet-lite0"]
@@ -41,7 +41,7 @@ def test_options_win_over_single_keys_and_these_over_the_file(tmp_path: Path) ->
 def test_defaults_for_crops(
     tmp_path: Path, record: dict[str, object], shift: float, weights: tuple[float, ...]
 ) -> None:
-    """What is said replaces them key by key."""
+    """Given settings override the defaults key by key."""
     folder = {"data.folder": str(crop_folder(tmp_path / "crops", **record))}
     config = load_reid_config(None, (), folder)
     assert config.augment.shift == shift
@@ -52,8 +52,8 @@ def test_defaults_for_crops(
     assert (changed.training.relation, changed.training.contrast) == (weights[1], 0.5)
 
 
-def test_what_is_written_is_read_again_the_same(tmp_path: Path) -> None:
-    """Also where the crops have other defaults than those that are written."""
+def test_written_settings_are_read_back(tmp_path: Path) -> None:
+    """Also where the defaults of the crops differ from the written settings."""
     folder = crop_folder(tmp_path / "crops", in_use=["a"], views={"count": 2})
     words = ["training.contrast=1", "training.mixed_precision=off", f"data.folder={folder}"]
     config = load_reid_config(None, words)
@@ -64,7 +64,7 @@ def test_what_is_written_is_read_again_the_same(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_explains_every_key_with_its_default(tmp_path: Path) -> None:
-    """Those that depend on the crops are commented out, with the value for crops by identity."""
+    """Keys whose default depends on the crops are commented out, with that of identity crops."""
     text = SHIPPED.read_text()
     lines = [line for line in text.splitlines() if line.partition("#")[0].strip() or "  # " in line]
     assert all("  #" in line or line.endswith(":") for line in lines)

@@ -1,4 +1,4 @@
-"""`tracker train segmenter` and `tracker run --background` as a user types them."""
+"""`tracker train segmenter` and `tracker run --background`: the commands."""
 
 import json
 from pathlib import Path
@@ -31,12 +31,12 @@ def train_words(data_file: Path, out: Path) -> list[object]:
 
 @pytest.mark.slow
 def test_one_epoch(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All files are there and say so."""
+    """All files exist and record the training."""
     out = tmp_path / "out"
     assert call(*train_words(data_file, out), "--epochs", 1) == 0
     output = capsys.readouterr()
     assert "mean IoU, 2 images" in output.out
-    assert "train       3 pictures: " in output.err
+    assert "train       3 images: " in output.err
     assert "epoch 1/1, loss " in output.err
     assert read_segmenter_description(out / "best.keras") == SegmenterDescription(
         ("ground", "disc", "square"), 32, "cross-stage", YoloSize.NANO
@@ -48,26 +48,26 @@ def test_one_epoch(data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.slow
-def test_the_same_command_goes_on_and_another_one_is_refused(
+def test_same_command_resumes_and_another_is_refused(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = train_words(data_file, tmp_path / "out")
     assert call(*words, "--epochs", 1) == 0
     assert call(*words, "--epochs", 2) == 0
-    assert "going on from the checkpoint at step 2 of 4" in capsys.readouterr().err
+    assert "resuming from the checkpoint at step 2 of 4" in capsys.readouterr().err
     message = failure(capsys, *words, "--epochs", 2, "--seed", 1)
     assert "seed: the training in" in message
     assert "began with 0, got 1" in message
     (tmp_path / "out" / "training.json").write_text("{")
     message = failure(capsys, *words, "--epochs", 2)
-    assert "expected training.json beside it to tell which training this is" in message
+    assert "expected a readable training.json beside it" in message
 
 
 @pytest.mark.slow
-def test_starting_from_another_segmenter(
+def test_initial_weights_of_another_segmenter(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the same classes all weights, with others the backbone; other shapes are refused."""
+    """Same classes: all weights; other classes: the backbone; other shapes are an error."""
     assert call(*train_words(data_file, tmp_path / "a"), "--epochs", 1) == 0
     start = tmp_path / "a" / "best.keras"
     more = ["--epochs", 1, "--weights", start, "--freeze-epochs", 1]
@@ -80,7 +80,7 @@ def test_starting_from_another_segmenter(
     assert call(*train_words(renamed, tmp_path / "c"), *more) == 0
     output = capsys.readouterr().err
     assert "other classes: the backbone" in output
-    assert "no pixel of 'd' in these pictures" in output
+    assert "no pixel of 'd' in these images" in output
     message = failure(
         capsys, *train_words(data_file, tmp_path / "d"), "--weights", start, "--size", "small"
     )
@@ -93,7 +93,7 @@ def test_starting_from_another_segmenter(
         (["--data", "{data}"], "Missing option '--out'"),
         (["--out", "{out}"], "data.file: expected the path of a data file, got none"),
         (["--data", "none.yaml", "--out", "{out}"], "none.yaml: does not exist"),
-        (["--data", "{data}", "--out", "{data}"], "cannot be made"),
+        (["--data", "{data}", "--out", "{data}"], "cannot be created"),
         (["--data", "{data}", "--out", "{out}", "--imgsz", "100"], "multiple of 32, got 100"),
         (["--data", "{data}", "--out", "{out}", "--batch", "0"], "batch: expected at least 1"),
         (["--data", "{data}", "--out", "{out}", "--epochs", "0"], "epochs: expected at least 1"),
@@ -159,10 +159,10 @@ def test_wrong_use_of_backgrounds(
 
 
 @pytest.mark.slow
-def test_only_the_tracked_square_can_be_seen(
+def test_only_the_tracked_square_is_visible(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A segmenter learns yellow squares; a run keeps the one that walks and blurs its ground."""
+    """A segmenter learns yellow squares; a run keeps the moving one and blurs the rest."""
     rng = np.random.default_rng(5)
     for split, count in (("train", 32), ("val", 6)):
         for index in range(count):
@@ -191,7 +191,7 @@ def test_only_the_tracked_square_can_be_seen(
     assert call(
         *common, "--video", changed, "--json", tmp_path / "blur.jsonl", "--background", "blur",
         "--segmenter", out / "best.keras", "--set", "segmenter.classes=[square]", "--set", cache,
-        "--set", "segmenter.blur=0.05",  # 8 pixels: enough to see inside a square of 20x40
+        "--set", "segmenter.blur=0.05",  # 8 pixels: visible inside a square of 20x40
     ) == 0  # fmt: skip
     lines = [
         (tmp_path / f"{name}.jsonl").read_text().splitlines()[1:] for name in ("plain", "blur")
@@ -209,6 +209,6 @@ def test_only_the_tracked_square_can_be_seen(
                 away = new.image[90:, :].astype(int)
                 assert away.std() < 0.3 * old.image[90:, :].std()
     assert len(changes) > 10
-    # Grey levels: 4 to 5 by encoding alone, 30 where a network that learned nothing blurs all.
+    # Grey levels: 4 to 5 by encoding alone, 30 where an untrained network blurs everything.
     assert np.mean(changes) < 15
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`tracker bench`: runs a recorded source through the pipeline and reports how fast it is."""
+"""`tracker bench`: runs a recorded source through the pipeline and reports its speed."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -47,8 +47,8 @@ class LivePlay:
     """How a file is played as a live source.
 
     Attributes:
-        loads: Speeds, one after the other; 1 = as recorded.
-        seconds: How long each is played, the file over and over; `None` for the file once.
+        loads: Playback speeds, run one after the other; 1 = as recorded.
+        seconds: Duration of each run, repeating the file; `None` plays the file once.
 
     Raises:
         ConfigError: A speed or the time is out of range, or there is no speed.
@@ -61,8 +61,8 @@ class LivePlay:
         if not self.loads or not all(SLOWEST <= load <= FASTEST for load in self.loads):
             got = ",".join(f"{load:g}" for load in self.loads)
             raise ConfigError(
-                f"--load {got}: expected speeds from {SLOWEST:g} to {FASTEST:g} with commas "
-                "between, as 0.5,1,2"
+                f"--load {got}: expected comma-separated speeds from {SLOWEST:g} to "
+                f"{FASTEST:g}, e.g. 0.5,1,2"
             )
         if self.seconds is not None and not 0 < self.seconds < 1e9:
             raise ConfigError(f"--seconds {self.seconds:g}: expected a number above 0")
@@ -70,13 +70,13 @@ class LivePlay:
 
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """All that `tracker bench` was asked to do.
+    """Source, configuration and outputs of `tracker bench`.
 
     Attributes:
         source: A video file or images, as the user typed it.
         config: The resolved configuration.
-        live: How it is played as a live source; `None` for as fast as it goes.
-        json: File for the figures as JSON, "-" for stdout; `None` for none.
+        live: How the file is played as a live source; `None` processes it as fast as possible.
+        json: File for the measurements as JSON, "-" for stdout; `None` for none.
     """
 
     source: str
@@ -86,14 +86,14 @@ class BenchRequest:
 
 
 def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
-    """Measures, and prints and writes the figures.
+    """Measures speed and latency, and prints and writes the results.
 
     The table goes to stdout, or to stderr where JSON goes to stdout. Models are loaded and
-    compiled before the clock counts.
+    compiled before the measurement starts.
 
     Args:
         request: What to measure.
-        clock: Tells when frames are due and how long things take.
+        clock: Clock of the simulated source and of the measurement.
 
     Raises:
         ConfigError: The source is a camera or a stream, or the configuration is wrong.
@@ -105,25 +105,25 @@ def run_bench(request: BenchRequest, clock: Clock | None = None) -> None:
     if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
         raise ConfigError(
             f"{shown_address(request.source)}: expected a video file or images, which can be "
-            f"played again, got a {kind.value}; `tracker run` tells its latency"
+            f"replayed, got a {kind.value}; `tracker run` reports its latency"
         )
     if request.json is not None:
         _check_json(request.json, request.source)
-    tell = print_status if request.json == STDOUT else print_results
+    print_lines = print_status if request.json == STDOUT else print_results
     pipeline = build_pipeline(request.config)
     _warm_up(request, pipeline)
     machine = machine_of(request.config)
-    tell(f"source      {request.source}", *machine.lines)
+    print_lines(f"source      {request.source}", *machine.lines)
     if request.live is None:
-        figures = _bench_file(request, pipeline, tell, clock)
+        figures = _bench_file(request, pipeline, print_lines, clock)
     else:
-        figures = _bench_live(request, request.live, pipeline, tell, clock)
+        figures = _bench_live(request, request.live, pipeline, print_lines, clock)
     if request.json is not None:
         _write_json(request, machine, figures)
 
 
 def _check_json(path: str, source: str) -> None:
-    """Finds out before the measuring what would lose its result.
+    """Checks the output path before the measurement, so that no result is lost.
 
     Raises:
         OutputError: The path cannot be written, or is the source itself.
@@ -134,7 +134,7 @@ def _check_json(path: str, source: str) -> None:
 
 
 def _warm_up(request: BenchRequest, pipeline: Pipeline) -> None:
-    """Runs one frame: networks are compiled then, and files are in the system's cache."""
+    """Processes one frame, so that networks are compiled and files are in the system's cache."""
     with (
         open_source(request.source, request.config) as source,
         _results(request, pipeline, source) as results,
@@ -143,14 +143,14 @@ def _warm_up(request: BenchRequest, pipeline: Pipeline) -> None:
 
 
 def _bench_file(
-    request: BenchRequest, pipeline: Pipeline, tell: Callable[..., None], clock: Clock
+    request: BenchRequest, pipeline: Pipeline, print_lines: Callable[..., None], clock: Clock
 ) -> dict[str, Any]:
     with (
         open_source(request.source, request.config) as source,
         _results(request, pipeline, source) as results,
     ):
         figures = measure_file(results, clock.now)
-    tell(*figures.lines)
+    print_lines(*figures.lines)
     return figures.to_json()
 
 
@@ -158,11 +158,11 @@ def _bench_live(
     request: BenchRequest,
     live: LivePlay,
     pipeline: Pipeline,
-    tell: Callable[..., None],
+    print_lines: Callable[..., None],
     clock: Clock,
 ) -> dict[str, Any]:
-    """Returns the figures of all loads; each is printed as soon as it is known."""
-    tell("", load_header())
+    """Returns the measurements of all loads; each is printed as soon as it is complete."""
+    print_lines("", load_header())
     rows: list[LoadFigures] = []
     for load in live.loads:
         with (
@@ -170,7 +170,7 @@ def _bench_live(
             _results(request, pipeline, source) as results,
         ):
             rows.append(measure_load(results, clock.now, load=load))
-        tell(rows[-1].line)
+        print_lines(rows[-1].line)
     return {"seconds": live.seconds, "loads": [row.to_json() for row in rows]}
 
 
@@ -191,7 +191,7 @@ def _results(
     try:
         yield islice(results, settings.max_frames)
     finally:
-        source.close()  # A reader that waits for a frame to be due would not end.
+        source.close()  # Otherwise a reader that waits for its next frame would not end.
         results.close()
 
 
@@ -219,7 +219,7 @@ def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]
 
 
 def machine_of(config: Config) -> Machine:
-    """Returns what the figures of a configuration are measured on."""
+    """Returns the hardware and the runtime that a configuration is measured on."""
     network = config.detector.network
     runtime = runtime_of(config.detector)
     device = None
@@ -235,7 +235,7 @@ def machine_of(config: Config) -> Machine:
 
 
 def runtime_of(choice: DetectorConfig) -> str | None:
-    """Returns what runs the network of a detector; `None` where no network runs."""
+    """Returns the name of the runtime of a detector's network; `None` where there is no network."""
     if choice.detections is not None or choice.name == MOTION:
         return None
     name, is_ours = choice.name, choice.name in DETECTORS

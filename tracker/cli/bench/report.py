@@ -1,4 +1,4 @@
-"""What `tracker bench` measures of results, and how it is shown."""
+"""Measurements of `tracker bench` and their tables."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from tracker.tracks import TrackedFrame
 from tracker.util.latency import LatencyHistogram, LatencyTrend, Percentiles
 
 WHOLE = "all stages"
-"""What the table calls the sum over a frame's stages, which overlap with those of other frames."""
+"""Row of the sum over a frame's stages, which overlap with those of other frames."""
 
 _STAGE_HEADER = ("ms by stage", "mean", "p50", "p95", "p99", "max")
 _LOAD_HEADER = (
@@ -25,15 +25,15 @@ _STAGE_WIDTHS = (12, 8, 8, 8, 8, 8)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the figures were measured on.
+    """Hardware and runtime of a measurement.
 
     Attributes:
         cpu: Model of the processor.
         cores: Logical cores of the machine.
-        usable_cores: Those that this process may use.
-        runtime: What runs the detector's network; `None` where there is none.
-        device: Where it runs; `None` likewise.
-        threads: CPU threads that it may use; `None` likewise.
+        usable_cores: Cores that this process may use.
+        runtime: Runtime of the detector's network; `None` where there is no network.
+        device: Device that the network runs on; `None` likewise.
+        threads: CPU threads that the network may use; `None` likewise.
     """
 
     cpu: str
@@ -45,7 +45,7 @@ class Machine:
 
     @property
     def lines(self) -> list[str]:
-        """Two facts, a line each."""
+        """Two lines: hardware and runtime."""
         network = "no network"
         if self.runtime is not None:
             network = f"{self.runtime}, device {self.device}, threads {self.threads}"
@@ -59,7 +59,7 @@ def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
     """Returns the name of the processor.
 
     Args:
-        info: Where Linux tells it.
+        info: File in which Linux lists the processors.
     """
     try:
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -76,12 +76,12 @@ def core_count() -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileFigures:
-    """How fast a file went through the pipeline.
+    """Speed of the pipeline on a file.
 
     Attributes:
-        frames: How many results there were.
-        fps: Results a second between the first and the last; `None` for one result.
-        stages: Times by stage, and `WHOLE`.
+        frames: Number of results.
+        fps: Results per second between the first and the last; `None` for one result.
+        stages: Times by stage, and their sum, `WHOLE`.
     """
 
     frames: int
@@ -91,11 +91,11 @@ class FileFigures:
     @property
     def lines(self) -> list[str]:
         """The speed, and a table of the stages."""
-        speed = "-" if self.fps is None else f"{self.fps:.1f} a second"
-        rows = [_row(_STAGE_HEADER, _STAGE_WIDTHS)]
+        speed = "-" if self.fps is None else f"{self.fps:.1f} per second"
+        rows = [_table_row(_STAGE_HEADER, _STAGE_WIDTHS)]
         for name, times in self.stages.items():
             cells = [f"{milliseconds:.2f}" for milliseconds in _stage_ms(times).values()]
-            rows.append(_row((name, *cells), _STAGE_WIDTHS))
+            rows.append(_table_row((name, *cells), _STAGE_WIDTHS))
         return [f"frames      {self.frames}, {speed}", "", *rows]
 
     def to_json(self) -> dict[str, Any]:
@@ -111,11 +111,11 @@ class FileFigures:
 
 
 def measure_file(results: Iterable[TrackedFrame], now: Callable[[], float]) -> FileFigures:
-    """Returns how fast results came, and where the time of their frames went.
+    """Returns the frame rate of the results and the time of each stage.
 
     Args:
-        results: As they leave the pipeline, at least one.
-        now: Tells the time in seconds.
+        results: Results of the pipeline, at least one.
+        now: Returns the current time in seconds.
     """
     stages: dict[str, LatencyHistogram] = {}
     span = _Span(now)
@@ -124,23 +124,23 @@ def measure_file(results: Iterable[TrackedFrame], now: Callable[[], float]) -> F
         spent = {**result.timings_s, WHOLE: sum(result.timings_s.values())}
         for name, seconds in spent.items():
             stages.setdefault(name, LatencyHistogram()).add(seconds)
-    # A stage that came up late, as with `detector.every`, stands before the sum all the same.
+    # The sum is the last row, also after a stage that first ran later (`detector.every`).
     whole = stages.pop(WHOLE)
     return FileFigures(span.count, span.rate, {**stages, WHOLE: whole})
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFigures:
-    """How the pipeline kept up with a live source.
+    """Throughput, drops and latency of the pipeline on a live source.
 
     Attributes:
-        load: Speed at which the material was played; 1 = as recorded.
-        offered_fps: Frames a second that the source gave.
-        processed_fps: Results a second between the first and the last; `None` for one result.
-        frames: How many results there were.
-        dropped: Frames that were lost because they came too fast.
+        load: Playback speed; 1 = as recorded.
+        offered_fps: Frames per second of the source.
+        processed_fps: Results per second between the first and the last; `None` for one result.
+        frames: Number of results.
+        dropped: Frames that were dropped for newer ones.
         latency: Ages of the results in seconds; `None` where they are unknown.
-        trend_s_per_minute: By how much ages grew; `None` where it cannot be told.
+        trend_s_per_minute: Slope of the ages over time; `None` where it is unknown.
     """
 
     load: float
@@ -167,7 +167,7 @@ class LoadFigures:
             *ages,
             "-" if trend is None else f"{1000 * trend:+.1f}",
         )
-        return _row(cells, _LOAD_WIDTHS)
+        return _table_row(cells, _LOAD_WIDTHS)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as plain JSON types, times in milliseconds."""
@@ -187,19 +187,19 @@ class LoadFigures:
 
 
 def load_header() -> str:
-    """Returns what stands above the rows of `LoadFigures`."""
-    return _row(_LOAD_HEADER, _LOAD_WIDTHS)
+    """Returns the header of the table of `LoadFigures`."""
+    return _table_row(_LOAD_HEADER, _LOAD_WIDTHS)
 
 
 def measure_load(
     results: Iterable[TrackedFrame], now: Callable[[], float], *, load: float
 ) -> LoadFigures:
-    """Returns how a live source's results came.
+    """Returns throughput, drops and latency on a live source.
 
     Args:
-        results: As they leave the pipeline, at least one.
-        now: Tells the time in seconds.
-        load: Speed at which the material is played.
+        results: Results of the pipeline, at least one.
+        now: Returns the current time in seconds.
+        load: Playback speed; 1 = as recorded.
     """
     ages, trend, span = LatencyHistogram(), LatencyTrend(), _Span(now)
     dropped, offered = 0, 0.0
@@ -221,7 +221,7 @@ def measure_load(
 
 
 class _Span:
-    """Counts results, and the time from the first to the last."""
+    """Counts results and measures the time from the first to the last."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -236,21 +236,21 @@ class _Span:
 
     @property
     def rate(self) -> float | None:
-        """Results a second; what came before the first one is not known."""
+        """Results per second after the first; `None` for a single result."""
         seconds = self._last - self._first
         return (self.count - 1) / seconds if seconds > 0 else None
 
 
 def _stage_ms(times: LatencyHistogram) -> dict[str, float]:
-    found = times.percentiles()
-    assert found is not None
-    return {"mean": 1000 * times.mean} | {k: 1000 * v for k, v in asdict(found).items()}
+    percentiles = times.percentiles()
+    assert percentiles is not None
+    return {"mean": 1000 * times.mean} | {k: 1000 * v for k, v in asdict(percentiles).items()}
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _row(cells: Iterable[str], widths: Iterable[int]) -> str:
+def _table_row(cells: Iterable[str], widths: Iterable[int]) -> str:
     first, *others = zip(cells, widths, strict=True)
     return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in others)

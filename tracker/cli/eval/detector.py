@@ -1,4 +1,4 @@
-"""The work behind `tracker eval-detector`: a detector over labelled pictures to precision."""
+"""`tracker eval-detector`: average precision of a detector on labelled images."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,14 +32,14 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class DetectorEvalRequest:
-    """What to score, and where the scores go.
+    """Labels, detector and outputs of `tracker eval-detector`.
 
     Attributes:
         labels: Folder of YOLO labels, or a COCO JSON file.
-        config: Names the detector and its settings.
-        images: Folder of the pictures; `None` for YOLO's customary place.
-        label_names: File with the names of YOLO's class numbers; `None` takes the detector's.
-        classes: Names of the classes to score; `None` scores all that the labels hold.
+        config: Detector and its settings.
+        images: Folder of the images; `None` for `images` beside YOLO's `labels`.
+        label_names: File with the names of YOLO's class indices; `None` uses the detector's.
+        classes: Names of the classes to evaluate; `None` for all classes of the labels.
         json: File for the scores, "-" for stdout; `None` for none.
     """
 
@@ -52,12 +52,12 @@ class DetectorEvalRequest:
 
 
 def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
-    """Returns the average precision, after printing and writing it.
+    """Prints, writes and returns the average precision.
 
     Raises:
-        ConfigError: The detector needs video, or a class is not known to it or to the labels.
-        SourceError: Labels or pictures are missing.
-        DataError: Labels are malformed, or hold nothing to find.
+        ConfigError: The detector needs video, or lacks a class; or the labels lack one.
+        SourceError: Labels or images are missing.
+        DataError: Labels are malformed, or contain no object.
         ModelError: A model file is missing or malformed.
         OutputError: The JSON cannot be written, or would replace the labels.
         DependencyError: `faster-coco-eval` is not installed.
@@ -65,18 +65,18 @@ def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
     choice = request.config.detector
     if choice.name == MOTION or choice.detections is not None:
         raise ConfigError(
-            "eval-detector needs a network that sees single pictures; name one with "
+            "eval-detector needs a network that detects in single images; name one with "
             "--detector small or a file"
         )
     if request.json is not None:
         check_not_read([request.json], [request.labels])
-    labelled = _labels(request)
+    labelled = _read_labels(request)
     detector = build_detector(request.config)
     precision = score(labelled, detector, request.classes)
     table = precision_table(precision, detector.class_names, images=len(labelled.images))
     print_table(table, stderr=request.json == STDOUT)
     if request.json is not None:
-        record = _record(precision, detector.class_names, len(labelled.images))
+        record = _json_record(precision, detector.class_names, len(labelled.images))
         _write(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     return precision
 
@@ -84,23 +84,23 @@ def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
 def score(
     labelled: LabelledSet, detector: TimedDetector, classes: Sequence[str] | None = None
 ) -> AveragePrecision:
-    """Returns the precision of a detector, by its own class numbers.
+    """Returns the average precision of a detector, by its class indices.
 
     Args:
-        labelled: Pictures, of any sizes, and what is in them.
-        detector: Made ready anew for each size.
-        classes: Names of the classes to score; `None` scores all that the labels hold.
+        labelled: Images of any sizes, and their ground truth.
+        detector: The detector; `start` is called for each image size.
+        classes: Names of the classes to evaluate; `None` for all classes of the labels.
 
     Raises:
-        ConfigError: A class is not known to the detector or to the labels.
-        SourceError: A picture cannot be read.
-        DataError: There is nothing to find.
+        ConfigError: The detector or the labels lack a class.
+        SourceError: An image cannot be read.
+        DataError: The labels contain no object.
     """
     numbers = class_numbers(labelled, detector.class_names, classes)
-    return average_precision(list(_results(labelled.images, detector, numbers)))
+    return average_precision(list(_image_results(labelled.images, detector, numbers)))
 
 
-def _labels(request: DetectorEvalRequest) -> LabelledSet:
+def _read_labels(request: DetectorEvalRequest) -> LabelledSet:
     if not Path(request.labels).is_file():
         labelled = read_yolo_labels(request.labels, request.images)
         if request.label_names is None:
@@ -116,25 +116,25 @@ def _labels(request: DetectorEvalRequest) -> LabelledSet:
 def class_numbers(
     labelled: LabelledSet, known: Sequence[str], wanted: Sequence[str] | None
 ) -> dict[int, int]:
-    """Returns the detector's class index for each class index of the labels that is scored.
+    """Returns the detector's class index for each evaluated class index of the labels.
 
     Args:
-        labelled: The labels; without names their numbers are the detector's.
+        labelled: The labels; without names their class indices are the detector's.
         known: The detector's class names.
-        wanted: Names of the classes to score; `None` for all that occur.
+        wanted: Names of the classes to evaluate; `None` for all that occur.
 
     Raises:
-        ConfigError: A class is not known to the labels or to the detector.
-        DataError: A label's number has no name.
+        ConfigError: The labels or the detector lack a class.
+        DataError: A class index of the labels has no name.
     """
     names = tuple(known) if labelled.names is None else labelled.names
-    there = np.unique(np.concatenate([image.classes for image in labelled.images])).tolist()
-    if there and there[-1] >= len(names):
+    present = np.unique(np.concatenate([image.classes for image in labelled.images])).tolist()
+    if present and present[-1] >= len(names):
         raise DataError(
-            f"labels: class {there[-1]} has no name, there are {len(names)}; give the names of "
-            "the labels' numbers with --label-names FILE"
+            f"labels: class {present[-1]} has no name, got {len(names)} names; name the "
+            "labels' class indices with --label-names FILE"
         )
-    chosen = [names[number] for number in there] if wanted is None else wanted
+    chosen = [names[number] for number in present] if wanted is None else wanted
     for name in chosen:
         if name not in names:
             raise ConfigError(
@@ -142,44 +142,44 @@ def class_numbers(
             )
         if name not in known:
             raise ConfigError(
-                f"class {name!r} of the labels is not known to the detector, which knows "
-                f"{_listed(known)}{nearest(name, known)}; give its names with --names, or the "
-                "classes to score with --classes"
+                f"class {name!r} of the labels is not a class of the detector, which has "
+                f"{_first_names(known)}{nearest(name, known)}; name its classes with --names, or "
+                "those to evaluate with --classes"
             )
     return {names.index(name): known.index(name) for name in chosen}
 
 
-def _listed(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} and others"
 
 
-def _results(
+def _image_results(
     images: Sequence[LabelledImage], detector: TimedDetector, numbers: Mapping[int, int]
 ) -> Iterator[ImageResult]:
     size = (0, 0)
     for image in images:
-        frame, info = _read(image.path)
+        frame, info = _read_image(image.path)
         if (info.width, info.height) != size:
             size = (info.width, info.height)
             detector.start(info)
-        (found,) = detector.detect([frame], Stopwatch())
+        (detections,) = detector.detect([frame], Stopwatch())
         kept = np.isin(image.classes, list(numbers))
         yield ImageResult(
             truth=image.boxes[kept] * np.array([*size, *size], np.float64),
             truth_classes=np.array([numbers[n] for n in image.classes[kept].tolist()], np.int32),
             crowd=image.crowd[kept],
-            boxes=found.boxes,
-            scores=found.scores,
-            classes=found.classes,
+            boxes=detections.boxes,
+            scores=detections.scores,
+            classes=detections.classes,
         )
 
 
-def _read(path: Path) -> tuple[Frame, VideoInfo]:
+def _read_image(path: Path) -> tuple[Frame, VideoInfo]:
     with ImageFolder(path) as source:
         return next(iter(source)), source.info
 
 
-def _record(precision: AveragePrecision, names: Sequence[str], images: int) -> dict[str, Any]:
+def _json_record(precision: AveragePrecision, names: Sequence[str], images: int) -> dict[str, Any]:
     return {
         "images": images,
         "mAP50": precision.map50,

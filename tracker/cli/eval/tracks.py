@@ -1,4 +1,4 @@
-"""The work behind `tracker eval`: files of truth and tracks to scores."""
+"""`tracker eval`: scores of track files against ground truth."""
 
 import logging
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ STDOUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class EvalRequest:
-    """What to score, and where the scores go.
+    """Ground truth, tracks and outputs of `tracker eval`.
 
     Attributes:
-        truth: Folder with `NAME/gt/gt.txt`, one sequence folder, or a truth file.
+        truth: Folder with `NAME/gt/gt.txt`, one sequence folder, or a ground-truth file.
         tracks: Folder with `NAME.txt`, `.jsonl` or `.json`, or, for one sequence, a file.
         rules: MOT15, MOT17 or MOT20.
         json: File for the scores as JSON, "-" for stdout; `None` for none.
@@ -51,33 +51,34 @@ class EvalRequest:
 
 
 def run_eval(request: EvalRequest) -> Evaluation:
-    """Returns the scores, after printing and writing them.
+    """Prints, writes and returns the scores.
 
-    The table goes to stdout, or to stderr where JSON or CSV go to stdout.
+    The table is printed to stdout, or to stderr where JSON or CSV is written to stdout.
 
     Raises:
-        ConfigError: The rules are unknown, or two outputs go to one place.
+        ConfigError: The rules are unknown, or two outputs have the same path.
         SourceError: A file is missing or cannot be read.
-        DataError: A file is malformed, truth and tracks do not fit each other, or no row of the
-            truth counts.
-        OutputError: A result cannot be written, or would replace truth or tracks.
+        DataError: A file is malformed, ground truth and tracks do not match, or no row of the
+            ground truth is evaluated.
+        OutputError: A result cannot be written, or would replace ground truth or tracks.
         DependencyError: `trackeval` or Matplotlib is not installed.
     """
-    rules = _rules(request.rules)
+    rules = _parse_rules(request.rules)
     if request.json is not None and request.json == request.csv:
-        raise ConfigError(f"--json {request.json} and --csv {request.csv}: expected two places")
+        raise ConfigError(
+            f"--json {request.json} and --csv {request.csv}: expected different paths"
+        )
     truth = find_truth(request.truth)
     tracks = find_tracks(request.tracks, list(truth))
     outputs = [path for path in (request.json, request.csv) if path is not None]
     check_different(outputs)
     check_not_read(outputs, [str(path) for path in (*truth.values(), *tracks.values())])
     truths = {name: read_truth(file, rules) for name, file in truth.items()}
-    _check_scored(truths, truth)
+    _check_has_objects(truths, truth)
     evaluation = evaluate(
         {name: _compare(truths[name], tracks[name], rules, name) for name in truth}
     )
-    taken = STDOUT in (request.json, request.csv)
-    report.print_table(evaluation, stderr=taken)
+    report.print_table(evaluation, stderr=STDOUT in (request.json, request.csv))
     if request.json is not None:
         _write(request.json, report.json_text(evaluation))
     if request.csv is not None:
@@ -87,7 +88,7 @@ def run_eval(request: EvalRequest) -> Evaluation:
     return evaluation
 
 
-def _rules(name: str) -> Rules:
+def _parse_rules(name: str) -> Rules:
     try:
         return Rules(name.upper())
     except ValueError:
@@ -96,18 +97,18 @@ def _rules(name: str) -> Rules:
         raise ConfigError(f"--rules {name}: expected {', '.join(known)}{hint}") from None
 
 
-def _check_scored(truths: Mapping[str, Truth], files: Mapping[str, Path]) -> None:
-    """Warns of each sequence whose truth has nothing to find.
+def _check_has_objects(truths: Mapping[str, Truth], files: Mapping[str, Path]) -> None:
+    """Warns of each sequence whose ground truth has no object to evaluate.
 
     Raises:
-        DataError: No sequence has anything to find, so that no score would say a thing.
+        DataError: No sequence has any, so that no score is defined.
     """
     reasons = {name: truth.why_unscored for name, truth in truths.items() if truth.why_unscored}
-    told = [f"{files[name]}: no row counts: {reason}" for name, reason in reasons.items()]
-    if told and len(told) == len(truths):
-        more = f" (and {len(told) - 1} other files without such a row)" if len(told) > 1 else ""
-        raise DataError(f"{told[0]}{more}")
-    for line in told:
+    lines = [f"{files[name]}: no row counts: {reason}" for name, reason in reasons.items()]
+    if lines and len(lines) == len(truths):
+        more = f" (and {len(lines) - 1} other files without such a row)" if len(lines) > 1 else ""
+        raise DataError(f"{lines[0]}{more}")
+    for line in lines:
         _log.warning("%s", line)
 
 
@@ -116,13 +117,13 @@ def _compare(truth: Truth, tracks_file: Path, rules: Rules, name: str) -> Compar
     people = people_only(tracks)
     if len(people) < len(tracks):
         _log.warning(
-            "%s: %d of %d boxes are of other classes than person and do not count",
+            "%s: %d of %d boxes are of classes other than person and are not evaluated",
             *(tracks_file, len(tracks) - len(people), len(tracks)),
         )
     if len(people) and len(truth) and not np.isin(people.frames, truth.frames).any():
         _log.warning(
-            "%s (sequence %s): its frames, %d to %d, are none of those of the truth, %d to %d; "
-            "do they belong together?",
+            "%s (sequence %s): none of its frames, %d to %d, is in the ground truth, %d to %d; "
+            "do the files belong together?",
             *(tracks_file, name, people.frames[0] + 1, people.frames[-1] + 1),
             *(truth.frames[0] + 1, truth.frames[-1] + 1),
         )

@@ -1,4 +1,4 @@
-"""The commands `tracker models ...`; nothing heavy is loaded before one of them runs."""
+"""The commands `tracker models ...`; Keras and TensorFlow are not imported at start-up."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from tracker.cli.parsing import command_group
 from tracker.util.terminal import print_results
 
-models_app = command_group("Models by name: list them, look at one, download one.")
+models_app = command_group("List, describe and download models by name.")
 
 RegistryOption = Annotated[
     str | None,
@@ -25,43 +25,46 @@ def list_models(registry: RegistryOption = None, cache_dir: CacheOption = None) 
     from tracker.cli.models.report import table_of_models
     from tracker.registry.models import read_registry
 
-    for line in table_of_models(read_registry(_path(registry)), _path(cache_dir)):
+    for line in table_of_models(read_registry(_optional_path(registry)), _optional_path(cache_dir)):
         print_results(line)
 
 
 @models_app.command()
 def info(
-    model: Annotated[str, typer.Argument(help="A name of the list, or the path of a file.")],
+    model: Annotated[str, typer.Argument(help="A name from the list, or the path of a file.")],
     registry: RegistryOption = None,
     cache_dir: CacheOption = None,
 ) -> None:
-    """Tell what is known about a model of the list, or about a file."""
+    """Describe a model of the list, or a file."""
     from tracker.cli.models.report import facts_of
     from tracker.registry.models import read_registry
 
-    for line in facts_of(model, read_registry(_path(registry)), _path(cache_dir)):
+    for line in facts_of(model, read_registry(_optional_path(registry)), _optional_path(cache_dir)):
         print_results(line)
 
 
 @models_app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="A name of the list.")],
+    name: Annotated[str, typer.Argument(help="A name from the list.")],
     registry: RegistryOption = None,
     cache_dir: CacheOption = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Make no connection: check what the cache has.")
+        bool, typer.Option("--offline", help="Make no connection: check the cached files.")
     ] = False,
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="Show no bar.")] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Show no progress bar.")
+    ] = False,
 ) -> None:
     """Download a model into the cache and print the paths of its files.
 
-    What was cut is taken up where it ended. Files that are not what was published are refused.
+    An interrupted download is resumed. Files whose SHA-256 differs from the published one are
+    refused.
     """
     from tracker.registry.models import read_registry, resolve
 
-    known = read_registry(_path(registry))
+    known = read_registry(_optional_path(registry))
     if offline:
-        resolved = resolve(name, registry=known, cache_dir=_path(cache_dir))
+        resolved = resolve(name, registry=known, cache_dir=_optional_path(cache_dir))
     else:
         from tracker.registry.download import pull as download
         from tracker.util.progress_bar import WorkBar
@@ -69,10 +72,10 @@ def pull(
         entry = known.find(name)
         done = f"{{task.percentage:3.0f}} % of {entry.size / 1e6:.1f} MB"
         with WorkBar(done, entry.name, total=entry.size, shown=not no_progress) as bar:
-            resolved = download(entry, bar, cache_dir=_path(cache_dir))
+            resolved = download(entry, bar, cache_dir=_optional_path(cache_dir))
     for path in resolved.paths:
         print_results(str(path))
 
 
-def _path(text: str | None) -> Path | None:
+def _optional_path(text: str | None) -> Path | None:
     return None if text is None else Path(text)

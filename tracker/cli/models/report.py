@@ -1,4 +1,4 @@
-"""What `tracker models list` and `info` say: models by name, and files by what is in them."""
+"""The tables of `tracker models list` and `info`: models by name, and the content of files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files, embedd
 from tracker.registry.entries import CLASS_LISTS, DARKNET, InputEntry, ModelEntry, Task, shown
 from tracker.registry.models import CacheState, Registry, cache_state, file_problem, model_folder
 
-_OURS = "Apache-2.0"
+_LICENCE = "Apache-2.0"
 _BUILT_IN = "built-in"
 _COLUMNS = ("name", "task", "classes", "input", "size", "licence", "here")
 
-_NOTHING_OF_OURS = "no detector, appearance network or segmenter of ours"
+_FOREIGN = "no detector, appearance network or segmenter of this package"
 
 _KINDS = {
     ".keras": "Keras archive",
@@ -43,19 +43,19 @@ _KINDS = {
 
 
 def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[str]:
-    """Returns a table of this package's models and then those of a registry, a line each.
+    """Returns the rows of a table of this package's models and those of a registry.
 
     Args:
         registry: The models that can be downloaded.
-        cache_dir: Folder of this program's caches; `None` takes the platform's.
+        cache_dir: Folder of this program's caches; `None` for the platform's.
 
     Raises:
         ModelError: A model of this package is damaged.
     """
-    rows = [_COLUMNS, *(_built_in(name).row for name in (*DETECTORS, EMBEDDER))]
+    rows = [_COLUMNS, *(_built_in_model(name).row for name in (*DETECTORS, EMBEDDER))]
     for entry in registry.entries.values():
         state = cache_state(entry, cache_dir)
-        what = (_classes(entry), _size(entry), _megabytes(entry.size))
+        what = (_class_column(entry), _input_size_column(entry), _megabytes(entry.size))
         rows.append((entry.name, entry.task, *what, entry.licence, state))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -65,27 +65,27 @@ def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[s
 
 
 def facts_of(model: str, registry: Registry, cache_dir: Path | None = None) -> list[str]:
-    """Returns what is known about a model or a file, a fact a line.
+    """Returns a description of a model or a file, one line for each property.
 
     Args:
-        model: A name of this package or of the registry, else the path of a file.
+        model: A name from this package or the registry, otherwise the path of a file.
         registry: The models that can be downloaded.
-        cache_dir: Folder of this program's caches; `None` takes the platform's.
+        cache_dir: Folder of this program's caches; `None` for the platform's.
 
     Raises:
-        ConfigError: It is neither a name nor a file.
+        ConfigError: `model` is neither a name nor a file.
         ModelError: The file cannot be read.
     """
     built_in = (*DETECTORS, EMBEDDER)
     if model in built_in:
-        return _aligned(_built_in(model).facts)
+        return _aligned(_built_in_model(model).facts)
     if model in registry.entries:
         return _aligned(list(_entry_facts(registry.entries[model], cache_dir)))
     path = Path(model)
     if not path.is_file():
         hint = nearest(model, [*built_in, *registry.entries])
         raise ConfigError(
-            f"{model}: expected a name of `tracker models list`, or the path of a file"
+            f"{model}: expected a name from `tracker models list`, or the path of a file"
             f"{hint or '; there is no such file'}"
         )
     return _aligned(list(_file_facts(path, registry)))
@@ -93,13 +93,13 @@ def facts_of(model: str, registry: Registry, cache_dir: Path | None = None) -> l
 
 @dataclass(frozen=True, slots=True)
 class _BuiltIn:
-    """What is said of a model of this package."""
+    """Table row and properties of a model of this package."""
 
     row: tuple[str, ...]
     facts: list[tuple[str, str]]
 
 
-def _built_in(name: str) -> _BuiltIn:
+def _built_in_model(name: str) -> _BuiltIn:
     files = embedder_files() if name == EMBEDDER else detector_files(name)
     task = Task.EMBEDDER if name == EMBEDDER else Task.DETECTOR
     exported = read_exported(files.exported, what=task)
@@ -108,27 +108,29 @@ def _built_in(name: str) -> _BuiltIn:
         classes, wanted = "-", f"{CROP_WIDTH}x{CROP_HEIGHT}"
     else:
         description = DETECTOR_FILE.parse(files.exported, exported.text)
-        classes, wanted = _count(description.class_names), f"long {description.long_side}"
+        classes, wanted = _class_count(description.class_names), f"long {description.long_side}"
     facts = [
         ("name", name),
         ("task", task.value),
-        ("licence", _OURS),
-        *_ours_facts(files.exported, exported),
+        ("licence", _LICENCE),
+        *_export_facts(files.exported, exported),
         ("file", f"{files.exported} ({_megabytes(size)})"),
         ("file", f"{files.keras} ({_megabytes(files.keras.stat().st_size)})"),
         ("here", f"{_BUILT_IN}: nothing needs to be downloaded"),
     ]
-    return _BuiltIn((name, task.value, classes, wanted, _megabytes(size), _OURS, _BUILT_IN), facts)
+    return _BuiltIn(
+        (name, task.value, classes, wanted, _megabytes(size), _LICENCE, _BUILT_IN), facts
+    )
 
 
 def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[str, str]]:
-    """Yields what a registry says about a model, and what the cache has of it."""
+    """Yields the properties of a model in a registry, and the state of its cached files."""
     yield "name", entry.name
     yield "task", entry.task.value
     yield "licence", entry.licence
     yield "from", entry.note
-    yield "layout", entry.layout or "told by its outputs"
-    yield "input", _input(entry)
+    yield "layout", entry.layout or "inferred from its outputs"
+    yield "input", _preprocessing(entry)
     if isinstance(entry.classes, tuple):
         yield "classes", ", ".join(entry.classes)
     elif entry.classes is not None:
@@ -140,22 +142,22 @@ def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[st
         yield "address", shown(file.address)
         path = folder / file.name
         if path.is_file():
-            yield "here", f"{path}: {file_problem(path, file) or 'whole'}"
+            yield "here", f"{path}: {file_problem(path, file) or 'complete'}"
     if cache_state(entry, cache_dir) is CacheState.ABSENT:
         yield "here", f"no; `tracker models pull {entry.name}` downloads it to {folder}"
 
 
 def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
-    """Yields what a file is, what it holds, and whether the registry knows it."""
+    """Yields kind and content of a file, and its name in the registry."""
     digest = network_file_digest(path)
     suffix = path.suffix.lower()
     yield "file", str(path)
     yield "kind", _KINDS.get(suffix, "unknown ending")
     yield "size", f"{path.stat().st_size} bytes"
     yield "sha256", digest
-    found = registry.holding(digest)
-    if found is not None:
-        entry, file = found
+    known = registry.holding(digest)
+    if known is not None:
+        entry, file = known
         yield "known as", f"{file.name} of {entry.name} ({entry.licence})"
     else:
         yield "known as", _built_in_name(digest) or "no published model"
@@ -166,7 +168,7 @@ def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
 
 
 def _built_in_name(digest: str) -> str | None:
-    """Returns which model of this package has a SHA-256."""
+    """Returns the file and model of this package that has a SHA-256; `None` if there is none."""
     for name in (*DETECTORS, EMBEDDER):
         files = embedder_files() if name == EMBEDDER else detector_files(name)
         for path in (files.keras, files.exported):
@@ -176,7 +178,7 @@ def _built_in_name(digest: str) -> str | None:
 
 
 def _keras_facts(path: Path) -> list[tuple[str, str]]:
-    """Returns what a `.keras` says of itself, if it is one of ours."""
+    """Returns the description in a `.keras` of this package, or why it is none."""
     readers: tuple[Callable[[], list[tuple[str, str]]], ...] = (
         lambda: _detector_facts(read_description(path)),
         lambda: _reid_facts(read_reid_description(path)),
@@ -188,21 +190,21 @@ def _keras_facts(path: Path) -> list[tuple[str, str]]:
             return read()
         except ModelError as error:
             reasons.append(str(error))
-    return [("holds", f"{_NOTHING_OF_OURS}: {reasons[0]}")]
+    return [("holds", f"{_FOREIGN}: {reasons[0]}")]
 
 
 def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields what a `.tflite` or `.onnx` says about itself, whatever program wrote it."""
+    """Yields the description of a `.tflite` or `.onnx`, or its inputs and outputs."""
     if path.suffix.lower() == SUFFIX:
         try:
             exported = read_exported(path, what="file")
         except ModelError:
-            pass  # Of others, or damaged: opening it tells.
+            pass  # Of another program, or damaged: opening it below shows which.
         else:
             try:
-                yield from _ours_facts(path, exported)
+                yield from _export_facts(path, exported)
             except ModelError as error:
-                yield "holds", f"{_NOTHING_OF_OURS}: {error}"
+                yield "holds", f"{_FOREIGN}: {error}"
             return
     from tracker.inference.open_network import open_network
 
@@ -217,8 +219,8 @@ def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
         yield "output", str(spec)
 
 
-def _ours_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
-    """Returns what an export of ours says of itself.
+def _export_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
+    """Returns the description in a file that `tracker export` wrote.
 
     Raises:
         ModelError: Its description is malformed.
@@ -230,16 +232,19 @@ def _ours_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
 
 def _detector_facts(description: DetectorDescription) -> list[tuple[str, str]]:
     return [
-        ("holds", f"a detector of ours, {description.size.value} on {description.backbone}"),
+        (
+            "holds",
+            f"a detector of this package, {description.size.value} on {description.backbone}",
+        ),
         ("classes", ", ".join(description.class_names)),
         ("input", f"long side {description.long_side} px"),
-        ("score", f"counts above {description.confidence:g}"),
+        ("score", f"threshold {description.confidence:g}"),
     ]
 
 
 def _reid_facts(description: ReidDescription) -> list[tuple[str, str]]:
     return [
-        ("holds", f"an appearance network of ours on {description.backbone}"),
+        ("holds", f"an appearance network of this package on {description.backbone}"),
         ("input", f"crops of {CROP_WIDTH}x{CROP_HEIGHT} px"),
         ("output", f"{description.dimension} values"),
     ]
@@ -247,25 +252,25 @@ def _reid_facts(description: ReidDescription) -> list[tuple[str, str]]:
 
 def _segmenter_facts(description: SegmenterDescription) -> list[tuple[str, str]]:
     return [
-        ("holds", f"a segmenter of ours, FCN-8s on {description.backbone}"),
+        ("holds", f"a segmenter of this package, FCN-8s on {description.backbone}"),
         ("classes", ", ".join(description.class_names)),
         ("input", f"long side {description.long_side} px"),
     ]
 
 
-def _classes(entry: ModelEntry) -> str:
+def _class_column(entry: ModelEntry) -> str:
     if entry.classes is None:
         return "-"
     if isinstance(entry.classes, tuple):
-        return _count(entry.classes)
+        return _class_count(entry.classes)
     return entry.classes if entry.classes in CLASS_LISTS else Path(entry.classes).name
 
 
-def _count(names: Sequence[str]) -> str:
+def _class_count(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} names"
 
 
-def _size(entry: ModelEntry) -> str:
+def _input_size_column(entry: ModelEntry) -> str:
     wanted = entry.input
     if entry.layout == DARKNET:
         return ".cfg"
@@ -274,15 +279,15 @@ def _size(entry: ModelEntry) -> str:
     return "-" if wanted.long_side is None else f"long {wanted.long_side}"
 
 
-def _input(entry: ModelEntry) -> str:
+def _preprocessing(entry: ModelEntry) -> str:
     if entry.layout == DARKNET:
-        return "told by its .cfg"
+        return "as in its .cfg"
     if entry.input == InputEntry():
-        return "told by its layout"
-    return ", ".join(f"{key} {_plain(value)}" for key, value in entry.input.given().items())
+        return "as its layout requires"
+    return ", ".join(f"{key} {_value_text(value)}" for key, value in entry.input.given().items())
 
 
-def _plain(value: object) -> str:
+def _value_text(value: object) -> str:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What `tracker run` does with several sources: one process, one network, outputs for each.
+"""`tracker run` with several sources: one process, one network, separate outputs.
 
 A source that fails does not stop the others.
 """
@@ -14,7 +14,7 @@ from tracker.cli.run.one import (
     RunFailedError,
     RunRequest,
     count_source,
-    is_of_the_start,
+    is_startup_error,
     stop_on_signals,
     watch_windows,
     write_result,
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Run:
-    """One source of a run that is under way."""
+    """A source, its sinks and its state during a run."""
 
     source: Source
     sinks: SourceSinks
@@ -45,14 +45,14 @@ class _Run:
     has_ended: bool = False
 
     def finish(self, error: TrackerError | None, *, complete: bool) -> None:
-        """Closes the source and its outputs; the second time it does nothing."""
+        """Closes the source and its outputs; a second call has no effect."""
         if self.has_ended:
             return
         self.has_ended = True
         self.source.close()
         count_source(self.statistics, self.source)
-        unfinished = self.sinks.close(complete=complete and error is None)
-        self.failure = error or unfinished
+        close_error = self.sinks.close(complete=complete and error is None)
+        self.failure = error or close_error
 
     @property
     def lines(self) -> list[str]:
@@ -63,11 +63,11 @@ class _Run:
 
 
 def run_many(request: RunRequest) -> int:
-    """Returns the exit code after running all sources: 1 if any could not be opened or broke.
+    """Processes all sources; returns the exit code, 1 if any could not be opened or failed.
 
     Raises:
-        RunFailedError: An output or the network failed, which ends the run of all sources.
-        TrackerError: No source can be opened, or something was wrong before the first frame.
+        RunFailedError: An output or the network failed, which ends the run for all sources.
+        TrackerError: No source can be opened, or another error before the first frame.
     """
     check_pipe_once(request.sources)
     names = source_names(request.sources)
@@ -80,38 +80,38 @@ def run_many(request: RunRequest) -> int:
         stop = stack.enter_context(stop_on_signals())
         runs = [_Run(source, sinks[index]) for index, source in opened.items()]
         events = pipeline.run(
-            [one.source for one in runs],
+            [run.source for run in runs],
             policy=request.config.source.live.policy,
             stop=stop.event,
-            idle=lambda: watch_windows([one.sinks for one in runs], stop),
+            idle=lambda: watch_windows([run.sinks for run in runs], stop),
         )
         stack.callback(events.close)
-        for one in runs:
-            # Before the pipeline's end: a reader that waits for a camera that hangs would not end.
-            stack.callback(one.source.close)
-        info = _together([one.source.info for one in runs], request.config.source.max_frames)
+        for run in runs:
+            # Before the pipeline ends: a reader blocked on a silent camera would not end otherwise.
+            stack.callback(run.source.close)
+        info = _combined_info([run.source.info for run in runs], request.config.source.max_frames)
         try:
             with RunProgress(info, None, shown=request.progress) as line:
                 _write_all(events, runs, line)
         except TrackerError as error:
-            raise _failed(error, runs) from error
+            raise _run_error(error, runs) from error
         finally:
-            close_together([one.source for one in runs if not one.has_ended])
-            for one in runs:
-                one.finish(None, complete=False)
-    for number, one in enumerate(runs):
-        print_status(*([""] if number else []), *one.lines)
+            close_together([run.source for run in runs if not run.has_ended])
+            for run in runs:
+                run.finish(None, complete=False)
+    for number, run in enumerate(runs):
+        print_status(*([""] if number else []), *run.lines)
     if stop.signal_number:
         return 128 + stop.signal_number
-    failed = len(request.sources) - len(runs) + sum(one.failure is not None for one in runs)
+    failed = len(request.sources) - len(runs) + sum(run.failure is not None for run in runs)
     return 1 if failed else 0
 
 
 def _open_all(texts: Sequence[str], config: Config, stack: ExitStack) -> dict[int, Source]:
-    """Returns the sources that can be opened, by number; the stack closes them.
+    """Returns the sources that can be opened, by index; the stack closes them.
 
-    They are opened side by side: cameras that do not answer would else cost their time one after
-    the other, while those that do pile up frames. Ctrl-C is an exception here: nothing has begun.
+    They are opened in parallel, so that the timeouts of silent cameras do not add up while others
+    fill their buffers. Ctrl-C raises here, because nothing has been written yet.
 
     Raises:
         SourceError: None can be opened.
@@ -119,7 +119,7 @@ def _open_all(texts: Sequence[str], config: Config, stack: ExitStack) -> dict[in
     """
     done = Channel[tuple[int, Source | BaseException]](len(texts))
     for index, text in enumerate(texts):
-        # Not a pool: its threads keep the program from ending, and one may wait for ever.
+        # Not a thread pool: one thread may block for ever, and a pool would wait for it at exit.
         threading.Thread(target=_open_one, args=(index, text, config, done), daemon=True).start()
     opened: dict[int, Source] = {}
     errors: dict[int, BaseException] = {}
@@ -152,40 +152,40 @@ def _open_one(
 def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: RunProgress) -> None:
     """Writes results until all sources have ended or the user has closed a window."""
     for event in events:
-        one = runs[event.index]
+        run = runs[event.index]
         if isinstance(event, SourceEnd):
             if event.error is not None:
                 _log.error("%s", event.error)
-            one.finish(event.error, complete=True)
+            run.finish(event.error, complete=True)
             continue
-        write_result(event.result, one.sinks, line, one.statistics)
-        if one.sinks.is_stopped():
+        write_result(event.result, run.sinks, line, run.statistics)
+        if run.sinks.is_stopped():
             return
 
 
-def _failed(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:
-    """Returns what to raise for an error that ends all."""
-    for one in runs:
-        one.finish(None, complete=False)
-    if not any(one.statistics.frames for one in runs) and is_of_the_start(error):
+def _run_error(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:
+    """Closes all sources and outputs; returns the error to raise."""
+    for run in runs:
+        run.finish(None, complete=False)
+    if not any(run.statistics.frames for run in runs) and is_startup_error(error):
         return error
-    statuses = [sink.status for one in runs for sink in one.sinks.sinks if sink.status]
+    statuses = [sink.status for run in runs for sink in run.sinks.sinks if sink.status]
     states = f" ({'; '.join(statuses)})" if statuses else ""
     return RunFailedError(f"{error}{states}")
 
 
-def _together(infos: Sequence[VideoInfo], most: int | None) -> VideoInfo:
-    """Returns a source that stands for all, for the progress bar.
+def _combined_info(infos: Sequence[VideoInfo], most: int | None) -> VideoInfo:
+    """Returns properties of all sources together, for the progress bar.
 
     Args:
         infos: The sources.
-        most: Frames of each after which it ends; `None` for all.
+        most: Maximum number of frames of each; `None` for all.
     """
-    counts = [_least(info.frame_count, most) for info in infos]
+    counts = [_smallest(info.frame_count, most) for info in infos]
     known = [count for count in counts if count is not None]
     total = sum(known) if len(known) == len(counts) else None
     return dataclasses.replace(infos[0], frame_count=total)
 
 
-def _least(*counts: int | None) -> int | None:
+def _smallest(*counts: int | None) -> int | None:
     return min((count for count in counts if count is not None), default=None)

@@ -1,4 +1,4 @@
-"""What `tracker run` does with one source: open, run, write, and close everything."""
+"""`tracker run` with one source."""
 
 import signal
 import threading
@@ -22,14 +22,14 @@ from tracker.util.terminal import print_status
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """All that `tracker run` was asked to do.
+    """Sources, configuration and outputs of `tracker run`.
 
     Attributes:
         sources: The sources as the user typed them, at least one.
         config: The resolved configuration.
-        outputs: Where results go.
+        outputs: The output files and windows.
         progress: Whether a progress bar may be shown.
-        config_file: Where the configuration came from.
+        config_file: Path of the configuration file; `None` if there is none.
     """
 
     sources: tuple[str, ...]
@@ -40,18 +40,18 @@ class RunRequest:
 
 
 class RunFailedError(TrackerError):
-    """The run broke after it had begun; the message says what became of the outputs."""
+    """The run failed after it had started; the message includes the state of the outputs."""
 
     exit_code = 1
 
 
 def run(request: RunRequest) -> int:
-    """Returns the exit code after running one source through the pipeline into all outputs.
+    """Processes one source, writes all outputs, and returns the exit code.
 
     Raises:
-        RunFailedError: Something broke after the first frame was asked for.
-        OutputClosed: The reader of stdout has gone.
-        TrackerError: Something was wrong before that; nothing was written.
+        RunFailedError: A stage or an output failed after the first frame was requested.
+        OutputClosed: The reader of stdout has closed it.
+        TrackerError: An error before that; nothing was written.
     """
     (text,) = request.sources
     config = request.config
@@ -75,34 +75,34 @@ def run(request: RunRequest) -> int:
             sinks.close(complete=False)
             if isinstance(error, OutputClosed):
                 raise
-            if not statistics.frames and is_of_the_start(error):
+            if not statistics.frames and is_startup_error(error):
                 raise
-            raise RunFailedError(sinks.blame(error)) from error
+            raise RunFailedError(sinks.error_text(error)) from error
         except BaseException:
             sinks.close(complete=False)
             raise
         finally:
-            source.close()  # A reader that waits for a camera that hangs would not end.
+            source.close()  # Otherwise a reader blocked on a silent camera would not end.
             results.close()
             count_source(statistics, source)
         failure = sinks.close(complete=finished and not stop.signal_number)
         if failure is not None:
-            raise RunFailedError(sinks.blame(failure)) from failure
+            raise RunFailedError(sinks.error_text(failure)) from failure
     print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
     return 128 + stop.signal_number if stop.signal_number else 0
 
 
-def is_of_the_start(error: TrackerError) -> bool:
-    """Returns whether an error before the first result means that nothing has begun.
+def is_startup_error(error: TrackerError) -> bool:
+    """Returns whether an error before the first result is one of wrong use or configuration.
 
-    A model or device that cannot be used is found out that late, and so is a file that another
-    process has begun to write since.
+    An unusable model or device is detected only then, and so is an output file that another
+    process has locked meanwhile.
     """
     return isinstance(error, OutputTakenError) or not isinstance(error, SourceError | OutputError)
 
 
 def count_source(statistics: RunStatistics, source: Source) -> None:
-    """Adds what a source has counted itself."""
+    """Copies the counters of a source: undecodable frames and reconnections."""
     statistics.skipped = source.skipped
     if isinstance(source, Reconnecting):
         statistics.reconnects = source.reconnects
@@ -132,7 +132,7 @@ def _write_all(
     line: RunProgress,
     statistics: RunStatistics,
 ) -> bool:
-    """Returns whether all results were written, false when the user closed the window."""
+    """Writes all results; returns false if the user closed the window."""
     for result in results:
         write_result(result, sinks, line, statistics)
         if sinks.is_stopped():
@@ -141,10 +141,10 @@ def _write_all(
 
 
 def watch_windows(sinks: Iterable[SourceSinks], stop: "Stop") -> None:
-    """Lets windows live while no result comes, and ends the run where the user wants that."""
-    for one in sinks:
-        one.poll()
-        if one.is_stopped():
+    """Handles window events while there is no result; sets `stop` if the user closed a window."""
+    for source_sinks in sinks:
+        source_sinks.poll()
+        if source_sinks.is_stopped():
             stop.event.set()
 
 
@@ -152,8 +152,8 @@ class Stop:
     """Set by the first SIGINT, SIGTERM or SIGHUP.
 
     Attributes:
-        event: Set once a signal came.
-        signal_number: Its number, 0 before.
+        event: Set once a signal was received.
+        signal_number: Number of the signal, 0 before.
     """
 
     def __init__(self) -> None:
@@ -163,9 +163,9 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a stop after the current frame.
+    """Stops the run after the current frame at the first Ctrl-C, SIGTERM or SIGHUP.
 
-    An exception in the middle of an encoder call could leave a file that does not play. A second
+    An exception inside an encoder call could leave an unplayable file. A second
     signal raises at once. A SIGHUP that is ignored, as under `nohup`, stays ignored.
     """
     stop = Stop()

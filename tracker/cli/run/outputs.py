@@ -1,6 +1,6 @@
-"""Where the results of a run go: paths checked, sinks made, sinks closed.
+"""The outputs of a run: checks of their paths, and the sinks that write them.
 
-No file is touched before its first result.
+No file is created or changed before the first result.
 """
 
 import re
@@ -22,12 +22,12 @@ from tracker.tracks import Sink
 from tracker.util.address import STARS, scheme_of, shown_address
 
 NAME = "{name}"
-"""What a path holds where the name of the source belongs."""
+"""Placeholder in a path for the name of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where results go; `None` for nowhere. `{name}` in a path becomes the name of the source.
+    """The outputs of a run; `None` for none. `{name}` in a path becomes the name of the source.
 
     Attributes:
         json: Path of JSON Lines (`.jsonl`, `-` for stdout) or of one JSON document (`.json`).
@@ -36,8 +36,8 @@ class Outputs:
         video: Path of an annotated H.264 video.
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
-        embeddings: Whether JSON tells what tracks look like.
-        existing: What happens to files that are there.
+        embeddings: Whether JSON contains appearance embeddings.
+        existing: Whether existing files are replaced.
     """
 
     json: str | None = None
@@ -49,35 +49,35 @@ class Outputs:
     embeddings: Embeddings = Embeddings.OMIT
     existing: Existing = Existing.REPLACE
 
-    def of(self, name: str) -> "Outputs":
+    def for_source(self, name: str) -> "Outputs":
         """Returns the outputs of one source.
 
         Raises:
             ConfigError: A path has an unknown word in braces.
         """
 
-        def own(path: str | None) -> str | None:
+        def with_name(path: str | None) -> str | None:
             return None if path is None else filled(path, {"name": name})
 
         return replace(
             self,
-            json=own(self.json),
-            mot=own(self.mot),
-            csv=own(self.csv),
-            video=own(self.video),
-            save_dir=own(self.save_dir),
+            json=with_name(self.json),
+            mot=with_name(self.mot),
+            csv=with_name(self.csv),
+            video=with_name(self.video),
+            save_dir=with_name(self.save_dir),
         )
 
     def check_for_many(self) -> None:
-        """Checks that each of several sources has files of its own.
+        """Checks that several sources do not share a file.
 
         Raises:
-            ConfigError: A path is the same for all.
+            ConfigError: A path is the same for all sources.
         """
         paths = {"json": self.json, "mot": self.mot, "csv": self.csv, "video": self.video}
         for key, path in paths.items():
             if path is not None and filled(path, {"name": "a"}) == filled(path, {"name": "b"}):
-                hint = "out/{name}.jsonl" if path == STDOUT else _with_name(path)
+                hint = "out/{name}.jsonl" if path == STDOUT else _path_with_placeholder(path)
                 raise ConfigError(
                     f"--{key} {path}: expected {NAME} in it, as there are several sources; try "
                     f"--{key} '{hint}', or --save-dir FOLDER"
@@ -89,9 +89,9 @@ class SourceSinks:
     """The sinks of one source.
 
     Attributes:
-        sinks: All of them.
-        is_stopped: Tells whether the user has closed the window, or pressed a key that stops.
-        poll: Lets the window live while no picture comes.
+        sinks: The sinks.
+        is_stopped: Returns whether the user has closed the window or pressed the key that stops.
+        poll: Handles window events while there is no frame.
     """
 
     sinks: Sequence[Sink]
@@ -99,7 +99,7 @@ class SourceSinks:
     poll: Callable[[], None]
 
     def close(self, *, complete: bool) -> TrackerError | None:
-        """Closes every sink; returns the first error that this met."""
+        """Closes every sink; returns the first error, or `None`."""
         first: TrackerError | None = None
         for sink in self.sinks:
             try:
@@ -108,9 +108,9 @@ class SourceSinks:
                 first = first or error
         return first
 
-    def blame(self, error: TrackerError) -> str:
-        """Returns the error's message with what became of the outputs."""
-        # The failed sink's own status repeats the reason.
+    def error_text(self, error: TrackerError) -> str:
+        """Returns the error message with the state of each output."""
+        # The status of the failed sink repeats the message.
         states = [sink.status.replace(f" ({error})", "") for sink in self.sinks if sink.status]
         return f"{error} ({'; '.join(states)})" if states else str(error)
 
@@ -123,25 +123,25 @@ def make_sinks(
     *,
     config_file: str | None = None,
 ) -> list[SourceSinks]:
-    """Returns the sinks of each source; each has checked that its path can be written.
+    """Returns the sinks of each source, after checking that their paths can be written.
 
     Args:
         sources: The sources as typed.
-        names: Their names, all different.
+        names: Their names, all distinct.
         config: The resolved configuration.
-        outputs: Where results go.
-        config_file: Where the configuration came from.
+        outputs: The outputs of the run.
+        config_file: Path of the configuration file; `None` if there is none.
 
     Raises:
         ConfigError: Two outputs share a path, a path has an unknown word in braces, embeddings
-            are asked for where there are none, or another background where no picture is written
+            are requested without an embedder, or a background is set but no video is written
             or shown.
-        OutputTakenError: Another process writes a file, or one exists that shall be kept.
+        OutputTakenError: Another process writes a file, or a file exists and may not be replaced.
         OutputError: A path cannot be written, or is a file that the run reads.
     """
     if len(sources) > 1:
         outputs.check_for_many()
-    each = [outputs.of(name) for name in names]
+    each = [outputs.for_source(name) for name in names]
     files = [_files(own, name) for own, name in zip(each, names, strict=True)]
     paths = [path for own in files for path in own.all]
     _check_no_address(paths)
@@ -149,14 +149,14 @@ def make_sinks(
     for read in (*sources, *([] if replayed is None else [replayed])):
         for path in paths:
             check_not_source(path, read)
-    check_not_read(paths, _inputs(sources, config, config_file))
+    check_not_read(paths, _input_paths(sources, config, config_file))
     check_different(paths)
     _check_embeddings(config, outputs)
-    backdrops = [build_backdrop(config) for _ in sources]  # Each is prepared for its frame size.
+    backdrops = [build_backdrop(config) for _ in sources]  # One for each frame size.
     if any(backdrops) and not (outputs.show or outputs.video or outputs.save_dir):
         raise ConfigError(
-            f"--background {config.segmenter.background.value}: it changes pictures, and none are "
-            "written; name an output with --video or --show"
+            f"--background {config.segmenter.background.value}: it changes the video, and none is "
+            "written or shown; name an output with --video or --show"
         )
     if outputs.show:
         from tracker.sinks.window import check_display
@@ -170,7 +170,7 @@ def make_sinks(
 
 
 def source_names(sources: Sequence[str]) -> list[str]:
-    """Returns a name for each source that can be part of a file's name; no two are equal.
+    """Returns a distinct name for each source, usable in file names.
 
     Example:
         >>> source_names(["0", "clips/in.mp4", "other/in.mp4", "rtsp://user:secret@door/main"])
@@ -180,7 +180,7 @@ def source_names(sources: Sequence[str]) -> list[str]:
     for source in sources:
         stem = source_name(source)
         name, number = stem, 1
-        # Some file systems do not tell A from a.
+        # Some file systems ignore case.
         while name.casefold() in {other.casefold() for other in names}:
             number += 1
             name = f"{stem}-{number}"
@@ -189,34 +189,34 @@ def source_names(sources: Sequence[str]) -> list[str]:
 
 
 def source_name(source: str) -> str:
-    """Returns the name of one source; credentials are no part of it."""
+    """Returns the name of one source, without credentials."""
     if source.isdigit():
         return f"camera-{source}"
     if source == PIPE:
         return "stdin"
     if scheme_of(source) is not None:
-        return _safe(_host_and_path(source)) or "stream"
+        return _file_name_of(_host_and_path(source)) or "stream"
     path = Path(source)
     name = path.stem if path.suffix and not path.is_dir() else path.absolute().name
-    if name == "img1":  # a MOT sequence is known by the name of its own folder
+    if name == "img1":  # a MOT sequence is named after its folder
         name = path.absolute().parent.name
-    return _safe(name) or "source"
+    return _file_name_of(name) or "source"
 
 
 def _host_and_path(address: str) -> str:
-    place = shown_address(address).split("://", 1)[-1]
-    place = re.split(r"[?#]", place, maxsplit=1)[0]
-    host, _, path = place.partition("/")
+    rest = shown_address(address).split("://", 1)[-1]
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, _, path = rest.partition("/")
     parts = [host.rpartition("@")[2], *path.split("/")]
     names = [part.replace(STARS, "").rstrip("=") for part in parts]
     return "-".join(name for name in names if name)
 
 
-def _safe(name: str) -> str:
+def _file_name_of(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".")
 
 
-def _with_name(path: str) -> str:
+def _path_with_placeholder(path: str) -> str:
     whole = Path(path)
     return str(whole.with_name(f"{whole.stem}-{NAME}{whole.suffix}"))
 
@@ -278,15 +278,15 @@ def _sinks(
 
 
 def _check_embeddings(config: Config, outputs: Outputs) -> None:
-    """Finds out early what would export nothing; a replayed file is looked at when it is open."""
+    """Raises if no embeddings can be written; replayed files are checked when they are open."""
     if outputs.embeddings is Embeddings.OMIT:
         return
     if outputs.json is None and outputs.save_dir is None:
-        raise ConfigError("--embeddings: they are written to JSON; name an output with --json")
+        raise ConfigError("--embeddings: they are written to JSON; name a JSON output with --json")
     if embedder_name(config) == NO_EMBEDDER and config.detector.detections is None:
         raise ConfigError(
-            f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}, which makes none; choose "
-            "one with --embedder, or replay detections that have embeddings with --detections"
+            f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}; choose one with "
+            "--embedder, or replay detections that have embeddings with --detections"
         )
 
 
@@ -299,8 +299,8 @@ def _check_no_address(paths: Sequence[str]) -> None:
             )
 
 
-def _inputs(sources: Sequence[str], config: Config, config_file: str | None) -> list[str]:
-    """Returns what the run reads, as the user typed it; some are names and no paths."""
+def _input_paths(sources: Sequence[str], config: Config, config_file: str | None) -> list[str]:
+    """Returns the inputs of the run as typed by the user; some are names, not paths."""
     detector = config.detector
     return [
         *sources,

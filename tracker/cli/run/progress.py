@@ -1,4 +1,4 @@
-"""What stderr shows of a run: a progress bar while it goes on and its summary at the end."""
+"""The progress bar of a run, and the summary printed at its end."""
 
 import time
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from tracker.util.progress_bar import WorkBar
 
 
 class RunStatistics:
-    """Counts and seconds of a run; constant memory.
+    """Counters and timings of a run, in constant memory.
 
     Attributes:
         frames: Results so far.
         tracks: Largest id so far.
-        dropped: Frames that a live source lost.
+        dropped: Frames of a live source that were dropped for newer ones.
         skipped: Frames that the source could not decode.
-        reconnects: How often a live source was lost and came back.
+        reconnects: Number of times a lost live source was reconnected.
         latency: Ages of the results of a live source, from capture to result.
-        seconds: Time by stage.
+        seconds: Total seconds of each stage.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class RunStatistics:
             self.add_seconds(stage, seconds)
         self._end = time.perf_counter()
         if self._start is None:
-            # Loading and compiling come before the first result and say nothing of the speed.
+            # Loading and compiling happen before the first result and are not counted.
             self._start = self._end - sum(result.timings_s.values())
 
     def add_seconds(self, stage: str, seconds: float) -> None:
@@ -57,17 +57,17 @@ class RunStatistics:
 
     @property
     def elapsed_s(self) -> float:
-        """Wall time from the first frame to the last, loading left out."""
+        """Wall time in seconds from the first frame to the last, without loading."""
         return 0.0 if self._start is None else self._end - self._start
 
 
 class RunProgress(WorkBar):
-    """A progress bar on stderr: frames, frames a second, time left, tracks alive.
+    """A progress bar on stderr: frames, frames per second, time left, tracks alive.
 
     Args:
-        info: The source; without a frame count there is no end to show.
-        max_frames: The limit that the user set, or `None`.
-        shown: Whether to show it at all; it also needs a terminal.
+        info: The source; without a frame count the bar has no end.
+        max_frames: Limit set by the user, or `None`.
+        shown: Whether to show the bar; it also needs a terminal.
     """
 
     def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
@@ -91,23 +91,23 @@ class RunProgress(WorkBar):
 
 
 def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> list[str]:
-    """Returns the lines that end a run: one fact each, never wrapped, so that logs stay whole.
+    """Returns the lines of the summary: one value each, not wrapped.
 
     Args:
         info: The source.
-        statistics: What was counted.
-        outputs: A line for each output.
+        statistics: Counters and timings.
+        outputs: Status line of each output.
     """
     speed = statistics.frames / statistics.elapsed_s if statistics.elapsed_s else 0.0
     facts = [
         ("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps"),
-        ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} a second"),
+        ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} per second"),
     ]
     if info.is_live or statistics.dropped:
-        facts.append(("dropped", _dropped(statistics)))
+        facts.append(("dropped", _dropped_text(statistics)))
     ages = statistics.latency.percentiles()
     if info.is_live and ages is not None:
-        facts.append(("latency", _latency(ages)))
+        facts.append(("latency", _latency_text(ages)))
     if statistics.reconnects:
         facts.append(("reconnects", str(statistics.reconnects)))
     if statistics.skipped:
@@ -126,22 +126,22 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
 
 
 def dropped_share(dropped: int, frames: int) -> float:
-    """Returns which share of all frames was dropped, 0 where there were none.
+    """Returns the share of frames that were dropped; 0 where there were no frames.
 
     Args:
-        dropped: Frames that were dropped.
-        frames: Frames that were not.
+        dropped: Number of frames that were dropped.
+        frames: Number of frames that were not.
     """
     return dropped / (dropped + frames) if dropped else 0.0
 
 
-def _dropped(statistics: RunStatistics) -> str:
+def _dropped_text(statistics: RunStatistics) -> str:
     if not statistics.dropped:
         return "none"
     share = dropped_share(statistics.dropped, statistics.frames)
     return f"{statistics.dropped} ({100 * share:.1f} %), the source is faster than the pipeline"
 
 
-def _latency(ages: Percentiles) -> str:
+def _latency_text(ages: Percentiles) -> str:
     p50, p95, p99, longest = (f"{1000 * age:.0f}" for age in astuple(ages))
     return f"p50 {p50} ms, p95 {p95}, p99 {p99}, longest {longest} (from capture to result)"

@@ -1,4 +1,4 @@
-"""`tracker train crops`: crops of labelled objects, with the embeddings of teacher networks."""
+"""`tracker train crops`: crops of labelled objects, and their embeddings by teacher networks."""
 
 import logging
 from collections import Counter
@@ -35,22 +35,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CropRequest:
-    """What to cut out, and where the crops go.
+    """Data, teachers and output folder of the crops.
 
     Attributes:
-        out: Folder of the results.
-        data: Data file as of a detector's training, or `None`; its `train` pictures are used.
+        out: The output folder.
+        data: Data file of a detector training, or `None`; its `train` images are used.
         videos: Videos.
         tracks: A file of tracks for each video.
-        teachers: OpenVINO networks of appearance.
-        classes: Names of the classes to cut out; `None` for all.
-        min_score: Boxes of tracks with lower scores are left out.
-        every: Of a video, each so many-th frame is looked at.
+        teachers: OpenVINO appearance networks.
+        classes: Names of the classes to crop; `None` for all.
+        min_score: Boxes of tracks with lower scores are omitted.
+        every: Interval between the frames of a video that are used, in frames.
         threads: CPU threads of a teacher.
-        settings: Which objects are cut out, and how.
-        views: How many views of each crop teachers see, and how they are made; with a count of 0
-            they see the objects as they are.
-        progress: Whether to show a bar.
+        settings: Which objects are cropped, and how.
+        views: Number and settings of augmented views of each crop, which the teachers embed; with
+            a count of 0 they embed the objects themselves.
+        progress: Whether to show a progress bar.
     """
 
     out: Path
@@ -69,23 +69,22 @@ class CropRequest:
 
 @dataclass(frozen=True, slots=True)
 class OpenedAppearance:
-    """A teacher of appearance, and the SHA-256 of its files."""
+    """An appearance network used as teacher, and the SHA-256 of its files."""
 
     teacher: AppearanceTeacher
     digest: str
 
 
 def run_train_crops(request: CropRequest) -> int:
-    """Returns the number of crops, or of their views, after writing them and printing a line.
+    """Writes crops or their views, prints a summary, and returns their number.
 
-    The same request goes on with a run that was stopped; one more teacher is asked for what the
-    others have seen already.
+    The same request resumes an interrupted run; where a teacher is added, only it is run.
 
     Raises:
         ConfigError: A setting is wrong, or the folder holds other crops.
-        SourceError: A picture, video or track file is missing or cannot be read.
-        DataError: Labels or tracks are malformed, or no object is fit.
-        ModelError: A teacher's file is missing, damaged or no network of appearance.
+        SourceError: An image, video or track file is missing or cannot be read.
+        DataError: Labels or tracks are malformed, or no object has a permitted size.
+        ModelError: A teacher's file is missing, damaged or not an appearance network.
         DependencyError: OpenVINO is not installed.
         OutputError: A file cannot be written.
     """
@@ -101,24 +100,24 @@ def run_train_crops(request: CropRequest) -> int:
 
 
 def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> int:
-    """Returns the number of crops or views, as `run_train_crops`, with teachers already open."""
+    """Returns the number of crops or views, as `run_train_crops`, with loaded teachers."""
     if request.views.count and not opened:
         raise ConfigError(
-            "--views: expected --teacher too, got none; views are for teachers, without them "
-            "tracker train reid changes the crops anew in each epoch"
+            "--views: expected --teacher too, got none; only teachers need views, as tracker train "
+            "reid augments crops in each epoch itself"
         )
-    sources = _sources(request)
-    _check_names([one.teacher.name for one in opened])
-    _begin(request, opened)
-    teachers = [one.teacher for one in opened]
+    sources = _open_sources(request)
+    _check_distinct([entry.teacher.name for entry in opened])
+    _write_record(request, opened)
+    teachers = [entry.teacher for entry in opened]
     try:
-        rows, vectors = _cut_all(request, sources, [] if request.views.count else teachers)
+        rows, vectors = _write_crops(request, sources, [] if request.views.count else teachers)
         summary = _summary(rows)
         if request.views.count:
-            rows, vectors = _view_all(request, rows, teachers)
+            rows, vectors = _write_views(request, rows, teachers)
             summary += f"; {len(rows)} views"
     except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on in %s", request.out)
+        logger.warning("interrupted; the same command resumes in %s", request.out)
         raise
     write_table(request.out, rows, vectors)
     print_results(summary)
@@ -127,33 +126,33 @@ def cut_crops_for(request: CropRequest, opened: Sequence[OpenedAppearance]) -> i
 
 
 _Source = StillImages | TrackedVideo
-_Taught = tuple[list[CropRow], dict[str, list[Float32Array]]]
-"""Rows of the table, and parts of each teacher's vectors."""
+_RowsAndVectors = tuple[list[CropRow], dict[str, list[Float32Array]]]
+"""Rows of the table, and each teacher's embeddings in parts."""
 
 
-def _cut_all(
+def _write_crops(
     request: CropRequest, sources: Sequence[_Source], teachers: Sequence[AppearanceTeacher]
-) -> _Taught:
+) -> _RowsAndVectors:
     rows: list[CropRow] = []
     vectors: dict[str, list[Float32Array]] = {teacher.name: [] for teacher in teachers}
     with CountProgress(sum(map(len, sources)), shown=request.progress) as bar:
-        for done, picture in enumerate(_pictures(sources), start=1):
-            found, said = _cut_picture(picture, request, teachers)
-            rows += found
-            for name, part in said.items():
+        for done, image in enumerate(_labelled_images(sources), start=1):
+            new_rows, embeddings = _write_crops_of_image(image, request, teachers)
+            rows += new_rows
+            for name, part in embeddings.items():
                 vectors[name].append(part)
             bar.done(done)
     if not rows:
         raise DataError(
             f"crops: expected objects of at least {request.settings.min_width_px:g}x"
-            f"{request.settings.min_height_px:g} pixels, got none that is fit"
+            f"{request.settings.min_height_px:g} pixels, got none"
         )
     return rows, vectors
 
 
-def _view_all(
+def _write_views(
     request: CropRequest, rows: Sequence[CropRow], teachers: Sequence[AppearanceTeacher]
-) -> _Taught:
+) -> _RowsAndVectors:
     total = request.views.count * len(rows)
     with CountProgress(total, shown=request.progress, things="views") as bar:
         return write_views(
@@ -166,7 +165,7 @@ def _view_all(
         )
 
 
-def _sources(request: CropRequest) -> list[_Source]:
+def _open_sources(request: CropRequest) -> list[_Source]:
     if request.data is None and not request.videos:
         raise ConfigError("crops: expected --data FILE.yaml, or --video with --tracks, got neither")
     if len(request.videos) != len(request.tracks):
@@ -174,7 +173,7 @@ def _sources(request: CropRequest) -> list[_Source]:
             f"--tracks: expected one for each --video ({len(request.videos)}), got "
             f"{len(request.tracks)}"
         )
-    _check_names([video.stem for video in request.videos])
+    _check_distinct([video.stem for video in request.videos])
     sources: list[_Source] = []
     if request.data is not None:
         names, images = read_training_images(request.data, classes=request.classes)
@@ -192,53 +191,57 @@ def _sources(request: CropRequest) -> list[_Source]:
     return sources
 
 
-def _pictures(sources: Sequence[_Source]) -> Iterator[SourceImage]:
+def _labelled_images(sources: Sequence[_Source]) -> Iterator[SourceImage]:
     for source in sources:
         yield from source
 
 
-def _cut_picture(
-    picture: SourceImage, request: CropRequest, teachers: Sequence[AppearanceTeacher]
+def _write_crops_of_image(
+    image: SourceImage, request: CropRequest, teachers: Sequence[AppearanceTeacher]
 ) -> tuple[list[CropRow], dict[str, Float32Array]]:
-    """Returns the crops of a picture, written, and what each teacher says of them."""
+    """Writes the crops of an image; returns their rows, and their embeddings by teacher."""
     settings, out = request.settings, request.out
-    chosen = np.flatnonzero(fit_for_crops(picture.boxes, picture.class_names, settings))
+    chosen = np.flatnonzero(fit_for_crops(image.boxes, image.class_names, settings))
     if not len(chosen):
         return [], {}
-    boxes = picture.boxes[chosen]
+    boxes = image.boxes[chosen]
     rows = []
     for number, index in enumerate(chosen.tolist()):
-        name = f"{picture.name}-{number}.png"
-        crop = cut(picture.image, picture.boxes[index], margin=settings.margin)
+        name = f"{image.name}-{number}.png"
+        crop = cut(image.image, image.boxes[index], margin=settings.margin)
         write_crop(out, name, fitted(crop, settings.size))
-        group, class_name = picture.groups[index], picture.class_names[index]
-        rows.append(CropRow(name, group, class_name, picture.source))
-    said = {}
+        group, class_name = image.groups[index], image.class_names[index]
+        rows.append(CropRow(name, group, class_name, image.source))
+    embeddings = {}
     for teacher in teachers:
 
-        def ask(teacher: AppearanceTeacher = teacher) -> Float32Array:
-            return _ask(teacher, picture.image, boxes)
+        def embed(teacher: AppearanceTeacher = teacher) -> Float32Array:
+            return _embed_objects(teacher, image.image, boxes)
 
-        said[teacher.name] = cached_vectors(out, teacher.name, picture.name, boxes, ask)
-    return rows, said
+        embeddings[teacher.name] = cached_vectors(out, teacher.name, image.name, boxes, embed)
+    return rows, embeddings
 
 
-def _ask(teacher: AppearanceTeacher, image: UInt8Array, boxes: Float32Array) -> Float32Array:
-    """Returns `(N, E)`: what a teacher says of objects as they are in the picture, uncut."""
+def _embed_objects(
+    teacher: AppearanceTeacher, image: UInt8Array, boxes: Float32Array
+) -> Float32Array:
+    """Returns a teacher's embeddings `(N, E)` of the objects in an image, without margin."""
     return describe_both_ways(teacher, [cut(image, box, margin=0.0) for box in boxes])
 
 
-def _check_names(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"expected files of different names, got {twice[0]!r} more than once")
+def _check_distinct(names: Sequence[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(
+            f"expected files with different names, got {repeated[0]!r} more than once"
+        )
 
 
-def _begin(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
+def _write_record(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
     settings, views = request.settings, request.views
-    # What the table lists is views, where there are any: they have no surroundings.
+    # With views, the table lists the views, which have no margin.
     listed = replace(settings, margin=0) if views.count else settings
-    asked_for: dict[str, Any] = {
+    record: dict[str, Any] = {
         "data": None if request.data is None else str(request.data),
         "videos": [str(video) for video in request.videos],
         "tracks": [str(tracks) for tracks in request.tracks],
@@ -250,22 +253,21 @@ def _begin(request: CropRequest, opened: Sequence[OpenedAppearance]) -> None:
         "margin": listed.margin,
         "size": list(listed.size),
     }
-    begin_crops(request.out, asked_for, {one.teacher.name: one.digest for one in opened})
+    begin_crops(request.out, record, {entry.teacher.name: entry.digest for entry in opened})
 
 
 def _next_step(rows: Sequence[CropRow], *, has_teachers: bool) -> str:
-    """Returns what the crops are good for: to learn from, objects must be told apart."""
+    """Returns the next command, or why there are too few objects or identities for it."""
     counts = Counter(row.group for row in rows)
     if has_teachers:
-        found, few, what = len(counts), FEWEST_OBJECTS, "objects"
+        count, needed, what = len(counts), FEWEST_OBJECTS, "objects"
     else:
-        found, few = sum(count > 1 for count in counts.values()), FEWEST_IDENTITIES
-        what = "objects with two crops or more"
-    if found >= few:
-        return f"tracker train reid --data takes it: {found} {what}"
-    return (
-        f"too little for tracker train reid, which needs {few} {what} and has {found} here; add "
-        + ("pictures" if has_teachers else "--teacher, or tracks (--video and --tracks)")
+        count, needed = sum(n > 1 for n in counts.values()), FEWEST_IDENTITIES
+        what = "objects with at least two crops"
+    if count >= needed:
+        return f"input of tracker train reid --data: {count} {what}"
+    return f"too few for tracker train reid, which needs {needed} {what}, got {count}; add " + (
+        "images" if has_teachers else "--teacher, or tracks (--video and --tracks)"
     )
 
 

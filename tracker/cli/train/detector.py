@@ -1,4 +1,4 @@
-"""The work behind `tracker train detector`: labelled pictures to a detector file and its card.
+"""`tracker train detector`: trains a detector on labelled images and writes its model card.
 
 The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a
 checkpoint to resume from. Data are read and checked before Keras is loaded.
@@ -56,17 +56,17 @@ _MAY_CHANGE = frozenset(
         "training.validate_epochs",
     }
 )
-"""Keys that may differ when a training goes on."""
+"""Keys that may differ when a training is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorTrainRequest:
-    """What to train, and where the results go.
+    """Configuration and output folder of a training.
 
     Attributes:
-        config: The whole configuration.
-        out: Folder of the results.
-        progress: Whether to show a bar.
+        config: The complete configuration.
+        out: The output folder.
+        progress: Whether to show a progress bar.
     """
 
     config: TrainConfig
@@ -75,15 +75,15 @@ class DetectorTrainRequest:
 
 
 def run_train_detector(request: DetectorTrainRequest) -> AveragePrecision:
-    """Returns the average precision of the best detector, after writing it and its card.
+    """Returns the average precision of the best detector, after writing it and its model card.
 
-    The same request goes on with a training that was stopped.
+    The same request resumes an interrupted training.
 
     Raises:
         ConfigError: A setting is missing or wrong, or differs from those the training began with.
         SourceError: Data are missing.
-        DataError: Data are malformed, or the loss is not finite any more.
-        ModelError: The weights to start from, or a checkpoint, do not fit.
+        DataError: Data are malformed, or the loss is no longer finite.
+        ModelError: The initial weights or a checkpoint do not fit the network.
         OutputError: A file cannot be written.
         DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
@@ -107,14 +107,14 @@ def run_train_detector(request: DetectorTrainRequest) -> AveragePrecision:
         start = read_description(config.network.weights)
         check_start(config.network.weights, _architecture(start), _architecture(description))
     check_output(out)
-    record = _record(splits)
-    resumed = _check_begun(request, record)
-    _tell_data(splits, config)
-    network = _network(config, description, resumed=resumed)
-    _begin(request, record)
+    record = _data_record(splits)
+    resumed = _can_resume(request, record)
+    _print_data(splits, config)
+    network = _initial_network(config, description, resumed=resumed)
+    _write_record(request, record)
     with advice_on_interrupt(out):
         steps = _train(request, splits, description, network)
-    return _judge(request, splits, steps)
+    return _evaluate_best(request, splits, steps)
 
 
 def _train(
@@ -123,7 +123,7 @@ def _train(
     description: DetectorDescription,
     network: Any,
 ) -> int:
-    """Returns the steps taken."""
+    """Trains the network; returns the number of steps."""
     from tracker.cli.train.progress import TrainProgress
     from tracker.training.detector.train import train_detector
 
@@ -153,13 +153,17 @@ def _train(
     return result.steps
 
 
-def _network(config: TrainConfig, description: DetectorDescription, *, resumed: bool) -> Any:
+def _initial_network(
+    config: TrainConfig, description: DetectorDescription, *, resumed: bool
+) -> Any:
     load_keras(config.seed)
     return start_detector(description, config.network.choice(), fill=not resumed)
 
 
-def _judge(request: DetectorTrainRequest, splits: DataSplits, steps: int) -> AveragePrecision:
-    """Returns the precision of the best network as it lies on disk; prints it, writes the card."""
+def _evaluate_best(
+    request: DetectorTrainRequest, splits: DataSplits, steps: int
+) -> AveragePrecision:
+    """Evaluates the saved best network, prints its AP and writes the model card."""
     import keras
 
     from tracker.training.detector.train import BEST
@@ -207,37 +211,37 @@ def _architecture(description: DetectorDescription) -> dict[str, str]:
     return {"backbone": description.backbone, "size": description.size.value}
 
 
-def _tell_data(splits: DataSplits, config: TrainConfig) -> None:
-    """Says what is learned from, and what the numbers of the end will be worth."""
+def _print_data(splits: DataSplits, config: TrainConfig) -> None:
+    """Prints the number of images and objects; warns where validation will be optimistic."""
     train = [image for images in splits.train for image in images]
     for label, images in (("train", train), ("val", splits.validation)):
         counts = count_objects(images, len(splits.class_names))
         objects = ", ".join(
             f"{count} {name}" for count, name in zip(counts, splits.class_names, strict=True)
         )
-        print_status(f"{label:<12}{len(images)} pictures: {objects}")
+        print_status(f"{label:<12}{len(images)} images: {objects}")
         for count, name in zip(counts, splits.class_names, strict=True):
             if not count:
-                logger.warning("%s: no %r in these pictures", label, name)
+                logger.warning("%s: no %r in these images", label, name)
     if splits.held_out:
         logger.warning(
-            "%s names no val: %d pictures (data.val_share %g) are held out of train to judge by; "
-            "pictures of the same scenes make the numbers look better than they are",
+            "%s has no val: %d images (data.val_share %g) of train are held out for validation; "
+            "images of the same scenes make the scores optimistic",
             config.data.file,
             len(splits.validation),
             config.data.val_share,
         )
     elif splits.shared:
         logger.warning(
-            "%s: %d of %d pictures of val are in train too: the numbers say little of others",
+            "%s: %d of %d images of val are in train too, so the scores are optimistic",
             config.data.file,
             splits.shared,
             len(splits.validation),
         )
 
 
-def _record(splits: DataSplits) -> dict[str, Any]:
-    """Returns what tells one set of data from another."""
+def _data_record(splits: DataSplits) -> dict[str, Any]:
+    """Returns a description of the data, to recognise it when a training is resumed."""
     return {
         "classes": list(splits.class_names),
         "train": [len(images) for images in splits.train],
@@ -246,22 +250,22 @@ def _record(splits: DataSplits) -> dict[str, Any]:
     }
 
 
-def _check_begun(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
-    """Returns whether the folder holds this training, which will go on.
+def _can_resume(request: DetectorTrainRequest, record: dict[str, Any]) -> bool:
+    """Returns whether the folder holds a checkpoint of this training; false if it holds none.
 
     Raises:
-        ConfigError: It holds another one.
+        ConfigError: The folder holds another training.
     """
     out = request.out
     if not (out / CHECKPOINT).exists():
         return False
     now = {"data": record, **config_values(request.config)}
-    check_same(out, _begun(out), now, may_change=_MAY_CHANGE)
+    check_same(out, _read_record(out), now, may_change=_MAY_CHANGE)
     return True
 
 
-def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
-    """Writes what the training is.
+def _write_record(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
+    """Creates the folder and writes data and settings of the training.
 
     Raises:
         OutputError: The folder cannot be written.
@@ -272,13 +276,13 @@ def _begin(request: DetectorTrainRequest, record: dict[str, Any]) -> None:
     replace_text(out / CONFIG, config_yaml(request.config))
 
 
-def _begun(out: Path) -> dict[str, Any]:
-    """Returns the data and the settings of the training that a folder holds."""
+def _read_record(out: Path) -> dict[str, Any]:
+    """Returns data and settings of the training in a folder."""
     try:
         data = json.loads((out / DATA).read_text(encoding="utf-8"))
         return {"data": data, **config_values(load_train_config(out / CONFIG))}
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{out / CHECKPOINT}: expected {CONFIG} and {DATA} beside it to tell which training "
-            f"this is, got none that can be read ({error}); name another --out folder"
+            f"{out / CHECKPOINT}: expected readable {CONFIG} and {DATA} beside it, which identify "
+            f"the training ({error}); name another --out folder"
         ) from error

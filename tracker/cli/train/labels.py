@@ -1,8 +1,8 @@
-"""The work behind `tracker train labels`: pictures without labels to a data set with them.
+"""`tracker train labels`: labels images with existing detectors, the teachers.
 
 The output folder gets `images`, `labels`, `ignore` and `found` (see `training.labels.write`),
-`data.yaml` for `tracker train detector --data`, `labelling.json`, which records how it was made,
-and `frames.csv` with the times of videos' frames.
+`data.yaml` for `tracker train detector --data`, `labelling.json` with teachers and settings, and
+`frames.csv` with the times of video frames.
 """
 
 import csv
@@ -34,13 +34,13 @@ DATA, RECORD, FRAMES = "data.yaml", "labelling.json", "frames.csv"
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """What to label, and where the labels go.
+    """Images, configuration and output folder of a labelling.
 
     Attributes:
-        pictures: Folders, patterns, pictures, `.txt` lists, video files.
-        config: How.
-        out: Folder of the results.
-        progress: Whether to show a bar.
+        pictures: Folders, patterns, images, `.txt` lists, video files.
+        config: The configuration.
+        out: The output folder.
+        progress: Whether to show a progress bar.
     """
 
     pictures: tuple[str, ...]
@@ -50,18 +50,18 @@ class LabelRequest:
 
 
 def run_train_labels(request: LabelRequest) -> Labelled:
-    """Returns how much was labelled, after writing the data set and printing a line about it.
+    """Writes the labelled data set, prints a summary, and returns the counts.
 
-    The same request goes on with a labelling that was stopped; more teachers or other thresholds
-    cost no second look by the teachers that have seen the pictures.
+    The same request resumes an interrupted labelling. Detections are kept, so that teachers do not
+    run again where thresholds change or a teacher is added.
 
     Raises:
-        ConfigError: A setting is wrong, no teacher knows a class, or the folder holds another
+        ConfigError: A setting is wrong, no teacher has a class, or the folder holds another
             labelling.
-        SourceError: Pictures are missing or cannot be read.
-        ModelError: A teacher's file is missing, damaged or of no known kind.
+        SourceError: Images are missing or cannot be read.
+        ModelError: A teacher's file is missing, damaged or of an unknown kind.
         DependencyError: The library of a teacher is not installed.
-        DataError: A file of an earlier run is broken.
+        DataError: A file of an earlier run is damaged.
         OutputError: A file cannot be written.
     """
     config = request.config
@@ -81,71 +81,71 @@ def run_train_labels(request: LabelRequest) -> Labelled:
 def label_found(
     request: LabelRequest, found: FoundImages, opened: Sequence[OpenedTeacher]
 ) -> Labelled:
-    """Returns how much was labelled, as `run_train_labels`, by teachers that are open already."""
+    """Returns the counts, as `run_train_labels`, with loaded teachers."""
     config, out = request.config, request.out
-    settings = _settings(config, opened)
-    _begin(request, found, opened, settings)
+    settings = _label_settings(config, opened)
+    _write_record(request, found, opened, settings)
     try:
-        frames = _frames(found, out, config.every)
+        frames = _save_video_frames(found, out, config.every)
         paths = [*found.images, *(frame.path for frame in frames)]
         with CountProgress(len(paths), shown=request.progress) as bar:
             done = label_images(
                 paths,
-                [one.teacher for one in opened],
+                [entry.teacher for entry in opened],
                 out,
                 settings=settings,
                 progress=bar.done,
             )
     except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on in %s", out)
+        logger.warning("interrupted; the same command resumes in %s", out)
         raise
-    replace_text(out / DATA, _data_text(settings.classes))
+    replace_text(out / DATA, _data_yaml(settings.classes))
     print_results(_summary(done))
-    print_status(f"written     {out / DATA}; tracker train detector --data takes it")
+    print_status(f"written     {out / DATA}; input of tracker train detector --data")
     return done
 
 
-def _settings(config: LabelConfig, opened: Sequence[OpenedTeacher]) -> LabelSettings:
-    names = [one.teacher.name for one in opened]
+def _label_settings(config: LabelConfig, opened: Sequence[OpenedTeacher]) -> LabelSettings:
+    names = [entry.teacher.name for entry in opened]
     for name in config.weights:
         if name not in names:
             hint = nearest(name, names) or f"; known: {', '.join(names)}"
-            raise ConfigError(f"weights: no teacher is named {name!r}{hint}")
-    known = [SYNONYMS.get(name, name) for one in opened for name in one.teacher.class_names]
+            raise ConfigError(f"weights: no teacher has the name {name!r}{hint}")
+    known = [SYNONYMS.get(name, name) for entry in opened for name in entry.teacher.class_names]
     classes = tuple(dict.fromkeys(known)) if config.classes is None else config.classes
     for name in classes:
         if name not in known:
-            raise ConfigError(f"classes: no teacher knows {name!r}{nearest(name, known)}")
+            raise ConfigError(f"classes: no teacher has {name!r}{nearest(name, known)}")
     return config.label_settings(classes)
 
 
-def _begin(
+def _write_record(
     request: LabelRequest,
     found: FoundImages,
     opened: Sequence[OpenedTeacher],
     settings: LabelSettings,
 ) -> None:
-    """Writes what the labelling is; where one is already, checks that it is the same.
+    """Writes the record of the labelling, after checking it against an earlier one in the folder.
 
     Raises:
         ConfigError: The folder holds another labelling, or something else.
         OutputError: The folder cannot be written.
     """
-    out, digests = request.out, {one.teacher.name: one.digest for one in opened}
+    out, digests = request.out, {entry.teacher.name: entry.digest for entry in opened}
     videos = {str(video): request.config.every for video in found.videos}
-    before = _begun(out)
+    before = _read_record(out)
     for name, digest in digests.items():
         if before["teachers"].get(name, digest) != digest:
             raise ConfigError(
-                f"{out}: what it holds under found/{name} was said by another file of this name; "
-                "name another --out folder"
+                f"{out}: found/{name} contains detections of another teacher file of this "
+                "name; name another --out folder"
             )
     if before["videos"] and before["videos"] != videos:
         raise ConfigError(
             f"{out}: holds a labelling of {_videos_text(before['videos'])}, got "
-            f"{_videos_text(videos)}; go on with the same, or name another --out folder"
+            f"{_videos_text(videos)}; use the same videos, or name another --out folder"
         )
-    _check_pictures(out, found)
+    _check_images(out, found)
     record = {
         "program": f"tracker-pipeline {__version__}",
         "classes": settings.classes,
@@ -158,21 +158,21 @@ def _begin(
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # Until all pictures are done, labels of two kinds may lie side by side.
+        # Until all images are labelled, the folder may contain labels of both settings.
         (out / DATA).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     replace_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
 
 
-def _begun(out: Path) -> Mapping[str, Any]:
-    """Returns the record of the labelling that a folder holds."""
-    nothing: dict[str, Any] = {"teachers": {}, "videos": {}}
+def _read_record(out: Path) -> Mapping[str, Any]:
+    """Returns the record of the labelling in a folder; empty for a new folder."""
+    empty: dict[str, Any] = {"teachers": {}, "videos": {}}
     if not out.is_dir() or not any(out.iterdir()):
-        return nothing
+        return empty
     try:
         record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        return {key: dict(record[key]) for key in nothing}
+        return {key: dict(record[key]) for key in empty}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{out}: expected a new or empty folder, or one of an earlier labelling with its "
@@ -181,28 +181,28 @@ def _begun(out: Path) -> Mapping[str, Any]:
 
 
 def _videos_text(videos: Mapping[str, int]) -> str:
-    frames = [f"each {every}. frame of {video}" for video, every in videos.items()]
+    frames = [f"every {every}. frame of {video}" for video, every in videos.items()]
     return ", ".join(frames) or "no video"
 
 
-def _check_pictures(out: Path, found: FoundImages) -> None:
-    """Checks that the folder's pictures are all among those that are labelled now."""
-    wanted = {picture.name: picture for picture in found.images}
+def _check_images(out: Path, found: FoundImages) -> None:
+    """Checks that all images in the folder are among those to be labelled."""
+    wanted = {image.name: image for image in found.images}
     images = out / "images"
     for entry in sorted(images.iterdir()) if images.is_dir() else ():
         if not entry.is_symlink():
             continue  # a frame of a video, or the draft of one
-        picture = wanted.get(entry.name)
-        if picture is None or picture.resolve() != entry.resolve():
-            got = "not among the pictures" if picture is None else f"another picture, {picture}"
+        image = wanted.get(entry.name)
+        if image is None or image.resolve() != entry.resolve():
+            got = "not among the images" if image is None else f"another image, {image}"
             raise ConfigError(
-                f"{out}: holds a labelling of other pictures: {entry.name} is {got} now; name "
+                f"{out}: holds a labelling of other images: {entry.name} is now {got}; name "
                 "another --out folder"
             )
 
 
-def _frames(found: FoundImages, out: Path, every: int) -> list[FrameFile]:
-    """Returns the frames of the videos, written as pictures; tells their times in a file."""
+def _save_video_frames(found: FoundImages, out: Path, every: int) -> list[FrameFile]:
+    """Writes the frames of the videos as images, and their times to a CSV file; returns them."""
     frames: list[FrameFile] = []
     for video in found.videos:
         part = list(save_frames(video, out / "images", every=every))
@@ -218,21 +218,21 @@ def _frames(found: FoundImages, out: Path, every: int) -> list[FrameFile]:
     return frames
 
 
-def _data_text(classes: Sequence[str]) -> str:
+def _data_yaml(classes: Sequence[str]) -> str:
     record = {"train": "images", "names": list(classes)}
     body = yaml.safe_dump(record, sort_keys=False, allow_unicode=True)
     return f"# Labels by teachers, see {RECORD}.\n{body}"
 
 
 def _summary(done: Labelled) -> str:
-    """Returns one line: pictures, objects by class, regions to ignore."""
-    counted = ", ".join(f"{count} {name}" for name, count in done.labels.items() if count)
+    """Returns one line: images, objects by class, regions to ignore."""
+    objects = ", ".join(f"{count} {name}" for name, count in done.labels.items() if count)
     doubtful = sum(done.doubtful.values())
     return (
-        f"{_counted(done.images, 'picture')}: {counted or 'no object'}; "
-        f"{_counted(doubtful, 'region')} to ignore"
+        f"{_count_text(done.images, 'image')}: {objects or 'no object'}; "
+        f"{_count_text(doubtful, 'region')} to ignore"
     )
 
 
-def _counted(count: int, what: str) -> str:
+def _count_text(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"

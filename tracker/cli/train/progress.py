@@ -1,6 +1,6 @@
-"""What a person sees of a training and of what goes before it: a bar, a line for every epoch.
+"""Progress of trainings and of data preparation: a progress bar, and a line for each epoch.
 
-Loads no Keras.
+Does not load Keras.
 """
 
 import time
@@ -10,15 +10,15 @@ from tracker.util.progress_bar import WorkBar
 
 
 class CountProgress(WorkBar):
-    """A bar of things done, things a second and time left.
+    """A progress bar: items done, items per second, and time left.
 
     Args:
-        total: All of them.
+        total: Number of items.
         shown: Whether to show the bar; it also needs a terminal.
-        things: What they are called.
+        things: Plural name of the items.
     """
 
-    def __init__(self, total: int, *, shown: bool, things: str = "pictures") -> None:
+    def __init__(self, total: int, *, shown: bool, things: str = "images") -> None:
         super().__init__(
             f"{{task.completed:.0f}}/{{task.total:.0f}} {things}",
             f"{{task.fields[speed]:.1f}} {things}/s, left",
@@ -27,18 +27,18 @@ class CountProgress(WorkBar):
         )
 
     def done(self, count: int) -> None:
-        """So many are done."""
+        """Sets the number of items done."""
         self.advance(count)
 
 
 class StepProgress(WorkBar):
-    """The steps of a training.
+    """Progress of a training, in steps.
 
     Args:
-        epochs: All epochs.
-        batch: Things in a step.
-        things: What they are called, for example "images".
-        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+        epochs: Number of epochs.
+        batch: Items in a step.
+        things: Plural name of the items, for example "images".
+        shown: Whether to show the bar; it also needs a terminal. Lines are always printed.
     """
 
     def __init__(self, epochs: int, batch: int, *, things: str, shown: bool) -> None:
@@ -52,17 +52,17 @@ class StepProgress(WorkBar):
         self._epochs, self._batch = epochs, batch
 
     def begin(self, step: int, total: int) -> None:
-        """So many of all steps were taken before."""
+        """Sets the number of steps done before, and of all steps."""
         if step:
-            self.line(f"going on from the checkpoint at step {step} of {total}")
+            self.line(f"resuming from the checkpoint at step {step} of {total}")
         self.update(step, total=total)
 
     def step(self, step: int, loss: float) -> None:
-        """So many steps were taken; the last one had this loss."""
+        """Sets the number of steps done, and the loss of the last one."""
         self.advance(step, share=self._batch, loss=loss)
 
     def facts(self, report: EpochReport) -> list[str]:
-        """Returns what every training says of an epoch."""
+        """Returns the values that every training prints for an epoch."""
         loss = [] if report.loss is None else [f"loss {report.loss:.3f}"]
         return [f"epoch {report.epoch + 1}/{self._epochs}", *loss]
 
@@ -71,9 +71,9 @@ class TrainProgress(StepProgress):
     """An `Observer` of a detector's training.
 
     Args:
-        epochs: All epochs.
-        batch: Pictures in a step.
-        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+        epochs: Number of epochs.
+        batch: Images in a step.
+        shown: Whether to show the bar; it also needs a terminal. Lines are always printed.
     """
 
     def __init__(self, epochs: int, batch: int, *, shown: bool) -> None:
@@ -82,12 +82,12 @@ class TrainProgress(StepProgress):
         self._began = (0, 0.0)
 
     def begin(self, step: int, total: int) -> None:
-        """So many of all steps were taken before."""
+        """Sets the number of steps done before, and of all steps."""
         self._total, self._began = total, (step, time.monotonic())
         super().begin(step, total)
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch ended."""
+        """Prints the results of an epoch."""
         facts = self.facts(report)
         if report.images_per_s is not None:
             facts.append(f"{report.images_per_s:.1f} images/s")
@@ -104,10 +104,10 @@ class ReidProgress(StepProgress):
     """An `Observer` of an appearance network's training.
 
     Args:
-        epochs: All epochs.
+        epochs: Number of epochs.
         batch: Crops in a step.
-        measure: What the score of an epoch is called.
-        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+        measure: Name of the score of an epoch.
+        shown: Whether to show the bar; it also needs a terminal. Lines are always printed.
     """
 
     def __init__(self, epochs: int, batch: int, *, shown: bool, measure: str = "rank-1") -> None:
@@ -115,7 +115,7 @@ class ReidProgress(StepProgress):
         self._measure = measure
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch ended."""
+        """Prints the results of an epoch."""
         facts = self.facts(report)
         if report.images_per_s is not None:
             facts.append(f"{report.images_per_s:.0f} crops/s")

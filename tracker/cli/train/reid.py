@@ -1,7 +1,7 @@
-"""The work behind `tracker train reid`: crops to an appearance network and its card.
+"""`tracker train reid`: trains an appearance network on crops and writes its model card.
 
-The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a
-checkpoint to resume from. Data are read and checked before Keras is loaded.
+The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a checkpoint to
+resume from. Data are read and checked before Keras is loaded.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracker.cli.train.reid_config import ReidTrainConfig, load_reid_config
-from tracker.cli.train.run_folder import advice_on_interrupt, begin, goes_on
+from tracker.cli.train.run_folder import advice_on_interrupt, can_resume, write_record
 from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.cli.train.start_network import check_output, check_start, load_keras, start_reid
 from tracker.errors import ConfigError
@@ -47,7 +47,7 @@ _MAY_CHANGE = frozenset(
         "training.log_steps",
     }
 )
-"""Keys of the record that may differ when a training goes on."""
+"""Keys of the record that may differ when a training is resumed."""
 
 _RENAMED = {
     "val_share": "data.val_share",
@@ -57,17 +57,17 @@ _RENAMED = {
     **{key: f"training.{key}" for key in ("freeze_epochs", "mixed_precision", "epochs")},
     **{key: f"training.{key}" for key in ("learning_rate", "patience")},
 }
-"""Today's key by the one in records from before there was a configuration."""
+"""Current key of each key in records of releases before there was a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReidTrainRequest:
-    """What to train, and where the results go.
+    """Configuration and output folder of a training.
 
     Attributes:
-        config: The whole configuration.
-        out: Folder of the results.
-        progress: Whether to show a bar.
+        config: The complete configuration.
+        out: The output folder.
+        progress: Whether to show a progress bar.
     """
 
     config: ReidTrainConfig
@@ -76,15 +76,15 @@ class ReidTrainRequest:
 
 
 def run_train_reid(request: ReidTrainRequest) -> Verdict:
-    """Returns what the best network is worth on held-out crops, after writing it and its card.
+    """Returns the best network's scores on held-out crops, after writing it and its model card.
 
-    The same request goes on with a training that was stopped.
+    The same request resumes an interrupted training.
 
     Raises:
         ConfigError: A setting is missing or wrong, or differs from those the training began with.
-        SourceError: The data are missing, or a picture cannot be read.
-        DataError: There are too few objects, or the loss is not finite any more.
-        ModelError: The weights to start from, or a checkpoint, do not fit.
+        SourceError: The data are missing, or an image cannot be read.
+        DataError: There are too few objects, or the loss is no longer finite.
+        ModelError: The initial weights or a checkpoint do not fit the network.
         OutputError: A file cannot be written.
         DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
@@ -100,10 +100,10 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     batches = ReidBatches(train, batch=config.data.batch, augment=config.augment, seed=config.seed)
     for label, part in (("train", train), ("val", held)):
         count = len(np.unique(part.groups))
-        print_status(f"{label:<12}{len(part)} pictures of {count} identities")
+        print_status(f"{label:<12}{len(part)} images of {count} identities")
     check_output(out)
-    record = _record(config, data)
-    resumed = goes_on(
+    record = _training_record(config, data)
+    resumed = can_resume(
         out,
         record,
         may_change=_MAY_CHANGE,
@@ -112,18 +112,18 @@ def run_train_reid(request: ReidTrainRequest) -> Verdict:
     )
     load_keras(config.seed)
     network = start_reid(dimension, config.network.choice(), fill=not resumed)
-    begin(out, record)
+    write_record(out, record)
     replace_text(out / CONFIG, config_yaml(config))
     with advice_on_interrupt(out):
         steps = _train(request, batches, held, network)
-    return _judge(request, (train, held), steps)
+    return _evaluate_best(request, (train, held), steps)
 
 
 def _start_dimension(config: ReidTrainConfig) -> int:
-    """Returns how many values the vectors will have: those of the network to start from.
+    """Returns the embedding size `D`: that of the initial network, or the default.
 
     Raises:
-        ModelError: A file is missing, or of another backbone.
+        ModelError: A file is missing, or has another backbone.
     """
     choice = config.network.choice()
     choice.check_file()
@@ -137,8 +137,8 @@ def _start_dimension(config: ReidTrainConfig) -> int:
 def _check_losses(config: ReidTrainConfig, data: CropSet) -> None:
     if not data.targets.shape[1] and not config.training.contrast:
         raise ConfigError(
-            "training.contrast: expected above 0, since crops without a teacher leave nothing else "
-            "to learn from, got 0"
+            "training.contrast: expected above 0, because it is the only loss on crops without a "
+            "teacher, got 0"
         )
 
 
@@ -148,14 +148,14 @@ def _train(
     held: CropSet,
     network: Any,
 ) -> int:
-    """Returns the steps taken."""
+    """Trains the network; returns the number of steps."""
     from tracker.cli.train.progress import ReidProgress
     from tracker.training.reid.learner import embed_crops
     from tracker.training.reid.train import train_reid
 
     crops, config = tight_crops(held), request.config
 
-    def judge(network: Any) -> float:
+    def score(network: Any) -> float:
         return verdict(embed_crops(network, crops), held).score
 
     with ReidProgress(
@@ -169,7 +169,7 @@ def _train(
             batches,
             config.training,
             request.out,
-            judge=judge,
+            judge=score,
             save=partial(save_reid, backbone=config.network.backbone),
             observer=progress,
         )
@@ -178,8 +178,10 @@ def _train(
     return result.steps
 
 
-def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int) -> Verdict:
-    """Returns what the best network, as it lies on disk, is worth; prints it, writes the card."""
+def _evaluate_best(
+    request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
+) -> Verdict:
+    """Evaluates the saved best network, prints its scores and writes the model card."""
     import keras
 
     from tracker.training.mixed_precision import policy_of
@@ -188,20 +190,20 @@ def _judge(request: ReidTrainRequest, parts: tuple[CropSet, CropSet], steps: int
 
     path, held = request.out / BEST, parts[1]
     network = load_reid(path)
-    found = verdict(embed_crops(network, tight_crops(held)), held)
-    print_results(*found.text.split("\n"))
+    scores = verdict(embed_crops(network, tight_crops(held)), held)
+    print_results(*scores.text.split("\n"))
     library = f"Keras {keras.__version__} on {keras.backend.backend()}"
     policy = policy_of(request.config.training.mixed_precision)
     recipe = f"{steps} steps, {library}, computed in {policy}"
-    replace_text(request.out / CARD, _card(request, parts, found, recipe))
+    replace_text(request.out / CARD, _card_text(request, parts, scores, recipe))
     print_status(f"written     {path}, {request.out / CARD}")
-    return found
+    return scores
 
 
-def _card(
+def _card_text(
     request: ReidTrainRequest,
     parts: tuple[CropSet, CropSet],
-    found: Verdict,
+    scores: Verdict,
     recipe: str,
 ) -> str:
     path, config = request.out / "best.keras", request.config
@@ -218,8 +220,8 @@ An appearance network of tracker-pipeline {__version__}: crops of 128x64 pixels 
 
 ## Data
 
-`{config.data.folder}`: {len(train)} pictures of {len(np.unique(train.groups))} identities to learn
-from, {len(held)} pictures of {len(np.unique(held.groups))} other identities to judge by.
+`{config.data.folder}`: {len(train)} images of {len(np.unique(train.groups))} identities for
+training, {len(held)} images of {len(np.unique(held.groups))} other identities for validation.
 
 ## Recipe
 
@@ -232,16 +234,16 @@ Epochs {config.training.epochs}, batch {config.data.batch}, learning rate
 ## Measured on the held-out crops
 
 ```
-{found.text}
+{scores.text}
 ```
 
-The best epoch was chosen by these crops, so the numbers flatter a little. Where a distance is told,
-the one that divides best is a first guess for `tracking.max_appearance_distance`.
+The best epoch was chosen on these crops, so the scores are slightly optimistic. Where a distance
+is given, the one that separates best is a first guess for `tracking.max_appearance_distance`.
 """
 
 
-def _record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
-    """Returns what tells one training from another."""
+def _training_record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
+    """Returns the data and settings of a training, to recognise it when it is resumed."""
     return {
         "data": {"identities": len(np.unique(data.groups)), "pictures": len(data)},
         "taught": bool(data.targets.shape[1]),
@@ -250,5 +252,5 @@ def _record(config: ReidTrainConfig, data: CropSet) -> dict[str, Any]:
 
 
 def _earlier_values(folder: str) -> dict[str, Any]:
-    """Returns what keys stand for that records of earlier releases lack: the defaults of then."""
+    """Returns the values of keys that records of earlier releases lack: their defaults."""
     return {"taught": False, **config_values(load_reid_config(options={"data.folder": folder}))}

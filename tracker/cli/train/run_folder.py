@@ -1,4 +1,4 @@
-"""The folder of a training: what tells which training it holds, and whether that goes on."""
+"""The output folder of a training: its record, and whether the training in it can be resumed."""
 
 import json
 import logging
@@ -15,10 +15,10 @@ from tracker.util.atomic_file import replace_text
 logger = logging.getLogger(__name__)
 
 RECORD = "training.json"
-"""Name of the file that says what the training is."""
+"""Name of the file with the data and settings of the training."""
 
 
-def goes_on(
+def can_resume(
     out: Path,
     record: Mapping[str, Any],
     *,
@@ -26,17 +26,17 @@ def goes_on(
     missing: Mapping[str, Any] = MappingProxyType({}),
     renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
-    """Returns whether a folder holds this training, which will go on.
+    """Returns whether a folder holds a checkpoint of this training; false if it holds none.
 
     Args:
-        out: The folder; it need not be there.
-        record: What the training is: plain JSON types by key.
+        out: The folder; it may not exist.
+        record: Data and settings of the training: plain JSON types by key.
         may_change: Keys that may differ.
-        missing: What keys stand for that trainings of earlier releases did not write.
-        renamed: Today's key by the one that trainings of earlier releases wrote.
+        missing: Values of keys that earlier releases did not record.
+        renamed: Current key of each key that earlier releases recorded under another name.
 
     Raises:
-        ConfigError: It holds another one.
+        ConfigError: The folder holds another training.
     """
     if not (out / CHECKPOINT).exists():
         return False
@@ -49,34 +49,34 @@ def goes_on(
 def check_same(
     out: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, may_change: Collection[str]
 ) -> None:
-    """Checks that a folder's training is the one that is asked for.
+    """Checks that the training in a folder is the requested one.
 
     Args:
         out: The folder.
-        before: What its training is, by key.
-        now: What is asked for, by key.
+        before: Recorded data and settings, by key.
+        now: Requested data and settings, by key.
         may_change: Keys that may differ.
 
     Raises:
-        ConfigError: It is another one.
+        ConfigError: A key differs.
     """
     for key, value in now.items():
         if key not in may_change and before.get(key) != value:
             raise ConfigError(
                 f"{key}: the training in {out} began with {before.get(key)!r}, got {value!r}; "
-                "go on with the same, or name another --out folder"
+                "use the same value, or name another --out folder"
             )
 
 
-def begin(out: Path, record: Mapping[str, Any]) -> None:
-    """Makes the folder and writes what the training is.
+def write_record(out: Path, record: Mapping[str, Any]) -> None:
+    """Creates the folder and writes the record of the training.
 
     Args:
         out: The folder.
-        record: What the training is: plain JSON types by key.
+        record: Data and settings of the training: plain JSON types by key.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: The folder cannot be written.
     """
     make_folder(out)
     replace_text(out / RECORD, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
@@ -84,7 +84,7 @@ def begin(out: Path, record: Mapping[str, Any]) -> None:
 
 @contextmanager
 def advice_on_interrupt(out: Path) -> Iterator[None]:
-    """Says how to resume the training if Ctrl-C ends the block.
+    """Logs how to resume the training if Ctrl-C ends the block.
 
     Args:
         out: The folder of the training.
@@ -92,20 +92,20 @@ def advice_on_interrupt(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        logger.warning("stopped; the same command goes on from the last checkpoint in %s", out)
+        logger.warning("interrupted; the same command resumes from the last checkpoint in %s", out)
         raise
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder of a training, unless it is there.
+    """Creates the folder of a training if it does not exist.
 
     Raises:
-        OutputError: It cannot be made.
+        OutputError: The folder cannot be created.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{out}: cannot be made: {error.strerror or error}") from error
+        raise OutputError(f"{out}: cannot be created: {error.strerror or error}") from error
 
 
 def _read_record(out: Path) -> dict[str, Any]:
@@ -113,6 +113,6 @@ def _read_record(out: Path) -> dict[str, Any]:
         return dict(json.loads((out / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"{out / CHECKPOINT}: expected {RECORD} beside it to tell which training this is, got "
-            f"none that can be read ({error}); name another --out folder"
+            f"{out / CHECKPOINT}: expected a readable {RECORD} beside it, which identifies the "
+            f"training ({error}); name another --out folder"
         ) from error

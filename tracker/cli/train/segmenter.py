@@ -1,4 +1,4 @@
-"""The work behind `tracker train segmenter`: pictures with masks to a segmenter file and its card.
+"""`tracker train segmenter`: trains a segmenter on images with masks and writes its model card.
 
 The output folder gets `best.keras`, `model-card.md`, `config.yaml`, `log.csv` and a
 checkpoint to resume from. Data are read and checked before Keras is loaded.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracker.cli.train.progress import StepProgress
-from tracker.cli.train.run_folder import advice_on_interrupt, begin, goes_on
+from tracker.cli.train.run_folder import advice_on_interrupt, can_resume, write_record
 from tracker.cli.train.segmenter_config import SegmentTrainConfig
 from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.cli.train.start_network import check_output, check_start, load_keras
@@ -48,19 +48,21 @@ _MAY_CHANGE = frozenset(
         "training.validate_epochs",
     }
 )
-"""Keys that may differ when a training goes on."""
+"""Keys that may differ when a training is resumed."""
 
-_JUDGED_AT_ONCE = 4  # Scores of a pixel are 4 bytes a class: 80 classes at 512x512 take 84 MB each.
+_VALIDATION_BATCH = (
+    4  # Scores of a pixel are 4 bytes a class: 80 classes at 512x512 take 84 MB each.
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentTrainRequest:
-    """What to train, and where the results go.
+    """Configuration and output folder of a training.
 
     Attributes:
-        config: The whole configuration.
-        out: Folder of the results.
-        progress: Whether to show a bar.
+        config: The complete configuration.
+        out: The output folder.
+        progress: Whether to show a progress bar.
     """
 
     config: SegmentTrainConfig
@@ -72,16 +74,16 @@ class SegmentProgress(StepProgress):
     """An `Observer` of a segmenter's training.
 
     Args:
-        epochs: All epochs.
-        batch: Pictures in a step.
-        shown: Whether to show the bar; it also needs a terminal. Lines are always written.
+        epochs: Number of epochs.
+        batch: Images in a step.
+        shown: Whether to show the bar; it also needs a terminal. Lines are always printed.
     """
 
     def __init__(self, epochs: int, batch: int, *, shown: bool) -> None:
         super().__init__(epochs, batch, things="images", shown=shown)
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch ended."""
+        """Prints the results of an epoch."""
         facts = self.facts(report)
         if report.images_per_s is not None:
             facts.append(f"{report.images_per_s:.1f} images/s")
@@ -91,22 +93,22 @@ class SegmentProgress(StepProgress):
 
 
 def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
-    """Returns the scores of the best segmenter, after writing it and its card.
+    """Returns the scores of the best segmenter, after writing it and its model card.
 
-    The same request goes on with a training that was stopped.
+    The same request resumes an interrupted training.
 
     Raises:
         ConfigError: A setting is missing or wrong, or differs from those the training began with.
         SourceError: Data are missing.
-        DataError: Data are malformed, or the loss is not finite any more.
-        ModelError: The weights to start from, or a checkpoint, do not fit.
+        DataError: Data are malformed, or the loss is no longer finite.
+        ModelError: The initial weights or a checkpoint do not fit the network.
         OutputError: A file cannot be written.
         DependencyError: Keras cannot be loaded, or cannot fetch a backbone's weights.
     """
     config, out = request.config, request.out
     if config.data.file is None:
         raise ConfigError("data.file: expected the path of a data file, got none; give --data FILE")
-    # Twice the input: what the largest scale of the augmentation can show.
+    # Twice the input size: augmentation scales images up by at most 2.
     splits = read_segment_splits(config.data.file, long_side=2 * config.network.input_size)
     description = SegmenterDescription(
         splits.class_names,
@@ -119,15 +121,15 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
         start = read_segmenter_description(config.network.weights)
         check_start(config.network.weights, _architecture(start), _architecture(description))
     check_output(out)
-    record = {"data": _record(splits), **config_values(config)}
-    resumed = goes_on(out, record, may_change=_MAY_CHANGE)
-    _tell_data(splits)
-    network = _network(config, description, fill=not resumed)
-    begin(out, record)
+    record = {"data": _data_record(splits), **config_values(config)}
+    resumed = can_resume(out, record, may_change=_MAY_CHANGE)
+    _print_data(splits)
+    network = _initial_network(config, description, fill=not resumed)
+    write_record(out, record)
     replace_text(out / CONFIG, config_yaml(config))
     with advice_on_interrupt(out):
         steps = _train(request, splits, description, network)
-    return _judge(request, splits, steps)
+    return _evaluate_best(request, splits, steps)
 
 
 def _train(
@@ -136,7 +138,7 @@ def _train(
     description: SegmenterDescription,
     network: Any,
 ) -> int:
-    """Returns the steps taken."""
+    """Trains the network; returns the number of steps."""
     from tracker.training.loop import Outlets
     from tracker.training.segmenter.train import train_segmenter
 
@@ -166,13 +168,15 @@ def _train(
     return result.steps
 
 
-def _network(config: SegmentTrainConfig, description: SegmenterDescription, *, fill: bool) -> Any:
-    """Returns the network, its backbone frozen where it never learns.
+def _initial_network(
+    config: SegmentTrainConfig, description: SegmenterDescription, *, fill: bool
+) -> Any:
+    """Returns the initial network, with the permanently frozen layers of its backbone frozen.
 
     Args:
-        config: Says where weights come from.
-        description: What it will be.
-        fill: Whether to read weights; a training that goes on has them in its checkpoint.
+        config: Names the source of the weights.
+        description: Size, classes and backbone of the segmenter.
+        fill: Whether to load weights; a resumed training has them in its checkpoint.
     """
     load_keras(config.seed)
     from tracker.models.backbones.weights import load_backbone
@@ -187,7 +191,7 @@ def _network(config: SegmentTrainConfig, description: SegmenterDescription, *, f
         source = load_segmenter(choice.whole)
         if read_segmenter_description(choice.whole).class_names == names:
             network.set_weights(source.get_weights())
-            print_status(f"start from {choice.whole}, the same classes: all weights")
+            print_status(f"start from {choice.whole}, same classes: all weights")
         else:
             copy_all_but_scores(source, network)
             print_status(f"start from {choice.whole}, other classes: the backbone")
@@ -195,8 +199,10 @@ def _network(config: SegmentTrainConfig, description: SegmenterDescription, *, f
     return network
 
 
-def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> SegmentScores:
-    """Returns the scores of the best network as it lies on disk; prints them, writes the card."""
+def _evaluate_best(
+    request: SegmentTrainRequest, splits: SegmentSplits, steps: int
+) -> SegmentScores:
+    """Evaluates the saved best network, prints its scores and writes the model card."""
     import keras
 
     from tracker.training.loop import BEST
@@ -228,15 +234,17 @@ def _judge(request: SegmentTrainRequest, splits: SegmentSplits, steps: int) -> S
 
 
 def _validation(splits: SegmentSplits, config: SegmentTrainConfig) -> SegmentBatches:
-    return SegmentBatches(splits.validation, size=config.network.input_size, batch=_JUDGED_AT_ONCE)
+    return SegmentBatches(
+        splits.validation, size=config.network.input_size, batch=_VALIDATION_BATCH
+    )
 
 
 def _architecture(description: SegmenterDescription) -> dict[str, str]:
     return {"backbone": description.backbone, "size": description.size.value}
 
 
-def _tell_data(splits: SegmentSplits) -> None:
-    """Says what is learned from."""
+def _print_data(splits: SegmentSplits) -> None:
+    """Prints the number of images and the share of each class."""
     for label, part, pixels in (
         ("train", splits.train, splits.train_pixels),
         ("val", splits.validation, splits.validation_pixels),
@@ -245,14 +253,14 @@ def _tell_data(splits: SegmentSplits) -> None:
             f"{share:.1%} {name}"
             for share, name in zip(pixels / pixels.sum(), splits.class_names, strict=True)
         )
-        print_status(f"{label:<12}{len(part)} pictures: {shares}")
+        print_status(f"{label:<12}{len(part)} images: {shares}")
         for count, name in zip(pixels, splits.class_names, strict=True):
             if not count:
-                logger.warning("%s: no pixel of %r in these pictures", label, name)
+                logger.warning("%s: no pixel of %r in these images", label, name)
 
 
-def _record(splits: SegmentSplits) -> dict[str, Any]:
-    """Returns what tells one set of data from another."""
+def _data_record(splits: SegmentSplits) -> dict[str, Any]:
+    """Returns a description of the data, to recognise it when a training is resumed."""
     return {
         "classes": list(splits.class_names),
         "train": len(splits.train),

@@ -1,6 +1,6 @@
-"""The network that a training begins with: built, filled and frozen as its settings say.
+"""The initial network of a training: built, with weights loaded and layers frozen as configured.
 
-Loads Keras when it is called.
+Keras is loaded by the first call.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from tracker.util.terminal import print_status
 
 
 def start_detector(description: DetectorDescription, choice: BackboneChoice, *, fill: bool) -> Any:
-    """Returns the network of a detector's training.
+    """Returns the initial network of a detector training.
 
     Args:
-        description: What it will be.
-        choice: Its backbone, and the detector that it starts from.
-        fill: Whether to read weights; a training that goes on has them in its checkpoint.
+        description: Size, classes and backbone of the detector.
+        choice: Its backbone, and the source of the initial weights.
+        fill: Whether to load weights; a resumed training has them in its checkpoint.
 
     Raises:
-        ConfigError: The backbone has no layer to freeze up to.
-        ModelError: A file to start from does not fit.
+        ConfigError: The backbone lacks the layer named by `frozen_until`.
+        ModelError: A file of initial weights does not fit.
         DependencyError: Keras lacks the backbone, or cannot fetch its weights.
     """
     from tracker.models.yolo import build_yolo, copy_features
@@ -38,25 +38,25 @@ def start_detector(description: DetectorDescription, choice: BackboneChoice, *, 
         source = load_detector(path)
         if read_description(path).class_names == description.class_names:
             network.set_weights(source.get_weights())
-            _tell(f"start from {path}, the same classes: all weights")
+            print_status(f"start from {path}, same classes: all weights")
         else:
             copy_features(source, network)
-            _tell(f"start from {path}, other classes: all weights but the last class layers'")
-    _finish(network, choice, fill=fill)
+            print_status(f"start from {path}, other classes: all but the last class layers")
+    _load_and_freeze_backbone(network, choice, fill=fill)
     return network
 
 
 def start_reid(dimension: int, choice: BackboneChoice, *, fill: bool) -> Any:
-    """Returns the network of an appearance network's training.
+    """Returns the initial network of an appearance network training.
 
     Args:
-        dimension: `D`, values of an embedding.
-        choice: Its backbone, and the file that it starts from.
-        fill: Whether to read weights; a training that goes on has them in its checkpoint.
+        dimension: Embedding size `D`.
+        choice: Its backbone, and the source of the initial weights.
+        fill: Whether to load weights; a resumed training has them in its checkpoint.
 
     Raises:
-        ConfigError: The backbone has no layer to freeze up to.
-        ModelError: A file to start from does not fit.
+        ConfigError: The backbone lacks the layer named by `frozen_until`.
+        ModelError: A file of initial weights does not fit.
         DependencyError: Keras lacks the backbone, or cannot fetch its weights.
     """
     from tracker.models.reid import build_reid
@@ -64,8 +64,8 @@ def start_reid(dimension: int, choice: BackboneChoice, *, fill: bool) -> Any:
     network = build_reid(dimension, backbone=choice.name)
     if choice.whole is not None and fill:
         network.set_weights(load_reid(choice.whole).get_weights())
-        _tell(f"start from {choice.whole}")
-    _finish(network, choice, fill=fill)
+        print_status(f"start from {choice.whole}")
+    _load_and_freeze_backbone(network, choice, fill=fill)
     return network
 
 
@@ -75,7 +75,7 @@ def load_keras(seed: int) -> None:
     Raises:
         DependencyError: Keras or its backend cannot be loaded.
     """
-    # TensorFlow's C++ code prints its opinion of the machine to standard error.
+    # TensorFlow's C++ code prints messages about the machine to standard error.
     with native_output_logged():
         try:
             import keras
@@ -87,7 +87,7 @@ def load_keras(seed: int) -> None:
 
 
 def check_start(path: str, start: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Checks that a file to start from has the network to train.
+    """Checks that a file of initial weights has the architecture to train.
 
     Args:
         path: The file.
@@ -106,27 +106,23 @@ def check_start(path: str, start: Mapping[str, str], wanted: Mapping[str, str]) 
 
 
 def check_output(out: Path) -> None:
-    """Checks that a folder can be made or is there, before anything slow begins.
+    """Checks that a folder exists or can be created, before anything slow starts.
 
     Raises:
-        OutputError: Something else is in its place.
+        OutputError: The path or one of its parents is a file.
     """
-    for place in (out, *out.parents):
-        if place.exists():
-            if not place.is_dir():
-                raise OutputError(f"{out}: cannot be made: {place} is no folder")
+    for path in (out, *out.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise OutputError(f"{out}: cannot be created: {path} is not a folder")
             return
 
 
-def _finish(network: Any, choice: BackboneChoice, *, fill: bool) -> None:
+def _load_and_freeze_backbone(network: Any, choice: BackboneChoice, *, fill: bool) -> None:
     from tracker.models.backbones.weights import load_backbone
     from tracker.training.freezing import freeze_for_good
 
     if fill and choice.weights != NONE:
         load_backbone(network, choice)
-        _tell(f"start from {choice.weights}: the backbone, {choice.name}")
+        print_status(f"start from {choice.weights}: the backbone, {choice.name}")
     freeze_for_good(network, choice)
-
-
-def _tell(fact: str) -> None:
-    print_status(fact)
