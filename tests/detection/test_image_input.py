@@ -110,3 +110,21 @@ def test_it_says_what_it_is() -> None:
     assert str(ImageInput(dtype="uint8", axes=AxisOrder.NHWC)) == (
         "long side 640 letterbox rgb nhwc uint8, pixels as they are"
     )
+
+
+def test_a_native_size_holds_until_another_is_asked_for() -> None:
+    wanted = ImageInput(native_size=(416, 416), fit=Fit.STRETCH)
+    assert wanted.size_for((360, 480)) == (416, 416)
+    assert str(wanted).startswith("416x416 stretch")
+    assert wanted.at_long_side(416) is wanted
+    other = wanted.at_long_side(640)
+    # 640 * 360 / 480 = 480, a multiple of 32; the aspect is kept.
+    assert (other.size_for((360, 480)), other.fit) == ((480, 640), Fit.LETTERBOX)
+    corner = ImageInput(native_size=(416, 416), fit=Fit.CORNER).at_long_side(640)
+    assert corner.fit is Fit.CORNER
+    plain = ImageInput(fit=Fit.STRETCH).at_long_side(320)
+    assert (plain.size_for((360, 480)), plain.fit) == ((256, 320), Fit.STRETCH)
+    with pytest.raises(ConfigError, match="try 608 or 640"):
+        wanted.at_long_side(620)
+    with pytest.raises(ConfigError, match=r"input\.native_size: expected at least 1x1"):
+        ImageInput(native_size=(0, 416))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.detection.block_forms import write_onnx
 from tests.detection.conftest import block_convolution
+from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES
 from tracker.detection.layouts.all import LAYOUTS
 from tracker.detection.load import load_model
 from tracker.detection.model_choice import InputChoice, ModelChoice
@@ -365,6 +366,39 @@ def test_outputs_of_several_layouts_ask_for_one(tmp_path: Path) -> None:
         load_model(path)
     for name in ("yolox", "yolov5"):
         assert load_model(path, choice=ModelChoice(name)).layout_name == name
+
+
+def test_rows_of_a_run_tell_the_layout_where_the_file_does_not(tmp_path: Path) -> None:
+    # 320x320 pixels of 3 channels are 2400 rows of 128: no layout's number of cells.
+    unknown = write_graph(
+        tmp_path / "unknown.onnx",
+        [("Reshape", "images", "rows", "o", {})],
+        {"images": ["n", 3, "h", "w"]},
+        {"o": ["n", "rows", 128]},
+        {"rows": np.array([0, -1, 128])},
+    )
+    with pytest.raises(ModelError, match=r"o \(\?, \?, 128\) float32 may be of the layouts"):
+        load_model(unknown)
+    # A network whose rows do not depend on its input has those of YOLOX at 320x320.
+    known = write_graph(
+        tmp_path / "known.onnx",
+        [("Identity", "value", "o", {})],
+        {"images": ["n", 3, "h", "w"]},
+        {"o": ["n", "rows", 85]},
+        {"value": np.zeros((1, 2100, 85), np.float32)},
+    )
+    assert load_model(known).layout_name == "yolox"
+
+
+def test_names_of_networks_that_tell_no_number_of_classes(tmp_path: Path) -> None:
+    paper = {
+        "detection_boxes": np.zeros((1, 2, 4)),
+        "detection_classes": np.zeros((1, 2)),
+        "detection_scores": np.zeros((1, 2)),
+    }
+    rows = {"output0": np.zeros((1, 5, 6))}
+    for outputs, names in ((paper, COCO_PAPER_NAMES), (rows, COCO_NAMES)):
+        assert load_model(write_constant(tmp_path / "x.onnx", outputs)).class_names == names
 
 
 def test_layouts_that_do_not_exist_or_do_not_fit(tmp_path: Path) -> None:

@@ -37,6 +37,14 @@ def test_a_size_is_chosen_only_where_the_network_has_none() -> None:
         choice.applied(ImageInput(size=(640, 640)))
 
 
+def test_a_long_side_is_another_size_than_the_native_one() -> None:
+    wanted = ImageInput(native_size=(416, 416), fit=Fit.STRETCH)
+    assert InputChoice(native_size=(320, 320)).applied(wanted).size_for((9, 9)) == (320, 320)
+    chosen = InputChoice(long_side=640).applied(wanted)
+    assert (chosen.size_for((360, 480)), chosen.fit) == ((480, 640), Fit.LETTERBOX)
+    assert InputChoice(long_side=640, fit=Fit.STRETCH).applied(wanted).fit is Fit.STRETCH
+
+
 def test_the_file_beside_a_model(tmp_path: Path) -> None:
     model = tmp_path / "mine.onnx"
     assert read_declaration(model) == Declaration()

@@ -89,3 +89,23 @@ def default_class_names(count: int) -> tuple[str, ...]:
         if len(names) == count:
             return names
     return tuple(f"class_{index}" for index in range(count))
+
+
+_OF_PAPER = frozenset({"tf-detection", "tflite-detection"})
+"""Layouts of TensorFlow's model zoo."""
+
+
+def layout_class_names(layout: str) -> tuple[str, ...]:
+    """Returns the names that networks usually have whose outputs tell no number of classes.
+
+    Those of TensorFlow's zoo use the numbering of COCO's annotations, all others (YOLO, RT-DETR,
+    DEIMv2, RTMDet) the 80 classes of its detection task.
+
+    Args:
+        layout: The layout's name.
+
+    Example:
+        >>> layout_class_names("detr-deploy")[11]
+        'stop sign'
+    """
+    return COCO_PAPER_NAMES if layout in _OF_PAPER else COCO_NAMES

@@ -5,7 +5,7 @@ Nothing is guessed here: the layout of a network, a file beside it, or the user 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +41,8 @@ class ImageInput:
 
     Attributes:
         size: Height and width in pixels; `None` where the network takes any multiple of `stride`.
+        native_size: Height and width that a network without a fixed `size` was trained at; `None`
+            where its sides follow the frame's. Another size has to be asked for: `at_long_side`.
         long_side: Long side in pixels of the input where `size` is `None`.
         stride: Both sides are multiples of this where `size` is `None`.
         fit: How the frame is brought to the size.
@@ -57,6 +59,7 @@ class ImageInput:
     """
 
     size: tuple[int, int] | None = None
+    native_size: tuple[int, int] | None = None
     long_side: int = 640
     stride: int = 32
     fit: Fit = Fit.LETTERBOX
@@ -69,8 +72,9 @@ class ImageInput:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.size is not None and min(self.size) < 1:
-            raise ConfigError(f"input.size: expected at least 1x1 pixels, got {self.size}")
+        for key, size in (("size", self.size), ("native_size", self.native_size)):
+            if size is not None and min(size) < 1:
+                raise ConfigError(f"input.{key}: expected at least 1x1 pixels, got {size}")
         if self.stride < 1:
             raise ConfigError(f"input.stride: expected at least 1, got {self.stride}")
         if self.size is None:
@@ -83,9 +87,8 @@ class ImageInput:
             )
 
     def __str__(self) -> str:
-        size = (
-            f"long side {self.long_side}" if self.size is None else f"{self.size[1]}x{self.size[0]}"
-        )
+        given = self.size or self.native_size
+        size = f"long side {self.long_side}" if given is None else f"{given[1]}x{given[0]}"
         values = f"(pixel * {self.scale:.6g} - {list(self.mean)}) / {list(self.std)}"
         if self.dtype == "uint8":
             values = "pixels as they are"
@@ -93,9 +96,29 @@ class ImageInput:
 
     def size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
         """Returns height and width in pixels of the input for frames of this height and width."""
-        if self.size is not None:
-            return self.size
+        given = self.size or self.native_size
+        if given is not None:
+            return given
         return minimal_input_size(frame_size, self.long_side, stride=self.stride)
+
+    def at_long_side(self, long_side: int) -> "ImageInput":
+        """Returns the input with another long side, for a network that takes any size.
+
+        A network that was trained on stretched images of one size gets others with their aspect:
+        see NanoDet-Plus in `layouts/nanodet.py` for the numbers.
+
+        Args:
+            long_side: In pixels.
+
+        Raises:
+            ConfigError: It is out of range.
+        """
+        if self.native_size is None:
+            return replace(self, long_side=long_side)
+        if long_side == max(self.native_size):
+            return self
+        fit = Fit.LETTERBOX if self.fit is Fit.STRETCH else self.fit
+        return replace(self, native_size=None, long_side=long_side, fit=fit)
 
 
 def image_geometry(

@@ -2,15 +2,18 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from os import PathLike
 
 from tracker.detection.default_names import (
-    COCO_PAPER_NAMES,
     Names,
     default_class_names,
     given_class_names,
+    layout_class_names,
 )
 from tracker.detection.layouts.arrays import check_channels
+from tracker.detection.layouts.base import Layout
+from tracker.detection.layouts.probe import probed_specs
 from tracker.detection.layouts.tasks import TaskLayout, find_task_layout
 from tracker.detection.model_choice import Declaration, ModelChoice, read_declaration
 from tracker.detection.model_detector import ModelDetector
@@ -18,7 +21,7 @@ from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.name_lists import filled_names, numbered_names
-from tracker.inference.network import Network
+from tracker.inference.network import Network, TensorSpec
 from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import is_handle
 from tracker.util.address import shown_address
@@ -68,14 +71,14 @@ def load_model(
     if not network.inputs:
         raise ModelError(f"{shown}: expected a network with an input, got none")
     check_channels(network.inputs[0])
-    layout = find_task_layout(network.inputs, network.outputs, network.stored, name=choice.layout)
+    layout = _layout(network, choice.layout)
     wanted = choice.input.applied(layout.image_input(network.inputs[0]))
     detector = ModelDetector(
         network,
         layout=layout,
         wanted=wanted,
         class_names=_class_names(
-            names, declared, network.stored.class_names, count=layout.class_count(network.outputs)
+            names, declared, network.stored.class_names, of=(layout, network.outputs)
         ),
         settings=settings,
     )
@@ -85,6 +88,25 @@ def load_model(
         _log.warning("%s: its file says task=%s: its boxes are read, its %s are not", *what)
     _log.info("%s: layout %s (%s), input %s", shown, layout.name, how, wanted)
     return detector
+
+
+def _layout(network: Network, name: str | None) -> Layout:
+    """Returns the layout of a network, which is run once where its declared shapes do not tell.
+
+    Raises:
+        ConfigError: No layout has this name.
+        ModelError: The network does not have the named layout, or none, or it may have several.
+    """
+    try:
+        return find_task_layout(network.inputs, network.outputs, network.stored, name=name)
+    except ModelError as unclear:
+        specs = probed_specs(network) if name is None else None
+        if specs is None:
+            raise
+        try:
+            return find_task_layout(*specs, network.stored)
+        except ModelError:
+            raise unclear from None
 
 
 def _declaration(path: str | PathLike[str]) -> Declaration:
@@ -117,8 +139,10 @@ def _class_names(
     declared: Declaration,
     stored: tuple[str, ...] | None,
     *,
-    count: int | None,
+    of: tuple[Layout, Sequence[TensorSpec]],
 ) -> tuple[str, ...]:
+    layout, outputs = of
+    count = layout.class_count(outputs)
     if names is not None:
         return given_class_names(names)
     if declared.names is not None:
@@ -134,5 +158,4 @@ def _class_names(
             len(stored),
             count,
         )
-    # Networks that do not tell their number of classes are those of TensorFlow's zoo.
-    return COCO_PAPER_NAMES if count is None else default_class_names(count)
+    return layout_class_names(layout.name) if count is None else default_class_names(count)

@@ -22,6 +22,7 @@ class InputChoice:
 
     Attributes:
         size: Height and width in pixels, for a network that takes more than one size.
+        native_size: The same as what it gets while no other size is asked for.
         long_side: Long side in pixels, for a network that takes any size.
         stride: Both sides are multiples of this, for a network that takes any size.
         fit: How a frame is brought to the size.
@@ -35,6 +36,7 @@ class InputChoice:
     """
 
     size: tuple[int, int] | None = None
+    native_size: tuple[int, int] | None = None
     long_side: int | None = None
     stride: int | None = None
     fit: Fit | None = None
@@ -64,6 +66,8 @@ class InputChoice:
             raise ConfigError(
                 f"detector.model.input.size: the network takes {wanted.size} only, got {self.size}"
             )
+        if self.long_side is not None:
+            wanted = wanted.at_long_side(self.long_side)
         return dataclasses.replace(wanted, **_chosen(self))
 
 

@@ -3,7 +3,6 @@
 Values that are not finite never leave it.
 """
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -260,4 +259,4 @@ def _sized(wanted: ImageInput, long_side: int | None) -> ImageInput:
             f"input size {long_side}: the network takes {wanted.size[1]}x{wanted.size[0]} only; "
             "leave --imgsz out"
         )
-    return dataclasses.replace(wanted, long_side=long_side)
+    return wanted.at_long_side(long_side)

@@ -76,6 +76,7 @@ class InputEntry:
     """
 
     size: tuple[int, int] | None = None
+    native_size: tuple[int, int] | None = None
     long_side: int | None = None
     stride: int | None = None
     fit: Literal["letterbox", "corner", "stretch"] | None = None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.detection.layouts.given import check, decode, nchw, nhwc, spec
 from tracker.detection.image_input import Fit
-from tracker.detection.layouts.nanodet import NanoDet, NanoDetPlus
+from tracker.detection.layouts.nanodet import PICODET, NanoDet, NanoDetPlus
 from tracker.errors import ModelError
 from tracker.inference.network import ColourOrder
 
@@ -91,6 +91,49 @@ def test_plus_counts_from_the_corner_of_a_cell() -> None:
         [0, -64, 128, 192],  # stride 64
     ]
     check(found, boxes, [0.5, 0.75, 0.6, 0.7], [0, 1, 2, 0])
+
+
+def plus_parts() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Scores and sides of the four strides of a 32x64 input: 4x8, 2x4, 1x2 and 1x1 cells."""
+    filled = [(32, (9, 0, 0.5)), (8, (6, 1, 0.75)), (2, (1, 2, 0.6)), (1, (0, 0, 0.7))]
+    return [scores(count, found) for count, found in filled], [sides(n) for n, _ in filled]
+
+
+def test_picodet_counts_from_the_centre_of_a_cell() -> None:
+    shown, distances = plus_parts()
+    boxes = [
+        [12 - 0, 12 - 8, 12 + 16, 12 + 24],  # stride 8: row 1, column 1
+        [40 - 0, 24 - 16, 40 + 32, 24 + 48],  # stride 16: row 1, column 2
+        [48 - 0, 16 - 32, 48 + 64, 16 + 96],  # stride 32: row 0, column 1
+        [32 - 0, 32 - 64, 32 + 128, 32 + 192],  # stride 64
+    ]
+    # In the order of PaddleDetection's deployed file: all scores, then all sides.
+    (found,) = decode(PICODET, [*shown, *distances], size=(32, 64))
+    check(found, boxes, [0.5, 0.75, 0.6, 0.7], [0, 1, 2, 0])
+    one = np.concatenate([np.concatenate(shown, axis=1), np.concatenate(distances, axis=1)], axis=2)
+    (found,) = decode(PICODET, [one], size=(32, 64))
+    check(found, boxes, [0.5, 0.75, 0.6, 0.7], [0, 1, 2, 0])
+
+
+def as_map(array: np.ndarray, rows: int) -> np.ndarray:
+    return array.reshape(1, rows, -1, array.shape[2])
+
+
+@pytest.mark.parametrize("are_scores_last", [True, False])
+@pytest.mark.parametrize("are_sides_last", [True, False])
+def test_maps_of_either_axis_order_are_the_same_cells(
+    are_scores_last: bool, are_sides_last: bool
+) -> None:
+    shown, distances = plus_parts()
+    expected = decode(PLUS, [*shown, *distances], size=(32, 64))[0]
+    maps = []
+    # From the largest stride to the smallest, sides before scores, as an ncnn network names them.
+    for rows, score, side in reversed([*zip((4, 2, 1, 1), shown, distances, strict=True)]):
+        pair = [(as_map(side, rows), are_sides_last), (as_map(score, rows), are_scores_last)]
+        maps += [array if is_last else array.transpose(0, 3, 1, 2) for array, is_last in pair]
+    (found,) = decode(PLUS, maps, size=(32, 64))
+    check(found, expected.boxes.tolist(), [0.5, 0.75, 0.6, 0.7], [0, 1, 2, 0])
+    assert PLUS.matches([spec(f"o{n}", *array.shape) for n, array in enumerate(maps)], nchw(32, 64))
 
 
 def test_a_batch_of_two_in_half_precision() -> None:
@@ -181,6 +224,10 @@ def test_the_images_they_want() -> None:
     assert (wanted.fit, wanted.padding, wanted.size) == (Fit.LETTERBOX, 128, (416, 416))
     plus = PLUS.image_input(nhwc(None, None)[0])
     assert (plus.fit, plus.size) == (Fit.STRETCH, None)
+    assert plus.size_for((360, 480)) == (416, 416)
+    pico = PICODET.image_input(nchw(416, 416)[0])
+    assert (pico.fit, pico.size, pico.colours) == (Fit.STRETCH, (416, 416), ColourOrder.RGB)
+    assert (pico.mean[0], pico.std[2]) == (123.675, 57.375)
     for image in (wanted, plus):
         assert (image.colours, image.scale) == (ColourOrder.BGR, 1)
         assert (image.mean[0], image.std[2]) == (103.53, 58.395)

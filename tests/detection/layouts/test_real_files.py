@@ -1,16 +1,21 @@
 """Real networks: found by themselves, decoded as a plain decoder of all cells does it."""
 
 import importlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.detection.layouts.given import spec
+from tracker.detection.default_names import COCO_NAMES
 from tracker.detection.image_input import image_batch, image_geometry
 from tracker.detection.layouts.all import find_layout
 from tracker.detection.layouts.base import Candidates, Layout
-from tracker.inference.network import TensorSpec
+from tracker.detection.load import load_model
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.frames import Frame, VideoInfo
+from tracker.inference.network import AxisOrder, TensorSpec
 from tracker.util.opencv import cv2
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -132,3 +137,42 @@ def test_ssd_finds_the_person_where_the_label_is() -> None:
     _, x, y, width, height = people[0]
     truth = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * 300
     np.testing.assert_allclose(found.boxes[best], truth, atol=0.12 * 300)
+
+
+@pytest.mark.parametrize(
+    ("path", "layout", "size"),
+    [
+        ("nanodet_plus/nanodet-plus-m-1.5x_dynamic.onnx", "nanodet-plus", (416, 416)),
+        ("nanodet_plus/nanodet-plus-m_dynamic.onnx", "nanodet-plus", (416, 416)),
+        ("picodet/picodet-s-416.onnx", "picodet", (416, 416)),
+        ("picodet/picodet_xs_416_processed.onnx", "picodet", (416, 416)),
+        ("yolox_nano/yolox_nano.onnx", "yolox", (416, 416)),
+        ("deimv2/deimv2_hgnetv2_femto_coco.onnx", "detr-deploy", (416, 416)),
+        ("deimv2/deimv2_hgnetv2_atto_coco.onnx", "detr-deploy", (320, 320)),
+        ("rtmdet_nano/rtmdet_nano_person.onnx", "rtmdet", (320, 256)),
+    ],
+)
+def test_published_files_need_no_settings(path: str, layout: str, size: tuple[int, int]) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    image = read_coco_image()  # 640 high, 481 wide
+    detector = load_model(weights(*path.split("/")), settings=DetectorSettings(threads=1))
+    assert detector.layout_name == layout
+    assert detector.class_names == COCO_NAMES
+    info = VideoInfo("test", image.shape[1], image.shape[0], Fraction(1), Fraction(1))
+    detector.start(info)
+    assert detector.input_size == size
+    (found,) = detector.detect([Frame(image, index=0, time_s=0.0, source="test")])
+    person = int(np.flatnonzero(found.classes == 0)[0])
+    assert found.scores[person] > 0.5
+    # The label: centre (0.67, 0.61), size (0.65, 0.73) of 481x640.
+    np.testing.assert_allclose(found.boxes[person], [167, 158, 479, 628], atol=30)
+
+
+def test_a_yolox_of_another_task_has_numbered_classes() -> None:
+    # These two know three kinds of faces, not COCO's classes, and do not name them.
+    for kind in ("float16", "int8"):
+        path = weights("yolox_nano", f"yolox_nano_{kind}.tflite")
+        detector = load_model(path, settings=DetectorSettings(threads=1))
+        assert detector.layout_name == "yolox"
+        assert detector.class_names == ("class_0", "class_1", "class_2")
+        assert detector.image_input.axes is AxisOrder.NCHW

@@ -10,7 +10,8 @@ from tracker.detection.layouts.detr import (
 )
 from tracker.detection.layouts.end_to_end import EndToEnd
 from tracker.detection.layouts.fastestdet import FastestDet
-from tracker.detection.layouts.nanodet import NanoDet, NanoDetPlus
+from tracker.detection.layouts.nanodet import PICODET, NanoDet, NanoDetPlus
+from tracker.detection.layouts.rtmdet import RtmDet
 from tracker.detection.layouts.tf_detection import TfDetection, TfNms
 from tracker.detection.layouts.tflite_detection import TfliteDetection
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
@@ -24,6 +25,8 @@ LAYOUTS: tuple[Layout, ...] = (
     TfliteDetection(),
     NanoDet(),
     NanoDetPlus(),
+    PICODET,
+    RtmDet(),
     DetrDeploy(),
     DetrLogits(),
     DetrLogits("rf-detr", names=("dets", "labels"), wanted=RF_DETR_INPUT),

@@ -1,11 +1,17 @@
 """Cells of networks that predict on a grid: how many there are and where they lie."""
 
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
 from tracker.util.arrays import Float32Array
+
+
+def grid_shape(input_size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Returns the rows and columns of cells at a stride; the last may stand out of the input."""
+    height, width = input_size
+    return ceil(height / stride), ceil(width / stride)
 
 
 def cell_counts(input_size: tuple[int, int], strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -15,8 +21,7 @@ def cell_counts(input_size: tuple[int, int], strides: tuple[int, ...]) -> tuple[
         >>> cell_counts((416, 416), (8, 16, 32, 64))
         (2704, 676, 169, 49)
     """
-    height, width = input_size
-    return tuple(ceil(height / stride) * ceil(width / stride) for stride in strides)
+    return tuple(prod(grid_shape(input_size, stride)) for stride in strides)
 
 
 @lru_cache(maxsize=32)
@@ -29,10 +34,9 @@ def cells(input_size: tuple[int, int], strides: tuple[int, ...]) -> Float32Array
         input_size: Height and width in pixels of the network's input.
         strides: Sides of the cells in pixels.
     """
-    height, width = input_size
     parts = []
     for stride in strides:
-        rows, columns = np.indices((ceil(height / stride), ceil(width / stride)))
+        rows, columns = np.indices(grid_shape(input_size, stride))
         side = np.full(rows.size, stride)
         parts.append(np.stack([columns.ravel(), rows.ravel(), side], axis=1))
     result = np.concatenate(parts).astype(np.float32)
