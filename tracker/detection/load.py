@@ -22,8 +22,8 @@ from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.name_lists import filled_names, numbered_names
 from tracker.inference.network import Network, TensorSpec
-from tracker.inference.open_network import open_network
 from tracker.inference.saved_model_network import is_handle
+from tracker.models.network_file import open_network_file
 from tracker.util.address import shown_address
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def load_model(
     declared: Declaration | None = None,
     offline: bool = False,
 ) -> ModelDetector:
-    """Returns the detector of an ONNX or LiteRT file, a SavedModel, or a handle of TensorFlow Hub.
+    """Returns the detector of an ONNX, LiteRT or ncnn file, a SavedModel, or a handle of the Hub.
 
     What `choice` leaves open, the file `NAME.yaml` beside the model says; what that leaves open,
     the layout; and the meaning of the outputs is derived from their names and shapes.
@@ -118,7 +118,9 @@ def _declaration(path: str | PathLike[str]) -> Declaration:
 
 def _opened(path: str | PathLike[str], settings: DetectorSettings, *, offline: bool) -> Network:
     try:
-        return open_network(path, threads=settings.threads, device=settings.device, offline=offline)
+        return open_network_file(
+            path, threads=settings.threads, device=settings.device, offline=offline
+        )
     except ModelError as error:
         if any(words in str(error) for words in _DAMAGE):
             raise ModelError(f"{error}; is it cut short or damaged?") from error

@@ -23,9 +23,9 @@ from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.checked_call import described
 from tracker.inference.network import AxisOrder, Network
-from tracker.inference.open_network import SUFFIXES, open_network
 from tracker.inference.saved_model_network import is_handle, is_saved_model
 from tracker.models.files.tflite import MEMBER
+from tracker.models.network_file import SUFFIXES, open_network_file
 from tracker.util.address import shown_address
 from tracker.util.arrays import BoolArray, Float32Array, UInt8Array
 
@@ -80,7 +80,7 @@ class ModelEmbedder:
         """Returns the embedder of a file, a SavedModel's folder, or a handle.
 
         Args:
-            path: A path or handle for `open_network`.
+            path: A path or handle for `open_network_file`.
             crop_input: The format of its crops.
             threads: CPU threads; `None` = one for each core that this process may use.
             offline: Whether a handle that is not in TensorFlow Hub's cache is an error, instead of
@@ -91,7 +91,7 @@ class ModelEmbedder:
             ConfigError: `crop_input` does not suit the network, or fewer threads than one.
             DependencyError: What runs it cannot be loaded.
         """
-        network = open_network(path, threads=threads, offline=offline)
+        network = open_network_file(path, threads=threads, offline=offline)
         return cls(network, name=shown_address(str(path)), crop_input=crop_input)
 
     @property

@@ -12,14 +12,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.errors import ModelError
-from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, run_network
-from tracker.inference.devices import Device, check_threads, tensorflow_device
+from tracker.inference.checked_call import Arrays
+from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.keras_file import PLAIN_LAYERS, load_keras_file
+from tracker.inference.keras_runner import KerasRunner, NamedModel
 from tracker.inference.network import TensorSpec
 from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
-from tracker.inference.tensorflow import load_tensorflow
 
 
 class KerasNetwork:
@@ -43,28 +42,25 @@ class KerasNetwork:
     def __init__(
         self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
     ) -> None:
+        file = Path(path)
+        what = f"network {file}"
+        # Bad threads and devices are reported first, and TensorFlow is loaded last.
         check_threads(threads)
-        chosen, file = Device.parse(device), Path(path)
-        self._what = f"network {file}"
+        Device.parse(device)
         self._digests = MappingProxyType({file.name: network_file_digest(file)})
-        self._tf = load_tensorflow()
-        self._device = tensorflow_device(chosen, threads=threads)
-        with native_output_logged(), self._tf.device(self._device):
-            model = _loaded(file, self._what)
-            taken, given = _structures(model, self._what)
-            self._inputs = _specs(taken, _input_names(taken))
-            self._outputs = _specs(given, _output_names(model, given))
-            self._function = _function(self._tf, model, taken, self._inputs)
+        self._runner = KerasRunner(
+            lambda: _loaded(file, what), what=what, threads=threads, device=device
+        )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
         """Specifications of the inputs."""
-        return self._inputs
+        return self._runner.inputs
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """Specifications of the outputs."""
-        return self._outputs
+        return self._runner.outputs
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -82,18 +78,11 @@ class KerasNetwork:
         Raises:
             ModelError: The arrays do not fit the inputs, or the network fails.
         """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
-
-    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
-        with self._tf.device(self._device):
-            results = self._function(*map(self._tf.constant, arrays))
-        return [result.numpy() for result in results]
+        return self._runner.run(arrays)
 
 
-def _loaded(file: Path, what: str) -> Any:
-    return load_keras_file(
+def _loaded(file: Path, what: str) -> NamedModel:
+    model = load_keras_file(
         file,
         what=what,
         layers=PLAIN_LAYERS,
@@ -101,6 +90,8 @@ def _loaded(file: Path, what: str) -> Any:
         "SavedModel (model.export) where its code is",
         any_operation=True,
     )
+    taken, given = _structures(model, what)
+    return NamedModel(model, taken, given, _input_names(taken), _output_names(model, given))
 
 
 def _structures(model: Any, what: str) -> tuple[Any, Any]:
@@ -117,40 +108,17 @@ def _structures(model: Any, what: str) -> tuple[Any, Any]:
     )
 
 
-def _specs(tensors: Any, names: list[str]) -> tuple[TensorSpec, ...]:
+def _input_names(taken: Any) -> tuple[str, ...]:
     import keras
 
-    return tuple(
-        TensorSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
-        for name, tensor in zip(names, keras.tree.flatten(tensors), strict=True)
-    )
+    return tuple(str(tensor.name) for tensor in keras.tree.flatten(taken))
 
 
-def _input_names(taken: Any) -> list[str]:
-    import keras
-
-    return [str(tensor.name) for tensor in keras.tree.flatten(taken)]
-
-
-def _output_names(model: Any, given: Any) -> list[str]:
+def _output_names(model: Any, given: Any) -> tuple[str, ...]:
     import keras
 
     if isinstance(given, dict) and len(given) == len(keras.tree.flatten(given)):
-        return sorted(given)
+        return tuple(sorted(given))
     if isinstance(model, keras.Sequential):
-        return [str(model.layers[-1].name)]
-    return list(model.output_names)
-
-
-def _function(tf: Any, model: Any, taken: Any, inputs: tuple[TensorSpec, ...]) -> Any:
-    """Returns the network as one TensorFlow function, traced once for all dimensions left open."""
-    import keras
-
-    def run(*arrays: Any) -> list[Any]:
-        results = model(keras.tree.pack_sequence_as(taken, list(arrays)), training=False)
-        return list(keras.tree.flatten(results))
-
-    specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{n}") for n, spec in enumerate(inputs)
-    ]
-    return tf.function(run, input_signature=specs)
+        return (str(model.layers[-1].name),)
+    return tuple(model.output_names)

@@ -33,7 +33,8 @@ _KINDS = {
     ".cfg": "Darknet network without its weights",
     ".weights": "weights of a Darknet network",
     ".xml": "OpenVINO network without its weights",
-    ".bin": "weights, perhaps of an OpenVINO network",
+    ".param": "ncnn network without its weights",
+    ".bin": "weights, perhaps of an ncnn or OpenVINO network",
     ".pt": "PyTorch archive",
     ".pth": "PyTorch archive",
     ".h5": "weights in HDF5",
@@ -163,7 +164,7 @@ def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
         yield "known as", _built_in_name(digest) or "no published model"
     if suffix == ".keras":
         yield from _keras_facts(path)
-    elif suffix in {SUFFIX, ".onnx"}:
+    elif suffix in {SUFFIX, ".onnx", ".param"}:
         yield from _network_facts(path)
 
 
@@ -206,10 +207,10 @@ def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
             except ModelError as error:
                 yield "holds", f"{_FOREIGN}: {error}"
             return
-    from tracker.inference.open_network import open_network
+    from tracker.models.network_file import open_network_file
 
     try:
-        network = open_network(path)
+        network = open_network_file(path)
     except (ModelError, DependencyError) as error:
         yield "holds", f"not opened: {error}"
         return

@@ -1,0 +1,108 @@
+"""Runs a Keras model as one TensorFlow function, behind checked arrays."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.checked_call import Arrays, run_network
+from tracker.inference.devices import Device, check_threads, tensorflow_device
+from tracker.inference.network import TensorSpec
+from tracker.inference.tensorflow import load_tensorflow
+
+
+class NamedModel(NamedTuple):
+    """A Keras model with names for its inputs and outputs, in the order of `keras.tree.flatten`.
+
+    Attributes:
+        model: The model.
+        taken: Its symbolic inputs, nested as in its call.
+        given: Its symbolic outputs, nested as it returns them.
+        input_names: A name for each input.
+        output_names: A name for each output.
+    """
+
+    model: Any
+    taken: Any
+    given: Any
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+
+class KerasRunner:
+    """A Keras model on TensorFlow; it is traced once for all dimensions that are open.
+
+    Args:
+        load: Returns the model; called after TensorFlow was set up.
+        what: Its name in messages.
+        threads: CPU threads of TensorFlow; `None` keeps its default.
+        device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
+
+    Raises:
+        ConfigError: The device is unknown, or TensorFlow already runs with other threads.
+        DeviceError: The requested GPU is not available.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+
+    def __init__(
+        self, load: Callable[[], NamedModel], *, what: str, threads: int | None, device: str
+    ) -> None:
+        check_threads(threads)
+        chosen = Device.parse(device)
+        self._what = what
+        self._tf = load_tensorflow()
+        self._device = tensorflow_device(chosen, threads=threads)
+        with native_output_logged(), self._tf.device(self._device):
+            loaded = load()
+            self._inputs = _specs(loaded.taken, loaded.input_names)
+            self._outputs = _specs(loaded.given, loaded.output_names)
+            self._function = _function(self._tf, loaded, self._inputs)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Specifications of the inputs."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """Specifications of the outputs."""
+        return self._outputs
+
+    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
+        """Returns the outputs, in the order of `outputs`; see `Network.run`.
+
+        Raises:
+            ModelError: The arrays do not fit the inputs, or the network fails.
+        """
+        return run_network(
+            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
+        )
+
+    def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
+        with self._tf.device(self._device):
+            results = self._function(*map(self._tf.constant, arrays))
+        return [result.numpy() for result in results]
+
+
+def _specs(tensors: Any, names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+    import keras
+
+    return tuple(
+        TensorSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
+        for name, tensor in zip(names, keras.tree.flatten(tensors), strict=True)
+    )
+
+
+def _function(tf: Any, loaded: NamedModel, inputs: tuple[TensorSpec, ...]) -> Any:
+    """Returns the network as one TensorFlow function."""
+    import keras
+
+    def run(*arrays: Any) -> list[Any]:
+        taken = keras.tree.pack_sequence_as(loaded.taken, list(arrays))
+        return list(keras.tree.flatten(loaded.model(taken, training=False)))
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, name=f"input_{n}") for n, spec in enumerate(inputs)
+    ]
+    return tf.function(run, input_signature=specs)

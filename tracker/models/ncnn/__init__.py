@@ -1,0 +1,1 @@
+"""ncnn `.param` and `.bin` files as Keras models."""
