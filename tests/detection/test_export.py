@@ -1,5 +1,6 @@
 """Detectors as `.tflite`: they say what the network says, at every size, and without it."""
 
+import dataclasses
 import subprocess
 import sys
 import zipfile
@@ -11,12 +12,18 @@ import numpy as np
 import pytest
 
 from tracker.detection.export import export_detector
+from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, OutputError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.litert import Precision
-from tracker.models.files.detector_file import DetectorDescription, save_detector
+from tracker.models.files.detector_file import (
+    DetectorDescription,
+    HeadStyle,
+    build_detector,
+    save_detector,
+)
 from tracker.models.files.tflite import read_exported, write_exported
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
@@ -79,6 +86,30 @@ def test_it_says_what_the_keras_file_says(
     np.testing.assert_array_equal(one.classes, other.classes)
     assert ours.class_names == ("a", "b")
     assert ours.digests.keys() == {"mine.tflite"}
+
+
+def test_integral_detector_says_the_same_without_shuffles(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    description = DetectorDescription(
+        YoloSize.NANO, ("a", "b"), 96, "shufflenet-v2-1x", style=HeadStyle.INTEGRAL
+    )
+    network = build_detector(description)
+    for layer in network.layers:
+        if layer.name.endswith(("class_out", "box_out")):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel * 30, bias * 0.2])
+    path = tmp_path / "mine.keras"
+    save_detector(network, path, description)
+    export_detector(path, path.with_suffix(".tflite"), precision=Precision.FLOAT32)
+    picture = np.random.default_rng(2).integers(0, 256, (70, 130, 3)).astype(np.uint8)
+    exported = YoloDetector.load_exported(path.with_suffix(".tflite"), settings=SETTINGS)
+    reference = YoloDetector.load_keras(
+        path, settings=dataclasses.replace(SETTINGS, runtime=RuntimeKind.XLA, threads=None)
+    )
+    got, expected = found(exported, picture), found(reference, picture)
+    assert exported.input_size == (96, 96)  # 52 rows of content, stretched to 69
+    np.testing.assert_allclose(got.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(got.boxes, expected.boxes, atol=0.05)
 
 
 def test_one_detector_takes_one_size_after_another(exported: Path) -> None:

@@ -35,6 +35,30 @@ def test_minimal_input_size(frame, long_side, expected):
     assert minimal_input_size(frame, long_side, stride=32) == expected
 
 
+@pytest.mark.parametrize(
+    ("frame", "long_side", "expected"),
+    [
+        ((480, 640), 416, (416, 416)),  # 312 * 4 / 3
+        ((720, 1280), 640, (480, 640)),  # 360 * 4 / 3
+        ((1280, 720), 640, (640, 480)),
+        ((100, 1000), 320, (64, 320)),  # 32 * 4 / 3 = 43
+        ((500, 500), 320, (320, 320)),
+    ],
+)
+def test_stretched_input_size(frame, long_side, expected):
+    assert minimal_input_size(frame, long_side, stride=32, stretch=4 / 3) == expected
+
+
+def test_stretching_fills_the_input_up_to_its_limit():
+    geometry = letterbox_geometry((480, 640), (416, 416), stretch=4 / 3)
+    assert (geometry.content_size, geometry.offset) == ((416, 416), (0, 0))
+    # 100 x 1000 in 320 pixels: 32 rows, stretched to 43, in the middle of 64.
+    geometry = letterbox_geometry((100, 1000), (64, 320), stretch=4 / 3)
+    assert (geometry.content_size, geometry.offset) == ((43, 320), (10, 0))
+    boxes = np.array([[0, 10, 320, 53]], np.float32)
+    np.testing.assert_allclose(undo_letterbox(boxes, geometry), [[0, 0, 1000, 100]], rtol=1e-6)
+
+
 def test_frame_that_fits_is_not_copied():
     image = np.zeros((64, 96, 3), np.uint8)
     assert letterbox(image, letterbox_geometry((64, 96), (64, 96))) is image

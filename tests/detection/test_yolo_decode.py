@@ -13,6 +13,7 @@ from tracker.models.heads import (
     BoxCoding,
     ClassActivation,
     HeadKind,
+    IntegralHead,
     YoloHead,
 )
 
@@ -24,7 +25,15 @@ REGION = YoloHead(
     HeadKind.REGION, ((1.5, 2.0), (0.5, 1.0)), 3, class_activation=ClassActivation.SOFTMAX
 )
 FREE = AnchorFreeHead(3)
-HEADS = {"plain": PLAIN, "stretched": STRETCHED, "scaled": SCALED, "region": REGION, "free": FREE}
+INTEGRAL = IntegralHead(3, stride=16, bins=4)
+HEADS = {
+    "plain": PLAIN,
+    "stretched": STRETCHED,
+    "scaled": SCALED,
+    "region": REGION,
+    "free": FREE,
+    "integral": INTEGRAL,
+}
 
 
 def _logistic(value):
@@ -35,6 +44,8 @@ def _reference(raw_map, head):
     """One anchor at a time, in float64: `(box, score, class)` in the order of the decoder."""
     if isinstance(head, AnchorFreeHead):
         return _anchor_free_reference(raw_map)
+    if isinstance(head, IntegralHead):
+        return _integral_reference(raw_map, head)
     rows, columns, _ = raw_map.shape
     found = []
     for row, column, anchor in np.ndindex(rows, columns, len(head.anchors)):
@@ -59,6 +70,24 @@ def _reference(raw_map, head):
         score = best * (raw[4] if is_scaled else _logistic(raw[4]))
         box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
         found.append((box, score, probabilities.index(best)))
+    return tuple(np.array(values) for values in zip(*found, strict=True))
+
+
+def _integral_reference(raw_map, head):
+    rows, columns, _ = raw_map.shape
+    found = []
+    for row, column in np.ndindex(rows, columns):
+        raw = raw_map[row, column].astype(float).tolist()
+        distances = []
+        for side in range(4):
+            weights = [math.exp(t) for t in raw[side * head.bins : (side + 1) * head.bins]]
+            distances.append(sum(n * w for n, w in enumerate(weights)) / sum(weights))
+        left, top, right, bottom = (distance * head.stride for distance in distances)
+        x, y = column * head.stride, row * head.stride
+        values = raw[4 * head.bins :]
+        best = max(values)
+        box = [x - left, y - top, x + right, y + bottom]
+        found.append((box, _logistic(best), values.index(best)))
     return tuple(np.array(values) for values in zip(*found, strict=True))
 
 
@@ -107,6 +136,19 @@ def test_zeros_by_hand():
     np.testing.assert_array_equal(boxes[-1], [80 - 15, 48 - 7.5, 80 + 15, 48 + 7.5])
     assert (scores == 0.25).all()
     assert (classes == 0).all()  # the lowest index of a tie
+
+
+def test_integral_distances_by_hand():
+    # All weight on 2 to the left and on 1 upwards; even on 0 to 3, so 1.5, to the other sides.
+    raw = np.zeros((2, 3, INTEGRAL.channels), np.float32)
+    raw[1, 2, 2] = raw[1, 2, 4 + 1] = 60
+    raw[1, 2, 16:] = [-1, 3, 0]
+    boxes, scores, classes = decode_candidates(
+        [raw], [INTEGRAL], input_size=(32, 40), confidence=0.6
+    )
+    np.testing.assert_allclose(boxes, [[0, 0, 56, 40]], atol=1e-5)
+    np.testing.assert_allclose(scores, [1 / (1 + math.exp(-3))], rtol=1e-6)
+    assert classes.tolist() == [1]
 
 
 @pytest.mark.parametrize("decode", [_graph, _candidates])

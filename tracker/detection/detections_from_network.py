@@ -18,15 +18,18 @@ from tracker.util.arrays import UInt8Array
 
 
 def letterboxed(
-    frames: Sequence[Frame], size: tuple[int, int]
+    frames: Sequence[Frame], size: tuple[int, int], *, stretch: float = 1.0
 ) -> tuple[UInt8Array, list[LetterboxGeometry]]:
     """Returns the input `(B, h, w, 3)` uint8 RGB, and where each frame lies in it.
 
     Args:
         frames: `B` frames, at least one.
         size: Height and width of the input in pixels.
+        stretch: Largest factor by which a frame's aspect is changed to fill the input.
     """
-    geometries = [letterbox_geometry((frame.height, frame.width), size) for frame in frames]
+    geometries = [
+        letterbox_geometry((frame.height, frame.width), size, stretch=stretch) for frame in frames
+    ]
     images = [
         letterbox(frame.image, geometry) for frame, geometry in zip(frames, geometries, strict=True)
     ]

@@ -14,9 +14,16 @@ import numpy as np
 from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.errors import ConfigError
 from tracker.inference.litert import Precision, export_network
-from tracker.models.files.detector_file import DETECTOR_FILE, load_detector, read_description
+from tracker.models.backbones.names import SHUFFLENETS
+from tracker.models.files.detector_file import (
+    DETECTOR_FILE,
+    DetectorDescription,
+    HeadStyle,
+    build_detector,
+    load_detector,
+    read_description,
+)
 from tracker.models.files.tflite import write_exported
-from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import UInt8Array
 
 CALIBRATION_SIDE = 320
@@ -54,12 +61,13 @@ def export_detector(
         DependencyError: TensorFlow cannot be loaded.
     """
     description = read_description(path)
-    inputs = [_input(image) for image in calibration] if precision is Precision.INT8 else []
+    seen = calibration if precision is Precision.INT8 else ()
+    inputs = [_input(image, description.stretch) for image in seen]
     if precision is Precision.INT8 and not inputs:
         raise ConfigError("int8: expected images to calibrate with, got none; give --pictures")
-    names = [name for index in range(len(STRIDES)) for name in part_names(index)]
+    names = [name for index in range(len(description.strides)) for name in part_names(index)]
     graph = export_network(
-        lambda: _in_parts(load_detector(path)),
+        lambda: _in_parts(load_detector(path), description),
         shape=(1, None, None, 3),
         outputs=lambda results: dict(zip(names, results, strict=True)),
         advice=_ADVICE,
@@ -69,25 +77,49 @@ def export_detector(
     write_exported(out, graph, DETECTOR_FILE.text(description))
 
 
-def _input(image: UInt8Array) -> UInt8Array:
+def _input(image: UInt8Array, stretch: float) -> UInt8Array:
     """Returns `(1, S, S, 3)` uint8."""
     side = (CALIBRATION_SIDE, CALIBRATION_SIDE)
-    return np.asarray(letterbox(image, letterbox_geometry(image.shape[:2], side)))[None]
+    geometry = letterbox_geometry(image.shape[:2], side, stretch=stretch)
+    return np.asarray(letterbox(image, geometry))[None]
 
 
-def _in_parts(network: Any) -> Any:
+def _in_parts(network: Any, description: DetectorDescription) -> Any:
     """Returns the network for any multiples of 32, with boxes and classes of each map apart."""
     import keras
 
+    if description.backbone in SHUFFLENETS:
+        network = _without_shuffles(network, description)
     parts = [
         network.get_layer(f"map_{stride}_{kind}_out").output
-        for stride in STRIDES
+        for stride in description.strides
         for kind in ("box", "class")
     ]
     whole = keras.Model(network.input, parts)
     model = keras.models.clone_model(whole, clone_function=_resizable)
     model.set_weights(whole.get_weights())
     return model
+
+
+def _without_shuffles(network: Any, description: DetectorDescription) -> Any:
+    """Returns the same function with slices of channels in place of shuffles."""
+    from tracker.models.backbones.shufflenet_sliced import (
+        SlicedFeatures,
+        copy_permuted,
+        sliced_features,
+    )
+
+    built: list[SlicedFeatures] = []
+
+    def features(image: Any) -> list[Any]:
+        built.append(sliced_features(image, description.backbone))
+        return built[0].levels
+
+    sliced = build_detector(description, features=features)
+    prefix = "neck_reduce_" if description.style is HeadStyle.INTEGRAL else "lateral"
+    readers = {f"{prefix}{level}_conv": order for level, order in enumerate(built[0].orders)}
+    copy_permuted(sliced, network, {**built[0].kernels, **readers})
+    return sliced
 
 
 def _resizable(layer: Any) -> Any:
@@ -101,8 +133,28 @@ def _resizable(layer: Any) -> Any:
 
     if not isinstance(layer, keras.layers.UpSampling2D):
         return layer.__class__.from_config(layer.get_config())
+    if layer.interpolation == "bilinear":
+        return keras.layers.Lambda(_double_bilinear, name=layer.name)
 
     def double(x: Any) -> Any:
         return tf.nn.depth_to_space(tf.concat([x] * 4, axis=-1), 2)
 
     return keras.layers.Lambda(double, name=layer.name)
+
+
+def _double_bilinear(x: Any) -> Any:
+    """Returns `(B, 2 h, 2 w, C)`, interpolated between the centres of pixels.
+
+    A new pixel lies a quarter from one old pixel and three quarters from its neighbour: four
+    depthwise convolutions, whose results are interleaved.
+    """
+    import tensorflow as tf
+
+    padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+    sides = np.array([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]], np.float32)
+    quarters = []
+    for row in sides:
+        for column in sides:
+            kernel = np.outer(row, column)[:, :, None, None].repeat(x.shape[-1], axis=2)
+            quarters.append(tf.nn.depthwise_conv2d(padded, kernel, [1, 1, 1, 1], "VALID"))
+    return tf.nn.depth_to_space(tf.concat(quarters, axis=-1), 2)

@@ -41,16 +41,18 @@ class LetterboxGeometry:
 
 
 def minimal_input_size(
-    frame_size: tuple[int, int], long_side: int, *, stride: int
+    frame_size: tuple[int, int], long_side: int, *, stride: int, stretch: float = 1.0
 ) -> tuple[int, int]:
     """Returns height and width of the smallest network input with this long side.
 
-    The short side is the smallest multiple of the stride that holds the scaled frame.
+    The short side is the smallest multiple of the stride that holds the scaled frame, and no longer
+    than the long side.
 
     Args:
         frame_size: Height and width of the frame in pixels.
         long_side: Long side of the input in pixels, a multiple of the stride.
         stride: Both sides of an input have to be multiples of this.
+        stretch: The short side of the frame is stretched by up to this factor, at least 1.
 
     Raises:
         ConfigError: The long side is no positive multiple of the stride.
@@ -59,11 +61,13 @@ def minimal_input_size(
     Example:
         >>> minimal_input_size((360, 480), 640, stride=32)
         (480, 640)
+        >>> minimal_input_size((360, 640), 640, stride=32, stretch=4 / 3)
+        (480, 640)
     """
     check_long_side(long_side, stride=stride)
     _check_frame_size(frame_size)
-    short = _scaled(min(frame_size), long_side / max(frame_size))
-    short = math.ceil(short / stride) * stride
+    short = _scaled(min(frame_size), stretch * long_side / max(frame_size))
+    short = min(math.ceil(short / stride) * stride, long_side)
     height, width = frame_size
     return (short, long_side) if width >= height else (long_side, short)
 
@@ -90,13 +94,14 @@ def check_long_side(long_side: int, *, stride: int) -> None:
 
 
 def letterbox_geometry(
-    frame_size: tuple[int, int], input_size: tuple[int, int]
+    frame_size: tuple[int, int], input_size: tuple[int, int], *, stretch: float = 1.0
 ) -> LetterboxGeometry:
     """Returns where a frame lies inside an input: as large as fits, centred, aspect kept.
 
     Args:
         frame_size: Height and width of the frame in pixels.
         input_size: Height and width of the network's input in pixels.
+        stretch: One side may be up to this factor larger than the aspect says, to fill the input.
 
     Raises:
         DataError: The frame is empty.
@@ -104,7 +109,7 @@ def letterbox_geometry(
     _check_frame_size(frame_size)
     scale = min(wanted / have for wanted, have in zip(input_size, frame_size, strict=True))
     height, width = (
-        min(_scaled(have, scale), wanted)
+        min(_scaled(have, stretch * scale), wanted)
         for wanted, have in zip(input_size, frame_size, strict=True)
     )
     return LetterboxGeometry(

@@ -1,13 +1,15 @@
 """Decoding: from a YOLO network's raw maps to boxes, scores and classes.
 
-Input: raw maps `(B, h, w, A * (5 + C))`, or `(B, h, w, 4 + C)` without anchors, and what their
-numbers mean. Output: boxes xyxy in pixels of the network's input, scores (objectness, where there
-is one, times the best class's probability) and classes. The same formulas run inside a compiled
-graph (all cells) and in NumPy (only promising cells).
+Input: raw maps `(B, h, w, A * (5 + C))`, or without anchors `(B, h, w, 4 + C)` and, with integral
+boxes, `(B, h, w, 4 * bins + C)`, and what their numbers mean. Output: boxes xyxy in pixels of the
+network's input, scores (objectness, where there is one, times the best class's probability) and
+classes. The same formulas run inside a compiled graph (all cells) and in NumPy (only promising
+cells).
 
 Papers: YOLO9000 (arXiv 1612.08242, eq. in sec. 2, `REGION`), YOLOv3 (arXiv 1804.02767, sec. 2.1),
 YOLOv4 (arXiv 2004.10934, sec. 3.4, "eliminate grid sensitivity": `scale_x_y`), Scaled-YOLOv4 (arXiv
-2011.08036, `SCALED`), FCOS (arXiv 1904.01355, eq. 1, distances to the sides: `AnchorFreeHead`).
+2011.08036, `SCALED`), FCOS (arXiv 1904.01355, eq. 1, distances to the sides: `AnchorFreeHead`),
+generalised focal loss (arXiv 2006.04388, eq. 5, distances as means: `IntegralHead`).
 """
 
 import math
@@ -22,6 +24,7 @@ from tracker.models.heads import (
     ClassActivation,
     Head,
     HeadKind,
+    IntegralHead,
     YoloHead,
 )
 from tracker.util.arrays import Float32Array, Int32Array
@@ -56,6 +59,11 @@ def decode_graph(
             raw = ops.reshape(raw_map, (-1, rows * columns, 1, head.channels))
             corners = _distance_boxes(ops, raw[..., :_BOX], grid, cell=cell)
             values = raw[..., _BOX:]
+            best = _sigmoid(ops, ops.max(values, axis=-1))
+        elif isinstance(head, IntegralHead):
+            raw = ops.reshape(raw_map, (-1, rows * columns, 1, head.channels))
+            corners = _integral_boxes(ops, raw[..., : 4 * head.bins], grid, head)
+            values = raw[..., 4 * head.bins :]
             best = _sigmoid(ops, ops.max(values, axis=-1))
         else:
             shape = (-1, rows * columns, len(head.anchors), 5 + head.class_count)
@@ -102,6 +110,8 @@ def decode_candidates(
             cell = _cell_size(raw_map.shape[:2], input_size)
             if isinstance(head, AnchorFreeHead):
                 found = _anchor_free_candidates(raw_map, head, cell, confidence)
+            elif isinstance(head, IntegralHead):
+                found = _integral_candidates(raw_map, head, confidence)
             else:
                 found = _anchor_candidates(raw_map, head, cell, confidence)
             parts.append(_finite(np, *found))
@@ -139,6 +149,32 @@ def _anchor_free_candidates(
     label = raw[:, _BOX:].argmax(axis=-1).astype(np.int32)
     scores: Float32Array = _sigmoid(np, best[index])
     return corners, scores, label
+
+
+def _integral_candidates(
+    raw_map: Float32Array, head: IntegralHead, confidence: float
+) -> tuple[Float32Array, Float32Array, Int32Array]:
+    """Returns boxes, scores and classes of the cells whose best class value is high enough."""
+    columns = raw_map.shape[1]
+    raw = raw_map.reshape(-1, head.channels)
+    values = raw[:, 4 * head.bins :]
+    best = values.max(axis=-1)
+    index = np.flatnonzero(best > _logistic_bound(confidence))
+    grid = np.stack([index % columns, index // columns], axis=-1).astype(np.float32)
+    corners: Float32Array = _integral_boxes(np, raw[index, : 4 * head.bins], grid, head)
+    label = values[index].argmax(axis=-1).astype(np.int32)
+    scores: Float32Array = _sigmoid(np, best[index])
+    return corners, scores, label
+
+
+def _integral_boxes(xp: Any, raw: Any, grid: Any, head: IntegralHead) -> Any:
+    """Returns xyxy in input pixels of logits `(..., 4 * bins)`; `xp` is numpy or keras.ops."""
+    logits = xp.reshape(raw, (-1, *raw.shape[1:-1], 4, head.bins))
+    share = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    mean = xp.sum(share * np.arange(head.bins, dtype=np.float32), axis=-1)
+    distance = mean / xp.sum(share, axis=-1) * head.stride
+    corner = grid * np.float32(head.stride)
+    return xp.concatenate([corner - distance[..., :2], corner + distance[..., 2:]], axis=-1)
 
 
 def _distance_boxes(xp: Any, raw: Any, grid: Any, *, cell: Float32Array) -> Any:

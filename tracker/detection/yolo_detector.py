@@ -38,7 +38,7 @@ from tracker.models.files.detector_file import (
 )
 from tracker.models.files.digest import file_digest
 from tracker.models.files.tflite import read_exported
-from tracker.models.yolo_shape import STRIDES, yolo_heads
+from tracker.models.yolo_shape import STRIDES
 from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.util.check_types import check_finite, check_types
 from tracker.util.stopwatch import Stopwatch
@@ -316,13 +316,16 @@ class YoloDetector:
         )
 
     def _size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
-        return minimal_input_size(frame_size, self._long_side, stride=self._network.stride)
+        network = self._network
+        return minimal_input_size(
+            frame_size, self._long_side, stride=network.stride, stretch=network.stretch
+        )
 
     def _detect_at(
         self, size: tuple[int, int], frames: Sequence[Frame], stopwatch: Stopwatch
     ) -> list[Detections]:
         with stopwatch.measure("preprocess"):
-            batch, geometries = letterboxed(frames, size)
+            batch, geometries = letterboxed(frames, size, stretch=self._network.stretch)
         found = self._runtimes.of(size).run(batch, stopwatch)
         return [in_frame(*pair) for pair in zip(found, geometries, strict=True)]
 
@@ -356,7 +359,7 @@ def _network(
 ) -> YoloNetwork:
     """Returns the network of a detector of this package."""
     return YoloNetwork(
-        heads=yolo_heads(len(description.class_names)),
+        heads=description.heads,
         class_count=len(description.class_names),
         stride=STRIDES[-1],
         long_side=description.long_side,
@@ -364,6 +367,7 @@ def _network(
         build=build,
         exported=exported,
         confidence=description.confidence,
+        stretch=description.stretch,
     )
 
 

@@ -1,4 +1,4 @@
-"""Decoding parameters of YOLO output maps, with and without anchors; loads no Keras."""
+"""Decoding parameters of output maps, with and without anchors; loads no Keras."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -80,5 +80,31 @@ class AnchorFreeHead:
         return 4 + self.class_count
 
 
-Head = YoloHead | AnchorFreeHead
+@dataclass(frozen=True, slots=True)
+class IntegralHead:
+    """How to decode one raw map `(B, h, w, 4 * bins + C)` of integral boxes.
+
+    The first `4 * bins` channels are, for the left, top, right and bottom side of the box, the
+    logits of a distribution over the distances 0, 1, ..., `bins - 1` in cells; the distance is its
+    mean (generalised focal loss, arXiv 2006.04388, eq. 5). Distances count from the top left corner
+    of a cell of `stride` pixels. `C` class values follow, whose sigmoid is the score.
+
+    Attributes:
+        class_count: `C`.
+        stride: Side of a cell in pixels of the network's input. It cannot be told from the map:
+            maps of stride 64 round up where an input is only a multiple of 32.
+        bins: Values of each distribution.
+    """
+
+    class_count: int
+    stride: int
+    bins: int = 8
+
+    @property
+    def channels(self) -> int:
+        """Channels of the raw map: `4 * bins + C`."""
+        return 4 * self.bins + self.class_count
+
+
+Head = YoloHead | AnchorFreeHead | IntegralHead
 """All kinds of head that `detection.yolo_decode` supports."""

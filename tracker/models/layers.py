@@ -91,6 +91,28 @@ class ChannelGroup(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
+class ChannelSlice(keras.layers.Layer):  # type: ignore[misc]
+    """Some contiguous channels.
+
+    Args:
+        low: The first one.
+        high: The last one plus 1.
+    """
+
+    def __init__(self, low: int, high: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.low, self.high = low, high
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, H, W, high - low)`."""
+        return inputs[..., self.low : self.high]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "low": self.low, "high": self.high}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
 class DarknetReorg(keras.layers.Layer):  # type: ignore[misc]
     """`stride * stride` pixels become channels, in the order of darknet's `[reorg]`.
 

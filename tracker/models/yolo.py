@@ -7,6 +7,7 @@ Input: float32 `(B, H, W, 3)` RGB in `[0, 1]`. Output: three raw maps `(B, H / s
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -36,6 +37,7 @@ def build_yolo(
     *,
     input_size: tuple[int, int] | None = None,
     backbone: str = CROSS_STAGE,
+    features: Callable[[Any], list[Any]] | None = None,
 ) -> Any:
     """Returns the network with new weights; its outputs are a list of maps in the order of heads.
 
@@ -48,6 +50,8 @@ def build_yolo(
         input_size: Height and width in pixels, multiples of 32; `None` for any.
         backbone: One of `backbones.names.DETECTOR_BACKBONES`; except for "cross-stage", the size
             applies to neck and heads only.
+        features: Returns the features of an image at strides 8, 16 and 32; `None` for those of the
+            backbone.
 
     Raises:
         ConfigError: There is no class, the input size is not a multiple of 32, or the backbone is
@@ -62,7 +66,8 @@ def build_yolo(
         )
     shape = SHAPES[size]
     image = keras.Input((*(input_size or (None, None)), 3), name="image")
-    levels = _neck(backbone_features(image, backbone, shape=shape), shape.neck)
+    levels = features(image) if features else backbone_features(image, backbone, shape=shape)
+    levels = _neck(levels, shape.neck)
     maps = [
         _head(level, shape.head, class_count, name=name)
         for level, name in zip(levels, OUTPUT_NAMES, strict=True)

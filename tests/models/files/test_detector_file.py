@@ -1,5 +1,6 @@
 """This package's detector files: round trips, and one error for each kind of fault."""
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from tracker.errors import ModelError
 from tracker.models.backbones.load import backbone_layers
 from tracker.models.files.detector_file import (
     DetectorDescription,
+    HeadStyle,
+    build_detector,
     load_detector,
     read_description,
     save_detector,
@@ -67,6 +70,33 @@ def test_what_was_saved_comes_back(network: Any, path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_integral_detector_comes_back(tmp_path: Path) -> None:
+    description = DetectorDescription(
+        YoloSize.NANO,
+        ("person", "car"),
+        long_side=96,
+        backbone="shufflenet-v2-1x",
+        confidence=0.4,
+        style=HeadStyle.INTEGRAL,
+    )
+    network = build_detector(description)
+    path = tmp_path / "mine.keras"
+    save_detector(network, path, description)
+    assert read_description(path) == description
+    image = np.random.default_rng(0).random((1, 64, 96, 3)).astype(np.float32)
+    for ours, theirs in zip(network(image), load_detector(path)(image), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    with pytest.raises(ModelError, match="expected 2 as the network has, got 1"):
+        save_detector(network, path, dataclasses.replace(description, class_names=("person",)))
+
+
+def test_integral_heads_have_the_backbone_of_their_size() -> None:
+    with pytest.raises(ModelError, match=r"expected shufflenet-v2-1\.5x .* small, got shuffle"):
+        DetectorDescription(
+            YoloSize.SMALL, ("a",), 96, backbone="shufflenet-v2-1x", style=HeadStyle.INTEGRAL
+        )
+
+
 def test_keras_reads_it_too(network: Any, path: Path) -> None:
     loaded = keras.models.load_model(path)
     assert loaded.output_names == network.output_names
@@ -176,7 +206,7 @@ def test_another_model_and_another_archive(tmp_path: Path) -> None:
         ({"format": "other"}, "train detector` wrote, got a 'other' file"),
         ({"version": None}, "malformed: KeyError"),
         ({"size": "huge"}, "malformed: ValueError.*'huge'"),
-        ({"heads": "anchors"}, "expected anchor-free heads"),
+        ({"heads": "anchors"}, "expected anchor-free or integral heads, got 'anchors'"),
         ({"strides": [8, 16]}, "at strides"),
         ({"strides": 8}, "malformed: TypeError"),
         ({"long_side": 100}, "multiple of 32"),

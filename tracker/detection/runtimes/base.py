@@ -51,6 +51,7 @@ class YoloNetwork:
         exported: The `.tflite` that `detection.export` made of it, for any input size; `None` where
             there is none: LiteRT then exports `build`'s network for the input size at hand.
         confidence: Score above which its detections count, by default.
+        stretch: Largest factor by which fitting a frame changes its aspect; 1 keeps it.
     """
 
     heads: tuple[Head, ...]
@@ -61,6 +62,7 @@ class YoloNetwork:
     build: Callable[[tuple[int, int]], Any]
     exported: bytes | None = None
     confidence: float = CONFIDENCE
+    stretch: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ from tracker.models.backbones.names import (
 from tracker.models.backbones.shufflenet import shufflenet_features
 from tracker.models.yolo_shape import YoloShape
 
-_AFTER = ("lateral", "raise", "lower", "map_", "stripes", "flat", "project", "unit")
+_AFTER = ("lateral", "raise", "lower", "neck_", "map_", "stripes", "flat", "project", "unit")
 """Prefixes of the layer names of necks and heads."""
 
 # Mean and standard deviation of ImageNet's pixels, RGB in [0, 1], as keras.applications has them.

@@ -18,7 +18,7 @@ RESIDUAL = "residual"
 LITE = ("efficientnet-lite0", "efficientnet-lite0-short")
 """Backbones of `efficientnet_lite`."""
 
-SHUFFLENETS = ("shufflenet-v2-1x",)
+SHUFFLENETS = ("shufflenet-v2-1x", "shufflenet-v2-1.5x")
 """Backbones of `shufflenet`."""
 
 APPLICATIONS: Mapping[str, str] = MappingProxyType(

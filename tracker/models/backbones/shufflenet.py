@@ -11,13 +11,17 @@ from typing import Any
 
 import keras
 
+from tracker.models.backbones.blocks import depthwise
 from tracker.models.layers import ChannelGroup, ChannelShuffle
 
 PREFIX = "shufflenet"
 """Prefix of all layer names."""
 
 STAGES: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
-    {"shufflenet-v2-1x": ((4, 116), (8, 232), (4, 464))}
+    {
+        "shufflenet-v2-1x": ((4, 116), (8, 232), (4, 464)),
+        "shufflenet-v2-1.5x": ((4, 176), (8, 352), (4, 704)),
+    }
 )
 """Units and channels at strides 8, 16 and 32, by name (arXiv 1807.11164, table 5)."""
 
@@ -36,6 +40,17 @@ def shufflenet_features(image: Any, name: str) -> list[Any]:
         image: `(B, H, W, 3)` RGB in `[0, 1]`; height and width are multiples of 32, or variable.
         name: Key of `STAGES`.
     """
+    x = stem(image)
+    features = []
+    for stage, (units, channels) in enumerate(STAGES[name]):
+        for unit in range(units):
+            x = _unit(x, channels // 2, is_first=unit == 0, name=f"{PREFIX}_{stage}_{unit}")
+        features.append(x)
+    return features
+
+
+def stem(image: Any) -> Any:
+    """Returns `(B, H / 4, W / 4, 24)`, from RGB `(B, H, W, 3)` in `[0, 1]`."""
     x = keras.layers.Rescaling(
         [1 / d for d in _DEVIATION],
         offset=[-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)],
@@ -46,41 +61,51 @@ def shufflenet_features(image: Any, name: str) -> list[Any]:
     x = _activated(x, f"{PREFIX}_stem")
     # Padding as in PyTorch: windows of 3 centred on every second pixel; Keras's `same` starts at 0.
     x = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{PREFIX}_pool")(x)
-    x = keras.layers.MaxPooling2D(1, strides=2, name=f"{PREFIX}_pool_half")(x)
-    features = []
-    for stage, (units, channels) in enumerate(STAGES[name]):
-        for unit in range(units):
-            x = _unit(x, channels // 2, is_first=unit == 0, name=f"{PREFIX}_{stage}_{unit}")
-        features.append(x)
-    return features
+    return keras.layers.MaxPooling2D(1, strides=2, name=f"{PREFIX}_pool_half")(x)
 
 
 def _unit(x: Any, half: int, *, is_first: bool, name: str) -> Any:
     """Returns `(B, H, W, 2 * half)`; the first unit of a stage halves height and width."""
     if is_first:
-        side = _depthwise(x, strides=2, name=f"{name}_side_depth")
-        side = _pointwise(side, half, name=f"{name}_side_point")
-        inner = x
+        side, inner = first_unit(x, half, name=name)
     else:
         side = ChannelGroup(2, 0, name=f"{name}_keep")(x)
         inner = ChannelGroup(2, 1, name=f"{name}_work")(x)
-    inner = _pointwise(inner, half, name=f"{name}_in")
-    inner = _depthwise(inner, strides=2 if is_first else 1, name=f"{name}_depth")
-    inner = _pointwise(inner, half, name=f"{name}_out")
+        inner = inner_branch(inner, half, name=name)
     joined = keras.layers.Concatenate(name=f"{name}_join")([side, inner])
     return ChannelShuffle(2, name=f"{name}_shuffle")(joined)
+
+
+def first_unit(x: Any, half: int, *, name: str) -> tuple[Any, Any]:
+    """Returns both branches `(B, H / 2, W / 2, half)` of the first unit of a stage.
+
+    Args:
+        x: `(B, H, W, C)`.
+        half: Channels of a branch.
+        name: Prefix of the layers' names.
+    """
+    side = depthwise(x, 3, strides=2, name=f"{name}_side_depth")
+    side = _pointwise(side, half, name=f"{name}_side_point")
+    return side, inner_branch(x, half, name=name, strides=2)
+
+
+def inner_branch(x: Any, half: int, *, name: str, strides: int = 1) -> Any:
+    """Returns `(B, H / strides, W / strides, half)`: the branch that transforms its input.
+
+    Args:
+        x: `(B, H, W, C)`.
+        half: Output channels.
+        name: Prefix of the layers' names.
+        strides: Step in pixels.
+    """
+    x = _pointwise(x, half, name=f"{name}_in")
+    x = depthwise(x, 3, strides=strides, name=f"{name}_depth")
+    return _pointwise(x, half, name=f"{name}_out")
 
 
 def _pointwise(x: Any, filters: int, *, name: str) -> Any:
     x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_conv")(x)
     return _activated(x, name)
-
-
-def _depthwise(x: Any, *, strides: int, name: str) -> Any:
-    x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    return keras.layers.DepthwiseConv2D(
-        3, strides=strides, depthwise_initializer="he_normal", name=f"{name}_conv"
-    )(x)
 
 
 def _activated(x: Any, name: str) -> Any:
