@@ -33,7 +33,7 @@ def batch():
     images = rng.integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.uint8)
     boxes = np.array([[[4, 4, 20, 24]], [[8, 2, 30, 20]]], np.float32)
     flags = np.ones((2, 1), bool)
-    return Batch(images, boxes, np.zeros((2, 1), np.int32), ~flags, flags)
+    return Batch(images, boxes, np.zeros((2, 1), np.int32), ~flags, flags, np.float32(flags))
 
 
 class TwoSteps:

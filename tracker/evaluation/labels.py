@@ -3,7 +3,7 @@
 Boxes are normalised to the image, as in YOLO labels, so that image sizes are not needed here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,26 @@ class LabelledImage:
         boxes: `(G, 4)` float64 xyxy as fractions of width and height.
         classes: `(G,)` int32, index into the set's names.
         crowd: `(G,)` whether the box holds a crowd, which is ignored in evaluation.
+        scores: `(G,)` float64 in `[0, 1]`: how sure the teacher is that gave the label; where none
+            are given, 1 everywhere.
     """
 
     path: Path
     boxes: Float64Array
     classes: Int32Array
     crowd: BoolArray
+    scores: Float64Array = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         count = len(self.classes)
-        layout = {"boxes": ("float64", (count, 4)), "classes": ("int32", (count,))}
-        for name, (dtype, shape) in {**layout, "crowd": ("bool", (count,))}.items():
+        layout: dict[str, tuple[str, tuple[int, ...]]] = {
+            "boxes": ("float64", (count, 4)),
+            "classes": ("int32", (count,)),
+        }
+        if not len(self.scores):
+            object.__setattr__(self, "scores", np.ones(count))
+        layout |= {"crowd": ("bool", (count,)), "scores": ("float64", (count,))}
+        for name, (dtype, shape) in layout.items():
             array = frozen(getattr(self, name), dtype=dtype, shape=shape, name=name)
             object.__setattr__(self, name, array)
 
@@ -56,9 +65,10 @@ class LabelledSet:
 
 
 def read_yolo_labels(labels: str | Path, images: str | Path | None = None) -> LabelledSet:
-    """Returns the images of a folder with their labels, one `class cx cy w h` per line.
+    """Returns the images of a folder with their labels, one `class cx cy w h [score]` per line.
 
-    An image without a label file has no objects.
+    A sixth number is the score of a label that a teacher gave, in `[0, 1]`. An image without a
+    label file has no objects.
 
     Args:
         labels: Folder of `NAME.txt`.
@@ -96,13 +106,14 @@ def _images_beside(labels: Path) -> Path:
 
 def _yolo_image(image: Path, labels: Path | None) -> LabelledImage:
     rows = [] if labels is None else _yolo_rows(labels)
-    table = np.array(rows, np.float64).reshape(-1, 5)
+    table = np.array(rows, np.float64).reshape(-1, 6)
     half = table[:, 3:5] / 2
     return LabelledImage(
         path=image,
         boxes=np.hstack([table[:, 1:3] - half, table[:, 1:3] + half]),
         classes=table[:, 0].astype(np.int32),
         crowd=np.zeros(len(table), np.bool_),
+        scores=table[:, 5],
     )
 
 
@@ -121,13 +132,13 @@ def _yolo_rows(path: Path) -> list[list[float]]:
             row = [float(word) for word in line.split()]
         except ValueError:
             row = []
-        ok = len(row) == 5 and row[0].is_integer() and 0 <= row[0] < 2**31
+        ok = len(row) in (5, 6) and row[0].is_integer() and 0 <= row[0] < 2**31
         if not ok or not all(0 <= value <= 1 for value in row[1:]):
             raise DataError(
-                f"{path}, line {number}: expected 'class cx cy w h' with fractions from 0 to 1, "
-                f"got {line.strip()[:60]!r}"
+                f"{path}, line {number}: expected 'class cx cy w h [score]' with fractions from 0 "
+                f"to 1, got {line.strip()[:60]!r}"
             )
-        rows.append(row)
+        rows.append(row if len(row) == 6 else [*row, 1.0])
     return rows
 
 

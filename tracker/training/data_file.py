@@ -210,7 +210,9 @@ def _choose(image: LabelledImage, known: Sequence[str], kept: Sequence[str]) -> 
     numbers = np.array([kept.index(n) if n in kept else -1 for n in known], np.int32)
     classes = numbers[image.classes]
     mask = classes >= 0
-    return LabelledImage(image.path, image.boxes[mask], classes[mask], image.crowd[mask])
+    return LabelledImage(
+        image.path, image.boxes[mask], classes[mask], image.crowd[mask], image.scores[mask]
+    )
 
 
 def _check_objects(splits: DataSplits, path: Path) -> None:

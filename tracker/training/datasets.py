@@ -14,7 +14,7 @@ from tracker.boxes import clip, is_proper
 from tracker.errors import ConfigError, DataError, SourceError
 from tracker.evaluation.labels import LabelledImage, read_coco_labels, read_yolo_labels
 from tracker.training.samples import Sample, owning_sample
-from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
+from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2
 from tracker.util.paths import missing_text, unreadable_text
 
@@ -201,7 +201,14 @@ def shrink(sample: Sample, long_side: int) -> Sample:
     image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
     factor = np.array([size[0] / width, size[1] / height] * 2, np.float32)
     boxes = clip(sample.boxes * factor, width=size[0], height=size[1])
-    return _proper(np.asarray(image, np.uint8), boxes, sample.classes, sample.ignore)
+    kept = is_proper(boxes)
+    return owning_sample(
+        np.asarray(image, np.uint8),
+        boxes[kept],
+        sample.classes[kept],
+        sample.ignore[kept],
+        sample.scores[kept],
+    )
 
 
 def read_image(path: str | Path) -> UInt8Array:
@@ -234,6 +241,7 @@ def _joined(labels: LabelledImage, ignored: LabelledImage) -> LabelledImage:
         boxes=np.concatenate([labels.boxes, ignored.boxes]),
         classes=np.concatenate([labels.classes, ignored.classes]),
         crowd=np.arange(len(labels.classes) + len(ignored.classes)) >= len(labels.classes),
+        scores=np.concatenate([labels.scores, ignored.scores]),
     )
 
 
@@ -263,12 +271,6 @@ def _sample(image: LabelledImage) -> Sample:
     height, width = pixels.shape[:2]
     boxes = (image.boxes * np.array([width, height] * 2, np.float64)).astype(np.float32)
     boxes = clip(boxes, width=width, height=height)
-    return _proper(pixels, boxes, image.classes, image.crowd)
-
-
-def _proper(
-    image: UInt8Array, boxes: Float32Array, classes: Int32Array, ignore: BoolArray
-) -> Sample:
-    """Returns a sample without the boxes that have no area."""
+    scores = image.scores.astype(np.float32)
     kept = is_proper(boxes)
-    return owning_sample(image, boxes[kept], classes[kept], ignore[kept])
+    return owning_sample(pixels, boxes[kept], image.classes[kept], image.crowd[kept], scores[kept])

@@ -1,6 +1,6 @@
 """One image with what is in it: what training learns from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,12 +19,15 @@ class Sample:
         classes: `(N,)` int32, index into the dataset's class names.
         ignore: `(N,)` bool: what is in there counts neither as object nor as background, because
             it is a crowd or because a teacher was in doubt.
+        scores: `(N,)` float32 in `[0, 1]`: how sure the label is, below 1 where a teacher gave it;
+            where none are given, 1 everywhere.
     """
 
     image: UInt8Array
     boxes: Float32Array
     classes: Int32Array
     ignore: BoolArray
+    scores: Float32Array = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         image = frozen(self.image, dtype="uint8", shape=(None, None, 3), name="Sample.image")
@@ -39,7 +42,10 @@ class Sample:
                 f"Sample.boxes: expected proper xyxy boxes inside {image.shape[1]}x"
                 f"{image.shape[0]} pixels, got {boxes[wrong][0].tolist()}"
             )
-        for name, array in zip(self.__slots__, (image, boxes, classes, ignore), strict=True):
+        given = self.scores if len(self.scores) else np.ones(count, np.float32)
+        scores = frozen(given, dtype="float32", shape=(count,), name="Sample.scores")
+        arrays = (image, boxes, classes, ignore, scores)
+        for name, array in zip(self.__slots__, arrays, strict=True):
             object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
@@ -52,7 +58,11 @@ class Sample:
 
 
 def owning_sample(
-    image: UInt8Array, boxes: Float32Array, classes: Int32Array, ignore: BoolArray
+    image: UInt8Array,
+    boxes: Float32Array,
+    classes: Int32Array,
+    ignore: BoolArray,
+    scores: Float32Array,
 ) -> Sample:
     """Returns a sample that takes the image over without a copy; it is read-only from then on.
 
@@ -61,13 +71,14 @@ def owning_sample(
         boxes: `(N, 4)` float32 xyxy in pixels.
         classes: `(N,)` int32.
         ignore: `(N,)` bool.
+        scores: `(N,)` float32 in `[0, 1]`.
 
     Raises:
         DataError: A box is not proper or not inside the image.
     """
     if image.base is None:
         image.setflags(write=False)
-    return Sample(image, boxes, classes, ignore)
+    return Sample(image, boxes, classes, ignore, scores)
 
 
 def short_sides(boxes: Float32Array) -> Float32Array:

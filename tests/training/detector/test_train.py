@@ -49,7 +49,7 @@ def _batch(seed, count=2):
         boxes[row, 0] = [x, y, x + 24, y + 24]
     valid = np.zeros((count, 3), bool)
     valid[:, 0] = True
-    return Batch(images, boxes, classes, np.zeros((count, 3), bool), valid)
+    return Batch(images, boxes, classes, np.zeros((count, 3), bool), valid, np.float32(valid))
 
 
 class Squares:
@@ -193,7 +193,7 @@ def test_killed_and_resumed_equals_one_run(tmp_path):
 def test_patience_ends_a_training(tmp_path):
     """Validation images show other classes than the network can learn: AP50 stays at 0."""
     blind = _batch(5)
-    blind = Batch(blind.images * 0, blind.boxes, blind.classes, blind.ignore, blind.valid)
+    blind = Batch(blind.images * 0, blind.boxes, blind.classes, blind.ignore, blind.valid, blind.scores)
     settings = _settings(epochs=9, patience=2, learning_rate=1e-6)
     result = train_detector(_network(), Squares(), settings, tmp_path, validation=[blind])
     assert result.stopped_early
@@ -214,7 +214,7 @@ def test_a_few_images_are_learned_by_heart(tmp_path):
 
 def test_ignored_object_gives_no_box_loss():
     batch = _batch(0)
-    ignored = Batch(batch.images, batch.boxes, batch.classes, batch.valid, batch.valid)
+    ignored = Batch(batch.images, batch.boxes, batch.classes, batch.valid, batch.valid, batch.scores)
     learner = detector_learner(_network(), AssignSettings(), box_weight=1.0)
     optimizer = make_optimizer(weight_decay=0.0, clip_norm=1.0)
     compile_learner(learner, optimizer, image_size=(SIDE, SIDE))

@@ -105,7 +105,7 @@ def augment(
     if rng.random() < settings.flip:
         sample = flip(sample)
     image = _repainted(sample.image, settings, rng)
-    return owning_sample(image, sample.boxes, sample.classes, sample.ignore)
+    return owning_sample(image, sample.boxes, sample.classes, sample.ignore, sample.scores)
 
 
 def fit(sample: Sample, size: int) -> Sample:
@@ -117,7 +117,9 @@ def fit(sample: Sample, size: int) -> Sample:
     boxes = sample.boxes * np.tile(scale[::-1], 2) + np.tile(offset[::-1], 2)
     boxes = clip(boxes, width=size, height=size)
     kept = is_proper(boxes)
-    return owning_sample(image, boxes[kept], sample.classes[kept], sample.ignore[kept])
+    return owning_sample(
+        image, boxes[kept], sample.classes[kept], sample.ignore[kept], sample.scores[kept]
+    )
 
 
 def flip(sample: Sample) -> Sample:
@@ -125,7 +127,7 @@ def flip(sample: Sample) -> Sample:
     boxes = sample.boxes.copy()
     boxes[:, [0, 2]] = sample.size[1] - sample.boxes[:, [2, 0]]
     image = np.asarray(cv2.flip(sample.image, 1), np.uint8)
-    return owning_sample(image, boxes, sample.classes, sample.ignore)
+    return owning_sample(image, boxes, sample.classes, sample.ignore, sample.scores)
 
 
 def mosaic(
@@ -168,7 +170,8 @@ def mosaic(
     boxes, kept, doubtful = _cut(boxes, place[:, 8:], settings)
     classes = np.concatenate([sample.classes for sample in samples])
     ignore = np.concatenate([sample.ignore for sample in samples]) | doubtful
-    return owning_sample(canvas, boxes[kept], classes[kept], ignore[kept])
+    scores = np.concatenate([sample.scores for sample in samples])
+    return owning_sample(canvas, boxes[kept], classes[kept], ignore[kept], scores[kept])
 
 
 def _repainted(

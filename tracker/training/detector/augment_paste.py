@@ -41,7 +41,8 @@ def paste_objects(
         ignore = np.concatenate([ignore | _is_hidden(boxes, box[0]), [False]])
         boxes = np.concatenate([boxes, box])
     classes = np.concatenate([sample.classes, donor.classes[picked]])
-    return owning_sample(image, boxes, classes, ignore)
+    scores = np.concatenate([sample.scores, donor.scores[picked]])
+    return owning_sample(image, boxes, classes, ignore, scores)
 
 
 def _patch(

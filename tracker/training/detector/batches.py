@@ -27,6 +27,7 @@ class Batch:
         classes: `(B, M)` int32; 0 where not valid.
         ignore: `(B, M)` bool: a region that counts neither as object nor as background.
         valid: `(B, M)` bool: there is a box at all.
+        scores: `(B, M)` float32 in `[0, 1]`: how sure the label is; 0 where not valid.
     """
 
     images: UInt8Array
@@ -34,6 +35,7 @@ class Batch:
     classes: Int32Array
     ignore: BoolArray
     valid: BoolArray
+    scores: Float32Array
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,11 +111,13 @@ def collate(samples: list[Sample], *, max_boxes: int) -> Batch:
     shape = (len(samples), max_boxes)
     boxes, classes = np.zeros((*shape, 4), np.float32), np.zeros(shape, np.int32)
     ignore, valid = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    scores = np.zeros(shape, np.float32)
     for row, sample in enumerate(samples):
         kept = np.lexsort((-area(sample.boxes), sample.ignore))[:max_boxes]
         boxes[row, : len(kept)] = sample.boxes[kept]
         classes[row, : len(kept)] = sample.classes[kept]
         ignore[row, : len(kept)] = sample.ignore[kept]
         valid[row, : len(kept)] = True
+        scores[row, : len(kept)] = sample.scores[kept]
     images = np.stack([sample.image for sample in samples])
-    return Batch(images, boxes, classes, ignore, valid)
+    return Batch(images, boxes, classes, ignore, valid, scores)

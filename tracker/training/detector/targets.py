@@ -17,10 +17,11 @@ _TINY = 1e-9
 
 
 class Anchors(NamedTuple):
-    """The middles of all cells of all maps, in the order in which `flatten_maps` puts them.
+    """A point in each cell of all maps, in the order in which `flatten_maps` puts them.
 
     Attributes:
-        centres: `(A, 2)` float32 x, y in pixels of the network's input.
+        centres: `(A, 2)` float32 x, y in pixels of the network's input: the middles of the cells,
+            or their top left corners for integral boxes.
         strides: `(A, 1)` float32 pixels in a cell.
     """
 
@@ -48,12 +49,14 @@ class Truth(NamedTuple):
         classes: `(B, M)` int32.
         ignore: `(B, M)` bool: a region that counts neither as object nor as background.
         valid: `(B, M)` bool: there is a box at all.
+        scores: `(B, M)` float32 in `[0, 1]`: how sure the label is.
     """
 
     boxes: Any
     classes: Any
     ignore: Any
     valid: Any
+    scores: Any
 
 
 class Targets(NamedTuple):
@@ -73,18 +76,21 @@ class Targets(NamedTuple):
     counted: Any
 
 
-def make_anchors(input_size: tuple[int, int], strides: Sequence[int]) -> Anchors:
+def make_anchors(
+    input_size: tuple[int, int], strides: Sequence[int], *, place: float = 0.5
+) -> Anchors:
     """Returns the anchors of an input: map by map, row by row, column by column.
 
     Args:
-        input_size: Height and width in pixels, multiples of every stride.
+        input_size: Height and width in pixels; maps round up where a stride does not divide them.
         strides: Pixels in a cell, map by map.
+        place: Of the anchor in its cell: 0.5 for the middle, 0 for the top left corner.
     """
     centres, sizes = [], []
     for stride in strides:
-        rows, columns = (side // stride for side in input_size)
+        rows, columns = (-(-side // stride) for side in input_size)
         grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-        centres.append((grid + 0.5) * stride)
+        centres.append((grid + place) * stride)
         sizes.append(np.full((len(grid), 1), stride))
     return Anchors(
         np.concatenate(centres).astype(np.float32), np.concatenate(sizes).astype(np.float32)
@@ -117,8 +123,9 @@ def assign(
 
     Of an anchor that several objects want, the one that it overlaps most gets it. The score that
     an anchor deserves is its alignment, scaled so that the best anchor of an object deserves the
-    highest overlap among the object's anchors. Boxes that are narrower than the finest cell are
-    widened to it before it is asked which anchors lie inside, so that every object has a chance.
+    highest overlap among the object's anchors, or the score of its label where that is less. Boxes
+    that are narrower than the finest cell are widened to it before it is asked which anchors lie
+    inside, so that every object has a chance.
 
     Args:
         predictions: The network's predictions.
@@ -143,7 +150,8 @@ def assign(
     chosen = chosen & (ops.cast(best, "int32")[:, None, :] == slots)
     alignment, overlap = ops.where(chosen, alignment, 0.0), ops.where(chosen, overlap, 0.0)
     peak = ops.max(alignment, axis=-1, keepdims=True)
-    quality = alignment * (ops.max(overlap, axis=-1, keepdims=True) / ops.maximum(peak, _TINY**4))
+    highest = ops.minimum(ops.max(overlap, axis=-1, keepdims=True), truth.scores[..., None])
+    quality = alignment * (highest / ops.maximum(peak, _TINY**4))
     chosen_number = ops.transpose(ops.cast(chosen, "float32"), (0, 2, 1))  # (B, A, M)
     return Targets(
         boxes=ops.matmul(chosen_number, truth.boxes),
