@@ -93,7 +93,7 @@ def test_yolo_labels(labels: Path) -> None:
 @pytest.mark.parametrize("line", ["0 0.5 0.5 0.5", "0 0.5 0.5 0.5 1.5", "x 0 0 0 0", "0 nan 0 0 0"])
 def test_broken_yolo_labels(labels: Path, line: str) -> None:
     (labels / "a.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
-    with pytest.raises(DataError, match=r"a\.txt, line 2: expected 'class cx cy w h'"):
+    with pytest.raises(DataError, match=r"a\.txt, line 2: expected 'class cx cy w h \[score\]'"):
         read_yolo_labels(labels)
 
 

@@ -20,7 +20,7 @@ from tracker.training.mixed_precision import (
     policy_of,
     scaled_by,
 )
-from tracker.training.settings import AssignSettings, MixedPrecision, TrainSettings
+from tracker.training.settings import MixedPrecision, TrainSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -149,7 +149,7 @@ def tiny():
 def test_the_loss_falls_and_gradients_survive(policy):
     """With float16 the loss is scaled: the optimizer has more numbers to keep."""
     network = tiny()
-    learner = detector_learner(network, AssignSettings(), box_weight=1.0)
+    learner = detector_learner(network, TrainSettings(box_weight=1.0))
     plain = make_optimizer(weight_decay=0.0, clip_norm=10.0)
     optimizer = scaled_by(plain, policy)
     assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == (policy == FLOAT16)

@@ -11,12 +11,14 @@ import keras
 
 from tracker.errors import ModelError
 from tracker.models.backbones.shufflenet import PREFIX, STAGES
-from tracker.models.integral_shape import BINS, INTEGRAL_STRIDES, integral_shape
+from tracker.models.integral_shape import (
+    BINS,
+    INTEGRAL_STRIDES,
+    Convolution,
+    integral_shape,
+)
 from tracker.models.yolo_shape import YoloSize
 from tracker.util.arrays import Float32Array
-
-Convolution = tuple[Float32Array, Float32Array]
-"""Kernel `(out, in, h, w)` and bias `(out,)`."""
 
 _SIDES = 4 * BINS
 

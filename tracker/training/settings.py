@@ -8,7 +8,7 @@ from enum import Enum
 
 from tracker.errors import ConfigError
 from tracker.training.schedule import Schedule
-from tracker.util.check_types import check_finite, check_types
+from tracker.util.check_types import check_finite, check_shares, check_types
 
 _WARMUP_STEPS = 200
 
@@ -76,6 +76,8 @@ class TrainSettings:
         average_decay: Decay of the averaged weights per step, in `[0, 1)`.
         box_weight: Weight of the boxes' loss against the scores'.
         assign: Assignment of anchors to objects.
+        unconfirmed: With a teacher: share of its score that is the target where it finds what no
+            label confirms, in `[0, 1]`.
         checkpoint_minutes: A checkpoint is written after this time, and at the end of an epoch
             that was validated.
         log_steps: A line is logged every so many steps: means over them.
@@ -97,6 +99,7 @@ class TrainSettings:
     average_decay: float = 0.998
     box_weight: float = 2.5
     assign: AssignSettings = field(default_factory=AssignSettings)
+    unconfirmed: float = 0.5
     checkpoint_minutes: float = 5.0
     log_steps: int = 20
     validate_epochs: int = 1
@@ -119,8 +122,7 @@ class TrainSettings:
             raise ConfigError(f"average_decay: expected [0, 1), got {self.average_decay}")
         if self.warmup_steps is not None and self.warmup_steps < 0:
             raise ConfigError(f"warmup_steps: expected at least 0, got {self.warmup_steps}")
-        if not 0 <= self.final_share <= 1:
-            raise ConfigError(f"final_share: expected [0, 1], got {self.final_share}")
+        check_shares(self, "final_share", "unconfirmed")
         check_finite(self)
 
     def schedule(self, steps_per_epoch: int) -> Schedule:

@@ -55,6 +55,22 @@ def check_finite(settings: Any) -> None:
 
 
 @cache
+def check_shares(settings: Any, *names: str) -> None:
+    """Checks that fields of a dataclass are numbers from 0 to 1.
+
+    Args:
+        settings: The dataclass.
+        names: Names of the fields.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name}: expected [0, 1], got {value}")
+
+
 def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

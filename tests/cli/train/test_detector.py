@@ -17,6 +17,8 @@ from tracker.cli.train.shared_config import config_values, config_yaml
 from tracker.errors import ConfigError
 from tracker.models.files.detector_file import (
     DetectorDescription,
+    HeadStyle,
+    build_detector,
     load_detector,
     read_description,
     save_detector,
@@ -104,6 +106,29 @@ def test_one_epoch_from_another_detector(
     assert "drawn at random out of the training data" in card
     assert load_train_config(out / "config.yaml").training.freeze_epochs == 1
     assert len(log_of(out)) == 2
+
+
+@pytest.mark.slow
+def test_integral_heads_with_a_teacher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An epoch of a network in the shape of NanoDet-Plus, from a random teacher of its classes."""
+    keras.utils.set_random_seed(0)
+    teacher, out = tmp_path / "teacher.keras", tmp_path / "out"
+    description = DetectorDescription(
+        YoloSize.NANO, ("red", "green"), 64, "shufflenet-v2-1x", style=HeadStyle.INTEGRAL
+    )
+    save_detector(build_detector(description), teacher, description)
+    data = make_data(tmp_path / "data", train=4, val=2)
+    code = call(
+        "train", "detector", "--data", data, "--out", out, "--epochs", 1, "--batch", 2,
+        "--imgsz", 64, "--heads", "integral", "--weights", teacher, "--teacher", teacher,
+    )  # fmt: skip
+    assert code == 0, capsys.readouterr().err
+    assert read_description(out / "best.keras") == description
+    first, last = load_detector(teacher), load_detector(out / "last.keras")
+    pairs = zip(first.get_weights(), last.get_weights(), strict=True)
+    changed = [not np.array_equal(old, new) for old, new in pairs]
+    # Boxes at strides where nothing is found have no gradient.
+    assert sum(changed) > 0.9 * len(changed)
 
 
 @pytest.mark.slow
@@ -220,6 +245,23 @@ def test_train_interrupt_resume_and_track(
             ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--backbone",
              "xception"],
             "expected backbone 'xception', got 'cross-stage'; give --backbone cross-stage",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--weights", "{start}", "--heads", "integral"],
+            "expected heads 'integral', got 'anchor-free'; give --heads anchor-free",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--teacher", "{start}"],
+            "expected none for anchor-free heads",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--heads", "integral", "--teacher", "{start}"],
+            "expected integral heads, got anchor-free",
+        ),
+        (
+            ["--data", "{data}", "--out", "{out}", "--heads", "integral", "--backbone",
+             "xception"],
+            "expected shufflenet-v2-1x for integral heads of size nano, got xception",
         ),
         (
             ["--data", "{data}", "--out", "{out}", "--backbone", "mobilenet3"],
@@ -361,4 +403,6 @@ def test_wrong_data_are_reported_before_keras_is_loaded(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stderr.startswith(f"tracker: error: {label}, line 2: expected 'class cx cy w h'")
+    assert done.stderr.startswith(
+        f"tracker: error: {label}, line 2: expected 'class cx cy w h [score]'"
+    )

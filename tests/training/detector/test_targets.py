@@ -23,15 +23,20 @@ GRID = make_anchors((32, 32), (8,))
 """Sixteen anchors, middles at 4, 12, 20, 28."""
 
 
-def _truth(boxes, classes=None, ignore=None, valid=None):
+def _truth(boxes, classes=None, ignore=None, valid=None, scores=None):
     """One image."""
     boxes = np.asarray(boxes, np.float32).reshape(1, -1, 4)
     count = boxes.shape[1]
     classes = [0] * count if classes is None else classes
     ignore = [False] * count if ignore is None else ignore
     valid = [True] * count if valid is None else valid
+    scores = [1.0] * count if scores is None else scores
     return Truth(
-        boxes, np.array([classes], np.int32), np.array([ignore], bool), np.array([valid], bool)
+        boxes,
+        np.array([classes], np.int32),
+        np.array([ignore], bool),
+        np.array([valid], bool),
+        np.array([scores], np.float32),
     )
 
 
@@ -135,6 +140,21 @@ def test_ignored_regions_do_not_count_unless_an_object_is_there():
     assert counted[0, 0]
     assert counted[:, :2].sum() == 1
     assert targets.positive[0].sum() == 1
+
+
+def test_no_anchor_deserves_more_than_the_label():
+    # Boxes of 16 pixels around the middles: the anchors inside overlap the object equally well.
+    truth = _truth([[0, 0, 16, 16]], scores=[0.3])
+    full = _assign(_predictions(GRID), _truth([[0, 0, 16, 16]])).scores
+    weak = _assign(_predictions(GRID), truth).scores
+    assert full.max() > 0.3
+    assert weak.max() == pytest.approx(0.3)
+    np.testing.assert_allclose(weak, full * 0.3 / full.max(), rtol=1e-6)
+
+
+def test_corners_of_cells_that_do_not_divide_the_input():
+    anchors = make_anchors((32, 96), (64,), place=0.0)
+    assert anchors.centres.tolist() == [[0, 0], [64, 0]]
 
 
 def test_filled_up_regions_ignore_nothing():

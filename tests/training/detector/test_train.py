@@ -29,7 +29,7 @@ from tracker.training.detector.train import (
 from tracker.training.learner import AverageWeights, compile_learner, make_optimizer
 from tracker.training.loop import LoopResult
 from tracker.training.schedule import Schedule, average_decay
-from tracker.training.settings import AssignSettings, TrainSettings
+from tracker.training.settings import TrainSettings
 from tracker.training.training_log import TrainingLog
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -193,7 +193,9 @@ def test_killed_and_resumed_equals_one_run(tmp_path):
 def test_patience_ends_a_training(tmp_path):
     """Validation images show other classes than the network can learn: AP50 stays at 0."""
     blind = _batch(5)
-    blind = Batch(blind.images * 0, blind.boxes, blind.classes, blind.ignore, blind.valid, blind.scores)
+    blind = Batch(
+        blind.images * 0, blind.boxes, blind.classes, blind.ignore, blind.valid, blind.scores
+    )
     settings = _settings(epochs=9, patience=2, learning_rate=1e-6)
     result = train_detector(_network(), Squares(), settings, tmp_path, validation=[blind])
     assert result.stopped_early
@@ -214,8 +216,10 @@ def test_a_few_images_are_learned_by_heart(tmp_path):
 
 def test_ignored_object_gives_no_box_loss():
     batch = _batch(0)
-    ignored = Batch(batch.images, batch.boxes, batch.classes, batch.valid, batch.valid, batch.scores)
-    learner = detector_learner(_network(), AssignSettings(), box_weight=1.0)
+    ignored = Batch(
+        batch.images, batch.boxes, batch.classes, batch.valid, batch.valid, batch.scores
+    )
+    learner = detector_learner(_network(), TrainSettings(box_weight=1.0))
     optimizer = make_optimizer(weight_decay=0.0, clip_norm=1.0)
     compile_learner(learner, optimizer, image_size=(SIDE, SIDE))
     optimizer.learning_rate = 0.0

@@ -16,7 +16,15 @@ import numpy as np
 from tracker.cli.train.detector_config import TrainConfig, load_train_config
 from tracker.cli.train.run_folder import advice_on_interrupt, check_same, make_folder
 from tracker.cli.train.shared_config import config_values, config_yaml
-from tracker.cli.train.start_network import check_output, check_start, load_keras, start_detector
+from tracker.cli.train.start_network import (
+    check_output,
+    check_start,
+    check_teacher,
+    is_published,
+    load_keras,
+    load_teacher,
+    start_detector,
+)
 from tracker.errors import ConfigError
 from tracker.evaluation.average_precision import AveragePrecision
 from tracker.evaluation.precision_report import precision_table
@@ -26,7 +34,6 @@ from tracker.models.files.detector_file import (
     read_description,
     save_detector,
 )
-from tracker.models.yolo_shape import yolo_heads
 from tracker.training.checkpoints import CHECKPOINT
 from tracker.training.data_file import (
     DataSplits,
@@ -101,9 +108,12 @@ def run_train_detector(request: DetectorTrainRequest) -> AveragePrecision:
         splits.class_names,
         long_side=config.network.input_size,
         backbone=config.network.backbone,
+        style=config.network.heads,
     )
     config.network.choice().check_file()
-    if config.network.weights is not None:
+    if config.network.teacher is not None:
+        check_teacher(config.network.teacher, splits.class_names)
+    if config.network.weights is not None and not is_published(config.network.weights):
         start = read_description(config.network.weights)
         check_start(config.network.weights, _architecture(start), _architecture(description))
     check_output(out)
@@ -138,6 +148,7 @@ def _train(
         workers=config.batches.workers,
     )
     epochs, batch = config.training.epochs, config.batches.batch
+    teacher = config.network.teacher
     with TrainProgress(epochs, batch, shown=request.progress) as progress:
         result = train_detector(
             network,
@@ -147,6 +158,7 @@ def _train(
             validation=_validation(splits, config),
             save=partial(save_detector, description=description),
             observer=progress,
+            teacher=None if teacher is None else load_teacher(teacher),
         )
     if result.stopped_early:
         print_status(f"stopped early: {config.training.patience} validations without a better AP50")
@@ -175,7 +187,7 @@ def _evaluate_best(
     precision = validate(
         lambda images: network.predict_on_batch(images.astype(np.float32) / np.float32(255)),
         _validation(splits, request.config),
-        heads=yolo_heads(len(splits.class_names)),
+        heads=read_description(path).heads,
         settings=VALIDATION_NMS,
     )
     print_table(precision_table(precision, splits.class_names, images=len(splits.validation)))
@@ -208,7 +220,11 @@ def _validation(splits: DataSplits, config: TrainConfig) -> Batches:
 
 
 def _architecture(description: DetectorDescription) -> dict[str, str]:
-    return {"backbone": description.backbone, "size": description.size.value}
+    return {
+        "heads": description.style.value,
+        "backbone": description.backbone,
+        "size": description.size.value,
+    }
 
 
 def _print_data(splits: DataSplits, config: TrainConfig) -> None:

@@ -16,6 +16,9 @@ from tracker.cli.train.shared_config import (
     check_seed_and_freezing,
 )
 from tracker.errors import ConfigError
+from tracker.models.backbones.names import CROSS_STAGE
+from tracker.models.files.detector_file import HeadStyle
+from tracker.models.integral_shape import integral_shape
 from tracker.training.detector.augment import AugmentSettings
 from tracker.training.settings import TrainSettings
 from tracker.util.check_types import check_finite, check_types
@@ -46,6 +49,45 @@ class DataConfig:
         if not 0 < self.val_share < 1:
             raise ConfigError(f"val_share: expected between 0 and 1, got {self.val_share}")
         check_finite(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DetectorNetworkConfig(NetworkConfig):
+    """The network of a detector.
+
+    Attributes:
+        heads: Which network: `anchor-free`, or `integral` in the shape of NanoDet-Plus, which has
+            a backbone of its own for each size. With `integral`, `weights` may be the `.onnx` of a
+            published NanoDet-Plus of the size.
+        teacher: Path of a detector with integral boxes and the same classes, `.keras` or the
+            `.onnx` of a NanoDet-Plus with its size in the name: its scores and boxes are targets
+            where the labels are silent. `None` for labels alone.
+
+    Raises:
+        ConfigError: A value is out of range, the backbone is not the one of integral heads, or a
+            teacher is named for a network without them.
+    """
+
+    heads: HeadStyle = HeadStyle.ANCHOR_FREE
+    teacher: str | None = None
+
+    def __post_init__(self) -> None:
+        NetworkConfig.__post_init__(self)
+        if self.heads is HeadStyle.ANCHOR_FREE:
+            if self.teacher is not None:
+                raise ConfigError(
+                    f"network.teacher: expected none for anchor-free heads, got {self.teacher}; "
+                    "give --heads integral"
+                )
+            return
+        own = integral_shape(self.size).backbone
+        if self.backbone == CROSS_STAGE:
+            object.__setattr__(self, "backbone", own)
+        elif self.backbone != own:
+            raise ConfigError(
+                f"network.backbone: expected {own} for integral heads of size {self.size.value}, "
+                f"got {self.backbone}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +133,7 @@ class TrainConfig:
 
     seed: int = 0
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    network: DetectorNetworkConfig = dataclasses.field(default_factory=DetectorNetworkConfig)
     batches: ImageBatchConfig = dataclasses.field(default_factory=ImageBatchConfig)
     augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
     training: TrainSettings = dataclasses.field(default_factory=TrainSettings)

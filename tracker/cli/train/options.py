@@ -59,14 +59,21 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         float | None, typer.Option(help="Share of train to hold out if the data name no val. [0.1]")
     ] = None,
     size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
+    heads: Annotated[
+        str | None, typer.Option(help="anchor-free, or integral as nano and small. [anchor-free]")
+    ] = None,
     backbone: _Backbone = None,
     backbone_weights: _BackboneWeights = None,
     weights: Annotated[
         str | None,
         typer.Option(
             help="Start from nano or small of this package, a .keras detector of the same size, "
-            "or none. [none]"
+            "the .onnx of a NanoDet-Plus (integral heads), or none. [none]"
         ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Detector with integral heads that teaches what labels leave out."),
     ] = None,
     freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
@@ -90,6 +97,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         "data.classes": words_of("--classes", classes),
         "data.val_share": val_share,
         "network.size": size,
+        "network.heads": heads,
+        "network.teacher": teacher,
         "network.backbone": backbone,
         "network.backbone_weights": backbone_weights,
         "network.weights": None if weights == "none" else weights,
@@ -125,6 +134,7 @@ def builtin_start(weights: str | None, *, size: str | None, backbone: str | None
         "network.weights": str(path),
         "network.size": description.size.value if size is None else size,
         "network.backbone": description.backbone if backbone is None else backbone,
+        "network.heads": description.style.value,
     }
 
 

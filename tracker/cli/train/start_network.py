@@ -3,15 +3,24 @@
 Keras is loaded by the first call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracker.detection.default_names import default_class_names
 from tracker.errors import DependencyError, ModelError, OutputError
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.models.backbones.names import NONE, BackboneChoice
-from tracker.models.files.detector_file import DetectorDescription, load_detector, read_description
+from tracker.models.backbones.onnx_file import read_onnx_convolutions
+from tracker.models.files.detector_file import (
+    DetectorDescription,
+    HeadStyle,
+    build_detector,
+    load_detector,
+    read_description,
+)
 from tracker.models.files.reid_file import load_reid
+from tracker.models.integral_shape import published_class_count, published_size
 from tracker.util.terminal import print_status
 
 
@@ -28,13 +37,14 @@ def start_detector(description: DetectorDescription, choice: BackboneChoice, *, 
         ModelError: A file of initial weights does not fit.
         DependencyError: Keras lacks the backbone, or cannot fetch its weights.
     """
-    from tracker.models.yolo import build_yolo, copy_features
+    from tracker.models.yolo import copy_features
 
-    network = build_yolo(
-        description.size, len(description.class_names), backbone=description.backbone
-    )
+    network = build_detector(description)
     path = choice.whole
-    if path is not None and fill:
+    if path is not None and fill and is_published(path):
+        _fill_published(network, description, Path(path))
+        print_status(f"start from {path}, a published network: all weights")
+    elif path is not None and fill:
         source = load_detector(path)
         if read_description(path).class_names == description.class_names:
             network.set_weights(source.get_weights())
@@ -44,6 +54,75 @@ def start_detector(description: DetectorDescription, choice: BackboneChoice, *, 
             print_status(f"start from {path}, other classes: all but the last class layers")
     _load_and_freeze_backbone(network, choice, fill=fill)
     return network
+
+
+def is_published(path: str) -> bool:
+    """Returns whether a file of initial weights is a published network."""
+    return Path(path).suffix == ".onnx"
+
+
+def check_teacher(path: str, class_names: Sequence[str]) -> None:
+    """Checks that a teacher exists and has the classes to train, before Keras is loaded.
+
+    Args:
+        path: A `.keras` detector with integral boxes, or the `.onnx` of a NanoDet-Plus.
+        class_names: Names of the classes to train.
+
+    Raises:
+        ModelError: It is missing, of another kind, or has other classes.
+        DependencyError: The package `onnx` is not installed.
+    """
+    names: Sequence[str]
+    if is_published(path):
+        convolutions = read_onnx_convolutions(Path(path))
+        published_size(convolutions)
+        names = default_class_names(published_class_count(convolutions))
+    else:
+        description = read_description(path)
+        if description.style is not HeadStyle.INTEGRAL:
+            raise ModelError(f"network.teacher {path}: expected integral heads, got anchor-free")
+        names = description.class_names
+    if tuple(names) != tuple(class_names):
+        raise ModelError(
+            f"network.teacher {path}: expected the classes of the data, {len(class_names)} from "
+            f"{class_names[0]!r} to {class_names[-1]!r}, got {len(names)} from {names[0]!r} to "
+            f"{names[-1]!r}; name all of them, in this order, in the data file"
+        )
+
+
+def load_teacher(path: str) -> Any:
+    """Returns a teacher's network, frozen.
+
+    Args:
+        path: As for `check_teacher`.
+    """
+    if is_published(path):
+        from tracker.models.integral import build_integral
+        from tracker.models.nanodet_plus import put_published_weights
+
+        convolutions = read_onnx_convolutions(Path(path))
+        size = published_size(convolutions)
+        network = build_integral(size, published_class_count(convolutions))
+        put_published_weights(network, size, convolutions)
+    else:
+        network = load_detector(path)
+    network.trainable = False
+    return network
+
+
+def _fill_published(network: Any, description: DetectorDescription, path: Path) -> None:
+    """Sets the weights of a network to those of a published NanoDet-Plus of the same classes."""
+    from tracker.models.nanodet_plus import put_published_weights
+
+    convolutions = read_onnx_convolutions(path)
+    count = published_class_count(convolutions)
+    if description.style is not HeadStyle.INTEGRAL or count != len(description.class_names):
+        raise ModelError(
+            f"network.weights {path}: expected a network of {len(description.class_names)} classes "
+            f"with {description.style.value} heads, got a NanoDet-Plus of {count}; give --heads "
+            "integral, and all of its classes in the data file"
+        )
+    put_published_weights(network, description.size, convolutions)
 
 
 def start_reid(dimension: int, choice: BackboneChoice, *, fill: bool) -> Any:

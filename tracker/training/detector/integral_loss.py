@@ -1,7 +1,7 @@
 """Losses of a detector with integral boxes, with and without a teacher network of the same shape.
 
 Generalised focal loss (arXiv 2006.04388): the quality focal loss of scores (eq. 2), the
-distribution focal loss of the sides (eq. 6) and GIoU of the boxes that are the distributions' means.
+distribution focal loss of the sides (eq. 6) and GIoU of the boxes, means of the distributions.
 
 A teacher, frozen, sees the same pixels. It decides which anchors belong to which object (its boxes
 do not move while the network learns). Where the labels are silent its scores are the targets, so
@@ -64,9 +64,7 @@ def integral_predictions(maps: Sequence[Any], anchors: Anchors) -> IntegralPredi
     return IntegralPredictions(ops.concatenate(boxes, axis=-1), raw[..., _SIDES:], sides)
 
 
-def integral_loss(
-    found: IntegralPredictions, targets: Targets, anchors: Anchors
-) -> DetectionLoss:
+def integral_loss(found: IntegralPredictions, targets: Targets, anchors: Anchors) -> DetectionLoss:
     """Returns the losses of predictions that learn from labels alone.
 
     Args:

@@ -5,10 +5,12 @@ Writes into a folder: `best.keras` (averaged weights, highest AP50 in validation
 goes on at the step where it stopped.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracker.models.heads import Head
+from tracker.models.integral_shape import BINS, INTEGRAL_STRIDES, integral_heads
 from tracker.models.yolo_shape import STRIDES, yolo_heads
 from tracker.training.detector.batches import Batch
 from tracker.training.detector.learner import detector_learner, train_on
@@ -50,7 +52,7 @@ def save_network(network: Any, path: Path) -> None:
         network.save(draft)
 
 
-def train_detector(
+def train_detector(  # noqa: PLR0913 - the whole training in one call
     network: Any,
     batches: LoopBatches,
     settings: TrainSettings,
@@ -59,6 +61,7 @@ def train_detector(
     validation: Iterable[Batch] | None = None,
     save: Callable[[Any, Path], None] = save_network,
     observer: Observer | None = None,
+    teacher: Any = None,
 ) -> LoopResult:
     """Returns the result, whose best score is AP50; the network has the final averaged weights.
 
@@ -66,8 +69,8 @@ def train_detector(
     number of epochs stretches or shrinks the schedule.
 
     Args:
-        network: From `models.yolo.build_yolo`, for any size or that of the batches. Non-trainable
-            layers stay frozen.
+        network: From `models.yolo.build_yolo` or `models.integral.build_integral`, for any size or
+            that of the batches. Non-trainable layers stay frozen.
         batches: Training batches; all images have one size.
         settings: Training settings.
         out_dir: Output folder; created if missing.
@@ -75,6 +78,8 @@ def train_detector(
             size that fits the network; `None` leaves validation out, then there is no best.
         save: Writes `best.keras` and `last.keras`.
         observer: Receives progress reports; the score is AP50.
+        teacher: A frozen network of `build_integral` for one of the same kind; `None` for labels
+            alone.
 
     Raises:
         ConfigError: The warm-up is longer than the training.
@@ -84,7 +89,7 @@ def train_detector(
     """
 
     def learner(optimizer: Any) -> Learner:
-        made = detector_learner(network, settings.assign, box_weight=settings.box_weight)
+        made = detector_learner(network, settings, teacher=teacher)
         compile_learner(made, optimizer, image_size=(STRIDES[-1], STRIDES[-1]))
         return made
 
@@ -99,12 +104,19 @@ def train_detector(
     return run_training(network, batches, settings, lesson, Outlets(out_dir, save, observer))
 
 
+def _heads(network: Any) -> Sequence[Head]:
+    """Returns the heads of a network's maps."""
+    channels = network.outputs[0].shape[-1]
+    if len(network.outputs) == len(INTEGRAL_STRIDES):
+        return integral_heads(channels - 4 * BINS)
+    return yolo_heads(channels - 4)
+
+
 def _judge(learner: Learner, validation: Iterable[Batch]) -> Judgement:
-    class_count = learner.network.outputs[0].shape[-1] - 4
     precision = validate(
         learner.predict_on_batch,
         validation,
-        heads=yolo_heads(class_count),
+        heads=_heads(learner.network),
         settings=VALIDATION_NMS,
     )
     return Judgement(

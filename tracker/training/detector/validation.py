@@ -11,7 +11,7 @@ import numpy as np
 from tracker.detection.nms import NmsSettings, nms
 from tracker.detection.yolo_decode import decode_candidates
 from tracker.evaluation.average_precision import AveragePrecision, ImageResult, average_precision
-from tracker.models.heads import AnchorFreeHead
+from tracker.models.heads import Head
 from tracker.training.detector.batches import Batch
 from tracker.util.arrays import Float32Array, Int32Array, UInt8Array
 
@@ -26,7 +26,7 @@ def validate(
     predict: Predict,
     batches: Iterable[Batch],
     *,
-    heads: Sequence[AnchorFreeHead],
+    heads: Sequence[Head],
     settings: NmsSettings,
 ) -> AveragePrecision:
     """Returns the average precision of a network; ignored regions count as COCO's crowds.
@@ -61,7 +61,7 @@ def validate(
 
 def _detections(
     maps: Sequence[Float32Array],
-    heads: Sequence[AnchorFreeHead],
+    heads: Sequence[Head],
     input_size: tuple[int, ...],
     settings: NmsSettings,
 ) -> tuple[Float32Array, Float32Array, Int32Array]:
