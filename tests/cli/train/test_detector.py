@@ -95,7 +95,7 @@ def test_one_epoch_from_another_detector(
     assert "mean, 2 images" in output.out
     assert "4 images" in output.err
     assert "has no val: 2 images (data.val_share 0.34) of train are held out" in output.err
-    assert "other classes: all weights but the last class layers'" in output.err
+    assert "other classes: all but the last class layers" in output.err
     assert "epoch 1/1, loss " in output.err
     assert read_description(out / "best.keras") == DetectorDescription(
         YoloSize.NANO, ("red", "green"), long_side=32

@@ -72,7 +72,7 @@ def test_initial_weights_of_another_segmenter(
     start = tmp_path / "a" / "best.keras"
     more = ["--epochs", 1, "--weights", start, "--freeze-epochs", 1]
     assert call(*train_words(data_file, tmp_path / "b"), *more) == 0
-    assert "the same classes: all weights" in capsys.readouterr().err
+    assert "same classes: all weights" in capsys.readouterr().err
     renamed = tmp_path / "data.yaml"
     renamed.write_text(
         f"path: {data_file.parent}\ntrain: train/images\nval: val/images\nnames: [a, b, c, d]\n"
