@@ -65,6 +65,28 @@ def test_the_second_image_of_a_batch_is_as_alone(name):
     np.testing.assert_allclose(both["out"][1], alone["out"][0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "kind", ["Crop", "Interp", "PixelShuffle", "Pooling", "Reshape", "Shuffle"]
+)
+def test_sizes_stay_open_where_tensorflow_traces_the_model(kind):
+    import tensorflow as tf
+
+    for name, case in CASES.items():
+        if not case.line.startswith(kind) or case.is_fixed:
+            continue
+        model = build(case.param, case.weights)
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        traced = tf.function(lambda *x, model=model: model(x[0] if len(x) == 1 else list(x)), specs)
+        arrays = [
+            x[None].transpose(0, 2, 3, 1) if x.ndim == 3 else x[None]
+            for x in case.inputs().values()
+        ]
+        result = traced(*arrays)["out"].numpy()[0]
+        np.testing.assert_allclose(
+            result, GOLDENS[f"{name}/out"], atol=TOLERANCE, rtol=TOLERANCE, err_msg=name
+        )
+
+
 def test_every_type_of_layer_is_tested():
     tested = {case.line.split()[0] for case in CASES.values()}
     assert set(KINDS) - tested == {"YoloV5Focus"}

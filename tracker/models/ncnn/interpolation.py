@@ -51,9 +51,9 @@ def _resize(layer: NcnnLayer, mode: str, *, has_reference: bool) -> Any:
     if not all(0 < factor <= _MAX_SCALE for factor in scale):
         raise layer.error(f"expected factors above 0 and up to {_MAX_SCALE:g}, got {scale}")
     is_whole = all(factor == int(factor) for factor in scale)
-    if is_whole and not corners and mode != "bicubic":
-        whole = int(scale[0]), int(scale[1])
-        return keras.layers.UpSampling2D(whole, interpolation=mode)
+    if is_whole and mode == "nearest":
+        # Keras' own bilinear layer fails in a traced function if height and width are open.
+        return keras.layers.UpSampling2D((int(scale[0]), int(scale[1])))
     return Interpolation(mode, scale=scale, align_corners=corners)
 
 
