@@ -211,6 +211,38 @@ def test_registered_networks_know_their_input(cache: Path, data: Path) -> None:
     refused(ModelError, "expected 998169 bytes, got 4; .tracker models pull fast", "fastestdet")
 
 
+def test_registered_networks_of_any_size_have_that_of_their_training(
+    cache: Path, data: Path
+) -> None:
+    pulled(cache, data, "rtmdet-nano-person", "rtmdet_nano/rtmdet_nano_person.onnx")
+    pulled(cache, data, "picodet-xs-416", "picodet/picodet_xs_416_processed.onnx")
+    pulled(cache, data, "deimv2-atto", "deimv2/deimv2_hgnetv2_atto_coco.onnx")
+    rtmdet = built("rtmdet-nano-person")
+    assert isinstance(rtmdet, ModelDetector)
+    assert (rtmdet.layout_name, rtmdet.class_names) == ("rtmdet", ("person",))
+    assert rtmdet.image_input.size_for((480, 640)) == (256, 320)
+    for name, layout, size in (
+        ("picodet-xs-416", "picodet", (416, 416)),
+        ("deimv2-atto", "detr-deploy", (320, 320)),
+    ):
+        detector = built(name)
+        assert isinstance(detector, ModelDetector)
+        assert (detector.layout_name, detector.class_names) == (layout, COCO_NAMES)
+        assert detector.image_input.size == size
+
+
+@pytest.mark.slow
+def test_a_registered_ncnn_network_of_two_files(cache: Path, data: Path) -> None:
+    files = [f"nanodet_plus/nanodet-plus-m_320.{end}" for end in ("param", "bin")]
+    pulled(cache, data, "nanodet-plus-m-320", *files)
+    detector = built("nanodet-plus-m-320")
+    assert isinstance(detector, ModelDetector)
+    assert (detector.layout_name, detector.class_names) == ("nanodet-plus", COCO_NAMES)
+    assert detector.image_input.size_for((480, 640)) == (320, 320)
+    (cache / "nanodet-plus-m-320" / "nanodet-plus-m_320.bin").write_bytes(b"else")
+    refused(ModelError, "expected 2397184 bytes, got 4", "nanodet-plus-m-320")
+
+
 def test_a_registered_darknet_network(cache: Path, data: Path) -> None:
     files = [f"yolo-fastest/yolo-fastest-1.1_coco/yolo-fastest-1.1.{end}" for end in _ENDS]
     pulled(cache, data, "yolo-fastest-1.1", *files)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 import typing
 from pathlib import Path
 
@@ -130,6 +131,12 @@ def test_classes_are_a_word_names_a_file_or_one_of_the_files(tmp_path: Path) -> 
         ({"files": [{**FILE, "address": "https:///f"}]}, "expected http:// or https://"),
         ({"input": {"colors": "rgb"}}, r"unknown key input\.colors; did you mean 'colours'\?"),
         ({"input": {"fit": "cover"}}, r"input\.fit: expected 'letterbox', 'corner' or 'stretch'"),
+        (
+            {"measured": {"person_ap50": 1, "ms": [1.0, 0.0]}},
+            r"measured\.ms: expected above 0, got \[1\.0, 0\.0\]",
+        ),
+        ({"measured": {"person_ap50": 1, "map50": 101}}, r"measured\.map50: expected 0 to 100"),
+        ({"measured": {"map50": 50}}, r"measured\.person_ap50"),
         ({"layout": "YOLO v5"}, "layout: expected a word such as nanodet"),
         ({"layout": "darknet"}, "darknet needs a .cfg, then a .weights"),
         ({"classes": "coco92"}, "the path of a file that exists, got 'coco92'; did you mean 'coco"),
@@ -190,7 +197,8 @@ def test_every_entry_of_this_package_has_an_input_that_can_be_made() -> None:
     assert len(registry.entries) >= 6
     for entry in registry.entries.values():
         made = TypeAdapter(ImageInput).validate_python(entry.input.given())
-        assert (made.size is None) == (entry.layout == "darknet")
+        if entry.task is Task.DETECTOR and entry.layout not in {"darknet", "rtmdet"}:
+            assert made.size or made.native_size
         assert all(file.address.startswith("https://") for file in entry.files)
 
 
@@ -211,6 +219,31 @@ def test_the_entries_of_this_package_are_of_the_files_that_exist(data: Path) -> 
                 layer.head.class_count for layer in cfg.layers if isinstance(layer, Detection)
             }
             assert counts == {80 if entry.classes == "coco" else 1}
+
+
+def test_detectors_of_cocos_classes_were_measured_on_all_of_them() -> None:
+    measured = [entry for entry in read_registry().entries.values() if entry.measured is not None]
+    assert len(measured) >= 5
+    for entry in measured:
+        assert entry.measured is not None
+        assert entry.task is Task.DETECTOR
+        assert (entry.measured.map50 is not None) == (entry.classes in {"coco", "coco91"})
+
+
+def test_addresses_on_github_name_a_commit_and_the_published_file() -> None:
+    place = re.compile(
+        r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/([^/]+)/(?:[^/]+/)*([^/]+)"
+    )
+    seen = 0
+    for entry in read_registry().entries.values():
+        for file in entry.files:
+            found = place.fullmatch(file.address)
+            if found is None or entry.name == "fastestdet":  # of a branch, as its note says
+                continue
+            seen += 1
+            assert re.fullmatch("[0-9a-f]{40}", found[1]), file.address
+            assert found[2] == file.name
+    assert seen >= 20
 
 
 def test_a_model_that_is_not_in_the_cache_is_not_fetched(tmp_path: Path) -> None:

@@ -100,6 +100,33 @@ class InputEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Accuracy and speed of a detector, measured by `benchmarks/published_models.py`.
+
+    Attributes:
+        person_ap50: AP50 of people in per cent, on 128 images of COCO val2017.
+        map50: Mean AP50 of COCO's 80 classes in per cent; `None` for a detector of fewer.
+        ms: Milliseconds for an image of 480x360, on one thread and on two; `None` where it was not
+            measured.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    person_ap50: float
+    map50: float | None = None
+    ms: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ms is not None and not min(self.ms) > 0:
+            raise ConfigError(f"measured.ms: expected above 0, got {list(self.ms)}")
+        for key in ("person_ap50", "map50"):
+            value = getattr(self, key)
+            if value is not None and not 0 <= value <= 100:
+                raise ConfigError(f"measured.{key}: expected 0 to 100 per cent, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEntry:
     """One published model.
 
@@ -116,6 +143,7 @@ class ModelEntry:
         classes: Of a detector: one of `CLASS_LISTS`, the path of a file with a name a line, the
             name of one of `files` that is such a file, or the names themselves. Of an embedder:
             `None`.
+        measured: Accuracy and speed; `None` where they were not measured.
 
     Raises:
         ConfigError: A value is malformed, or they do not fit each other.
@@ -129,6 +157,7 @@ class ModelEntry:
     layout: str | None = None
     input: InputEntry = field(default_factory=InputEntry)
     classes: str | tuple[str, ...] | None = None
+    measured: Measured | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)

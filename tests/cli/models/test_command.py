@@ -13,7 +13,7 @@ from tracker.cli.main import main
 from tracker.models.files.segmenter_file import SEGMENTER_FILE, SegmenterDescription
 from tracker.models.files.tflite import MEMBER
 from tracker.registry.builtin import DETECTORS, detector_files, embedder_files
-from tracker.registry.models import read_registry
+from tracker.registry.models import FILE, read_registry
 
 CONTENT = b"network" * 1000
 EXAMPLE = Path(__file__).parents[3] / "configs" / "models.yaml"
@@ -71,6 +71,7 @@ def registry_at(folder: Path, address: str, content: bytes = CONTENT) -> Path:
         "layout": "yolox",
         "input": {"size": [320, 416], "mean": [1, 2, 3]},
         "classes": ["cat", "dog"],
+        "measured": {"person_ap50": 70.5, "ms": [41.2, 27.5]},
     }
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump({"models": {"mine": entry}}), encoding="utf-8")
@@ -86,16 +87,22 @@ def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_list_has_built_in_and_downloadable_models(models: Runner) -> None:
     header, *rows = models("list")
-    assert header.split() == ["name", "task", "classes", "input", "size", "licence", "here"]
+    columns = ["name", "task", "classes", "input", "size", "person", "mAP50", "ms", "licence"]
+    assert header.split() == [*columns, "here"]
     names = [row.split()[0] for row in rows]
     assert names == [*DETECTORS, "builtin", *read_registry().entries]
     cells = {row.split()[0]: row for row in rows}
     assert cells["nano"].endswith("built-in")
     assert "6 names" in cells["nano"]
     assert cells["builtin"].split()[1:4] == ["embedder", "-", "64x128"]
-    assert cells["nanodet-m-416"].split()[1:] == (
-        ["detector", "coco", "416x416", "3.8", "MB", "Apache-2.0", "no"]
-    )
+    measured = read_registry().entries["deimv2-atto"].measured
+    assert measured is not None
+    assert cells["deimv2-atto"].split()[1:] == [
+        *("detector", "coco", "320x320", "2.2", "MB"),
+        *(f"{measured.person_ap50:.1f}", f"{measured.map50:.1f}"),
+        "-" if measured.ms is None else f"{measured.ms[0]:.0f}/{measured.ms[1]:.0f}",
+        *("Apache-2.0", "no"),
+    ]
     assert cells["yolo-fastest-1.1-body"].split()[2:4] == ["person", ".cfg"]
     assert len({row.index("detector") for row in rows if "detector" in row}) == 1
 
@@ -105,7 +112,7 @@ def test_pull_prints_the_path_that_list_and_info_show(models: Runner, tmp_path: 
         registry = registry_at(tmp_path, server.address)
         words = ("--registry", registry)
         assert models("list", *words)[-1].split()[-1] == "no"
-        assert "here     no; `tracker models pull mine`" in "\n".join(
+        assert "here      no; `tracker models pull mine`" in "\n".join(
             models("info", "mine", *words)
         )
         (printed,) = models("pull", "mine", *words)
@@ -113,15 +120,62 @@ def test_pull_prints_the_path_that_list_and_info_show(models: Runner, tmp_path: 
     assert printed == str(path)
     assert path.read_bytes() == CONTENT
     row = models("list", *words)[-1]
-    assert row.split() == (["mine", "detector", "2", "names", "416x320", "0.0", "MB", "MIT", "yes"])
+    assert row.split() == (
+        [
+            "mine",
+            "detector",
+            "2",
+            "names",
+            "416x320",
+            "0.0",
+            "MB",
+            "70.5",
+            "-",
+            "41/28",
+            "MIT",
+            "yes",
+        ]
+    )
     facts = models("info", "mine", *words)
-    assert f"here     {path}: complete" in facts
-    assert "classes  cat, dog" in facts
-    assert "input    size [320, 416], mean [1.0, 2.0, 3.0]" in facts
-    assert "layout   yolox" in facts
+    assert f"here      {path}: complete" in facts
+    assert "classes   cat, dog" in facts
+    assert "input     size [320, 416], mean [1.0, 2.0, 3.0]" in facts
+    assert "layout    yolox" in facts
+    assert "measured  person AP50 70.5 %, 41.2 ms on one thread, 27.5 ms on two" in facts
     path.write_bytes(b"x")
     assert models("list", *words)[-1].split()[-1] == "damaged"
-    assert f"here     {path}: expected 7000 bytes, got 1" in models("info", "mine", *words)
+    assert f"here      {path}: expected 7000 bytes, got 1" in models("info", "mine", *words)
+
+
+def test_a_model_of_two_files_is_pulled_and_damage_in_either_is_refused(
+    models: Runner, tmp_path: Path, data: Path
+) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    entry = read_registry().entries["nanodet-plus-m-416"]
+    contents = [
+        (data / "weights" / "nanodet_plus" / file.name).read_bytes() for file in entry.files
+    ]
+    registry = tmp_path / "registry.yaml"
+    answers = [Answer(content=content) for content in contents]
+    with FileServer(b"", answers) as web:
+        raw = "https://raw.githubusercontent.com"
+        registry.write_text(text.replace(raw, f"http://{web.place}"), encoding="utf-8")
+        paths = models("pull", entry.name, "--registry", registry)
+    assert [path for path, _ in web.requests] == [f.address.removeprefix(raw) for f in entry.files]
+    assert [Path(path).read_bytes() for path in paths] == contents
+    assert [Path(path).name for path in paths] == [
+        "nanodet-plus-m_416.param",
+        "nanodet-plus-m_416.bin",
+    ]
+    Path(paths[1]).write_bytes(bytes(len(contents[1])))
+    assert "nanodet-plus-m_416.bin: expected sha256" in models.failure(
+        "pull", entry.name, "--offline"
+    )
+    shorter = [answers[0], Answer(content=contents[1][:-1])]
+    with FileServer(b"", shorter[1:]) as web:
+        registry.write_text(text.replace(raw, f"http://{web.place}"), encoding="utf-8")
+        message = models.failure("pull", entry.name, "--registry", registry, code=1)
+    assert f"expected {len(contents[1])} bytes, the server has {len(contents[1]) - 1}" in message
 
 
 def test_offline_makes_no_connection(models: Runner, tmp_path: Path) -> None:

@@ -154,6 +154,30 @@ def test_ssd_finds_the_person_where_the_label_is() -> None:
 )
 def test_published_files_need_no_settings(path: str, layout: str, size: tuple[int, int]) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    check_without_settings(path, layout, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "layout"),
+    [
+        ("nanodet_plus/nanodet-plus-m-1.5x_416_int8.param", "nanodet-plus"),
+        ("nanodet_plus/nanodet-plus-m_416.param", "nanodet-plus"),
+        ("nanodet_plus/nanodet-plus-m_416_int8.param", "nanodet-plus"),
+        ("picodet/picodet-s-416.param", "picodet"),
+    ],
+)
+def test_published_ncnn_files_need_no_settings(path: str, layout: str) -> None:
+    check_without_settings(path, layout, (416, 416))
+
+
+@pytest.mark.slow
+def test_a_published_ncnn_file_for_any_size() -> None:
+    check_without_settings("yolox_nano/yolox_nano.param", "yolox", (640, 512))
+
+
+def check_without_settings(path: str, layout: str, size: tuple[int, int]) -> None:
+    """Checks layout, names and input of a file, and that it finds the labelled person."""
     image = read_coco_image()  # 640 high, 481 wide
     detector = load_model(weights(*path.split("/")), settings=DetectorSettings(threads=1))
     assert detector.layout_name == layout

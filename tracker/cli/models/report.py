@@ -17,12 +17,23 @@ from tracker.models.files.segmenter_file import SegmenterDescription, read_segme
 from tracker.models.files.tflite import SUFFIX, Exported, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files, embedder_files
-from tracker.registry.entries import CLASS_LISTS, DARKNET, InputEntry, ModelEntry, Task, shown
+from tracker.registry.entries import (
+    CLASS_LISTS,
+    DARKNET,
+    InputEntry,
+    Measured,
+    ModelEntry,
+    Task,
+    shown,
+)
 from tracker.registry.models import CacheState, Registry, cache_state, file_problem, model_folder
 
 _LICENCE = "Apache-2.0"
 _BUILT_IN = "built-in"
-_COLUMNS = ("name", "task", "classes", "input", "size", "licence", "here")
+_COLUMNS = (
+    *("name", "task", "classes", "input", "size", "person", "mAP50", "ms", "licence", "here"),
+)
+_NOT_MEASURED = ("-", "-", "-")
 
 _FOREIGN = "no detector, appearance network or segmenter of this package"
 
@@ -57,7 +68,9 @@ def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[s
     for entry in registry.entries.values():
         state = cache_state(entry, cache_dir)
         what = (_class_column(entry), _input_size_column(entry), _megabytes(entry.size))
-        rows.append((entry.name, entry.task, *what, entry.licence, state))
+        rows.append(
+            (entry.name, entry.task, *what, *_measured_columns(entry), entry.licence, state)
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -119,9 +132,8 @@ def _built_in_model(name: str) -> _BuiltIn:
         ("file", f"{files.keras} ({_megabytes(files.keras.stat().st_size)})"),
         ("here", f"{_BUILT_IN}: nothing needs to be downloaded"),
     ]
-    return _BuiltIn(
-        (name, task.value, classes, wanted, _megabytes(size), _LICENCE, _BUILT_IN), facts
-    )
+    what = (name, task.value, classes, wanted, _megabytes(size))
+    return _BuiltIn((*what, *_NOT_MEASURED, _LICENCE, _BUILT_IN), facts)
 
 
 def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[str, str]]:
@@ -136,6 +148,8 @@ def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[st
         yield "classes", ", ".join(entry.classes)
     elif entry.classes is not None:
         yield "classes", entry.classes
+    if entry.measured is not None:
+        yield "measured", _measured_text(entry.measured)
     folder = model_folder(entry.name, cache_dir)
     for file in entry.files:
         yield "file", f"{file.name} ({file.size} bytes)"
@@ -275,9 +289,30 @@ def _input_size_column(entry: ModelEntry) -> str:
     wanted = entry.input
     if entry.layout == DARKNET:
         return ".cfg"
-    if wanted.size is not None:
-        return f"{wanted.size[1]}x{wanted.size[0]}"
+    size = wanted.size or wanted.native_size
+    if size is not None:
+        return f"{size[1]}x{size[0]}"
     return "-" if wanted.long_side is None else f"long {wanted.long_side}"
+
+
+def _measured_columns(entry: ModelEntry) -> tuple[str, str, str]:
+    """Returns AP50 of people and of all classes, and milliseconds on one thread and on two."""
+    measured = entry.measured
+    if measured is None:
+        return _NOT_MEASURED
+    every = "-" if measured.map50 is None else f"{measured.map50:.1f}"
+    times = "-" if measured.ms is None else "/".join(f"{value:.0f}" for value in measured.ms)
+    return f"{measured.person_ap50:.1f}", every, times
+
+
+def _measured_text(measured: Measured) -> str:
+    parts = [f"person AP50 {measured.person_ap50:.1f} %"]
+    if measured.map50 is not None:
+        parts.append(f"mAP50 of 80 classes {measured.map50:.1f} %")
+    if measured.ms is not None:
+        one, two = measured.ms
+        parts.append(f"{one:g} ms on one thread, {two:g} ms on two")
+    return ", ".join(parts)
 
 
 def _preprocessing(entry: ModelEntry) -> str:
