@@ -90,6 +90,7 @@ def test_a_training_starts_from_them_by_name() -> None:
         "network.weights": str(FOLDER / "detector-small.keras"),
         "network.size": "small",
         "network.backbone": "shufflenet-v2-1x",
+        "network.heads": "anchor-free",
     }
     assert builtin_start("nano", size="small", backbone=None)["network.size"] == "small"
     assert builtin_start("mine.keras", size=None, backbone=None) == {}
