@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,6 +266,8 @@ class TrackedFrame:
         is_coasted: Whether the detector was deliberately not run on this frame (`detector.every`),
             so that tracks are predictions.
         run: Constants of the run.
+        unreported: Tracks alive that `tracks` leaves out: tentative, lost, or outside the image.
+            Empty where the tracker has no `unreported`.
     """
 
     frame: Frame
@@ -277,6 +279,7 @@ class TrackedFrame:
     alive: int = 0
     age_s: float | None = None
     is_coasted: bool = False
+    unreported: Tracks = field(default_factory=Tracks.empty)
 
 
 class CameraObserver(Protocol):
@@ -332,6 +335,15 @@ class MultiObjectTracker(Protocol):
             dt: Nominal frame intervals since the last step or coast, > 0.
             camera: Camera motion since then; `None` if it is not estimated.
         """
+        ...
+
+
+@runtime_checkable
+class HasUnreported(Protocol):
+    """An optional method of trackers: the tracks that they do not report."""
+
+    def unreported(self) -> Tracks:
+        """Returns the tracks alive that the last `step` or `coast` did not return."""
         ...
 
 

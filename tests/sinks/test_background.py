@@ -8,10 +8,10 @@ from tracker.errors import ConfigError, DataError
 from tracker.sinks.background import (
     Backdrop,
     Background,
-    BackgroundSink,
     BackgroundStyle,
     blurred,
 )
+from tracker.sinks.changed_images import ChangedImageSink
 from tracker.util.opencv import cv2
 
 RNG = np.random.default_rng(0)
@@ -117,7 +117,7 @@ def test_other_classes_stay_only_where_the_detector_knows_none_of_ours():
 def test_two_sinks_share_one_look_and_the_result_stays_as_it_was():
     finder, sinks = BrightPixels(), [KeepingSink(), KeepingSink()]
     backdrop = Backdrop(finder, BackgroundStyle(background=Background.REMOVE))
-    wrapped = [BackgroundSink(sink, backdrop) for sink in sinks]
+    wrapped = [ChangedImageSink(sink, backdrop) for sink in sinks]
     results = [make_result(index, THING, image=IMAGE) for index in range(3)]
     for result in results:
         for sink in wrapped:
@@ -133,7 +133,7 @@ def test_two_sinks_share_one_look_and_the_result_stays_as_it_was():
 
 def test_a_wrapped_sink_closes_as_it_would():
     sink = KeepingSink()
-    wrapped = BackgroundSink(sink, Backdrop(BrightPixels(), BackgroundStyle()))
+    wrapped = ChangedImageSink(sink, Backdrop(BrightPixels(), BackgroundStyle()))
     with wrapped:
         wrapped.write(make_result(0, THING, image=IMAGE))
     wrapped.close(complete=False)

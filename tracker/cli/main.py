@@ -15,6 +15,8 @@ import typer
 
 from tracker.cli.models.command import models_app
 from tracker.cli.options import (
+    Blur,
+    BlurIds,
     Confidence,
     ConfigFile,
     Device,
@@ -115,6 +117,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None,
         typer.Option(help="The .keras of `tracker train segmenter` that --background needs."),
     ] = None,
+    blur: Blur = None,
+    blur_ids: BlurIds = None,
     embeddings: Annotated[
         bool,
         typer.Option("--embeddings", help="Write the appearance embedding of each track to JSON."),
@@ -185,6 +189,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     no_progress: NoProgress = False,
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
+    from tracker.cli.run.blur_options import blur_settings
     from tracker.cli.run.many import run_many
     from tracker.cli.run.one import RunRequest
     from tracker.cli.run.one import run as run_one
@@ -233,6 +238,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "embedder.name": embedder,
             "segmenter.background": background,
             "segmenter.file": segmenter,
+            **blur_settings(blur, blur_ids),
             "source.live.policy": policy,
             "source.max_frames": max_frames,
             "source.stride": stride,

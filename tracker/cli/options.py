@@ -14,6 +14,15 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto
 Runtime = Annotated[
     str | None, typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]")
 ]
+Blur = Annotated[
+    str | None,
+    typer.Option(
+        help="Hide in videos and windows: person, face-region (heads), or any classes, with commas."
+    ),
+]
+BlurIds = Annotated[
+    str | None, typer.Option(help="Hide only the tracks with these ids: 3,7. [all of --blur]")
+]
 ConfigFile = Annotated[
     str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
 ]

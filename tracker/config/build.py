@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tracker.config.build_detector import FCN, MOTION, build_detector, prepare_detector
+from tracker.config.build_images import check_blur_classes
 from tracker.config.run import CameraCompensation, Config, EmbedderConfig, SourceConfig
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError, nearest
@@ -17,8 +18,6 @@ from tracker.frames import Source
 from tracker.pipeline.multi import MultiPipeline, StageMakers
 from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
-from tracker.segmentation.segmenter import Segmenter
-from tracker.sinks.background import Backdrop, Background
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
@@ -152,8 +151,11 @@ def _detector(
     config: Config, given: AnyDetector | None, class_names: Sequence[str] | None
 ) -> TimedDetector:
     if given is None:
-        return build_detector(config)
-    return prepare_detector(config, given, class_names)
+        found = build_detector(config)
+    else:
+        found = prepare_detector(config, given, class_names)
+    check_blur_classes(config, found.class_names)
+    return found
 
 
 def build_multi_pipeline(
@@ -326,41 +328,6 @@ def _detector_features(config: Config) -> Embedder:
         threads=config.embedder.threads,
         cache_dir=config.embedder.cache_dir,
     )
-
-
-def build_segmenter(config: Config) -> Segmenter:
-    """Returns the segmenter that `config.segmenter` names.
-
-    Raises:
-        ConfigError: None is configured, or it does not have a class.
-        ModelError: The file is missing, damaged, or not a segmenter of this package.
-    """
-    choice = config.segmenter
-    if choice.file is None:
-        raise ConfigError(
-            f"--background {choice.background.value}: expected a segmenter, got none; give one "
-            "with --segmenter FILE.keras (written by `tracker train segmenter --data my.yaml --out "
-            "FOLDER`), see docs/segmentation.md"
-        )
-    return Segmenter.load(choice.file, choice.settings())
-
-
-def build_backdrop(config: Config) -> Backdrop | None:
-    """Returns the stage that changes the background of images; `None` where it is kept.
-
-    Raises:
-        ConfigError: The segmenter is missing, not needed, or does not have a class.
-        ModelError: The segmenter's file is missing, damaged, or not one of this package.
-    """
-    choice = config.segmenter
-    if choice.background is Background.KEEP:
-        if choice.file is not None:
-            raise ConfigError(
-                f"--segmenter {choice.file}: not needed, as the background is kept; give "
-                "--background blur or remove, or leave it out"
-            )
-        return None
-    return Backdrop(build_segmenter(config), choice.style())
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:

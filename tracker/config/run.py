@@ -20,6 +20,7 @@ from tracker.errors import ConfigError
 from tracker.pipeline.frame_loop import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
+from tracker.sinks.blur_style import BlurStyle
 from tracker.sinks.draw import DrawStyle
 from tracker.sources.files.decoding import Decoding, Deinterlace
 from tracker.sources.live.settings import LiveSettings
@@ -229,6 +230,7 @@ class Config:
         tracking: Settings of DeepSORT.
         draw: Style of drawing.
         segmenter: The background of drawn frames.
+        blur: Objects that are hidden in drawn frames.
         batch: Batching of frames of several sources.
     """
 
@@ -240,6 +242,7 @@ class Config:
     tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
     draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
     segmenter: SegmenterConfig = dataclasses.field(default_factory=SegmenterConfig)
+    blur: BlurStyle = dataclasses.field(default_factory=BlurStyle)
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
 
     def to_json(self) -> dict[str, Any]:

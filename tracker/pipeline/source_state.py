@@ -15,6 +15,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.tracks import (
     CameraMotion,
     CameraObserver,
+    HasUnreported,
     MultiObjectTracker,
     RunInfo,
     TrackedFrame,
@@ -105,6 +106,7 @@ class Lane:
             dropped,
             self._tracker.alive,
             is_coasted=detections is None,
+            unreported=self._unreported(tracks),
         )
 
     def _tracks(
@@ -113,6 +115,12 @@ class Lane:
         if detections is None:
             return self._tracker.coast(dt=dt, camera=camera)
         return self._tracker.step(detections, dt=dt, camera=camera)
+
+    def _unreported(self, tracks: Tracks) -> Tracks:
+        tracker = self._tracker
+        if tracker.alive > len(tracks) and isinstance(tracker, HasUnreported):
+            return tracker.unreported()
+        return Tracks.empty()
 
     def _elapsed(self, time_s: float) -> float:
         last, self._last_time_s = self._last_time_s, time_s

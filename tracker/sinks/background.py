@@ -7,13 +7,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
 from tracker.errors import ConfigError, DataError
-from tracker.tracks import Sink, TrackedFrame, Tracks
+from tracker.tracks import TrackedFrame, Tracks
 from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
 
@@ -129,46 +128,26 @@ class Backdrop:
         return canvas
 
 
-class BackgroundSink:
-    """Passes frames with a changed background to a drawing sink.
+class SharedFinder:
+    """A finder that keeps its last mask, for stages that segment the same image.
 
     Args:
-        sink: The sink.
-        backdrop: Changes them.
+        finder: Segments the classes of interest.
     """
 
-    def __init__(self, sink: Sink, backdrop: Backdrop) -> None:
-        self._sink, self._backdrop = sink, backdrop
+    def __init__(self, finder: PixelFinder) -> None:
+        self._finder = finder
+        self._last: tuple[UInt8Array, BoolArray] | None = None
 
-    @property
-    def status(self) -> str:
-        """One line about the output."""
-        return self._sink.status
+    def prepare(self, frame_size: tuple[int, int]) -> None:
+        """Prepares for frames of this height and width."""
+        self._finder.prepare(frame_size)
 
-    def write(self, result: TrackedFrame) -> None:
-        """Writes one result with another background.
-
-        Raises:
-            OutputError: The output cannot be written.
-            ModelError: The segmenter's network cannot be run.
-            DependencyError: A library that it needs cannot be loaded.
-        """
-        self._sink.write(self._backdrop.changed(result))
-
-    def close(self, *, complete: bool = True) -> None:
-        """Finishes the output; calling it again does nothing."""
-        self._sink.close(complete=complete)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
+    def mask(self, image: UInt8Array) -> BoolArray:
+        """Returns `(H, W)` of `(H, W, 3)` uint8 RGB: whether a pixel belongs to these classes."""
+        if self._last is None or self._last[0] is not image:
+            self._last = image, self._finder.mask(image)
+        return self._last[1]
 
 
 def blurred(image: UInt8Array, sigma_px: float) -> UInt8Array:

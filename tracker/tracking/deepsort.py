@@ -106,6 +106,7 @@ class DeepSort:
         self._table = TrackTable()
         self._gallery = AppearanceGallery(settings.gallery_size)
         self._embedding_size: int | None = None
+        self._reported: IndexArray = np.zeros(0, np.intp)
 
     def step(
         self, detections: Detections, *, dt: float = 1.0, camera: CameraMotion | None = None
@@ -167,6 +168,23 @@ class DeepSort:
         self._remove_tracks(self._dead_tracks())
         # Not deleted: the object may have turned back. Only a missed detection deletes the track.
         return self._report(self._table.confirmed & ~self._outside_image())
+
+    def unreported(self) -> Tracks:
+        """Returns the tracks alive that the last `step` or `coast` did not return.
+
+        They are tentative, lost, of a low mean score, or coasting outside the image; their boxes
+        are the filter's estimates as in `step`.
+
+        Example:
+            >>> deepsort = DeepSort()
+            >>> tracks = deepsort.step(Detections.create([[0, 0, 10, 20]], [0.9]))
+            >>> len(tracks), deepsort.unreported().ids.tolist()
+            (0, [-1])
+        """
+        others = np.ones(len(self._table), np.bool_)
+        others[self._reported] = False
+        rows = self._table.ids.argsort()
+        return self._tracks(rows[others[rows]], with_tentative=True)
 
     def _counted_intervals(self, dt: float) -> float:
         """Returns the frame intervals by which a step of `dt` ages lost tracks."""
@@ -298,9 +316,15 @@ class DeepSort:
             if settings.report is Report.SEEN:
                 shown &= table.misses == 0
             rows = rows[shown[rows]]
+        self._reported = rows
+        return self._tracks(rows, with_tentative=settings.report is Report.ALL)
+
+    def _tracks(self, rows: IndexArray, *, with_tentative: bool) -> Tracks:
+        """Returns the tracks of rows of the table, some of which may be tentative."""
+        table = self._table
         mean, counts = table.mean[rows], table.counts(rows)
         states = np.where(counts.misses == 0, _CONFIRMED, _LOST)
-        if settings.report is Report.ALL:
+        if with_tentative:
             states[counts.ids < 0] = TrackState.TENTATIVE
         classes, class_scores = table.winners(rows)
         return Tracks.of_own(

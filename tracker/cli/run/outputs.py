@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tracker.config.build import NO_EMBEDDER, build_backdrop, embedder_name
+from tracker.config.build import NO_EMBEDDER, embedder_name
+from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
-from tracker.sinks.background import Backdrop
+from tracker.sinks.changed_images import ImageChange
 from tracker.sinks.draw import DrawStyle
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
@@ -134,8 +135,8 @@ def make_sinks(
 
     Raises:
         ConfigError: Two outputs share a path, a path has an unknown word in braces, embeddings
-            are requested without an embedder, or a background is set but no video is written
-            or shown.
+            are requested without an embedder, or images are to be changed but no video is
+            written or shown.
         OutputTakenError: Another process writes a file, or a file exists and may not be replaced.
         OutputError: A path cannot be written, or is a file that the run reads.
     """
@@ -152,12 +153,9 @@ def make_sinks(
     check_not_read(paths, _input_paths(sources, config, config_file))
     check_different(paths)
     _check_embeddings(config, outputs)
-    backdrops = [build_backdrop(config) for _ in sources]  # One for each frame size.
-    if any(backdrops) and not (outputs.show or outputs.video or outputs.save_dir):
-        raise ConfigError(
-            f"--background {config.segmenter.background.value}: it changes the video, and none is "
-            "written or shown; name an output with --video or --show"
-        )
+    changes = [build_image_change(config) for _ in sources]  # They keep data of their source.
+    is_drawn = bool(outputs.show or outputs.video or outputs.save_dir)
+    check_image_outputs(config, is_drawn=is_drawn)
     if outputs.show:
         from tracker.sinks.window import check_display
 
@@ -165,7 +163,7 @@ def make_sinks(
     titles = [f"tracker: {name}" for name in names]
     return [
         _sinks(*own, style=config.draw, outputs=outputs)
-        for own in zip(files, backdrops, titles, strict=True)
+        for own in zip(files, changes, titles, strict=True)
     ]
 
 
@@ -244,16 +242,16 @@ def _files(outputs: Outputs, name: str) -> _Files:
 
 
 def _sinks(
-    files: _Files, backdrop: Backdrop | None, title: str, *, style: DrawStyle, outputs: Outputs
+    files: _Files, change: ImageChange | None, title: str, *, style: DrawStyle, outputs: Outputs
 ) -> SourceSinks:
-    from tracker.sinks.background import BackgroundSink
+    from tracker.sinks.changed_images import ChangedImageSink
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.json_document import JsonSink
     from tracker.sinks.json_lines import JsonLinesSink
     from tracker.sinks.mot_text import MotTextSink
 
     def drawing(sink: Sink) -> Sink:
-        return sink if backdrop is None else BackgroundSink(sink, backdrop)
+        return sink if change is None else ChangedImageSink(sink, change)
 
     sinks: list[Sink] = [
         (JsonSink if path.endswith(".json") else JsonLinesSink)(

@@ -1,0 +1,107 @@
+"""Builds the stages that change images of videos and windows: backgrounds and hidden objects."""
+
+from collections.abc import Sequence
+
+from tracker.config.run import Config
+from tracker.errors import ConfigError
+from tracker.segmentation.segmenter import Segmenter
+from tracker.sinks.background import Backdrop, Background, SharedFinder
+from tracker.sinks.blur import Blur
+from tracker.sinks.blur_style import BlurRegion
+from tracker.sinks.blur_targets import class_indices
+from tracker.sinks.changed_images import ImageChange
+
+
+def build_segmenter(config: Config) -> Segmenter:
+    """Returns the segmenter that `config.segmenter` names.
+
+    Raises:
+        ConfigError: None is configured, or it does not have a class.
+        ModelError: The file is missing, damaged, or not a segmenter of this package.
+    """
+    choice = config.segmenter
+    if choice.file is None:
+        raise ConfigError(
+            f"--background {choice.background.value}: expected a segmenter, got none; give one "
+            "with --segmenter FILE.keras (written by `tracker train segmenter --data my.yaml --out "
+            "FOLDER`), see docs/segmentation.md"
+        )
+    return Segmenter.load(choice.file, choice.settings())
+
+
+def build_image_change(config: Config) -> ImageChange | None:
+    """Returns the stage that changes images, new for each source; `None` where they are kept.
+
+    Raises:
+        ConfigError: The segmenter is missing, not needed, or does not have a class.
+        ModelError: The segmenter's file is missing, damaged, or not one of this package.
+    """
+    choice, blur = config.segmenter, config.blur
+    keeps, hides_pixels = choice.background is Background.KEEP, _hides_segmented(config)
+    if keeps and choice.file is not None and not hides_pixels:
+        raise ConfigError(
+            f"--segmenter {choice.file}: not needed, as the background is kept; give "
+            "--background blur or remove, --blur with one of its classes, or leave it out"
+        )
+    finder = None if keeps and not hides_pixels else SharedFinder(build_segmenter(config))
+    backdrop = None if keeps or finder is None else Backdrop(finder, choice.style())
+    if not blur.is_on:
+        return backdrop
+    return Blur(
+        blur,
+        segmenter=finder if hides_pixels else None,
+        segmented=choice.classes,
+        backdrop=backdrop,
+    )
+
+
+def _hides_segmented(config: Config) -> bool:
+    """Returns whether objects are hidden by the masks of a segmenter."""
+    choice, blur = config.segmenter, config.blur
+    if not blur.is_on or choice.file is None or blur.region is BlurRegion.FACE:
+        return False
+    return not blur.classes or bool(set(blur.classes) & set(choice.classes))
+
+
+def check_blur_classes(config: Config, class_names: Sequence[str]) -> None:
+    """Checks that the detector finds the classes that are to be hidden.
+
+    Args:
+        config: The configuration.
+        class_names: Class names of the detector.
+
+    Raises:
+        ConfigError: A class is unknown, or filtered out, so that its objects would be visible.
+    """
+    class_indices(class_names, config.blur.classes)
+    kept = config.detector.network.classes
+    for name in config.blur.classes:
+        if kept is not None and name not in kept:
+            raise ConfigError(
+                f"blur.classes: {name!r} is not among the classes that are detected "
+                f"({', '.join(kept)}), so it would not be hidden; add it to --classes"
+            )
+
+
+def check_image_outputs(config: Config, *, is_drawn: bool) -> None:
+    """Checks that there is an output to change images for.
+
+    Args:
+        config: The configuration.
+        is_drawn: Whether a video is written or shown.
+
+    Raises:
+        ConfigError: Images are changed and no output has them.
+    """
+    asked = []
+    if config.segmenter.background is not Background.KEEP:
+        asked.append(f"--background {config.segmenter.background.value}")
+    if config.blur.classes:
+        asked.append(f"--blur {','.join(config.blur.classes)}")
+    elif config.blur.ids:
+        asked.append(f"--blur-ids {','.join(map(str, config.blur.ids))}")
+    if asked and not is_drawn:
+        raise ConfigError(
+            f"{asked[0]}: it changes the video, and none is written or shown; name an output with "
+            "--video or --show"
+        )

@@ -1,0 +1,56 @@
+"""Videos and windows with changed images; no other sink sees the change."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from tracker.tracks import Sink, TrackedFrame
+
+
+class ImageChange(Protocol):
+    """Changes the images of results: `Backdrop`, `Blur`."""
+
+    def changed(self, result: TrackedFrame) -> TrackedFrame:
+        """Returns the result with another image in its frame."""
+        ...
+
+
+class ChangedImageSink:
+    """Passes frames with changed images to a drawing sink.
+
+    Args:
+        sink: The sink.
+        change: Changes the images.
+    """
+
+    def __init__(self, sink: Sink, change: ImageChange) -> None:
+        self._sink, self._change = sink, change
+
+    @property
+    def status(self) -> str:
+        """One line about the output."""
+        return self._sink.status
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes one result with a changed image.
+
+        Raises:
+            OutputError: The output cannot be written.
+            ModelError: The segmenter's network cannot be run.
+            DependencyError: A library that it needs cannot be loaded.
+        """
+        self._sink.write(self._change.changed(result))
+
+    def close(self, *, complete: bool = True) -> None:
+        """Finishes the output; calling it again does nothing."""
+        self._sink.close(complete=complete)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(complete=exc_type is None)
