@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.sinks.results import CONFIRMED, make_result, make_run, make_tracks
+from tests.sinks.test_window import FakeScreen
 from tracker.detections import Detections
 from tracker.frames import Frame
 from tracker.masks import encode_mask
@@ -14,7 +15,9 @@ from tracker.sinks.background import Backdrop, Background, BackgroundStyle, Shar
 from tracker.sinks.blur import Blur, hide, pixelated
 from tracker.sinks.blur_regions import Region
 from tracker.sinks.blur_style import BlurRegion, BlurStyle
-from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
+from tracker.sinks.changed_images import ChangedImageSink
+from tracker.sinks.draw import DrawStyle, Labels, Trails, draw_tracks
+from tracker.sinks.window import WindowSink
 from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
@@ -264,6 +267,17 @@ def test_boxes_and_labels_are_drawn_over_the_hidden_object():
     assert len(np.unique(drawn[60, 59:62], axis=0)) < 3  # the line of the box, unbroken
     middle = np.s_[70:90, 70:90]
     assert (drawn[middle] == result.frame.image[middle]).all()
+
+
+def test_window_shows_the_hidden_object():
+    screen, result = FakeScreen([]), matched()
+    style = DrawStyle(labels=Labels.NONE)
+    with ChangedImageSink(WindowSink(screen=screen, style=style), Blur(PERSONS)) as sink:
+        sink.write(result)
+    (shown,) = screen.shown
+    inner = np.s_[24:96, 64:96]  # within the line of the box
+    assert shown[inner].std() < 0.15 * result.frame.image[inner].std()
+    assert (shown[:, :50] == result.frame.image[:, :50]).all()
 
 
 @pytest.mark.parametrize("side", [16, 30, 100, 400])
