@@ -272,16 +272,18 @@ def report_delay(report: Report, seen: Seen, settle_s: float) -> None:
     """Tells the delay and its trend, after the first seconds."""
     arrived = seen.column("arrived")
     settled = arrived - arrived[0] >= settle_s
-    ages, times = seen.column("age_s")[settled], arrived[settled]
-    if len(times) < 2 or np.isnan(ages).any():
-        report.check("age", False, "frames lack age_s, or the run is shorter than --settle")
+    latencies, times = seen.column("age_s")[settled], arrived[settled]
+    if len(times) < 2 or np.isnan(latencies).any():
+        report.check("latency", False, "frames lack age_s, or the run is shorter than --settle")
         return
     step = float((times[-1] - times[0]) / (len(times) - 1))
     report.say("a frame takes", f"{1000 * step:.1f} ms, {1 / step:.2f} a second")
-    report.say("age", percentiles(ages))
-    p99 = float(np.percentile(ages, 99))
-    report.check("age p99", p99 < 2 * step, f"{p99 / step:.2f} times what one frame takes, below 2")
-    check_trend(report, "age trend", trend(times, ages))
+    report.say("latency", percentiles(latencies))
+    p99 = float(np.percentile(latencies, 99))
+    report.check(
+        "latency p99", p99 < 2 * step, f"{p99 / step:.2f} times what one frame takes, below 2"
+    )
+    check_trend(report, "latency trend", trend(times, latencies))
 
 
 def check_trend(report: Report, label: str, line: Trend | None) -> None:

@@ -113,20 +113,20 @@ def run(words: argparse.Namespace) -> float:
     """Returns the growth in MB from the end of the warm-up to the end."""
     deepsort = DeepSort()
     before = resident_mb()
-    last_id = most_alive = 0
+    last_id = most_tracks = 0
     warm = growth = 0.0
     mark, mark_frame = time.perf_counter(), 0
     for done, (detections, dt) in enumerate(play(words.warm_up + words.frames, seed=0), 1):
         tracks = deepsort.step(detections, dt=dt)
         last_id = max(last_id, int(tracks.ids[-1])) if len(tracks) else last_id
-        most_alive = max(most_alive, deepsort.alive)
+        most_tracks = max(most_tracks, deepsort.track_count)
         if done == words.warm_up or (done > words.warm_up and
                                      (done - words.warm_up) % words.every == 0):  # fmt: skip
             now, here = time.perf_counter(), resident_mb()
             warm = here if done == words.warm_up else warm
             print(f"{done - words.warm_up:>9} frames  {here:7.1f} MB  {here - warm:+6.2f} MB  "
                   f"{(done - mark_frame) / (now - mark):6.0f} frames/s  {last_id} ids so far, "
-                  f"{deepsort.alive} alive", flush=True)  # fmt: skip
+                  f"{deepsort.track_count} tracks", flush=True)  # fmt: skip
             mark, mark_frame = time.perf_counter(), done
         if done == words.warm_up + words.frames:
             # Not after the loop: its end frees the frames made before.
@@ -135,8 +135,8 @@ def run(words: argparse.Namespace) -> float:
     print(f"resident before the first frame {before:.1f} MB; growth since the warm-up "
           f"{growth:+.2f} MB over {words.frames} frames and {last_id} ids")  # fmt: skip
     print(
-        f"at most {most_alive} tracks alive at once, {gallery / 1e3:.1f} kB of gallery each: "
-        f"{most_alive * gallery / 1e6:.2f} MB; reserved {deepsort.gallery_nbytes / 1e6:.2f} MB"
+        f"at most {most_tracks} tracks at once, {gallery / 1e3:.1f} kB of gallery each: "
+        f"{most_tracks * gallery / 1e6:.2f} MB; reserved {deepsort.gallery_nbytes / 1e6:.2f} MB"
     )
     return growth
 

@@ -10,7 +10,7 @@ from tracker.boxes import clip, pairwise_iou, xywh_to_xyxy
 
 
 def read_truth(path: Path, *, scale: float = 1.0) -> dict[int, np.ndarray]:
-    """Returns rows `(N, columns)` by frame index from 0 of a MOTChallenge gt file, where used."""
+    """Returns rows `(N, columns)` by frame number from 0 of a MOTChallenge gt file, where used."""
     rows = np.loadtxt(path, delimiter=",", ndmin=2)
     rows = rows[rows[:, 6] == 1]
     rows[:, 2:6] *= scale

@@ -15,7 +15,7 @@ from tracker import errors
 
 PACKAGE = Path(tracker.__file__).parent
 
-# Packages and the modules at the root; each may import those of the ranks above its own.
+# Packages and the modules at the root; each may import those of earlier ranks (listed above).
 RANKS = [
     ["errors", "version"],
     ["util"],

@@ -24,7 +24,7 @@ class FoundElsewhere:
 
 
 def pixels(row: int) -> np.ndarray:
-    """A picture of 4 x 5 in which one row of pixels belongs to the object."""
+    """An image of 4 x 5 in which one row of pixels belongs to the object."""
     grid = np.zeros((4, 5), bool)
     grid[row] = True
     return grid

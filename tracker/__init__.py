@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tracker.masks import Mask
     from tracker.models.darknet.load import load_darknet
     from tracker.pipeline.frame_loop import SourceEnd, SourceResult
-    from tracker.pipeline.multi import MultiPipeline, StageMakers
+    from tracker.pipeline.multi import MultiPipeline, StageFactories
     from tracker.pipeline.single import NoEmbedder, Pipeline
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.draw import DrawStyle, draw_tracks
@@ -115,7 +115,7 @@ _MODULES = {
     "SourceEnd": "tracker.pipeline.frame_loop",
     "SourceError": "tracker.errors",
     "SourceResult": "tracker.pipeline.frame_loop",
-    "StageMakers": "tracker.pipeline.multi",
+    "StageFactories": "tracker.pipeline.multi",
     "TimedDetector": "tracker.detections",
     "TrackState": "tracker.tracks",
     "TrackedFrame": "tracker.tracks",
@@ -180,7 +180,7 @@ __all__ = [
     "SourceEnd",
     "SourceError",
     "SourceResult",
-    "StageMakers",
+    "StageFactories",
     "TimedDetector",
     "TrackState",
     "TrackedFrame",

@@ -1,4 +1,4 @@
-"""Box formats, clipping and overlap: the only geometry of the package.
+"""Box formats, clipping and overlap (NumPy).
 
 Boxes are arrays `(N, 4)` in pixels, in continuous coordinates with the origin at the top left.
 `xyxy` = left, top, right, bottom; `cxcyah` = centre, aspect (width / height), height;

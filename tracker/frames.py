@@ -19,12 +19,12 @@ class Frame:
 
     Attributes:
         image: `(H, W, 3)` uint8 RGB, read-only.
-        index: Number of the frame in its source, from 0; gaps show dropped or skipped frames.
+        index: Frame number: its place in the source, from 0; gaps show dropped or skipped frames.
         time_s: Presentation time in seconds after the source's first frame.
         source: The source as given by the user.
         wall_time_s: Unix time of capture for live sources, else `None`.
-        captured_s: The same instant on `time.monotonic`, which is never set back; ages are computed
-            from it.
+        captured_s: The same instant on `time.monotonic`, which is never set back; latency is
+            computed from it.
     """
 
     image: UInt8Array

@@ -96,7 +96,7 @@ class ScriptedDetector:
     """A detector that returns given detections.
 
     Args:
-        script: The detections by frame index, none in frames beyond them; or a function from a
+        script: The detections by frame number, none in frames beyond them; or a function from a
             frame to its detections.
         class_names: Names of the classes, by class index.
 

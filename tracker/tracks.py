@@ -261,8 +261,8 @@ class TrackedFrame:
         timings_s: Seconds by stage: decode (wait, where the source is live), preprocess, infer,
             nms, embed, camera, track.
         dropped: Number of frames dropped so far because a live source was faster than the pipeline.
-        alive: Number of tracks that are alive, reported or not.
-        age_s: Seconds from capture until the result left the pipeline, for live sources.
+        track_count: Number of tracks, reported or not.
+        age_s: Latency: seconds from capture until the result left the pipeline, for live sources.
         is_coasted: Whether the detector was deliberately not run on this frame (`detector.every`),
             so that tracks are predictions.
         run: Constants of the run.
@@ -276,7 +276,7 @@ class TrackedFrame:
     timings_s: Mapping[str, float]
     run: RunInfo
     dropped: int = 0
-    alive: int = 0
+    track_count: int = 0
     age_s: float | None = None
     is_coasted: bool = False
     unreported: Tracks = field(default_factory=Tracks.empty)
@@ -298,8 +298,8 @@ class MultiObjectTracker(Protocol):
     """Associates detections over time into tracks."""
 
     @property
-    def alive(self) -> int:
-        """Number of tracks that are alive, reported or not."""
+    def track_count(self) -> int:
+        """Number of tracks, reported or not."""
         ...
 
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
@@ -329,7 +329,7 @@ class MultiObjectTracker(Protocol):
 
         All are predictions (`detection_index` is -1). No track is born or confirmed, and no missed
         detection is counted: tracks that were matched in the last detector frame stay confirmed,
-        and lost ones stay lost until they reach their maximum age.
+        and lost ones stay lost until they are deleted at the maximum age.
 
         Args:
             dt: Nominal frame intervals since the last step or coast, > 0.

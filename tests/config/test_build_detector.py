@@ -85,7 +85,7 @@ def test_motion() -> None:
     assert isinstance(built("motion"), MotionDetector)
 
 
-def test_a_keras_and_a_tflite_of_ours(tmp_path: Path) -> None:
+def test_a_keras_and_a_tflite_of_this_package(tmp_path: Path) -> None:
     files = detector_files("nano")
     assert files.keras is not None
     for source, name in ((files.keras, "mine.KERAS"), (files.exported, "mine.TFLite")):
@@ -140,7 +140,9 @@ def test_what_the_user_says_counts_more_than_the_file_beside_it(
     refused(ConfigError, "size: the network takes", blocks, "detector.model.input.size=[32, 32]")
 
 
-def test_a_tflite_with_labels_behind_it_is_none_of_ours_and_has_these_names(tmp_path: Path) -> None:
+def test_a_tflite_with_labels_behind_it_is_not_of_this_package_and_has_these_names(
+    tmp_path: Path,
+) -> None:
     plain, labelled = (write_ssd(tmp_path / f"{name}.tflite") for name in "ab")
     # TensorFlow Lite's metadata puts label files into an archive behind the graph.
     with zipfile.ZipFile(labelled, "a") as archive:
@@ -275,7 +277,7 @@ def test_files_that_are_not_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["small", "motion", "fcn"])
-def test_what_a_network_of_others_wants_belongs_to_no_detector_of_ours(name: str) -> None:
+def test_what_a_network_of_others_expects_belongs_to_no_detector_of_this_package(name: str) -> None:
     for word in ("layout=yolox", "input.fit=stretch", "input.scale=2"):
         refused(ConfigError, "detector.model .*has a fixed layout", name, f"detector.model.{word}")
 
@@ -313,7 +315,7 @@ def test_a_handle_is_not_downloaded_where_that_is_forbidden(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tflite_of_ours_that_was_cut_short(tmp_path: Path) -> None:
+def test_a_tflite_of_this_package_that_was_cut_short(tmp_path: Path) -> None:
     whole = detector_files("nano").exported.read_bytes()
     path = tmp_path / "mine.tflite"
     end = whole.rindex(b"PK\x03\x04")
@@ -322,7 +324,7 @@ def test_a_tflite_of_ours_that_was_cut_short(tmp_path: Path) -> None:
         refused(ModelError, "mine.tflite: .*cut short", path)
 
 
-def test_a_keras_that_is_none_of_ours(tmp_path: Path) -> None:
+def test_a_keras_that_is_not_of_this_package(tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
     # The members that Keras writes, without ours.
     with zipfile.ZipFile(path, "w") as archive:

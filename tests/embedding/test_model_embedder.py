@@ -267,7 +267,7 @@ def test_wrong_words(word, message):
 
 
 @pytest.mark.parametrize("name", ["builtin", "none", "detector"])
-def test_embedders_of_ours_know_their_input(name):
+def test_embedders_of_this_package_know_their_input(name):
     words = [f"embedder.name={name}", "embedder.input.colours=bgr"]
     with pytest.raises(ConfigError, match=r"embedder\.input: embedder .* leave it out"):
         build_embedder(load_config(overrides=words))

@@ -18,7 +18,7 @@ from tracker.config.run import Config, overlay
 from tracker.errors import SourceError
 from tracker.frames import Source
 from tracker.pipeline.frame_loop import SourceResult
-from tracker.pipeline.multi import MultiPipeline, StageMakers
+from tracker.pipeline.multi import MultiPipeline, StageFactories
 from tracker.pipeline.single import Pipeline
 from tracker.sources.live.camera import Camera
 from tracker.sources.live.settings import LiveSettings, Reconnect
@@ -190,7 +190,7 @@ def test_a_camera_whose_driver_is_silent() -> None:
 def test_many_silent_sources_take_no_longer_than_one() -> None:
     sources = [HangingSource() for _ in range(4)]
     detector = ScriptedDetector(one_walker)
-    many = MultiPipeline(StageMakers(detector=lambda: detector, tracker=DeepSort))
+    many = MultiPipeline(StageFactories(detector=lambda: detector, tracker=DeepSort))
     events = many.run(sources)
     assert isinstance(next(events), SourceResult)
     wait_until_silent(sources[0])

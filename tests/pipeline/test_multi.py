@@ -14,7 +14,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frames import Frame
 from tracker.pipeline.frame_loop import SourceEnd, SourceEvent, SourceResult
-from tracker.pipeline.multi import MultiPipeline, StageMakers
+from tracker.pipeline.multi import MultiPipeline, StageFactories
 from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.sources.live.settings import FramePolicy
 from tracker.testing import ScriptedDetector, ScriptedSource
@@ -52,7 +52,7 @@ def many(
 ) -> MultiPipeline:
     shared = detector or ScriptedDetector(answer)
     return MultiPipeline(
-        StageMakers(detector=lambda: shared, tracker=DeepSort),
+        StageFactories(detector=lambda: shared, tracker=DeepSort),
         config={"a": 1},
         detect_every=detect_every,
         max_frames=max_frames,
@@ -157,7 +157,7 @@ def test_separate_detectors_have_separate_batches() -> None:
         return made[-1]
 
     sources = [ScriptedSource(5, size=(height, 64)) for height in (40, 50)]
-    list(MultiPipeline(StageMakers(detector=make, tracker=DeepSort)).run(sources))
+    list(MultiPipeline(StageFactories(detector=make, tracker=DeepSort)).run(sources))
     for detector, height in zip(made, (40, 50), strict=True):
         assert detector.batches == [[(height, n)] for n in range(5)]
         assert len(detector.started) == 1
@@ -383,7 +383,7 @@ def test_memory_is_bounded() -> None:
 
 def test_sources_cannot_share_a_tracker() -> None:
     tracker = DeepSort()
-    stages = StageMakers(detector=lambda: ScriptedDetector(one_walker), tracker=lambda: tracker)
+    stages = StageFactories(detector=lambda: ScriptedDetector(one_walker), tracker=lambda: tracker)
     with pytest.raises(ConfigError, match="tracker: expected one of its own for each source"):
         list(MultiPipeline(stages).run([ScriptedSource(1), ScriptedSource(1)]))
 
@@ -398,7 +398,7 @@ def test_sources_cannot_share_a_tracker() -> None:
     ],
 )
 def test_wrong_numbers(options: dict[str, float], message: str) -> None:
-    stages = StageMakers(
+    stages = StageFactories(
         detector=lambda: ScriptedDetector(one_walker), tracker=DeepSort, embedder=NoEmbedder
     )
     with pytest.raises(ConfigError, match=message):
@@ -412,14 +412,14 @@ def test_function_detector_gets_single_frames_of_all_sources() -> None:
         seen.append((image.shape[0], int(image[0, 0, 0])))
         return Detections.create([[0, 0, 10, 20]], [0.8])
 
-    stages = MultiPipeline(StageMakers(detector=lambda: find, tracker=DeepSort))
+    stages = MultiPipeline(StageFactories(detector=lambda: find, tracker=DeepSort))
     events = list(stages.run([ScriptedSource(3, size=(48, 64)), ScriptedSource(2, size=(40, 64))]))
     assert ends(events) == {0: None, 1: None}
     assert sorted(seen) == [(40, 0), (40, 1), (48, 0), (48, 1), (48, 2)]
 
 
 def test_a_wrong_result_of_a_function_ends_every_source_with_its_name() -> None:
-    stages = MultiPipeline(StageMakers(detector=lambda: len, tracker=DeepSort))  # type: ignore[arg-type,return-value]
+    stages = MultiPipeline(StageFactories(detector=lambda: len, tracker=DeepSort))  # type: ignore[arg-type,return-value]
     with pytest.raises(DataError, match="detector function len: expected Detections"):
         list(stages.run([ScriptedSource(2), ScriptedSource(2)]))
 

@@ -24,7 +24,7 @@ from tracker.tracks import CameraMotion, TrackedFrame, Tracks, TrackState
 class RecordingTracker:
     """Records the time steps of its calls."""
 
-    alive = 0
+    track_count = 0
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -164,7 +164,7 @@ def test_results_are_in_order_and_have_their_frame() -> None:
     results = list(pipeline().run(ScriptedSource(120)))
     assert [r.frame.index for r in results] == list(range(120))
     assert all(int(r.frame.image[0, 0, 0]) == r.frame.index for r in results)
-    assert results[-1].alive >= 1
+    assert results[-1].track_count >= 1
 
 
 def test_every_source_starts_ids_at_one() -> None:

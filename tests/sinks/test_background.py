@@ -103,7 +103,7 @@ def test_boxes_outside_the_frame_keep_nothing():
     assert finder.asked == 0
 
 
-def test_other_classes_stay_only_where_the_detector_knows_none_of_ours():
+def test_other_classes_stay_only_where_the_detector_knows_not_of_this_package():
     car = make_tracks((1, (20, 10, 40, 30), CONFIRMED, 1))
     remove = Background.REMOVE
     people = make_run(class_names=("person", "car"))

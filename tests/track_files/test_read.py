@@ -257,9 +257,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     for name in ("a.json", "a.jsonl"):
         with pytest.raises(DataError, match="got an empty file"):
             read_tracks(text(tmp_path / name, "\n"))
-    (tmp_path / "picture").write_bytes(b"\x89PNG\xff")
+    (tmp_path / "image").write_bytes(b"\x89PNG\xff")
     with pytest.raises(DataError, match="bytes that are not text"):
-        read_tracks(tmp_path / "picture")
+        read_tracks(tmp_path / "image")
 
 
 def test_embeddings_and_what_was_not_seen(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_coasting_without_tracks() -> None:
     deepsort = DeepSort()
     assert len(deepsort.coast()) == 0
     assert deepsort.step(seen(box(100))).ids.tolist() == []
-    assert deepsort.alive == 1
+    assert deepsort.track_count == 1
 
 
 def test_the_report_of_a_track_matched_in_the_last_frame_with_detection() -> None:
@@ -157,12 +157,14 @@ def test_a_track_without_misses_outlives_its_maximum_age_while_coasting() -> Non
 
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 @pytest.mark.parametrize("dt", [1.0, 0.5])
-def test_a_lost_track_dies_at_the_same_time_whether_it_coasts_or_not(every: int, dt: float) -> None:
-    """Unmatched for 12 intervals it is alive, at the next frame it has ended."""
+def test_a_lost_track_is_deleted_at_the_same_time_whether_it_coasts_or_not(
+    every: int, dt: float
+) -> None:
+    """Unmatched for 12 intervals it still exists, at the next frame it is deleted."""
     deepsort = DeepSort(DeepSortSettings(report=Report.ALL, max_age_frames=12))
     confirmed_at(deepsort, 100)
     frames = 0
-    while deepsort.alive:
+    while deepsort.track_count:
         frames += 1
         if frames % every:
             deepsort.coast(dt=dt)
@@ -190,13 +192,13 @@ def test_a_lost_track_is_not_reported_where_only_seen_ones_are() -> None:
     assert deepsort.step(seen(box(100))).ids.tolist() == [1]
 
 
-def test_a_track_that_leaves_the_frame_is_not_reported_and_ends_at_the_next_step() -> None:
+def test_a_track_that_leaves_the_frame_is_not_reported_and_deleted_at_the_next_step() -> None:
     deepsort = DeepSort()
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 390, speed=6, looks=40)
     assert deepsort.coast().ids.tolist() == [1]
-    assert (len(deepsort.coast()), deepsort.alive) == (0, 1)
-    assert (len(deepsort.step(Detections.empty())), deepsort.alive) == (0, 0)
+    assert (len(deepsort.coast()), deepsort.track_count) == (0, 1)
+    assert (len(deepsort.step(Detections.empty())), deepsort.track_count) == (0, 0)
 
 
 def test_a_track_that_turned_back_before_it_left_keeps_its_id() -> None:
@@ -208,12 +210,12 @@ def test_a_track_that_turned_back_before_it_left_keeps_its_id() -> None:
     assert deepsort.step(seen(box(392))).ids.tolist() == [1]
 
 
-def test_a_lost_track_that_leaves_the_frame_ends_while_coasting() -> None:
+def test_a_lost_track_that_leaves_the_frame_is_deleted_while_coasting() -> None:
     deepsort = DeepSort(DeepSortSettings(report=Report.CONFIRMED))
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 388, speed=8, looks=40)
     assert len(deepsort.step(Detections.empty())) == 1
-    assert (len(deepsort.coast()), deepsort.alive) == (0, 0)
+    assert (len(deepsort.coast()), deepsort.track_count) == (0, 0)
 
 
 def test_without_frame_size_or_end_outside_no_track_leaves() -> None:

@@ -30,7 +30,7 @@ def test_no_detections_ever() -> None:
     for _ in range(3):
         tracks = deepsort.step(Detections.empty())
         assert len(tracks) == 0
-    assert deepsort.alive == 0
+    assert deepsort.track_count == 0
 
 
 def test_life_of_one_track() -> None:
@@ -51,7 +51,7 @@ def test_life_of_one_track() -> None:
     assert lost.boxes[0, 0] > history[-1].boxes[0, 0]
     assert len(deepsort.step(Detections.empty())) == 1
     assert len(deepsort.step(Detections.empty())) == 0
-    assert deepsort.alive == 0
+    assert deepsort.track_count == 0
 
 
 def test_a_tentative_track_dies_at_its_first_miss() -> None:
@@ -129,7 +129,7 @@ def bounce(*, with_appearance: bool) -> list[tuple[float, float]]:
     """Two equal balls roll towards each other, collide, and roll back; returns x of ids 1 and 2 by
     frame.
 
-    One hits the other half from behind as seen by the camera, so the picture shows their centres
+    One hits the other half from behind as seen by the camera, so the image shows their centres
     4 px apart at the collision. They exchange velocities there: by motion alone they seem to pass
     each other.
     """
@@ -182,7 +182,7 @@ def test_a_weak_detection_starts_no_track_but_continues_one() -> None:
     weak = Detections.create([box(100)], [0.5])
     for _ in range(5):
         deepsort.step(weak)
-    assert deepsort.alive == 0
+    assert deepsort.track_count == 0
     for _ in range(3):
         deepsort.step(seen(box(100)))
     assert deepsort.step(weak).ids.tolist() == [1]
@@ -236,7 +236,7 @@ def test_invariants_on_any_detections(data: st.DataObject, width: int) -> None:
         assert sorted(linked) == list(range(count))  # every detection is in exactly one track
         assert ((tracks.misses == 0) == (tracks.detection_index >= 0)).all()
         assert (tracks.boxes[:, 2:] > tracks.boxes[:, :2]).all()
-        assert len(tracks) == deepsort.alive
+        assert len(tracks) == deepsort.track_count
 
 
 def test_wrong_input_is_refused() -> None:

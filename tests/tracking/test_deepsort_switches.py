@@ -38,9 +38,9 @@ def test_max_age_in_seconds_follows_the_frame_rate() -> None:
         steady(deepsort)
         for _ in range(frames):
             deepsort.step(Detections.empty())
-            assert deepsort.alive == 1
+            assert deepsort.track_count == 1
         deepsort.step(Detections.empty())
-        assert deepsort.alive == 0
+        assert deepsort.track_count == 0
 
 
 def test_a_gap_counts_for_at_most_a_third_of_the_maximum_age() -> None:
@@ -50,9 +50,9 @@ def test_a_gap_counts_for_at_most_a_third_of_the_maximum_age() -> None:
     deepsort.step(Detections.empty(), dt=45)
     for _ in range(20):
         deepsort.step(Detections.empty())
-        assert deepsort.alive == 1
+        assert deepsort.track_count == 1
     deepsort.step(Detections.empty())
-    assert deepsort.alive == 0
+    assert deepsort.track_count == 0
 
 
 def test_a_track_survives_at_least_two_long_steps() -> None:
@@ -60,9 +60,9 @@ def test_a_track_survives_at_least_two_long_steps() -> None:
     steady(deepsort)
     for _ in range(3):
         deepsort.step(Detections.empty(), dt=45)
-        assert deepsort.alive == 1
+        assert deepsort.track_count == 1
     deepsort.step(Detections.empty(), dt=45)
-    assert deepsort.alive == 0
+    assert deepsort.track_count == 0
 
 
 @pytest.mark.parametrize("coasts", [False, True])
@@ -84,7 +84,7 @@ def test_low_scores_continue_a_track_and_start_none() -> None:
     steady(deepsort)
     tracks = deepsort.step(seen(box(101), box(300), score=0.3))
     assert tracks.ids.tolist() == [1]
-    assert deepsort.alive == 1
+    assert deepsort.track_count == 1
 
 
 def test_low_scores_are_matched_after_the_others() -> None:
@@ -122,21 +122,21 @@ def test_too_small_or_too_wide_detections_are_ignored() -> None:
 
 
 def leave(deepsort: DeepSort, size: tuple[int, int] | None) -> int:
-    """A track walks out at the left; returns the tracks alive three frames later."""
+    """A track walks out at the left; returns the number of tracks three frames later."""
     deepsort.reset(frame_interval_s=1 / 30, frame_size=size)
     for x in range(100, 9, -10):
         deepsort.step(seen(box(x)))
     for _ in range(3):
         deepsort.step(Detections.empty())
-    return deepsort.alive
+    return deepsort.track_count
 
 
-def test_a_track_that_left_the_picture_ends() -> None:
+def test_a_track_that_left_the_image_is_deleted() -> None:
     assert leave(DeepSort(), (640, 480)) == 0
     assert leave(DeepSort(DeepSortSettings(end_outside=False)), (640, 480)) == 1
 
 
-def test_without_the_size_of_the_picture_nothing_is_outside() -> None:
+def test_without_the_size_of_the_image_nothing_is_outside() -> None:
     assert leave(DeepSort(), None) == 1
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 Confidence = Annotated[
-    float | None, typer.Option(help="Drop detections that score below this. [the model's own]")
+    float | None, typer.Option(help="Keep detections that score above this. [the model's own]")
 ]
 InputSize = Annotated[
     int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
@@ -26,7 +26,7 @@ BlurIds = Annotated[
 ConfigFile = Annotated[
     str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
 ]
-RunKeys = Annotated[
+Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override one key, as in tracker run.")
 ]
 ScoresJson = Annotated[str | None, typer.Option(help="Scores as JSON (- for stdout).")]

@@ -11,7 +11,7 @@ from tracker.cli.options import (
     Device,
     InputSize,
     NoClobber,
-    RunKeys,
+    Overrides,
     Runtime,
     ScoresJson,
 )
@@ -155,7 +155,7 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     imgsz: InputSize = None,
     json: ScoresJson = None,
     config: ConfigFile = None,
-    set_: RunKeys = None,
+    set_: Overrides = None,
 ) -> None:
     """Score a detector on labelled images: mAP@0.5 and COCO's mAP@[.5:.95]."""
     from tracker.cli.eval.detector import DetectorEvalRequest, run_eval_detector
@@ -198,7 +198,7 @@ def bench(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     runtime: Runtime = None,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
     config: ConfigFile = None,
-    set_: RunKeys = None,
+    set_: Overrides = None,
 ) -> None:
     """Measure speed by stage on a file; with --live, latency and dropped frames under load."""
     from tracker.cli.bench.command import BenchRequest, run_bench

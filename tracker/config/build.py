@@ -15,7 +15,7 @@ from tracker.config.run import CameraCompensation, Config, EmbedderConfig, Sourc
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
-from tracker.pipeline.multi import MultiPipeline, StageMakers
+from tracker.pipeline.multi import MultiPipeline, StageFactories
 from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.sources.source_kind import SourceKind, source_kind
@@ -199,7 +199,7 @@ def build_multi_pipeline(
     build_camera_motion(config)  # To raise before the first frame.
     adapts = embedder_name(config) == DETECTOR_EMBEDDER
     return MultiPipeline(
-        StageMakers(
+        StageFactories(
             detector=(lambda: build_detector(config)) if is_motion else lambda: found,
             embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
             camera_motion=lambda: build_camera_motion(config),

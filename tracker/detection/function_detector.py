@@ -116,7 +116,7 @@ class ObjectDetector:
         return digests_of(self._detector)
 
     def start(self, info: VideoInfo) -> None:
-        """Prepares the object for a source, if it wants to be."""
+        """Prepares the object for a source, if it has a method `start`."""
         if isinstance(self._detector, _Starts):
             self._detector.start(info)
         self._class_names = self.class_names
@@ -231,7 +231,7 @@ def _checked_names(names: Sequence[str], what: str) -> tuple[str, ...]:
 
 
 def _takes_stopwatch(detect: Callable[..., Any]) -> bool:
-    """Returns whether a method wants the stopwatch besides the frames."""
+    """Returns whether a method takes the stopwatch besides the frames."""
     try:
         parameters = list(inspect.signature(detect).parameters.values())
     except (TypeError, ValueError):  # Compiled code may not tell.

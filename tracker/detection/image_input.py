@@ -1,4 +1,4 @@
-"""What a network wants to be given: size, fit, colours, range of values.
+"""The input that a network expects: size, fit, colours, range of values.
 
 Input: frames `(H, W, 3)` uint8 RGB. Output: the network's input, and where the frame lies in it.
 Nothing is guessed here: the layout of a network, a file beside it, or the user defines it.
@@ -37,7 +37,7 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """What a network wants: `(pixel * scale - mean) / std`, channel by channel.
+    """The input that a network expects: `(pixel * scale - mean) / std`, channel by channel.
 
     Attributes:
         size: Height and width in pixels; `None` where the network takes any multiple of `stride`.
@@ -128,7 +128,7 @@ def image_geometry(
 
     Args:
         frame_size: Height and width of the frame in pixels.
-        wanted: What the network wants.
+        wanted: The input that the network expects.
         input_size: Height and width of the input in pixels.
 
     Raises:
@@ -150,7 +150,7 @@ def image_batch(
     Args:
         images: `B` frames `(H, W, 3)` uint8 RGB.
         geometries: Of `image_geometry`, one for each frame; all of one input size.
-        wanted: What the network wants.
+        wanted: The input that the network expects.
     """
     pixels = np.stack(
         [

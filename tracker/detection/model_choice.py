@@ -18,7 +18,7 @@ from tracker.util.yaml_text import read_yaml
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputChoice:
-    """What a network wants to be given; `None` takes what networks of its layout want.
+    """The input that a network expects; `None` takes what networks of its layout expect.
 
     Attributes:
         size: Height and width in pixels, for a network that takes more than one size.
@@ -77,7 +77,7 @@ class ModelChoice:
 
     Attributes:
         layout: Name of what its outputs mean; `None`: recognised by their names and shapes.
-        input: What it wants to be given.
+        input: The input that it expects.
     """
 
     layout: str | None = None

@@ -37,7 +37,7 @@ class ModelDetector:
     Args:
         network: The network, ready to run.
         layout: What its outputs mean.
-        wanted: What it wants to be given.
+        wanted: The input that it expects.
         class_names: Names by class index.
         settings: How to run it. `confidence` of `None` is 0.25; `iou` and `nms_mode` do nothing
             where the network suppresses itself.

@@ -238,7 +238,7 @@ def join_parts(
     """Returns the parts with those of one object joined: boxes `(M, 4)` and counts `(M,)`.
 
     Two parts are of one object where their boxes share at least half of the narrower one's width
-    and overlap vertically or are less than `reach_px` apart. Joining goes on until nothing
+    and overlap vertically or are less than `reach_px` apart. Joining is repeated until nothing
     changes, so the result does not depend on the order of the parts, only its own order does.
 
     Args:

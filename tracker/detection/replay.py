@@ -85,7 +85,7 @@ class ReplayDetector:
     def detect(
         self, frames: Sequence[Frame], stopwatch: Stopwatch | None = None
     ) -> list[Detections]:
-        """Returns what the file holds for each frame's index."""
+        """Returns what the file holds for each frame's number."""
         stopwatch = stopwatch or Stopwatch()
         with stopwatch.measure("infer"):
             return [self._of(frame.index) for frame in frames]

@@ -69,7 +69,7 @@ class Switches:
     """Id switches: a ground truth object is matched with another track than before.
 
     Attributes:
-        frames: `(S,)` frame index, ascending.
+        frames: `(S,)` frame number, ascending.
         ids: `(S,)` id of the ground truth.
         frame_count: Length of the sequence.
     """

@@ -43,7 +43,7 @@ class Truth:
     """The annotated boxes of one sequence; `R` rows sorted by frame, then id.
 
     Attributes:
-        frames: `(R,)` int32 frame index, from 0.
+        frames: `(R,)` int32 frame number, from 0.
         ids: `(R,)` int64, unique within a frame.
         boxes: `(R, 4)` float64 xyxy in pixels.
         scored: `(R,)` whether the box is scored.

@@ -27,7 +27,7 @@ class Comparison:
     the number of boxes.
 
     Attributes:
-        frames: `(F,)` int32 frame indices from 0, ascending.
+        frames: `(F,)` int32 frame numbers from 0, ascending.
         frame_count: Length of the sequence, including frames without boxes.
         truth_ids: For each frame `(G,)`, numbered 0 to `truth_count` - 1 over the sequence.
         track_ids: For each frame `(T,)`, numbered 0 to `track_count` - 1.
@@ -133,7 +133,7 @@ def _by_frame(ids: IndexArray, rows: Int32Array, frames: Int32Array) -> list[Ind
 
 
 def id_switches(comparison: Comparison) -> tuple[IndexArray, Int64Array]:
-    """Returns id switches: frame index `(S,)` and ground truth id `(S,)`, in ascending order.
+    """Returns id switches: frame number `(S,)` and ground truth id `(S,)`, in ascending order.
 
     CLEAR's matching (Bernardin and Stiefelhagen 2008, sec. 2.1.2) as TrackEval does it: pairs of
     the previous frame are kept while IoU >= 0.5, the others are assigned by IoU; a switch is a

@@ -17,7 +17,7 @@ from tracker.errors import TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.arrival_rate import Rhythm
 from tracker.pipeline.batching import FrameOrEnd, Intake
-from tracker.pipeline.source_state import Lane, no_frames, with_age
+from tracker.pipeline.source_state import SourceTracker, no_frames, with_latency
 from tracker.pipeline.threads import ReadFrame, Workers, run_together
 from tracker.sources.live.settings import FramePolicy
 from tracker.tracks import TrackedFrame
@@ -75,11 +75,11 @@ class SourceStages:
 
     Attributes:
         detector: Sources with the same detector share its batches.
-        lane: Embedder, tracker and camera observer of this source.
+        source_tracker: Embedder, tracker and camera observer of this source.
     """
 
     detector: TimedDetector
-    lane: Lane
+    source_tracker: SourceTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def run_sources(
         workers.start("tracker-infer", run, events)
         while (event := next_item(events, options.stop, options.idle)) is not None:
             if isinstance(event, SourceResult):
-                event = SourceResult(event.index, with_age(event.result))
+                event = SourceResult(event.index, with_latency(event.result))
             yield event
 
 
@@ -150,7 +150,7 @@ class _Inference:
         max_frames: int | None,
     ) -> None:
         self._detectors = [stage.detector for stage in stages]
-        self._lanes = [stage.lane for stage in stages]
+        self._source_trackers = [stage.source_tracker for stage in stages]
         self._intake = intake
         self._events = events
         self._max_frames = max_frames
@@ -176,19 +176,21 @@ class _Inference:
         taken = {a.index: a.taken for a in arrivals if a.taken is not None}
         watches = {index: Stopwatch() for index in taken}
         for index, watch in watches.items():
-            watch.add(reading_stage(self._lanes[index].video), taken[index].item.read_s)
+            watch.add(reading_stage(self._source_trackers[index].video), taken[index].item.read_s)
         detections = self._detect(
             {index: entry.item.frame for index, entry in taken.items()}, watches
         )
         for arrival in arrivals:
-            index, lane = arrival.index, self._lanes[arrival.index]
+            index, source_tracker = arrival.index, self._source_trackers[arrival.index]
             if arrival.taken is None:
-                self._events.put(_source_end(arrival, lane))
+                self._events.put(_source_end(arrival, source_tracker))
                 continue
             frame, dropped = arrival.taken.item.frame, arrival.taken.dropped
-            result = lane.step(frame, detections.get(index), watches[index], dropped=dropped)
+            result = source_tracker.step(
+                frame, detections.get(index), watches[index], dropped=dropped
+            )
             self._events.put(SourceResult(index, result))
-            if lane.frames == self._max_frames:
+            if source_tracker.frames == self._max_frames:
                 self._intake.retire(index)
                 self._events.put(SourceEnd(index))
 
@@ -196,7 +198,7 @@ class _Inference:
         self, frames: Mapping[int, Frame], watches: Mapping[int, Stopwatch]
     ) -> dict[int, Detections]:
         """Returns the detections of the frames due for detection, one call for each detector."""
-        due = [index for index in frames if self._lanes[index].wants_detections]
+        due = [index for index in frames if self._source_trackers[index].wants_detections]
         by_source: dict[int, Detections] = {}
         for group in sources_by_detector(self._detectors, due):
             watch = Stopwatch()
@@ -209,11 +211,13 @@ class _Inference:
         return by_source
 
 
-def _source_end(arrival: FrameOrEnd, lane: Lane) -> SourceEnd:
+def _source_end(arrival: FrameOrEnd, source_tracker: SourceTracker) -> SourceEnd:
     """Returns the end of a source; raises an error that is not a `TrackerError`."""
     error = arrival.error
     if error is None:
-        return SourceEnd(arrival.index, None if lane.frames else no_frames(lane.video))
+        return SourceEnd(
+            arrival.index, None if source_tracker.frames else no_frames(source_tracker.video)
+        )
     if not isinstance(error, TrackerError):
         raise error
     return SourceEnd(arrival.index, error)

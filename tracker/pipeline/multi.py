@@ -20,14 +20,14 @@ from tracker.pipeline.frame_loop import (
     sources_by_detector,
 )
 from tracker.pipeline.single import NoEmbedder
-from tracker.pipeline.source_state import Lane, check_detect_every, run_info
+from tracker.pipeline.source_state import SourceTracker, check_detect_every, run_info
 from tracker.sources.live.settings import FramePolicy
 from tracker.tracks import CameraObserver, MultiObjectTracker
 from tracker.util.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
-class StageMakers:
+class StageFactories:
     """Factories of the stages; each is called once per source.
 
     Attributes:
@@ -49,7 +49,7 @@ class MultiPipeline:
     """Runs many sources through one detector and a tracker each.
 
     Args:
-        make: The factories of the stages.
+        factories: The factories of the stages.
         config: The resolved configuration, recorded in results; plain JSON types.
         detect_every: The detector runs on every n-th frame of each source, >= 1.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources,
@@ -62,7 +62,7 @@ class MultiPipeline:
     Example:
         ```python
         detector = YoloDetector.load_builtin("small")
-        stages = StageMakers(detector=lambda: detector, tracker=DeepSort)
+        stages = StageFactories(detector=lambda: detector, tracker=DeepSort)
         with Camera(0) as left, Camera(1) as right:
             for event in MultiPipeline(stages).run([left, right]):
                 if isinstance(event, SourceResult):
@@ -72,7 +72,7 @@ class MultiPipeline:
 
     def __init__(
         self,
-        make: StageMakers,
+        factories: StageFactories,
         *,
         config: Mapping[str, Any] | None = None,
         detect_every: int = 1,
@@ -84,7 +84,7 @@ class MultiPipeline:
             raise ConfigError(f"batch.wait_s: expected seconds >= 0, got {batch_wait_s}")
         if max_frames is not None and max_frames < 1:
             raise ConfigError(f"source.max_frames: expected >= 1, got {max_frames}")
-        self._make = make
+        self._factories = factories
         self._config = dict(config or {})
         self._detect_every = detect_every
         self._batch_wait_s = batch_wait_s
@@ -104,8 +104,8 @@ class MultiPipeline:
         most one frame of each source; `timings_s` of a result is its share of the batch's time.
 
         Args:
-            sources: Open sources. They stay open, unless `stop` or an error ends the run, or one is
-                silent when the iterator is closed, as for `Pipeline.run`.
+            sources: Open sources. They stay open, unless `stop` or an error ends the run, or
+                closing the iterator interrupts a blocked read, as for `Pipeline.run`.
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
             stop: Once it is set, no further event is yielded; for signal handlers.
@@ -124,27 +124,29 @@ class MultiPipeline:
 
     def _stages(self, infos: Sequence[VideoInfo]) -> list[SourceStages]:
         """Returns the stages of each source, with its detector started."""
-        detectors = _detectors([self._make.detector() for _ in infos])
+        detectors = _detectors([self._factories.detector() for _ in infos])
         for detector, info in zip(detectors, infos, strict=True):
             detector.start(info)
         _compile_largest_batches(detectors, infos)
-        trackers = [self._make.tracker() for _ in infos]
-        observers = [self._make.camera_motion() for _ in infos]
-        _check_own(trackers, "tracker")
-        _check_own([observer for observer in observers if observer is not None], "camera_motion")
+        trackers = [self._factories.tracker() for _ in infos]
+        observers = [self._factories.camera_motion() for _ in infos]
+        _check_not_shared(trackers, "tracker")
+        _check_not_shared(
+            [observer for observer in observers if observer is not None], "camera_motion"
+        )
         stages = []
         for detector, info, tracker, observer in zip(
             detectors, infos, trackers, observers, strict=True
         ):
-            embedder = self._make.embedder()
-            lane = Lane(
+            embedder = self._factories.embedder()
+            source_tracker = SourceTracker(
                 run_info(info, detector, embedder, self._config),
                 tracker=tracker,
                 embedder=embedder,
                 camera_motion=observer,
                 detect_every=self._detect_every,
             )
-            stages.append(SourceStages(detector, lane))
+            stages.append(SourceStages(detector, source_tracker))
         return stages
 
 
@@ -172,9 +174,9 @@ def _blank(info: VideoInfo) -> Frame:
     return Frame(image, index=0, time_s=0.0, source=info.source)
 
 
-def _check_own(stages: Sequence[object], name: str) -> None:
+def _check_not_shared(stages: Sequence[object], name: str) -> None:
     if len({id(stage) for stage in stages}) < len(stages):
         raise ConfigError(
             f"{name}: expected one of its own for each source, got one for several; let the "
-            "function make a new one"
+            "factory return a new one"
         )

@@ -15,7 +15,7 @@ from tracker.pipeline.frame_loop import (
     close_together,
     run_sources,
 )
-from tracker.pipeline.source_state import Lane, check_detect_every, run_info
+from tracker.pipeline.source_state import SourceTracker, check_detect_every, run_info
 from tracker.sources.live.settings import FramePolicy
 from tracker.tracks import CameraObserver, MultiObjectTracker, TrackedFrame
 
@@ -121,11 +121,11 @@ class Pipeline:
 
     def _stages(self, info: VideoInfo) -> SourceStages:
         self._detector.start(info)
-        lane = Lane(
+        source_tracker = SourceTracker(
             run_info(info, self._detector, self._embedder, self._config),
             tracker=self._tracker,
             embedder=self._embedder,
             camera_motion=self._camera_motion,
             detect_every=self._detect_every,
         )
-        return SourceStages(self._detector, lane)
+        return SourceStages(self._detector, source_tracker)

@@ -1,7 +1,7 @@
 """The state of one source in the pipeline, kept from frame to frame.
 
-A lane turns the frames of one source and their detections into `TrackedFrame`s. It is used by one
-thread at a time.
+A `SourceTracker` turns the frames of one source and their detections into `TrackedFrame`s. It is
+used by one thread at a time.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from tracker.tracks import (
 from tracker.util.stopwatch import Stopwatch
 
 
-class Lane:
+class SourceTracker:
     """Embeds and tracks the objects of one source.
 
     Args:
@@ -104,7 +104,7 @@ class Lane:
             watch.seconds,
             self._run,
             dropped,
-            self._tracker.alive,
+            self._tracker.track_count,
             is_coasted=detections is None,
             unreported=self._unreported(tracks),
         )
@@ -168,8 +168,8 @@ def frame_intervals(elapsed_s: float, interval_s: float) -> float:
     return float(whole) if whole and abs(intervals - whole) <= 0.1 else intervals
 
 
-def with_age(result: TrackedFrame) -> TrackedFrame:
-    """Returns the result with its current age; unchanged where its capture time is unknown."""
+def with_latency(result: TrackedFrame) -> TrackedFrame:
+    """Returns the result with its latency up to now; unchanged if its capture time is unknown."""
     captured_s = result.frame.captured_s
     if captured_s is None:
         return result

@@ -202,7 +202,7 @@ def _offset(response: HTTPResponse, resume: Resume, address: str, size: int) -> 
             f"the server answers {response.status} in no known way", is_part_useless=True
         )
     if int(place[1]) != resume.offset or is_other:
-        raise CutError("the server goes on with another file", is_part_useless=True)
+        raise CutError("the server continues with another file", is_part_useless=True)
     if place[2] not in {"*", str(size)}:
         raise DownloadError(
             f"{shown(address)}: expected {size} bytes, the server has {place[2]}: another file"

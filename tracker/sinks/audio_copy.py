@@ -16,7 +16,7 @@ from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
 from tracker.sinks.sound_packets import AudioPacket, sound_packets
-from tracker.util.packet_stamps import is_joinable
+from tracker.sources.packet_stamps import is_joinable
 
 _COPIED = {
     "mp4": {"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"},

@@ -22,8 +22,8 @@ from tracker.version import __version__
 SCHEMA = "tracker-json/1"
 """Name and version of the format; the version increases with incompatible changes."""
 
-AGE_DECIMALS = 4
-"""Decimals of ages in seconds: a tenth of a millisecond."""
+LATENCY_DECIMALS = 4
+"""Decimals of latencies in seconds: a tenth of a millisecond."""
 
 _TRACKS_A_PART = 100
 """Of the footer: some 16 kB of text, and as dicts ten times that."""
@@ -144,10 +144,10 @@ def frame(
 
 
 def _live_facts(result: TrackedFrame) -> dict[str, Any]:
-    wall, age = result.frame.wall_time_s, result.age_s
+    wall, latency = result.frame.wall_time_s, result.age_s
     return {
         "wall_time": None if wall is None else round(wall, TIME_DECIMALS),
-        "age_s": None if age is None else round(age, AGE_DECIMALS),
+        "age_s": None if latency is None else round(latency, LATENCY_DECIMALS),
         "dropped": result.dropped,
     }
 
@@ -170,21 +170,21 @@ def _add_embeddings(tracks: list[dict[str, Any]], result: TrackedFrame) -> None:
 class Summary:
     """The content of the footer: a few bytes for each track, whatever the length of the run.
 
-    For live sources also the number of lost frames and the ages of results.
+    For live sources also the number of lost frames and the latency of results.
     """
 
     def __init__(self) -> None:
         self._lives = TrackLives()
         self._frames = 0
         self._dropped = 0
-        self._ages = LatencyHistogram()
+        self._latencies = LatencyHistogram()
 
     def add(self, result: TrackedFrame) -> None:
         """Adds one frame."""
         self._frames += 1
         self._dropped = result.dropped
         if result.age_s is not None:
-            self._ages.add(result.age_s)
+            self._latencies.add(result.age_s)
         frame = result.frame
         self._lives.add(result.tracks, frame=frame.index, time_s=round(frame.time_s, TIME_DECIMALS))
 
@@ -209,10 +209,13 @@ class Summary:
         yield b"]}"
 
     def _live_facts(self) -> dict[str, Any]:
-        ages = self._ages.percentiles()
+        percentiles = self._latencies.percentiles()
         latency = None
-        if ages is not None:
-            latency = {name: round(age, AGE_DECIMALS) for name, age in asdict(ages).items()}
+        if percentiles is not None:
+            latency = {
+                name: round(seconds, LATENCY_DECIMALS)
+                for name, seconds in asdict(percentiles).items()
+            }
         return {"dropped": self._dropped, "latency_s": latency}
 
 

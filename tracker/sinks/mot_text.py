@@ -13,8 +13,8 @@ from tracker.tracks import TrackedFrame
 class MotTextSink:
     """Writes one row for each track in each frame.
 
-    Frames count from 1 (frame index + 1), as in the benchmark. x and y are the left and top edge in
-    the same continuous pixel coordinates as everywhere else: 0 is the image's edge, without an
+    Frames count from 1 (frame number + 1), as in the benchmark. x and y are the left and top edge
+    in the same continuous pixel coordinates as everywhere else: 0 is the image's edge, without an
     offset of 1. Tentative tracks are left out, because the benchmark scores every row.
 
     Args:

@@ -17,8 +17,8 @@ from typing import TypeAlias, cast
 import av
 from av.container import InputContainer
 
-from tracker.util.packet_stamps import is_joinable, stamp_rules
-from tracker.util.unbroken_stamps import UnbrokenStamps
+from tracker.sources.packet_stamps import is_joinable, stamp_rules
+from tracker.sources.unbroken_stamps import UnbrokenStamps
 
 AudioPacket: TypeAlias = "av.Packet[av.AudioStream]"
 """A string, because `Packet` is generic only in newer releases of PyAV."""

@@ -48,7 +48,7 @@ class Pipe:
         name: `-` for standard input, or the path of a named pipe, which is opened here.
 
     Raises:
-        SourceError: Standard input is empty or not a video.
+        SourceError: The input is missing, empty, or not a readable video.
     """
 
     def __init__(
@@ -165,9 +165,9 @@ def _close_both(*descriptors: int) -> None:
 class _Readable:
     """A file as PyAV reads it: each read returns what is there, and blocks only where nothing is.
 
-    Of a buffered file its raw one is read: a thread that blocks in the buffer's lock would make
-    Python abort when the program ends. `stop` ends a read that blocks, where the system can wait
-    for two descriptors at once (not on Windows).
+    For a buffered file, the underlying raw file is read: a thread that blocks in the buffer's lock
+    would make Python abort when the program ends. `stop` ends a read that blocks, where the system
+    can wait for two descriptors at once (not on Windows).
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -181,7 +181,7 @@ class _Readable:
 
     @property
     def is_mp4_in_a_pipe(self) -> bool:
-        """Whether it is an MP4 or MOV that cannot be seeked."""
+        """Whether it is an MP4 or MOV that is not seekable."""
         return self._beginning[4:8] == b"ftyp" and not self.seekable()
 
     @property
@@ -216,7 +216,7 @@ class _Readable:
         return self._stop_read not in ready
 
     def data(self) -> Bytes:
-        """Returns the bytes, after the end."""
+        """Returns access to the input's bytes; call after end of stream."""
         if self.seekable():
             return bytes_of(self._file)
         return Bytes(self._size, lambda offset, count: self._beginning[offset:][:count])

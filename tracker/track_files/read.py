@@ -29,7 +29,7 @@ class RecordedDetections:
     """The detections of a file; `R` rows, one for each detection in each frame.
 
     Attributes:
-        frames: `(R,)` int32 frame index, from 0.
+        frames: `(R,)` int32 frame number, from 0.
         boxes: `(R, 4)` float32 xyxy in pixels; they may have no width or height.
         scores: `(R,)` float64 as written, of any range; 1 where the file has no scores.
         classes: `(R,)` int32 index into `class_names`.

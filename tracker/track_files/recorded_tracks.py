@@ -26,7 +26,7 @@ class RecordedTracks:
     Rows are sorted by frame, then id. Tentative tracks (negative ids) are not among them.
 
     Attributes:
-        frames: `(R,)` int32 frame index, from 0.
+        frames: `(R,)` int32 frame number, from 0.
         ids: `(R,)` int64 track ids, unique within a frame.
         boxes: `(R, 4)` float64 xyxy in pixels of the original frame.
         scores: `(R,)` float32 as written; 1 where the file has no scores.

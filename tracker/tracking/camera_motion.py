@@ -168,7 +168,7 @@ def _fit(
     if len(before) < least:
         _log.debug("camera motion unknown: %d of %d corners found again", len(before), looked_for)
         return CameraMotion.identity()
-    # OpenCV's integer coordinates are the centres of pixels, ours their corners.
+    # OpenCV's integer coordinates are the centres of pixels, those of this package their corners.
     matrix, inliers = cv2.estimateAffinePartial2D(
         (before + 0.5) * factor,
         (after + 0.5) * factor,

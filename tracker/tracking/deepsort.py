@@ -73,7 +73,7 @@ class DeepSort:
         return self._settings
 
     @property
-    def alive(self) -> int:
+    def track_count(self) -> int:
         """Number of tracks, including those that are not reported."""
         return len(self._table)
 
@@ -125,14 +125,14 @@ class DeepSort:
         self._check_embeddings(detections)
         self._delete_tracks_after_long_step(dt)
         table = self._table
-        table.age(dt, self._counted_intervals(dt))
+        table.advance(dt, self._counted_intervals(dt))
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         regular, low = self._split_by_score(detections, measurements)
         scene = make_scene(table, self._gallery, self._settings, detections, measurements)
         matches = associate(scene, regular, low)
         self._update(matches, detections, measurements)
-        self._remove_tracks(self._dead_tracks())
+        self._delete_tracks(self._tracks_to_delete())
         free = unmatched(regular, matches.columns)
         self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
@@ -143,8 +143,8 @@ class DeepSort:
 
         A track that was matched in the last frame with detection stays tentative or confirmed, and
         no missed detection is counted: it is reported with its predicted box and no detection,
-        unless its centre is predicted outside the image (`end_outside`). A lost track continues
-        to age, and is deleted when it would be with missed detections.
+        unless its centre is predicted outside the image (`end_outside`). A lost track is
+        deleted at the same age as if detections had been missed.
 
         Args:
             dt: Nominal frame intervals since the last step or coast, > 0.
@@ -165,7 +165,7 @@ class DeepSort:
         self._delete_tracks_after_long_step(dt)
         self._table.coast(dt, self._counted_intervals(dt))
         self._predict(dt, camera)
-        self._remove_tracks(self._dead_tracks())
+        self._delete_tracks(self._tracks_to_delete())
         # Not deleted: the object may have turned back. Only a missed detection deletes the track.
         return self._report(self._table.confirmed & ~self._outside_image())
 
@@ -187,13 +187,13 @@ class DeepSort:
         return self._tracks(rows[others[rows]], with_tentative=True)
 
     def _counted_intervals(self, dt: float) -> float:
-        """Returns the frame intervals by which a step of `dt` ages lost tracks."""
+        """Returns the frame intervals that a step of `dt` counts towards the maximum age."""
         return min(dt, max(self._max_age / _MIN_LOST_STEPS, 1.0))
 
     def _delete_tracks_after_long_step(self, dt: float) -> None:
         """Deletes all tracks after a step that is too long for a prediction."""
         if dt > _MAX_STEP_AGES * max(self._max_age, 1.0):
-            self._remove_tracks(np.ones(len(self._table), np.bool_))
+            self._delete_tracks(np.ones(len(self._table), np.bool_))
 
     def _predict(self, dt: float, camera: CameraMotion | None) -> None:
         table, noise = self._table, self._settings.noise
@@ -253,17 +253,17 @@ class DeepSort:
             noise=self._settings.noise,
             noise_scale=scale,
         )
-        table.see(rows, detections, columns)
+        table.record_matches(rows, detections, columns)
         self._gallery.add(table.slots[rows], detections.embeddings[columns])
 
-    def _dead_tracks(self) -> BoolArray:
-        """Returns a mask `(T,)`: missed tracks that are tentative, too old or outside the image."""
+    def _tracks_to_delete(self) -> BoolArray:
+        """Returns a mask `(T,)`, unmatched tracks to delete: tentative, too old or outside."""
         table = self._table
         missed = table.misses > 0
-        dead = missed & ~table.confirmed
+        deleted = missed & ~table.confirmed
         # `misses == 0`: matched in the last frame on which the detector ran.
-        dead |= missed & ((table.aged > self._max_age) | self._outside_image())
-        return dead
+        deleted |= missed & ((table.lost_intervals > self._max_age) | self._outside_image())
+        return deleted
 
     def _outside_image(self) -> BoolArray:
         """Returns a mask `(T,)`: tracks predicted outside the image, if `end_outside` is set."""
@@ -272,9 +272,9 @@ class DeepSort:
         centre = self._table.mean[:, :2]
         return np.asarray(((centre < 0) | (centre > self._frame_size)).any(axis=1))
 
-    def _remove_tracks(self, dead: BoolArray) -> None:
-        if np.count_nonzero(dead):
-            self._gallery.clear(self._table.kill(dead))
+    def _delete_tracks(self, deleted: BoolArray) -> None:
+        if np.count_nonzero(deleted):
+            self._gallery.clear(self._table.delete(deleted))
 
     def _give_birth(
         self, detections: Detections, measurements: Float64Array, columns: IndexArray
@@ -301,12 +301,12 @@ class DeepSort:
                 merged[new] = True
             rows = rows[~merged[rows]]
             table.confirm(rows)
-            self._remove_tracks(merged)
+            self._delete_tracks(merged)
         else:
             table.confirm(rows)
 
     def _report(self, reportable: BoolArray) -> Tracks:
-        """Returns the reported tracks: all, or those in the mask `reportable` `(T,)` at most."""
+        """Returns all tracks, or a subset of `reportable` `(T,)`, as `settings.report` asks."""
         table, settings = self._table, self._settings
         rows = table.ids.argsort()
         if settings.report is not Report.ALL:

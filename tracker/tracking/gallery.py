@@ -27,7 +27,7 @@ def is_known(embeddings: Float32Array) -> BoolArray:
 class AppearanceGallery:
     """Ring buffers of the last `size` embeddings, one for each slot that a track holds.
 
-    Memory is `slots x size x D` floats, and grows only with the number of tracks alive at once.
+    Memory is `slots x size x D` floats, and grows only with the number of tracks at a time.
 
     Args:
         size: Embeddings kept for each track (`L_k` = 100 in the paper).

@@ -27,20 +27,20 @@ def resumed(
         settings: `resume_distance` and `resume_reach`.
     """
     # A track that was matched since the birth of the fresh one is another object. A tentative track
-    # dies at its first missed detection, so its hits count the frames with detection since its
-    # birth, the unit of `misses`.
+    # is deleted at its first missed detection, so its hits count the detector runs since its birth,
+    # the unit of `misses`.
     lost = (table.confirmed & (table.misses >= table.hits[fresh].min())).nonzero()[0]
     fresh = fresh[gallery.has_any(table.slots[fresh])] if len(lost) else fresh[:0]
     rows, columns, costs = [], [], []
     for column in fresh.tolist():
-        looks = gallery.stored(int(table.slots[column]))
+        embeddings = gallery.stored(int(table.slots[column]))
         near = _plausible(table, lost, column, settings)
-        if not len(looks) or not len(near):
+        if not len(embeddings) or not len(near):
             continue
-        look = looks.mean(axis=0, keepdims=True)
-        look /= max(float(np.linalg.norm(look)), 1e-9)
+        mean = embeddings.mean(axis=0, keepdims=True)
+        mean /= max(float(np.linalg.norm(mean)), 1e-9)
         zeros = np.zeros(len(near), np.intp)
-        distance = gallery.distances(table.slots[near], zeros, look)
+        distance = gallery.distances(table.slots[near], zeros, mean)
         alike = distance <= settings.resume_distance
         rows.append(near[alike])
         columns.append(np.full(np.count_nonzero(alike), column))

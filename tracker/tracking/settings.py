@@ -70,9 +70,9 @@ class DeepSortSettings:
     Attributes:
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_frames: Nominal frame intervals without a detection after which a confirmed track
-            ends (`A_max` = 30). One step counts for a third of them at most, so that after a longer
-            interruption of the source there are still frames to match lost tracks in; a step of ten
-            times as many ends all tracks.
+            is deleted (`A_max` = 30). One step counts for a third of them at most, so that after a
+            longer interruption of the source there are still frames to match lost tracks in; a step
+            of ten times as many deletes all tracks.
         max_age_s: The same in seconds, in place of `max_age_frames`; `None` to count frames.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
         appearance_order: In which order tracks are matched where there are embeddings.
@@ -108,8 +108,8 @@ class DeepSortSettings:
             limit.
         duplicate_iou: A detection is ignored where one of another class with a higher score
             overlaps it by more than this: one object detected in two classes. `None` keeps both.
-        end_outside: Whether a lost track ends once it is predicted outside the frame, and is not
-            reported while coasting there; needs the `frame_size` given to `DeepSort.reset`.
+        end_outside: Whether a lost track is deleted once it is predicted outside the frame, and
+            is not reported while coasting there; needs the `frame_size` given to `DeepSort.reset`.
         birth_score: Detections below this score continue tracks but do not start one; `None` for
             the detector's own default (0 for `DeepSort` on its own).
         min_mean_score: Tracks whose moving average of scores is lower are neither confirmed nor

@@ -1,7 +1,7 @@
 """The track table: the state of all tracks, as arrays with one row per track.
 
-Rows are in order of birth and move up when a track dies. Data that must not move (a gallery of
-embeddings is large) is addressed by `slots`, which a track holds for life.
+Rows are in order of birth and move up when a track is deleted. Data that must not move (a gallery
+of embeddings is large) is addressed by `slots`, which a track holds for life.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ _LEAST_VOTE = 1e-9
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
 _ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
-_UNSEEN, _AGED, _SCORE, _MEAN_SCORE = range(4)
+_UNSEEN, _LOST_INTERVALS, _SCORE, _MEAN_SCORE = range(4)
 
 
 class Counts(NamedTuple):
@@ -33,7 +33,7 @@ class Counts(NamedTuple):
 
 
 class TrackTable:
-    """Tracks alive, `T` rows.
+    """The current tracks, `T` rows.
 
     Attributes:
         mean: `(T, 8)` Kalman means.
@@ -70,7 +70,7 @@ class TrackTable:
 
     @property
     def slots(self) -> Int64Array:
-        """`(T,)` numbers from 0, unique among the tracks alive, reused after death."""
+        """`(T,)` numbers from 0, unique among the current tracks, reused after deletion."""
         return self._counts[:, _SLOT]
 
     @property
@@ -104,9 +104,9 @@ class TrackTable:
         return self._reals[:, _UNSEEN]
 
     @property
-    def aged(self) -> Float64Array:
-        """`(T,)` the same, as far as they count against the end of the track."""
-        return self._reals[:, _AGED]
+    def lost_intervals(self) -> Float64Array:
+        """`(T,)` the same, as far as they count towards a lost track's maximum age."""
+        return self._reals[:, _LOST_INTERVALS]
 
     @property
     def scores(self) -> Float64Array:
@@ -118,25 +118,25 @@ class TrackTable:
         """`(T,)` moving average of the detections' scores."""
         return self._reals[:, _MEAN_SCORE]
 
-    def age(self, dt: float, counted: float) -> None:
-        """Ages every track by one frame and `dt` frame intervals, and counts a missed detection.
+    def advance(self, dt: float, counted: float) -> None:
+        """Makes tracks older by one frame and `dt` frame intervals, and counts a missed detection.
 
         Args:
             dt: Nominal frame intervals.
-            counted: How many of them count against the end of a track.
+            counted: How many of them count towards the maximum age of a lost track.
         """
-        ages, unseen = self._counts[:, _AGE : _MISSES + 1], self._reals[:, : _AGED + 1]
+        ages, unseen = self._counts[:, _AGE : _MISSES + 1], self._reals[:, : _LOST_INTERVALS + 1]
         ages += 1  # `a[i] += b` would write the sum a second time
         unseen += dt, counted
         self._counts[:, _DETECTION] = -1
 
     def coast(self, dt: float, counted: float) -> None:
-        """As `age`, for a frame on which the detector did not run: no miss is counted."""
+        """As `advance`, for a frame on which the detector did not run: no miss is counted."""
         self._counts[:, _AGE] += 1
         self._counts[:, _DETECTION] = -1
-        self._reals[:, : _AGED + 1] += dt, counted
+        self._reals[:, : _LOST_INTERVALS + 1] += dt, counted
 
-    def see(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
+    def record_matches(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
         """Records the match of each row `(n,)` with the detection at its place in `columns`."""
         counts, reals = self._counts[rows], self._reals[rows]
         scores = detections.scores[columns].astype(np.float64)
@@ -145,7 +145,7 @@ class TrackTable:
         counts[:, _MISSES] = 0
         counts[:, _DETECTION] = columns
         self._counts[rows] = counts
-        reals[:, : _AGED + 1] = 0
+        reals[:, : _LOST_INTERVALS + 1] = 0
         reals[:, _SCORE] = scores
         mean_scores += _SCORE_MEMORY * (scores - mean_scores)
         self._reals[rows] = reals
@@ -197,18 +197,18 @@ class TrackTable:
         self._counts[rows, _ID] = self._next_id + np.arange(len(rows))
         self._next_id += len(rows)
 
-    def kill(self, dead: BoolArray) -> Int64Array:
-        """Removes the tracks of a mask `(T,)` and returns their freed slots."""
-        slots = self.slots[dead]
-        alive = (~dead).nonzero()[0]
-        self.mean, self.covariance = self.mean[alive], self.covariance[alive]
-        self.votes, self.voted_classes = self.votes[alive], self.voted_classes[alive]
-        self._counts, self._reals = self._counts[alive], self._reals[alive]
+    def delete(self, deleted: BoolArray) -> Int64Array:
+        """Deletes the tracks of a mask `(T,)` and returns their freed slots."""
+        slots = self.slots[deleted]
+        kept = (~deleted).nonzero()[0]
+        self.mean, self.covariance = self.mean[kept], self.covariance[kept]
+        self.votes, self.voted_classes = self.votes[kept], self.voted_classes[kept]
+        self._counts, self._reals = self._counts[kept], self._reals[kept]
         self._free_slots.extend(slots[::-1].tolist())
         return slots
 
     def resume(self, lost: int, found: int) -> None:
-        """Continues the track in row `lost` with the state of row `found`, which is to be killed.
+        """Continues the track in row `lost` with the state of row `found`, which is to be deleted.
 
         It keeps its id, slot, hits and votes, and takes over the motion and the last match of
         `found`.

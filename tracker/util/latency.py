@@ -1,4 +1,4 @@
-"""Latency of results: percentiles of ages, and their trend, in constant memory.
+"""Latency of results: its percentiles and its trend, in constant memory.
 
 A histogram with bins of 1 % keeps no single value.
 """
@@ -45,10 +45,10 @@ class LatencyHistogram:
     """Counts durations in bins that grow by 1 %; its size does not depend on how many there are.
 
     Example:
-        >>> ages = LatencyHistogram()
+        >>> latencies = LatencyHistogram()
         >>> for milliseconds in range(1, 101):
-        ...     ages.add(milliseconds / 1000)
-        >>> ages.count, round(ages.percentile(50), 3), ages.max
+        ...     latencies.add(milliseconds / 1000)
+        >>> latencies.count, round(latencies.percentile(50), 3), latencies.max
         (100, 0.05, 0.1)
     """
 
@@ -150,12 +150,12 @@ def _bin(seconds: float) -> int:
 
 
 class LatencyTrend:
-    """The trend of ages: the slope of a least-squares line, from sums alone.
+    """The trend of latency: the slope of a least-squares line, from sums alone.
 
     Example:
         >>> trend = LatencyTrend()
         >>> for second in range(4):
-        ...     trend.add(at_s=second, age_s=0.1 + 0.002 * second)
+        ...     trend.add(at_s=second, latency_s=0.1 + 0.002 * second)
         >>> round(trend.trend_s_per_minute, 6)
         0.12
     """
@@ -163,45 +163,49 @@ class LatencyTrend:
     def __init__(self) -> None:
         self._count = 0
         self._at = 0.0
-        self._age = 0.0
+        self._latency = 0.0
         # Sums of products of deviations from the means: sums of the values would lose the slope,
         # since a clock's seconds are large and their differences small.
         self._at_at = 0.0
-        self._at_age = 0.0
+        self._at_latency = 0.0
 
-    def add(self, at_s: float, age_s: float) -> None:
-        """Adds one age.
+    def add(self, at_s: float, latency_s: float) -> None:
+        """Adds one latency.
 
         Args:
             at_s: Its time, in seconds on any one clock.
-            age_s: The age in seconds.
+            latency_s: The latency in seconds.
 
         Raises:
             DataError: A number is not finite.
         """
-        if not (math.isfinite(at_s) and math.isfinite(age_s)):
-            raise DataError(f"trend: expected finite seconds, got {age_s} at {at_s}")
+        if not (math.isfinite(at_s) and math.isfinite(latency_s)):
+            raise DataError(f"trend: expected finite seconds, got {latency_s} at {at_s}")
         self._count += 1
         ahead = at_s - self._at
         self._at += ahead / self._count
-        self._age += (age_s - self._age) / self._count
+        self._latency += (latency_s - self._latency) / self._count
         self._at_at += ahead * (at_s - self._at)
-        self._at_age += ahead * (age_s - self._age)
+        self._at_latency += ahead * (latency_s - self._latency)
 
     def merged(self, other: "LatencyTrend") -> "LatencyTrend":
-        """Returns the trend over the ages of both, as if all were added to one."""
+        """Returns the trend over the values of both, as if all were added to one."""
         both = LatencyTrend()
         both._count = self._count + other._count
         if not both._count:
             return both
-        at, age, share = other._at - self._at, other._age - self._age, other._count / both._count
-        both._at, both._age = self._at + at * share, self._age + age * share
+        at, latency, share = (
+            other._at - self._at,
+            other._latency - self._latency,
+            other._count / both._count,
+        )
+        both._at, both._latency = self._at + at * share, self._latency + latency * share
         weight = self._count * share
         both._at_at = self._at_at + other._at_at + at * at * weight
-        both._at_age = self._at_age + other._at_age + at * age * weight
+        both._at_latency = self._at_latency + other._at_latency + at * latency * weight
         return both
 
     @property
     def trend_s_per_minute(self) -> float | None:
-        """Growth of ages in seconds per minute; `None` where all have one time."""
-        return 60 * self._at_age / self._at_at if self._at_at > 0 else None
+        """Growth of latency in seconds per minute; `None` where all have the same time."""
+        return 60 * self._at_latency / self._at_at if self._at_at > 0 else None

@@ -10,10 +10,10 @@ FILE = make_run()
 LIVE = make_run(is_live=True)
 
 
-def counted(run, *, ages=(), dropped=0):
+def counted(run, *, latencies=(), dropped=0):
     statistics = RunStatistics()
-    for index, age in enumerate(ages):
-        statistics.add(make_result(index, run=run, age_s=age, dropped=dropped))
+    for index, latency in enumerate(latencies):
+        statistics.add(make_result(index, run=run, age_s=latency, dropped=dropped))
     return statistics
 
 
@@ -31,36 +31,36 @@ def test_a_run_without_frames():
 
 
 def test_summary_of_a_live_run_has_latency():
-    ages = [0.061] * 90 + [0.08] * 6 + [0.095] * 3 + [0.12]
-    lines = facts(LIVE, counted(LIVE, ages=ages))
+    latencies = [0.061] * 90 + [0.08] * 6 + [0.095] * 3 + [0.12]
+    lines = facts(LIVE, counted(LIVE, latencies=latencies))
     assert lines["latency"] == "p50 61 ms, p95 80, p99 95, longest 120 (from capture to result)"
     assert lines["dropped"] == "none"
 
 
 def test_summary_of_a_file_has_no_latency():
-    lines = facts(FILE, counted(FILE, ages=[0.1, 0.2]))
+    lines = facts(FILE, counted(FILE, latencies=[0.1, 0.2]))
     assert list(lines) == ["source", "frames", "tracks", "ms a frame", "written"]
 
 
 def test_live_source_without_capture_times_has_no_latency():
-    assert "latency" not in facts(LIVE, counted(LIVE, ages=[None, None]))
+    assert "latency" not in facts(LIVE, counted(LIVE, latencies=[None, None]))
 
 
 def test_dropped_frames_are_a_count_and_a_share():
-    lines = facts(LIVE, counted(LIVE, ages=[0.1] * 3, dropped=1))
+    lines = facts(LIVE, counted(LIVE, latencies=[0.1] * 3, dropped=1))
     assert lines["dropped"] == "1 (25.0 %), the source is faster than the pipeline"
     assert (dropped_share(0, 0), dropped_share(0, 5), dropped_share(5, 0)) == (0, 0, 1)
 
 
 def test_reconnections_and_undecodable_frames_are_reported():
-    statistics = counted(LIVE, ages=[0.1])
+    statistics = counted(LIVE, latencies=[0.1])
     statistics.reconnects, statistics.skipped = 2, 5
     lines = facts(LIVE, statistics)
     assert (lines["reconnects"], lines["unreadable"]) == ("2", "5 frames")
 
 
 def test_memory_is_constant():
-    statistics = counted(LIVE, ages=[0.001 * n for n in range(1000)])
+    statistics = counted(LIVE, latencies=[0.001 * n for n in range(1000)])
     assert (statistics.latency.count, statistics.frames) == (1000, 1000)
     assert not any(isinstance(value, list) for value in vars(statistics).values())
 
@@ -75,7 +75,7 @@ def shown_lines(text):
 
 def test_the_bar_of_a_run_shows_frames_speed_and_tracks(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    result = dataclasses.replace(make_result(0), alive=7)
+    result = dataclasses.replace(make_result(0), track_count=7)
     with RunProgress(FILE.video, 3, shown=True) as bar:
         for _ in range(3):
             bar.add(result)

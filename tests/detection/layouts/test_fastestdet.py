@@ -73,7 +73,7 @@ def test_it_matches_cells_of_sixteen_pixels() -> None:
     assert FASTEST.class_count([spec("758")]) is None
 
 
-def test_the_image_it_wants() -> None:
+def test_the_image_it_expects() -> None:
     wanted = FASTEST.image_input(nchw(352, 352)[0])
     assert (wanted.fit, wanted.colours, wanted.size) == (Fit.STRETCH, ColourOrder.BGR, (352, 352))
     assert wanted.scale == pytest.approx(1 / 255)

@@ -54,7 +54,7 @@ def test_it_matches_its_names_or_five_columns() -> None:
     assert not RTMDET.matches([labels], nchw())
 
 
-def test_the_images_it_wants() -> None:
+def test_the_images_it_expects() -> None:
     wanted = RTMDET.image_input(nchw(None, None)[0])
     assert (wanted.fit, wanted.colours, wanted.padding) == (Fit.CORNER, ColourOrder.BGR, 114)
     assert wanted.size_for((480, 640)) == (256, 320)

@@ -115,7 +115,7 @@ def test_it_matches_four_outputs_of_its_shapes() -> None:
     assert TFLITE.class_count(specs(OWN_NAMES)) is None
 
 
-def test_the_image_it_wants() -> None:
+def test_the_image_it_expects() -> None:
     whole = TFLITE.image_input(spec("image", 1, 300, 300, 3, dtype="uint8"))
     assert (whole.size, whole.fit, whole.dtype) == ((300, 300), Fit.STRETCH, "uint8")
     real = TFLITE.image_input(spec("image", 1, 300, 300, 3))

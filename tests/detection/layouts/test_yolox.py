@@ -81,7 +81,7 @@ def test_it_matches_one_row_a_cell() -> None:
     assert YOLOX.class_count([spec("output")]) is None
 
 
-def test_the_image_it_wants() -> None:
+def test_the_image_it_expects() -> None:
     wanted = YOLOX.image_input(nchw(416, 416)[0])
     assert (wanted.size, wanted.fit, wanted.padding) == ((416, 416), Fit.CORNER, 114)
     assert (wanted.colours, wanted.scale) == (ColourOrder.BGR, 1)

@@ -97,7 +97,7 @@ def test_mish_of_large_values_stays_finite():
 
 
 @pytest.mark.slow
-def test_a_detector_of_ours_finds_the_same_people_in_half():
+def test_a_detector_of_this_package_finds_the_same_people_in_half():
     from tracker.sources.files.video_file import VideoFile
 
     with VideoFile(PLAZA) as video:
@@ -149,7 +149,7 @@ def test_half_reaches_the_network_of_a_cfg(block_files):
         ["detector.name=kerashub:dfine_small_coco"],
     ],
 )
-def test_what_is_no_network_of_ours_has_no_half(words):
+def test_what_is_no_network_of_this_package_has_no_half(words):
     config = load_config(None, [*words, "detector.network.half=true"])
     with pytest.raises(ConfigError, match=r"detector.network.half: .* leave half out"):
         build_detector(config)

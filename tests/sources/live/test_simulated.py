@@ -69,13 +69,13 @@ def test_speed_makes_times_shorter(speed: float, step_s: float) -> None:
 
 def test_a_late_reader_gets_old_frames_and_the_schedule_stands() -> None:
     clock = HandClock()
-    ages = []
+    latencies = []
     for frame in PacedSource(ScriptedSource(5), clock=clock):
         assert frame.captured_s is not None
-        ages.append(clock.now() - frame.captured_s)
+        latencies.append(clock.now() - frame.captured_s)
         if frame.index == 1:
             clock.pass_by(0.1)  # two and a half frames
-    assert ages == pytest.approx([0, 0, 0.06, 0.02, 0], abs=1e-9)
+    assert latencies == pytest.approx([0, 0, 0.06, 0.02, 0], abs=1e-9)
 
 
 def test_numbers_and_times_count_from_the_first_frame() -> None:

@@ -139,8 +139,8 @@ class LoadFigures:
         processed_fps: Results per second between the first and the last; `None` for one result.
         frames: Number of results.
         dropped: Frames that were dropped for newer ones.
-        latency: Ages of the results in seconds; `None` where they are unknown.
-        trend_s_per_minute: Slope of the ages over time; `None` where it is unknown.
+        latency: Of the results, in seconds; `None` where they are unknown.
+        trend_s_per_minute: Slope of the latency over time; `None` where it is unknown.
     """
 
     load: float
@@ -155,23 +155,23 @@ class LoadFigures:
     def line(self) -> str:
         """A row of the table under `load_header`."""
         share = 100 * dropped_share(self.dropped, self.frames)
-        ages = ["-"] * 4
+        latencies = ["-"] * 4
         if self.latency is not None:
-            ages = [f"{1000 * age:.1f}" for age in asdict(self.latency).values()]
+            latencies = [f"{1000 * value:.1f}" for value in asdict(self.latency).values()]
         trend = self.trend_s_per_minute
         cells = (
             f"{self.load:g}",
             f"{self.offered_fps:.1f}",
             "-" if self.processed_fps is None else f"{self.processed_fps:.1f}",
             f"{self.dropped} ({share:.1f} %)",
-            *ages,
+            *latencies,
             "-" if trend is None else f"{1000 * trend:+.1f}",
         )
         return _table_row(cells, _LOAD_WIDTHS)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as plain JSON types, times in milliseconds."""
-        ages, trend = self.latency, self.trend_s_per_minute
+        latencies, trend = self.latency, self.trend_s_per_minute
         return {
             "load": self.load,
             "offered_fps": _rounded(self.offered_fps),
@@ -180,8 +180,8 @@ class LoadFigures:
             "dropped": self.dropped,
             "dropped_share": round(dropped_share(self.dropped, self.frames), 6),
             "latency_ms": None
-            if ages is None
-            else {name: round(1000 * age, 3) for name, age in asdict(ages).items()},
+            if latencies is None
+            else {name: round(1000 * value, 3) for name, value in asdict(latencies).items()},
             "trend_ms_per_minute": None if trend is None else round(1000 * trend, 3),
         }
 
@@ -201,13 +201,13 @@ def measure_load(
         now: Returns the current time in seconds.
         load: Playback speed; 1 = as recorded.
     """
-    ages, trend, span = LatencyHistogram(), LatencyTrend(), _Span(now)
+    latencies, trend, span = LatencyHistogram(), LatencyTrend(), _Span(now)
     dropped, offered = 0, 0.0
     for result in results:
         span.tick()
         dropped, offered = result.dropped, float(result.run.video.fps)
         if result.age_s is not None:
-            ages.add(result.age_s)
+            latencies.add(result.age_s)
             trend.add(result.frame.time_s, result.age_s)
     return LoadFigures(
         load=load,
@@ -215,7 +215,7 @@ def measure_load(
         processed_fps=span.rate,
         frames=span.count,
         dropped=dropped,
-        latency=ages.percentiles(),
+        latency=latencies.percentiles(),
         trend_s_per_minute=trend.trend_s_per_minute,
     )
 

@@ -21,7 +21,7 @@ class RunStatistics:
         dropped: Frames of a live source that were dropped for newer ones.
         skipped: Frames that the source could not decode.
         reconnects: Number of times a lost live source was reconnected.
-        latency: Ages of the results of a live source, from capture to result.
+        latency: Latency of the results of a live source, from capture to result.
         seconds: Total seconds of each stage.
     """
 
@@ -62,7 +62,7 @@ class RunStatistics:
 
 
 class RunProgress(WorkBar):
-    """A progress bar on stderr: frames, frames per second, time left, tracks alive.
+    """A progress bar on stderr: frames, frames per second, time left, number of tracks.
 
     Args:
         info: The source; without a frame count the bar has no end.
@@ -79,15 +79,15 @@ class RunProgress(WorkBar):
             total=min(counts) if counts else None,
             shown=shown,
             left=(SpinnerColumn(),),
-            right=(TextColumn("{task.fields[alive]} tracks"),),
-            alive=0,
+            right=(TextColumn("{task.fields[tracks]} tracks"),),
+            tracks=0,
         )
         self._frames = 0
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
         self._frames += 1
-        self.advance(self._frames, alive=result.alive)
+        self.advance(self._frames, tracks=result.track_count)
 
 
 def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) -> list[str]:
@@ -105,9 +105,9 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
     ]
     if info.is_live or statistics.dropped:
         facts.append(("dropped", _dropped_text(statistics)))
-    ages = statistics.latency.percentiles()
-    if info.is_live and ages is not None:
-        facts.append(("latency", _latency_text(ages)))
+    latencies = statistics.latency.percentiles()
+    if info.is_live and latencies is not None:
+        facts.append(("latency", _latency_text(latencies)))
     if statistics.reconnects:
         facts.append(("reconnects", str(statistics.reconnects)))
     if statistics.skipped:
@@ -142,6 +142,6 @@ def _dropped_text(statistics: RunStatistics) -> str:
     return f"{statistics.dropped} ({100 * share:.1f} %), the source is faster than the pipeline"
 
 
-def _latency_text(ages: Percentiles) -> str:
-    p50, p95, p99, longest = (f"{1000 * age:.0f}" for age in astuple(ages))
+def _latency_text(latencies: Percentiles) -> str:
+    p50, p95, p99, longest = (f"{1000 * latency:.0f}" for latency in astuple(latencies))
     return f"p50 {p50} ms, p95 {p95}, p99 {p99}, longest {longest} (from capture to result)"

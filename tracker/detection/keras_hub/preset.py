@@ -89,7 +89,7 @@ def load_keras_hub() -> Any:
         raise DependencyError(f"KerasHub is not installed: {advice}")
     load_tensorflow()
     try:
-        # Its downloads are logged to what standard output is now; ours may carry JSON.
+        # Its downloads are logged to standard output, which may carry the JSON of the program.
         with native_output_logged(), contextlib.redirect_stdout(sys.stderr):
             return importlib.import_module("keras_hub")
     except ImportError as error:

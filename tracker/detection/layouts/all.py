@@ -38,7 +38,7 @@ LAYOUTS: tuple[Layout, ...] = (
     YoloColumns("yolov8-normalised", unit=BoxUnit.SHARES),
     FastestDet(),
 )
-"""Every layout, those that names tell before those that shapes alone tell."""
+"""Every layout. The order decides nothing: `find_layout` collects all that match."""
 
 
 def find_layout(

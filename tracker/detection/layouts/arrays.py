@@ -81,10 +81,10 @@ def check_channels(spec: TensorSpec) -> None:
 
 
 def fitted_input(wanted: ImageInput, spec: TensorSpec) -> ImageInput:
-    """Returns what a family of networks wants, with the size, axes and type of this one.
+    """Returns the input that a family of networks expects, with size, axes and type of this one.
 
     Args:
-        wanted: What the family wants; its axes hold where the shape does not show it.
+        wanted: What the family expects; its axes hold where the shape does not show it.
         spec: The input.
 
     Raises:
@@ -118,6 +118,6 @@ def no_extra_inputs(specs: Sequence[TensorSpec], layout: str) -> list[NDArray[An
     if len(specs) > 1:
         raise ModelError(
             f"model input {specs[1]}: the layout {layout} gives a network images only and does "
-            "not know what this input wants; export the model without it"
+            "not know what this input expects; export the model without it"
         )
     return []

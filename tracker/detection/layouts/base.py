@@ -105,7 +105,7 @@ class Layout(Decoder, Protocol):
         ...
 
     def image_input(self, spec: TensorSpec) -> ImageInput:
-        """Returns what the published networks of this layout want to be given.
+        """Returns the input that the published networks of this layout expect.
 
         Args:
             spec: Of the network's first input; size, axes and type are read from it where it

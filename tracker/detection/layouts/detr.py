@@ -33,10 +33,10 @@ _DEPLOY_NAMES = ("labels", "boxes", "scores")
 _SIZES_NAME = "orig_target_sizes"
 
 DETR_INPUT = ImageInput(fit=Fit.STRETCH)
-"""RGB in `[0, 1]`, as RT-DETR and D-FINE want it."""
+"""RGB in `[0, 1]`, as RT-DETR and D-FINE expect it."""
 
 RF_DETR_INPUT = ImageInput(fit=Fit.STRETCH, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""RGB standardised by ImageNet's mean and deviation, as RF-DETR wants it."""
+"""RGB standardised by ImageNet's mean and deviation, as RF-DETR expects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class DetrLogits:
     Attributes:
         name: The layout's name.
         names: What the published exports call boxes and logits.
-        wanted: What the network wants to be given.
+        wanted: The input that the network expects.
     """
 
     name: str = "detr"

@@ -1,6 +1,6 @@
-"""YOLO networks without suppression after them: YOLOv10 and YOLO26, end to end.
+"""YOLO networks that need no NMS afterwards: YOLOv10 and YOLO26, end to end.
 
-Input: `(B, N, 6)` left, top, right, bottom in input pixels, score, class. Output: its rows.
+Input: `(B, N, 6)` left, top, right, bottom in input pixels, score, class. Output: `Candidates`.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from tracker.inference.network import TensorSpec
 class EndToEnd:
     """Rows of box, score and class, one for each object.
 
-    A YOLOv5 or YOLOX of one class has the same shape, with as many rows as it has anchors: where
-    the number of rows can be one of anchors, this layout has to be named.
+    A single-class YOLOv5 or YOLOX output has the same shape; if the row count could be an anchor
+    count, the layout must be named explicitly.
     """
 
     name: str = "end-to-end"

@@ -84,13 +84,13 @@ class TaskLayout:
         return None if boxes is None else self.inner.class_count([self._cut(outputs[boxes])])
 
     def image_input(self, spec: TensorSpec) -> ImageInput:
-        """Returns what the detector wants to be given."""
+        """Returns the input that the detector expects."""
         return self.inner.image_input(spec)
 
     def extra_inputs(
         self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
     ) -> list[NDArray[Any]]:
-        """Returns what the detector wants beside images."""
+        """Returns the inputs that the detector expects besides images."""
         return self.inner.extra_inputs(specs, input_size=input_size, count=count)
 
     def decode(

@@ -14,14 +14,14 @@ from tracker.sources.files.early_end import HINT, Bytes, PacketTail, early_end
 from tracker.sources.files.packets import OpenVideo, VideoPacket, decoded_frames
 from tracker.sources.files.video_facts import ANY_STAMP, numbering_of
 from tracker.sources.live.stream_errors import Failure
-from tracker.util.packet_stamps import (
+from tracker.sources.packet_stamps import (
     gap_text,
     nominal_rate,
     stamp_kind,
     stamp_rules,
     unbroken_packets,
 )
-from tracker.util.unbroken_stamps import UnbrokenStamps
+from tracker.sources.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """Still images as a video: a folder, a MOT sequence, a glob pattern, or one image.
 
-Frames are in natural order of their names, at a constant rate. BGR exists only in this module.
+Frames are in natural order of their names, at a constant rate, and are converted from BGR to RGB
+here.
 """
 
 import logging

@@ -17,7 +17,7 @@ from tracker.errors import SourceError
 from tracker.sources.files.checked_paths import readable_file
 from tracker.sources.files.frame_numbers import Numbering
 from tracker.sources.files.stream_choice import video_stream
-from tracker.util.packet_stamps import is_header, is_joinable
+from tracker.sources.packet_stamps import is_header, is_joinable
 
 _MAX_READ_FAILURES = 20
 _BOXES_AT_START = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}

@@ -29,7 +29,7 @@ from tracker.sources.files.packets import (
 )
 from tracker.sources.files.stream_choice import choice_note
 from tracker.sources.files.to_rgb import DisplayForm, orientation_of
-from tracker.util.packet_stamps import (
+from tracker.sources.packet_stamps import (
     StampKind,
     exact_seconds,
     nominal_rate,
@@ -37,7 +37,7 @@ from tracker.util.packet_stamps import (
     stamp_rules,
     unbroken_packets,
 )
-from tracker.util.unbroken_stamps import UnbrokenStamps
+from tracker.sources.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
 

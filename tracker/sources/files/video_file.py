@@ -40,14 +40,14 @@ from tracker.sources.files.video_facts import (
     size_text,
 )
 from tracker.sources.live.stream_clock import StreamClock
-from tracker.util.packet_stamps import (
+from tracker.sources.packet_stamps import (
     exact_seconds,
     gap_text,
     is_joinable,
     stamp_rules,
     unbroken_packets,
 )
-from tracker.util.unbroken_stamps import UnbrokenStamps
+from tracker.sources.unbroken_stamps import UnbrokenStamps
 
 _log = logging.getLogger(__name__)
 

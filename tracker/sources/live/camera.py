@@ -1,6 +1,6 @@
 """Cameras, opened by OpenCV.
 
-BGR exists only in this module.
+Frames are converted from BGR to RGB here.
 """
 
 import logging

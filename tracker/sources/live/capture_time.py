@@ -1,7 +1,8 @@
 """Capture times of stream frames, from their time stamps and the least delayed frame.
 
 A frame that waited in a buffer, here or on the network, arrives late. Its time stamp does not show
-it, since the offset between the sender's clock and ours is unknown. The least delayed frame gives
+it, since the offset between the sender's clock and that of this machine is
+unknown. The least delayed frame gives
 that offset; the excess of the others is their delay. This is the minimum filter by which clocks are
 compared over a network (RFC 5905, sec. 10, keeps the sample of the lowest delay).
 """
@@ -17,7 +18,7 @@ class CaptureTimes:
     """Times of capture over one connection, on the clock of the arrivals.
 
     The smallest transport time is unknown and counts as zero: capture times are too late by it, and
-    by the delay of the least delayed frame so far. In a burst at the beginning, ages are too low
+    by the delay of the least delayed frame so far. In a burst at the beginning, latency is too low
     until its last frame has arrived.
 
     A growing delay is measured in full. A constant one decays at 100 ppm, 0.36 s an hour, since it

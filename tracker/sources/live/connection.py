@@ -39,8 +39,8 @@ from tracker.sources.live.stream_errors import (
     explain,
     too_late,
 )
+from tracker.sources.packet_stamps import nominal_rate
 from tracker.util.channel import Cancelled, Channel
-from tracker.util.packet_stamps import nominal_rate
 
 # Enough to decode one frame while another is converted; more would only make frames older.
 _WAITING = 2

@@ -38,7 +38,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clock of this machine: `time.monotonic`, which ages are counted by."""
+    """The clock of this machine: `time.monotonic`, by which latency is measured."""
 
     def now(self) -> float:
         """Returns `time.monotonic()`."""

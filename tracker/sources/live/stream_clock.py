@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tracker.util.packet_stamps import exact_seconds, interval_ticks
+from tracker.sources.packet_stamps import exact_seconds, interval_ticks
 
 # HLS skips segments that its server no longer has; a longer jump that did not take as long in real
 # time is a clock that was set.

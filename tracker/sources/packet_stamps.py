@@ -14,7 +14,7 @@ from av.format import Flags
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from tracker.util.unbroken_stamps import StampRules, UnbrokenStamps
+from tracker.sources.unbroken_stamps import StampRules, UnbrokenStamps
 
 _DEFAULT_RATE = Fraction(30)
 _MAX_RATE = 1000

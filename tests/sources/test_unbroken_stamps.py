@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tracker.util.unbroken_stamps import StampRules, UnbrokenStamps
+from tracker.sources.unbroken_stamps import StampRules, UnbrokenStamps
 
 RULES = StampRules(interval=10, tolerance=10, key_tolerance=0, period=1000, longest_gap=300)
 
