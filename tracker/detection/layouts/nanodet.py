@@ -130,7 +130,7 @@ class NanoDetPlus:
     Attributes:
         name: The layout's name.
         is_paddle: Whether it is PicoDet.
-        wanted: What the network wants to be given.
+        wanted: The input that the network expects.
         offset: Place in a cell that distances count from, in strides: for NanoDet-Plus its top left
             corner (`nanodet_plus_head.py`, `get_single_level_center_priors`), for PicoDet its
             centre (`pico_head.py`, `cell_offset: 0.5`).
