@@ -108,7 +108,7 @@ def test_detection_too_weak_for_a_track_is_hidden():
     tracker = DeepSort(DeepSortSettings(birth_score=0.5))
     detector = ScriptedDetector(lambda frame: walker(frame, score=0.3))
     for result in Pipeline(detector=detector, tracker=tracker).run(NoisyWalk(4, size=SIZE)):
-        assert (result.alive, len(result.detections)) == (0, 1)
+        assert (result.track_count, len(result.detections)) == (0, 1)
         assert is_hidden(result, blur.changed(result).frame.image)
 
 

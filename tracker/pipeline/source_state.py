@@ -118,7 +118,7 @@ class SourceTracker:
 
     def _unreported(self, tracks: Tracks) -> Tracks:
         tracker = self._tracker
-        if tracker.alive > len(tracks) and isinstance(tracker, HasUnreported):
+        if tracker.track_count > len(tracks) and isinstance(tracker, HasUnreported):
             return tracker.unreported()
         return Tracks.empty()
 
