@@ -30,8 +30,9 @@ import numpy as np
 from tracker.cli.eval.detector import score
 from tracker.config.build_detector import build_detector
 from tracker.config.run import load_config
+from tracker.detection.default_names import COCO_NAMES
 from tracker.detections import TimedDetector
-from tracker.evaluation.labels import read_yolo_labels
+from tracker.evaluation.labels import LabelledSet, read_yolo_labels
 from tracker.frames import Frame, VideoInfo
 from tracker.registry.entries import ModelEntry, Task
 from tracker.registry.models import FILE, read_registry
@@ -41,7 +42,6 @@ from tracker.util.stopwatch import Stopwatch
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 COCO = DATA / "detection" / "coco256"
 CALLS, WARM_UP = 40, 3
-COCO_CLASS_COUNT = 80
 
 
 def fill_cache(entry: ModelEntry, cache: Path) -> bool:
@@ -72,10 +72,11 @@ def detector_of(name: str, threads: int) -> TimedDetector:
 
 def accuracy(detector: TimedDetector) -> dict[str, float | None]:
     """Returns AP50 of people, and the mean of COCO's classes for a detector of all of them."""
-    labelled = read_yolo_labels(COCO / "labels" / "val2017", COCO / "images" / "val2017")
-    is_coco = len(detector.class_names) >= COCO_CLASS_COUNT
-    # The labels count as COCO does; a detector of people alone has the first of these classes.
-    precision = score(labelled, detector, None if is_coco else [detector.class_names[0]])
+    images = read_yolo_labels(COCO / "labels" / "val2017", COCO / "images" / "val2017").images
+    # By name: TensorFlow's networks number the classes otherwise than the labels.
+    labelled = LabelledSet(images, COCO_NAMES)
+    is_coco = set(COCO_NAMES) <= set(detector.class_names)
+    precision = score(labelled, detector, None if is_coco else ["person"])
     return {
         "person_ap50": round(100 * precision.classes[0].ap50, 1),
         "map50": round(100 * precision.map50, 1) if is_coco else None,

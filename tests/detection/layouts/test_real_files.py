@@ -179,7 +179,7 @@ def test_a_published_ncnn_file_for_any_size() -> None:
 def check_without_settings(path: str, layout: str, size: tuple[int, int]) -> None:
     """Checks layout, names and input of a file, and that it finds the labelled person."""
     image = read_coco_image()  # 640 high, 481 wide
-    detector = load_model(weights(*path.split("/")), settings=DetectorSettings(threads=1))
+    detector = load_model(weights(*path.split("/")))
     assert detector.layout_name == layout
     assert detector.class_names == COCO_NAMES
     info = VideoInfo("test", image.shape[1], image.shape[0], Fraction(1), Fraction(1))
