@@ -141,7 +141,7 @@ def published():
         yield pytest.param(model, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("model", published())
+@pytest.mark.parametrize("model", list(published()))
 def test_published_networks_compute_what_ncnn_computes(model, data):
     path = data / "weights" / f"{model.path}.param"
     if not path.exists():
