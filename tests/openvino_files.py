@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 _IMAGE = """<net name="test" version="11"><layers>
 <layer id="0" name="data" type="Parameter" version="opset1">
@@ -62,6 +63,13 @@ def write_ssd_rows(path: Path, rows: Sequence[Sequence[float]], *, size: tuple[i
         "</edges></net>"
     )
     return _written(path, text, np.array(rows, np.float32))
+
+
+def write_openvino(onnx: Path, path: Path) -> Path:
+    """Writes an ONNX file as `.xml` and `.bin`, with weights of 32 bits."""
+    openvino = pytest.importorskip("openvino", reason="needs the extra openvino")
+    openvino.save_model(openvino.Core().read_model(onnx), path, compress_to_fp16=False)
+    return path
 
 
 def _port(number: int, precision: str, shape: tuple[int, ...]) -> str:

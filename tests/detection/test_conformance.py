@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from tests.detection.block_forms import write_onnx, write_saved_model, write_tflite
+from tests.openvino_files import write_openvino
 from tracker.detection.load import load_model
 from tracker.detection.model_choice import ModelChoice
-from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.sources.files.image_folder import ImageFolder
 from tracker.util.opencv import cv2
 from tracker.util.stopwatch import Stopwatch
@@ -26,6 +27,10 @@ FORMS = (
     "tflite",
     "onnx",
     "onnx-batch",
+    "openvino",
+    "onnx-openvino",
+    "onnx-batch-openvino",
+    "xml",
     pytest.param("xla", marks=pytest.mark.slow),
     pytest.param("saved-model", marks=pytest.mark.slow),
 )
@@ -48,21 +53,27 @@ def detector(request, made, block_files, cache_dir, tmp_path_factory):
 
 def _make(form: str, block_files, cache_dir: Path, folder: Path):
     settings = DetectorSettings(cache_dir=cache_dir)
-    if form in {"litert", "xla"}:
+    if form.endswith(("openvino", "xml")):
+        pytest.importorskip("openvino", reason="needs the extra openvino")
+        settings = DetectorSettings(cache_dir=cache_dir, runtime=RuntimeKind.OPENVINO)
+    if form in {"litert", "xla", "openvino"}:
         cfg, weights = block_files
         settings = DetectorSettings(cache_dir=cache_dir, runtime=RuntimeKind(form))
         return YoloDetector.load(cfg, weights=weights, names=NAMES, settings=settings)
-    if form.startswith("onnx"):
+    if form.startswith(("onnx", "xml")):
         pytest.importorskip("onnx")
+    if form in {"onnx", "onnx-batch"}:
         pytest.importorskip("onnxruntime")
+        settings = DetectorSettings(cache_dir=cache_dir, runtime=RuntimeKind.ONNX_RUNTIME)
     path = {
         "tflite": lambda: write_tflite(folder / "blocks.tflite"),
         "onnx": lambda: write_onnx(folder / "blocks.onnx"),
         "onnx-batch": lambda: write_onnx(folder / "blocks.onnx", batch="batch"),
         "saved-model": lambda: write_saved_model(folder / "blocks"),
-    }[form]()
+        "xml": lambda: write_openvino(write_onnx(folder / "blocks.onnx"), folder / "blocks.xml"),
+    }[form.removesuffix("-openvino")]()
     # Its one stride is not that of YOLOv8, so the outputs alone do not tell.
-    layout = "yolov8" if form.startswith("onnx") else "yolov8-normalised"
+    layout = "yolov8" if form.startswith(("onnx", "xml")) else "yolov8-normalised"
     return load_model(path, names=NAMES, choice=ModelChoice(layout), settings=settings)
 
 

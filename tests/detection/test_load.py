@@ -16,12 +16,12 @@ from tracker.detection.layouts.all import LAYOUTS
 from tracker.detection.load import load_model
 from tracker.detection.model_choice import InputChoice, ModelChoice
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.network import ColourOrder
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.registry.builtin import detector_files
 from tracker.util.stopwatch import Stopwatch
 

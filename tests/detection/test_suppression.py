@@ -16,10 +16,11 @@ from tracker.detection.fcn_detector import FcnDetector, FcnSettings
 from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.yolo import YoloColumns
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.runtimes.base import RuntimeKind, YoloNetwork
+from tracker.detection.runtimes.base import YoloNetwork
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.network import TensorSpec
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.fcn.convert import WindowNetwork
 from tracker.models.heads import AnchorFreeHead
 from tracker.util.stopwatch import Stopwatch

@@ -10,10 +10,10 @@ import pytest
 
 from tracker.boxes import pairwise_iou
 from tracker.detection.default_names import COCO_NAMES, VOC_NAMES, default_class_names
-from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.errors import ConfigError, DataError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.util.stopwatch import Stopwatch
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

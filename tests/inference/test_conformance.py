@@ -14,18 +14,20 @@ from tests.inference.forms import (
     write_saved_model,
     write_tflite,
 )
+from tests.openvino_files import write_openvino
 from tests.published_forms import write_ssd
 from tracker.errors import DeviceError, ModelError
 from tracker.inference.litert_network import LiteRtNetwork
 from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_network import OnnxNetwork
 from tracker.inference.open_network import open_network
+from tracker.inference.openvino_network import OpenVinoNetwork
 from tracker.inference.saved_model_network import SavedModelNetwork
 from tracker.inference.tensorflow import load_tensorflow
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-FORMS = ["keras", "saved_model", "tflite", "onnx"]
+FORMS = ["keras", "saved_model", "tflite", "onnx", "xml", "onnx-openvino"]
 WEIGHTS = random_weights()
 TOLERANCE = 1e-5
 """Of float32 sums of 36 products of numbers about 1, in any order."""
@@ -47,12 +49,14 @@ class Forms:
         return self._model
 
     def path(self, form):
-        path = self.folder / f"small.{form}"
+        path = self.folder / f"small.{form.removesuffix('-openvino')}"
         if path.exists():
             return path
-        if form == "onnx":
+        if form.startswith("onnx"):
             pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
             return write_onnx(self.weights, path)
+        if form == "xml":
+            return write_openvino(self.path("onnx"), path)
         if form == "keras":
             self.model.save(path)
             return path
@@ -65,7 +69,10 @@ class Forms:
         if form not in self._networks:
             if form == "onnx":
                 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
-            self._networks[form] = open_network(self.path(form))
+            if form in {"xml", "onnx-openvino"}:
+                pytest.importorskip("openvino", reason="needs the extra openvino")
+            opened = OpenVinoNetwork if form == "onnx-openvino" else open_network
+            self._networks[form] = opened(self.path(form))
         return self._networks[form]
 
     def run(self, form, images):
@@ -117,6 +124,11 @@ def test_outputs_are_in_the_order_of_the_file_or_sorted(forms):
     assert [spec.name for spec in forms.open("onnx").outputs] == ["vector", "map"]
     assert [spec.name for spec in forms.open("saved_model").outputs] == ["map", "vector"]
     assert [spec.name for spec in forms.open("keras").outputs] == ["map", "vector"]
+
+
+@pytest.mark.parametrize("form", ["xml", "onnx-openvino"])
+def test_openvino_keeps_the_order_of_the_file(forms, form):
+    assert [spec.name for spec in forms.open(form).outputs] == ["vector", "map"]
 
 
 @pytest.mark.parametrize("form", ["keras", "tflite", "onnx"])

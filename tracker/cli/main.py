@@ -170,7 +170,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
     ] = None,
     half: Annotated[
-        bool, typer.Option("--half", help="Compute in float16: on GPUs, with runtime xla.")
+        bool,
+        typer.Option(
+            "--half",
+            help="Compute in 16 bits: float16 on GPUs (runtime xla), bfloat16 on CPUs (openvino).",
+        ),
     ] = False,
     max_frames: Annotated[
         int | None, typer.Option(help="Stop after so many frames of each source.")

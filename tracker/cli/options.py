@@ -12,7 +12,10 @@ InputSize = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")]
 Runtime = Annotated[
-    str | None, typer.Option(help="What runs the network: auto, litert (CPU) or xla. [auto]")
+    str | None,
+    typer.Option(
+        help="What runs the network: auto, litert (CPU), xla, onnxruntime or openvino (CPU). [auto]"
+    ),
 ]
 Blur = Annotated[
     str | None,

@@ -301,7 +301,7 @@ def _own_embedder(choice: EmbedderConfig, name: str) -> Embedder:
         raise ConfigError(
             f"unknown embedder {shown_source(name)!r}{nearest(name, known)}; expected "
             f"{', '.join(map(repr, known))}, or a network that maps crops to vectors: a .keras, "
-            ".tflite or .onnx file, a SavedModel folder, or an https:// handle"
+            ".tflite, .onnx or OpenVINO .xml file, a SavedModel folder, or an https:// handle"
         )
     from tracker.embedding.crop_embedder import CropEmbedder
 

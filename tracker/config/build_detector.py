@@ -102,7 +102,7 @@ def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector
     """Returns the function that builds the detector of a name."""
     name, suffix = choice.name, Path(choice.name).suffix.lower()
     is_own = suffix == ".keras" or (suffix == ".tflite" and is_exported(name))
-    is_model = suffix in {".tflite", ".onnx", ".param"} or name.startswith("https://")
+    is_model = suffix in {".tflite", ".onnx", ".param", ".xml"} or name.startswith("https://")
     # The first match; the registry is only read if nothing before it matches.
     rules: tuple[tuple[Callable[[], bool], Callable[[DetectorConfig], TimedDetector]], ...] = (
         (lambda: name == MOTION, _motion_detector),
@@ -123,14 +123,14 @@ def _builder(choice: DetectorConfig) -> Callable[[DetectorConfig], TimedDetector
     raise ConfigError(
         f"unknown detector {shown_source(name)!r}{nearest(name, [*known, *_registered_names()])}; "
         f"expected {', '.join(map(repr, known))}, a name from `tracker models list`, a .keras "
-        "of this package, a .tflite, an .onnx, a Darknet .cfg, an ncnn .param, a SavedModel "
-        f"folder, an https:// handle of TensorFlow Hub, or {KERAS_HUB}PRESET"
+        "of this package, a .tflite, an .onnx, an OpenVINO .xml, a Darknet .cfg, an ncnn .param, a "
+        f"SavedModel folder, an https:// handle of TensorFlow Hub, or {KERAS_HUB}PRESET"
     )
 
 
 def _fcn_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
-    from tracker.detection.runtimes.base import RuntimeKind
+    from tracker.inference.runtime_kind import RuntimeKind
 
     if choice.weights is None:
         raise ConfigError(

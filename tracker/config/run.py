@@ -142,7 +142,8 @@ class EmbedderConfig:
         name: `builtin`: the appearance network of this package; `none`: tracking by motion only;
             `detector`: features of the detector, if it is one of this package; the path of a file
             that `tracker train reid` or `tracker export` wrote; any network that maps crops to
-            vectors, as `.onnx`, `.tflite`, `.keras`, SavedModel folder or TensorFlow Hub handle;
+            vectors, as `.onnx`, `.xml` of OpenVINO, `.tflite`, `.keras`, SavedModel folder or
+            TensorFlow Hub handle;
             or `auto`: `builtin` if the detector is a network, else `none`.
         threads: CPU threads of the network; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.

@@ -17,19 +17,18 @@ from tracker.detection.layouts.probe import probed_specs
 from tracker.detection.layouts.tasks import TaskLayout, find_task_layout
 from tracker.detection.model_choice import Declaration, ModelChoice, read_declaration
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.runtimes.base import RuntimeKind
+from tracker.detection.third_party_runtime import on_fastest_runtime, open_third_party
 from tracker.detection.yolo_detector import DetectorSettings
-from tracker.errors import ConfigError, ModelError
+from tracker.errors import ModelError
 from tracker.inference.name_lists import filled_names, numbered_names
 from tracker.inference.network import Network, TensorSpec
 from tracker.inference.saved_model_network import is_handle
-from tracker.models.network_file import open_network_file
 from tracker.util.address import shown_address
 
 _log = logging.getLogger(__name__)
 
-# Messages of LiteRT and ONNX Runtime for half a file.
-_DAMAGE = ("not a valid Flatbuffer", "Protobuf parsing failed")
+# Messages of LiteRT, ONNX Runtime and OpenVINO for half a file.
+_DAMAGE = ("not a valid Flatbuffer", "Protobuf parsing failed", "Unable to read the model")
 
 
 def load_model(
@@ -41,7 +40,7 @@ def load_model(
     declared: Declaration | None = None,
     offline: bool = False,
 ) -> ModelDetector:
-    """Returns the detector of an ONNX, LiteRT or ncnn file, a SavedModel, or a handle of the Hub.
+    """Returns the detector of an ONNX, OpenVINO, LiteRT or ncnn file, a SavedModel, or a handle.
 
     What `choice` leaves open, the file `NAME.yaml` beside the model says; what that leaves open,
     the layout; and the meaning of the outputs is derived from their names and shapes.
@@ -63,7 +62,6 @@ def load_model(
         DeviceError: The requested GPU is not available.
     """
     settings = settings or DetectorSettings()
-    _check_runtime(path, settings)
     declared = _declaration(path) if declared is None else declared
     choice = (choice or ModelChoice()).over(declared.choice)
     network = _opened(path, settings, offline=offline)
@@ -74,7 +72,7 @@ def load_model(
     layout = _layout(network, choice.layout)
     wanted = choice.input.applied(layout.image_input(network.inputs[0]))
     detector = ModelDetector(
-        network,
+        on_fastest_runtime(network, path, settings),
         layout=layout,
         wanted=wanted,
         class_names=_class_names(
@@ -118,22 +116,11 @@ def _declaration(path: str | PathLike[str]) -> Declaration:
 
 def _opened(path: str | PathLike[str], settings: DetectorSettings, *, offline: bool) -> Network:
     try:
-        return open_network_file(
-            path, threads=settings.threads, device=settings.device, offline=offline
-        )
+        return open_third_party(path, settings, offline=offline)
     except ModelError as error:
         if any(words in str(error) for words in _DAMAGE):
             raise ModelError(f"{error}; is it cut short or damaged?") from error
         raise
-
-
-def _check_runtime(path: str | PathLike[str], settings: DetectorSettings) -> None:
-    if settings.runtime is not RuntimeKind.AUTO:
-        raise ConfigError(
-            f"runtime {settings.runtime.value}: {shown_address(str(path))} runs on what its ending "
-            "says (ONNX Runtime, LiteRT or TensorFlow); leave --runtime out"
-        )
-    settings.refuse_half(shown_address(str(path)))
 
 
 def _class_names(

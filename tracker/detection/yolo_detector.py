@@ -19,7 +19,6 @@ from tracker.detection.letterbox import check_long_side, minimal_input_size
 from tracker.detection.nms import NmsMode, NmsSettings
 from tracker.detection.runtimes.base import (
     DetectionRuntime,
-    RuntimeKind,
     RuntimeRequest,
     YoloNetwork,
     check_half,
@@ -29,6 +28,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
 from tracker.models.files.detector_file import (
     DETECTOR_FILE,
@@ -61,7 +61,8 @@ class DetectorSettings:
         device: `auto`, `cpu`, `gpu` or `gpu:N`.
         threads: CPU threads; `None` = one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
-        half: Whether the network computes in float16, which GPUs do faster; runtime XLA only.
+        half: Whether the network computes in 16 bits: float16 with runtime XLA, which GPUs do
+            faster; bfloat16 with runtime OpenVINO, which CPUs with AMX do faster.
     """
 
     confidence: float | None = None
@@ -90,7 +91,7 @@ class DetectorSettings:
         return NmsSettings(chosen, self.iou, self.max_detections, self.nms_mode)
 
     def refuse_half(self, what: str) -> None:
-        """Checks that float16 is not asked of what is run as it is.
+        """Checks that 16 bits are not asked of what is run as it is.
 
         Args:
             what: The network or detector, for the message.
@@ -100,8 +101,8 @@ class DetectorSettings:
         """
         if self.half:
             raise ConfigError(
-                f"detector.network.half: {what} has no float16 form; expected a "
-                "detector of this package or a darknet .cfg, on a GPU; leave half out"
+                f"detector.network.half: {what} has no 16-bit form here; expected a detector of "
+                "this package or a darknet .cfg on a GPU, or runtime openvino; leave half out"
             )
 
 
@@ -346,6 +347,10 @@ class YoloDetector:
             from tracker.detection.runtimes.litert import LiteRtRuntime
 
             return LiteRtRuntime(request, cache_dir=settings.cache_dir)
+        if kind is RuntimeKind.OPENVINO:
+            from tracker.detection.runtimes.openvino import OpenVinoRuntime
+
+            return OpenVinoRuntime(request, cache_dir=settings.cache_dir)
         from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 
         return KerasXlaRuntime(request, device=self._device)

@@ -175,7 +175,7 @@ def is_network_of_others(name: str) -> bool:
         return True
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES or not path.is_file():
-        return suffix == ".onnx"
+        return suffix in {".onnx", ".xml"}
     try:
         with zipfile.ZipFile(path) as archive:
             return MEMBER not in archive.namelist()

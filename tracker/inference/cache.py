@@ -1,4 +1,4 @@
-"""A folder of files that are costly to make: exported networks.
+"""A folder of files that are costly to make: exported networks, measured runtimes.
 
 The cache is never required: one that cannot be read or written costs time and does not stop a run.
 Files are written under a temporary name and moved into place; a lock lets one process make a file
@@ -27,6 +27,7 @@ _MAGIC = b"tracker cache 1\n"
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 _EXPORTS = "litert"
+_MEASURED = "runtimes"
 _LONGEST_WAIT_S = 900.0
 """Longest wait for a lock: an export takes a minute at most, and a suspended process keeps its
 lock."""
@@ -58,12 +59,26 @@ def exported_path(cache_dir: Path | None, key: str) -> Path | None:
         cache_dir: Folder of this program's caches; `None` selects the platform's.
         key: From `cache_key`.
     """
+    return _path(cache_dir, _EXPORTS, f"{key}.tflite")
+
+
+def measured_path(cache_dir: Path | None, key: str) -> Path | None:
+    """Returns the path of measured times of runtimes; `None` where there is no cache folder.
+
+    Args:
+        cache_dir: Folder of this program's caches; `None` selects the platform's.
+        key: From `cache_key`.
+    """
+    return _path(cache_dir, _MEASURED, f"{key}.json")
+
+
+def _path(cache_dir: Path | None, folder: str, name: str) -> Path | None:
     try:
-        folder = default_cache_dir() if cache_dir is None else cache_dir
+        caches = default_cache_dir() if cache_dir is None else cache_dir
     except ConfigError as error:
         _warn_once(Path(), f"{error}; exported networks are not kept")
         return None
-    return folder / _EXPORTS / f"{key}.tflite"
+    return caches / folder / name
 
 
 def cache_key(parts: Mapping[str, object]) -> str:
@@ -117,7 +132,7 @@ def _locked(path: Path) -> Iterator[bool]:
             lock = stack.enter_context(path.with_name(f"{path.name}.lock").open("ab"))
             is_held = try_lock(lock)
             if not is_held:
-                logger.info("waiting for another process that exports the same network")
+                logger.info("waiting for another process that makes the same file of the cache")
             end = time.monotonic() + _LONGEST_WAIT_S
             while not is_held and time.monotonic() < end:
                 time.sleep(0.05)

@@ -50,7 +50,7 @@ class OnnxNetwork:
         check_threads(threads)
         chosen, file = Device.parse(device), Path(path)
         self._what = f"network {file}"
-        files = [file, *_external_files(file)]
+        files = [file, *external_files(file)]
         self._digests = MappingProxyType({part.name: network_file_digest(part) for part in files})
         self._session = onnx_session(file, threads=threads or available_cores(), device=chosen)
         self._inputs = tuple(_spec(node, file) for node in self._session.get_inputs())
@@ -152,8 +152,8 @@ def _spec(node: Any, file: Path) -> TensorSpec:
     return TensorSpec(node.name, shape, _TYPES.get(kind[1], kind[1]))
 
 
-def _external_files(file: Path) -> list[Path]:
-    """Returns the external weight files that an ONNX file names."""
+def external_files(file: Path) -> list[Path]:
+    """Returns the external weight files that an ONNX file names and that exist."""
     try:
         content = file.read_bytes()
     except (OSError, ValueError):

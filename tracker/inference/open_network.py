@@ -9,7 +9,7 @@ from pathlib import Path
 from tracker.errors import ModelError
 from tracker.inference.network import Network
 
-SUFFIXES = (".onnx", ".tflite", ".keras")
+SUFFIXES = (".onnx", ".tflite", ".keras", ".xml")
 """File name suffixes of networks."""
 
 
@@ -22,14 +22,14 @@ def open_network(
 ) -> Network:
     """Returns the network of a file, a folder or a handle, ready to run.
 
-    A `.onnx` runs on ONNX Runtime, a `.tflite` on LiteRT; a `.keras` in Keras' safe mode, the
-    folder of a SavedModel, and a handle of TensorFlow Hub or Kaggle Models run on TensorFlow.
-    Only handles are downloaded.
+    A `.onnx` runs on ONNX Runtime, a `.tflite` on LiteRT, a `.xml` (with its `.bin`) on OpenVINO; a
+    `.keras` in Keras' safe mode, the folder of a SavedModel, and a handle of TensorFlow Hub or
+    Kaggle Models run on TensorFlow. Only handles are downloaded.
 
     Args:
         path: The file, the folder, or an address "https://...".
         threads: CPU threads; `None` = one for each core that this process may use.
-        device: `cpu`, `gpu`, `gpu:N` or `auto`; a `.tflite` runs on the CPU only.
+        device: `cpu`, `gpu`, `gpu:N` or `auto`; a `.tflite` or `.xml` runs on the CPU only.
         offline: Whether a handle that is not in TensorFlow Hub's cache (`TFHUB_CACHE_DIR`) is an
             error, instead of a download.
 
@@ -62,6 +62,10 @@ def open_network(
         from tracker.inference.litert_network import LiteRtNetwork
 
         return LiteRtNetwork(file, threads=threads, device=device)
+    if suffix == ".xml":
+        from tracker.inference.openvino_network import OpenVinoNetwork
+
+        return OpenVinoNetwork(file, threads=threads, device=device)
     from tracker.inference.keras_network import KerasNetwork
 
     return KerasNetwork(file, threads=threads, device=device)

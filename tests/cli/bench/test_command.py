@@ -15,7 +15,6 @@ from tracker.cli.bench.command import BenchRequest, LivePlay, run_bench, runtime
 from tracker.cli.bench.report import (
     WHOLE,
     Machine,
-    cpu_model,
     load_header,
     measure_file,
     measure_load,
@@ -101,11 +100,7 @@ def test_runtime_of_each_detector() -> None:
     assert runtime_of(DetectorConfig("small", detections="det.txt")) is None
 
 
-def test_processor_name(tmp_path: Path) -> None:
-    info = tmp_path / "cpuinfo"
-    info.write_text("processor\t: 0\nmodel name\t: Deep Thought 7.5M\n", encoding="utf-8")
-    assert cpu_model(info) == "Deep Thought 7.5M"
-    assert cpu_model(tmp_path / "none")
+def test_the_lines_about_the_machine() -> None:
     machine = Machine("Deep Thought", 2, 1, "LiteRT", "cpu", 2)
     assert machine.lines == [
         "hardware    Deep Thought, 2 cores, 1 of them usable",

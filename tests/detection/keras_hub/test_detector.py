@@ -21,10 +21,10 @@ from tracker.config.run import load_config
 from tracker.detection.keras_hub.detector import load_keras_hub_detector
 from tracker.detection.keras_hub.preset import cached_folder, preset_digest
 from tracker.detection.nms import NmsMode
-from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError, DataError, DependencyError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.util.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -50,6 +50,7 @@ PUBLISHED = [
     ("tf-detection", [spec("input_tensor", 1, None, None, 3, dtype="uint8")], API),
     ("tf-nms", nhwc(), NMS),
     ("tflite-detection", nhwc(300, 300), TFLITE),
+    ("ssd", [spec("data", 1, 3, 384, 672)], [spec("detection_out", 1, 1, 200, 7)]),
     ("nanodet", nchw(320, 320), NANODET),
     ("nanodet-plus", nchw(416, 416), [spec("output", 1, 3598, 112)]),
     ("picodet", [spec("image", 1, 3, 416, 416)], [spec("output", 1, 3598, 112)]),

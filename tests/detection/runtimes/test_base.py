@@ -3,7 +3,6 @@ import pytest
 
 from tracker.detection.nms import NmsSettings
 from tracker.detection.runtimes.base import (
-    RuntimeKind,
     RuntimeRequest,
     choose_runtime,
     may_have_gpu,
@@ -11,6 +10,7 @@ from tracker.detection.runtimes.base import (
 from tracker.errors import ConfigError
 from tracker.inference.devices import Device
 from tracker.inference.litert import available_cores
+from tracker.inference.runtime_kind import RuntimeKind
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,22 @@ def test_unknown_device(text):
         (RuntimeKind.LITERT, "auto", RuntimeKind.LITERT),
         (RuntimeKind.AUTO, "cpu", RuntimeKind.LITERT),
         (RuntimeKind.AUTO, "gpu", RuntimeKind.XLA),
+        (RuntimeKind.OPENVINO, "cpu", RuntimeKind.OPENVINO),
     ],
 )
 def test_choice(kind, device, expected):
     assert choose_runtime(kind, Device.parse(device)) is expected
 
 
-def test_litert_has_no_gpu():
-    with pytest.raises(ConfigError, match="use runtime xla"):
-        choose_runtime(RuntimeKind.LITERT, Device("gpu"))
+@pytest.mark.parametrize("kind", [RuntimeKind.LITERT, RuntimeKind.OPENVINO])
+def test_runtimes_of_cpus_refuse_a_gpu(kind):
+    with pytest.raises(ConfigError, match=f"runtime {kind.value}: .* use runtime xla"):
+        choose_runtime(kind, Device("gpu"))
+
+
+def test_networks_of_this_package_do_not_run_on_onnx_runtime():
+    with pytest.raises(ConfigError, match="expected auto, litert, xla or openvino"):
+        choose_runtime(RuntimeKind.ONNX_RUNTIME, Device("cpu"))
 
 
 def test_no_device_file_no_gpu(tmp_path):

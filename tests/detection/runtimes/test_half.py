@@ -9,12 +9,13 @@ import pytest
 from tests.detection.runtimes.test_runtimes import SIZE, _request
 from tracker.config.build_detector import build_detector
 from tracker.config.run import load_config
-from tracker.detection.runtimes.base import RuntimeKind, YoloNetwork
+from tracker.detection.runtimes.base import YoloNetwork
 from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.errors import ConfigError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.half import compute_in_half
 from tracker.models.heads import HeadKind, YoloHead
 from tracker.util.stopwatch import Stopwatch

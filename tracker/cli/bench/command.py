@@ -12,7 +12,6 @@ from tracker.cli.bench.report import (
     LoadFigures,
     Machine,
     core_count,
-    cpu_model,
     load_header,
     measure_file,
     measure_load,
@@ -20,11 +19,13 @@ from tracker.cli.bench.report import (
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.build_detector import FCN, KERAS_HUB, MOTION
 from tracker.config.run import Config, DetectorConfig
-from tracker.detection.runtimes.base import RuntimeKind, choose_runtime
+from tracker.detection.runtimes.base import choose_runtime
+from tracker.detection.third_party_runtime import runtimes_of
 from tracker.errors import ConfigError, OutputError
 from tracker.frames import Source
 from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.litert import available_cores
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.files.tflite import is_exported
 from tracker.pipeline.single import Pipeline
 from tracker.registry.builtin import DETECTORS
@@ -36,10 +37,19 @@ from tracker.sources.live.simulated import FASTEST, SLOWEST, Clock, PacedSource,
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.tracks import TrackedFrame
 from tracker.util.address import shown_address
+from tracker.util.machine import cpu_model
 from tracker.util.terminal import print_results, print_status, write_stdout
 from tracker.version import __version__
 
-_LITERT, _XLA, _TENSORFLOW, _ONNX = "LiteRT", "XLA", "TensorFlow", "ONNX Runtime"
+_LITERT, _XLA, _TENSORFLOW = "LiteRT", "XLA", "TensorFlow"
+_ONNX, _OPENVINO = "ONNX Runtime", "OpenVINO"
+_FASTER = f"{_ONNX} or {_OPENVINO}, the faster"
+_NAMES = {
+    RuntimeKind.LITERT: _LITERT,
+    RuntimeKind.XLA: _XLA,
+    RuntimeKind.ONNX_RUNTIME: _ONNX,
+    RuntimeKind.OPENVINO: _OPENVINO,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +233,7 @@ def machine_of(config: Config) -> Machine:
     network = config.detector.network
     runtime = runtime_of(config.detector)
     device = None
-    if runtime == _LITERT:
+    if runtime in {_LITERT, _OPENVINO, _FASTER}:
         device = "cpu"
     elif runtime == _ONNX:
         device = network.device
@@ -245,7 +255,10 @@ def runtime_of(choice: DetectorConfig) -> str | None:
     suffix = Path(name).suffix.lower()
     if is_ours or suffix in {".cfg", ".keras"} or (suffix == ".tflite" and is_exported(name)):
         chosen = choose_runtime(choice.network.runtime, Device.parse(choice.network.device))
-        return _LITERT if chosen is RuntimeKind.LITERT else _XLA
+        return _NAMES[chosen]
     if name == FCN or name.startswith((KERAS_HUB, "https://")):
         return _TENSORFLOW
-    return {".onnx": _ONNX, ".tflite": _LITERT}.get(suffix, _TENSORFLOW)
+    runtimes = runtimes_of(name, choice.network)
+    if len(runtimes) > 1:
+        return _FASTER
+    return _NAMES[runtimes[0]] if runtimes else _TENSORFLOW

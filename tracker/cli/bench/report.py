@@ -1,10 +1,8 @@
 """Measurements of `tracker bench` and their tables."""
 
 import os
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from tracker.cli.run.progress import dropped_share
@@ -53,20 +51,6 @@ class Machine:
             f"hardware    {self.cpu}, {self.cores} cores, {self.usable_cores} of them usable",
             f"runtime     {network}",
         ]
-
-
-def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
-    """Returns the name of the processor.
-
-    Args:
-        info: File in which Linux lists the processors.
-    """
-    try:
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(filter(None, [*names, platform.processor(), platform.machine()]), "unknown")
 
 
 def core_count() -> int:

@@ -178,7 +178,7 @@ def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
         yield "known as", _built_in_name(digest) or "no published model"
     if suffix == ".keras":
         yield from _keras_facts(path)
-    elif suffix in {SUFFIX, ".onnx", ".param"}:
+    elif suffix in {SUFFIX, ".onnx", ".param", ".xml"}:
         yield from _network_facts(path)
 
 

@@ -22,12 +22,12 @@ from tracker.detection.layouts.arrays import no_extra_inputs
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import is_enough
 from tracker.detection.model_detector import ModelDetector
-from tracker.detection.runtimes.base import RuntimeKind
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.network import TensorSpec
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.inference.tensorflow import load_tensorflow
 
 

@@ -12,6 +12,7 @@ from tracker.detection.layouts.end_to_end import EndToEnd
 from tracker.detection.layouts.fastestdet import FastestDet
 from tracker.detection.layouts.nanodet import PICODET, NanoDet, NanoDetPlus
 from tracker.detection.layouts.rtmdet import RtmDet
+from tracker.detection.layouts.ssd import Ssd
 from tracker.detection.layouts.tf_detection import TfDetection, TfNms
 from tracker.detection.layouts.tflite_detection import TfliteDetection
 from tracker.detection.layouts.yolo import BoxUnit, YoloColumns, YoloRows
@@ -23,6 +24,7 @@ LAYOUTS: tuple[Layout, ...] = (
     TfDetection(),
     TfNms(),
     TfliteDetection(),
+    Ssd(),
     NanoDet(),
     NanoDetPlus(),
     PICODET,

@@ -7,13 +7,13 @@ import ctypes
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
 from tracker.inference.devices import Device, why_no_gpu
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.files.detector_file import CONFIDENCE
 from tracker.models.heads import Head
 from tracker.util.arrays import BoolArray, Float32Array, Int32Array, UInt8Array
@@ -75,7 +75,7 @@ class RuntimeRequest:
         nms: What suppression keeps.
         allowed: `(C,)` bool: boxes of other classes are dropped before suppression.
         threads: CPU threads; `None` = one for each core that this process may use.
-        half: Whether the network computes in float16; for `XLA` only.
+        half: Whether the network computes in 16 bits: float16 with `XLA`, bfloat16 with `OPENVINO`.
 
     Raises:
         ConfigError: Fewer threads than one.
@@ -106,27 +106,25 @@ class DetectionRuntime(Protocol):
         ...
 
 
-class RuntimeKind(Enum):
-    """What runs the network."""
-
-    AUTO = "auto"
-    """XLA where TensorFlow sees a GPU, LiteRT otherwise."""
-    LITERT = "litert"
-    """LiteRT on the CPU: starts in a fraction of a second, fastest there."""
-    XLA = "xla"
-    """Keras, compiled as a whole by XLA: for GPUs; it works on CPUs, slowly."""
-
-
 def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
-    """Returns `LITERT` or `XLA`: what to use on this machine.
+    """Returns `LITERT`, `XLA` or `OPENVINO`: the runtime of a network of this package.
 
     TensorFlow, which takes seconds to load, is asked for GPUs only where there may be one.
+    `AUTO` is never OpenVINO: with float32 it is as fast as LiteRT, and it starts more slowly.
 
     Raises:
-        ConfigError: LiteRT is asked to run on a GPU.
+        ConfigError: A runtime for CPUs is asked to run on a GPU, or a runtime does not run these
+            networks.
     """
-    if kind is RuntimeKind.LITERT and device.kind == "gpu":
-        raise ConfigError("runtime litert: expected device auto or cpu, got gpu; use runtime xla")
+    if kind is RuntimeKind.ONNX_RUNTIME:
+        raise ConfigError(
+            "runtime onnxruntime: this detector is no ONNX file; expected auto, litert, xla or "
+            "openvino"
+        )
+    if kind in {RuntimeKind.LITERT, RuntimeKind.OPENVINO} and device.kind == "gpu":
+        raise ConfigError(
+            f"runtime {kind.value}: expected device auto or cpu, got gpu; use runtime xla"
+        )
     if kind is not RuntimeKind.AUTO:
         return kind
     if device.kind == "gpu":
@@ -143,7 +141,7 @@ def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
 
 
 def check_half(kind: RuntimeKind) -> None:
-    """Checks that a runtime can compute in float16.
+    """Checks that a runtime can compute in 16 bits.
 
     Args:
         kind: What `choose_runtime` chose.
@@ -153,9 +151,9 @@ def check_half(kind: RuntimeKind) -> None:
     """
     if kind is RuntimeKind.LITERT:
         raise ConfigError(
-            "detector.network.half: expected a GPU (or runtime xla), got runtime litert on the "
-            "CPU, which computes in float32; take an int8 network such as --detector small-int8, "
-            "or leave half out"
+            "detector.network.half: expected a GPU, runtime xla or runtime openvino, got runtime "
+            "litert on the CPU, which computes in float32; take an int8 network such as "
+            "--detector small-int8, or leave half out"
         )
 
 

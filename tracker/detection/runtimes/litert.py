@@ -50,46 +50,77 @@ class LiteRtRuntime:
 
     def __init__(self, request: RuntimeRequest, *, cache_dir: Path | None = None) -> None:
         network, size = request.network, request.input_size
-        model = network.exported
-        if model is None:
-            path = exported_path(cache_dir, _key(network, size))
-            model = cached(path, lambda: export_litert(network, size))
         self._request = request
         self._interpreter = open_interpreter(
-            model,
+            exported_network(request, cache_dir=cache_dir),
             threads=request.threads or available_cores(),
             advice=_ADVICE,
             input_shape=None if network.exported is None else (1, *size, 3),
         )
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = _output_indices(self._interpreter, len(network.heads))
+        self._outputs = [
+            [int(tensor["index"]) for tensor in parts]
+            for parts in map_parts(self._interpreter, len(network.heads))
+        ]
 
     def run(self, batch: UInt8Array, stopwatch: Stopwatch) -> list[InputDetections]:
         """Returns what was found in each input of a batch `(B, h, w, 3)` uint8 RGB."""
         return [self._run_one(image, stopwatch) for image in batch]
 
     def _run_one(self, image: UInt8Array, stopwatch: Stopwatch) -> InputDetections:
-        request = self._request
         with stopwatch.measure("infer"):
             self._interpreter.set_tensor(self._input, image[None])
             self._interpreter.invoke()
             # Views of the interpreter's memory: they must not outlive this call, and do not, since
             # decoding copies the cells that it picks.
             maps = [
-                _joined([self._interpreter.tensor(index)()[0] for index in parts])
+                joined([self._interpreter.tensor(index)()[0] for index in parts])
                 for parts in self._outputs
             ]
-            boxes, scores, classes = decode_candidates(
-                maps,
-                request.network.heads,
-                input_size=request.input_size,
-                confidence=request.nms.confidence,
-            )
+            found = raw_detections(maps, self._request)
             del maps
         with stopwatch.measure("nms"):
-            scores = np.where(request.allowed[classes], scores, np.float32(0))
-            kept = nms(boxes, scores, classes, settings=request.nms)
-            return InputDetections(boxes[kept], scores[kept], classes[kept])
+            return suppressed_detections(found, self._request)
+
+
+def exported_network(request: RuntimeRequest, *, cache_dir: Path | None) -> bytes:
+    """Returns the `.tflite` of a network, exported and kept in the cache where there is none.
+
+    Args:
+        request: The network, and the input size that an export is for.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+
+    Raises:
+        DependencyError: TensorFlow, where an export is needed, cannot be loaded.
+        ModelError: The network holds an operation that LiteRT does not know.
+    """
+    network, size = request.network, request.input_size
+    if network.exported is not None:
+        return network.exported
+    path = exported_path(cache_dir, _key(network, size))
+    return cached(path, lambda: export_litert(network, size))
+
+
+def raw_detections(maps: list[Float32Array], request: RuntimeRequest) -> InputDetections:
+    """Returns the boxes of raw maps `(h', w', channels)`, in the order of the heads.
+
+    Boxes of classes that are not allowed have score 0.
+    """
+    boxes, scores, classes = decode_candidates(
+        maps,
+        request.network.heads,
+        input_size=request.input_size,
+        confidence=request.nms.confidence,
+    )
+    return InputDetections(
+        boxes, np.where(request.allowed[classes], scores, np.float32(0)), classes
+    )
+
+
+def suppressed_detections(found: InputDetections, request: RuntimeRequest) -> InputDetections:
+    """Returns the detections that suppression keeps, by falling score."""
+    kept = nms(found.boxes, found.scores, found.classes, settings=request.nms)
+    return InputDetections(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def export_litert(network: YoloNetwork, input_size: tuple[int, int]) -> bytes:
@@ -125,24 +156,24 @@ def _key(network: YoloNetwork, input_size: tuple[int, int]) -> str:
     )
 
 
-def _output_indices(interpreter: Any, count: int) -> list[list[int]]:
-    """Returns the tensors of the maps in the order of the heads: one each, or its parts.
+def map_parts(interpreter: Any, count: int) -> list[list[Any]]:
+    """Returns LiteRT's details of the output tensors of each map: one tensor, or its parts.
 
     The converter keeps the names of outputs, not their order.
+
+    Args:
+        interpreter: Of an exported network.
+        count: Maps.
     """
     details = interpreter.get_signature_runner().get_output_details()
     return [
-        [
-            int(details[name]["index"])
-            for name in (_map_name(index), *part_names(index))
-            if name in details
-        ]
+        [details[name] for name in (_map_name(index), *part_names(index)) if name in details]
         for index in range(count)
     ]
 
 
-def _joined(parts: list[Float32Array]) -> Float32Array:
-    """Returns a map from its parts."""
+def joined(parts: list[Float32Array]) -> Float32Array:
+    """Returns a map from its parts along the channels."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 

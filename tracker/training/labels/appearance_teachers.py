@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from tracker.errors import DataError, ModelError
-from tracker.training.labels.openvino_network import OpenVinoNetwork
+from tracker.training.labels.openvino_images import OpenVinoImageNetwork
 from tracker.training.reid.data import fitted
 from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
 
@@ -44,7 +44,7 @@ class OpenVinoAppearance:
     """
 
     def __init__(self, path: str | PathLike[str], *, threads: int = 1) -> None:
-        self._network = OpenVinoNetwork(path, threads=threads)
+        self._network = OpenVinoImageNetwork(path, threads=threads)
         shape = self._network.output_shape
         if shape[0] != 1 or max(shape) != int(np.prod(shape)) or max(shape) < 2:
             raise ModelError(

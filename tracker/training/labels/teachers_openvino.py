@@ -9,7 +9,7 @@ import numpy as np
 from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.errors import ModelError
-from tracker.training.labels.openvino_network import OpenVinoNetwork
+from tracker.training.labels.openvino_images import OpenVinoImageNetwork
 from tracker.training.labels.teachers import CANDIDATES
 from tracker.util.arrays import Float32Array, UInt8Array
 from tracker.util.opencv import cv2
@@ -34,7 +34,7 @@ class OpenVinoSsdTeacher:
     def __init__(
         self, path: str | PathLike[str], *, names: Sequence[str] = ("person",), threads: int = 1
     ) -> None:
-        self._network = OpenVinoNetwork(path, threads=threads)
+        self._network = OpenVinoImageNetwork(path, threads=threads)
         shape = self._network.output_shape
         if len(shape) != 4 or shape[-1] != _ROW:
             raise ModelError(

@@ -1,0 +1,130 @@
+"""The runtime of a third-party network, by its format, the settings, and what is installed."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+
+from tracker.detection.runtimes.base import may_have_gpu
+from tracker.detection.runtimes.fastest import FastestNetwork, Measurement, Runnable
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.errors import ConfigError
+from tracker.inference.devices import Device
+from tracker.inference.network import Network
+from tracker.inference.runtime_kind import RuntimeKind
+from tracker.models.network_file import open_network_file
+from tracker.util.address import shown_address
+
+_RUNTIMES = {
+    ".onnx": (RuntimeKind.ONNX_RUNTIME, RuntimeKind.OPENVINO),
+    ".xml": (RuntimeKind.OPENVINO,),
+    ".tflite": (RuntimeKind.LITERT,),
+}
+"""Runtimes by file name suffix, the usual one first; all other networks run on TensorFlow."""
+
+
+def runtimes_of(path: str | PathLike[str], settings: DetectorSettings) -> tuple[RuntimeKind, ...]:
+    """Returns what may run a network: one runtime, or two of which the faster will.
+
+    Empty for a network that runs on TensorFlow.
+
+    Args:
+        path: The file, the folder, or the handle.
+        settings: How it is run.
+
+    Raises:
+        ConfigError: The format does not run on the requested runtime or number format.
+    """
+    possible = _RUNTIMES.get(Path(path).suffix.lower(), ())
+    asked = settings.runtime
+    if asked is not RuntimeKind.AUTO and asked not in possible:
+        names = " or ".join(kind.value for kind in possible) or "TensorFlow"
+        raise ConfigError(
+            f"runtime {asked.value}: {shown_address(str(path))} runs on {names}; leave --runtime "
+            "out"
+        )
+    chosen = possible if asked is RuntimeKind.AUTO else (asked,)
+    if chosen != (RuntimeKind.OPENVINO,):
+        settings.refuse_half(shown_address(str(path)))
+    installed = tuple(kind for kind in chosen if _is_installed(kind))
+    if len(chosen) > 1 and _may_use_gpu(settings):
+        return chosen[:1]
+    # Where nothing is installed, opening the network on the usual one reports what is missing.
+    return installed or chosen[:1]
+
+
+def open_third_party(
+    path: str | PathLike[str], settings: DetectorSettings, *, offline: bool = False
+) -> Network:
+    """Returns a network on the first of its runtimes.
+
+    Args:
+        path: The file, the folder, or the handle.
+        settings: How it is run.
+        offline: Whether a handle that is not in the cache is an error, instead of a download.
+
+    Raises:
+        ConfigError: The format does not run on the requested runtime, device or number format.
+        ModelError: The network is missing or malformed.
+        DependencyError: The runtime is not installed.
+        DeviceError: The requested GPU is not available.
+    """
+    if runtimes_of(path, settings)[:1] == (RuntimeKind.OPENVINO,):
+        return _on_openvino(path, settings)()
+    return open_network_file(
+        path, threads=settings.threads, device=settings.device, offline=offline
+    )
+
+
+def on_fastest_runtime(
+    network: Network, path: str | PathLike[str], settings: DetectorSettings
+) -> Network:
+    """Returns the network, on the faster runtime where it has two.
+
+    Args:
+        network: Of `open_third_party`.
+        path: Its file.
+        settings: How it is run.
+    """
+    runtimes = runtimes_of(path, settings)
+    if len(runtimes) < 2:
+        return network
+    usual, other = (_MODULES[kind] for kind in runtimes)
+    opened = [network]
+
+    def reopened() -> Network:
+        # The open one serves once; it is only opened again for a later input size.
+        if opened:
+            return opened.pop()
+        return open_network_file(path, threads=settings.threads, device=settings.device)
+
+    return FastestNetwork(
+        shown_address(str(path)),
+        Runnable(usual, reopened),
+        Runnable(other, _on_openvino(path, settings)),
+        measurement=Measurement(settings.threads, settings.cache_dir),
+    )
+
+
+_MODULES = {RuntimeKind.ONNX_RUNTIME: "onnxruntime", RuntimeKind.OPENVINO: "openvino"}
+"""Packages by runtime, of those that are extras."""
+
+
+def _is_installed(kind: RuntimeKind) -> bool:
+    return kind not in _MODULES or find_spec(_MODULES[kind]) is not None
+
+
+def _on_openvino(path: str | PathLike[str], settings: DetectorSettings) -> Callable[[], Network]:
+    def opened() -> Network:
+        from tracker.inference.openvino_network import OpenVinoNetwork
+
+        return OpenVinoNetwork(
+            path, threads=settings.threads, device=settings.device, half=settings.half
+        )
+
+    return opened
+
+
+def _may_use_gpu(settings: DetectorSettings) -> bool:
+    device = Device.parse(settings.device)
+    return device.kind == "gpu" or (device.kind == "auto" and may_have_gpu())
