@@ -1,9 +1,12 @@
 """Which runtime a network of others gets, and what is refused."""
 
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tracker.detection.load import load_model
 from tracker.detection.runtimes.fastest import FastestNetwork
 from tracker.detection.third_party_runtime import (
     on_fastest_runtime,
@@ -11,8 +14,13 @@ from tracker.detection.third_party_runtime import (
     runtimes_of,
 )
 from tracker.detection.yolo_detector import DetectorSettings
+from tracker.detections import Detections
 from tracker.errors import ConfigError
+from tracker.frames import Frame, VideoInfo
 from tracker.inference.runtime_kind import RuntimeKind
+from tracker.training.datasets import read_image
+from tracker.training.labels.teachers_openvino import OpenVinoSsdTeacher
+from tracker.util.opencv import cv2
 
 AUTO, ONNX, OPENVINO = RuntimeKind.AUTO, RuntimeKind.ONNX_RUNTIME, RuntimeKind.OPENVINO
 
@@ -71,8 +79,6 @@ def test_the_faster_runtime_runs_a_network(tmp_path: Path):
     onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("openvino", reason="needs the extra openvino")
-    import numpy as np
-
     shape = ["batch", 3, "height", "width"]
     spec = [onnx.helper.make_tensor_value_info(name, 1, shape) for name in ("x", "y")]
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
@@ -89,3 +95,50 @@ def test_the_faster_runtime_runs_a_network(tmp_path: Path):
     given = np.linspace(-1, 1, 96, dtype=np.float32).reshape(2, 3, 4, 4)
     np.testing.assert_array_equal(network.run([given])[0], np.maximum(given, 0))
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 1
+
+
+def street(data: Path) -> np.ndarray:
+    """An image of 672x384 with several people, of OpenVINO's pedestrian detector's own size."""
+    path = data / "detection" / "street_unlabelled" / "00000.jpg"
+    if not path.is_file():
+        pytest.skip("needs street_unlabelled in ../shared/data")
+    return np.asarray(cv2.resize(read_image(path), (672, 384), interpolation=cv2.INTER_AREA))
+
+
+def detected(model: Path, image: np.ndarray, settings: DetectorSettings) -> Detections:
+    if not model.is_file():
+        pytest.skip(f"needs {model.name} in ../shared/data")
+    detector = load_model(model, settings=settings)
+    height, width = image.shape[:2]
+    detector.start(VideoInfo("street", width, height, Fraction(25), Fraction(1, 25)))
+    (found,) = detector.detect([Frame(image, 0, 0.0, "street")])
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["nanodet_plus/nanodet-plus-m_dynamic.onnx", "yolox_nano/yolox_nano.onnx"]
+)
+def test_published_networks_find_the_same_boxes_on_both_runtimes(data: Path, name: str):
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    image, model = street(data), data / "weights" / name
+    usual, other = (
+        detected(model, image, DetectorSettings(runtime=kind, device="cpu", confidence=0.2))
+        for kind in (ONNX, OPENVINO)
+    )
+    assert len(usual) > 2
+    np.testing.assert_array_equal(usual.classes, other.classes)
+    np.testing.assert_allclose(usual.boxes, other.boxes, atol=0.01)
+    np.testing.assert_allclose(usual.scores, other.scores, atol=1e-4)
+
+
+def test_an_ssd_of_open_model_zoo_finds_what_the_teacher_finds(data: Path):
+    pytest.importorskip("openvino", reason="needs the extra openvino")
+    name = "pedestrian-detection-adas-0002"
+    image, model = street(data), data / "weights" / name / f"{name}.xml"
+    found = detected(model, image, DetectorSettings(confidence=0.3))
+    wanted = OpenVinoSsdTeacher(model).detect(image)
+    wanted = wanted.select(wanted.scores > 0.3)
+    assert len(found) == len(wanted) > 0
+    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.01)
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
