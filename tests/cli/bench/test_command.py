@@ -22,6 +22,7 @@ from tracker.cli.bench.report import (
 from tracker.config.run import DetectorConfig, load_config
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.util.latency import RELATIVE_ERROR
 
 MOTION = ("--detector", "motion")
@@ -88,7 +89,10 @@ def test_runtime_of_each_detector() -> None:
     assert runtime("mine.keras", device="gpu") == "XLA"
     assert runtime("yolo.cfg", device="cpu") == "LiteRT"
     assert runtime("yolo-fastest-1.1-body", device="cpu") == "LiteRT"  # a .cfg of the registry
-    assert runtime("nanodet-m-416") == runtime("other.onnx") == "ONNX Runtime"
+    onnx = {"runtime": RuntimeKind.ONNX_RUNTIME}
+    assert runtime("nanodet-m-416", **onnx) == runtime("other.onnx", **onnx) == "ONNX Runtime"
+    assert runtime("other.xml") == runtime("small", runtime=RuntimeKind.OPENVINO) == "OpenVINO"
+    assert runtime("other.tflite") == "LiteRT"
     assert (
         runtime("fcn")
         == runtime("kerashub:x")

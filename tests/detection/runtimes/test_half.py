@@ -124,7 +124,7 @@ def test_litert_has_no_half(block_files, runtime):
     settings = DetectorSettings(runtime=runtime, device="cpu", half=True)
     detector = YoloDetector.load(cfg, weights=weights, names=("red", "green"), settings=settings)
     info = VideoInfo("blocks", 96, 64, Fraction(25), Fraction(1, 25))
-    with pytest.raises(ConfigError, match=r"expected a GPU .* --detector small-int8"):
+    with pytest.raises(ConfigError, match=r"expected a GPU, .* --detector small-int8"):
         detector.start(info)
 
 

@@ -1,7 +1,7 @@
 """A network on the faster of two runtimes: both are measured once, and the result is kept.
 
-Measured is the network's own input, for a second at most; the cache keeps the times by machine,
-library versions, network and input size. Without a cache the usual runtime is used, so that equal
+Measured is the network's own input, for less than a second (two calls, of a slow network); the cache
+keeps the times by machine, library versions, network and input size. Without a cache the usual runtime is used, so that equal
 runs have equal results.
 """
 
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 _FORMAT = 1
 """Raised whenever the measurement changes: old cached times are then not found any more."""
 
-BUDGET_S = 0.45
-"""Seconds for one runtime; a call that takes longer is measured once."""
+BUDGET_S = 0.4
+"""Seconds for one runtime, after a call that warms it up; a slower call is measured once."""
 
 _MOST_CALLS = 30
 
@@ -179,23 +179,22 @@ class FastestNetwork:
 
 
 def shortest_call_s(call: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Returns the seconds of the shortest of some calls, without the first unless it is the only.
+    """Returns the seconds of the shortest of some calls, which others disturb the least.
 
-    The shortest is the least disturbed by other programs.
+    A first call, in which a runtime may still compile the network, does not count.
 
     Args:
         call: What is measured, for `BUDGET_S` at most; at least once.
         clock: Returns seconds.
     """
-    start = clock()
     call()
-    first = clock() - start
+    start = clock()
     spent: list[float] = []
-    while clock() - start < BUDGET_S and len(spent) < _MOST_CALLS:
+    while not spent or (clock() - start < BUDGET_S and len(spent) < _MOST_CALLS):
         begin = clock()
         call()
         spent.append(clock() - begin)
-    return min(spent, default=first)
+    return min(spent)
 
 
 def _tensors(network: Network) -> list[tuple[str, str]]:
