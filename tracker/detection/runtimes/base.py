@@ -110,7 +110,7 @@ def choose_runtime(kind: RuntimeKind, device: Device) -> RuntimeKind:
     """Returns `LITERT`, `XLA` or `OPENVINO`: the runtime of a network of this package.
 
     TensorFlow, which takes seconds to load, is asked for GPUs only where there may be one.
-    `AUTO` is never OpenVINO: with float32 it is as fast as LiteRT, and it starts more slowly.
+    `AUTO` is never OpenVINO, which gains little in float32 and starts more slowly.
 
     Raises:
         ConfigError: A runtime for CPUs is asked to run on a GPU, or a runtime does not run these

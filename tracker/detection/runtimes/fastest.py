@@ -1,8 +1,8 @@
 """A network on the faster of two runtimes: both are measured once, and the result is kept.
 
-Measured is the network's own input, for less than a second (two calls, of a slow network); the cache
-keeps the times by machine, library versions, network and input size. Without a cache the usual runtime is used, so that equal
-runs have equal results.
+Measured is the network's own input, for less than a second (two calls, of a slow network); the
+cache keeps the times by machine, library versions, network and input size. Without a cache the
+usual runtime is used, so that equal runs have equal results.
 """
 
 import json
