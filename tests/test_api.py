@@ -54,6 +54,17 @@ def test_classes_and_a_file_of_names_hold_for_a_function_too(clip: Path, tmp_pat
     assert len(dropped[-1].detections) == 0
 
 
+def test_slices_of_a_function(clip: Path) -> None:
+    options: dict[str, Any] = {"detector": find_square, "names": ("ground", "square")}
+    *_, whole = tracker.track(clip, **options, config=NO_EMBEDDER)
+    *_, sliced = tracker.track(clip, **options, slices="1x2", config=NO_EMBEDDER)
+    assert sliced.detections.boxes.tolist() == whole.detections.boxes.tolist()
+    assert sliced.run.config["detector"]["slices"] == "1x2"
+    event = next(tracker.track_many([clip], **options, slices="1x2", config=NO_EMBEDDER))
+    assert isinstance(event, SourceResult)
+    assert event.result.run.config["detector"]["slices"] == "1x2"
+
+
 def test_many_sources_share_a_function(clip: Path) -> None:
     events = tracker.track_many(
         [clip, clip], detector=find_square, names=["ground", "square"], config=NO_EMBEDDER

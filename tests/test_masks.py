@@ -21,7 +21,9 @@ from tracker.masks import (
     mask_from_coco,
     mask_runs,
     mask_to_coco,
+    moved_mask,
     paste_masks,
+    united_mask,
 )
 
 IMAGES = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12))
@@ -275,3 +277,23 @@ def test_wrong_masks_of_boxes_are_refused() -> None:
     ]:
         with pytest.raises(DataError, match=message):
             paste_masks(masks, boxes, frame_size=size)  # type: ignore[arg-type]
+
+
+def test_the_mask_of_a_tile_moves_to_its_place_in_the_frame() -> None:
+    tile = encode_mask(drawn("#.", "##", ".."))
+    moved = moved_mask(tile, left=1, top=1, size=(4, 4))
+    assert shown(decode_mask(moved)) == ["....", ".#..", ".##.", "...."]
+    assert moved_mask(empty_mask((3, 2)), left=1, top=1, size=(4, 4)) == empty_mask((4, 4))
+
+
+@given(IMAGES, st.integers(0, 5), st.integers(0, 5))
+def test_a_moved_mask_is_that_of_moved_pixels(pixels: np.ndarray, left: int, top: int) -> None:
+    frame = np.pad(pixels, ((top, 2), (left, 3)))
+    moved = moved_mask(encode_mask(pixels), left=left, top=top, size=frame.shape)
+    assert moved == encode_mask(frame)
+
+
+def test_united_masks_have_the_pixels_of_all() -> None:
+    first, second = encode_mask(drawn("##..", "....")), encode_mask(drawn(".##.", "..#."))
+    assert shown(decode_mask(united_mask([first, second]))) == ["###.", "..#."]
+    assert united_mask([first]) == first

@@ -23,6 +23,7 @@ def track(
     weights: str | Path | None = None,
     names: str | Path | Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    slices: str | None = None,
     config: Config | None = None,
 ) -> Iterator[TrackedFrame]:
     """Returns an iterator over the results of a source, frame by frame.
@@ -40,12 +41,14 @@ def track(
         weights: Weights of a `.cfg`, `None` for those beside it, or the `.keras` of `fcn`.
         names: File with one class name per line; for a function also the names themselves.
         classes: Names of the classes to keep; `None` for all.
+        slices: `2x2` or other ROWSxCOLUMNS: detects small objects in overlapping tiles of each
+            frame too; `auto`: as many tiles as the frame size requires; `None` as in `config`.
         config: Everything else; `None` for the defaults.
 
     Raises:
         TrackerError: The source, a model or an option is wrong.
     """
-    settings = _settings(config, detector, weights, names, classes)
+    settings = _settings(config, detector, weights, names, classes, slices)
     pipeline = build_pipeline(
         settings, detector=_detector_object(detector), class_names=_name_list(names)
     )
@@ -75,6 +78,7 @@ def track_many(
     weights: str | Path | None = None,
     names: str | Path | Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    slices: str | None = None,
     config: Config | None = None,
 ) -> Iterator[SourceEvent]:
     """Returns an iterator over the results of several sources, which share one network.
@@ -89,6 +93,7 @@ def track_many(
         weights: Weights of a `.cfg`, `None` for those beside it, or the `.keras` of `fcn`.
         names: As for `track`.
         classes: Names of the classes to keep; `None` for all.
+        slices: As for `track`.
         config: Everything else; `None` for the defaults.
 
     Raises:
@@ -105,7 +110,7 @@ def track_many(
         got = "none" if sources in ([], ()) else type(sources).__name__
         raise ConfigError(f"sources: expected a list of at least one source, got {got}")
     check_pipe_once(sources)
-    settings = _settings(config, detector, weights, names, classes)
+    settings = _settings(config, detector, weights, names, classes, slices)
     pipeline = build_multi_pipeline(
         settings, detector=_detector_object(detector), class_names=_name_list(names)
     )
@@ -138,6 +143,7 @@ def _settings(
     weights: str | Path | None,
     names: str | Path | Sequence[str] | None,
     classes: Sequence[str] | None,
+    slices: str | None,
 ) -> Config:
     if isinstance(classes, str):
         raise ConfigError(f"classes: expected a list of names, got {classes!r}; try [{classes!r}]")
@@ -154,6 +160,7 @@ def _settings(
             "detector.name": name if given is None else given_detector_name(given),
             "detector.weights": None if weights is None else str(weights),
             "detector.names": str(names) if isinstance(names, str | Path) else None,
+            "detector.slices": slices,
             "detector.network.classes": None if classes is None else tuple(classes),
         },
     )

@@ -154,6 +154,28 @@ def crop_mask(mask: Mask) -> tuple[int, int, BoolArray]:
     return left, top, flat.reshape(right - left, height)[:, top:bottom].T
 
 
+def moved_mask(mask: Mask, *, left: int, top: int, size: tuple[int, int]) -> Mask:
+    """Returns the mask of a tile as a mask of the frame that the tile was cut from.
+
+    Args:
+        mask: The mask of the tile.
+        left: First column of the tile in the frame.
+        top: First row of the tile in the frame.
+        size: Height and width of the frame, which holds the tile.
+    """
+    x, y, pixels = crop_mask(mask)
+    if not pixels.size:
+        return empty_mask(size)
+    return _place(pixels.T, left=left + x, top=top + y, size=size)
+
+
+def united_mask(masks: Sequence[Mask]) -> Mask:
+    """Returns the mask of all pixels of one or more masks of one frame size."""
+    if len(masks) == 1:
+        return masks[0]
+    return encode_mask(np.logical_or.reduce([decode_mask(mask) for mask in masks]))
+
+
 def paste_masks(
     masks: Float32Array,
     boxes: Float32Array,

@@ -15,18 +15,23 @@ from tests.detection.block_forms import write_onnx, write_saved_model, write_tfl
 from tests.detection.conftest import CFG, block_convolution
 from tests.published_forms import write_ssd
 from tracker.cli.main import main
-from tracker.config.build_detector import build_detector
+from tracker.config.build import build_pipeline
+from tracker.config.build_detector import build_detector, prepare_detector
 from tracker.config.run import load_config
+from tracker.detection.class_filter import FilteredDetector
 from tracker.detection.default_names import COCO_NAMES, COCO_PAPER_NAMES, VOC_NAMES
+from tracker.detection.function_detector import FunctionDetector
 from tracker.detection.image_input import Fit
 from tracker.detection.model_detector import ModelDetector
 from tracker.detection.motion import MotionDetector
+from tracker.detection.sliced import SlicedDetector
 from tracker.detection.yolo_detector import YoloDetector
 from tracker.detections import Detector
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import AxisOrder, ColourOrder
 from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.registry.models import read_registry
+from tracker.testing import ScriptedSource
 
 BUILTIN_CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 NAMES = ("red", "green")
@@ -293,6 +298,66 @@ def test_options_that_do_not_belong_to_a_network_of_others(blocks: Path) -> None
         (["detector.model.layuot=yolox"], "layuot; did you mean 'layout'"),
     ):
         refused(ConfigError, message, blocks, *words)
+
+
+@pytest.mark.parametrize("word", ["2x2", "auto"])
+def test_a_detector_in_tiles(word: str) -> None:
+    words = (f"detector.slices={word}", "detector.slice_overlap=0.3")
+    detector = built("small", *words)
+    assert isinstance(detector, SlicedDetector)
+    assert isinstance(detector.detector, YoloDetector)
+    pipeline = build_pipeline(load_config(overrides=[*words, "embedder.name=none"]))
+    recorded = next(pipeline.run(ScriptedSource(1))).run.config["detector"]
+    assert (recorded["slices"], recorded["slice_overlap"]) == (word, 0.3)
+    assert recorded["network"]["confidence"] == detector.detector.confidence
+
+
+@pytest.mark.parametrize("text", ["off", "'off'", "false"])
+def test_slices_that_are_off(text: str) -> None:
+    assert isinstance(
+        built("small", "detector.slices=2x2", f"detector.slices={text}"), YoloDetector
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("motion", "learns the background of whole frames"), ("fcn", "slides over frames")],
+)
+def test_detectors_that_cannot_be_sliced(name: str, reason: str) -> None:
+    refused(ConfigError, f"detector.slices 2x2: .*{reason}", name, "detector.slices=2x2")
+
+
+def test_replayed_detections_cannot_be_sliced() -> None:
+    words = ("detector.detections=det.txt", "detector.slices=2x2")
+    refused(ConfigError, "detector.slices 2x2: detections are replayed", "small", *words)
+
+
+def test_a_given_detector_in_tiles() -> None:
+    config = load_config(overrides=["detector.slices=1x2"])
+    classes = load_config(overrides=["detector.slices=1x2", "detector.network.classes=[object]"])
+    function = FunctionDetector(lambda image: ([], [], []))
+    assert isinstance(prepare_detector(config, function), SlicedDetector)
+    assert isinstance(prepare_detector(classes, function), FilteredDetector)
+    with pytest.raises(ConfigError, match=r"detector\.slices 1x2: .*learns the background"):
+        prepare_detector(config, MotionDetector())
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("slices=3", "detector.slices: expected a valid string, got 3"),
+        ("slices=3x", "detector.slices: expected ROWSxCOLUMNS such as 2x2, auto or off, got '3x'"),
+        ("slice_overlap=0.7", r"detector.slice_overlap: expected a share in \[0, 0.5\], got 0.7"),
+        ("network.input_size=large", "input_size: expected a valid integer, got 'large'"),
+    ],
+)
+def test_wrong_sizes_and_slices(word: str, message: str) -> None:
+    refused(ConfigError, message, "small", f"detector.{word}")
+
+
+def test_an_automatic_input_size_is_none() -> None:
+    words = ["detector.network.input_size=640", "detector.network.input_size=auto"]
+    assert load_config(overrides=words).detector.network.input_size is None
 
 
 def test_wrong_files_beside_a_network(blocks: Path, tmp_path: Path) -> None:

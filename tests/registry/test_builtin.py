@@ -1,5 +1,6 @@
 """The models that come with the package: whole, small enough, described, and good for something."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from tracker.cli.train.options import builtin_start
 from tracker.config.build import build_embedder, embedder_name
 from tracker.config.build_detector import build_detector
 from tracker.config.run import Config, load_config
-from tracker.detection.yolo_detector import YoloDetector
+from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.errors import ConfigError
@@ -120,6 +121,29 @@ def test_their_weights_go_over_to_other_classes(
     description = read_description(tmp_path / "out" / "best.keras")
     assert description.class_names == ("pallet",)
     assert description.backbone == "shufflenet-v2-1x"
+
+
+@pytest.mark.parametrize(
+    ("size", "chosen", "given"),
+    [
+        ((480, 360), None, (320, 416)),
+        ((768, 432), None, (256, 416)),  # 234 rows, in multiples of 32
+        ((1280, 720), None, (288, 512)),
+        ((1280, 720), 416, (256, 416)),
+    ],
+)
+def test_their_input_follows_the_frame_size(
+    size: tuple[int, int], chosen: int | None, given: tuple[int, int]
+) -> None:
+    detector = YoloDetector.load_builtin("nano", settings=DetectorSettings(input_size=chosen))
+    detector.start(VideoInfo("made", *size, Fraction(25), Fraction(1, 25)))
+    assert detector.input_size == given
+
+
+def test_the_input_of_a_file_does_not() -> None:
+    detector = YoloDetector.load_exported(detector_files("nano").exported)
+    detector.start(VideoInfo("made", 1280, 720, Fraction(25), Fraction(1, 25)))
+    assert detector.input_size == (256, 416)
 
 
 @pytest.mark.parametrize("name", DETECTORS)

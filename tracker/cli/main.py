@@ -24,6 +24,7 @@ from tracker.cli.options import (
     NoClobber,
     NoProgress,
     Runtime,
+    Slices,
 )
 from tracker.cli.parsing import (
     HELP,
@@ -153,6 +154,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
     ] = None,
     imgsz: InputSize = None,
+    slices: Slices = None,
     device: Device = None,
     runtime: Runtime = None,
     policy: Annotated[
@@ -205,19 +207,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     settings = load_config(config, set_ or ())
     is_motion = (detector or settings.detector.name) == "motion"
     replayed = detections or settings.detector.detections
-    if replayed is not None:
-        _check_replay(
-            replayed,
-            {
-                "--detector": detector,
-                "--conf": conf,
-                "--iou": iou,
-                "--imgsz": imgsz,
-                "--device": device,
-                "--runtime": runtime,
-            },
-        )
     network_options = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
+    if replayed is not None:
+        others = {"--detector": detector, "--conf": conf, "--slices": slices}
+        _check_replay(replayed, others | network_options)
     for option, value in network_options.items():
         if is_motion and value is not None:
             raise ConfigError(
@@ -235,6 +228,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
             "detector.network.iou": iou,
             "detector.network.input_size": imgsz,
+            "detector.slices": slices,
             "detector.network.device": device,
             "detector.network.runtime": runtime,
             "detector.network.half": half or None,

@@ -4,11 +4,36 @@ from typing import Annotated
 
 import typer
 
+
+def pixels_or_auto(text: str) -> int | str:
+    """Returns the number of pixels, or `auto`.
+
+    Raises:
+        typer.BadParameter: It is neither.
+    """
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected pixels, or auto, got {text!r}") from None
+
+
 Confidence = Annotated[
     float | None, typer.Option(help="Keep detections that score above this. [the model's own]")
 ]
 InputSize = Annotated[
-    int | None, typer.Option(help="Long side of the network's input, px. [the model's own]")
+    int | None,
+    typer.Option(
+        parser=pixels_or_auto,
+        metavar="PX",
+        help="Long side of the network's input, or auto: by the frame size for built-in models, "
+        "else the model's own. [auto]",
+    ),
+]
+Slices = Annotated[
+    str | None,
+    typer.Option(help="Detect in tiles of the frame too, for small objects: 2x2, auto. [off]"),
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")]
 Runtime = Annotated[

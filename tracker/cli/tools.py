@@ -14,6 +14,7 @@ from tracker.cli.options import (
     Overrides,
     Runtime,
     ScoresJson,
+    Slices,
 )
 from tracker.cli.parsing import words_of
 from tracker.errors import ConfigError
@@ -153,6 +154,7 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
     ] = None,
     conf: Annotated[float, typer.Option(help="Drop detections that score below this.")] = 0.001,
     imgsz: InputSize = None,
+    slices: Slices = None,
     json: ScoresJson = None,
     config: ConfigFile = None,
     set_: Overrides = None,
@@ -167,6 +169,7 @@ def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option
         "detector.names": names,
         "detector.network.confidence": conf,
         "detector.network.input_size": imgsz,
+        "detector.slices": slices,
     }
     settings = overlay(load_config(config, set_ or ()), changes)
     chosen = words_of("--classes", classes)

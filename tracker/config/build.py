@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from tracker.config.build_detector import FCN, MOTION, build_detector, prepare_detector
 from tracker.config.build_images import check_blur_classes
 from tracker.config.run import CameraCompensation, Config, EmbedderConfig, SourceConfig
+from tracker.detection.sliced import innermost
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
@@ -233,9 +234,9 @@ class _Thresholded(Protocol):
 
 def _resolved(config: Config, detector: TimedDetector) -> Config:
     """Returns the configuration with the settings that depend on the detector filled in."""
-    choice = config.detector
-    if choice.network.confidence is None and isinstance(detector, _Thresholded):
-        network = dataclasses.replace(choice.network, confidence=detector.confidence)
+    choice, inner = config.detector, innermost(detector)
+    if choice.network.confidence is None and isinstance(inner, _Thresholded):
+        network = dataclasses.replace(choice.network, confidence=inner.confidence)
         choice = dataclasses.replace(choice, network=network)
     tracking = _with_score_limits(config, detector)
     return dataclasses.replace(config, detector=choice, tracking=tracking)

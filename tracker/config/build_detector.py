@@ -13,6 +13,9 @@ from tracker.detection.class_filter import FilteredDetector
 from tracker.detection.default_names import Names
 from tracker.detection.function_detector import as_detector
 from tracker.detection.model_choice import Declaration, input_choice
+from tracker.detection.seams import MergeSettings
+from tracker.detection.slice_grid import OFF, parse_slices
+from tracker.detection.sliced import SlicedDetector
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import AnyDetector, TimedDetector
 from tracker.errors import ConfigError, ModelError, nearest
@@ -44,19 +47,20 @@ def build_detector(config: Config) -> TimedDetector:
     """
     choice = config.detector
     if choice.detections is not None:
-        _check_defaults(choice, "scales", "model", why="detections are replayed")
+        _check_defaults(choice, "scales", "slices", "model", why="detections are replayed")
         choice.network.refuse_half("replayed detections")
         return _replay_detector(config)
     builder = _builder(choice)
     if builder in {_fcn_detector, _motion_detector}:
         choice.network.refuse_half(f"detector {choice.name}")
+        _check_sliceable(choice, choice.name)
     if builder is not _fcn_detector:
         _check_defaults(choice, "scales", why=f"only detector {FCN!r} has several scales")
     if builder is not _model_detector and builder is not _registered_detector:
         _check_defaults(
             choice, "model", why=f"detector {choice.name} has a fixed layout and preprocessing"
         )
-    return builder(choice)
+    return _sliced(builder(choice), choice)
 
 
 def prepare_detector(
@@ -80,9 +84,32 @@ def prepare_detector(
         raise ConfigError(f"detector.network: {why}; leave all but 'classes' out")
     if class_names is None and choice.names is not None:
         class_names = read_class_names(choice.names)
-    ready = as_detector(detector, class_names)
+    _check_sliceable(choice, given_detector_name(detector))
+    ready = _sliced(as_detector(detector, class_names), choice)
     wanted = choice.network.classes
     return ready if wanted is None else FilteredDetector(ready, wanted)
+
+
+def _check_sliceable(choice: DetectorConfig, name: str) -> None:
+    reasons = {
+        MOTION: "learns the background of whole frames",
+        FCN: "slides over frames at their own size",
+    }
+    if name in reasons:
+        _check_defaults(choice, "slices", why=f"detector {name!r} {reasons[name]}")
+
+
+def _sliced(detector: TimedDetector, choice: DetectorConfig) -> TimedDetector:
+    """Returns the detector, in tiles if the configuration says so."""
+    if choice.slices == OFF:
+        return detector
+    network = choice.network
+    return SlicedDetector(
+        detector,
+        parse_slices(choice.slices),
+        overlap=choice.slice_overlap,
+        merging=MergeSettings(network.iou, network.max_detections, network.nms_mode),
+    )
 
 
 def given_detector_name(detector: AnyDetector) -> str:

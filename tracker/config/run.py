@@ -8,12 +8,13 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from tracker.detection.model_choice import ModelChoice
 from tracker.detection.motion import MotionSettings
+from tracker.detection.slice_grid import DEFAULT_OVERLAP, OFF, check_overlap, parse_slices
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
@@ -30,6 +31,9 @@ from tracker.util.callable_name import callable_name
 from tracker.util.check_types import check_finite, check_types
 from tracker.util.settings_tree import lay, lay_words, settings_from
 from tracker.util.yaml_text import read_yaml
+
+# YAML 1.1 reads a bare `off` as false.
+_OFF_WORD = BeforeValidator(lambda value: OFF if value is False else value)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +98,9 @@ class DetectorConfig:
             error, instead of being downloaded.
         every: The detector runs on every n-th frame, beginning with the first, >= 1; in the
             others tracks coast. `motion` learns from all frames and needs 1.
+        slices: `off`; `ROWSxCOLUMNS`, such as `2x2`: detects in the whole frame and in overlapping
+            tiles of it, for small objects; or `auto`: as many tiles as the frame size requires.
+        slice_overlap: Share of a tile that it has in common with its neighbour, in `[0, 0.5]`.
         model: Layout and preprocessing of third-party networks; docs/models.md.
         network: Settings of a network.
         motion: Settings of `motion`.
@@ -106,6 +113,8 @@ class DetectorConfig:
     scales: tuple[float, ...] | None = None
     offline: bool = False
     every: int = 1
+    slices: Annotated[str, _OFF_WORD] = OFF
+    slice_overlap: float = DEFAULT_OVERLAP
     model: ModelChoice = dataclasses.field(default_factory=ModelChoice)
     network: DetectorSettings = dataclasses.field(default_factory=DetectorSettings)
     motion: MotionSettings = dataclasses.field(default_factory=MotionSettings)
@@ -115,6 +124,9 @@ class DetectorConfig:
         if self.every < 1:
             raise ConfigError(f"detector.every: expected >= 1, got {self.every}")
         check_finite(self)
+        if self.slices != OFF:
+            parse_slices(self.slices)
+        check_overlap(self.slice_overlap)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

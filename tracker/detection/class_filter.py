@@ -53,6 +53,11 @@ class FilteredDetector:
         self._keep = class_mask(detector.class_names, wanted)
 
     @property
+    def detector(self) -> TimedDetector:
+        """The detector of all classes."""
+        return self._detector
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Names of all classes, by class index."""
         return self._detector.class_names

@@ -3,19 +3,22 @@
 Loading reads the files only; `start` prepares the network for the frame size of a source.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator
 
 from tracker.detection.batch_by_size import PreparedSizes
 from tracker.detection.class_filter import class_mask
 from tracker.detection.default_names import Names, default_class_names, given_class_names
 from tracker.detection.detections_from_network import in_frame, letterboxed
+from tracker.detection.input_choice import automatic_long_side
 from tracker.detection.letterbox import check_long_side, minimal_input_size
+from tracker.detection.network_files import network_of_export, network_of_keras
 from tracker.detection.nms import NmsMode, NmsSettings
 from tracker.detection.runtimes.base import (
     DetectionRuntime,
@@ -30,18 +33,13 @@ from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
 from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
-from tracker.models.files.detector_file import (
-    DETECTOR_FILE,
-    DetectorDescription,
-    load_detector,
-    read_description,
-)
 from tracker.models.files.digest import file_digest
-from tracker.models.files.tflite import read_exported
-from tracker.models.yolo_shape import STRIDES
 from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.util.check_types import check_finite, check_types
 from tracker.util.stopwatch import Stopwatch
+
+# "auto" stands for `None` in files and on the command line.
+_AUTO_SIZE = BeforeValidator(lambda value: None if value == "auto" else value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,8 @@ class DetectorSettings:
         iou: A detection is suppressed if it overlaps a better one by more than this, in `[0, 1]`.
         max_detections: At most this many a frame, the best ones.
         input_size: Long side of the network's input in pixels, a multiple of its stride; `None`
-            takes the network's own.
+            (`auto` in files and on the command line) takes the network's own, and for built-in
+            networks the one that `input_choice` gives for the frame size.
         classes: Names of the classes to keep; `None` keeps all.
         nms_mode: Which detections can suppress each other.
         runtime: What runs the network.
@@ -68,7 +67,7 @@ class DetectorSettings:
     confidence: float | None = None
     iou: float = 0.45
     max_detections: int = 300
-    input_size: int | None = None
+    input_size: Annotated[int | None, _AUTO_SIZE] = None
     classes: tuple[str, ...] | None = None
     nms_mode: NmsMode = NmsMode.PER_CLASS
     runtime: RuntimeKind = RuntimeKind.AUTO
@@ -140,8 +139,8 @@ class YoloDetector:
         self._nms = settings.nms(network.confidence)
         self._device = Device.parse(settings.device)
         self._allowed = class_mask(self._class_names, settings.classes)
-        self._long_side = network.long_side if settings.input_size is None else settings.input_size
-        check_long_side(self._long_side, stride=network.stride)
+        chosen = settings.input_size
+        check_long_side(network.long_side if chosen is None else chosen, stride=network.stride)
         self._runtimes = PreparedSizes[DetectionRuntime]()
 
     @classmethod
@@ -204,13 +203,12 @@ class YoloDetector:
             ConfigError: A setting is out of range, or names an unknown class.
             ModelError: The file is missing, damaged, or no detector of this package.
         """
-        description = read_description(path)
-        digest = file_digest(path)
+        network, class_names = network_of_keras(path)
         return cls(
-            _network(description, digest, partial(_build, path)),
-            description.class_names,
+            network,
+            class_names,
             settings=settings or DetectorSettings(),
-            digests={Path(path).name: digest},
+            digests={Path(path).name: network.digest},
         )
 
     @classmethod
@@ -232,15 +230,12 @@ class YoloDetector:
             ConfigError: A setting is out of range, or names an unknown class.
             ModelError: The file is missing, cut short, or no export of this package.
         """
-        exported = read_exported(path, what="detector")
-        description = DETECTOR_FILE.parse(Path(path), exported.text)
-        build = partial(_refuse, path) if keras is None else partial(_build, keras)
-        digest = file_digest(path)
+        network, class_names = network_of_export(path, keras)
         return cls(
-            _network(description, digest, build, exported.model),
-            description.class_names,
+            network,
+            class_names,
             settings=settings or DetectorSettings(),
-            digests={Path(path).name: digest},
+            digests={Path(path).name: network.digest},
         )
 
     @classmethod
@@ -261,7 +256,13 @@ class YoloDetector:
                 f"{nearest(name, DETECTORS)}"
             )
         files = detector_files(name)
-        return cls.load_exported(files.exported, keras=files.keras, settings=settings)
+        network, class_names = network_of_export(files.exported, files.keras)
+        return cls(
+            replace(network, long_side_for=automatic_long_side),
+            class_names,
+            settings=settings or DetectorSettings(),
+            digests={files.exported.name: network.digest},
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -317,9 +318,12 @@ class YoloDetector:
         )
 
     def _size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
-        network = self._network
+        network, long_side = self._network, self._settings.input_size
+        if long_side is None:
+            choose = network.long_side_for
+            long_side = network.long_side if choose is None else choose(frame_size)
         return minimal_input_size(
-            frame_size, self._long_side, stride=network.stride, stretch=network.stretch
+            frame_size, long_side, stride=network.stride, stretch=network.stretch
         )
 
     def _detect_at(
@@ -354,34 +358,3 @@ class YoloDetector:
         from tracker.detection.runtimes.keras_xla import KerasXlaRuntime
 
         return KerasXlaRuntime(request, device=self._device)
-
-
-def _network(
-    description: DetectorDescription,
-    digest: str,
-    build: Callable[[tuple[int, int]], Any],
-    exported: bytes | None = None,
-) -> YoloNetwork:
-    """Returns the network of a detector of this package."""
-    return YoloNetwork(
-        heads=description.heads,
-        class_count=len(description.class_names),
-        stride=STRIDES[-1],
-        long_side=description.long_side,
-        digest=digest,
-        build=build,
-        exported=exported,
-        confidence=description.confidence,
-        stretch=description.stretch,
-    )
-
-
-def _build(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
-    return load_detector(path, input_size=input_size)
-
-
-def _refuse(path: str | PathLike[str], input_size: tuple[int, int]) -> Any:
-    raise ConfigError(
-        f"detector {path}: a .tflite runs on LiteRT and a CPU only; for runtime xla or a GPU name "
-        "the .keras that it was made of, or take --runtime litert"
-    )

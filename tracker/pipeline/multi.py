@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracker.detection.function_detector import FunctionDetector, ObjectDetector, as_detector
+from tracker.detection.sliced import innermost
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError
 from tracker.frames import Frame, Source, VideoInfo
@@ -159,7 +160,8 @@ def _compile_largest_batches(
     """
     for group in sources_by_detector(detectors, range(len(infos))):
         detector = detectors[group[0]]
-        if len(group) > 1 and not isinstance(detector, FunctionDetector | ObjectDetector):
+        is_given = isinstance(innermost(detector), FunctionDetector | ObjectDetector)
+        if len(group) > 1 and not is_given:
             detector.detect([_blank(infos[index]) for index in group], Stopwatch())
 
 

@@ -52,6 +52,8 @@ class YoloNetwork:
             there is none: LiteRT then exports `build`'s network for the input size at hand.
         confidence: Score above which its detections count, by default.
         stretch: Largest factor by which fitting a frame changes its aspect; 1 keeps it.
+        long_side_for: Returns the long side of the input for a frame's height and width; `None`:
+            `long_side` for all frames.
     """
 
     heads: tuple[Head, ...]
@@ -63,6 +65,7 @@ class YoloNetwork:
     exported: bytes | None = None
     confidence: float = CONFIDENCE
     stretch: float = 1.0
+    long_side_for: Callable[[tuple[int, int]], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
