@@ -82,7 +82,8 @@ def pulled(cache: Path, data: Path, name: str, *files: str) -> None:
 def test_a_built_in_name(name: str) -> None:
     detector = built(name)
     assert isinstance(detector, YoloDetector)
-    assert detector.class_names == BUILTIN_CLASSES
+    classes = COCO_NAMES if name.startswith("coco-") else BUILTIN_CLASSES
+    assert detector.class_names == classes
     assert list(detector.digests) == [f"detector-{name}.tflite"]
 
 

@@ -25,7 +25,7 @@ REGION = YoloHead(
     HeadKind.REGION, ((1.5, 2.0), (0.5, 1.0)), 3, class_activation=ClassActivation.SOFTMAX
 )
 FREE = AnchorFreeHead(3)
-INTEGRAL = IntegralHead(3, stride=16, bins=4)
+INTEGRAL = IntegralHead(3, stride=16, bins=4, labels=2)
 HEADS = {
     "plain": PLAIN,
     "stretched": STRETCHED,
@@ -85,9 +85,9 @@ def _integral_reference(raw_map, head):
         left, top, right, bottom = (distance * head.stride for distance in distances)
         x, y = column * head.stride, row * head.stride
         values = raw[4 * head.bins :]
-        best = max(values)
         box = [x - left, y - top, x + right, y + bottom]
-        found.append((box, _logistic(best), values.index(best)))
+        ranked = sorted(range(len(values)), key=lambda number: -values[number])
+        found += [(box, _logistic(values[n]), n) for n in ranked[: head.labels]]
     return tuple(np.array(values) for values in zip(*found, strict=True))
 
 

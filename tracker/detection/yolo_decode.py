@@ -39,8 +39,9 @@ def decode_graph(
 ) -> tuple[Any, Any, Any]:
     """Returns boxes `(B, N, 4)`, scores `(B, N)` and classes `(B, N)` int32 as Keras tensors.
 
-    `N` counts head by head, row by row, column by column, anchor by anchor. The class is the most
-    probable one, the lowest on a tie. What is not finite gets score 0 and an empty box.
+    `N` counts head by head, row by row, column by column, anchor by anchor; with integral boxes
+    class by class of a cell's most probable ones. The class is otherwise the most probable one, the
+    lowest on a tie. What is not finite gets score 0 and an empty box.
 
     Args:
         maps: For each head its raw map `(B, h, w, channels)` float32, static but for `B`.
@@ -49,39 +50,48 @@ def decode_graph(
     """
     from keras import ops
 
-    boxes, scores, classes = [], [], []
-    for raw_map, head in zip(maps, heads, strict=True):
-        rows, columns = raw_map.shape[1:3]
-        cell = _cell_size((rows, columns), input_size)
-        grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
-        grid = grid.reshape(-1, 1, 2).astype(np.float32)
-        if isinstance(head, AnchorFreeHead):
-            raw = ops.reshape(raw_map, (-1, rows * columns, 1, head.channels))
-            corners = _distance_boxes(ops, raw[..., :_BOX], grid, cell=cell)
-            values = raw[..., _BOX:]
-            best = _sigmoid(ops, ops.max(values, axis=-1))
-        elif isinstance(head, IntegralHead):
-            raw = ops.reshape(raw_map, (-1, rows * columns, 1, head.channels))
-            corners = _integral_boxes(ops, raw[..., : 4 * head.bins], grid, head)
-            values = raw[..., 4 * head.bins :]
-            best = _sigmoid(ops, ops.max(values, axis=-1))
-        else:
-            shape = (-1, rows * columns, len(head.anchors), 5 + head.class_count)
-            raw = ops.reshape(raw_map, shape)
-            anchors = _anchors_px(head, cell)
-            corners = _boxes(ops, raw[..., :_BOX], grid, anchors=anchors, cell=cell, head=head)
-            values = raw[..., _CLASSES:]
-            best = _scores(ops, raw, head)
-        count = rows * columns * raw.shape[2]
-        boxes.append(ops.reshape(corners, (-1, count, 4)))
-        scores.append(ops.reshape(best, (-1, count)))
-        label = ops.cast(ops.argmax(values, axis=-1), "int32")
-        classes.append(ops.reshape(label, (-1, count)))
+    boxes, scores, classes = zip(
+        *(_decoded_map(*pair, input_size) for pair in zip(maps, heads, strict=True)), strict=True
+    )
     return _finite(
         ops,
         ops.concatenate(boxes, axis=1),
         ops.concatenate(scores, axis=1),
         ops.concatenate(classes, axis=1),
+    )
+
+
+def _decoded_map(raw_map: Any, head: Head, input_size: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """Returns boxes `(B, N, 4)`, scores and classes `(B, N)` of one map as Keras tensors."""
+    from keras import ops
+
+    rows, columns = raw_map.shape[1:3]
+    cell = _cell_size((rows, columns), input_size)
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    grid = grid.reshape(-1, 1, 2).astype(np.float32)
+    if isinstance(head, YoloHead):
+        shape = (-1, rows * columns, len(head.anchors), 5 + head.class_count)
+        raw = ops.reshape(raw_map, shape)
+        anchors = _anchors_px(head, cell)
+        corners = _boxes(ops, raw[..., :_BOX], grid, anchors=anchors, cell=cell, head=head)
+        best, label = _scores(ops, raw, head), ops.argmax(raw[..., _CLASSES:], axis=-1)
+    else:
+        raw = ops.reshape(raw_map, (-1, rows * columns, 1, head.channels))
+        if isinstance(head, IntegralHead):
+            corners = _integral_boxes(ops, raw[..., : 4 * head.bins], grid, head)
+            labels = min(head.labels, head.class_count)
+            best, label = ops.top_k(raw[:, :, 0, 4 * head.bins :], labels)
+            corners = ops.repeat(corners, labels, axis=2)
+        else:
+            corners = _distance_boxes(ops, raw[..., :_BOX], grid, cell=cell)
+            values = raw[..., _BOX:]
+            best, label = ops.max(values, axis=-1), ops.argmax(values, axis=-1)
+        best = _sigmoid(ops, best)
+    count = rows * columns * corners.shape[2]
+    return (
+        ops.reshape(corners, (-1, count, 4)),
+        ops.reshape(best, (-1, count)),
+        ops.reshape(ops.cast(label, "int32"), (-1, count)),
     )
 
 
@@ -158,13 +168,16 @@ def _integral_candidates(
     columns = raw_map.shape[1]
     raw = raw_map.reshape(-1, head.channels)
     values = raw[:, 4 * head.bins :]
-    best = values.max(axis=-1)
-    index = np.flatnonzero(best > _logistic_bound(confidence))
+    bound = _logistic_bound(confidence)
+    index = np.flatnonzero(values.max(axis=-1) > bound)
     grid = np.stack([index % columns, index // columns], axis=-1).astype(np.float32)
     corners: Float32Array = _integral_boxes(np, raw[index, : 4 * head.bins], grid, head)
-    label = values[index].argmax(axis=-1).astype(np.int32)
-    scores: Float32Array = _sigmoid(np, best[index])
-    return corners, scores, label
+    values = values[index]
+    label = np.argsort(-values, axis=-1, kind="stable")[:, : head.labels]
+    best = np.take_along_axis(values, label, axis=-1)
+    cell, rank = np.nonzero(best > bound)
+    scores: Float32Array = _sigmoid(np, best[cell, rank])
+    return corners[cell], scores, label[cell, rank].astype(np.int32)
 
 
 def _integral_boxes(xp: Any, raw: Any, grid: Any, head: IntegralHead) -> Any:

@@ -21,7 +21,7 @@ from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
-from tracker.models.files.detector_file import load_detector, read_description
+from tracker.models.files.detector_file import HeadStyle, load_detector, read_description
 from tracker.models.files.digest import file_digest
 from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
@@ -31,8 +31,12 @@ PARTS = 3
 """Parts of a box, one above another. Measured with `small`: one part has AUC 0.70, 0.78, 0.74, four
 have 0.76, 0.79, 0.74 on the three sequences above."""
 
-_LAYER = "lateral0_relu"
-"""Features at stride 8. Measured with `nano`, it has AUC 0.05 to 0.1 above all layers after it."""
+_LAYERS = {
+    HeadStyle.ANCHOR_FREE: "lateral0_relu",
+    HeadStyle.INTEGRAL: "neck_reduce_0_act",
+}
+"""Features at stride 8, the first of the neck. Measured with `nano`, it has AUC 0.05 to 0.1 above
+all layers after it."""
 
 _STRIDE, _MULTIPLE = STRIDES[0], STRIDES[-1]
 
@@ -180,8 +184,8 @@ def export_features(path: Path) -> bytes:
     def build() -> Any:
         import keras
 
-        network = load_detector(path)
-        return keras.Model(network.input, network.get_layer(_LAYER).output)
+        network, layer = load_detector(path), _LAYERS[read_description(path).style]
+        return keras.Model(network.input, network.get_layer(layer).output)
 
     return export_network(
         build, shape=(1, None, None, 3), outputs=lambda features: features, advice=_ADVICE
@@ -255,7 +259,7 @@ def _key(digest: str) -> str:
         {
             "format": _FORMAT,
             "features": digest,
-            "layer": _LAYER,
+            "layers": list(_LAYERS.values()),
             "versions": [library_version(name) for name in ("ai-edge-litert", "keras")],
             "tensorflow": [library_version(name) for name in ("tensorflow", "tensorflow-cpu")],
         }

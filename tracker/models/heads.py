@@ -87,18 +87,22 @@ class IntegralHead:
     The first `4 * bins` channels are, for the left, top, right and bottom side of the box, the
     logits of a distribution over the distances 0, 1, ..., `bins - 1` in cells; the distance is its
     mean (generalised focal loss, arXiv 2006.04388, eq. 5). Distances count from the top left corner
-    of a cell of `stride` pixels. `C` class values follow, whose sigmoid is the score.
+    of a cell of `stride` pixels. `C` class values follow, whose sigmoid is the score. The `labels`
+    most probable classes of a cell are candidates, each with the same box: whether it is a car or a
+    truck is not decided by one cell.
 
     Attributes:
         class_count: `C`.
         stride: Side of a cell in pixels of the network's input. It cannot be told from the map:
             maps of stride 64 round up where an input is only a multiple of 32.
         bins: Values of each distribution.
+        labels: Classes of a cell that are candidates; fewer where there are fewer classes.
     """
 
     class_count: int
     stride: int
     bins: int = 8
+    labels: int = 3
 
     @property
     def channels(self) -> int:
