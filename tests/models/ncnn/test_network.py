@@ -101,7 +101,7 @@ def test_two_files_that_do_not_belong_together_are_an_error(param):
 
 
 def test_other_formats_are_opened_as_before(tmp_path):
-    assert SUFFIXES == (".onnx", ".tflite", ".keras", ".param")
+    assert SUFFIXES == (".onnx", ".tflite", ".keras", ".xml", ".param")
     with pytest.raises(ModelError, match="got nothing there"):
         open_network_file(tmp_path / "net.xyz")
 
