@@ -240,7 +240,7 @@ def test_keras_detector_as_teacher(tmp_path, capsys, monkeypatch):
     assert [path.name for path in (out / "found").iterdir()] == ["mine-32"]
     assert (out / "found" / "mine-32" / "a.npz").is_file()
     line = failure(capsys, "train", "labels", *words, "--classes", "cra")
-    assert "no teacher knows 'cra'; did you mean 'car'" in line
+    assert "no teacher has 'cra'; did you mean 'car'" in line
     options = LabelConfig(sizes=(32, 96)).teacher_options()
     both = open_teachers(tmp_path / "mine.keras", options)
     assert [one.teacher.name for one in both] == ["mine-32", "mine-96"]
