@@ -88,6 +88,7 @@ def test_it_says_what_the_keras_file_says(
     assert ours.digests.keys() == {"mine.tflite"}
 
 
+@pytest.mark.slow
 def test_integral_detector_says_the_same_without_shuffles(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     description = DetectorDescription(

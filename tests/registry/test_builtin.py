@@ -158,6 +158,7 @@ def test_the_input_of_a_file_does_not() -> None:
     assert detector.input_size == (256, 416)
 
 
+@pytest.mark.slow
 def test_no_array_is_a_published_one(data: Path) -> None:
     pytest.importorskip("onnx")
     size = read_description(detector_files("coco-small").keras).size
