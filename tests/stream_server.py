@@ -4,6 +4,7 @@ import base64
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -42,7 +43,7 @@ class Script:
     user: str | None = None  # "user:password" that is asked for
 
 
-class HttpServer:
+class HttpServer(ABC):
     """A web server of a test; `stop` ends its connections too, `start` takes the same port."""
 
     def __init__(self) -> None:
@@ -50,8 +51,9 @@ class HttpServer:
         self.requests: list[str] = []
         self.closing = threading.Event()
 
+    @abstractmethod
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        raise NotImplementedError
+        """Sends the response to a request."""
 
     def start(self) -> None:
         server = self

@@ -182,12 +182,23 @@ def _integral_candidates(
 
 def _integral_boxes(xp: Any, raw: Any, grid: Any, head: IntegralHead) -> Any:
     """Returns xyxy in input pixels of logits `(..., 4 * bins)`; `xp` is numpy or keras.ops."""
-    logits = xp.reshape(raw, (-1, *raw.shape[1:-1], 4, head.bins))
-    share = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
-    mean = xp.sum(share * np.arange(head.bins, dtype=np.float32), axis=-1)
-    distance = mean / xp.sum(share, axis=-1) * head.stride
+    distance = mean_distances(xp, raw, head.bins) * head.stride
     corner = grid * np.float32(head.stride)
     return xp.concatenate([corner - distance[..., :2], corner + distance[..., 2:]], axis=-1)
+
+
+def mean_distances(xp: Any, logits: Any, bins: int) -> Any:
+    """Returns `(..., 4)` means in cells of four distributions over 0 to `bins - 1`.
+
+    Args:
+        xp: numpy or keras.ops.
+        logits: `(..., 4 * bins)`.
+        bins: Values of each distribution.
+    """
+    logits = xp.reshape(logits, (-1, *logits.shape[1:-1], 4, bins))
+    share = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    share = share / xp.sum(share, axis=-1, keepdims=True)
+    return xp.matmul(share, np.arange(bins, dtype=np.float32))
 
 
 def _distance_boxes(xp: Any, raw: Any, grid: Any, *, cell: Float32Array) -> Any:

@@ -3,25 +3,18 @@
 Files are loaded in Keras' safe mode, which refuses files that contain code.
 """
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from numpy.typing import NDArray
-
 from tracker.errors import ModelError
-from tracker.inference.checked_call import Arrays
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.keras_file import PLAIN_LAYERS, load_keras_file
 from tracker.inference.keras_runner import KerasRunner, NamedModel
-from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 
 
-class KerasNetwork:
+class KerasNetwork(KerasRunner):
     """A network in a `.keras` file; inputs and outputs in the order in which Keras flattens them.
 
     Outputs are named by their keys if the network returns a dictionary, else by their layers.
@@ -47,38 +40,13 @@ class KerasNetwork:
         # Bad threads and devices are reported first, and TensorFlow is loaded last.
         check_threads(threads)
         Device.parse(device)
-        self._digests = MappingProxyType({file.name: network_file_digest(file)})
-        self._runner = KerasRunner(
-            lambda: _loaded(file, what), what=what, threads=threads, device=device
+        super().__init__(
+            lambda: _loaded(file, what),
+            what=what,
+            digests={file.name: network_file_digest(file)},
+            threads=threads,
+            device=device,
         )
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._runner.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._runner.outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 of the file, by file name."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Empty: such a file stores neither class names nor a task."""
-        return NOTHING_STORED
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return self._runner.run(arrays)
 
 
 def _loaded(file: Path, what: str) -> NamedModel:

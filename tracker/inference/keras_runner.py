@@ -1,14 +1,17 @@
 """Runs a Keras model as one TensorFlow function, behind checked arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, run_network
+from tracker.inference.checked_call import Arrays
 from tracker.inference.devices import Device, check_threads, tensorflow_device
+from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
+from tracker.inference.stored_names import NOTHING_STORED
 from tracker.inference.tensorflow import load_tensorflow
 
 
@@ -30,12 +33,15 @@ class NamedModel(NamedTuple):
     output_names: tuple[str, ...]
 
 
-class KerasRunner:
+class KerasRunner(LoadedNetwork):
     """A Keras model on TensorFlow; it is traced once for all dimensions that are open.
+
+    Its files store neither class names nor a task.
 
     Args:
         load: Returns the model; called after TensorFlow was set up.
         what: Its name in messages.
+        digests: SHA-256 of the files that define it, by name.
         threads: CPU threads of TensorFlow; `None` keeps its default.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
 
@@ -46,11 +52,19 @@ class KerasRunner:
     """
 
     def __init__(
-        self, load: Callable[[], NamedModel], *, what: str, threads: int | None, device: str
+        self,
+        load: Callable[[], NamedModel],
+        *,
+        what: str,
+        digests: Mapping[str, str],
+        threads: int | None,
+        device: str,
     ) -> None:
         check_threads(threads)
         chosen = Device.parse(device)
         self._what = what
+        self._digests = MappingProxyType(dict(digests))
+        self._stored = NOTHING_STORED
         self._tf = load_tensorflow()
         self._device = tensorflow_device(chosen, threads=threads)
         with native_output_logged(), self._tf.device(self._device):
@@ -58,26 +72,6 @@ class KerasRunner:
             self._inputs = _specs(loaded.taken, loaded.input_names)
             self._outputs = _specs(loaded.given, loaded.output_names)
             self._function = _function(self._tf, loaded, self._inputs)
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._outputs
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         with self._tf.device(self._device):

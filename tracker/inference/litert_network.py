@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, first_line, run_network
+from tracker.inference.checked_call import Arrays, first_line
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
+from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import StoredFacts, archive_facts
+from tracker.inference.stored_names import archive_facts
 
 
-class LiteRtNetwork:
+class LiteRtNetwork(LoadedNetwork):
     """A network in a `.tflite` file; inputs and outputs in the order of the file.
 
     Integer inputs are given as the file declares them. Quantized outputs are returned as float32.
@@ -70,36 +71,6 @@ class LiteRtNetwork:
         self._shapes: list[tuple[int, ...]] | None = [
             tuple(map(int, tensor["shape"])) for tensor in taken
         ]
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 of the file, by file name."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Class names and task from the metadata appended to the file."""
-        return self._stored
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         self._resize([array.shape for array in arrays])

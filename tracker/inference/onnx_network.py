@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -11,13 +10,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.errors import DependencyError, DeviceError, ModelError
-from tracker.inference.checked_call import Arrays, first_line, run_network
+from tracker.inference.checked_call import Arrays, first_line
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
+from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_repair import repaired_onnx
-from tracker.inference.stored_names import StoredFacts, metadata_facts
+from tracker.inference.stored_names import metadata_facts
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -28,7 +28,7 @@ _TYPES = {"float": "float32", "double": "float64"}
 _EXTERNAL = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])")
 
 
-class OnnxNetwork:
+class OnnxNetwork(LoadedNetwork):
     """A network in an ONNX file; inputs and outputs in the order of the file.
 
     Args:
@@ -57,36 +57,6 @@ class OnnxNetwork:
         self._outputs = tuple(_spec(node, file) for node in self._session.get_outputs())
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._stored = metadata_facts(metadata, what=str(file))
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 of the file and of its external weights, by file name."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Class names and task from the metadata that exporters of YOLO networks write."""
-        return self._stored
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         names = (spec.name for spec in self._inputs)

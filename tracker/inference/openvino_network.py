@@ -5,7 +5,6 @@ its own. Numbers are float32 unless bfloat16 is asked for.
 """
 
 import importlib
-from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from tracker.errors import ConfigError, DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, run_network
+from tracker.inference.checked_call import Arrays
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
+from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.name_lists import numbered_names
 from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_network import external_files
@@ -36,7 +36,7 @@ _MOST_COMPILED = 4
 _Shapes = tuple[tuple[int, ...], ...]
 
 
-class OpenVinoNetwork:
+class OpenVinoNetwork(LoadedNetwork):
     """A network in a file that OpenVINO reads; inputs and outputs in the order of the file.
 
     A network with variable dimensions is compiled again for each new height and width, which takes
@@ -93,36 +93,6 @@ class OpenVinoNetwork:
         except RuntimeError as error:
             raise ModelError(f"{self._what}: OpenVINO cannot load it: {_reason(error)}") from error
         self._stored = _stored(self._model, file)
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 of the file and of those beside it that belong to it, by file name."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Class names and task that exporters wrote into the file or into a file beside it."""
-        return self._stored
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         request = self._request_for(arrays)

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from tracker.errors import DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.checked_call import Arrays, first_line, run_network
+from tracker.inference.checked_call import Arrays, first_line
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.digests import saved_model_digest
+from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import StoredFacts, folder_facts
+from tracker.inference.stored_names import folder_facts
 from tracker.inference.tensorflow import load_tensorflow
 from tracker.util.address import mask_words, shown_address
 
@@ -32,7 +33,7 @@ _SIGNATURES = ("serving_default", "default")
 """Preferred signatures: TensorFlow's default, and that of TensorFlow Hub's first format."""
 
 
-class SavedModelNetwork:
+class SavedModelNetwork(LoadedNetwork):
     """A network in SavedModel format; inputs and outputs sorted by name.
 
     It runs the signature "serving_default" where there is one, else "default" (TensorFlow Hub's
@@ -77,36 +78,6 @@ class SavedModelNetwork:
             self._model, self._function = _loaded(self._tf, folder, self._what)
         self._inputs = _specs(self._function.structured_input_signature[1])
         self._outputs = _specs(self._function.structured_outputs)
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 by folder name or by handle; see `digests.saved_model_digest`."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Class names and task from `metadata.yaml`, as exporters of YOLO networks write it."""
-        return self._stored
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return run_network(
-            self._call, arrays, what=self._what, inputs=self._inputs, outputs=self._outputs
-        )
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         with self._tf.device(self._device):

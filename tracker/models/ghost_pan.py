@@ -11,10 +11,7 @@ from typing import Any
 
 import keras
 
-from tracker.models.backbones.blocks import depthwise
-
-SLOPE = 0.1
-"""Slope of the leaky ReLU for negative values."""
+from tracker.models.backbones.separable import depthwise, leaky, pointwise
 
 _KERNEL = 5
 
@@ -55,20 +52,7 @@ def separable(x: Any, filters: int, *, name: str, strides: int = 1) -> Any:
         strides: Step in pixels.
     """
     x = depthwise(x, _KERNEL, strides=strides, name=f"{name}_depth")
-    return pointwise(_activated(x, f"{name}_depth"), filters, name=f"{name}_point")
-
-
-def pointwise(x: Any, filters: int, *, name: str, activate: bool = True) -> Any:
-    """Returns `(B, H, W, filters)`: a 1x1 convolution.
-
-    Args:
-        x: `(B, H, W, C)`.
-        filters: Output channels.
-        name: Prefix of the layers' names.
-        activate: Whether a leaky ReLU follows.
-    """
-    x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_conv")(x)
-    return _activated(x, name) if activate else x
+    return pointwise(leaky(x, f"{name}_depth"), filters, name=f"{name}_point")
 
 
 def _ghost(parts: list[Any], filters: int, *, name: str) -> Any:
@@ -85,9 +69,5 @@ def _ghost_module(x: Any, filters: int, *, name: str, activate: bool) -> Any:
     """Returns `(B, H, W, filters)`: a 1x1 convolution, and a depthwise 3x3 of its result."""
     primary = pointwise(x, filters // 2, name=f"{name}_primary", activate=activate)
     cheap = depthwise(primary, 3, name=f"{name}_cheap")
-    cheap = _activated(cheap, f"{name}_cheap") if activate else cheap
+    cheap = leaky(cheap, f"{name}_cheap") if activate else cheap
     return keras.layers.Concatenate(name=f"{name}_join")([primary, cheap])
-
-
-def _activated(x: Any, name: str) -> Any:
-    return keras.layers.LeakyReLU(SLOPE, name=f"{name}_act")(x)

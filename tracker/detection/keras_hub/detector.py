@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tracker.detection.default_names import Names, default_class_names, given_class_names
 from tracker.detection.keras_hub.network import KerasHubNetwork
 from tracker.detection.keras_hub.preset import load_keras_hub, load_preset
-from tracker.detection.layouts.arrays import no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import is_enough
 from tracker.detection.model_detector import ModelDetector
@@ -78,7 +78,7 @@ def load_keras_hub_detector(
 
 
 @dataclass(frozen=True, slots=True)
-class _AllCandidates:
+class _AllCandidates(ImagesOnly):
     """The outputs of `KerasHubNetwork`: boxes, scores of the best class, classes.
 
     Attributes:
@@ -92,12 +92,6 @@ class _AllCandidates:
     def class_count(self, outputs: Sequence[TensorSpec]) -> int | None:
         """Returns the number of classes."""
         return self.classes
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

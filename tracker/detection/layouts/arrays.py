@@ -109,15 +109,20 @@ def fitted_input(wanted: ImageInput, spec: TensorSpec) -> ImageInput:
     return replace(wanted, size=size, axes=axes, dtype=spec.dtype)
 
 
-def no_extra_inputs(specs: Sequence[TensorSpec], layout: str) -> list[NDArray[Any]]:
-    """Returns nothing, for a layout whose networks take images only.
+class ImagesOnly:
+    """A layout whose networks take images and nothing else."""
 
-    Raises:
-        ModelError: There is a second input.
-    """
-    if len(specs) > 1:
-        raise ModelError(
-            f"model input {specs[1]}: the layout {layout} gives a network images only and does "
-            "not know what this input expects; export the model without it"
-        )
-    return []
+    __slots__ = ()
+
+    name: str
+
+    def extra_inputs(
+        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
+    ) -> list[NDArray[Any]]:
+        """Returns nothing: the network takes images only; see `Decoder.extra_inputs`."""
+        if len(specs) > 1:
+            raise ModelError(
+                f"model input {specs[1]}: the layout {self.name} gives a network images only and "
+                "does not know what this input expects; export the model without it"
+            )
+        return []

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, base_name, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
     SuppressedRows,
@@ -40,7 +40,7 @@ RF_DETR_INPUT = ImageInput(fit=Fit.STRETCH, mean=(0.485, 0.456, 0.406), std=(0.2
 
 
 @dataclass(frozen=True, slots=True)
-class DetrLogits:
+class DetrLogits(ImagesOnly):
     """Boxes and logits of queries, before the sigmoid.
 
     The class index is the column of the logits: published RF-DETR networks have 91 columns, one
@@ -90,12 +90,6 @@ class DetrLogits:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns `wanted`, stretched to the input."""
         return fitted_input(self.wanted, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

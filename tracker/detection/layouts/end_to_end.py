@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import ImageInput
-from tracker.detection.layouts.arrays import fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import SuppressedRows, shape_error, suppressed_candidates
 from tracker.detection.layouts.yolo import is_anchor_count
@@ -18,7 +18,7 @@ from tracker.inference.network import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
-class EndToEnd:
+class EndToEnd(ImagesOnly):
     """Rows of box, score and class, one for each object.
 
     A single-class YOLOv5 or YOLOX output has the same shape; if the row count could be an anchor
@@ -50,12 +50,6 @@ class EndToEnd:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
         return fitted_input(ImageInput(), spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import declared_size, fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, declared_size, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
     as_float32,
@@ -29,7 +29,7 @@ _WANTED = ImageInput(fit=Fit.STRETCH, colours=ColourOrder.BGR)
 
 
 @dataclass(frozen=True, slots=True)
-class FastestDet:
+class FastestDet(ImagesOnly):
     """One map of cells.
 
     A map alone may be of many networks; it is found without its name only where the declared
@@ -63,12 +63,6 @@ class FastestDet:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns BGR in `[0, 1]`, stretched to the input."""
         return fitted_input(_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

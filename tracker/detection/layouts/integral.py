@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, grid_shape
 from tracker.detection.layouts.tables import as_float32, is_enough
+from tracker.detection.yolo_decode import mean_distances
 from tracker.util.arrays import Float32Array
 
 _BINS = 8
@@ -109,7 +110,7 @@ def integral_candidates(
     index, classes = np.nonzero(is_enough(scores, least_score))
     found, of_found = np.unique(index, return_inverse=True)
     stride = place[found, 2:]
-    distances = _expected_bins(as_float32(logits[found])) * stride
+    distances = mean_distances(np, as_float32(logits[found]), _BINS) * stride
     origin = place[found, :2] * stride
     boxes = np.concatenate([origin - distances[:, :2], origin + distances[:, 2:]], axis=1)
     return Candidates(boxes[of_found], scores[index, classes], classes.astype(np.int32))
@@ -161,12 +162,3 @@ def _table(array: NDArray[Any], *, is_last: bool) -> NDArray[Any]:
         last = array if is_last else np.moveaxis(array, 1, 3)
         return last.reshape(len(last), -1, last.shape[3])
     return array
-
-
-def _expected_bins(logits: Float32Array) -> Float32Array:
-    """Returns `(N, 4)` mean distances in strides of distributions `(N, 32)`."""
-    logits = logits.reshape(-1, 4, _BINS)
-    share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    share /= share.sum(axis=-1, keepdims=True)
-    mean: Float32Array = share @ np.arange(_BINS, dtype=np.float32)
-    return mean

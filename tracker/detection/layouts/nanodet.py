@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import (
+    ImagesOnly,
     base_name,
     declared_size,
     fits,
     fitted_input,
-    no_extra_inputs,
 )
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
@@ -67,7 +67,7 @@ _PADDLE_INPUT, _PADDLE_MARK = "image", ".tmp_"
 
 
 @dataclass(frozen=True, slots=True)
-class NanoDet:
+class NanoDet(ImagesOnly):
     """First generation: for each of the strides 8, 16, 32 one output of scores and one of sides.
 
     They are distinguished by shapes alone; see `find_levels`.
@@ -93,12 +93,6 @@ class NanoDet:
         """Returns standardised BGR, letterboxed in the middle, grey 128 around it."""
         return fitted_input(_WANTED, spec)
 
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
-
     def decode(
         self,
         outputs: Sequence[NDArray[Any]],
@@ -121,7 +115,7 @@ class NanoDet:
 
 
 @dataclass(frozen=True, slots=True)
-class NanoDetPlus:
+class NanoDetPlus(ImagesOnly):
     """NanoDet-Plus and PicoDet: scores and sides of the strides 8, 16, 32, 64.
 
     Exports of PaddlePaddle are PicoDet's, known by what it calls inputs and outputs; all others are
@@ -174,12 +168,6 @@ class NanoDetPlus:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns standardised BGR (PicoDet: RGB), stretched to the size of the training."""
         return fitted_input(self.wanted, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

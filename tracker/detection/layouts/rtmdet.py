@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, base_name, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import SuppressedRows, shape_error, suppressed_candidates
 from tracker.inference.network import ColourOrder, TensorSpec
@@ -30,7 +30,7 @@ _WANTED = ImageInput(
 
 
 @dataclass(frozen=True, slots=True)
-class RtmDet:
+class RtmDet(ImagesOnly):
     """Boxes with scores, and labels, of objects that the network has suppressed already.
 
     RF-DETR has the same names, but logits in place of labels: three sides, not two.
@@ -61,12 +61,6 @@ class RtmDet:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns standardised BGR in the top left corner, grey 114 beside or below it."""
         return fitted_input(_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

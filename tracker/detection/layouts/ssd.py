@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
     SuppressedRows,
@@ -27,7 +27,7 @@ _WANTED = ImageInput(fit=Fit.STRETCH, colours=ColourOrder.BGR, axes=AxisOrder.NC
 
 
 @dataclass(frozen=True, slots=True)
-class Ssd:
+class Ssd(ImagesOnly):
     """One output of seven columns; label 0 is the background, class 0 is label 1."""
 
     name: str = "ssd"
@@ -50,12 +50,6 @@ class Ssd:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns BGR from 0 to 255, stretched to the input."""
         return fitted_input(_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, base_name, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
     SuppressedRows,
@@ -32,7 +32,7 @@ _NMS_WANTED = ImageInput(axes=AxisOrder.NHWC)
 
 
 @dataclass(frozen=True, slots=True)
-class TfDetection:
+class TfDetection(ImagesOnly):
     """Signature of the TensorFlow 2 Object Detection API: SSD, Faster and Mask R-CNN, CenterNet.
 
     Classes are counted from 1 there and from 0 here: networks trained on COCO give its 91-number
@@ -63,12 +63,6 @@ class TfDetection:
         """Returns RGB from 0 to 255 with the frame's own aspect, nothing around it."""
         return fitted_input(_API_WANTED, spec)
 
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
-
     def decode(
         self,
         outputs: Sequence[NDArray[Any]],
@@ -98,7 +92,7 @@ class TfDetection:
 
 
 @dataclass(frozen=True, slots=True)
-class TfNms:
+class TfNms(ImagesOnly):
     """Outputs of TensorFlow's combined suppression, as YOLOv5's SavedModel with `--nms` has them.
 
     That export hands left, top, right, bottom to an operation that is documented for top, left,
@@ -132,12 +126,6 @@ class TfNms:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
         return fitted_input(_NMS_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

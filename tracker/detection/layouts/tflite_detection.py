@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.detection.layouts.arrays import base_name, fits, fitted_input, no_extra_inputs
+from tracker.detection.layouts.arrays import ImagesOnly, base_name, fits, fitted_input
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.tables import (
     SuppressedRows,
@@ -35,7 +35,7 @@ _WANTED = ImageInput(
 
 
 @dataclass(frozen=True, slots=True)
-class TfliteDetection:
+class TfliteDetection(ImagesOnly):
     """Four outputs ordered by the numbers at the ends of their names.
 
     The operation gives boxes, classes, scores, count. Converters of TensorFlow 1 and
@@ -74,12 +74,6 @@ class TfliteDetection:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[-1, 1]`, or from 0 to 255 as integers, stretched to the input."""
         return fitted_input(_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from tracker.detection.image_input import ImageInput
 from tracker.detection.layouts.arrays import (
+    ImagesOnly,
     base_name,
     declared_axes,
     declared_size,
     fits,
     fitted_input,
-    no_extra_inputs,
 )
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts
@@ -134,7 +134,7 @@ def _image_input(unit: BoxUnit, spec: TensorSpec) -> ImageInput:
 
 
 @dataclass(frozen=True, slots=True)
-class YoloRows:
+class YoloRows(ImagesOnly):
     """One row an anchor, with objectness: YOLOv5, YOLOv7, and by its output's name YOLOv6.
 
     YOLOv5 and v7 have three anchors a cell. YOLOv6 has one, and its objectness is 1; YOLOX has the
@@ -180,12 +180,6 @@ class YoloRows:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
         return _image_input(self.unit, spec)
 
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
-
     def decode(
         self,
         outputs: Sequence[NDArray[Any]],
@@ -210,7 +204,7 @@ class YoloRows:
 
 
 @dataclass(frozen=True, slots=True)
-class YoloColumns:
+class YoloColumns(ImagesOnly):
     """One column an anchor, without objectness: YOLOv8, YOLOv9, YOLOv11 and later.
 
     Attributes:
@@ -247,12 +241,6 @@ class YoloColumns:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns RGB in `[0, 1]`, letterboxed in the middle, grey 114 around it."""
         return _image_input(self.unit, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.layouts.arrays import (
+    ImagesOnly,
     base_name,
     declared_size,
     fits,
     fitted_input,
-    no_extra_inputs,
 )
 from tracker.detection.layouts.base import Candidates
 from tracker.detection.layouts.grid import cell_counts, cells
@@ -31,7 +31,7 @@ _WANTED = ImageInput(fit=Fit.CORNER, padding=114, colours=ColourOrder.BGR, scale
 
 
 @dataclass(frozen=True, slots=True)
-class Yolox:
+class Yolox(ImagesOnly):
     """One row a cell, on the grid.
 
     An export with the option `decode_in_inference` has the same shape and needs no grid: it is of
@@ -66,12 +66,6 @@ class Yolox:
     def image_input(self, spec: TensorSpec) -> ImageInput:
         """Returns BGR from 0 to 255 in the top left corner, grey 114 beside or below it."""
         return fitted_input(_WANTED, spec)
-
-    def extra_inputs(
-        self, specs: Sequence[TensorSpec], *, input_size: tuple[int, int], count: int = 1
-    ) -> list[NDArray[Any]]:
-        """Returns nothing: the network takes images only."""
-        return no_extra_inputs(specs, self.name)
 
     def decode(
         self,

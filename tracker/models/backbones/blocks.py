@@ -35,28 +35,6 @@ def convolution(x: Any, filters: int, *, name: str, kernel_size: int = 3, stride
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def depthwise(x: Any, kernel_size: int, *, name: str, strides: int = 1) -> Any:
-    """Returns `(B, H / strides, W / strides, C)`, sides rounded up: a depthwise convolution.
-
-    Kernels are centred on every `strides`-th pixel, as in PyTorch.
-
-    Args:
-        x: `(B, H, W, C)`.
-        kernel_size: Side of the kernel, odd.
-        name: Prefix of the layers' names.
-        strides: Step in pixels.
-    """
-    if strides > 1:  # Keras's `same` would start at another pixel where the side is even.
-        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    return keras.layers.DepthwiseConv2D(
-        kernel_size,
-        strides=strides,
-        padding="same" if strides == 1 else "valid",
-        depthwise_initializer="he_normal",
-        name=f"{name}_conv",
-    )(x)
-
-
 def cross_stage(x: Any, filters: int, *, depth: int, name: str) -> Any:
     """Returns `(B, H, W, filters)`: residual pairs on half the channels, concatenated.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from tracker.models.backbones.blocks import depthwise
+from tracker.models.backbones.separable import depthwise, leaky, pointwise
 from tracker.models.layers import ChannelGroup, ChannelShuffle
 
 PREFIX = "shufflenet"
@@ -26,7 +26,6 @@ STAGES: Mapping[str, tuple[tuple[int, int], ...]] = MappingProxyType(
 """Units and channels at strides 8, 16 and 32, by name (arXiv 1807.11164, table 5)."""
 
 _STEM = 24
-_SLOPE = 0.1
 
 # Mean and standard deviation of ImageNet's pixels, RGB in [0, 1]; NanoDet's files have them in BGR.
 _MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
@@ -58,7 +57,7 @@ def stem(image: Any) -> Any:
     )(image)
     x = keras.layers.ZeroPadding2D(1, name=f"{PREFIX}_stem_pad")(x)
     x = keras.layers.Conv2D(_STEM, 3, strides=2, name=f"{PREFIX}_stem_conv")(x)
-    x = _activated(x, f"{PREFIX}_stem")
+    x = leaky(x, f"{PREFIX}_stem")
     # Padding as in PyTorch: windows of 3 centred on every second pixel; Keras's `same` starts at 0.
     x = keras.layers.MaxPooling2D(3, strides=1, padding="same", name=f"{PREFIX}_pool")(x)
     return keras.layers.MaxPooling2D(1, strides=2, name=f"{PREFIX}_pool_half")(x)
@@ -85,7 +84,7 @@ def first_unit(x: Any, half: int, *, name: str) -> tuple[Any, Any]:
         name: Prefix of the layers' names.
     """
     side = depthwise(x, 3, strides=2, name=f"{name}_side_depth")
-    side = _pointwise(side, half, name=f"{name}_side_point")
+    side = pointwise(side, half, name=f"{name}_side_point")
     return side, inner_branch(x, half, name=name, strides=2)
 
 
@@ -98,18 +97,9 @@ def inner_branch(x: Any, half: int, *, name: str, strides: int = 1) -> Any:
         name: Prefix of the layers' names.
         strides: Step in pixels.
     """
-    x = _pointwise(x, half, name=f"{name}_in")
+    x = pointwise(x, half, name=f"{name}_in")
     x = depthwise(x, 3, strides=strides, name=f"{name}_depth")
-    return _pointwise(x, half, name=f"{name}_out")
-
-
-def _pointwise(x: Any, filters: int, *, name: str) -> Any:
-    x = keras.layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_conv")(x)
-    return _activated(x, name)
-
-
-def _activated(x: Any, name: str) -> Any:
-    return keras.layers.LeakyReLU(_SLOPE, name=f"{name}_act")(x)
+    return pointwise(x, half, name=f"{name}_out")
 
 
 def convolution_names(name: str) -> list[str]:

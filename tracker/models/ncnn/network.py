@@ -1,20 +1,12 @@
 """ncnn networks behind the interface of all networks, run by TensorFlow."""
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
-
-from numpy.typing import NDArray
 
 from tracker.errors import ModelError
-from tracker.inference.checked_call import Arrays
 from tracker.inference.devices import Device, check_threads
 from tracker.inference.digests import network_file_digest
 from tracker.inference.keras_runner import KerasRunner, NamedModel
-from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 from tracker.models.ncnn.syntax import NcnnParam, read_ncnn_param
 from tracker.util.paths import missing_text
 
@@ -22,7 +14,7 @@ SUFFIX = ".param"
 """File name suffix of the file of layers; that of weights is beside it and ends in `.bin`."""
 
 
-class NcnnNetwork:
+class NcnnNetwork(KerasRunner):
     """A network in a `.param` and a `.bin` file.
 
     Images are `(B, H, W, C)` float32. Outputs are named as in ncnn, in the order of the file, and
@@ -49,39 +41,13 @@ class NcnnNetwork:
         Device.parse(device)
         file = Path(path)
         param, weights = read_ncnn_param(file), weights_beside_param(file)
-        digests = {part.name: network_file_digest(part) for part in (file, weights)}
-        self._digests = MappingProxyType(digests)
-        self._runner = KerasRunner(
-            lambda: _loaded(param, weights), what=f"network {file}", threads=threads, device=device
+        super().__init__(
+            lambda: _loaded(param, weights),
+            what=f"network {file}",
+            digests={part.name: network_file_digest(part) for part in (file, weights)},
+            threads=threads,
+            device=device,
         )
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the inputs; height and width are open unless the file has them."""
-        return self._runner.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """Specifications of the outputs."""
-        return self._runner.outputs
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """SHA-256 of the two files, by file name."""
-        return self._digests
-
-    @property
-    def stored(self) -> StoredFacts:
-        """Empty: such files store neither class names nor a task."""
-        return NOTHING_STORED
-
-    def run(self, arrays: Arrays) -> list[NDArray[Any]]:
-        """Returns the outputs, in the order of `outputs`; see `Network.run`.
-
-        Raises:
-            ModelError: The arrays do not fit the inputs, or the network fails.
-        """
-        return self._runner.run(arrays)
 
 
 def weights_beside_param(path: Path) -> Path:

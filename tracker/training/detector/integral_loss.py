@@ -16,8 +16,15 @@ import numpy as np
 from keras import ops
 
 from tracker.models.integral_shape import BINS
-from tracker.training.detector.losses import DetectionLoss, giou
-from tracker.training.detector.targets import Anchors, Predictions, Targets, Truth, pairwise_iou
+from tracker.training.detector.losses import DetectionLoss, cross_entropy, giou
+from tracker.training.detector.targets import (
+    Anchors,
+    Predictions,
+    Targets,
+    Truth,
+    joined_rows,
+    pairwise_iou,
+)
 
 _SIDES = 4 * BINS
 _DISTRIBUTION_WEIGHT = 0.25
@@ -54,8 +61,7 @@ def integral_predictions(maps: Sequence[Any], anchors: Anchors) -> IntegralPredi
         maps: Raw maps with static height, width and channels, in the order of the strides.
         anchors: Corners of the cells of these maps.
     """
-    flat = [ops.reshape(m, (-1, m.shape[1] * m.shape[2], m.shape[3])) for m in maps]
-    raw = ops.cast(ops.concatenate(flat, axis=1), "float32")
+    raw = joined_rows(maps)
     sides = ops.reshape(raw[..., :_SIDES], (-1, raw.shape[1], 4, BINS))
     corners, strides = (ops.convert_to_tensor(array) for array in anchors)
     bins = ops.convert_to_tensor(np.arange(BINS, dtype=np.float32))
@@ -137,8 +143,7 @@ def quality_focal(logits: Any, targets: Any) -> Any:
 
     Cross entropy with the target `y`, weighted by `(y - p)^2` (arXiv 2006.04388, eq. 2).
     """
-    entropy = ops.maximum(logits, 0.0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
-    return ops.square(targets - ops.sigmoid(logits)) * entropy
+    return ops.square(targets - ops.sigmoid(logits)) * cross_entropy(logits, targets)
 
 
 def distribution_focal(sides: Any, distances: Any) -> Any:

@@ -70,9 +70,13 @@ def varifocal(logits: Any, targets: Any) -> Any:
     probability = ops.sigmoid(logits)
     background = VARIFOCAL_ALPHA * probability**VARIFOCAL_GAMMA
     weight = ops.where(targets > 0.0, targets, background)
-    # max(x, 0) - x q + log(1 + exp(-|x|)): cross entropy in the form that cannot overflow.
-    entropy = ops.maximum(logits, 0.0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
-    return weight * entropy
+    return weight * cross_entropy(logits, targets)
+
+
+def cross_entropy(logits: Any, targets: Any) -> Any:
+    """Returns the binary cross entropy `(...)` of class values and target scores in `[0, 1]`."""
+    # max(x, 0) - x q + log(1 + exp(-|x|)) is the form that cannot overflow.
+    return ops.maximum(logits, 0.0) - logits * targets + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
 def _product(size: Any) -> Any:

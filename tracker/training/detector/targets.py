@@ -107,13 +107,22 @@ def flatten_maps(maps: Sequence[Any], anchors: Anchors) -> Predictions:
         maps: Raw maps with static height, width and channels, in the order of the strides.
         anchors: Of the input size of these maps.
     """
-    flat = [ops.reshape(m, (-1, m.shape[1] * m.shape[2], m.shape[3])) for m in maps]
-    raw = ops.cast(ops.concatenate(flat, axis=1), "float32")
+    raw = joined_rows(maps)
     # PyTorch multiplies no tensor by an array.
     centres, strides = (ops.convert_to_tensor(array) for array in anchors)
     distances = ops.softplus(raw[..., :4]) * strides
     corners = [centres - distances[..., :2], centres + distances[..., 2:]]
     return Predictions(ops.concatenate(corners, axis=-1), raw[..., 4:])
+
+
+def joined_rows(maps: Sequence[Any]) -> Any:
+    """Returns the channels of all cells, float32 `(B, A, C)`, map by map and row by row.
+
+    Args:
+        maps: `(B, h, w, C)` with static height, width and channels.
+    """
+    flat = [ops.reshape(m, (-1, m.shape[1] * m.shape[2], m.shape[3])) for m in maps]
+    return ops.cast(ops.concatenate(flat, axis=1), "float32")
 
 
 def assign(
