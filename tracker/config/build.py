@@ -238,15 +238,19 @@ def _resolved(config: Config, detector: TimedDetector) -> Config:
     if choice.network.confidence is None and isinstance(inner, _Thresholded):
         network = dataclasses.replace(choice.network, confidence=inner.confidence)
         choice = dataclasses.replace(choice, network=network)
-    tracking = _with_score_limits(config, detector)
+    tracking = tracking_settings(config, detector)
     return dataclasses.replace(config, detector=choice, tracking=tracking)
 
 
-def _with_score_limits(config: Config, detector: TimedDetector) -> DeepSortSettings:
+def tracking_settings(config: Config, detector: TimedDetector) -> DeepSortSettings:
     """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
 
     Detectors filter by `confidence`. Recorded detections are unfiltered, with scores on an unknown
     scale, so their limits are shares of the median score of the recording.
+
+    Args:
+        config: The configuration.
+        detector: The detector whose detections are tracked.
     """
     from tracker.detection.replay import ReplayDetector
 

@@ -80,6 +80,19 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What `combine` needs of one sequence.
+
+    Attributes:
+        families: TrackEval's results by family of metrics and name: counts and arrays over alpha.
+        switches: Id switches.
+    """
+
+    families: Mapping[str, Mapping[str, Any]]
+    switches: Switches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """The scores of a set of sequences.
 
@@ -109,26 +122,49 @@ def evaluate(comparisons: Mapping[str, Comparison]) -> Evaluation:
         DataError: There is no sequence.
         DependencyError: `trackeval` is not installed.
     """
-    if not comparisons:
+    return combine({name: measure(comparison) for name, comparison in comparisons.items()})
+
+
+def measure(comparison: Comparison) -> Measured:
+    """Returns the results of one sequence, to be combined with others.
+
+    Args:
+        comparison: Matched ground truth and tracks.
+
+    Raises:
+        DependencyError: `trackeval` is not installed.
+    """
+    families = {
+        family: metric.eval_sequence(comparison.trackeval_data())
+        for family, metric in _metrics().items()
+    }
+    return Measured(families, Switches(*id_switches(comparison), comparison.frame_count))
+
+
+def combine(measured: Mapping[str, Measured]) -> Evaluation:
+    """Returns the scores by sequence and combined, as `evaluate` does of the same sequences.
+
+    Args:
+        measured: Results by name of the sequence.
+
+    Raises:
+        DataError: There is no sequence.
+        DependencyError: `trackeval` is not installed.
+    """
+    if not measured:
         raise DataError("evaluation: expected one sequence or more, got none")
     metrics = _metrics()
-    raw: dict[str, dict[str, Any]] = {}
-    for family, metric in metrics.items():
-        raw[family] = {
-            name: metric.eval_sequence(comparison.trackeval_data())
-            for name, comparison in comparisons.items()
-        }
-    combined = {family: metrics[family].combine_sequences(raw[family]) for family in metrics}
+    combined = {
+        family: metric.combine_sequences(
+            {name: dict(one.families[family]) for name, one in measured.items()}
+        )
+        for family, metric in metrics.items()
+    }
     return Evaluation(
-        sequences={
-            name: _scores({family: raw[family][name] for family in metrics}) for name in comparisons
-        },
+        sequences={name: _scores(one.families) for name, one in measured.items()},
         combined=_scores(combined),
         alphas=np.array(metrics["HOTA"].array_labels, np.float64),
-        switches={
-            name: Switches(*id_switches(comparison), comparison.frame_count)
-            for name, comparison in comparisons.items()
-        },
+        switches={name: one.switches for name, one in measured.items()},
     )
 
 
