@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.detection.load import load_model
 from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
 from tracker.detections import Detections
 from tracker.errors import TrackerError
@@ -34,9 +35,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.sources.files.video_file import VideoFile
 from tracker.track_files.read import read_mot_rows
-from tracker.training.labels.teachers import CANDIDATES, FastestDetTeacher, NanoDetTeacher
-from tracker.training.labels.teachers_openvino import OpenVinoSsdTeacher
-from tracker.training.labels.teachers_yolo import DarknetTeacher
+from tracker.training.labels.teachers import CANDIDATES, DetectorTeacher
 from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2
 from tracker.util.stopwatch import Stopwatch
@@ -93,6 +92,29 @@ class Ours:
         )[0]
 
 
+def peer(path: Path, threads: int, side: int | None = None) -> DetectorTeacher:
+    """Returns a published detector, a darknet `.cfg` or another network.
+
+    Args:
+        path: The file.
+        threads: CPU threads.
+        side: Long side of its input in pixels; `None` takes its own.
+    """
+    settings = DetectorSettings(
+        confidence=CANDIDATES.confidence,
+        iou=CANDIDATES.iou,
+        max_detections=CANDIDATES.max_detections,
+        input_size=side,
+        threads=threads,
+    )
+    if path.suffix == ".cfg":
+        weights = path.with_suffix(".weights")
+        return DetectorTeacher(
+            lambda: YoloDetector.load(path, weights=weights, settings=settings), path.stem
+        )
+    return DetectorTeacher(lambda: load_model(path, settings=settings), path.stem)
+
+
 def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any]]:
     """Returns what makes each detector for a number of threads, by its name in the tables."""
     made: dict[str, Callable[[int], Any]] = {}
@@ -105,23 +127,15 @@ def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any
         return made
     for stem in ("yolo-fastest-1.1", "yolo-fastest-1.1-xl"):
         for side in (320, 416, 640):
-            made[f"{stem} {side}"] = lambda threads, stem=stem, side=side: DarknetTeacher(
-                _COCO / f"{stem}.cfg", long_side=side, threads=threads
+            made[f"{stem} {side}"] = lambda threads, stem=stem, side=side: peer(
+                _COCO / f"{stem}.cfg", threads, side
             )
     weights = DATA / "weights"
-    made["nanodet 320"] = lambda threads: NanoDetTeacher(
-        weights / "nanodet/nanodet.onnx", threads=threads
-    )
-    made["nanodet_m 416"] = lambda threads: NanoDetTeacher(
-        weights / "nanodet/nanodet_m.onnx", threads=threads
-    )
-    made["FastestDet 352"] = lambda threads: FastestDetTeacher(
-        weights / "fastestdet/FastestDet.onnx", threads=threads
-    )
+    made["nanodet 320"] = lambda threads: peer(weights / "nanodet/nanodet.onnx", threads)
+    made["nanodet_m 416"] = lambda threads: peer(weights / "nanodet/nanodet_m.onnx", threads)
+    made["FastestDet 352"] = lambda threads: peer(weights / "fastestdet/FastestDet.onnx", threads)
     adas = "pedestrian-detection-adas-0002"
-    made["pedestrian-adas 672x384"] = lambda threads: OpenVinoSsdTeacher(
-        weights / adas / f"{adas}.xml", names=("person",), threads=threads
-    )
+    made["pedestrian-adas 672x384"] = lambda threads: peer(weights / adas / f"{adas}.xml", threads)
     return made
 
 

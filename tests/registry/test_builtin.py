@@ -10,7 +10,7 @@ import pytest
 from tests.matching import read_truth, recall_and_precision
 from tracker.boxes import xywh_to_xyxy
 from tracker.cli.main import main
-from tracker.cli.train.options import builtin_start
+from tracker.cli.train.options import builtin_start, builtin_teacher
 from tracker.config.build import build_embedder, embedder_name
 from tracker.config.build_detector import build_detector
 from tracker.config.run import Config, load_config
@@ -108,6 +108,8 @@ def test_a_training_starts_from_them_by_name() -> None:
     assert builtin_start("nano", size="small", backbone=None)["network.size"] == "small"
     assert builtin_start("mine.keras", size=None, backbone=None) == {}
     assert builtin_start(None, size=None, backbone=None) == {}
+    assert builtin_teacher("coco-small") == str(FOLDER / "detector-coco-small.keras")
+    assert [builtin_teacher(word) for word in ("mine.keras", None)] == ["mine.keras", None]
 
 
 @pytest.mark.slow

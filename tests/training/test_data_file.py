@@ -55,6 +55,8 @@ def test_one_folder_each(tmp_path: Path) -> None:
     assert count_objects(splits.validation, 2).tolist() == [0, 1]
     sample = training_set(splits)[0]
     np.testing.assert_allclose(sample.boxes, [[15, 0, 25, 20], [10, 5, 30, 15]])
+    half = training_set(splits, long_side=20)[0]
+    np.testing.assert_allclose(half.boxes, [[7.5, 0, 12.5, 10], [5, 2.5, 15, 7.5]])
     assert len(validation_set(splits)[1]) == 0
 
 

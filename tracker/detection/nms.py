@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tracker.errors import ConfigError
 from tracker.util.arrays import BoolArray, Float32Array, IndexArray, Int32Array
+from tracker.util.check_types import check_types
 
 
 class NmsMode(Enum):
@@ -49,6 +50,7 @@ class NmsSettings:
     mode: NmsMode = NmsMode.PER_CLASS
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in ("confidence", "iou"):
             value = getattr(self, name)
             if not 0 <= value <= 1:

@@ -280,6 +280,14 @@ class YoloDetector:
         return self._runtimes.last
 
     @property
+    def long_side(self) -> int | None:
+        """Long side in pixels of the network's input; `None` where the frame size decides it."""
+        network, chosen = self._network, self._settings.input_size
+        if chosen is not None:
+            return chosen
+        return network.long_side if network.long_side_for is None else None
+
+    @property
     def confidence(self) -> float:
         """Score above which detections are kept."""
         return self._nms.confidence

@@ -122,9 +122,17 @@ def read_training_images(
     return kept, tuple(images)
 
 
-def training_set(splits: DataSplits) -> DetectionDataset:
-    """Returns the training images, decoded once and kept in memory as far as it goes."""
-    parts = [Cached(LabelledImages(images, splits.class_names)) for images in splits.train]
+def training_set(splits: DataSplits, *, long_side: int = 512) -> DetectionDataset:
+    """Returns the training images, decoded once and kept in memory as far as it goes.
+
+    Args:
+        splits: The data.
+        long_side: Larger images are downscaled to this long side in pixels.
+    """
+    parts = [
+        Cached(LabelledImages(images, splits.class_names), long_side=long_side)
+        for images in splits.train
+    ]
     return Mixed(parts, splits.weights)
 
 

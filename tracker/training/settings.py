@@ -78,6 +78,8 @@ class TrainSettings:
         assign: Assignment of anchors to objects.
         unconfirmed: With a teacher: share of its score that is the target where it finds what no
             label confirms, in `[0, 1]`.
+        teacher_weight: With a teacher: weight of the loss of its boxes' distributions against that
+            of the labels' boxes, at least 0.
         checkpoint_minutes: A checkpoint is written after this time, and at the end of an epoch
             that was validated.
         log_steps: A line is logged every so many steps: means over them.
@@ -100,6 +102,7 @@ class TrainSettings:
     box_weight: float = 2.5
     assign: AssignSettings = field(default_factory=AssignSettings)
     unconfirmed: float = 0.5
+    teacher_weight: float = 1.0
     checkpoint_minutes: float = 5.0
     log_steps: int = 20
     validate_epochs: int = 1
@@ -115,7 +118,7 @@ class TrainSettings:
         for name in ("learning_rate", "clip_norm", "box_weight"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: expected above 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "checkpoint_minutes", "freeze_epochs"):
+        for name in ("weight_decay", "teacher_weight", "checkpoint_minutes", "freeze_epochs"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if not 0 <= self.average_decay < 1:

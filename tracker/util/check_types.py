@@ -54,7 +54,6 @@ def check_finite(settings: Any) -> None:
                 )
 
 
-@cache
 def check_shares(settings: Any, *names: str) -> None:
     """Checks that fields of a dataclass are numbers from 0 to 1.
 
@@ -71,6 +70,7 @@ def check_shares(settings: Any, *names: str) -> None:
             raise ConfigError(f"{name}: expected [0, 1], got {value}")
 
 
+@cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -196,6 +196,22 @@ def _check_keys(tree: Mapping[str, Any], node: type, prefix: str) -> None:
             shown = key if isinstance(key, str) else short_repr(key)
             raise ConfigError(f"unknown key {prefix}{shown}{hint}")
         if dataclasses.is_dataclass(types[key]):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{prefix}{key}: expected keys below it, got {short_repr(value)}")
-            _check_keys(value, typing.cast(type, types[key]), f"{prefix}{key}.")
+            _check_below(value, typing.cast(type, types[key]), f"{prefix}{key}")
+        elif isinstance(value, list | tuple) and (inner := _entry_type(types[key])) is not None:
+            for number, entry in enumerate(value):
+                if not isinstance(entry, inner):
+                    _check_below(entry, inner, f"{prefix}{key}.{number}")
+
+
+def _check_below(value: object, node: type, key: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key}: expected keys below it, got {short_repr(value)}")
+    _check_keys(value, node, f"{key}.")
+
+
+def _entry_type(hint: Any) -> type | None:
+    """Returns the dataclass `X` of a type `tuple[X, ...]`; `None` for other types."""
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) is not tuple or not parts or not dataclasses.is_dataclass(parts[0]):
+        return None
+    return typing.cast(type, parts[0])

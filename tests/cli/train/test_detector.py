@@ -361,6 +361,14 @@ def test_the_example_configuration_is_valid() -> None:
         load_train_config(example)
 
 
+def test_the_recipe_of_the_builtin_detector_is_valid() -> None:
+    recipe = Path(__file__).parents[3] / "configs" / "train-builtin-coco-small.yaml"
+    config = load_train_config(recipe)
+    assert config.network.weights == config.network.teacher
+    assert (config.training.unconfirmed, config.training.assign.top_k) == (0.8, 9)
+    assert config.batches.cache_side > config.network.input_size
+
+
 def test_written_settings_are_read_back(tmp_path: Path) -> None:
     words = ["augment.scale=[0.5, 1]", "data.classes=[a, b]", "network.size=small"]
     words += ["network.backbone=resnet50v2", "network.backbone_weights=imagenet"]

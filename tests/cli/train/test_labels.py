@@ -1,24 +1,25 @@
 """`tracker train labels` with scripted teachers and with a saved detector."""
 
 import csv
-import sys
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli import call, failure
-from tests.openvino_files import write_means, write_ssd_rows
-from tests.published_forms import write_fastestdet, write_nanodet
+from tests.cli import failure
 from tracker.cli.train.labels import LabelRequest, label_found
-from tracker.cli.train.labels_config import LabelConfig, load_label_config
-from tracker.detection.default_names import COCO_NAMES
+from tracker.cli.train.labels_config import (
+    HumanConfig,
+    HumanSource,
+    LabelConfig,
+    load_label_config,
+)
+from tracker.cli.train.teachers import OpenedTeacher
 from tracker.detections import Detections
-from tracker.errors import ConfigError, DependencyError, ModelError, SourceError
+from tracker.errors import ConfigError, SourceError
 from tracker.training.data_file import read_splits
 from tracker.training.images import find_images
-from tracker.training.labels.teacher_files import OpenedTeacher, open_teachers
-from tracker.training.labels.teachers_openvino import decode_ssd
 from tracker.util.opencv import cv2
 
 
@@ -144,27 +145,76 @@ def test_images_by_folder_pattern_file_and_list(tmp_path):
         find_images([])
 
 
-def test_rows_of_an_ssd_layer():
-    # image index, label, score, box; a negative image index ends the list.
-    rows = [[0, 1, 0.9, 0.25, 0, 0.5, 1.2], [0, 2, 0.8, 0, 0, 1, 1], [0, 1, 0.01, 0, 0, 1, 1],
-            [-1, 1, 0.9, 0, 0, 1, 1]]  # fmt: skip
-    output = np.array(rows, np.float32)[None, None]
-    found = decode_ssd(output, (20, 40), class_count=1)
-    np.testing.assert_array_equal(found.boxes, [[10, 0, 20, 20]])
-    assert found.classes.tolist() == [0]
-    assert decode_ssd(output, (20, 40), class_count=2).classes.tolist() == [0, 1]
-    assert len(decode_ssd(output[:, :, 3:], (20, 40), class_count=1)) == 0
+def write_human(folder, name, *rows, names):
+    """Writes a data file whose images are those of `folder`, with the rows as labels of `name`."""
+    (folder.parent / "labels").mkdir(exist_ok=True)
+    (folder.parent / "labels" / f"{name}.txt").write_text("".join(f"{row}\n" for row in rows))
+    file = folder.parent / "human.yaml"
+    file.write_text(f"train: {folder.name}\nnames: [{', '.join(names)}]\n")
+    return file
+
+
+def test_human_labels_are_merged(tmp_path):
+    folder, out = write_images(tmp_path / "images", "a.png", "b.png"), tmp_path / "out"
+    # The person at [0, 0, 20, 19] of an image of 40x20; dogs were not labelled.
+    file = write_human(folder, "a", "0 0.25 0.475 0.5 0.95", names=("person",))
+    human = HumanConfig(sources=(HumanSource(str(file)),))
+    done = label([folder / "a.png"], out, people(), human=human, soft=True)
+    assert (done.labels, done.doubtful) == ({"person": 1, "dog": 1}, {"person": 0, "dog": 0})
+    rows = [row.split() for row in (out / "labels" / "a.txt").read_text().splitlines()]
+    assert [(row[0], float(row[4]), float(row[5])) for row in rows] == [
+        ("0", 0.95, 1), ("1", 0.25, 0.8),
+    ]  # fmt: skip
+    other = write_images(tmp_path / "other", "c.png")
+    with pytest.raises(ConfigError, match=r"sources\.0: .* expected labels of the images of --pic"):
+        label([other], tmp_path / "new", people(), human=human)
+    with pytest.raises(ConfigError, match=r"sources\.0: .*one of the classes to label, got person"):
+        label([folder], tmp_path / "new", people(), human=human, classes=("dog",))
+    assert not (tmp_path / "new").exists()
+
+
+def test_weights_by_entry_and_by_name(tmp_path):
+    folder = write_images(tmp_path / "in", "a.png")
+    request = LabelRequest((str(folder),), LabelConfig(), tmp_path / "out", progress=False)
+    other = Scripted("other-64", [([0, 0, 20, 20], 0.5, 0)], ("person",))
+    opened = [OpenedTeacher(people(), "1", 3.0), OpenedTeacher(other, "2")]
+    label_found(request, find_images(request.pictures), opened)
+    record = json.loads((tmp_path / "out" / "labelling.json").read_text())
+    assert record["weights"] == {"people-64": 3.0}
+    both = LabelRequest((str(folder),), LabelConfig(weights={"people-64": 2.0}), tmp_path / "new")
+    with pytest.raises(ConfigError, match="people-64: the teacher itself has weight 3; leave one"):
+        label_found(both, find_images(request.pictures), opened)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "teachers: expected one file or more, got none; give --teacher"),
-        (["--teacher", "no.keras"], "teacher no.keras: does not exist"),
-        (["--teacher", "{tmp}/a.pt"], "ends in .cfg, .keras, .onnx, .xml, got .pt"),
+        ([], "teachers: expected one or more, got none; give --teacher"),
+        (["--teacher", "no.keras"], "teacher no.keras: "),
+        (["--teacher", "nanno"], "teacher nanno: unknown detector 'nanno'; did you mean 'nano'"),
+        (["--teacher", "{tmp}/a.pt"], "an .onnx, an OpenVINO .xml, a Darknet .cfg"),
         (["--teacher", "{tmp}/bad.keras"], "expected a .keras archive, got something else"),
-        (["--teacher", "{tmp}/lone.xml"], "lone.bin: does not exist"),
-        (["--teacher", "x.onnx", "--size", "64"], "have one size of their own"),
+        (["--teacher", "motion"], "teachers.0: detector: expected a detector of single images"),
+        (["--teacher", "nano", "--size", "50"], "teacher nano: "),
+        (["--teacher", "nano", "--labels", "{tmp}/no.yaml"], "no.yaml"),
+        (["--set", "teachers=[{{detector: nano, sise: 3}}]"], "unknown key teachers.0.sise; did"),
+        (["--set", "teachers=[{{size: 64}}]"], "teachers.0: detector: expected a file or a name"),
+        (["--set", "teachers=[3]"], "teachers.0: expected keys below it, got 3"),
+        (
+            ["--set", "teachers=[{{detector: nano, size: 0}}]"],
+            "teachers.0: size: expected at least",
+        ),
+        (
+            ["--set", "teachers=[{{detector: nano, weight: 0}}]"],
+            "weight: expected a number above 0",
+        ),
+        (["--set", "teachers=[{{detector: nano, name: a/b}}]"], "name: expected a word that is"),
+        (["--set", "teachers=[{{detector: nano, slices: 2y2}}]"], "slices"),
+        (["--set", "teachers=[{{detector: nano, weights_file: a}}]"], "contains its weights"),
+        (["--teacher", "x.cfg", "--set", "human.extra=all"], "human.extra: expected 'drop', 'ign"),
+        (["--teacher", "x.cfg", "--set", "human.overlap=2"], "human: overlap: expected [0, 1]"),
+        (["--teacher", "x.cfg", "--set", "human.sources=[{{dat: a}}]"], "key human.sources.0.dat"),
+        (["--teacher", "x.cfg", "--set", "same_object=-1"], "same_object: expected [0, 1], got -1"),
         (["--teacher", "x.cfg", "--size", "64", "--size", "64"], "sizes: expected different ones"),
         (["--teacher", "x.cfg", "--every", "0"], "every: expected at least 1"),
         (["--teacher", "x.cfg", "--set", "sur=0.5"], "unknown key sur; did you mean 'sure'"),
@@ -179,7 +229,7 @@ def test_rows_of_an_ssd_layer():
 def test_wrong_use_leaves_nothing(words, message, tmp_path, capsys):
     write_images(tmp_path / "in", "a.png")
     (tmp_path / "empty").mkdir()
-    for name in ("a.pt", "bad.keras", "lone.xml"):
+    for name in ("a.pt", "bad.keras"):
         (tmp_path / name).write_text("no model")
     filled = [word.format(tmp=tmp_path) for word in words]
     line = failure(
@@ -202,18 +252,6 @@ def test_unknown_class_and_teacher_names(tmp_path):
     assert not out.exists()
 
 
-def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
-    for name in ("a.xml", "a.bin", "a.onnx"):
-        (tmp_path / name).write_text("no model")
-    # None marks a module that cannot be imported.
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DependencyError, match=r"tracker-pipeline\[openvino\]"):
-        open_teachers(tmp_path / "a.xml")
-    with pytest.raises(DependencyError, match=r"tracker-pipeline\[onnx\]"):
-        open_teachers(tmp_path / "a.onnx")
-
-
 def test_example_configuration_is_valid():
     path = Path(__file__).parents[3] / "configs" / "train-labels.yaml"
     config = load_label_config(path, options={"teachers": ("nanodet_m.onnx",)})
@@ -222,67 +260,11 @@ def test_example_configuration_is_valid():
     assert config.label_settings(config.classes).thresholds["bus"].sure == 0.5
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_keras_detector_as_teacher(tmp_path, capsys, monkeypatch):
-    from tracker.models.files.detector_file import DetectorDescription, save_detector
-    from tracker.models.yolo import build_yolo
-    from tracker.models.yolo_shape import YoloSize
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    description = DetectorDescription(YoloSize.NANO, ("thing", "car"), long_side=64)
-    network = build_yolo(YoloSize.NANO, 2)
-    save_detector(network, tmp_path / "mine.keras", description)
-    folder, out = write_images(tmp_path / "in", "a.png"), tmp_path / "out"
-    words = ["--pictures", folder, "--teacher", tmp_path / "mine.keras", "--out", out]
-    assert call("train", "labels", *words, "--size", 32, "--no-progress") == 0
-    assert capsys.readouterr().out.startswith("1 image: ")
-    assert [path.name for path in (out / "found").iterdir()] == ["mine-32"]
-    assert (out / "found" / "mine-32" / "a.npz").is_file()
-    line = failure(capsys, "train", "labels", *words, "--classes", "cra")
-    assert "no teacher has 'cra'; did you mean 'car'" in line
-    options = LabelConfig(sizes=(32, 96)).teacher_options()
-    both = open_teachers(tmp_path / "mine.keras", options)
-    assert [one.teacher.name for one in both] == ["mine-32", "mine-96"]
-    (own,) = open_teachers(tmp_path / "mine.keras")
-    assert own.teacher.name == "mine-64"
-    assert own.digest == both[0].digest
-    with pytest.raises(ConfigError, match="multiple of"):
-        open_teachers(tmp_path / "mine.keras", LabelConfig(sizes=(50,)).teacher_options())
-
-
-@pytest.mark.parametrize(
-    ("write", "side", "box"),
-    [
-        # The cell at (32, 16) has its centre at (40, 24); the box is 24 pixels wide and 32 high.
-        (write_fastestdet, 16, [28, 8, 52, 40]),
-        # The cell at (32, 16) has its centre at (36, 20); the box is 16 pixels wide and 32 high.
-        (write_nanodet, 8, [28, 4, 44, 36]),
-    ],
-)
-def test_kind_and_detection_of_onnx_teachers(tmp_path, write, side, box):
-    pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    (opened,) = open_teachers(write(tmp_path / "net.onnx"))
-    assert opened.teacher.name == "net-96"
-    assert opened.teacher.class_names == COCO_NAMES
-    image = np.zeros((64, 96, 3), np.uint8)
-    image[16 : 16 + side, 32 : 32 + side, 2] = 255
-    found = opened.teacher.detect(image)
-    np.testing.assert_allclose(found.boxes, [box], atol=1e-3)
-    np.testing.assert_allclose(found.scores, [1], atol=1e-6)
-    assert found.classes.tolist() == [0]
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_openvino_teacher_is_a_detector_not_an_appearance_network(tmp_path):
-    pytest.importorskip("openvino", reason="openvino is not installed")
-    rows = [[0, 1, 0.75, 0.25, 0.5, 0.75, 1], [0, 1, 0.01, 0, 0, 0.5, 0.5], [-1] + [0] * 6]
-    (opened,) = open_teachers(write_ssd_rows(tmp_path / "ssd.xml", rows, size=(64, 96)))
-    assert opened.teacher.name == "ssd-96"
-    assert opened.teacher.class_names == ("person",)
-    found = opened.teacher.detect(np.zeros((48, 64, 3), np.uint8))
-    np.testing.assert_allclose(found.boxes, [[16, 24, 48, 48]], atol=1e-4)
-    assert (found.scores.tolist(), found.classes.tolist()) == ([0.75], [0])
-    with pytest.raises(ModelError, match="teachers of `tracker train crops`"):
-        open_teachers(write_means(tmp_path / "means.xml", size=(8, 4)))
+def test_the_recipe_of_the_builtin_detector_is_valid():
+    path = Path(__file__).parents[3] / "configs" / "train-labels-coco-small.yaml"
+    config = load_label_config(path, options={"human.sources": ("coco.yaml",)})
+    assert [(one.size, one.flip) for one in config.teachers[:2]] == [(416, False), (416, True)]
+    assert sum(one.weight for one in config.teachers) == 11.5
+    assert config.human.sources == (HumanSource("coco.yaml"),)
+    settings = config.label_settings(("person",))
+    assert (settings.soft, settings.default.sure, settings.human.extra_from) == (True, 0.3, 0.5)

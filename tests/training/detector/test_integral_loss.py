@@ -133,3 +133,8 @@ def test_sides_follow_the_teacher_where_it_sees_something():
     loss = taught_loss(flat, taught, targets, truth, anchors=ANCHORS, unconfirmed=1.0)
     # One certain distance against eight equal ones, at half a score of 0.5, at most 1 object.
     assert float(loss.box) == pytest.approx(0.5 * math.log(BINS), rel=1e-4)
+    double = taught_loss(
+        flat, taught, targets, truth, anchors=ANCHORS, unconfirmed=1.0, teacher_weight=2.0
+    )
+    assert float(double.box) == pytest.approx(math.log(BINS), rel=1e-4)
+    assert float(double.score) == float(loss.score)

@@ -7,13 +7,11 @@ import pytest
 
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, OutputError, SourceError
+from tracker.evaluation.labels import LabelledImage
 from tracker.training.datasets import YoloFolder
-from tracker.training.labels.write import (
-    LabelSettings,
-    Thresholds,
-    fuse_labels,
-    label_images,
-)
+from tracker.training.labels.merge import human_labels
+from tracker.training.labels.settings import LabelSettings, Thresholds
+from tracker.training.labels.write import label_images
 from tracker.util.opencv import cv2
 
 CLASSES = ("person", "motorcycle")
@@ -72,26 +70,39 @@ def test_sure_boxes_are_labels_doubtful_ones_regions_to_ignore(tmp_path: Path) -
     np.testing.assert_allclose(by_kind[0, True], [20, 0, 40, 10], atol=1e-3)
 
 
-def test_thresholds_and_weights_of_their_own() -> None:
-    pair = teachers()
-    found = [teacher.detect(np.zeros((20, 40, 3), np.uint8)) for teacher in pair]
-    strict = LabelSettings(
-        CLASSES, thresholds={"motorcycle": Thresholds(0.95, 0.9)}, weights={"first": 3.0}
+def test_soft_labels_have_their_score_and_are_read_back(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "in", "a.png")
+    settings = LabelSettings(CLASSES, default=Thresholds(sure=0.25, doubtful=0.1), soft=True)
+    label_images(paths, teachers(), tmp_path / "out", settings=settings)
+    # As above, and the weak person of score 0.6 / 2 is a label now, with that score.
+    sample = YoloFolder(tmp_path / "out", CLASSES)[0]
+    by_score = {(int(c), round(float(s), 5)) for c, s in
+                zip(sample.classes, sample.scores, strict=True)}  # fmt: skip
+    assert by_score == {(0, 0.8), (1, 0.8), (0, 0.3)}
+    assert not sample.ignore.any()
+    hard = LabelSettings(CLASSES, default=Thresholds(sure=0.25, doubtful=0.1))
+    label_images(paths, teachers(), tmp_path / "out", settings=hard)
+    text = (tmp_path / "out" / "labels" / "a.txt").read_text()
+    assert [len(line.split()) for line in text.splitlines()] == [5, 5, 5]
+
+
+def test_human_labels_are_those_of_the_linked_image(tmp_path: Path) -> None:
+    paths = write_images(tmp_path / "in", "a.png", "b.png")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "a.png").symlink_to(paths[0])
+    own = LabelledImage(
+        tmp_path / "link" / "a.png",
+        np.array([[0, 0, 0.5, 0.9]]),
+        np.array([0], np.int32),
+        np.array([False]),
     )
-    labels = fuse_labels(found, pair, (20, 40), settings=strict)
-    # The weak person: 0.6 * 3 / 4 = 0.45 is above the default 0.35; the motorcycle is below 0.9.
-    assert labels.classes.tolist() == [0, 0]
-    assert labels.sure.tolist() == [True, True]
-
-
-def test_an_object_has_one_class() -> None:
-    rows = [([0, 0, 20, 20], 0.7, 0), ([0, 0, 20, 18], 0.8, 1), ([0, 0, 20, 12], 0.9, 0)]
-    teacher = Scripted("only", rows, CLASSES)
-    found = [teacher.detect(np.zeros((20, 40, 3), np.uint8))]
-    labels = fuse_labels(found, [teacher], (20, 40), settings=LabelSettings(CLASSES, iou=0.7))
-    # The first overlaps the second by 0.9 and loses; the third overlaps it by 2/3 and stays.
-    np.testing.assert_allclose(labels.boxes, [[0, 0, 20, 12], [0, 0, 20, 18]])
-    assert labels.classes.tolist() == [0, 1]
+    human = human_labels([own], ("person",), CLASSES)
+    label_images(paths, teachers(), tmp_path / "out", settings=SETTINGS, human=human)
+    samples = YoloFolder(tmp_path / "out", CLASSES)
+    people = [sample.boxes[(sample.classes == 0) & ~sample.ignore] for sample in
+              (samples[0], samples[1])]  # fmt: skip
+    np.testing.assert_allclose(people[0], [[0, 0, 20, 18]], atol=1e-3)
+    np.testing.assert_allclose(people[1], [[0, 0, 20, 20]], atol=1e-3)
 
 
 def test_a_second_run_asks_only_what_is_new(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def _train(
 
     config = request.config
     batches = Batches(
-        training_set(splits),
+        training_set(splits, long_side=config.batches.cache_side),
         size=config.network.input_size,
         batch=config.batches.batch,
         augment=config.augment,

@@ -98,6 +98,8 @@ class ImageBatchConfig:
         batch: Images in a batch.
         max_boxes: Most objects of an image that are kept, the largest first.
         workers: Threads that load and augment images.
+        cache_side: Training images with a larger long side in pixels are downscaled to it before
+            they are augmented; at least 1. More than the input size keeps details for large scales.
 
     Raises:
         ConfigError: A value is below 1.
@@ -106,10 +108,11 @@ class ImageBatchConfig:
     batch: int = 16
     max_boxes: int = 100
     workers: int = 1
+    cache_side: int = 512
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in ("batch", "max_boxes", "workers"):
+        for name in ("batch", "max_boxes", "workers", "cache_side"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
         check_finite(self)

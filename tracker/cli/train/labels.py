@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic_core import to_jsonable_python
 
-from tracker.cli.train.labels_config import LabelConfig
+from tracker.cli.train.labels_config import HumanSource, LabelConfig
 from tracker.cli.train.progress import CountProgress
+from tracker.cli.train.teachers import OpenedTeacher, open_teachers
 from tracker.errors import ConfigError, OutputError, nearest
+from tracker.evaluation.labels import LabelledImage
 from tracker.inference.captured_stderr import native_output_logged
+from tracker.training.data_file import read_training_images
 from tracker.training.images import FoundImages, FrameFile, find_images, save_frames
-from tracker.training.labels.teacher_files import OpenedTeacher, open_teachers
-from tracker.training.labels.write import SYNONYMS, Labelled, LabelSettings, label_images
+from tracker.training.labels.merge import HumanLabels, human_labels
+from tracker.training.labels.settings import LabelSettings, common_name
+from tracker.training.labels.write import Labelled, label_images
 from tracker.util.atomic_file import replace_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
@@ -67,14 +72,12 @@ def run_train_labels(request: LabelRequest) -> Labelled:
     config = request.config
     if not config.teachers:
         raise ConfigError(
-            "teachers: expected one file or more, got none; give --teacher FILE (.cfg, .onnx, "
-            ".xml or .keras)"
+            "teachers: expected one or more, got none; give --teacher DETECTOR, a file or name as "
+            "`tracker run --detector` takes it"
         )
     found = find_images(request.pictures)
-    opened: list[OpenedTeacher] = []
     with native_output_logged():
-        for path in config.teachers:
-            opened += open_teachers(path, config.teacher_options())
+        opened = open_teachers(config.teachers, config.teacher_options())
     return label_found(request, found, opened)
 
 
@@ -84,6 +87,7 @@ def label_found(
     """Returns the counts, as `run_train_labels`, with loaded teachers."""
     config, out = request.config, request.out
     settings = _label_settings(config, opened)
+    human = _human_labels(config.human.sources, found, settings.classes)
     _write_record(request, found, opened, settings)
     try:
         frames = _save_video_frames(found, out, config.every)
@@ -95,6 +99,7 @@ def label_found(
                 out,
                 settings=settings,
                 progress=bar.done,
+                human=human,
             )
     except KeyboardInterrupt:
         logger.warning("interrupted; the same command resumes in %s", out)
@@ -111,12 +116,46 @@ def _label_settings(config: LabelConfig, opened: Sequence[OpenedTeacher]) -> Lab
         if name not in names:
             hint = nearest(name, names) or f"; known: {', '.join(names)}"
             raise ConfigError(f"weights: no teacher has the name {name!r}{hint}")
-    known = [SYNONYMS.get(name, name) for entry in opened for name in entry.teacher.class_names]
+    weights = {one.teacher.name: one.weight for one in opened if one.weight is not None}
+    for name in weights.keys() & config.weights.keys():
+        raise ConfigError(
+            f"weights.{name}: the teacher itself has weight {weights[name]:g}; leave one of them "
+            "out"
+        )
+    known = [common_name(name) for entry in opened for name in entry.teacher.class_names]
     classes = tuple(dict.fromkeys(known)) if config.classes is None else config.classes
     for name in classes:
         if name not in known:
             raise ConfigError(f"classes: no teacher has {name!r}{nearest(name, known)}")
-    return config.label_settings(classes)
+    return config.label_settings(classes, {**weights, **config.weights})
+
+
+def _human_labels(
+    sources: Sequence[HumanSource], found: FoundImages, classes: Sequence[str]
+) -> dict[Path, HumanLabels]:
+    """Returns the human labels of the images by their resolved paths.
+
+    Raises:
+        ConfigError: A source labels none of the images, or none of the classes.
+    """
+    wanted = {image.resolve() for image in found.images}
+    labels: dict[Path, HumanLabels] = {}
+    for number, source in enumerate(sources):
+        where = f"human.sources.{number}: {source.data}"
+        names, images = read_training_images(source.data, classes=source.classes)
+        own: list[LabelledImage] = [one for one in images if one.path.resolve() in wanted]
+        if not own:
+            raise ConfigError(
+                f"{where}: expected labels of the images of --pictures, got those of "
+                f"{len(images)} others; name its images there as well, or leave it out"
+            )
+        if not {common_name(name) for name in names} & set(classes):
+            raise ConfigError(
+                f"{where}: expected one of the classes to label, got {', '.join(names[:10])}"
+                f"{nearest(names[0], classes)}"
+            )
+        labels = human_labels(own, names, classes) | labels
+    return labels
 
 
 def _write_record(
@@ -154,6 +193,9 @@ def _write_record(
         "default": [settings.default.sure, settings.default.doubtful],
         "thresholds": {name: [t.sure, t.doubtful] for name, t in settings.thresholds.items()},
         "iou": settings.iou,
+        "same_object": settings.same_object,
+        "soft": settings.soft,
+        "human": to_jsonable_python(request.config.human),
         "videos": videos,
     }
     try:

@@ -11,11 +11,52 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tracker.cli.train.shared_config import check_classes
+from tracker.cli.train.teacher_config import TeacherConfig, with_words_as
+from tracker.cli.train.teachers import TeacherOptions
+from tracker.detection.nms import NmsSettings
 from tracker.errors import ConfigError
-from tracker.training.labels.teacher_files import TeacherOptions, takes_any_size
-from tracker.training.labels.write import LabelSettings, Thresholds
-from tracker.util.check_types import check_finite, check_types
+from tracker.training.labels.settings import HumanRules, LabelSettings, Thresholds
+from tracker.training.labels.teachers import CANDIDATES
+from tracker.util.check_types import check_finite, check_shares, check_types
 from tracker.util.settings_tree import layered, settings_from
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HumanSource:
+    """Images with human labels.
+
+    Attributes:
+        data: Path of a data file, see `training.data_file`; its `train` images count.
+        classes: Names of the classes whose objects are all labelled there; `None` for all that the
+            data file names. Objects of others are left to the teachers.
+
+    Raises:
+        ConfigError: The data file is missing, or a class is named twice.
+    """
+
+    data: str = ""
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if not self.data:
+            raise ConfigError("data: expected the path of a data file, got none; give data: FILE")
+        check_classes(self.classes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HumanConfig(HumanRules):
+    """Human labels, and how they are merged with the teachers' boxes.
+
+    Attributes:
+        sources: Where they are; the first that has an image labels it.
+    """
+
+    sources: tuple[HumanSource, ...] = ()
+
+    def rules(self) -> HumanRules:
+        """Returns how they are merged."""
+        return HumanRules(**{f.name: getattr(self, f.name) for f in dataclasses.fields(HumanRules)})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,26 +64,30 @@ class LabelConfig:
     """How images are labelled.
 
     Attributes:
-        teachers: Paths of the teachers' files, see `training.labels.teacher_files`.
+        teachers: The detectors that label, see `TeacherConfig`; a text stands for `{detector: it}`.
         classes: Names of the classes to label; `None` for all that a teacher knows.
-        sizes: Long sides in pixels for teachers that take any size (`.cfg`, `.keras`); each runs at
-            all of them. Without one, at its own.
-        names: File of class names for teachers whose files hold none.
+        sizes: Long sides in pixels for teachers that take any size and have no `size` of their own;
+            each runs at all of them. Without one, at the network's own.
+        names: File of class names for `.cfg` and `.xml` teachers whose files hold none.
         every: Of a video, every n-th frame is labelled.
         sure: Fused score from which a box is a label.
         doubtful: Fused score from which, below `sure`, a box is a region to ignore.
         thresholds: `[sure, doubtful]` by class; other classes have the two above.
         weights: Weight of a teacher in the fusion by its name (file name, a minus, long side);
-            others have 1.
+            others have 1, or the `weight` of their own.
         iou: Boxes that overlap by more than this are the same object.
+        same_object: Fused boxes of two classes that overlap by more than this hold one object, and
+            the best score wins; 1 keeps both.
+        soft: Whether labels have their fused score as a sixth column, down to `sure`.
+        human: Human labels of some of the images.
+        candidates: What a teacher hands on to the fusion.
         threads: CPU threads.
 
     Raises:
-        ConfigError: A value is out of range, or all teachers have a size of their own and `sizes`
-            is given.
+        ConfigError: A value is out of range.
     """
 
-    teachers: tuple[str, ...] = ()
+    teachers: tuple[TeacherConfig, ...] = ()
     classes: tuple[str, ...] | None = None
     sizes: tuple[int, ...] = ()
     names: str | None = None
@@ -52,6 +97,10 @@ class LabelConfig:
     thresholds: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     iou: float = 0.55
+    same_object: float = 0.75
+    soft: bool = False
+    human: HumanConfig = dataclasses.field(default_factory=HumanConfig)
+    candidates: NmsSettings = CANDIDATES
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -64,11 +113,7 @@ class LabelConfig:
         for name, weight in self.weights.items():
             if not 0 < weight < float("inf"):
                 raise ConfigError(f"weights.{name}: expected a number above 0, got {weight}")
-        if self.sizes and self.teachers and not any(map(takes_any_size, self.teachers)):
-            raise ConfigError(
-                f"sizes: expected none, got {list(self.sizes)}: all of these teachers have one "
-                "size of their own"
-            )
+        check_shares(self, "same_object")
         # Constructing these checks the values.
         Thresholds(sure=self.sure, doubtful=self.doubtful)
         for sure, doubtful in self.thresholds.values():
@@ -79,13 +124,16 @@ class LabelConfig:
     def teacher_options(self) -> TeacherOptions:
         """Returns the options with which teachers run."""
         names = None if self.names is None else Path(self.names)
-        return TeacherOptions(sizes=self.sizes, names=names, threads=self.threads)
+        return TeacherOptions(self.sizes, names, self.threads, self.candidates)
 
-    def label_settings(self, classes: Sequence[str]) -> LabelSettings:
+    def label_settings(
+        self, classes: Sequence[str], weights: Mapping[str, float] | None = None
+    ) -> LabelSettings:
         """Returns the settings that decide which boxes become labels.
 
         Args:
             classes: Names of the classes to label.
+            weights: Weight by teacher; `None` takes `weights` alone.
 
         Raises:
             ConfigError: A threshold is for a class that is not labelled.
@@ -97,8 +145,11 @@ class LabelConfig:
                 for name, (sure, doubtful) in self.thresholds.items()
             },
             default=Thresholds(sure=self.sure, doubtful=self.doubtful),
-            weights=self.weights,
+            weights=self.weights if weights is None else weights,
             iou=self.iou,
+            same_object=self.same_object,
+            soft=self.soft,
+            human=self.human.rules(),
         )
 
 
@@ -125,4 +176,9 @@ def load_label_config(
         {'person': (0.5, 0.2)}
     """
     tree = layered(path, overrides, options, example="sure=0.4")
+    if "teachers" in tree:
+        tree["teachers"] = with_words_as("detector", tree["teachers"])
+    human = tree.get("human")
+    if isinstance(human, dict) and "sources" in human:
+        human["sources"] = with_words_as("data", human["sources"])
     return settings_from(_ADAPTER, LabelConfig, tree)

@@ -73,7 +73,10 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="Detector with integral heads that teaches what labels leave out."),
+        typer.Option(
+            help="Detector with integral heads that teaches what labels leave out: FILE or "
+            "coco-small."
+        ),
     ] = None,
     freeze_epochs: _FreezeEpochs = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the training. [100]")] = None,
@@ -98,7 +101,7 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
         "data.val_share": val_share,
         "network.size": size,
         "network.heads": heads,
-        "network.teacher": teacher,
+        "network.teacher": builtin_teacher(teacher),
         "network.backbone": backbone,
         "network.backbone_weights": backbone_weights,
         "network.weights": None if weights == "none" else weights,
@@ -113,6 +116,17 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     overrides = [*(["network.weights=null"] if weights == "none" else []), *(set_ or ())]
     settings = load_train_config(config, overrides, options)
     run_train_detector(DetectorTrainRequest(settings, Path(out), progress=not no_progress))
+
+
+def builtin_teacher(teacher: str | None) -> str | None:
+    """Returns the file of a teacher; a name of a detector of this package stands for its file.
+
+    Args:
+        teacher: Value of `--teacher`.
+    """
+    from tracker.registry.builtin import TRAINED, detector_files
+
+    return str(detector_files(teacher).keras) if teacher in TRAINED else teacher
 
 
 def builtin_start(weights: str | None, *, size: str | None, backbone: str | None) -> dict[str, str]:
@@ -270,8 +284,14 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="Detector that labels: .cfg, .onnx (NanoDet, FastestDet), .xml (OpenVINO SSD) or "
-            ".keras. Repeatable."
+            help="Detector that labels: a file or name as `tracker run --detector` takes it. "
+            "Repeatable."
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Human labels of some of the images: YAML as `train detector --data`. Repeatable."
         ),
     ] = None,
     classes: Annotated[
@@ -279,7 +299,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     ] = None,
     size: Annotated[
         list[int] | None,
-        typer.Option(help="Long side of .cfg and .keras teachers, px. Repeatable. [their own]"),
+        typer.Option(help="Long side of teachers for any size, px. Repeatable. [their own]"),
     ] = None,
     names: Annotated[
         str | None,
@@ -303,6 +323,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
 
     options = {
         "teachers": tuple(teacher) if teacher else None,
+        "human.sources": tuple(labels) if labels else None,
         "classes": words_of("--classes", classes),
         "sizes": tuple(size) if size else None,
         "names": names,

@@ -94,6 +94,7 @@ def taught_loss(
     *,
     anchors: Anchors,
     unconfirmed: float,
+    teacher_weight: float = 1.0,
 ) -> DetectionLoss:
     """Returns the losses of predictions that learn from labels and from a teacher.
 
@@ -105,6 +106,8 @@ def taught_loss(
         anchors: Corners of the cells.
         unconfirmed: Share of the teacher's score that is the target where it finds what no label
             confirms, in `[0, 1]`.
+        teacher_weight: Weight of the divergence from the teacher's distributions against the loss
+            of the labels' boxes.
     """
     wanted = taught_scores(taught, targets, truth, unconfirmed=unconfirmed)
     best = ops.max(wanted, axis=-1)
@@ -115,7 +118,7 @@ def taught_loss(
     weight = ops.where(silent, strength, 0.0)
     sides = ops.sum(_divergence(taught.sides, found.sides) * weight)
     sides = sides / ops.maximum(ops.sum(weight), 1.0)
-    return DetectionLoss(_box_loss(found, targets, anchors) + sides, score)
+    return DetectionLoss(_box_loss(found, targets, anchors) + teacher_weight * sides, score)
 
 
 def taught_scores(

@@ -59,7 +59,13 @@ def _integral_learner(network: Any, settings: TrainSettings, teacher: Any) -> Le
             taught = integral_predictions(shown, anchors)
             targets = assign(as_predictions(taught), labels, anchors, settings.assign)
             parts = taught_loss(
-                found, taught, targets, labels, anchors=anchors, unconfirmed=settings.unconfirmed
+                found,
+                taught,
+                targets,
+                labels,
+                anchors=anchors,
+                unconfirmed=settings.unconfirmed,
+                teacher_weight=settings.teacher_weight,
             )
         total = settings.box_weight * parts.box + parts.score
         return total, dict(zip(_PARTS, parts, strict=True))
