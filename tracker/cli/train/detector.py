@@ -233,12 +233,17 @@ def _print_data(splits: DataSplits, config: TrainConfig) -> None:
     for label, images in (("train", train), ("val", splits.validation)):
         counts = count_objects(images, len(splits.class_names))
         objects = ", ".join(
-            f"{count} {name}" for count, name in zip(counts, splits.class_names, strict=True)
+            f"{count} {name}"
+            for count, name in zip(counts, splits.class_names, strict=True)
+            if count or len(counts) <= 10
         )
         print_status(f"{label:<12}{len(images)} images: {objects}")
-        for count, name in zip(counts, splits.class_names, strict=True):
-            if not count:
-                logger.warning("%s: no %r in these images", label, name)
+        missing = [
+            repr(name) for count, name in zip(counts, splits.class_names, strict=True) if not count
+        ]
+        if missing:
+            rest = f" and {len(missing) - 10} more classes" if len(missing) > 10 else ""
+            logger.warning("%s: no %s%s in these images", label, ", ".join(missing[:10]), rest)
     if splits.held_out:
         logger.warning(
             "%s has no val: %d images (data.val_share %g) of train are held out for validation; "
