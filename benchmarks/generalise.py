@@ -4,15 +4,16 @@ r"""Tracking metrics by kind of camera and detector, beside other trackers, and 
         --peer-python trackers=/tmp/trackers/bin/python --set tracking.max_age_frames=60
 
 One configuration, as for `tracker run`, for the whole development set (`development_set.py`): one
-row for each kind, combined over its sequences as `tracker eval` does, and one for all simulated
-sequences. A setting that gains on one kind and loses on another shows here.
+row for each kind, with the mean HOTA of its sequences and with the scores combined over them as
+`tracker eval` does, and one row for all simulated sequences. A setting that gains on one kind and
+loses on another shows here.
 
 `--peer-python LIBRARY=PYTHON` adds the trackers of a library on the same boxes; it is installed in
 an environment outside this one (`python3 -m venv DIR; DIR/bin/pip install trackers==2.6.1`).
 
 `--grid FILE` measures more settings, a YAML mapping from a name to a list of KEY=VALUE, and prints
 what leave-one-kind-out gives: for each kind the settings are chosen on all other kinds, by the mean
-of their HOTA and with none of them worse than without, and measured on the kind left out.
+of their mean HOTA and with none of them worse than without, and measured on the kind left out.
 """
 
 import argparse
@@ -38,22 +39,25 @@ from development_set import (
     simulated_scenes,
 )
 from kinds import (
+    ALL,
+    MEAN_HOTA,
     by_kind,
     evaluate_scenes,
     in_processes,
     leave_one_out,
     left_out_scores,
     scored,
+    worse_kinds,
 )
-from peer_trackers import LIBRARIES, run_peers
+from peer_trackers import TRACKERS, library_version, run_peer
 from real_video import DATA, FLOOR, DetectorChoice
 
 from tracker.config.run import Config, load_config
-from tracker.evaluation.metrics import RATIO_NAMES, Measured, Scores, combine
+from tracker.evaluation.metrics import COUNT_NAMES, Measured, Scores, combine
 from tracker.registry.builtin import embedder_files
 from tracker.util.yaml_text import read_yaml
 
-COLUMNS = ("HOTA", "MOTA", "IDF1", "IDSW")
+COLUMNS = (MEAN_HOTA, "HOTA", "MOTA", "IDF1", "IDSW")
 OURS = "tracker"
 
 
@@ -75,20 +79,22 @@ def load_scenes(words: argparse.Namespace, cache: Path) -> list[Scene]:
     return scenes
 
 
-def peers(words: argparse.Namespace, scenes: Sequence[Scene], cache: Path) -> tuple[
-    dict[str, str], dict[str, dict[str, Measured]]
-]:  # fmt: skip
-    """Returns the versions of the libraries, and what their trackers reached."""
+def peers(
+    words: argparse.Namespace, scenes: Sequence[Scene], cache: Path
+) -> dict[str, dict[str, Measured]]:
+    """Returns what other trackers reached on the boxes, by library and tracker, then sequence."""
     given = {scene.key: scene for scene in scenes if not scene.kind.endswith(APPEARANCE)}
-    versions, measured = {}, {}
+    boxes = {key: scene.boxes for key, scene in given.items()}
+    measured = {}
     for library, python in words.peer_python:
-        boxes = {key: scene.boxes for key, scene in given.items()}
-        versions[library], tracks = run_peers(library, python, boxes, cache)
-        for tracker, rows in tracks.items():
+        for tracker in TRACKERS[library]:
+            if words.peers and tracker not in words.peers:
+                continue
+            rows = run_peer(library, tracker, python, boxes, cache)
             tasks = [(scene, rows[key]) for key, scene in given.items()]
             found = in_processes(scored, tasks, words.workers)
             measured[f"{library} {tracker}"] = dict(zip(given, found, strict=True))
-    return versions, measured
+    return measured
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -102,7 +108,7 @@ def shown(scores: Scores | None, name: str) -> str:
     if scores is None:
         return "-"
     value = scores.values[name]
-    return f"{100 * value:.1f}" if name in RATIO_NAMES else str(value)
+    return str(value) if name in COUNT_NAMES else f"{100 * value:.1f}"
 
 
 def best(others: Mapping[str, Mapping[str, Scores]], row: str, name: str) -> str:
@@ -118,7 +124,7 @@ def report(results: Mapping[str, Mapping[str, Scores]]) -> str:
     """Returns the tables: ours beside the best of others, then each metric of all."""
     ours = results[OURS]
     others = {name: rows for name, rows in results.items() if name != OURS}
-    peak = ("HOTA", "MOTA", "IDF1") if others else ()
+    peak = COLUMNS[:-1] if others else ()
     header = ["kind", *COLUMNS, *(f"best other {name}" for name in peak)]
     rows = [
         [row, *(shown(scores, name) for name in COLUMNS), *(best(others, row, n) for n in peak)]
@@ -136,18 +142,29 @@ def grid_report(
     chosen: Mapping[str, str],
     left_out: Mapping[str, Scores],
 ) -> str:
-    """Returns HOTA of all candidates by kind, with the column of leave-one-kind-out."""
-    header = ["HOTA", *candidates, "left out", "chosen by the others"]
+    """Returns the mean HOTA of all candidates by kind, and with settings chosen without it."""
     rows = [
         [
             row,
-            *(shown(one[row], "HOTA") for one in candidates.values()),
-            shown(scores, "HOTA"),
+            *(shown(one[row], MEAN_HOTA) for one in candidates.values()),
+            shown(scores, MEAN_HOTA),
             chosen.get(row, ""),
         ]
         for row, scores in left_out.items()
     ]
-    return table(header, rows)
+    kinds = [row for row in left_out if row != ALL]
+    means = [
+        sum(one[kind].values[MEAN_HOTA] for kind in kinds) / len(kinds)
+        for one in [*candidates.values(), left_out]
+    ]
+    counts = [
+        len(worse_kinds(one, candidates[OURS], kinds)) for one in [*candidates.values(), left_out]
+    ]
+    rows += [
+        ["mean of the kinds", *(f"{100 * mean:.1f}" for mean in means), ""],
+        [f"kinds worse than {OURS}", *map(str, counts), ""],
+    ]
+    return table([MEAN_HOTA, *candidates, "left out", "chosen by the others"], rows)
 
 
 def sequence_report(results: Mapping[str, Mapping[str, Measured]]) -> str:
@@ -186,14 +203,18 @@ def words_from(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--grid", type=Path, help="YAML file of more settings, by name")
     parser.add_argument(
         "--peer-python", action="append", default=[], type=lambda text: text.split("=", 1),
-        metavar="LIBRARY=PYTHON", help=f"of {', '.join(LIBRARIES)}",
+        metavar="LIBRARY=PYTHON", help=f"of {', '.join(TRACKERS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--peers", type=lambda text: text.split(","), default=[], metavar="TRACKER,...",
+        help="those of the libraries with these names",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--each", action="store_true", help="print every sequence as well")
     parser.add_argument("--json", type=Path, help="file for the scores as JSON")
     words = parser.parse_args(arguments)
     unknown = set(words.kinds) - {*SIMULATED, MOT15, REAL}
-    unknown |= {library for library, *_ in words.peer_python} - set(LIBRARIES)
+    unknown |= {library for library, *_ in words.peer_python} - set(TRACKERS)
     if unknown or min(words.conf) < FLOOR:
         parser.error(f"unknown: {unknown}" if unknown else f"--conf: expected {FLOOR} or more")
     return words
@@ -236,11 +257,11 @@ def main() -> None:
             candidates[name] = evaluate_scenes(config, scenes, workers=words.workers)
             took_s = time.perf_counter() - start
             print(f"{name}: {len(scenes)} sequences in {took_s:.0f} s", file=sys.stderr)
-        versions, others = peers(words, scenes, cache)
+        others = peers(words, scenes, cache)
     about = {
         "python": platform.python_version(),
         **{package: version(package) for package in ("tracker-pipeline", "numpy", "trackeval")},
-        **versions,
+        **{library: library_version(library, python) for library, python in words.peer_python},
         "seed": str(words.seed),
         "boxes of videos": words.detector,
         "settings": " ".join([words.config or "", *words.set]).strip() or "defaults",

@@ -18,13 +18,16 @@ from development_set import SIMULATED, Scene
 from tracker.config.build import tracking_settings
 from tracker.config.run import CameraCompensation, Config
 from tracker.errors import ConfigError
-from tracker.evaluation.metrics import Measured, Scores, combine, measure
+from tracker.evaluation.metrics import Evaluation, Measured, Scores, combine, measure
 from tracker.evaluation.similarity import compare
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.deepsort import DeepSort
 
 ALL = "all simulated"
 """Row of all simulated sequences combined."""
+
+MEAN_HOTA = "mean HOTA"
+"""The mean over the sequences of a kind: each counts alike, however many people it has."""
 
 WORSE = 0.0005
 """A kind is worse from this loss of HOTA on: half of the last digit printed."""
@@ -131,7 +134,7 @@ def evaluate_kinds(
 
 
 def by_kind(measured: Mapping[str, Measured]) -> dict[str, Scores]:
-    """Returns the combined scores of each kind, and of all simulated sequences if several kinds."""
+    """Returns the combined scores and mean HOTA of each kind, and of all that are simulated."""
     groups: dict[str, dict[str, Measured]] = {}
     for key, one in measured.items():
         groups.setdefault(key.partition("/")[0], {})[key] = one
@@ -140,7 +143,14 @@ def by_kind(measured: Mapping[str, Measured]) -> dict[str, Scores]:
         groups[ALL] = {key: one for kind in first for key, one in groups[kind].items()}
         first.append(ALL)
     rows = [*first, *(kind for kind in groups if kind not in first)]
-    return {row: combine(groups[row]).combined for row in rows}
+    return {row: _with_mean(combine(groups[row])) for row in rows}
+
+
+def _with_mean(evaluation: Evaluation) -> Scores:
+    hota = [one.values["HOTA"] for one in evaluation.sequences.values()]
+    combined = evaluation.combined
+    mean = {MEAN_HOTA: sum(hota) / len(hota)}
+    return Scores({**mean, **combined.values}, combined.over_alpha)
 
 
 def leave_one_out(scores: Mapping[str, Mapping[str, Scores]], default: str) -> dict[str, str]:
@@ -150,23 +160,31 @@ def leave_one_out(scores: Mapping[str, Mapping[str, Scores]], default: str) -> d
     `default` on one of the other kinds is not chosen; the first of equals is.
 
     Args:
-        scores: By candidate and kind.
+        scores: By candidate and kind, with mean HOTAs.
         default: The candidate that no kind may be worse than.
     """
-    hota = {
-        name: {kind: one.values["HOTA"] for kind, one in kinds.items() if kind != ALL}
-        for name, kinds in scores.items()
-    }
+    kinds = [kind for kind in scores[default] if kind != ALL]
     chosen = {}
-    for left_out in hota[default]:
-        others = [kind for kind in hota[default] if _family(kind) != _family(left_out)]
+    for left_out in kinds:
+        others = [kind for kind in kinds if _family(kind) != _family(left_out)]
         sums = {
-            name: sum(kinds[kind] for kind in others)
-            for name, kinds in hota.items()
-            if all(kinds[kind] > hota[default][kind] - WORSE for kind in others)
+            name: sum(rows[kind].values[MEAN_HOTA] for kind in others)
+            for name, rows in scores.items()
+            if not worse_kinds(rows, scores[default], others)
         }
         chosen[left_out] = max(sums, key=lambda name: sums[name])
     return chosen
+
+
+def worse_kinds(
+    scores: Mapping[str, Scores], default: Mapping[str, Scores], kinds: Sequence[str]
+) -> list[str]:
+    """Returns the kinds of which the mean HOTA is lower than with the default settings."""
+    return [
+        kind
+        for kind in kinds
+        if scores[kind].values[MEAN_HOTA] <= default[kind].values[MEAN_HOTA] - WORSE
+    ]
 
 
 def _family(kind: str) -> str:

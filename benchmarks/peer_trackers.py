@@ -1,6 +1,6 @@
-"""Other trackers on given boxes, each library in a process and an environment of its own.
+"""Other trackers on given boxes, each in a process of its own, in the library's environment.
 
-    PYTHON benchmarks/peer_trackers.py LIBRARY BOXES.npz TRACKS.npz
+    PYTHON benchmarks/peer_trackers.py LIBRARY TRACKER BOXES.npz TRACKS.npz
 
 `generalise.py` calls this file with the Python of an environment that has the library; there it
 needs NumPy and that library alone. Every tracker runs with its own defaults through its documented
@@ -49,36 +49,50 @@ class Boxes:
     video: str = ""
 
 
-def run_peers(
-    library: str, python: str, boxes: Mapping[str, Boxes], cache: Path
-) -> tuple[str, dict[str, dict[str, Array]]]:
-    """Returns the library's version, and `(R, 6)` rows of frame, id, xyxy by tracker and sequence.
+TRACKERS = {
+    "trackers": ("SORT", "ByteTrack", "OC-SORT", "BoT-SORT", "C-BIoU", "McByte"),
+    "pyxtrackers": ("SORT", "ByteTrack", "OC-SORT"),
+    "norfair": ("IoU", "centre"),
+}
+"""Trackers by library."""
+
+TAKE_IMAGES = {"trackers": ("BoT-SORT", "McByte")}
+"""Those that estimate the motion of the camera."""
+
+
+def library_version(library: str, python: str) -> str:
+    """Returns the version of a library in the environment of a Python; exits where it has none."""
+    return _answer([python, __file__, library])
+
+
+def run_peer(
+    library: str, tracker: str, python: str, boxes: Mapping[str, Boxes], cache: Path
+) -> dict[str, Array]:
+    """Returns `(R, 6)` rows of frame, id, xyxy by name of the sequence.
 
     Args:
-        library: One of `LIBRARIES`.
+        library: A key of `TRACKERS`.
+        tracker: One of its trackers.
         python: The Python of an environment that has the library.
         boxes: Detections by name of the sequence.
         cache: Folder that keeps the results; they depend on the boxes, the library's version and
             this file.
     """
-    version = _answer([python, __file__, library])
-    key = hashlib.sha256(Path(__file__).read_bytes() + version.encode())
+    version = library_version(library, python)
+    key = hashlib.sha256(Path(__file__).read_bytes() + f"{version} {tracker}".encode())
     for name, one in boxes.items():
         key.update(f"{name} {one.frame_count} {one.fps} {Path(one.video).name}".encode())
         key.update(np.ascontiguousarray(one.rows).tobytes())
-    file = cache / f"{library}-{key.hexdigest()[:12]}.npz"
+    file = cache / f"{library}-{tracker}-{key.hexdigest()[:12]}.npz"
     if not file.is_file():
+        print(f"{library} {tracker}: tracking", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             given, made = Path(folder) / "boxes.npz", Path(folder) / "tracks.npz"
             _save_boxes(given, boxes)
-            _answer([python, __file__, library, str(given), str(made)])
+            _answer([python, __file__, library, tracker, str(given), str(made)])
             made.replace(file)
-    tracks: dict[str, dict[str, Array]] = {}
     with np.load(file) as arrays:
-        for name in arrays.files:
-            tracker, _, sequence = name.partition("|")
-            tracks.setdefault(tracker, {})[sequence] = arrays[name]
-    return version, tracks
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _answer(command: list[str]) -> str:
@@ -103,94 +117,82 @@ def _load_boxes(file: str) -> dict[str, Boxes]:
         }
 
 
-def roboflow_trackers() -> dict[str, Callable[[float], Step]]:
+def roboflow(name: str, fps: float) -> Step:
+    """Returns a tracker of the library `trackers`."""
     import supervision
     import trackers
 
-    def step(make: Callable[..., Any], order: int | None, fps: float) -> Step:
-        tracker = make(frame_rate=fps)
-
-        def update(boxes: Array, image: Any) -> Array:
-            given = supervision.Detections(xyxy=boxes[:, :4], confidence=boxes[:, 4])
-            if order is None or image is None:
-                found = tracker.update(given)
-            else:
-                found = tracker.update(given, np.ascontiguousarray(image[:, :, ::order]))
-            kept = found.tracker_id >= 0
-            return np.column_stack([found.tracker_id[kept], found.xyxy[kept]])
-
-        return update
-
-    # The order of colours that a tracker expects of images, None where it takes none.
-    kinds = {
-        "SORT": (trackers.SORTTracker, None),
-        "ByteTrack": (trackers.ByteTrackTracker, None),
-        "OC-SORT": (trackers.OCSORTTracker, None),
-        "BoT-SORT": (trackers.BoTSORTTracker, 1),
-        "C-BIoU": (trackers.CBIoUTracker, None),
-        "McByte": (trackers.McByteTracker, -1),
+    makers = {
+        "SORT": trackers.SORTTracker,
+        "ByteTrack": trackers.ByteTrackTracker,
+        "OC-SORT": trackers.OCSORTTracker,
+        "BoT-SORT": trackers.BoTSORTTracker,
+        "C-BIoU": trackers.CBIoUTracker,
+        "McByte": trackers.McByteTracker,
     }
-    return {
-        name: lambda fps, make=make, order=order: step(make, order, fps)
-        for name, (make, order) in kinds.items()
-    }
+    tracker = makers[name](frame_rate=fps)
+    colours = -1 if name == "McByte" else 1  # it wants RGB
+
+    def step(boxes: Array, image: Any) -> Array:
+        given = supervision.Detections(xyxy=boxes[:, :4], confidence=boxes[:, 4])
+        if image is None:
+            found = tracker.update(given)
+        else:
+            found = tracker.update(given, np.ascontiguousarray(image[:, :, ::colours]))
+        kept = found.tracker_id >= 0
+        return np.column_stack([found.tracker_id[kept], found.xyxy[kept]])
+
+    return step
 
 
-def pyxtrackers() -> dict[str, Callable[[float], Step]]:
+def pyxtrackers(name: str, fps: float) -> Step:
+    """Returns a tracker of the library `pyxtrackers`."""
     from pyxtrackers import BYTETracker, OCSort, Sort
 
-    def step(tracker: Any) -> Step:
-        def update(boxes: Array, image: Any) -> Array:
-            del image
-            found = tracker.update(np.ascontiguousarray(boxes))
-            return found[:, [4, 0, 1, 2, 3]] if len(found) else np.zeros((0, 5))
-
-        return update
-
-    return {
-        "SORT": lambda fps: step(Sort()),
-        "ByteTrack": lambda fps: step(BYTETracker(frame_rate=round(fps))),
-        "OC-SORT": lambda fps: step(OCSort(det_thresh=0.3)),  # its README's; there is no default
+    makers: dict[str, Callable[[], Any]] = {
+        "SORT": Sort,
+        "ByteTrack": lambda: BYTETracker(frame_rate=round(fps)),
+        "OC-SORT": lambda: OCSort(det_thresh=0.3),  # its README's; there is no default
     }
+    tracker = makers[name]()
+
+    def step(boxes: Array, image: Any) -> Array:
+        del image
+        found = tracker.update(np.ascontiguousarray(boxes))
+        return found[:, [4, 0, 1, 2, 3]] if len(found) else np.zeros((0, 5))
+
+    return step
 
 
-def norfair() -> dict[str, Callable[[float], Step]]:
+def norfair(name: str, fps: float) -> Step:
+    """Returns norfair with the distance of a demo: IoU of boxes, or pixels between centres."""
     from norfair import Detection, Tracker
 
-    def by_iou(fps: float) -> Step:
-        tracker = Tracker(distance_function="iou", distance_threshold=NORFAIR_IOU_DISTANCE)
+    del fps  # it counts frames
+    by_iou = name == "IoU"
+    tracker = Tracker(
+        distance_function="iou" if by_iou else "euclidean",
+        distance_threshold=NORFAIR_IOU_DISTANCE if by_iou else NORFAIR_CENTRE_PX,
+    )
 
-        def update(boxes: Array, image: Any) -> Array:
-            del image
-            found = tracker.update([Detection(box[:4].reshape(2, 2)) for box in boxes])
-            rows = [[one.id, *one.estimate.ravel()] for one in found]
-            return np.array(rows).reshape(-1, 5)
+    def step(boxes: Array, image: Any) -> Array:
+        del image
+        corners = boxes[:, :4].reshape(-1, 2, 2)
+        centres = corners.mean(axis=1, keepdims=True)
+        pairs = zip(corners if by_iou else centres, corners - centres, strict=True)
+        found = tracker.update([Detection(points, data=rest) for points, rest in pairs])
+        # A centre becomes a box by the size of the last detection.
+        rows = [
+            [one.id, *(one.estimate if by_iou else one.estimate + one.last_detection.data).ravel()]
+            for one in found
+        ]
+        return np.array(rows).reshape(-1, 5)
 
-        return update
-
-    def by_centre(fps: float) -> Step:
-        tracker = Tracker(distance_function="euclidean", distance_threshold=NORFAIR_CENTRE_PX)
-
-        def update(boxes: Array, image: Any) -> Array:
-            del image
-            centres, halves = (boxes[:, :2] + boxes[:, 2:4]) / 2, (boxes[:, 2:4] - boxes[:, :2]) / 2
-            found = tracker.update(
-                [Detection(at[None], data=half) for at, half in zip(centres, halves, strict=True)]
-            )
-            rows = [
-                [one.id, *(one.estimate[0] - half), *(one.estimate[0] + half)]
-                for one in found
-                for half in [one.last_detection.data]
-            ]
-            return np.array(rows).reshape(-1, 5)
-
-        return update
-
-    return {"IoU": by_iou, "centre": by_centre}
+    return step
 
 
-LIBRARIES: dict[str, Callable[[], dict[str, Callable[[float], Step]]]] = {
-    "trackers": roboflow_trackers,
+MAKERS: dict[str, Callable[[str, float], Step]] = {
+    "trackers": roboflow,
     "pyxtrackers": pyxtrackers,
     "norfair": norfair,
 }
@@ -220,14 +222,12 @@ def follow(step: Step, boxes: Boxes, frames: Iterable[Any]) -> Array:
     return tracks[np.isfinite(tracks).all(axis=1)]
 
 
-def main(library: str, given: str, made: str) -> None:
-    sequences = _load_boxes(given)
+def main(library: str, tracker: str, given: str, made: str) -> None:
     tracks = {}
-    for tracker, make in LIBRARIES[library]().items():
-        print(f"{library} {tracker}: tracking", file=sys.stderr)
-        for name, boxes in sequences.items():
-            frames = images(boxes.video, boxes.frame_count)
-            tracks[f"{tracker}|{name}"] = follow(make(boxes.fps), boxes, frames)
+    for name, boxes in _load_boxes(given).items():
+        video = boxes.video if tracker in TAKE_IMAGES.get(library, ()) else ""
+        step = MAKERS[library](tracker, boxes.fps)
+        tracks[name] = follow(step, boxes, images(video, boxes.frame_count))
     np.savez(made, **tracks)
 
 
