@@ -85,8 +85,9 @@ def test_starting_loads_no_heavy_library(code: str) -> None:
 
 
 def test_the_models_of_this_package_need_no_tensorflow(clip: Path, tmp_path: Path) -> None:
-    """A whole run with the built-in detector and appearance network, by what it left loaded."""
+    """A whole run with all built-in networks, by what it left loaded."""
     words = ["run", str(clip), "--json", str(tmp_path / "out.jsonl"), "--no-progress"]
+    words += ["--background", "remove", "--video", str(tmp_path / "out.mp4")]
     program = (
         "import sys\nfrom tracker.cli.main import main\n"
         f"try: main({[*words, '--max-frames', '3']!r})\n"

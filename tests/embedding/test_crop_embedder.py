@@ -11,7 +11,6 @@ import pytest
 from tracker.config.build import build_embedder
 from tracker.config.run import load_config
 from tracker.detections import Detections
-from tracker.embedding.batch_runner import BUCKETS, BatchRunner
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.embedding.crops import cut_crops
 from tracker.errors import ConfigError, ModelError
@@ -87,13 +86,6 @@ def test_boxes_outside_of_the_image_get_unit_vectors_too(embedder, frame):
     boxes = [[-300, 0, -200, 90], [190, 100, 500, 400], [0, 0, 0.1, 0.1]]
     vectors = embedder.embed(frame, Detections.create(boxes, [0.9, 0.8, 0.7])).embeddings
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-
-
-def test_interpreters_are_made_once_for_each_bucket(path, folder):
-    runner = BatchRunner(path, threads=1, cache_dir=folder / "cache")
-    for count in (1, 5, 64, 200, 33, 13):
-        assert runner.run(np.zeros((count, 128, 64, 3), np.uint8)).shape == (count, 128)
-    assert set(runner._interpreters) <= set(BUCKETS)
 
 
 def test_the_digest_names_the_file(embedder, path):

@@ -23,11 +23,24 @@ from tracker.frames import Frame, VideoInfo
 from tracker.models.backbones.onnx_file import read_onnx_convolutions
 from tracker.models.files.detector_file import DETECTOR_FILE, load_detector, read_description
 from tracker.models.files.reid_file import REID_FILE, read_reid_description
+from tracker.models.files.segmenter_file import (
+    SEGMENTER_FILE,
+    SegmenterHead,
+    load_segmenter,
+    read_segmenter_description,
+)
 from tracker.models.files.tflite import read_exported
 from tracker.models.integral import build_integral
 from tracker.models.nanodet_plus import put_published_weights
 from tracker.pipeline.single import NoEmbedder
-from tracker.registry.builtin import DETECTORS, FOLDER, detector_files, embedder_files
+from tracker.registry.builtin import (
+    DETECTORS,
+    FOLDER,
+    SEGMENTER,
+    detector_files,
+    embedder_files,
+    segmenter_files,
+)
 from tracker.sources.files.video_file import VideoFile
 from tracker.util.stopwatch import Stopwatch
 
@@ -56,6 +69,28 @@ def test_embedder_files_belong_together() -> None:
     text = read_exported(files.exported, what="embedder").text
     assert REID_FILE.parse(files.exported, text) == read_reid_description(files.keras)
     assert "## Weaknesses" in (FOLDER / "reid.md").read_text(encoding="utf-8")
+
+
+def test_segmenter_files_belong_together() -> None:
+    files = segmenter_files()
+    text = read_exported(files.exported, what="segmenter").text
+    description = read_segmenter_description(files.keras)
+    assert SEGMENTER_FILE.parse(files.exported, text) == description
+    assert description.head is SegmenterHead.CROP_UNET
+    assert "## Weaknesses" in (FOLDER / f"{SEGMENTER}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_no_array_of_the_segmenter_is_one_of_the_detector_that_it_began_with() -> None:
+    ours = load_segmenter(segmenter_files().keras)
+    before = load_detector(detector_files("small").keras)
+    shared = [
+        layer for layer in ours.layers if layer.name.startswith("shufflenet") and layer.weights
+    ]
+    assert len(shared) > 30
+    for layer in shared:
+        pairs = zip(layer.get_weights(), before.get_layer(layer.name).get_weights(), strict=True)
+        assert not any(np.array_equal(*pair) for pair in pairs), layer.name
 
 
 def test_all_files_together_are_under_60_mb() -> None:

@@ -11,6 +11,7 @@ from tracker.sinks.background import (
     BackgroundStyle,
     blurred,
 )
+from tracker.sinks.background_image import covering
 from tracker.sinks.changed_images import ChangedImageSink
 from tracker.util.opencv import cv2
 
@@ -31,9 +32,10 @@ class BrightPixels:
     def prepare(self, frame_size):
         self.prepared.append(frame_size)
 
-    def mask(self, image):
+    def opacity(self, image, boxes):
         self.asked += 1
-        return image[..., 1] > 200
+        self.boxes = boxes
+        return np.where(image[..., 1] > 200, 255, 0).astype(np.uint8)
 
 
 class KeepingSink:
@@ -112,6 +114,59 @@ def test_other_classes_stay_only_where_the_detector_knows_not_of_this_package():
     assert (changed(car, background=remove, run=moving)[10:30, 20:40] != 128).any()
     both = changed(car, background=remove, run=people, classes=("person", "car"))
     assert (both[10:30, 20:40] != 128).any()
+
+
+class FaintPixels:
+    """Every pixel belongs to an object by a fifth."""
+
+    def prepare(self, frame_size):
+        pass
+
+    def opacity(self, image, boxes):
+        return np.full(image.shape[:2], 51, np.uint8)
+
+
+def test_soft_edges_are_blended_once_where_boxes_overlap():
+    """A fifth of the object and four fifths of the colour: (200, 250, 60) over 100."""
+    twice = make_tracks((1, (20, 10, 40, 30), CONFIRMED), (2, (20, 10, 40, 30), CONFIRMED))
+    image = changed(
+        twice, finder=FaintPixels(), background=Background.REMOVE, color=(100, 100, 100), margin=0
+    )
+    inside = np.zeros((48, 64), bool)
+    inside[10:30, 20:40] = True
+    assert (image[inside] == (120, 130, 92)).all()
+    assert (image[~inside] == 100).all()
+
+
+def test_the_finder_gets_the_boxes_of_the_shown_tracks():
+    finder = BrightPixels()
+    mixed = make_tracks((1, (20, 10, 40, 30), CONFIRMED), (2, (0, 0, 9, 9), CONFIRMED, 1))
+    changed(mixed, finder=finder, run=make_run(class_names=("person", "car")))
+    np.testing.assert_array_equal(finder.boxes, [[20, 10, 40, 30]])
+
+
+def test_an_image_takes_the_place_of_the_background(tmp_path):
+    """Of 128 x 48 pixels the middle 64 columns are seen in a frame of 64 x 48."""
+    scene = np.zeros((48, 128, 3), np.uint8)
+    scene[:, 32:96] = (10, 20, 30)
+    path = tmp_path / "scene.png"
+    cv2.imwrite(str(path), scene[..., ::-1])
+    backdrop = Backdrop(BrightPixels(), BackgroundStyle(Background.IMAGE, image=str(path)))
+    image = backdrop.changed(make_result(0, THING, image=IMAGE)).frame.image
+    kept = (image == IMAGE).all(axis=2)
+    assert kept[10:30, 20:40].all()
+    kept[10:30, 20:40] = True
+    assert (image[~kept] == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "shape"), [((48, 64), (24, 32)), ((9, 64), (48, 64)), ((48, 7), (90, 10))]
+)
+def test_a_covering_image_has_the_size_of_the_frame(size, shape):
+    image = np.full((*shape, 3), 9, np.uint8)
+    covered = covering(image, size)
+    assert covered.shape == (*size, 3)
+    assert (covered == 9).all()
 
 
 def test_two_sinks_share_one_look_and_the_result_stays_as_it_was():

@@ -1,5 +1,6 @@
 """`tracker export`: writes a trained network as a `.tflite` that runs without TensorFlow."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from tracker.errors import ConfigError, ModelError, nearest
 from tracker.inference.litert import Precision
 from tracker.models.files.detector_file import read_description
 from tracker.models.files.reid_file import read_reid_description
+from tracker.models.files.segmenter_file import read_segmenter_description
 from tracker.models.files.tflite import SUFFIX
 from tracker.sinks.place import Existing, claimed
 from tracker.sources.files.video_file import VideoFile
@@ -61,11 +63,16 @@ def run_export(request: ExportRequest) -> None:
 
 
 def _write_export(request: ExportRequest, precision: Precision) -> None:
-    if _is_detector(request.model):
+    kind = _kind(request.model)
+    if kind == "detector":
         from tracker.detection.export import export_detector
 
         calibration = () if request.pictures is None else _calibration_images(request.pictures)
         export_detector(request.model, request.output, precision=precision, calibration=calibration)
+    elif kind == "segmenter":
+        from tracker.segmentation.crop_segmenter import export_segmenter_file
+
+        export_segmenter_file(request.model, request.output, precision=precision)
     else:
         from tracker.embedding.export import export_embedder
 
@@ -88,21 +95,24 @@ def _checked_precision(request: ExportRequest) -> Precision:
     return precision
 
 
-def _is_detector(path: Path) -> bool:
-    """Returns whether a file is a detector (true) or an appearance network (false).
+def _kind(path: Path) -> str:
+    """Returns what a file holds: a detector, an appearance network or a segmenter.
 
     Raises:
-        ModelError: It is neither.
+        ModelError: It is none of them.
     """
     try:
         read_description(path)
     except ModelError as error:
-        try:
-            read_reid_description(path)
-        except ModelError:
-            raise error from None
-        return False
-    return True
+        for kind, read in (
+            ("embedder", read_reid_description),
+            ("segmenter", read_segmenter_description),
+        ):
+            with contextlib.suppress(ModelError):
+                read(path)
+                return kind
+        raise error from None
+    return "detector"
 
 
 def _calibration_images(text: str) -> Iterator[UInt8Array]:

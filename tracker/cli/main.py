@@ -112,11 +112,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
     background: Annotated[
         str | None,
-        typer.Option(help="In videos and windows, around tracked people: keep, blur or remove."),
+        typer.Option(
+            help="In videos and windows, around tracked people: keep, blur, remove, or an image "
+            "file that takes its place."
+        ),
     ] = None,
     segmenter: Annotated[
         str | None,
-        typer.Option(help="The .keras of `tracker train segmenter` that --background needs."),
+        typer.Option(
+            help="A .keras of `tracker train segmenter` in place of the built-in one of people."
+        ),
     ] = None,
     blur: Blur = None,
     blur_ids: BlurIds = None,
@@ -195,7 +200,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     no_progress: NoProgress = False,
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
-    from tracker.cli.run.blur_options import blur_settings
+    from tracker.cli.run.image_options import image_settings
     from tracker.cli.run.many import run_many
     from tracker.cli.run.one import RunRequest
     from tracker.cli.run.one import run as run_one
@@ -234,9 +239,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "detector.network.half": half or None,
             "detector.every": detect_every,
             "embedder.name": embedder,
-            "segmenter.background": background,
             "segmenter.file": segmenter,
-            **blur_settings(blur, blur_ids),
+            **image_settings(background, blur, blur_ids),
             "source.live.policy": policy,
             "source.max_frames": max_frames,
             "source.stride": stride,

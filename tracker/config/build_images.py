@@ -1,9 +1,13 @@
 """Builds the stages that change images of videos and windows: backgrounds and hidden objects."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tracker.config.run import Config
 from tracker.errors import ConfigError
+from tracker.models.files.segmenter_file import SegmenterHead, read_segmenter_description
+from tracker.models.files.tflite import SUFFIX
+from tracker.segmentation.crop_segmenter import CropSegmenter
 from tracker.segmentation.segmenter import Segmenter
 from tracker.sinks.background import Backdrop, Background, SharedFinder
 from tracker.sinks.blur import Blur
@@ -12,29 +16,37 @@ from tracker.sinks.blur_targets import class_indices
 from tracker.sinks.changed_images import ImageChange
 
 
-def build_segmenter(config: Config) -> Segmenter:
-    """Returns the segmenter that `config.segmenter` names.
+def build_foreground_finder(config: Config) -> SharedFinder | CropSegmenter:
+    """Returns what separates tracked objects from their background.
 
     Raises:
-        ConfigError: None is configured, or it does not have a class.
+        ConfigError: The segmenter does not have a class, or does not take a setting.
         ModelError: The file is missing, damaged, or not a segmenter of this package.
+        DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
     """
-    choice = config.segmenter
-    if choice.file is None:
-        raise ConfigError(
-            f"--background {choice.background.value}: expected a segmenter, got none; give one "
-            "with --segmenter FILE.keras (written by `tracker train segmenter --data my.yaml --out "
-            "FOLDER`), see docs/segmentation.md"
-        )
-    return Segmenter.load(choice.file, choice.settings())
+    path, settings = config.segmenter.file, config.segmenter.settings()
+    if path is None:
+        return CropSegmenter.load_builtin(settings)
+    if _takes_crops(path):
+        return CropSegmenter.load(path, settings)
+    return SharedFinder(Segmenter.load(path, settings))
+
+
+def _takes_crops(path: str) -> bool:
+    """Returns whether a segmenter runs on crops of boxes, not on whole frames."""
+    if Path(path).suffix == SUFFIX:
+        return True
+    return read_segmenter_description(path).head is SegmenterHead.CROP_UNET
 
 
 def build_image_change(config: Config) -> ImageChange | None:
     """Returns the stage that changes images, new for each source; `None` where they are kept.
 
     Raises:
-        ConfigError: The segmenter is missing, not needed, or does not have a class.
+        ConfigError: The segmenter is not needed, or does not have a class, or the image of the
+            background cannot be read.
         ModelError: The segmenter's file is missing, damaged, or not one of this package.
+        DependencyError: A library that the segmenter needs cannot be loaded.
     """
     choice, blur = config.segmenter, config.blur
     keeps, hides_pixels = choice.background is Background.KEEP, _hides_segmented(config)
@@ -43,24 +55,25 @@ def build_image_change(config: Config) -> ImageChange | None:
             f"--segmenter {choice.file}: not needed, as the background is kept; give "
             "--background blur or remove, --blur with one of its classes, or leave it out"
         )
-    finder = None if keeps and not hides_pixels else SharedFinder(build_segmenter(config))
+    finder = None if keeps and not hides_pixels else build_foreground_finder(config)
     backdrop = None if keeps or finder is None else Backdrop(finder, choice.style())
     if not blur.is_on:
         return backdrop
     return Blur(
         blur,
-        segmenter=finder if hides_pixels else None,
+        segmenter=finder if isinstance(finder, SharedFinder) and hides_pixels else None,
         segmented=choice.classes,
         backdrop=backdrop,
     )
 
 
 def _hides_segmented(config: Config) -> bool:
-    """Returns whether objects are hidden by the masks of a segmenter."""
+    """Returns whether objects are hidden by the masks of a segmenter of whole frames."""
     choice, blur = config.segmenter, config.blur
     if not blur.is_on or choice.file is None or blur.region is BlurRegion.FACE:
         return False
-    return not blur.classes or bool(set(blur.classes) & set(choice.classes))
+    concerns = not blur.classes or bool(set(blur.classes) & set(choice.classes))
+    return concerns and not _takes_crops(choice.file)
 
 
 def check_blur_classes(config: Config, class_names: Sequence[str]) -> None:
@@ -95,7 +108,9 @@ def check_image_outputs(config: Config, *, is_drawn: bool) -> None:
     """
     asked = []
     if config.segmenter.background is not Background.KEEP:
-        asked.append(f"--background {config.segmenter.background.value}")
+        is_image = config.segmenter.background is Background.IMAGE
+        word = config.segmenter.image if is_image else config.segmenter.background.value
+        asked.append(f"--background {word}")
     if config.blur.classes:
         asked.append(f"--blur {','.join(config.blur.classes)}")
     elif config.blur.ids:

@@ -179,11 +179,13 @@ class SegmenterConfig:
     """The background in videos and windows, and the segmenter that separates it.
 
     Attributes:
-        background: `keep`, `blur` or `remove`.
-        file: Path of a `.keras` file that `tracker train segmenter` wrote.
+        background: `keep`, `blur`, `remove` or `image`.
+        image: Path of the image that takes the place of the background with `image`.
+        file: Path of a file that `tracker train segmenter` or `tracker export` wrote; `None` for
+            the segmenter of people of this package.
         classes: Classes of the foreground, where they are tracked.
-        input_size: Long side in pixels of the network's input, a multiple of 32; `None` for the
-            size that it was trained at.
+        input_size: Long side in pixels of the input of a network for whole frames, a multiple of
+            32; `None` for the size that it was trained at.
         margin: Enlargement of a track's box on each side as a share of its size, >= 0.
         blur: Standard deviation of the blur, as a share of the image's long side, in `(0, 0.2]`.
         color: RGB in place of a removed background, each 0 to 255.
@@ -192,6 +194,7 @@ class SegmenterConfig:
     """
 
     background: Background = Background.KEEP
+    image: str | None = None
     file: str | None = None
     classes: tuple[str, ...] = ("person",)
     input_size: int | None = None
@@ -213,7 +216,9 @@ class SegmenterConfig:
 
     def style(self) -> BackgroundStyle:
         """Returns the style of the background."""
-        return BackgroundStyle(self.background, self.classes, self.margin, self.blur, self.color)
+        return BackgroundStyle(
+            self.background, self.classes, self.margin, self.blur, self.color, self.image
+        )
 
 
 class CameraCompensation(StrEnum):

@@ -21,6 +21,9 @@ on a GPU."""
 EMBEDDER = "builtin"
 """Name of the appearance network."""
 
+SEGMENTER = "segmenter-person"
+"""Name of the segmenter of people."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltinFiles:
@@ -44,6 +47,13 @@ def detector_files(name: str) -> BuiltinFiles:
     return BuiltinFiles(
         keras=FOLDER / f"detector-{name.removesuffix(_INT8)}.keras",
         exported=FOLDER / f"detector-{name}.tflite",
+    )
+
+
+def segmenter_files() -> BuiltinFiles:
+    """Returns the files of the segmenter of people."""
+    return BuiltinFiles(
+        keras=FOLDER / f"{SEGMENTER}.keras", exported=FOLDER / f"{SEGMENTER}.tflite"
     )
 
 

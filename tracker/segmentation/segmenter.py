@@ -12,11 +12,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from tracker.errors import ConfigError, nearest
+from tracker.errors import ConfigError, ModelError, nearest
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.files.digest import file_digest
-from tracker.models.files.segmenter_file import load_segmenter, read_segmenter_description
+from tracker.models.files.segmenter_file import (
+    SegmenterHead,
+    load_segmenter,
+    read_segmenter_description,
+)
 from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
@@ -24,7 +28,8 @@ from tracker.util.opencv import cv2
 _FORMAT = 1
 """Incremented whenever the exported graph changes, to invalidate cached files."""
 
-_ADVICE = "leave --background out"
+ADVICE = "leave --background out"
+"""What to try where LiteRT does not accept a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class SegmenterSettings:
 
 
 class Segmenter:
-    """Segments chosen classes with a network that `tracker train segmenter` wrote.
+    """Segments chosen classes in whole frames; the network is of `tracker train segmenter`.
 
     Args:
         path: The `.keras` file.
@@ -79,6 +84,11 @@ class Segmenter:
     def __init__(self, path: Path, settings: SegmenterSettings) -> None:
         self._path, self._settings = path, settings
         self._description = read_segmenter_description(path)
+        if self._description.head is not SegmenterHead.FCN_8S:
+            raise ModelError(
+                f"segmenter {path}: expected head {SegmenterHead.FCN_8S.value}, got "
+                f"{self._description.head.value}, which takes crops of boxes"
+            )
         names = self._description.class_names
         for name in settings.classes:
             if name not in names:
@@ -120,7 +130,7 @@ class Segmenter:
             self._interpreter = open_interpreter(
                 cached(path, lambda: export_segmenter(self._path, size)),
                 threads=self._settings.threads or available_cores(),
-                advice=_ADVICE,
+                advice=ADVICE,
             )
         self._frame_size, self._input_size = frame_size, size
 
@@ -184,12 +194,13 @@ def export_segmenter(path: Path, input_size: tuple[int, int]) -> bytes:
     return export_network(
         lambda: load_segmenter(path, input_size=input_size),
         shape=(1, *input_size, 3),
-        outputs=_probabilities,
-        advice=_ADVICE,
+        outputs=probabilities,
+        advice=ADVICE,
     )
 
 
-def _probabilities(scores: Any) -> Any:
+def probabilities(scores: Any) -> Any:
+    """Returns the probabilities of scores `(..., C)`."""
     import keras
 
     return keras.ops.softmax(scores, axis=-1)

@@ -1,4 +1,4 @@
-"""Frames with the background of tracked objects blurred or removed.
+"""Frames with the background of tracked objects blurred, removed or replaced.
 
 A drawing sink gets the same results with other frames; no other sink sees them.
 """
@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from tracker.errors import ConfigError, DataError
+from tracker.sinks.background_image import covering, read_background
 from tracker.tracks import TrackedFrame, Tracks
-from tracker.util.arrays import BoolArray, UInt8Array
+from tracker.util.arrays import BoolArray, Float32Array, UInt8Array
 from tracker.util.opencv import cv2
 
 _SMALL_SIGMA_PX = 4.0
@@ -31,6 +32,8 @@ class Background(StrEnum):
     """It is blurred."""
     REMOVE = "remove"
     """It is painted over with one colour."""
+    IMAGE = "image"
+    """An image takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ class BackgroundStyle:
         blur: Standard deviation of the Gaussian, as a share of the frame's long side, in
             `(0, 0.2]`.
         color: RGB of what is removed, each 0 to 255.
+        image: Path of the image for `IMAGE`.
 
     Raises:
-        ConfigError: A number is out of range.
+        ConfigError: A number is out of range, or the image is missing.
     """
 
     background: Background = Background.BLUR
@@ -56,8 +60,13 @@ class BackgroundStyle:
     margin: float = 0.1
     blur: float = 0.02
     color: tuple[int, int, int] = (128, 128, 128)
+    image: str | None = None
 
     def __post_init__(self) -> None:
+        if self.background is Background.IMAGE and self.image is None:
+            raise ConfigError(
+                "segmenter.image: expected the path of an image for the background, got none"
+            )
         if not 0 <= self.margin < float("inf"):
             raise ConfigError(f"segmenter.margin: expected >= 0, got {self.margin}")
         if not 0 < self.blur <= 0.2:
@@ -67,7 +76,7 @@ class BackgroundStyle:
 
 
 class PixelFinder(Protocol):
-    """Segments the classes of interest; `segmentation.Segmenter` is one."""
+    """Segments the classes of interest; `segmentation.segmenter.Segmenter` is one."""
 
     def prepare(self, frame_size: tuple[int, int]) -> None:
         """Prepares for frames of this height and width."""
@@ -78,16 +87,43 @@ class PixelFinder(Protocol):
         ...
 
 
+class ForegroundFinder(Protocol):
+    """Separates tracked objects from their background.
+
+    `SharedFinder` and `segmentation.crop_segmenter.CropSegmenter` are such.
+    """
+
+    def prepare(self, frame_size: tuple[int, int]) -> None:
+        """Prepares for frames of this height and width."""
+        ...
+
+    def opacity(self, image: UInt8Array, boxes: Float32Array) -> UInt8Array:
+        """Returns `(H, W)` uint8: 255 in an object, 0 beside it, values in between at soft edges.
+
+        Args:
+            image: `(H, W, 3)` uint8 RGB.
+            boxes: `(N, 4)` float32 xyxy in pixels of the image: the objects. What is returned
+                outside of these boxes does not matter.
+        """
+        ...
+
+
 class Backdrop:
     """Changes the background of results; shared by all sinks of a run, each frame is done once.
 
     Args:
-        finder: Segments the classes of interest. Not called where a frame has no track to show.
+        finder: Separates the objects. Not called where a frame has no track to show.
         style: Style of the background.
+
+    Raises:
+        ConfigError: The image of the background cannot be read.
     """
 
-    def __init__(self, finder: PixelFinder, style: BackgroundStyle) -> None:
+    def __init__(self, finder: ForegroundFinder, style: BackgroundStyle) -> None:
         self._finder, self._style = finder, style
+        self._scene: UInt8Array | None = None
+        if style.background is Background.IMAGE and style.image is not None:
+            self._scene = read_background(style.image)
         self._last: tuple[TrackedFrame, TrackedFrame] | None = None
 
     def changed(self, result: TrackedFrame) -> TrackedFrame:
@@ -113,23 +149,31 @@ class Backdrop:
 
     def _painted(self, result: TrackedFrame) -> UInt8Array:
         image, style = result.frame.image, self._style
-        if style.background is Background.BLUR:
-            canvas = blurred(image, style.blur * max(image.shape[:2]))
-        else:
-            canvas = np.empty_like(image)
-            canvas[:] = style.color
+        canvas = self._background(image)
         tracks = _shown(result.tracks, result.run.class_names, style.classes)
         areas = _areas(tracks, image.shape[:2], style.margin)
         if areas:
-            mask = self._finder.mask(image)
-            for area in areas:
-                inside = mask[area]
-                canvas[area][inside] = image[area][inside]
+            found = self._finder.opacity(image, tracks.boxes)
+            _paste(canvas, image, found, areas)
+        return canvas
+
+    def _background(self, image: UInt8Array) -> UInt8Array:
+        """Returns a new image `(H, W, 3)`: what is seen where no object is."""
+        style = self._style
+        if style.background is Background.BLUR:
+            return blurred(image, style.blur * max(image.shape[:2]))
+        canvas = np.empty_like(image)
+        if self._scene is None:
+            canvas[:] = style.color
+        else:
+            if self._scene.shape != image.shape:
+                self._scene = covering(self._scene, image.shape[:2])
+            canvas[:] = self._scene
         return canvas
 
 
 class SharedFinder:
-    """A finder that keeps its last mask, for stages that segment the same image.
+    """A segmenter of whole frames that keeps its last mask, for stages with the same image.
 
     Args:
         finder: Segments the classes of interest.
@@ -149,6 +193,11 @@ class SharedFinder:
             self._last = image, self._finder.mask(image)
         return self._last[1]
 
+    def opacity(self, image: UInt8Array, boxes: Float32Array) -> UInt8Array:
+        """Returns `(H, W)` uint8: 255 where a pixel belongs to these classes, 0 elsewhere."""
+        del boxes
+        return self.mask(image).astype(np.uint8) * np.uint8(255)
+
 
 def blurred(image: UInt8Array, sigma_px: float) -> UInt8Array:
     """Returns the image `(H, W, 3)` uint8, blurred by a Gaussian.
@@ -165,6 +214,26 @@ def blurred(image: UInt8Array, sigma_px: float) -> UInt8Array:
     small = cv2.GaussianBlur(small, (0, 0), sigma_px / factor)
     large = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.array(large, np.uint8)
+
+
+def _paste(
+    canvas: UInt8Array,
+    image: UInt8Array,
+    found: UInt8Array,
+    areas: Sequence[tuple[slice, slice]],
+) -> None:
+    """Blends an image over a canvas `(H, W, 3)` in some areas, by opacity `(H, W)`, in place."""
+    seen = np.zeros_like(found)
+    for area in areas:
+        seen[area] = found[area]
+    rows, columns = (
+        slice(min(area[axis].start for area in areas), max(area[axis].stop for area in areas))
+        for axis in (0, 1)
+    )
+    shares = seen[rows, columns].astype(np.float32) / np.float32(255)
+    part = np.ascontiguousarray(image[rows, columns])
+    below = np.ascontiguousarray(canvas[rows, columns])
+    canvas[rows, columns] = cv2.blendLinear(part, below, shares, 1 - shares)
 
 
 def _shown(tracks: Tracks, class_names: Sequence[str], wanted: Sequence[str]) -> Tracks:

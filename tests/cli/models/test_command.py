@@ -12,7 +12,13 @@ from tests.published_forms import write_nanodet, write_ssd
 from tracker.cli.main import main
 from tracker.models.files.segmenter_file import SEGMENTER_FILE, SegmenterDescription
 from tracker.models.files.tflite import MEMBER
-from tracker.registry.builtin import DETECTORS, detector_files, embedder_files
+from tracker.registry.builtin import (
+    DETECTORS,
+    SEGMENTER,
+    detector_files,
+    embedder_files,
+    segmenter_files,
+)
 from tracker.registry.models import FILE, read_registry
 
 CONTENT = b"network" * 1000
@@ -90,11 +96,12 @@ def test_list_has_built_in_and_downloadable_models(models: Runner) -> None:
     columns = ["name", "task", "classes", "input", "size", "person", "mAP50", "ms", "licence"]
     assert header.split() == [*columns, "here"]
     names = [row.split()[0] for row in rows]
-    assert names == [*DETECTORS, "builtin", *read_registry().entries]
+    assert names == [*DETECTORS, "builtin", SEGMENTER, *read_registry().entries]
     cells = {row.split()[0]: row for row in rows}
     assert cells["nano"].endswith("built-in")
     assert "6 names" in cells["nano"]
     assert cells["builtin"].split()[1:4] == ["embedder", "-", "64x128"]
+    assert cells[SEGMENTER].split()[1:4] == ["segmenter", "person", "128x128"]
     measured = read_registry().entries["deimv2-atto"].measured
     assert measured is not None
     assert cells["deimv2-atto"].split()[1:] == [
@@ -213,10 +220,11 @@ def test_wrong_use(models: Runner, words: list[str], message: str) -> None:
     assert message in models.failure(*words)
 
 
-@pytest.mark.parametrize("name", [*DETECTORS, "builtin"])
+@pytest.mark.parametrize("name", [*DETECTORS, "builtin", SEGMENTER])
 def test_info_of_the_models_of_this_package(models: Runner, name: str) -> None:
     facts = models("info", name)
-    files = embedder_files() if name == "builtin" else detector_files(name)
+    others = {"builtin": embedder_files, SEGMENTER: segmenter_files}
+    files = others[name]() if name in others else detector_files(name)
     for file in (files.keras, files.exported):
         assert any(line.startswith(f"file     {file} (") for line in facts)
         lines = models("info", file)
@@ -225,6 +233,9 @@ def test_info_of_the_models_of_this_package(models: Runner, name: str) -> None:
         assert f"known as  {file.name} of {owner}, of this package" in lines
         if name == "builtin":
             assert "output    128 values" in lines
+        elif name == SEGMENTER:
+            assert "classes   background, person" in lines
+            assert "input     long side 128 px" in lines
         else:
             more = ", airplane, bus" if name.startswith("coco-") else ", bus, truck"
             text = "classes   person, bicycle, car, motorcycle"
@@ -259,7 +270,7 @@ def test_info_of_a_segmenter(models: Runner, tmp_path: Path) -> None:
     facts = models("info", path)
     assert "kind      Keras archive" in facts
     assert facts[-3:] == [
-        "holds     a segmenter of this package, FCN-8s on shufflenet-v2-1x",
+        "holds     a segmenter of this package, fcn-8s on shufflenet-v2-1x",
         "classes   background, person",
         "input     long side 320 px",
     ]

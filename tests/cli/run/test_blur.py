@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli import call, failure, lines_of
 from tests.conftest import write_clip
-from tracker.cli.run.blur_options import blur_settings
+from tracker.cli.run.image_options import blur_settings
 from tracker.errors import ConfigError
 from tracker.sources.files.video_file import VideoFile
 

@@ -10,7 +10,11 @@ from tests.cli import call, failure
 from tests.conftest import moving_square, write_clip
 from tests.training.segment_scenes import make_scenes, write_pair
 from tracker.cli.train.segmenter_config import load_segment_config
-from tracker.models.files.segmenter_file import SegmenterDescription, read_segmenter_description
+from tracker.models.files.segmenter_file import (
+    SegmenterDescription,
+    SegmenterHead,
+    read_segmenter_description,
+)
 from tracker.models.yolo_shape import YoloSize
 from tracker.sources.files.video_file import VideoFile
 
@@ -118,6 +122,12 @@ def test_wrong_use_of_training(
     )
 
 
+def test_the_recipe_of_the_builtin_segmenter_is_valid() -> None:
+    path = Path(__file__).parents[3] / "configs" / "train-builtin-segmenter.yaml"
+    config = load_segment_config(path)
+    assert (config.head, config.network.input_size) == (SegmenterHead.CROP_UNET, 128)
+
+
 def test_the_shipped_configuration_is_valid() -> None:
     path = Path(__file__).parents[3] / "configs" / "train-segmenter.yaml"
     options = {"network.backbone_weights": "lite0.pth"}
@@ -128,8 +138,13 @@ def test_the_shipped_configuration_is_valid() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--background", "blur", "--video", "{out}"], "expected a segmenter, got none"),
-        (["--background", "blr", "--video", "{out}"], "segmenter.background: expected"),
+        (["--background", "blr", "--video", "{out}"], "got 'blr'; did you mean 'blur'"),
+        (["--background", "none.png", "--video", "{out}"], "none.png: does not exist"),
+        (["--background", "{clip}", "--video", "{out}"], "expected an image such as a PNG"),
+        (["--set", "segmenter.background=image", "--video", "{out}"], "segmenter.image: expected"),
+        (["--background", "remove", "--set", "segmenter.classes=[car]", "--video", "{out}"],
+         "this segmenter has background, person, not 'car'"),
+        (["--background", "blur"], "--background blur: it changes the video"),
         (["--segmenter", "x.keras", "--video", "{out}"], "not needed, as the background is kept"),
         (
             ["--background", "remove", "--segmenter", "none.keras", "--video", "{out}"],

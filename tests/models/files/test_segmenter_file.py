@@ -13,6 +13,8 @@ from tracker.models.fcn.fcn8s import build_fcn8s
 from tracker.models.files.segmenter_file import (
     SEGMENTER_FILE,
     SegmenterDescription,
+    SegmenterHead,
+    build_segmenter,
     load_segmenter,
     read_segmenter_description,
     save_segmenter,
@@ -48,6 +50,16 @@ def test_saved_segmenter_has_the_same_description_and_scores(saved: tuple[Path, 
     assert not [p for p in path.parent.iterdir() if p != path]
 
 
+def test_a_segmenter_of_crops_is_saved_and_loaded(tmp_path: Path) -> None:
+    description = SegmenterDescription(NAMES, 64, "shufflenet-v2-1x", head=SegmenterHead.CROP_UNET)
+    network = build_segmenter(description)
+    save_segmenter(network, tmp_path / "crops.keras", description)
+    assert read_segmenter_description(tmp_path / "crops.keras") == description
+    loaded = load_segmenter(tmp_path / "crops.keras")
+    image = np.random.default_rng(0).random((1, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(loaded(image)), np.asarray(network(image)), atol=1e-6)
+
+
 def changed(path: Path, target: Path, **values: object) -> Path:
     """A copy of the file whose description says something else."""
     record = json.loads(SEGMENTER_FILE.text(DESCRIPTION)) | values
@@ -62,7 +74,8 @@ def changed(path: Path, target: Path, **values: object) -> Path:
     [
         ({"format": "tracker detector"}, "got a 'tracker detector' file"),
         ({"version": 2}, "expected version 1, got 2"),
-        ({"head": "u-net"}, "expected head 'fcn-8s', got 'u-net'"),
+        ({"head": "u-net"}, "expected head fcn-8s or crop-u-net, got 'u-net'"),
+        ({"head": "crop-u-net"}, "backbone: expected a known name, got 'cross-stage'"),
         ({"class_names": ["a"]}, "expected 2 to 255 different ones"),
         ({"class_names": ["a", "a"]}, "expected 2 to 255 different ones"),
         ({"class_names": "ab"}, "expected a list of names, got 'ab'"),

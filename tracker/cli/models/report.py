@@ -13,10 +13,22 @@ from tracker.models.files.reid_file import (
     ReidDescription,
     read_reid_description,
 )
-from tracker.models.files.segmenter_file import SegmenterDescription, read_segmenter_description
+from tracker.models.files.segmenter_file import (
+    SEGMENTER_FILE,
+    SegmenterDescription,
+    read_segmenter_description,
+)
 from tracker.models.files.tflite import SUFFIX, Exported, read_exported
 from tracker.models.reid_shape import CROP_HEIGHT, CROP_WIDTH
-from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files, embedder_files
+from tracker.registry.builtin import (
+    DETECTORS,
+    EMBEDDER,
+    SEGMENTER,
+    BuiltinFiles,
+    detector_files,
+    embedder_files,
+    segmenter_files,
+)
 from tracker.registry.entries import (
     CLASS_LISTS,
     DARKNET,
@@ -30,6 +42,7 @@ from tracker.registry.models import CacheState, Registry, cache_state, file_prob
 
 _LICENCE = "Apache-2.0"
 _BUILT_IN = "built-in"
+_BUILT_IN_NAMES = (*DETECTORS, EMBEDDER, SEGMENTER)
 _COLUMNS = (
     *("name", "task", "classes", "input", "size", "person", "mAP50", "ms", "licence", "here"),
 )
@@ -64,7 +77,7 @@ def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[s
     Raises:
         ModelError: A model of this package is damaged.
     """
-    rows = [_COLUMNS, *(_built_in_model(name).row for name in (*DETECTORS, EMBEDDER))]
+    rows = [_COLUMNS, *(_built_in_model(name).row for name in _BUILT_IN_NAMES)]
     for entry in registry.entries.values():
         state = cache_state(entry, cache_dir)
         what = (_class_column(entry), _input_size_column(entry), _megabytes(entry.size))
@@ -90,14 +103,13 @@ def facts_of(model: str, registry: Registry, cache_dir: Path | None = None) -> l
         ConfigError: `model` is neither a name nor a file.
         ModelError: The file cannot be read.
     """
-    built_in = (*DETECTORS, EMBEDDER)
-    if model in built_in:
+    if model in _BUILT_IN_NAMES:
         return _aligned(_built_in_model(model).facts)
     if model in registry.entries:
         return _aligned(list(_entry_facts(registry.entries[model], cache_dir)))
     path = Path(model)
     if not path.is_file():
-        hint = nearest(model, [*built_in, *registry.entries])
+        hint = nearest(model, [*_BUILT_IN_NAMES, *registry.entries])
         raise ConfigError(
             f"{model}: expected a name from `tracker models list`, or the path of a file"
             f"{hint or '; there is no such file'}"
@@ -114,26 +126,35 @@ class _BuiltIn:
 
 
 def _built_in_model(name: str) -> _BuiltIn:
-    files = embedder_files() if name == EMBEDDER else detector_files(name)
-    task = Task.EMBEDDER if name == EMBEDDER else Task.DETECTOR
+    files = _built_in_files(name)
+    task = {EMBEDDER: Task.EMBEDDER.value, SEGMENTER: "segmenter"}.get(name, Task.DETECTOR.value)
     exported = read_exported(files.exported, what=task)
     size = files.exported.stat().st_size
     if name == EMBEDDER:
         classes, wanted = "-", f"{CROP_WIDTH}x{CROP_HEIGHT}"
+    elif name == SEGMENTER:
+        side = SEGMENTER_FILE.parse(files.exported, exported.text).long_side
+        classes, wanted = "person", f"{side}x{side}"
     else:
         description = DETECTOR_FILE.parse(files.exported, exported.text)
         classes, wanted = _class_count(description.class_names), f"long {description.long_side}"
     facts = [
         ("name", name),
-        ("task", task.value),
+        ("task", task),
         ("licence", _LICENCE),
         *_export_facts(files.exported, exported),
         ("file", f"{files.exported} ({_megabytes(size)})"),
         ("file", f"{files.keras} ({_megabytes(files.keras.stat().st_size)})"),
         ("here", f"{_BUILT_IN}: nothing needs to be downloaded"),
     ]
-    what = (name, task.value, classes, wanted, _megabytes(size))
+    what = (name, task, classes, wanted, _megabytes(size))
     return _BuiltIn((*what, *_NOT_MEASURED, _LICENCE, _BUILT_IN), facts)
+
+
+def _built_in_files(name: str) -> BuiltinFiles:
+    if name == EMBEDDER:
+        return embedder_files()
+    return segmenter_files() if name == SEGMENTER else detector_files(name)
 
 
 def _entry_facts(entry: ModelEntry, cache_dir: Path | None) -> Iterator[tuple[str, str]]:
@@ -184,8 +205,8 @@ def _file_facts(path: Path, registry: Registry) -> Iterator[tuple[str, str]]:
 
 def _built_in_name(digest: str) -> str | None:
     """Returns the file and model of this package that has a SHA-256; `None` if there is none."""
-    for name in (*DETECTORS, EMBEDDER):
-        files = embedder_files() if name == EMBEDDER else detector_files(name)
+    for name in _BUILT_IN_NAMES:
+        files = _built_in_files(name)
         for path in (files.keras, files.exported):
             if network_file_digest(path) == digest:
                 return f"{path.name} of {name}, of this package"
@@ -242,6 +263,8 @@ def _export_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:
     """
     if exported.format == FORMAT:
         return _reid_facts(REID_FILE.parse(path, exported.text))
+    if exported.format == SEGMENTER_FILE.format:
+        return _segmenter_facts(SEGMENTER_FILE.parse(path, exported.text))
     return _detector_facts(DETECTOR_FILE.parse(path, exported.text))
 
 
@@ -267,7 +290,10 @@ def _reid_facts(description: ReidDescription) -> list[tuple[str, str]]:
 
 def _segmenter_facts(description: SegmenterDescription) -> list[tuple[str, str]]:
     return [
-        ("holds", f"a segmenter of this package, FCN-8s on {description.backbone}"),
+        (
+            "holds",
+            f"a segmenter of this package, {description.head.value} on {description.backbone}",
+        ),
         ("classes", ", ".join(description.class_names)),
         ("input", f"long side {description.long_side} px"),
     ]

@@ -304,4 +304,5 @@ def _input_paths(sources: Sequence[str], config: Config, config_file: str | None
         *sources,
         *(detector.name, config.embedder.name),
         *filter(None, (detector.weights, detector.names, config.segmenter.file, config_file)),
+        *filter(None, (config.segmenter.image,)),
     ]

@@ -232,6 +232,12 @@ def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option i
         str | None,
         typer.Option(help="YAML with path, train, val, names: masks as PNG, or COCO JSON."),
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="fcn-8s: whole frames; crop-u-net: crops of boxes, with a ShuffleNetV2. [fcn-8s]"
+        ),
+    ] = None,
     backbone: _Backbone = None,
     size: Annotated[str | None, typer.Option(help="Of cross-stage: nano or small. [small]")] = None,
     backbone_weights: _BackboneWeights = None,
@@ -258,6 +264,7 @@ def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option i
     options = {
         "data.file": data,
         "data.batch": batch,
+        "head": head,
         "network.size": size,
         "network.backbone": backbone,
         "network.backbone_weights": backbone_weights,

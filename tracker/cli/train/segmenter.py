@@ -20,6 +20,7 @@ from tracker.cli.train.start_network import check_output, check_start, load_kera
 from tracker.errors import ConfigError
 from tracker.models.files.segmenter_file import (
     SegmenterDescription,
+    build_segmenter,
     load_segmenter,
     read_segmenter_description,
     save_segmenter,
@@ -115,6 +116,7 @@ def run_train_segmenter(request: SegmentTrainRequest) -> SegmentScores:
         long_side=config.network.input_size,
         backbone=config.network.backbone,
         size=config.network.size,
+        head=config.head,
     )
     config.network.choice().check_file()
     if config.network.weights is not None:
@@ -180,11 +182,11 @@ def _initial_network(
     """
     load_keras(config.seed)
     from tracker.models.backbones.weights import load_backbone
-    from tracker.models.fcn.fcn8s import build_fcn8s, copy_all_but_scores
+    from tracker.models.fcn.fcn8s import copy_all_but_scores
     from tracker.training.freezing import freeze_for_good
 
     names, choice = description.class_names, config.network.choice()
-    network = build_fcn8s(description.backbone, len(names), size=description.size)
+    network = build_segmenter(description)
     if fill:
         load_backbone(network, choice)
     if fill and choice.whole is not None:
@@ -222,6 +224,7 @@ def _evaluate_best(
         config_file=CONFIG,
         config=config_yaml(config),
         data_file=str(config.data.file),
+        head=config.head.value,
         input_size=config.network.input_size,
         backbone=config.network.choice().card_text(config.training.freeze_epochs),
         parameters=int(network.count_params()),
@@ -240,7 +243,11 @@ def _validation(splits: SegmentSplits, config: SegmentTrainConfig) -> SegmentBat
 
 
 def _architecture(description: SegmenterDescription) -> dict[str, str]:
-    return {"backbone": description.backbone, "size": description.size.value}
+    return {
+        "head": description.head.value,
+        "backbone": description.backbone,
+        "size": description.size.value,
+    }
 
 
 def _print_data(splits: SegmentSplits) -> None:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tracker.cli.train.shared_config import NetworkConfig, check_seed_and_freezing
 from tracker.errors import ConfigError
+from tracker.models.files.segmenter_file import SegmenterHead
 from tracker.models.yolo_shape import YoloSize
 from tracker.training.segmenter.augment import SegmentAugmentSettings
 from tracker.training.segmenter.settings import SegmentTrainSettings
@@ -51,6 +52,7 @@ class SegmentTrainConfig:
     Attributes:
         seed: Seed of initial weights, the order of the images and their augmentation.
         data: The training data and its batches.
+        head: `fcn-8s` for whole frames, `crop-u-net` for crops of boxes.
         network: The network to train; `size` is used with the backbone "cross-stage" only, and
             `weights` names a `.keras` segmenter.
         augment: Augmentation of the images.
@@ -61,6 +63,7 @@ class SegmentTrainConfig:
     """
 
     seed: int = 0
+    head: SegmenterHead = SegmenterHead.FCN_8S
     data: SegmentDataConfig = dataclasses.field(default_factory=SegmentDataConfig)
     network: NetworkConfig = dataclasses.field(
         default_factory=lambda: NetworkConfig(size=YoloSize.SMALL)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tracker.errors import ModelError
-from tracker.models.backbones.names import DETECTOR_BACKBONES
+from tracker.models.backbones.names import DETECTOR_BACKBONES, SHUFFLENETS
 from tracker.models.files.archive import read_names
 from tracker.models.files.described_network import (
     NetworkFile,
@@ -17,7 +18,14 @@ from tracker.models.files.described_network import (
 )
 from tracker.models.yolo_shape import YoloSize
 
-_HEAD = "fcn-8s"
+
+class SegmenterHead(StrEnum):
+    """What computes the scores of pixels, and of which image."""
+
+    FCN_8S = "fcn-8s"
+    """FCN-8s on whole frames, `models.fcn.fcn8s`."""
+    CROP_UNET = "crop-u-net"
+    """A decoder with skip connections on square crops of boxes, `models.crop_unet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +34,11 @@ class SegmenterDescription:
 
     Attributes:
         class_names: Names by class index, background included.
-        long_side: Long side in pixels of the input that it was trained at, a multiple of 32.
+        long_side: Long side in pixels of the input that it was trained at, a multiple of 32; of
+            "crop-u-net" the side of the crops.
         backbone: Name of its backbone.
         size: Widths of the backbone "cross-stage".
+        head: What computes the scores.
 
     Raises:
         ModelError: There are fewer than 2 or more than 255 classes, two have the same name, the
@@ -39,21 +49,22 @@ class SegmenterDescription:
     long_side: int
     backbone: str
     size: YoloSize = YoloSize.SMALL
+    head: SegmenterHead = SegmenterHead.FCN_8S
 
     def __post_init__(self) -> None:
         names = self.class_names
         if not 2 <= len(names) <= 255 or len(set(names)) != len(names) or not all(names):
             raise ModelError(f"class names: expected 2 to 255 different ones, got {names}")
         check_long_side(self.long_side)
-        check_described_backbone(self.backbone, DETECTOR_BACKBONES)
+        is_crops = self.head is SegmenterHead.CROP_UNET
+        check_described_backbone(self.backbone, SHUFFLENETS if is_crops else DETECTOR_BACKBONES)
 
 
 def save_segmenter(network: Any, path: Path, description: SegmenterDescription) -> None:
     """Writes a segmenter, atomically.
 
     Args:
-        network: From `models.fcn.fcn8s.build_fcn8s` with backbone, size and classes of the
-            description.
+        network: From `build_segmenter` of the description.
         path: The file; its name ends in `.keras`.
         description: Its description.
 
@@ -88,23 +99,35 @@ def load_segmenter(path: str | PathLike[str], *, input_size: tuple[int, int] | N
         ConfigError: The input size is invalid.
         DependencyError: The installed Keras release does not have its backbone.
     """
+    return SEGMENTER_FILE.load(path, lambda found: build_segmenter(found, input_size=input_size))
 
-    def build(description: SegmenterDescription) -> Any:
-        from tracker.models.fcn.fcn8s import build_fcn8s
 
-        return build_fcn8s(
-            description.backbone,
-            len(description.class_names),
-            input_size=input_size,
-            size=description.size,
-        )
+def build_segmenter(
+    description: SegmenterDescription, *, input_size: tuple[int, int] | None = None
+) -> Any:
+    """Returns the network of a description with new weights.
 
-    return SEGMENTER_FILE.load(path, build)
+    Args:
+        description: The description.
+        input_size: Height and width in pixels of FCN-8s, multiples of 32; `None` for any.
+
+    Raises:
+        ConfigError: The input size is invalid.
+        DependencyError: The installed Keras release does not have the backbone.
+    """
+    count = len(description.class_names)
+    if description.head is SegmenterHead.CROP_UNET:
+        from tracker.models.crop_unet import build_crop_unet
+
+        return build_crop_unet(description.backbone, count)
+    from tracker.models.fcn.fcn8s import build_fcn8s
+
+    return build_fcn8s(description.backbone, count, input_size=input_size, size=description.size)
 
 
 def _record(description: SegmenterDescription) -> dict[str, Any]:
     return {
-        "head": _HEAD,
+        "head": description.head.value,
         "backbone": description.backbone,
         "size": description.size.value,
         "long_side": description.long_side,
@@ -113,16 +136,18 @@ def _record(description: SegmenterDescription) -> dict[str, Any]:
 
 
 def _description(record: Mapping[str, Any]) -> SegmenterDescription:
-    if record["head"] != _HEAD:
+    known = [head.value for head in SegmenterHead]
+    if record["head"] not in known:
         raise ModelError(
-            f"expected head {_HEAD!r}, got {record['head']!r}; use the release that wrote it, or "
-            "train again"
+            f"expected head {' or '.join(known)}, got {record['head']!r}; use the release that "
+            "wrote it, or train again"
         )
     return SegmenterDescription(
         read_names(record),
         long_side=int(record["long_side"]),
         backbone=str(record["backbone"]),
         size=YoloSize(record["size"]),
+        head=SegmenterHead(record["head"]),
     )
 
 

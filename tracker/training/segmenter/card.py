@@ -21,6 +21,7 @@ class SegmentFacts:
         config_file: Name of the file beside it that holds the configuration.
         config: The configuration, YAML.
         data_file: The data file as the user named it.
+        head: Name of its head.
         input_size: Side of the images in pixels.
         backbone: What its backbone is, where its weights came from and what of it was frozen.
         parameters: Numbers in the network.
@@ -31,6 +32,7 @@ class SegmentFacts:
     config_file: str
     config: str
     data_file: str
+    head: str
     input_size: int
     backbone: str
     parameters: int
@@ -61,7 +63,7 @@ def segment_card(facts: SegmentFacts, splits: SegmentSplits, scores: SegmentScor
     )
     return f"""# {facts.path.name}
 
-A segmenter, FCN-8s, {facts.parameters} parameters, trained on square images of
+A segmenter, {facts.head}, {facts.parameters} parameters, trained on square images of
 {facts.input_size} pixels. Made on {made}.
 
 - File: `{facts.path.name}`, {facts.path.stat().st_size} bytes, SHA-256

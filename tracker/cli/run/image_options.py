@@ -1,11 +1,46 @@
-"""The settings `blur` from the options `--blur` and `--blur-ids`."""
+"""The settings of changed images from the options `--background`, `--blur` and `--blur-ids`."""
 
+from pathlib import Path
 from typing import Any
 
 from tracker.cli.parsing import words_of
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, nearest
 
 _FACE, _PERSON = "face-region", "person"
+_BACKGROUNDS = ("keep", "blur", "remove")
+
+
+def image_settings(
+    background: str | None, blur: str | None, blur_ids: str | None
+) -> dict[str, Any]:
+    """Returns the dotted keys that the options set; see `background_settings`, `blur_settings`."""
+    return background_settings(background) | blur_settings(blur, blur_ids)
+
+
+def background_settings(background: str | None) -> dict[str, Any]:
+    """Returns the dotted keys that the option sets.
+
+    Args:
+        background: `keep`, `blur`, `remove`, or the path of an image; `None` if the option is not
+            given.
+
+    Raises:
+        ConfigError: It is none of these.
+
+    Example:
+        >>> background_settings("beach.png")
+        {'segmenter.background': 'image', 'segmenter.image': 'beach.png'}
+    """
+    if background is None:
+        return {}
+    if background in _BACKGROUNDS:
+        return {"segmenter.background": background}
+    if not Path(background).suffix:
+        raise ConfigError(
+            f"--background: expected {', '.join(_BACKGROUNDS)} or an image file such as beach.png, "
+            f"got {background!r}{nearest(background, _BACKGROUNDS)}"
+        )
+    return {"segmenter.background": "image", "segmenter.image": background}
 
 
 def blur_settings(blur: str | None, blur_ids: str | None) -> dict[str, Any]:
