@@ -64,15 +64,17 @@ def run_export(request: ExportRequest) -> None:
 
 def _write_export(request: ExportRequest, precision: Precision) -> None:
     kind = _kind(request.model)
+    calibration = () if request.pictures is None else _calibration_images(request.pictures)
     if kind == "detector":
         from tracker.detection.export import export_detector
 
-        calibration = () if request.pictures is None else _calibration_images(request.pictures)
         export_detector(request.model, request.output, precision=precision, calibration=calibration)
     elif kind == "segmenter":
         from tracker.segmentation.crop_segmenter import export_segmenter_file
 
-        export_segmenter_file(request.model, request.output, precision=precision)
+        export_segmenter_file(
+            request.model, request.output, precision=precision, calibration=calibration
+        )
     else:
         from tracker.embedding.export import export_embedder
 

@@ -189,7 +189,8 @@ class SegmenterConfig:
         margin: Enlargement of a track's box on each side as a share of its size, >= 0.
         blur: Standard deviation of the blur, as a share of the image's long side, in `(0, 0.2]`.
         color: RGB in place of a removed background, each 0 to 255.
-        threads: CPU threads of the network; `None` = one for each core that this process may use.
+        threads: CPU threads of the network; `None` = 1 for crops, beside the detector's, and for
+            whole frames one for each core that this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
     """
 

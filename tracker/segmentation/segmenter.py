@@ -40,7 +40,8 @@ class SegmenterSettings:
         classes: Names of the classes of interest.
         input_size: Long side in pixels of the network's input, a multiple of 32; `None` for the
             size that it was trained at.
-        threads: CPU threads; `None` = one for each core that this process may use.
+        threads: CPU threads; `None` = 1 for crops, and for whole frames one for each core that
+            this process may use.
         cache_dir: Folder of exported networks; `None` takes the platform's.
 
     Raises:

@@ -104,6 +104,8 @@ def test_initial_weights_of_another_segmenter(
         (["--data", "{data}", "--out", "{out}", "--seed", "-1"], "seed: expected at least 0"),
         (["--data", "{data}", "--out", "{out}", "--freeze-epochs", "2"], "weights to start from"),
         (["--data", "{data}", "--out", "{out}", "--weights", "{data}"], "got something else"),
+        (["--data", "{data}", "--out", "{out}", "--head", "crop-u-net"], "give --backbone shuffle"),
+        (["--data", "{data}", "--out", "{out}", "--head", "unet"], "head: expected"),
         (["--data", "{data}", "--out", "{out}", "--backbone", "vgg"], "backbone: expected a known"),
         (["--data", "{data}", "--out", "{out}", "--set", "training.box_weight=1"], "unknown key"),
         (["--data", "{data}", "--out", "{out}", "--set", "network=1"], "expected keys below it"),

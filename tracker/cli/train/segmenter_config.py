@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tracker.cli.train.shared_config import NetworkConfig, check_seed_and_freezing
 from tracker.errors import ConfigError
+from tracker.models.backbones.names import SHUFFLENETS
 from tracker.models.files.segmenter_file import SegmenterHead
 from tracker.models.yolo_shape import YoloSize
 from tracker.training.segmenter.augment import SegmentAugmentSettings
@@ -59,7 +60,8 @@ class SegmentTrainConfig:
         training: Length and learning rates.
 
     Raises:
-        ConfigError: A value is out of range, or the frozen backbone would have random weights.
+        ConfigError: A value is out of range, the frozen backbone would have random weights, or the
+            head has no such backbone.
     """
 
     seed: int = 0
@@ -74,6 +76,12 @@ class SegmentTrainConfig:
     def __post_init__(self) -> None:
         check_types(self)
         check_seed_and_freezing(self.seed, self.training.freeze_epochs, self.network.choice())
+        backbone = self.network.backbone
+        if self.head is SegmenterHead.CROP_UNET and backbone not in SHUFFLENETS:
+            raise ConfigError(
+                f"head: {self.head.value} expects backbone {' or '.join(SHUFFLENETS)}, got "
+                f"{backbone}; give --backbone {SHUFFLENETS[0]}"
+            )
         check_finite(self)
 
 
