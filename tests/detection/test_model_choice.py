@@ -6,13 +6,18 @@ import pytest
 
 from tracker.detection.image_input import Fit, ImageInput
 from tracker.detection.model_choice import (
+    ARCHIVED,
     Declaration,
     InputChoice,
     ModelChoice,
+    archived_choice,
+    declaration_text,
     read_declaration,
 )
 from tracker.errors import ConfigError, ModelError
 from tracker.inference.network import ColourOrder
+from tracker.inference.stored_names import archive_facts
+from tracker.models.files.tflite import write_exported
 
 
 def test_without_a_word_the_layout_decides() -> None:
@@ -77,3 +82,37 @@ def test_a_malformed_file_is_told(tmp_path: Path, text: str, message: str) -> No
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ModelError, match=message):
         read_declaration(tmp_path / "mine.onnx")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ImageInput(native_size=(320, 416), fit=Fit.STRETCH, colours=ColourOrder.BGR, padding=7),
+        ImageInput(long_side=256, stride=64, scale=1.0, mean=(1, 2, 3), std=(4, 5, 6)),
+        ImageInput(size=(64, 96), fit=Fit.CORNER),
+    ],
+)
+def test_what_an_export_says_comes_back(wanted: ImageInput, tmp_path: Path) -> None:
+    path = tmp_path / "x.tflite"
+    text = declaration_text("yolox", wanted, ["cat", "dög"])
+    write_exported(path, b"\x00\x00\x00\x00TFL3graph", text, member=ARCHIVED)
+    choice = archived_choice(path)
+    assert choice.layout == "yolox"
+    assert choice.input.applied(ImageInput(size=wanted.size)) == wanted
+    assert archive_facts(path).class_names == ("cat", "dög")
+
+
+def test_files_without_what_an_export_says(tmp_path: Path) -> None:
+    own, plain, none = (tmp_path / name for name in ("own.tflite", "plain.tflite", "none.tflite"))
+    write_exported(own, b"graph", "{}")
+    plain.write_bytes(b"graph")
+    for path in (own, plain, none, tmp_path / "x.onnx"):
+        assert archived_choice(path) == ModelChoice()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"layuot": "yolox"}', '{"input": {"padding": "7"}}'])
+def test_what_an_export_says_may_be_damaged(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.tflite"
+    write_exported(path, b"graph", text, member=ARCHIVED)
+    with pytest.raises(ModelError, match=r"x\.tflite: detector\.json: "):
+        archived_choice(path)

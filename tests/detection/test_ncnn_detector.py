@@ -1,6 +1,9 @@
 """An ncnn network from its two files to detections in a frame."""
 
+import shutil
 import struct
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,16 +16,24 @@ from tests.goldens.ncnn_cases import param_text
 from tracker.cli.models.report import facts_of
 from tracker.config.build_detector import build_detector
 from tracker.config.run import load_config
-from tracker.errors import ConfigError
+from tracker.detection.export_ncnn import export_ncnn_detector
+from tracker.detection.layouts.all import find_layout
+from tracker.detection.load import load_model
+from tracker.detection.model_detector import ModelDetector
+from tracker.detection.yolo_detector import DetectorSettings
+from tracker.detections import Detections, TimedDetector
+from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
+from tracker.inference.litert import Precision
+from tracker.models.ncnn.network import NcnnNetwork
 from tracker.registry.models import read_registry
 
 STRIDES = (8, 16, 32)
 SIDE = 64
 
 
-@pytest.fixture
-def param(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def param(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of YOLOX's outputs: a box of one stride around the middle of every cell.
 
     Its score is the red of the pixel at the cell's top left corner.
@@ -45,45 +56,144 @@ def param(tmp_path: Path) -> Path:
         "Concat c 3 1 rows0 rows1 rows2 rows 0=1",
         "Permute p 1 1 rows output 0=1",
     )
-    path = tmp_path / "net.param"
+    path = tmp_path_factory.mktemp("ncnn") / "net.param"
     path.write_text(text)
+    path.with_suffix(".yaml").write_text("layout: yolox\nnames: [thing]\n")
     path.with_suffix(".bin").write_bytes(weights)
     return path
 
 
-def overrides(param: Path) -> list[str]:
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of exports for the tests of this module."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def exported(param: Path) -> Path:
+    """What `tracker export` writes."""
+    path = param.with_name("exported.tflite")
+    export_ncnn_detector(param, path)
+    return path
+
+
+def overrides(path: Path, cache: Path) -> list[str]:
     return [
-        f"detector.name={param}",
-        "detector.model.layout=yolox",
+        f"detector.name={path}",
+        f"detector.network.cache_dir={cache}",
         f"detector.network.input_size={SIDE}",
+        "detector.network.device=cpu",
     ]
 
 
-def test_the_boxes_are_those_of_the_cells_that_score(param: Path, tmp_path: Path) -> None:
-    names = tmp_path / "names.txt"
-    names.write_text("thing\n")
-    detector = build_detector(load_config(overrides=[*overrides(param), f"detector.names={names}"]))
+def found(detector: TimedDetector, image: np.ndarray) -> Detections:
+    height, width = image.shape[:2]
+    detector.start(VideoInfo("test", width, height, Fraction(25), Fraction(1, 25)))
+    return detector.detect([Frame(image, index=0, time_s=0.0, source="test")])[0]
+
+
+def check_boxes(detector: TimedDetector, atol: float = 1e-6) -> None:
+    """Checks the boxes of two bright pixels."""
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     image[24, 40, 0] = 204  # of the cell of stride 8 in row 3 and column 5, and of no other
     image[48, 16, 0] = 102  # of cells of strides 8 (row 6, column 2) and 16 (row 3, column 1)
-    frame = Frame(image, index=0, time_s=0.0, source="test")
-    detector.start(VideoInfo("test", SIDE, SIDE, Fraction(25), Fraction(1, 25)))
-    (found,) = detector.detect([frame])
-    order = np.lexsort((found.boxes[:, 2], -found.scores))
+    got = found(detector, image)
+    order = np.lexsort((got.boxes[:, 2], -got.scores))
     expected = [[40, 24, 48, 32], [16, 48, 24, 56], [16, 48, 32, 64]]
-    np.testing.assert_allclose(found.boxes[order], expected, atol=1e-4)
-    np.testing.assert_allclose(found.scores[order], [0.8, 0.4, 0.4], atol=1e-6)
+    np.testing.assert_allclose(got.boxes[order], expected, atol=1e-4)
+    np.testing.assert_allclose(got.scores[order], [0.8, 0.4, 0.4], atol=atol)
+    assert detector.class_names == ("thing",)
+
+
+def test_the_boxes_are_those_of_the_cells_that_score(param: Path, cache: Path) -> None:
+    detector = build_detector(load_config(overrides=overrides(param, cache)))
+    check_boxes(detector)
     assert set(detector.digests) == {"net.param", "net.bin"}
 
 
-def test_weights_of_another_name_are_refused(param: Path) -> None:
-    config = load_config(overrides=[*overrides(param), f"detector.weights={param}"])
-    with pytest.raises(ConfigError, match=r"net\.param contains its weights"):
+def test_the_second_run_loads_no_tensorflow(param: Path, cache: Path) -> None:
+    build_detector(load_config(overrides=overrides(param, cache)))
+    program = (
+        "import sys\n"
+        "from fractions import Fraction\n"
+        "from tracker.config.build_detector import build_detector\n"
+        "from tracker.config.run import load_config\n"
+        "from tracker.frames import VideoInfo\n"
+        f"detector = build_detector(load_config(overrides={overrides(param, cache)!r}))\n"
+        "detector.start(VideoInfo('x', 64, 64, Fraction(1), Fraction(1)))\n"
+        "assert detector.input_size == (64, 64)\n"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_gpu_is_not_for_litert(param: Path) -> None:
+    config = load_config(
+        overrides=[
+            f"detector.name={param}",
+            "detector.network.device=gpu",
+            "detector.network.runtime=litert",
+        ]
+    )
+    with pytest.raises(ConfigError, match="runtime litert: expected device auto or cpu, got gpu"):
         build_detector(config)
 
 
-def test_the_facts_of_a_param_are_its_inputs_and_outputs(param: Path) -> None:
-    facts = facts_of(str(param), read_registry())
-    assert "kind      ncnn network without its weights" in facts
-    assert "input     images (?, ?, ?, 3) float32" in facts
-    assert "output    output (?, ?, 6) float32" in facts
+def test_an_export_has_no_int8(param: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="int8 is for detectors of this package"):
+        export_ncnn_detector(param, tmp_path / "x.tflite", precision=Precision.INT8)
+
+
+def test_weights_of_another_name(param: Path, cache: Path, tmp_path: Path) -> None:
+    other = tmp_path / "net.param"
+    shutil.copy(param, other)
+    shutil.copy(param.with_suffix(".yaml"), tmp_path)
+    config = load_config(overrides=overrides(other, cache))
+    with pytest.raises(ModelError, match=r"net\.bin does not exist.*name them with --weights"):
+        build_detector(config)
+    weights = f"detector.weights={param.with_suffix('.bin')}"
+    check_boxes(build_detector(load_config(overrides=[*overrides(other, cache), weights])))
+
+
+def test_the_export_gives_the_same_boxes_by_itself(
+    exported: Path, cache: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.tflite"
+    shutil.copy(exported, alone)
+    detector = build_detector(load_config(overrides=overrides(alone, cache)))
+    check_boxes(detector, atol=1e-3)  # 1/255 as float16
+    assert set(detector.digests) == {"alone.tflite"}
+    facts = facts_of(str(alone), read_registry())
+    assert "layout    yolox" in facts
+    assert "classes   thing" in facts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["nanodet_plus/nanodet-plus-m-1.5x_416_int8", "yolox_nano/yolox_nano"]
+)
+def test_published_networks_give_the_same_boxes_when_exported(name: str, tmp_path: Path) -> None:
+    path = DATA / "weights" / f"{name}.param"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in shared/data")
+    out = tmp_path / "out.tflite"
+    export_ncnn_detector(path, out, precision=Precision.FLOAT32)
+    settings = DetectorSettings(confidence=0.02, iou=1.0, max_detections=20, device="cpu")
+    exported = load_model(out, settings=settings)
+    reference = ModelDetector(
+        NcnnNetwork(path),
+        layout=find_layout((), (), name=exported.layout_name),
+        wanted=exported.image_input,
+        class_names=exported.class_names,
+        settings=settings,
+    )
+    image = np.random.default_rng(2).integers(0, 256, (90, 120, 3)).astype(np.uint8)
+    got, expected = found(exported, image), found(reference, image)
+    assert len(got) == len(expected) > 0
+    assert exported.input_size == reference.input_size == (416, 416)
+    np.testing.assert_allclose(got.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(got.boxes, expected.boxes, atol=0.05)
+    np.testing.assert_array_equal(got.classes, expected.classes)

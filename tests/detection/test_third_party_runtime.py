@@ -32,12 +32,30 @@ AUTO, ONNX, OPENVINO = RuntimeKind.AUTO, RuntimeKind.ONNX_RUNTIME, RuntimeKind.O
         ("x.xml", AUTO, (OPENVINO,)),
         ("x.tflite", AUTO, (RuntimeKind.LITERT,)),
         ("x.tflite", RuntimeKind.LITERT, (RuntimeKind.LITERT,)),
+        ("x.param", RuntimeKind.LITERT, (RuntimeKind.LITERT,)),
         ("folder", AUTO, ()),
         ("https://x/y", AUTO, ()),
     ],
 )
 def test_the_format_and_the_user_choose(path, asked, expected):
     assert runtimes_of(path, DetectorSettings(runtime=asked)) == expected
+
+
+def test_an_ncnn_network_runs_on_tensorflow_where_a_gpu_is_asked_for():
+    assert runtimes_of("x.param", DetectorSettings(device="cpu")) == (RuntimeKind.LITERT,)
+    assert runtimes_of("x.param", DetectorSettings(device="gpu")) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("x.onnx", "--weights w.bin: x.onnx contains its weights; leave it out"),
+        ("x.xml", r"--weights w.bin: x.xml takes its weights from the \.bin of its name; leave"),
+    ],
+)
+def test_weights_are_for_ncnn_alone(path, message):
+    with pytest.raises(ConfigError, match=message):
+        open_third_party(path, DetectorSettings(), weights="w.bin")
 
 
 def test_auto_has_a_choice_where_both_are_installed():

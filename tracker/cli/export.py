@@ -1,4 +1,4 @@
-"""`tracker export`: writes a trained network as a `.tflite` that runs without TensorFlow."""
+"""`tracker export`: writes a trained or an ncnn network as a `.tflite` that needs no TensorFlow."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from tracker.models.files.detector_file import read_description
 from tracker.models.files.reid_file import read_reid_description
 from tracker.models.files.segmenter_file import read_segmenter_description
 from tracker.models.files.tflite import SUFFIX
+from tracker.models.ncnn.files import SUFFIX as NCNN_SUFFIX
 from tracker.sinks.place import Existing, claimed
 from tracker.sources.files.video_file import VideoFile
 from tracker.training.datasets import read_image
@@ -27,11 +28,14 @@ class ExportRequest:
     """What to export, and the output file.
 
     Attributes:
-        model: A `.keras` file that `tracker train` wrote.
+        model: A `.keras` file that `tracker train` wrote, or the `.param` of an ncnn detector.
         output: Path of the `.tflite`.
         precision: Name of a `Precision`.
         pictures: Calibration images for `int8`: a video, a folder, a pattern, or a list of files.
         existing: Whether an existing file may be replaced.
+        weights: The `.bin` of a `.param`; `None` for the one of the same name beside it.
+        names: File of class names for a `.param`, one a line; `None` takes those of the file beside
+            it, else those that are usual for their number.
     """
 
     model: Path
@@ -39,21 +43,24 @@ class ExportRequest:
     precision: str = "float16"
     pictures: str | None = None
     existing: Existing = Existing.REPLACE
+    weights: str | None = None
+    names: str | None = None
 
 
 def run_export(request: ExportRequest) -> None:
     """Writes the exported network and prints its size.
 
     Raises:
-        ConfigError: The precision is unknown, or does not fit the other options.
+        ConfigError: The precision is unknown, or options do not fit each other or the network.
         SourceError: The calibration images cannot be read.
-        ModelError: The file is missing, damaged, not a network of this package, or cannot be
+        ModelError: The file is missing, damaged, or no network that can be
             exported.
         OutputTakenError: Another process writes the output, or it exists and may not be replaced.
         OutputError: The output cannot be written.
         DependencyError: TensorFlow cannot be loaded.
     """
     precision = _checked_precision(request)
+    _check_no_extra_files(request)
     if request.output.suffix != SUFFIX:
         raise ConfigError(f"{request.output}: expected a name that ends in {SUFFIX}")
     with claimed(str(request.output), request.existing):
@@ -65,7 +72,17 @@ def run_export(request: ExportRequest) -> None:
 def _write_export(request: ExportRequest, precision: Precision) -> None:
     kind = _kind(request.model)
     calibration = () if request.pictures is None else _calibration_images(request.pictures)
-    if kind == "detector":
+    if kind == "ncnn":
+        from tracker.detection.export_ncnn import export_ncnn_detector
+
+        export_ncnn_detector(
+            request.model,
+            request.output,
+            weights=request.weights,
+            names=request.names,
+            precision=precision,
+        )
+    elif kind == "detector":
         from tracker.detection.export import export_detector
 
         export_detector(request.model, request.output, precision=precision, calibration=calibration)
@@ -97,12 +114,33 @@ def _checked_precision(request: ExportRequest) -> Precision:
     return precision
 
 
+def _check_no_extra_files(request: ExportRequest) -> None:
+    """Checks that weights or names are given for an ncnn network only.
+
+    Raises:
+        ConfigError: They are given for another file.
+    """
+    for option in ("weights", "names"):
+        value = getattr(request, option)
+        if value is not None and not _is_ncnn(request.model):
+            raise ConfigError(
+                f"--{option} {value}: only an ncnn .param takes it; {request.model} contains its "
+                "weights and class names; leave it out"
+            )
+
+
+def _is_ncnn(path: Path) -> bool:
+    return path.suffix.lower() == NCNN_SUFFIX
+
+
 def _kind(path: Path) -> str:
-    """Returns what a file holds: a detector, an appearance network or a segmenter.
+    """Returns what a file holds: an ncnn network, a detector, an appearance network or a segmenter.
 
     Raises:
         ModelError: It is none of them.
     """
+    if _is_ncnn(path):
+        return "ncnn"
     try:
         read_description(path)
     except ModelError as error:

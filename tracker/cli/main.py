@@ -138,7 +138,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Weights of a .cfg [NAME.weights beside it], or the .keras of fcn."),
+        typer.Option(
+            help="Weights of a .cfg or an ncnn .param [of the same name beside it], or the .keras "
+            "of fcn."
+        ),
     ] = None,
     names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
     detections: Annotated[

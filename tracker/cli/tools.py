@@ -56,7 +56,10 @@ def evaluate(
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A .keras file that `tracker train` wrote.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A .keras file that `tracker train` wrote, or an ncnn .param."),
+    ],
     output: Annotated[str, typer.Option("--output", "-o", help="Where to write: NAME.tflite.")],
     precision: Annotated[
         str, typer.Option(help="Number type of the weights: float16, float32 or int8.")
@@ -64,6 +67,12 @@ def export(
     pictures: Annotated[
         str | None,
         typer.Option(help="For int8: a video or folder of images to calibrate with."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Weights of a .param. [NAME.bin beside it]")
+    ] = None,
+    names: Annotated[
+        str | None, typer.Option(help="For a .param: file of class names, one a line.")
     ] = None,
     no_clobber: NoClobber = False,
 ) -> None:
@@ -74,7 +83,9 @@ def export(
     from tracker.sinks.place import Existing
 
     existing = Existing.REFUSE if no_clobber else Existing.REPLACE
-    run_export(ExportRequest(Path(model), Path(output), precision, pictures, existing))
+    run_export(
+        ExportRequest(Path(model), Path(output), precision, pictures, existing, weights, names)
+    )
 
 
 def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works

@@ -24,7 +24,7 @@ from tracker.models.files.detector_file import CONFIDENCE
 from tracker.models.files.read import weights_beside
 from tracker.models.files.tflite import MEMBER, is_exported
 from tracker.registry.builtin import DETECTORS
-from tracker.util.address import shown_address, shown_source
+from tracker.util.address import shown_source
 from tracker.util.callable_name import callable_name
 
 MOTION = "motion"
@@ -295,16 +295,12 @@ def _darknet_detector(choice: DetectorConfig) -> TimedDetector:
 def _model_detector(choice: DetectorConfig) -> TimedDetector:
     from tracker.detection.load import load_model
 
-    if choice.weights is not None:
-        raise ConfigError(
-            f"--weights {choice.weights}: {shown_address(choice.name)} contains its weights; "
-            "leave it out"
-        )
     return load_model(
         choice.name,
         names=choice.names,
         choice=choice.model,
         settings=choice.network,
+        weights=choice.weights,
         offline=choice.offline,
     )
 

@@ -87,7 +87,8 @@ class DetectorConfig:
         name: `small` or `nano`, `motion` for static cameras, `fcn` for a sliding window classifier
             (docs/fcn.md), the path of a `.keras` file that `tracker train detector` wrote or of a
             Darknet `.cfg`, or any other model of docs/models.md.
-        weights: Path of the weights that belong to a `.cfg`, or of the `.keras` file of `fcn`.
+        weights: Path of the weights that belong to a `.cfg` or a `.param`, or of the `.keras` file
+            of `fcn`.
         names: Path of a file with one class name per line; `None` for the usual names of a model
             with this number of classes.
         detections: Path of recorded detections (MOTChallenge `det.txt`, or JSON of this program),

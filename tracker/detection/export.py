@@ -123,38 +123,12 @@ def _without_shuffles(network: Any, description: DetectorDescription) -> Any:
 
 
 def _resizable(layer: Any) -> Any:
-    """Returns a layer like this one, that LiteRT can give another input size.
-
-    Keras doubles pixels by shapes that it computes, which LiteRT takes for unknown: all after it
-    would run without its fast kernels. Moving depth to space needs no shape.
-    """
+    """Returns a layer like this one, that LiteRT can give another input size."""
     import keras
-    import tensorflow as tf
+
+    from tracker.models.doubling import doubled_bilinear, doubled_nearest
 
     if not isinstance(layer, keras.layers.UpSampling2D):
         return layer.__class__.from_config(layer.get_config())
-    if layer.interpolation == "bilinear":
-        return keras.layers.Lambda(_double_bilinear, name=layer.name)
-
-    def double(x: Any) -> Any:
-        return tf.nn.depth_to_space(tf.concat([x] * 4, axis=-1), 2)
-
-    return keras.layers.Lambda(double, name=layer.name)
-
-
-def _double_bilinear(x: Any) -> Any:
-    """Returns `(B, 2 h, 2 w, C)`, interpolated between the centres of pixels.
-
-    A new pixel lies a quarter from one old pixel and three quarters from its neighbour: four
-    depthwise convolutions, whose results are interleaved.
-    """
-    import tensorflow as tf
-
-    padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
-    sides = np.array([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]], np.float32)
-    quarters = []
-    for row in sides:
-        for column in sides:
-            kernel = np.outer(row, column)[:, :, None, None].repeat(x.shape[-1], axis=2)
-            quarters.append(tf.nn.depthwise_conv2d(padded, kernel, [1, 1, 1, 1], "VALID"))
-    return tf.nn.depth_to_space(tf.concat(quarters, axis=-1), 2)
+    doubled = doubled_bilinear if layer.interpolation == "bilinear" else doubled_nearest
+    return keras.layers.Lambda(doubled, name=layer.name)

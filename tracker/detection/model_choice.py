@@ -1,7 +1,9 @@
 """Facts about a third-party detection network, from the user or a file beside the model."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tracker.detection.image_input import Fit, ImageInput
-from tracker.errors import ConfigError, ModelError
+from tracker.errors import ConfigError, ModelError, TrackerError
 from tracker.inference.network import AxisOrder, ColourOrder
+from tracker.models.files.tflite import SUFFIX
+from tracker.util.archives import ZIP_ERRORS, read_member
 from tracker.util.check_types import check_finite, check_types
+from tracker.util.json_text import parse_json
 from tracker.util.settings_tree import settings_from
 from tracker.util.yaml_text import read_yaml
 
@@ -109,6 +114,9 @@ class Declaration:
         return ModelChoice(self.layout, self.input)
 
 
+ARCHIVED = "detector.json"
+"""Member of the archive after the graph of a `.tflite`: a `Declaration` as JSON."""
+
 _ADAPTER = TypeAdapter(Declaration)
 _INPUTS = TypeAdapter(InputChoice)
 
@@ -139,6 +147,47 @@ def read_declaration(model: str | PathLike[str]) -> Declaration:
         return settings_from(_ADAPTER, Declaration, read_yaml(path, texts=("names",)))
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def archived_choice(model: str | PathLike[str]) -> ModelChoice:
+    """Returns layout and input that `tracker export` wrote into a `.tflite` of an ncnn network.
+
+    Args:
+        model: Path of the model; an empty choice where its archive has no such member.
+
+    Raises:
+        ModelError: The member has an unknown key or a wrong value.
+    """
+    path = Path(model)
+    if path.suffix.lower() != SUFFIX or not zipfile.is_zipfile(path):
+        return ModelChoice()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if ARCHIVED not in archive.namelist():
+                return ModelChoice()
+            record = parse_json(read_member(archive, ARCHIVED))
+        if not isinstance(record, dict):
+            raise ConfigError(f"expected an object, got {type(record).__name__}")
+        return settings_from(_ADAPTER, Declaration, record).choice
+    except (*ZIP_ERRORS, OSError, TrackerError) as error:
+        raise ModelError(f"{path}: {ARCHIVED}: {error}") from error
+
+
+def declaration_text(layout: str, wanted: ImageInput, names: Sequence[str]) -> str:
+    """Returns the JSON that `archived_choice` reads; `inference.stored_names` reads its names.
+
+    Args:
+        layout: What the outputs mean.
+        wanted: The input that the network expects; the model's file itself has axes and type, and
+            the size where it is fixed.
+        names: Class names.
+    """
+    keys = ["fit", "padding", "colours", "scale", "mean", "std"]
+    if wanted.size is None:
+        keys += ["native_size", "long_side", "stride"]
+    given = {key: getattr(wanted, key) for key in keys if getattr(wanted, key) is not None}
+    record = {"layout": layout, "names": list(names), "input": given}
+    return json.dumps(record, ensure_ascii=False, indent=2) + "\n"
 
 
 def _chosen(choice: InputChoice) -> dict[str, Any]:

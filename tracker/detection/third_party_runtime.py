@@ -12,6 +12,7 @@ from tracker.errors import ConfigError
 from tracker.inference.devices import Device
 from tracker.inference.network import Network
 from tracker.inference.runtime_kind import RuntimeKind
+from tracker.models.ncnn.files import SUFFIX as NCNN
 from tracker.models.network_file import open_network_file
 from tracker.util.address import shown_address
 
@@ -19,8 +20,10 @@ _RUNTIMES = {
     ".onnx": (RuntimeKind.ONNX_RUNTIME, RuntimeKind.OPENVINO),
     ".xml": (RuntimeKind.OPENVINO,),
     ".tflite": (RuntimeKind.LITERT,),
+    NCNN: (RuntimeKind.LITERT,),
 }
-"""Runtimes by file name suffix, the usual one first; all other networks run on TensorFlow."""
+"""Runtimes by file name suffix, the usual one first; all other networks run on TensorFlow, as those
+of ncnn do on a GPU."""
 
 
 def runtimes_of(path: str | PathLike[str], settings: DetectorSettings) -> tuple[RuntimeKind, ...]:
@@ -35,8 +38,8 @@ def runtimes_of(path: str | PathLike[str], settings: DetectorSettings) -> tuple[
     Raises:
         ConfigError: The format does not run on the requested runtime or number format.
     """
-    possible = _RUNTIMES.get(Path(path).suffix.lower(), ())
-    asked = settings.runtime
+    asked, suffix = settings.runtime, Path(path).suffix.lower()
+    possible = _RUNTIMES.get(suffix, ())
     if asked is not RuntimeKind.AUTO and asked not in possible:
         names = " or ".join(kind.value for kind in possible) or "TensorFlow"
         raise ConfigError(
@@ -46,6 +49,8 @@ def runtimes_of(path: str | PathLike[str], settings: DetectorSettings) -> tuple[
     chosen = possible if asked is RuntimeKind.AUTO else (asked,)
     if chosen != (RuntimeKind.OPENVINO,):
         settings.refuse_half(shown_address(str(path)))
+    if suffix == NCNN and asked is RuntimeKind.AUTO and _may_use_gpu(settings):
+        return ()
     installed = tuple(kind for kind in chosen if _is_installed(kind))
     if len(chosen) > 1 and _may_use_gpu(settings):
         return chosen[:1]
@@ -54,21 +59,36 @@ def runtimes_of(path: str | PathLike[str], settings: DetectorSettings) -> tuple[
 
 
 def open_third_party(
-    path: str | PathLike[str], settings: DetectorSettings, *, offline: bool = False
+    path: str | PathLike[str],
+    settings: DetectorSettings,
+    *,
+    weights: str | PathLike[str] | None = None,
+    offline: bool = False,
 ) -> Network:
     """Returns a network on the first of its runtimes.
 
     Args:
         path: The file, the folder, or the handle.
         settings: How it is run.
+        weights: The `.bin` of an ncnn `.param`; `None` for the one of the same name beside it.
         offline: Whether a handle that is not in the cache is an error, instead of a download.
 
     Raises:
-        ConfigError: The format does not run on the requested runtime, device or number format.
+        ConfigError: The format does not run on the requested runtime, device or number format, or
+            does not take weights.
         ModelError: The network is missing or malformed.
         DependencyError: The runtime is not installed.
         DeviceError: The requested GPU is not available.
     """
+    if Path(path).suffix.lower() == NCNN:
+        return _ncnn(path, settings, weights)
+    if weights is not None:
+        where = (
+            "takes its weights from the .bin of its name"
+            if _is_openvino(path)
+            else ("contains its weights")
+        )
+        raise ConfigError(f"--weights {weights}: {shown_address(str(path))} {where}; leave it out")
     if runtimes_of(path, settings)[:1] == (RuntimeKind.OPENVINO,):
         return _on_openvino(path, settings)()
     return open_network_file(
@@ -123,6 +143,26 @@ def _on_openvino(path: str | PathLike[str], settings: DetectorSettings) -> Calla
         )
 
     return opened
+
+
+def _ncnn(
+    path: str | PathLike[str], settings: DetectorSettings, weights: str | PathLike[str] | None
+) -> Network:
+    from tracker.models.ncnn.network import NcnnNetwork, open_cached_ncnn
+
+    threads = settings.threads
+    if not runtimes_of(path, settings):
+        return NcnnNetwork(path, weights=weights, threads=threads, device=settings.device)
+    if Device.parse(settings.device).kind == "gpu":
+        raise ConfigError(
+            f"runtime {settings.runtime.value}: expected device auto or cpu, got "
+            f"{settings.device}; leave --runtime out"
+        )
+    return open_cached_ncnn(path, weights=weights, threads=threads, cache_dir=settings.cache_dir)
+
+
+def _is_openvino(path: str | PathLike[str]) -> bool:
+    return Path(path).suffix.lower() == ".xml"
 
 
 def _may_use_gpu(settings: DetectorSettings) -> bool:

@@ -11,7 +11,7 @@ from tracker.inference.checked_call import Arrays
 from tracker.inference.devices import Device, check_threads, tensorflow_device
 from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import NOTHING_STORED
+from tracker.inference.stored_names import NOTHING_STORED, StoredFacts
 from tracker.inference.tensorflow import load_tensorflow
 
 
@@ -36,12 +36,11 @@ class NamedModel(NamedTuple):
 class KerasRunner(LoadedNetwork):
     """A Keras model on TensorFlow; it is traced once for all dimensions that are open.
 
-    Its files store neither class names nor a task.
-
     Args:
         load: Returns the model; called after TensorFlow was set up.
         what: Its name in messages.
         digests: SHA-256 of the files that define it, by name.
+        stored: What its files store about it.
         threads: CPU threads of TensorFlow; `None` keeps its default.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
 
@@ -59,12 +58,13 @@ class KerasRunner(LoadedNetwork):
         digests: Mapping[str, str],
         threads: int | None,
         device: str,
+        stored: StoredFacts = NOTHING_STORED,
     ) -> None:
         check_threads(threads)
         chosen = Device.parse(device)
         self._what = what
         self._digests = MappingProxyType(dict(digests))
-        self._stored = NOTHING_STORED
+        self._stored = stored
         self._tf = load_tensorflow()
         self._device = tensorflow_device(chosen, threads=threads)
         with native_output_logged(), self._tf.device(self._device):

@@ -7,6 +7,7 @@ from typing import Any
 
 from tracker.errors import DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.keras_runner import NamedModel
 from tracker.inference.tensorflow import load_tensorflow
 
 
@@ -46,11 +47,50 @@ def export_network(
         ModelError: The network contains an operation that LiteRT does not have, or `build` raises
             it.
     """
+    return _converted(
+        lambda tf: _pixel_function(tf, build(), shape=shape, outputs=outputs),
+        advice=advice,
+        precision=precision,
+        calibration=calibration,
+    )
+
+
+def export_named(
+    build: Callable[[], NamedModel], *, advice: str, precision: Precision = Precision.FLOAT32
+) -> bytes:
+    """Returns a network as `.tflite`: arrays of one image in, outputs by name out.
+
+    Inputs are `input_0`, `input_1`, ... of the network's types; dimensions that it leaves open may
+    change from call to call.
+
+    Args:
+        build: Returns the network.
+        advice: What to try if the export fails, for the message.
+        precision: How numbers are stored; `INT8` is not among them.
+
+    Raises:
+        DependencyError: TensorFlow cannot be loaded.
+        ModelError: The network contains an operation that LiteRT does not have, or `build` raises
+            it.
+    """
+    return _converted(
+        lambda tf: _named_function(tf, build()), advice=advice, precision=precision, calibration=()
+    )
+
+
+def _converted(
+    function: Callable[[Any], Any],
+    *,
+    advice: str,
+    precision: Precision,
+    calibration: Iterable[Any],
+) -> bytes:
+    """Returns the `.tflite` of the concrete function that `function` makes with TensorFlow."""
     tf = load_tensorflow()
-    # TensorFlow's C++ code looks for GPUs at its first operation, which may be one of `build`.
+    # TensorFlow's C++ code looks for GPUs at its first operation, which may be one of `function`.
     with native_output_logged():
-        function = _function(tf, build(), shape=shape, outputs=outputs)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+        concrete = function(tf)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module())
         if precision is not Precision.FLOAT32:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision is Precision.FLOAT16:
@@ -65,24 +105,55 @@ def export_network(
     return content
 
 
-def _function(
+def _pixel_function(
     tf: Any, network: Any, *, shape: tuple[int | None, ...], outputs: Callable[[Any], Any]
 ) -> Any:
     """Returns a concrete TensorFlow function that captures no variables."""
-    # The weights go in as constants: exporting variables takes three times as long (42 s against
-    # 13 s), because the converter then saves and reloads the whole model.
-    trainable, fixed = (
-        [tf.constant(variable.numpy()) for variable in variables]
-        for variables in (network.trainable_variables, network.non_trainable_variables)
-    )
+    constants = _constants(tf, network)
 
     def run(pixels: Any) -> Any:
         image = tf.cast(pixels, tf.float32) / 255.0
-        results, _ = network.stateless_call(trainable, fixed, image, training=False)
+        results, _ = network.stateless_call(*constants, image, training=False)
         return outputs(results)
 
     spec = tf.TensorSpec(shape, tf.uint8, name="pixels")
     return tf.function(run, input_signature=[spec]).get_concrete_function()
+
+
+def _named_function(tf: Any, loaded: NamedModel) -> Any:
+    """Returns a concrete TensorFlow function for one image that captures no variables."""
+    import keras
+
+    constants = _constants(tf, loaded.model)
+
+    def run(*arrays: Any) -> Any:
+        taken = keras.tree.pack_sequence_as(loaded.taken, list(arrays))
+        results, _ = loaded.model.stateless_call(*constants, taken, training=False)
+        return dict(zip(loaded.output_names, keras.tree.flatten(results), strict=True))
+
+    specs = [
+        tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=input_name(index))
+        for index, tensor in enumerate(keras.tree.flatten(loaded.taken))
+    ]
+    return tf.function(run, input_signature=specs).get_concrete_function()
+
+
+def input_name(index: int) -> str:
+    """Returns the name of an input of a network that `export_named` wrote."""
+    return f"input_{index}"
+
+
+def _constants(tf: Any, network: Any) -> tuple[list[Any], list[Any]]:
+    """Returns the trainable and the other weights as constants.
+
+    Exporting variables takes three times as long (42 s against 13 s), because the converter then
+    saves and reloads the whole model.
+    """
+    trainable, fixed = (
+        [tf.constant(variable.numpy()) for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    )
+    return trainable, fixed
 
 
 def open_interpreter(

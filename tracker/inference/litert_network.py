@@ -4,11 +4,11 @@ All operations built into the interpreter are available, `TFLite_Detection_PostP
 TensorFlow's own ("flex" operations) are not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,46 +21,67 @@ from tracker.inference.digests import network_file_digest
 from tracker.inference.litert import available_cores
 from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
-from tracker.inference.stored_names import archive_facts
+from tracker.inference.stored_names import StoredFacts, archive_facts
 
 
-class LiteRtNetwork(LoadedNetwork):
-    """A network in a `.tflite` file; inputs and outputs in the order of the file.
+class TensorOrder(NamedTuple):
+    """Names in a file's signature, in an order of the caller's.
+
+    Attributes:
+        inputs: Names of all inputs.
+        outputs: Names of all outputs.
+    """
+
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
+
+class LiteRtRunner(LoadedNetwork):
+    """A `.tflite` on LiteRT.
 
     Integer inputs are given as the file declares them. Quantized outputs are returned as float32.
     Dimensions that the file leaves open may change from call to call; each change makes LiteRT
     allocate its tensors again.
 
-    Names are those of the file's signature where it has one, else of its tensors.
+    Inputs and outputs are named as in the file's signature where it has one, else as its tensors.
 
     Args:
-        path: The file.
+        model: Path of the file, or its content.
+        what: Its name in messages.
+        digests: SHA-256 of the files that define it, by name.
+        stored: Class names and task that its files store.
         threads: CPU threads; `None` = one for each core that this process may use.
-        device: `cpu` or `auto`.
+        order: The order of inputs and outputs; `None` keeps that of the file.
 
     Raises:
-        ModelError: The file is missing, cut short, no `.tflite`, or contains an operation that
-            LiteRT does not have.
-        ConfigError: The device is a GPU or unknown, or there are fewer threads than one.
+        ModelError: LiteRT cannot load it.
+        ConfigError: Fewer threads than one.
         DependencyError: LiteRT cannot be loaded.
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+        self,
+        model: Path | bytes,
+        *,
+        what: str,
+        digests: Mapping[str, str],
+        stored: StoredFacts,
+        threads: int | None,
+        order: TensorOrder | None = None,
     ) -> None:
         check_threads(threads)
-        if Device.parse(device).kind == "gpu":
-            raise ConfigError(f"network {path}: a .tflite runs on the CPU, got device {device}")
-        file = Path(path)
-        self._what = f"network {file}"
-        self._digests = MappingProxyType({file.name: network_file_digest(file)})
-        self._stored = archive_facts(file)
-        self._interpreter = _interpreter(file, threads=threads or available_cores())
-        taken, given = (
-            self._interpreter.get_input_details(),
-            self._interpreter.get_output_details(),
-        )
+        self._what = what
+        self._digests = MappingProxyType(dict(digests))
+        self._stored = stored
+        self._interpreter = _interpreter(model, what, threads=threads or available_cores())
         names = _signature_names(self._interpreter)
+        taken = self._interpreter.get_input_details()
+        given = self._interpreter.get_output_details()
+        if order is not None:
+            taken, given = (
+                _ordered(taken, names, order.inputs),
+                _ordered(given, names, order.outputs),
+            )
         self._inputs = tuple(_spec(tensor, names, tensor["dtype"]) for tensor in taken)
         self._outputs = tuple(
             _spec(tensor, names, np.float32 if _scales(tensor) is not None else tensor["dtype"])
@@ -95,18 +116,50 @@ class LiteRtNetwork(LoadedNetwork):
         self._shapes = shapes
 
 
-def _interpreter(file: Path, *, threads: int) -> Any:
+class LiteRtNetwork(LiteRtRunner):
+    """A network in a `.tflite` file; see `LiteRtRunner`.
+
+    Args:
+        path: The file.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        device: `cpu` or `auto`.
+
+    Raises:
+        ModelError: The file is missing, cut short, no `.tflite`, or contains an operation that
+            LiteRT does not have.
+        ConfigError: The device is a GPU or unknown, or there are fewer threads than one.
+        DependencyError: LiteRT cannot be loaded.
+    """
+
+    def __init__(
+        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+    ) -> None:
+        check_threads(threads)
+        if Device.parse(device).kind == "gpu":
+            raise ConfigError(f"network {path}: a .tflite runs on the CPU, got device {device}")
+        file = Path(path)
+        super().__init__(
+            file,
+            what=f"network {file}",
+            digests={file.name: network_file_digest(file)},
+            stored=archive_facts(file),
+            threads=threads,
+        )
+
+
+def _interpreter(model: Path | bytes, what: str, *, threads: int) -> Any:
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
     try:
         # LiteRT's C++ code prints a line about its CPU delegate to standard error.
         with native_output_logged():
             from ai_edge_litert.interpreter import Interpreter
 
-            interpreter = Interpreter(model_path=str(file), num_threads=threads)
+            interpreter = Interpreter(**source, num_threads=threads)
             interpreter.allocate_tensors()
     except ImportError as error:
         raise DependencyError(f"LiteRT cannot be loaded: {error}") from error
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"network {file}: LiteRT cannot load it: {first_line(error)}") from error
+        raise ModelError(f"{what}: LiteRT cannot load it: {first_line(error)}") from error
     return interpreter
 
 
@@ -118,6 +171,13 @@ def _signature_names(interpreter: Any) -> dict[int, str]:
     runner = interpreter.get_signature_runner(next(iter(signatures)))
     named = {**runner.get_input_details(), **runner.get_output_details()}
     return {int(tensor["index"]): name for name, tensor in named.items()}
+
+
+def _ordered(
+    tensors: Sequence[dict[str, Any]], names: Mapping[int, str], order: Sequence[str]
+) -> list[dict[str, Any]]:
+    by_name = {names[int(tensor["index"])]: tensor for tensor in tensors}
+    return [by_name[name] for name in order]
 
 
 def _spec(tensor: Mapping[str, Any], names: Mapping[int, str], dtype: Any) -> TensorSpec:

@@ -38,11 +38,14 @@ class StoredFacts:
         task: Task of the network, such as "detect" or "pose", in lower case; `None` if not stored.
         keypoint_values: Values of one pose: keypoints times values per keypoint; `None` if not
             stored.
+        native_size: Height and width in pixels that a network of any input size was trained for;
+            `None` if the file does not tell.
     """
 
     class_names: tuple[str, ...] | None = None
     task: str | None = None
     keypoint_values: int | None = None
+    native_size: tuple[int, int] | None = None
 
 
 NOTHING_STORED = StoredFacts()
@@ -56,8 +59,8 @@ def metadata_facts(metadata: Mapping[str, object], *, what: str = "metadata") ->
         what: The file, for warnings.
 
     Example:
-        >>> metadata_facts({"names": "{0: 'person', 1: 'car'}", "task": "detect"})
-        StoredFacts(class_names=('person', 'car'), task='detect', keypoint_values=None)
+        >>> metadata_facts({"names": "{0: 'person', 1: 'car'}", "task": "detect"}).class_names
+        ('person', 'car')
     """
     task = metadata.get(_TASK)
     return StoredFacts(

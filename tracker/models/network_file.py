@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tracker.inference import open_network as formats
 from tracker.inference.network import Network
-from tracker.models.ncnn.network import SUFFIX, NcnnNetwork
+from tracker.models.ncnn.files import SUFFIX
+from tracker.models.ncnn.network import NcnnNetwork
 
 SUFFIXES = (*formats.SUFFIXES, SUFFIX)
 """File name suffixes of networks."""

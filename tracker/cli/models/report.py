@@ -242,6 +242,7 @@ def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
             except ModelError as error:
                 yield "holds", f"{_FOREIGN}: {error}"
             return
+    from tracker.detection.model_choice import archived_choice
     from tracker.models.network_file import open_network_file
 
     try:
@@ -253,6 +254,11 @@ def _network_facts(path: Path) -> Iterator[tuple[str, str]]:
         yield "input", str(spec)
     for spec in network.outputs:
         yield "output", str(spec)
+    layout = archived_choice(path).layout
+    if layout is not None:
+        yield "layout", layout
+    if network.stored.class_names is not None:
+        yield "classes", ", ".join(network.stored.class_names)
 
 
 def _export_facts(path: Path, exported: Exported) -> list[tuple[str, str]]:

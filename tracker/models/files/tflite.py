@@ -53,13 +53,14 @@ class Exported:
             return ""
 
 
-def write_exported(path: Path, graph: bytes, text: str) -> None:
+def write_exported(path: Path, graph: bytes, text: str, *, member: str = MEMBER) -> None:
     """Writes an exported network, atomically.
 
     Args:
         path: The file; its name ends in `.tflite`.
         graph: The converter's output.
         text: The description, JSON.
+        member: Archive member that gets it.
 
     Raises:
         ModelError: The name has another suffix.
@@ -69,7 +70,7 @@ def write_exported(path: Path, graph: bytes, text: str) -> None:
         raise ModelError(f"{path}: expected a name that ends in {SUFFIX}")
     buffer = io.BytesIO(graph)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(MEMBER, _DATE), text)
+        archive.writestr(zipfile.ZipInfo(member, _DATE), text)
     replace_bytes(path, buffer.getvalue())
 
 

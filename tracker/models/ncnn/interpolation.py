@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import keras
 from keras import ops
 
 from tracker.models.ncnn.blob import Blob
-from tracker.models.ncnn.keras_layers import Interpolation
+from tracker.models.ncnn.keras_layers import Doubling, Interpolation
 from tracker.models.ncnn.kind import MAX_SIDE, LayerKind, expect_rank
 from tracker.models.ncnn.syntax import NcnnLayer
 from tracker.models.ncnn.weights import WeightReader
 
 _MODES = {1: "nearest", 2: "bilinear", 3: "bicubic"}
 _MAX_SCALE = 64.0
+_DOUBLE = (2.0, 2.0)
 
 
 def _interp(layer: NcnnLayer, inputs: Sequence[Blob], weights: WeightReader) -> Blob:
@@ -50,10 +50,8 @@ def _resize(layer: NcnnLayer, mode: str, *, has_reference: bool) -> Any:
     scale = layer.number(1, 1.0), layer.number(2, 1.0)
     if not all(0 < factor <= _MAX_SCALE for factor in scale):
         raise layer.error(f"expected factors above 0 and up to {_MAX_SCALE:g}, got {scale}")
-    is_whole = all(factor == int(factor) for factor in scale)
-    if is_whole and mode == "nearest":
-        # Keras' own bilinear layer fails in a traced function if height and width are open.
-        return keras.layers.UpSampling2D((int(scale[0]), int(scale[1])))
+    if scale == _DOUBLE and (mode == "nearest" or (mode == "bilinear" and not corners)):
+        return Doubling(mode)
     return Interpolation(mode, scale=scale, align_corners=corners)
 
 

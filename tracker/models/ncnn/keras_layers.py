@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tracker.models.doubling import doubled_bilinear, doubled_nearest
+
 _PACKAGE = "tracker"
 _CUBIC = -0.75
 """ncnn's parameter of cubic interpolation, as in PyTorch."""
@@ -95,6 +97,32 @@ class CropToReference(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "top": self.top, "left": self.left}
+
+
+@keras.saving.register_keras_serializable(package=_PACKAGE)
+class Doubling(keras.layers.Layer):  # type: ignore[misc]
+    """`Interpolation` of twice the height and width, which LiteRT does faster.
+
+    Args:
+        mode: `nearest`, or `bilinear` between the centres of pixels.
+    """
+
+    def __init__(self, mode: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mode = mode
+
+    def call(self, inputs: Any) -> Any:
+        """Returns `(B, 2 h, 2 w, c)` of `(B, h, w, c)`."""
+        return doubled_nearest(inputs) if self.mode == "nearest" else doubled_bilinear(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns `(B, 2 h, 2 w, c)`, with `None` for lengths that are open."""
+        sides = (None if length is None else 2 * length for length in input_shape[1:3])
+        return (input_shape[0], *sides, input_shape[3])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "mode": self.mode}
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)

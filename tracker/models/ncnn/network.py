@@ -1,21 +1,22 @@
-"""ncnn networks behind the interface of all networks, run by TensorFlow."""
+"""ncnn networks behind the interface of all networks, on TensorFlow or on LiteRT."""
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from tracker.errors import ModelError
+from tracker.inference.cache import cache_key, cached, exported_path, library_version
 from tracker.inference.devices import Device, check_threads
-from tracker.inference.digests import network_file_digest
-from tracker.inference.keras_runner import KerasRunner, NamedModel
-from tracker.models.ncnn.syntax import NcnnParam, read_ncnn_param
-from tracker.util.paths import missing_text
+from tracker.inference.keras_runner import KerasRunner
+from tracker.inference.litert import Precision, export_named, input_name
+from tracker.inference.litert_network import LiteRtRunner, TensorOrder
+from tracker.models.ncnn.files import NcnnFiles, read_ncnn_files
 
-SUFFIX = ".param"
-"""File name suffix of the file of layers; that of weights is beside it and ends in `.bin`."""
+_FORMAT = 1
+"""Raised whenever the exported graph changes: old cached files are then not found any more."""
 
 
 class NcnnNetwork(KerasRunner):
-    """A network in a `.param` and a `.bin` file.
+    """A network in a `.param` and a `.bin` file, on TensorFlow.
 
     Images are `(B, H, W, C)` float32. Outputs are named as in ncnn, in the order of the file, and
     have ncnn's axes after the batch: `(B, w)`, `(B, h, w)` or `(B, c, h, w)`. int8 weights are
@@ -23,6 +24,7 @@ class NcnnNetwork(KerasRunner):
 
     Args:
         path: The `.param` file.
+        weights: The `.bin` file; `None` for the one of the same name beside it.
         threads: CPU threads of TensorFlow; `None` keeps its default.
         device: `cpu`, `gpu`, `gpu:N`, or `auto`: a GPU where TensorFlow sees one.
 
@@ -34,46 +36,107 @@ class NcnnNetwork(KerasRunner):
     """
 
     def __init__(
-        self, path: str | PathLike[str], *, threads: int | None = None, device: str = "cpu"
+        self,
+        path: str | PathLike[str],
+        *,
+        weights: str | PathLike[str] | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
         # Bad threads, devices and files are reported before TensorFlow is loaded.
         check_threads(threads)
         Device.parse(device)
-        file = Path(path)
-        param, weights = read_ncnn_param(file), weights_beside_param(file)
+        files = read_ncnn_files(path, weights)
         super().__init__(
-            lambda: _loaded(param, weights),
-            what=f"network {file}",
-            digests={part.name: network_file_digest(part) for part in (file, weights)},
+            files.load,
+            what=files.what,
+            digests=files.digests,
+            stored=files.stored,
             threads=threads,
             device=device,
         )
 
 
-def weights_beside_param(path: Path) -> Path:
-    """Returns the path of the `.bin` of the same name beside a `.param`.
+class ExportedNcnnNetwork(LiteRtRunner):
+    """A network in a `.param` and a `.bin` file, on LiteRT and the CPU.
+
+    Inputs and outputs are those of `NcnnNetwork`, with a batch of one image.
 
     Args:
-        path: The `.param` file, which exists.
+        files: The network.
+        exported: What `export_ncnn` returned for it.
+        threads: CPU threads; `None` = one for each core that this process may use.
 
     Raises:
-        ModelError: There is no such file.
+        ModelError: LiteRT does not accept the export.
+        ConfigError: Fewer threads than one.
+        DependencyError: LiteRT cannot be loaded.
     """
-    weights = path.with_suffix(".bin")
-    if not weights.exists():
-        raise ModelError(
-            f"ncnn param {path}: expected its weights beside it, of the same name, but {weights} "
-            f"{missing_text(weights)}"
+
+    def __init__(self, files: NcnnFiles, exported: bytes, *, threads: int | None = None) -> None:
+        names, param = [input_name(n) for n, _ in enumerate(files.param.input_names)], files.param
+        super().__init__(
+            exported,
+            what=files.what,
+            digests=files.digests,
+            stored=files.stored,
+            threads=threads,
+            order=TensorOrder(names, param.output_names),
         )
-    return weights
+        pairs = zip(self._inputs, param.input_names, strict=True)
+        self._inputs = tuple(replace(spec, name=name) for spec, name in pairs)
 
 
-def _loaded(param: NcnnParam, weights: Path) -> NamedModel:
-    import keras
+def export_ncnn(files: NcnnFiles, *, precision: Precision = Precision.FLOAT32) -> bytes:
+    """Returns the `.tflite` of a network, for every input size that its `.param` leaves open.
 
-    from tracker.models.ncnn.load import load_parsed
+    Args:
+        files: The network.
+        precision: How weights are stored; `INT8` is not among them.
 
-    model = load_parsed(param, weights)
-    given = [model.output[name] for name in param.output_names]
-    ordered = keras.Model(model.input, given)
-    return NamedModel(ordered, model.input, given, param.input_names, param.output_names)
+    Raises:
+        ModelError: The files do not fit each other, a layer is not supported, or LiteRT lacks it.
+        DependencyError: TensorFlow cannot be loaded.
+    """
+    advice = f"{files.path.name} runs on LiteRT only with the layers that this can export"
+    return export_named(files.load, advice=advice, precision=precision)
+
+
+def open_cached_ncnn(
+    path: str | PathLike[str],
+    *,
+    weights: str | PathLike[str] | None = None,
+    threads: int | None = None,
+    cache_dir: Path | None = None,
+) -> ExportedNcnnNetwork:
+    """Returns a network on LiteRT, exported once and kept in the cache.
+
+    With a warm cache neither Keras nor TensorFlow is loaded.
+
+    Args:
+        path: The `.param` file.
+        weights: The `.bin` file; `None` for the one of the same name beside it.
+        threads: CPU threads; `None` = one for each core that this process may use.
+        cache_dir: Folder of exported networks; `None` takes the platform's.
+
+    Raises:
+        ModelError: A file is missing or malformed, or a layer is not supported.
+        ConfigError: Fewer threads than one.
+        DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
+    """
+    check_threads(threads)
+    files = read_ncnn_files(path, weights)
+    cached_file = exported_path(cache_dir, _key(files))
+    exported = cached(cached_file, lambda: export_ncnn(files))
+    return ExportedNcnnNetwork(files, exported, threads=threads)
+
+
+def _key(files: NcnnFiles) -> str:
+    return cache_key(
+        {
+            "format": _FORMAT,
+            "ncnn": list(files.digests.values()),
+            "versions": [library_version(name) for name in ("ai-edge-litert", "keras")],
+            "tensorflow": [library_version(name) for name in ("tensorflow", "tensorflow-cpu")],
+        }
+    )
