@@ -1,5 +1,6 @@
 """An ncnn network from its two files to detections in a frame."""
 
+import dataclasses
 import shutil
 import struct
 import subprocess
@@ -25,6 +26,7 @@ from tracker.detections import Detections, TimedDetector
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.litert import Precision
+from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.ncnn.network import NcnnNetwork
 from tracker.registry.models import read_registry
 
@@ -140,6 +142,22 @@ def test_the_gpu_is_not_for_litert(param: Path) -> None:
     )
     with pytest.raises(ConfigError, match="runtime litert: expected device auto or cpu, got gpu"):
         build_detector(config)
+
+
+def test_a_layer_that_litert_lacks_runs_on_tensorflow(
+    param: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "net.param"
+    lines = [*param.read_text().splitlines()[2:-1], "UnaryOp a 1 1 rows near 0=14"]
+    path.write_text(param_text(*lines, "Permute p 1 1 near output 0=1"))  # arc tangents
+    shutil.copy(param.with_suffix(".bin"), tmp_path)
+    shutil.copy(param.with_suffix(".yaml"), tmp_path)
+    settings = DetectorSettings(device="cpu", cache_dir=tmp_path, runtime=RuntimeKind.LITERT)
+    with pytest.raises(ModelError, match=r"export to LiteRT failed.*runs on TensorFlow only"):
+        load_model(path, settings=settings)
+    detector = load_model(path, settings=dataclasses.replace(settings, runtime=RuntimeKind.AUTO))
+    assert "runs on TensorFlow only, and does so now" in caplog.text
+    assert len(found(detector, np.full((SIDE, SIDE, 3), 255, np.uint8))) > 0
 
 
 def test_an_export_has_no_int8(param: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The runtime of a third-party network, by its format, the settings, and what is installed."""
 
+import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from os import PathLike
@@ -10,11 +11,14 @@ from tracker.detection.runtimes.fastest import FastestNetwork, Measurement, Runn
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.errors import ConfigError
 from tracker.inference.devices import Device
+from tracker.inference.litert import ConversionError
 from tracker.inference.network import Network
 from tracker.inference.runtime_kind import RuntimeKind
 from tracker.models.ncnn.files import SUFFIX as NCNN
 from tracker.models.network_file import open_network_file
 from tracker.util.address import shown_address
+
+_log = logging.getLogger(__name__)
 
 _RUNTIMES = {
     ".onnx": (RuntimeKind.ONNX_RUNTIME, RuntimeKind.OPENVINO),
@@ -158,7 +162,14 @@ def _ncnn(
             f"runtime {settings.runtime.value}: expected device auto or cpu, got "
             f"{settings.device}; leave --runtime out"
         )
-    return open_cached_ncnn(path, weights=weights, threads=threads, cache_dir=settings.cache_dir)
+    cache_dir = settings.cache_dir
+    try:
+        return open_cached_ncnn(path, weights=weights, threads=threads, cache_dir=cache_dir)
+    except ConversionError as error:
+        if settings.runtime is RuntimeKind.LITERT:
+            raise
+        _log.warning("%s, and does so now", error)
+    return NcnnNetwork(path, weights=weights, threads=threads)
 
 
 def _is_openvino(path: str | PathLike[str]) -> bool:

@@ -11,6 +11,10 @@ from tracker.inference.keras_runner import NamedModel
 from tracker.inference.tensorflow import load_tensorflow
 
 
+class ConversionError(ModelError):
+    """A network has an operation that LiteRT does not have."""
+
+
 class Precision(Enum):
     """How an exported network stores and computes numbers."""
 
@@ -101,7 +105,7 @@ def _converted(
             content: bytes = converter.convert()
         except Exception as error:  # the converter has no public error class
             first_line = (str(error).splitlines() or ["no message"])[0]
-            raise ModelError(f"export to LiteRT failed: {first_line}; {advice}") from error
+            raise ConversionError(f"export to LiteRT failed: {first_line}; {advice}") from error
     return content
 
 

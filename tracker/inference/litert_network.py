@@ -89,9 +89,9 @@ class LiteRtRunner(LoadedNetwork):
         )
         self._places = [int(tensor["index"]) for tensor in taken]
         self._results = [(int(tensor["index"]), tensor, _scales(tensor)) for tensor in given]
-        self._shapes: list[tuple[int, ...]] | None = [
-            tuple(map(int, tensor["shape"])) for tensor in taken
-        ]
+        self._shapes: list[tuple[int, ...]] | None = None
+        if not _has_open_sides(self._interpreter):
+            self._shapes = [tuple(map(int, tensor["shape"])) for tensor in taken]
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         self._resize([array.shape for array in arrays])
@@ -155,12 +155,21 @@ def _interpreter(model: Path | bytes, what: str, *, threads: int) -> Any:
             from ai_edge_litert.interpreter import Interpreter
 
             interpreter = Interpreter(**source, num_threads=threads)
-            interpreter.allocate_tensors()
+            if not _has_open_sides(interpreter):
+                interpreter.allocate_tensors()
     except ImportError as error:
         raise DependencyError(f"LiteRT cannot be loaded: {error}") from error
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{what}: LiteRT cannot load it: {first_line(error)}") from error
     return interpreter
+
+
+def _has_open_sides(interpreter: Any) -> bool:
+    """Returns whether a dimension of an input is open.
+
+    LiteRT takes it for 1 until it gets another length; kernels of convolutions may be larger.
+    """
+    return any((tensor["shape_signature"] < 0).any() for tensor in interpreter.get_input_details())
 
 
 def _signature_names(interpreter: Any) -> dict[int, str]:

@@ -43,7 +43,7 @@ def test_weights_are_beside_it_or_where_the_user_says(tmp_path: Path) -> None:
     assert read_ncnn_files(path).digests.keys() == {"net.param", "net.bin"}
     other = path.with_suffix(".bin").rename(tmp_path / "other.bin")
     assert read_ncnn_files(path, other).digests.keys() == {"net.param", "other.bin"}
-    with pytest.raises(ModelError, match="did you mean 'other.bin'.*name them with --weights"):
+    with pytest.raises(ModelError, match=r"did you mean 'other\.bin'.*name them with --weights"):
         read_ncnn_files(path)
     with pytest.raises(ModelError, match=r"none\.bin: does not exist"):
         read_ncnn_files(path, tmp_path / "none.bin")

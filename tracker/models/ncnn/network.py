@@ -95,10 +95,11 @@ def export_ncnn(files: NcnnFiles, *, precision: Precision = Precision.FLOAT32) -
         precision: How weights are stored; `INT8` is not among them.
 
     Raises:
-        ModelError: The files do not fit each other, a layer is not supported, or LiteRT lacks it.
+        ConversionError: LiteRT lacks an operation of the network.
+        ModelError: The files do not fit each other, or a layer is not supported.
         DependencyError: TensorFlow cannot be loaded.
     """
-    advice = f"{files.path.name} runs on LiteRT only with the layers that this can export"
+    advice = f"{files.path} runs on TensorFlow only"
     return export_named(files.load, advice=advice, precision=precision)
 
 
@@ -120,6 +121,7 @@ def open_cached_ncnn(
         cache_dir: Folder of exported networks; `None` takes the platform's.
 
     Raises:
+        ConversionError: LiteRT lacks an operation of the network.
         ModelError: A file is missing or malformed, or a layer is not supported.
         ConfigError: Fewer threads than one.
         DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
