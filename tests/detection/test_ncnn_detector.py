@@ -201,9 +201,10 @@ def test_published_networks_give_the_same_boxes_when_exported(name: str, tmp_pat
     export_ncnn_detector(path, out, precision=Precision.FLOAT32)
     settings = DetectorSettings(confidence=0.02, iou=1.0, max_detections=20, device="cpu")
     exported = load_model(out, settings=settings)
+    network = NcnnNetwork(path)
     reference = ModelDetector(
-        NcnnNetwork(path),
-        layout=find_layout((), (), name=exported.layout_name),
+        network,
+        layout=find_layout(network.inputs, network.outputs, name=exported.layout_name),
         wanted=exported.image_input,
         class_names=exported.class_names,
         settings=settings,
