@@ -206,8 +206,9 @@ def _solve_sparse(
     """
     count, width = int(rows.max()) + 1, int(columns.max()) + 1
     own = np.arange(count)
-    # A sparse 0 would count as no entry; each row is matched once, so 1 is added to every cost.
-    prices = 1 + np.concatenate([costs, np.full(count, unmatched_cost)])
+    # A sparse 0 would count as no entry; each row is matched once, so all costs are raised above 0.
+    prices = np.concatenate([costs, np.full(count, unmatched_cost)])
+    prices += 1 - prices.min()
     places = np.concatenate([rows, own]), np.concatenate([columns, width + own])
     graph = csr_array((prices, places), shape=(count, width + count))
     chosen, taken = min_weight_full_bipartite_matching(graph)

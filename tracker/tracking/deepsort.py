@@ -7,17 +7,21 @@ confirmation of tracks. The stages of the association, with their gates and cost
 
 import numpy as np
 
-from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
+from tracker.boxes import cxcyah_to_xyxy, paired_iou, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
-from tracker.tracking import kalman
+from tracker.tracking import box_motion, kalman
 from tracker.tracking.association import Matches, unmatched
 from tracker.tracking.camera_warp import warp
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
-from tracker.tracking.matching_stages import associate, make_scene
+from tracker.tracking.matching_stages import associate
+from tracker.tracking.motion_bank import MIN_HITS, MotionBank
 from tracker.tracking.resume_ids import resumed
+from tracker.tracking.scene import make_scene
+from tracker.tracking.score_scale import ScoreScale, log_odds
 from tracker.tracking.settings import DeepSortSettings, Report
+from tracker.tracking.survival import LEAST_HITS, Survival
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray
@@ -26,6 +30,16 @@ _MIN_LOST_STEPS = 3
 """Steps that a lost track survives at least: one step counts for at most a third of the maximum
 age. Otherwise one missed detection after an interruption of the camera would delete a track."""
 
+_MOST_CAMERA_MISSES = 4
+"""Missed detections of a track up to which its prediction says something about the camera."""
+
+_LONGEST_BRIDGE_S = 1.0
+"""Longest gap in which predictions are reported, in seconds."""
+
+_RIGHT_IOU = 0.5
+"""A prediction was right where it overlaps the box found by this, as evaluations count it."""
+
+_TINY = 1e-9
 _MAX_STEP_AGES = 10.0
 """A step longer than this many maximum ages deletes all tracks: the scene has changed."""
 
@@ -99,11 +113,16 @@ class DeepSort:
         self._frame_interval_s = frame_interval_s
         self._frame_size = frame_size
         self._max_age = (
-            settings.max_age_frames
-            if settings.max_age_s is None
-            else settings.max_age_s / frame_interval_s
+            settings.max_age_s / frame_interval_s
+            if settings.max_age_frames is None
+            else settings.max_age_frames
         )
-        self._table = TrackTable()
+        self._bank = MotionBank(
+            settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
+        )
+        self._scores = ScoreScale()
+        self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1))
+        self._table = TrackTable(self._bank.model_count)
         self._gallery = AppearanceGallery(settings.gallery_size)
         self._embedding_size: int | None = None
         self._reported: IndexArray = np.zeros(0, np.intp)
@@ -129,12 +148,24 @@ class DeepSort:
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         regular, low = self._split_by_score(detections, measurements)
-        scene = make_scene(table, self._gallery, self._settings, detections, measurements)
+        if self._settings.box_motion:
+            self._follow_camera(measurements[regular])
+        odds = log_odds(detections.scores.astype(np.float64))
+        scene = make_scene(
+            table,
+            self._gallery,
+            self._settings,
+            detections,
+            measurements,
+            variance=self._innovation_variance(),
+            shortfall=self._shortfall(detections, odds),
+        )
         matches = associate(scene, regular, low)
-        self._update(matches, detections, measurements)
-        self._delete_tracks(self._tracks_to_delete())
+        self._learn(matches, detections, measurements, odds, dt)
+        self._update(matches, detections, measurements, odds)
+        self._delete_lost_tracks()
         free = unmatched(regular, matches.columns)
-        self._give_birth(detections, measurements, scene.starters(free))
+        self._give_birth(detections, measurements, scene.starters(free), odds)
         self._confirm()
         return self._report(table.confirmed)
 
@@ -165,7 +196,7 @@ class DeepSort:
         self._delete_tracks_after_long_step(dt)
         self._table.coast(dt, self._counted_intervals(dt))
         self._predict(dt, camera)
-        self._delete_tracks(self._tracks_to_delete())
+        self._delete_lost_tracks()
         # Not deleted: the object may have turned back. Only a missed detection deletes the track.
         return self._report(self._table.confirmed & ~self._outside_image())
 
@@ -196,12 +227,82 @@ class DeepSort:
             self._delete_tracks(np.ones(len(self._table), np.bool_))
 
     def _predict(self, dt: float, camera: CameraMotion | None) -> None:
-        table, noise = self._table, self._settings.noise
+        table = self._table
         if camera is not None:
-            table.mean, table.covariance = warp(table.mean, table.covariance, camera)
-        table.mean, table.covariance = kalman.predict(
-            table.mean, table.covariance, dt=dt, noise=noise
+            self._warp(camera)
+        table.model_mean, table.model_covariance = self._bank.predict(
+            table.model_mean, table.model_covariance, dt
         )
+        self._combine()
+
+    def _warp(self, camera: CameraMotion) -> None:
+        """Moves all tracks of all motion models as the camera's motion moves them."""
+        table = self._table
+        mean, covariance = warp(
+            table.model_mean.reshape(-1, 8), table.model_covariance.reshape(-1, 3, 4), camera
+        )
+        table.model_mean = mean.reshape(table.model_mean.shape)
+        table.model_covariance = covariance.reshape(table.model_covariance.shape)
+
+    def _combine(self) -> None:
+        table = self._table
+        table.mean, table.covariance = self._bank.combine(table.model_mean, table.model_covariance)
+
+    def _innovation_variance(self) -> Float64Array:
+        """Returns `(T, 4)` variances of the innovations, as far off as they were found to be."""
+        table = self._table
+        variance = kalman.innovation_variance(table.mean, table.covariance, self._bank.noise)
+        variance *= self._bank.noise_scale
+        return variance
+
+    def _follow_camera(self, measurements: Float64Array) -> None:
+        """Moves all tracks by the motion that the detections of recently seen ones share."""
+        table = self._table
+        recent = (table.confirmed & (table.misses <= _MOST_CAMERA_MISSES)).nonzero()[0]
+        if len(recent) < box_motion.LEAST_TRACKS:
+            return
+        variance = self._innovation_variance()[recent]
+        motion = box_motion.estimate(table.mean[recent], variance, measurements)
+        if motion is not None:
+            self._warp(motion)
+            self._combine()
+
+    def _shortfall(self, detections: Detections, odds: Float64Array) -> Float64Array:
+        """Returns `(N,)` log odds by which scores are too low to start a track, at least 0."""
+        least = self._settings.birth_score
+        if least is None:
+            return np.maximum(self._scores.birth_limits(detections.classes) - odds, 0.0)
+        too_low = detections.scores < least
+        return np.where(too_low, np.maximum(log_odds(np.array([least])) - odds, _TINY), 0.0)
+
+    def _learn(
+        self,
+        matches: Matches,
+        detections: Detections,
+        measurements: Float64Array,
+        odds: Float64Array,
+        dt: float,
+    ) -> None:
+        """Takes in what the matches say about noise, scores and gaps, before they are applied."""
+        table, rows, columns = self._table, matches.rows, matches.columns
+        confirmed, misses, hits = table.confirmed[rows], table.misses[rows], table.hits[rows]
+        steady = ((misses == 1) & (hits >= MIN_HITS)).nonzero()[0]
+        if len(steady):
+            some = rows[steady]
+            self._bank.learn(
+                table.model_mean[:, some],
+                table.model_covariance[:, some],
+                measurements[columns[steady]],
+                dt,
+            )
+        seen = columns[confirmed]
+        self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
+        back = (confirmed & (misses > 1) & (hits >= LEAST_HITS)).nonzero()[0]
+        if len(back):
+            predicted = cxcyah_to_xyxy(table.mean[rows[back]])
+            found = detections.boxes[columns[back]].astype(np.float64)
+            right = paired_iou(predicted, found) >= _RIGHT_IOU
+            self._survival.learn(misses[back] - 1, right)
 
     def _check_embeddings(self, detections: Detections) -> None:
         if not isinstance(detections, Detections):
@@ -238,23 +339,38 @@ class DeepSort:
         low = detections.scores[kept] < (settings.low_score or 0)
         return kept[tall & narrow & ~low], kept[tall & narrow & low]
 
-    def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
+    def _update(
+        self,
+        matches: Matches,
+        detections: Detections,
+        measurements: Float64Array,
+        odds: Float64Array,
+    ) -> None:
         rows, columns = matches.rows, matches.columns
-        if not len(rows):
-            return
         table, weight = self._table, self._settings.score_noise
-        scale = None
-        if weight:
-            scale = 1 - weight * detections.scores[columns].astype(np.float64)
-        table.mean[rows], table.covariance[rows] = kalman.update(
-            table.mean[rows],
-            table.covariance[rows],
-            measurements[columns],
-            noise=self._settings.noise,
-            noise_scale=scale,
-        )
-        table.record_matches(rows, detections, columns)
-        self._gallery.add(table.slots[rows], detections.embeddings[columns])
+        if len(rows):
+            scale = None
+            if weight:
+                scale = 1 - weight * detections.scores[columns].astype(np.float64)
+            table.model_mean[:, rows], table.model_covariance[:, rows] = self._bank.update(
+                table.model_mean[:, rows],
+                table.model_covariance[:, rows],
+                measurements[columns],
+                scale,
+            )
+            table.record_matches(rows, detections, columns, odds)
+            self._gallery.add(table.slots[rows], detections.embeddings[columns])
+        self._combine()
+
+    def _delete_lost_tracks(self) -> None:
+        """Deletes tracks that are lost for good, and learns from them."""
+        table = self._table
+        deleted = self._tracks_to_delete()
+        gone = deleted & table.confirmed & (table.hits >= LEAST_HITS)
+        if np.count_nonzero(gone):
+            misses = table.misses[gone]
+            self._survival.learn(misses, np.zeros(len(misses), np.bool_))
+        self._delete_tracks(deleted)
 
     def _tracks_to_delete(self) -> BoolArray:
         """Returns a mask `(T,)`, unmatched tracks to delete: tentative, too old or outside."""
@@ -277,11 +393,15 @@ class DeepSort:
             self._gallery.clear(self._table.delete(deleted))
 
     def _give_birth(
-        self, detections: Detections, measurements: Float64Array, columns: IndexArray
+        self,
+        detections: Detections,
+        measurements: Float64Array,
+        columns: IndexArray,
+        odds: Float64Array,
     ) -> None:
         if len(columns):
-            mean, covariance = kalman.initiate(measurements[columns], self._settings.noise)
-            slots = self._table.give_birth(mean, covariance, detections, columns)
+            mean, covariance = self._bank.initiate(measurements[columns])
+            slots = self._table.give_birth(mean, covariance, detections, columns, odds)
             self._gallery.add(slots, detections.embeddings[columns])
 
     def _confirm(self) -> None:
@@ -311,13 +431,23 @@ class DeepSort:
         rows = table.ids.argsort()
         if settings.report is not Report.ALL:
             shown = reportable
-            if settings.min_mean_score:
+            if settings.min_mean_score is None:
+                shown &= table.mean_odds >= self._scores.mean_limits(table.classes)
+            elif settings.min_mean_score:
                 shown &= table.mean_scores >= settings.min_mean_score
             if settings.report is Report.SEEN:
                 shown &= table.misses == 0
+            elif settings.report is Report.LIKELY:
+                shown &= (table.misses == 0) | self._likely_there()
             rows = rows[shown[rows]]
         self._reported = rows
         return self._tracks(rows, with_tentative=settings.report is Report.ALL)
+
+    def _likely_there(self) -> BoolArray:
+        """Returns a mask `(T,)`: lost tracks whose predictions are likely right."""
+        table = self._table
+        near = table.misses <= self._survival.longest_gap(self._settings.bridge_share)
+        return near & (table.hits >= LEAST_HITS) & ~self._outside_image()
 
     def _tracks(self, rows: IndexArray, *, with_tentative: bool) -> Tracks:
         """Returns the tracks of rows of the table, some of which may be tentative."""

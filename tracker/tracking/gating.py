@@ -11,7 +11,6 @@ import numpy as np
 
 from tracker.boxes import cxcyah_to_xyxy, paired_iou
 from tracker.errors import DataError
-from tracker.tracking import kalman
 from tracker.tracking.association import Pairs
 from tracker.tracking.neighbours import admissible, admissible_in_x, is_large
 from tracker.tracking.settings import TrackDistance
@@ -24,22 +23,19 @@ _FEW = 64
 
 def by_motion(
     mean: Float64Array,
-    covariance: Float64Array,
+    variance: Float64Array,
     measurements: Float64Array,
     *,
     gate: float,
-    noise: kalman.MotionNoise,
 ) -> Pairs:
     """Returns the pairs within the gate; costs are squared Mahalanobis distances (eq. 1 and 2).
 
     Args:
         mean: `(T, 8)` predicted.
-        covariance: `(T, 3, 4)` predicted.
+        variance: `(T, 4)` of the innovations.
         measurements: `(N, 4)` cxcyah.
         gate: Largest admissible squared distance.
-        noise: The motion model.
     """
-    variance = kalman.innovation_variance(mean, covariance, noise)
 
     def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
         difference = measurements[columns] - mean[rows, :4]

@@ -10,8 +10,9 @@ holds the variances of the four values, row 1 their covariances with their own r
 variances of the rates. `full_covariance` gives the 8x8 form.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 
@@ -23,6 +24,10 @@ GATE_95 = 9.4877
 
 MIN_SIZE = 1e-3
 """Aspect and height (pixels) never fall below this, so that an extrapolated box stays a box."""
+
+
+_REFERENCE_RATE = 30.0
+"""Frames a second at which noise that adapts has the values of `MotionNoise`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,25 @@ class MotionNoise:
     aspect_velocity: float = 1e-5
     aspect_measurement: float = 1e-1
 
+    def at_interval(self, seconds: float) -> Self:
+        """Returns the noise at another frame interval than the one of 1/30 s that it is given for.
+
+        A force that changes at random (white noise in seconds) changes a rate by the root of the
+        time, and a rate per frame interval by its power 1.5; a place jitters by the root.
+
+        Args:
+            seconds: Nominal seconds between two frames.
+        """
+        ratio = seconds * _REFERENCE_RATE
+        place, rate = ratio**0.5, ratio**1.5
+        return replace(
+            self,
+            position=self.position * place,
+            aspect=self.aspect * place,
+            velocity=self.velocity * rate,
+            aspect_velocity=self.aspect_velocity * rate,
+        )
+
     def __post_init__(self) -> None:
         check_ranges(self, dict.fromkeys(self.__slots__, (ABOVE_0, LARGEST)), prefix="MotionNoise.")
 
@@ -70,7 +94,12 @@ def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Arr
 
 
 def predict(
-    mean: Float64Array, covariance: Float64Array, *, dt: float, noise: MotionNoise
+    mean: Float64Array,
+    covariance: Float64Array,
+    *,
+    dt: float,
+    noise: MotionNoise,
+    noise_factor: Float64Array | None = None,
 ) -> tuple[Float64Array, Float64Array]:
     """Returns means and covariances `dt` frame intervals later.
 
@@ -83,6 +112,7 @@ def predict(
         covariance: `(T, 3, 4)`.
         dt: Nominal frame intervals, > 0.
         noise: The motion model.
+        noise_factor: `(T,)` factor of each track's process noise (a variance); `None` for 1.
     """
     moved = mean.copy()
     place, size = moved[:, :4], moved[:, 2:4]  # `a[i] += b` would write the sum a second time
@@ -91,6 +121,8 @@ def predict(
     per_height, fixed = _process_noise(noise, dt)
     grown = np.square(mean[:, 3])[:, None, None] * per_height
     grown += fixed
+    if noise_factor is not None:
+        grown *= noise_factor[:, None, None]
     grown += covariance
     cross, rate = covariance[:, 1], covariance[:, 2]
     step = dt * rate

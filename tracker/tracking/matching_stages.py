@@ -7,105 +7,17 @@ functions: `associate` returns matches of rows of the table with detections.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from tracker.detections import Detections
 from tracker.tracking import gating
 from tracker.tracking.association import Matches, Pairs, assign, join, matching_cascade
-from tracker.tracking.gallery import AppearanceGallery, is_known
-from tracker.tracking.settings import (
-    AppearanceOrder,
-    ClassPolicy,
-    DeepSortSettings,
-    MotionCost,
-)
-from tracker.tracking.track_table import TrackTable
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+from tracker.tracking.joint_stage import joint_stage
+from tracker.tracking.scene import Scene, Stage, of_same_class
+from tracker.tracking.settings import AppearanceOrder, DeepSortSettings, MotionCost
+from tracker.util.arrays import IndexArray
 
 _NOTHING: IndexArray = np.zeros(0, np.intp)
-
-
-class Scene(NamedTuple):
-    """The tracks and detections of one frame, before association.
-
-    Attributes:
-        table: The tracks, predicted to this frame.
-        gallery: Their embeddings.
-        settings: Of the tracker.
-        detections: Those of this frame.
-        measurements: `(N, 4)` the detections as cxcyah.
-        known_tracks: `(T,)` whether the appearance of each track is known.
-        known_detections: `(N,)` whether the appearance of each detection is known.
-        has_appearance: Whether there is a track and a detection of known appearance.
-        has_unknown: Whether the appearance of a track or a detection is not known.
-    """
-
-    table: TrackTable
-    gallery: AppearanceGallery
-    settings: DeepSortSettings
-    detections: Detections
-    measurements: Float64Array
-    known_tracks: BoolArray
-    known_detections: BoolArray
-    has_appearance: bool
-    has_unknown: bool
-
-    def starters(self, columns: IndexArray) -> IndexArray:
-        """Returns those of the detections whose score is enough to start a track."""
-        least = self.settings.birth_score
-        return columns[self.detections.scores[columns] >= least] if least else columns
-
-    def comparable(self, pairs: Pairs) -> BoolArray:
-        """Returns `(P,)`: whether both appearances of a pair are known."""
-        return self.known_tracks[pairs.rows] & self.known_detections[pairs.columns]
-
-
-def make_scene(
-    table: TrackTable,
-    gallery: AppearanceGallery,
-    settings: DeepSortSettings,
-    detections: Detections,
-    measurements: Float64Array,
-) -> Scene:
-    """Returns the input of the association; see `Scene`."""
-    known_detections = is_known(detections.embeddings)
-    found = np.count_nonzero(known_detections)
-    known_tracks = gallery.has_any(table.slots)
-    tracks = np.count_nonzero(known_tracks)
-    return Scene(
-        table=table,
-        gallery=gallery,
-        settings=settings,
-        detections=detections,
-        measurements=measurements,
-        known_tracks=known_tracks,
-        known_detections=known_detections,
-        has_appearance=bool(tracks and found),
-        has_unknown=bool(tracks + found < len(known_tracks) + len(known_detections)),
-    )
-
-
-class Stage(NamedTuple):
-    """One stage of matching, among the tracks and detections that earlier stages left.
-
-    Attributes:
-        tracks: Rows of the table that take part, ascending.
-        detections: Detections that take part, ascending.
-        gate: Returns the admissible pairs of given rows and columns.
-        cost: Returns the pairs of the gate that stay admissible, with their costs.
-        unmatched_cost: Cost of leaving a track and a detection unmatched; no pair costs more.
-        is_cascade: Whether tracks are matched in order of their misses (DeepSORT, listing 1), or
-            all at once.
-    """
-
-    tracks: IndexArray
-    detections: IndexArray
-    gate: Callable[[Scene, IndexArray, IndexArray], Pairs]
-    cost: Callable[[Scene, Pairs], Pairs]
-    unmatched_cost: float
-    is_cascade: bool = False
 
 
 def associate(scene: Scene, usual: IndexArray, low: IndexArray) -> Matches:
@@ -137,6 +49,10 @@ def stages(scene: Scene, usual: IndexArray, low: IndexArray) -> Iterator[Stage]:
     """Yields the stages of matching, in their order; see `associate`."""
     table, settings = scene.table, scene.settings
     confirmed, just_matched = table.confirmed, table.misses == 1  # counted by the prediction
+    if settings.is_joint:
+        yield joint_stage(confirmed.nonzero()[0], usual)
+        yield joint_stage((~confirmed).nonzero()[0], usual)
+        return
     confirmed_rows = confirmed.nonzero()[0]
     if scene.has_appearance:
         yield appearance_stage(settings, confirmed_rows, usual)
@@ -206,12 +122,11 @@ def motion_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
     table, settings = scene.table, scene.settings
     near = gating.by_motion(
         table.mean[rows],
-        table.covariance[rows],
+        scene.variance[rows],
         scene.measurements[columns],
         gate=settings.motion_gate,
-        noise=settings.noise,
     )
-    return _of_same_class(scene, near, rows, columns)
+    return of_same_class(scene, near, rows, columns)
 
 
 def overlap_gate(min_iou: float) -> Callable[[Scene, IndexArray, IndexArray], Pairs]:
@@ -224,7 +139,7 @@ def overlap_gate(min_iou: float) -> Callable[[Scene, IndexArray, IndexArray], Pa
             near = gating.by_distance(mean, boxes, distance=distance, limit=1 - min_iou)
         else:
             near = gating.by_overlap(mean, boxes, min_iou=min_iou)
-        return _of_same_class(scene, near, rows, columns)
+        return of_same_class(scene, near, rows, columns)
 
     return gate
 
@@ -239,18 +154,7 @@ def reach_gate(scene: Scene, rows: IndexArray, columns: IndexArray) -> Pairs:
         reach=np.minimum(grown, settings.refind_max_reach),
         size_ratio=settings.refind_size_ratio,
     )
-    return _of_same_class(scene, near, rows, columns)
-
-
-def _of_same_class(scene: Scene, pairs: Pairs, rows: IndexArray, columns: IndexArray) -> Pairs:
-    """Returns pairs of positions in `rows` and `columns` as rows of the table and detections."""
-    table_rows, found = rows[pairs.rows], columns[pairs.columns]
-    if scene.settings.classes is ClassPolicy.ANY or not len(pairs):
-        return Pairs(table_rows, found, pairs.costs)
-    same = scene.table.classes[table_rows] == scene.detections.classes[found]
-    if np.count_nonzero(same) == len(same):
-        return Pairs(table_rows, found, pairs.costs)
-    return Pairs(table_rows[same], found[same], pairs.costs[same])
+    return of_same_class(scene, near, rows, columns)
 
 
 # --- costs: which of the gated pairs stay admissible, and at what cost ---

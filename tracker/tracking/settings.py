@@ -18,6 +18,9 @@ from tracker.util.check_types import check_types
 class Report(StrEnum):
     """Which tracks `DeepSort.step` returns."""
 
+    LIKELY = "likely"
+    """Those of `seen`, and predictions of lost tracks for as long as most of them have turned out
+    right so far, see `bridge_share`."""
     SEEN = "seen"
     """Confirmed and matched in this frame; while coasting, in the last frame on which the detector
     ran."""
@@ -34,6 +37,15 @@ class ClassPolicy(StrEnum):
     """Any: a car that is classified as a truck in some frames keeps its id; the class is voted."""
     SAME = "same"
     """Only a detection of the track's voted class."""
+
+
+class Association(StrEnum):
+    """How detections are assigned to tracks."""
+
+    JOINT = "joint"
+    """All at once, by motion, overlap, score and appearance together (`joint_stage.py`)."""
+    STAGES = "stages"
+    """The paper's stages, with additions (`matching_stages.py`)."""
 
 
 class AppearanceOrder(StrEnum):
@@ -68,16 +80,28 @@ class DeepSortSettings:
     """Settings of `DeepSort`; `configs/paper.yaml` has those of the paper.
 
     Attributes:
+        association: How detections are assigned to tracks. With `joint`, `appearance_weight` and
+            `max_appearance_distance` count, of the settings from `appearance_order` to
+            `low_min_iou` that belong to stages none other.
+        adapt_noise: Whether process and measurement noise follow what the scene shows
+            (`motion_bank.py`); otherwise they are as in `noise`.
+        box_motion: Whether a motion that all boxes share is taken for the camera's
+            (`box_motion.py`).
+        bridge_share: With `report: likely`, predictions of a lost track are reported up to the
+            number of missed detections at which this share of them has turned out right.
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
-        max_age_frames: Nominal frame intervals without a detection after which a confirmed track
-            is deleted (`A_max` = 30). One step counts for a third of them at most, so that after a
-            longer interruption of the source there are still frames to match lost tracks in; a step
-            of ten times as many deletes all tracks.
-        max_age_s: The same in seconds, in place of `max_age_frames`; `None` to count frames.
+        max_age_s: Seconds without a detection after which a confirmed track is deleted. One step
+            counts for a third of them at most, so that after a longer interruption of the source
+            there are still frames to match lost tracks in; a step of ten times as long deletes all
+            tracks.
+        max_age_frames: The same in nominal frame intervals (`A_max` = 30), in place of `max_age_s`;
+            `None` to count seconds.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
         appearance_order: In which order tracks are matched where there are embeddings.
         max_appearance_distance: Largest admissible cosine distance `t2` (eq. 4); it depends on
             the network, 0.4 to 0.5 suited those that were measured.
+        appearance_weight: With `joint`, the cost of a cosine distance of 1; a distance of
+            `max_appearance_distance` costs nothing, smaller ones lower the cost of a pair.
         motion_weight: `lambda` of eq. 5: 0 = cost by appearance alone, motion only gates.
         motion_gate: Largest admissible squared Mahalanobis distance `t1` (eq. 2).
         min_iou: Smallest overlap that the IoU stage accepts.
@@ -110,21 +134,26 @@ class DeepSortSettings:
             overlaps it by more than this: one object detected in two classes. `None` keeps both.
         end_outside: Whether a lost track is deleted once it is predicted outside the frame, and
             is not reported while coasting there; needs the `frame_size` given to `DeepSort.reset`.
-        birth_score: Detections below this score continue tracks but do not start one; `None` for
-            the detector's own default (0 for `DeepSort` on its own).
+        birth_score: Detections below this score continue tracks but do not start one; `None` to
+            learn it from the scores so far, per class (`score_scale.py`).
         min_mean_score: Tracks whose moving average of scores is lower are neither confirmed nor
-            reported; `None` for the detector's own default (0 for `DeepSort` on its own).
+            reported; `None` to learn it likewise: such tracks are confirmed, and not reported.
         classes: Which classes may meet in one track.
         report: Which tracks `step` returns.
         noise: The motion model.
     """
 
-    confirm_hits: int = 3
-    max_age_frames: float = 30
-    max_age_s: float | None = None
+    association: Association = Association.JOINT
+    adapt_noise: bool = True
+    box_motion: bool = True
+    bridge_share: float = 0.6
+    confirm_hits: int = 2
+    max_age_s: float = 2.0
+    max_age_frames: float | None = None
     gallery_size: int = 100
     appearance_order: AppearanceOrder = AppearanceOrder.AT_ONCE
     max_appearance_distance: float = 0.5
+    appearance_weight: float = 10.0
     motion_weight: float = 0.0
     motion_gate: float = kalman.GATE_95
     min_iou: float = 0.3
@@ -147,7 +176,7 @@ class DeepSortSettings:
     birth_score: float | None = None
     min_mean_score: float | None = None
     classes: ClassPolicy = ClassPolicy.ANY
-    report: Report = Report.SEEN
+    report: Report = Report.LIKELY
     noise: kalman.MotionNoise = field(default_factory=kalman.MotionNoise)
 
     def __post_init__(self) -> None:
@@ -159,8 +188,15 @@ class DeepSortSettings:
             )
         check_types(self)  # switches, and other fields without a range
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether all tracks are assigned at once; a function as distance needs the stages."""
+        return self.association is Association.JOINT and not callable(self.track_distance)
+
 
 _RANGES: dict[str, Bounds] = {
+    "bridge_share": (0, 2),
+    "appearance_weight": (0, LARGEST),
     "confirm_hits": (1, LARGEST),
     "max_age_frames": (0, LARGEST),
     "max_age_s": (0, LARGEST),

@@ -20,7 +20,7 @@ _LEAST_VOTE = 1e-9
 # Columns of the two blocks. A step costs one NumPy call for each array that it touches, and with
 # few objects these calls are most of its time: hence two blocks and not ten arrays.
 _ID, _SLOT, _CONFIRMED, _HITS, _AGE, _MISSES, _DETECTION = range(7)
-_UNSEEN, _LOST_INTERVALS, _SCORE, _MEAN_SCORE = range(4)
+_UNSEEN, _LOST_INTERVALS, _SCORE, _MEAN_SCORE, _MEAN_ODDS = range(5)
 
 
 class Counts(NamedTuple):
@@ -36,21 +36,25 @@ class TrackTable:
     """The current tracks, `T` rows.
 
     Attributes:
-        mean: `(T, 8)` Kalman means.
-        covariance: `(T, 3, 4)` Kalman covariances.
+        mean: `(T, 8)` Kalman means, those of the motion models together.
+        covariance: `(T, 3, 4)` Kalman covariances, likewise.
+        model_mean: `(G, T, 8)` Kalman means of each motion model (`motion_bank.py`).
+        model_covariance: `(G, T, 3, 4)` their covariances.
         voted_classes: `(T, K)` int32 different classes of each track's detections, the one with
             most votes first (between equals the lower one), -1 = none; `K` is the largest number
             that a track has, whatever the ids.
         votes: `(T, K)` summed scores of the detections of these classes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model_count: int = 1) -> None:
         self.mean: Float64Array = np.zeros((0, 8))
         self.covariance: Float64Array = np.zeros((0, 3, 4))
+        self.model_mean: Float64Array = np.zeros((model_count, 0, 8))
+        self.model_covariance: Float64Array = np.zeros((model_count, 0, 3, 4))
         self.voted_classes: Int32Array = np.zeros((0, 1), np.int32)
         self.votes: Float64Array = np.zeros((0, 1))
         self._counts: Int64Array = np.zeros((0, 7), np.int64)
-        self._reals: Float64Array = np.zeros((0, 4))
+        self._reals: Float64Array = np.zeros((0, 5))
         self._free_slots: list[int] = []
         self._next_id = 1
         self._next_provisional_id = -1
@@ -118,6 +122,11 @@ class TrackTable:
         """`(T,)` moving average of the detections' scores."""
         return self._reals[:, _MEAN_SCORE]
 
+    @property
+    def mean_odds(self) -> Float64Array:
+        """`(T,)` moving average of the log odds of the detections' scores."""
+        return self._reals[:, _MEAN_ODDS]
+
     def advance(self, dt: float, counted: float) -> None:
         """Makes tracks older by one frame and `dt` frame intervals, and counts a missed detection.
 
@@ -136,8 +145,17 @@ class TrackTable:
         self._counts[:, _DETECTION] = -1
         self._reals[:, : _LOST_INTERVALS + 1] += dt, counted
 
-    def record_matches(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
-        """Records the match of each row `(n,)` with the detection at its place in `columns`."""
+    def record_matches(
+        self, rows: IndexArray, detections: Detections, columns: IndexArray, odds: Float64Array
+    ) -> None:
+        """Records the match of each row `(n,)` with the detection at its place in `columns`.
+
+        Args:
+            rows: `(n,)` of the table.
+            detections: Those of the frame.
+            columns: `(n,)` of the detections.
+            odds: `(N,)` log odds of the scores of all detections.
+        """
         counts, reals = self._counts[rows], self._reals[rows]
         scores = detections.scores[columns].astype(np.float64)
         hits, mean_scores = counts[:, _HITS], reals[:, _MEAN_SCORE]
@@ -148,6 +166,8 @@ class TrackTable:
         reals[:, : _LOST_INTERVALS + 1] = 0
         reals[:, _SCORE] = scores
         mean_scores += _SCORE_MEMORY * (scores - mean_scores)
+        mean_odds = reals[:, _MEAN_ODDS]
+        mean_odds += _SCORE_MEMORY * (odds[columns] - mean_odds)
         self._reals[rows] = reals
         self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
 
@@ -157,22 +177,35 @@ class TrackTable:
         covariance: Float64Array,
         detections: Detections,
         columns: IndexArray,
+        odds: Float64Array,
     ) -> Int64Array:
-        """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`."""
+        """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`.
+
+        Args:
+            mean: `(G, n, 8)` of each motion model.
+            covariance: `(G, n, 3, 4)` of each motion model.
+            detections: Those of the frame.
+            columns: `(n,)` of the detections.
+            odds: `(N,)` log odds of the scores of all detections.
+        """
         old, count = len(self), len(columns)
         while len(self._free_slots) < count:
             self._free_slots.append(old + len(self._free_slots))
         order = np.arange(count)
-        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 4))
+        counts, reals = np.zeros((count, 7), np.int64), np.zeros((count, 5))
         counts[:, _ID] = self._next_provisional_id - order
         counts[:, _SLOT] = [self._free_slots.pop() for _ in range(count)]
         counts[:, (_HITS, _AGE)] = 1
         counts[:, _DETECTION] = columns
         scores = detections.scores[columns].astype(np.float64)
         reals[:, _SCORE] = reals[:, _MEAN_SCORE] = scores
+        reals[:, _MEAN_ODDS] = odds[columns]
         self._next_provisional_id -= count
-        self.mean = np.concatenate([self.mean, mean])
-        self.covariance = np.concatenate([self.covariance, covariance])
+        # The models agree on a track seen once, in all but its uncertainty: any of them will do.
+        self.mean = np.concatenate([self.mean, mean[0]])
+        self.covariance = np.concatenate([self.covariance, covariance[0]])
+        self.model_mean = np.concatenate([self.model_mean, mean], axis=1)
+        self.model_covariance = np.concatenate([self.model_covariance, covariance], axis=1)
         votes = np.zeros((count, self.votes.shape[1]))
         votes[:, 0] = scores + _LEAST_VOTE
         voted = np.full(votes.shape, -1, np.int32)
@@ -202,6 +235,8 @@ class TrackTable:
         slots = self.slots[deleted]
         kept = (~deleted).nonzero()[0]
         self.mean, self.covariance = self.mean[kept], self.covariance[kept]
+        self.model_mean = self.model_mean[:, kept]
+        self.model_covariance = self.model_covariance[:, kept]
         self.votes, self.voted_classes = self.votes[kept], self.voted_classes[kept]
         self._counts, self._reals = self._counts[kept], self._reals[kept]
         self._free_slots.extend(slots[::-1].tolist())
@@ -214,6 +249,8 @@ class TrackTable:
         `found`.
         """
         self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
+        self.model_mean[:, lost] = self.model_mean[:, found]
+        self.model_covariance[:, lost] = self.model_covariance[:, found]
         for place, voted in enumerate(self.voted_classes[found].tolist()):
             if voted >= 0:
                 self._vote(

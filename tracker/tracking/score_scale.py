@@ -1,0 +1,125 @@
+"""What a detector's scores mean, learnt on line: which score starts a track, and which is too low.
+
+Detectors differ: one says 0.97 of most people, another 0.6. Scores are compared as log odds,
+`log(p / (1 - p))`, per class, with two running figures of the video so far: the median of the
+detections that confirmed tracks were matched with, and the median of the best detection of a frame.
+A detection far below the first one starts no track, and a track whose mean lies far below it is not
+reported. No future frame is used.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.util.arrays import Float64Array, Int32Array
+
+_BELOW = 2.0
+"""Log odds by which a limit lies below the median of confirmed tracks: odds of about one seventh."""
+
+_MOST = 1.4
+"""Log odds of the highest limit, a score of 0.8: no detector's 0.8 is noise."""
+
+_BIRTH_PRIOR = 0.405
+"""Log odds of 0.6: the least score that starts a track of a detector whose good scores are high."""
+
+_MEAN_BELOW_BIRTH = 1.25
+"""Log odds by which the limit of a track's mean lies below that of a birth: weak detections continue
+a track. 0.3 with a birth limit of 0.6."""
+
+_BELOW_BEST = 0.6
+"""The birth limit falls below its prior where even the best detection of a frame is weak: it is at
+most this much below their median."""
+
+_STARTS = 1.1, 1.7
+"""Log odds of the two medians at first, scores of 0.75 and 0.85."""
+
+_MEMORY = 2000.0
+"""Detections after which a median follows a change; at first it follows faster."""
+
+_FIRST = 20.0
+_STEP = 4.0
+_LEAST, _LARGEST = 0.02, 0.9995
+"""Scores are clipped to this range, so that 0 and 1 have log odds."""
+
+
+def log_odds(scores: Float64Array) -> Float64Array:
+    """Returns `(N,)` log odds of scores in `[0, 1]`, from -3.9 to 7.6."""
+    clipped = np.minimum(np.maximum(scores, _LEAST), _LARGEST)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+@dataclass(slots=True)
+class _Median:
+    """A running median by stochastic approximation (Robbins and Monro 1951)."""
+
+    value: float
+    count: int = 0
+
+    def add(self, values: Float64Array) -> None:
+        """Moves the median towards new values `(n,)`."""
+        self.count += len(values)
+        rate = _STEP * max(1 / (self.count + _FIRST), 1 / _MEMORY)
+        self.value += rate * float(np.add.reduce(np.sign(values - self.value)))
+
+
+class ScoreScale:
+    """The limits of each class, from the scores so far."""
+
+    def __init__(self) -> None:
+        self._matched: dict[int, _Median] = {}
+        self._best: dict[int, _Median] = {}
+
+    def birth_limits(self, classes: Int32Array) -> Float64Array:
+        """Returns `(N,)` log odds that detections of these classes need to start a track."""
+        return self._limits(classes, 0.0)
+
+    def mean_limits(self, classes: Int32Array) -> Float64Array:
+        """Returns `(T,)` mean log odds that tracks of these classes need to be reported."""
+        return self._limits(classes, _MEAN_BELOW_BIRTH)
+
+    def learn(
+        self,
+        matched_classes: Int32Array,
+        matched: Float64Array,
+        classes: Int32Array,
+        found: Float64Array,
+    ) -> None:
+        """Takes in the log odds of one frame.
+
+        Args:
+            matched_classes: `(n,)` of the detections that confirmed tracks were matched with.
+            matched: `(n,)` their log odds.
+            classes: `(N,)` of all detections.
+            found: `(N,)` their log odds.
+        """
+        for number in _distinct(classes):
+            one = classes == number
+            best = self._best.setdefault(number, _Median(_STARTS[1]))
+            best.add(np.maximum.reduce(found[one], keepdims=True))
+        for number in _distinct(matched_classes):
+            own = matched[matched_classes == number]
+            self._matched.setdefault(number, _Median(_STARTS[0])).add(own)
+
+    def _limits(self, classes: Int32Array, below_prior: float) -> Float64Array:
+        """Returns the limits `(N,)`; at least the prior less `below_prior`."""
+        numbers = _distinct(classes)
+        limits = [self._limit(number, below_prior) for number in numbers]
+        if len(numbers) == 1:
+            return np.full(len(classes), limits[0])
+        return np.array(limits)[np.searchsorted(numbers, classes)]
+
+    def _limit(self, number: int, below_prior: float) -> float:
+        matched, best = self._matched.get(number), self._best.get(number)
+        learnt = (_STARTS[0] if matched is None else matched.value) - _BELOW
+        prior = min(_BIRTH_PRIOR, (_STARTS[1] if best is None else best.value) - _BELOW_BEST)
+        return max(min(learnt, _MOST), prior - below_prior)
+
+
+def _distinct(classes: Int32Array) -> list[int]:
+    """Returns the different classes, rising."""
+    if not len(classes):
+        return []
+    first = int(classes[0])
+    if np.count_nonzero(classes == first) == len(classes):  # the usual case
+        return [first]
+    return [int(number) for number in np.unique(classes)]

@@ -1,0 +1,64 @@
+"""How likely a lost track is still where it is predicted, learnt from those that came back.
+
+When a lost track is matched again, its prediction was right (or not) for every frame of the gap; when
+one is deleted, it counts as wrong for all of them. From that follows, for each number of missed
+detections, the share of predictions that were right: predictions are reported as long as it is high
+enough. A detector that misses people now and then raises it, one whose people leave lowers it.
+"""
+
+import numpy as np
+
+from tracker.util.arrays import BoolArray, Float64Array, Int64Array
+
+_MEMORY = 200.0
+"""Lost tracks after which an old one counts 1 / e."""
+
+_PRIOR_COUNT, _PRIOR_SHARE = 10.0, 0.3
+"""Before anything is learnt: as if of ten lost tracks three had come back, so nothing is reported."""
+
+LEAST_HITS = 5
+"""Detections of a track before its predictions are reported, or count."""
+
+
+class Survival:
+    """Shares of right predictions by the number of missed detections.
+
+    Args:
+        longest: Missed detections up to which predictions may be reported.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self._right: Float64Array = np.zeros(longest + 1)
+        self._seen: Float64Array = np.zeros(longest + 1)
+
+    @property
+    def shares(self) -> Float64Array:
+        """`(longest + 1,)` share of right predictions after so many missed detections."""
+        shares = (self._right + _PRIOR_COUNT * _PRIOR_SHARE) / (self._seen + _PRIOR_COUNT)
+        shares[0] = 1.0
+        return shares
+
+    def learn(self, misses: Int64Array, right: BoolArray) -> None:
+        """Takes in the end of some gaps.
+
+        Args:
+            misses: `(n,)` missed detections in each gap.
+            right: `(n,)` whether the prediction at its end was right; false for deleted tracks.
+        """
+        fading = 1 - 1 / _MEMORY
+        for count, was_right in zip(misses.tolist(), right.tolist(), strict=True):
+            gap = slice(1, count + 1)
+            self._right[gap] *= fading
+            self._seen[gap] *= fading
+            self._seen[gap] += 1
+            if was_right:
+                self._right[gap] += 1
+
+    def longest_gap(self, least: float) -> int:
+        """Returns the missed detections up to which a prediction is right with probability `least`.
+
+        Args:
+            least: Between 0 and 1; above 1 nothing but detections is right.
+        """
+        wrong = (self.shares < least).nonzero()[0]
+        return int(wrong[0]) - 1 if len(wrong) else len(self._seen) - 1
