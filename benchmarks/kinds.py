@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from development_set import SIMULATED, Scene
 
-from tracker.config.build import tracking_settings
 from tracker.config.run import CameraCompensation, Config
 from tracker.errors import ConfigError
 from tracker.evaluation.metrics import Evaluation, Measured, Scores, combine, measure
@@ -53,7 +52,7 @@ def track(scene: Scene, config: Config) -> Rows:
             f"{config.camera_motion.value} and {config.detector.every}; the sequences have "
             "detections in every frame and no images"
         )
-    deepsort = DeepSort(tracking_settings(config, scene.detector))
+    deepsort = DeepSort(config.tracking)
     deepsort.reset(frame_interval_s=scene.interval_s, frame_size=scene.size)
     parts = [np.zeros((0, 6))]
     for frame, (detections, dt) in enumerate(zip(scene.found, scene.steps, strict=True)):

@@ -42,7 +42,7 @@ Shot = tuple[Float32Array, Float32Array, Int32Array, Float32Array]
 def play(frames: int, seed: int) -> Iterator[tuple[Detections, float]]:
     """Yields detections and the frame intervals since the last ones, ever new objects."""
     shots = make_round(np.random.default_rng(seed))
-    gap = DeepSortSettings().max_age_frames + 1
+    gap = DeepSortSettings().max_age_s * 30 + 1  # frames of 1/30 s, where none are named
     for number in range(frames):
         turn, place = divmod(number, ROUND)
         boxes, scores, classes, looks = shots[place]

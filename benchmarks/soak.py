@@ -53,7 +53,7 @@ class Scene:
         image = np.zeros((memory.HEIGHT, memory.WIDTH, 3), np.uint8)
         image.setflags(write=False)
         image = frozen(image, dtype="uint8", shape=(None, None, 3), name="image")
-        pause = DeepSortSettings().max_age_frames
+        pause = round(DeepSortSettings().max_age_s * FPS)
         for number in range(self._frames):
             elapsed = number + (number // memory.ROUND) * pause
             yield Frame(image, number, float(elapsed / FPS), "scene")

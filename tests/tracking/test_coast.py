@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tracking.staged import staged
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.tracking import kalman
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracking.settings import DeepSortSettings, Report
+from tracker.tracking.settings import Report
 from tracker.tracks import CameraMotion, Tracks, TrackState
 
 RED, BLUE = (1.0, 0.0), (0.0, 1.0)
@@ -41,14 +42,14 @@ def centre_x(tracks: Tracks) -> float:
 
 
 def test_coasting_without_tracks() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     assert len(deepsort.coast()) == 0
     assert deepsort.step(seen(box(100))).ids.tolist() == []
     assert deepsort.track_count == 1
 
 
 def test_the_report_of_a_track_matched_in_the_last_frame_with_detection() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     before = confirmed_at(deepsort, 100, speed=4, looks=60)
     for k in (1, 2):
         tracks = deepsort.coast()
@@ -63,7 +64,7 @@ def test_the_report_of_a_track_matched_in_the_last_frame_with_detection() -> Non
 
 @pytest.mark.parametrize("every", [2, 3, 5])
 def test_constant_velocity_gives_one_id_in_every_frame_within_a_pixel(every: int) -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     reported = 0
     for k in range(90):
         truth = box(50 + 3 * k, 100 + k)
@@ -89,7 +90,7 @@ def test_a_step_after_coasts_equals_one_after_a_gap(coasts: int, start: list[flo
     The covariance grows by as many steps of noise; the height's own change while coasting scales
     the noise of a step, which is the only difference.
     """
-    one, other = DeepSort(), DeepSort()
+    one, other = DeepSort(staged()), DeepSort(staged())
     for deepsort in (one, other):
         for k in range(6):
             shift = np.array(start[:2] * 2) * k
@@ -109,7 +110,7 @@ def test_a_step_after_coasts_equals_one_after_a_gap(coasts: int, start: list[flo
 
 def test_the_covariance_after_coasts_is_that_of_the_full_filter() -> None:
     """Against 8x8 matrices: `P = F P F' + Q`, once for each frame; Q from the paper's heights."""
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     confirmed_at(deepsort, 300, speed=2)
     table, noise = deepsort._table, deepsort.settings.noise
     full = kalman.full_covariance(table.covariance)[0]
@@ -130,7 +131,7 @@ def test_the_covariance_after_coasts_is_that_of_the_full_filter() -> None:
 
 
 def test_no_track_is_born_or_confirmed_and_a_tentative_one_survives() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL))
+    deepsort = DeepSort(staged(report=Report.ALL))
     for expected in ([-1], [-1], [1]):
         assert deepsort.step(seen(box(100))).ids.tolist() == expected
         for _ in range(4):
@@ -141,14 +142,14 @@ def test_no_track_is_born_or_confirmed_and_a_tentative_one_survives() -> None:
 
 
 def test_a_tentative_track_dies_at_its_first_miss_after_coasts() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL))
+    deepsort = DeepSort(staged(report=Report.ALL))
     deepsort.step(seen(box(100)))
     deepsort.coast()
     assert len(deepsort.step(Detections.empty())) == 0
 
 
 def test_a_track_without_misses_outlives_its_maximum_age_while_coasting() -> None:
-    deepsort = DeepSort(DeepSortSettings(max_age_frames=2))
+    deepsort = DeepSort(staged(max_age_frames=2))
     confirmed_at(deepsort, 100)
     for _ in range(6):
         assert deepsort.coast().ids.tolist() == [1]
@@ -161,7 +162,7 @@ def test_a_lost_track_is_deleted_at_the_same_time_whether_it_coasts_or_not(
     every: int, dt: float
 ) -> None:
     """Unmatched for 12 intervals it still exists, at the next frame it is deleted."""
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL, max_age_frames=12))
+    deepsort = DeepSort(staged(report=Report.ALL, max_age_frames=12))
     confirmed_at(deepsort, 100)
     frames = 0
     while deepsort.track_count:
@@ -174,18 +175,18 @@ def test_a_lost_track_is_deleted_at_the_same_time_whether_it_coasts_or_not(
 
 
 def test_a_lost_track_stays_lost_while_coasting() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.CONFIRMED))
+    deepsort = DeepSort(staged(report=Report.CONFIRMED))
     confirmed_at(deepsort, 100)
     lost = deepsort.step(Detections.empty())
     assert (lost.states.tolist(), lost.misses.tolist()) == ([TrackState.LOST], [1])
     coasted = deepsort.coast()
     assert (coasted.states.tolist(), coasted.misses.tolist()) == ([TrackState.LOST], [1])
     assert deepsort.step(Detections.empty()).misses.tolist() == [2]
-    assert DeepSort().settings.report is Report.SEEN
+    assert DeepSort(staged()).settings.report is Report.SEEN
 
 
 def test_a_lost_track_is_not_reported_where_only_seen_ones_are() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     confirmed_at(deepsort, 100)
     assert len(deepsort.step(Detections.empty())) == 0
     assert len(deepsort.coast()) == 0
@@ -193,7 +194,7 @@ def test_a_lost_track_is_not_reported_where_only_seen_ones_are() -> None:
 
 
 def test_a_track_that_leaves_the_frame_is_not_reported_and_deleted_at_the_next_step() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 390, speed=6, looks=40)
     assert deepsort.coast().ids.tolist() == [1]
@@ -202,7 +203,7 @@ def test_a_track_that_leaves_the_frame_is_not_reported_and_deleted_at_the_next_s
 
 
 def test_a_track_that_turned_back_before_it_left_keeps_its_id() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 390, speed=6, looks=40)
     for _ in range(2):
@@ -211,7 +212,7 @@ def test_a_track_that_turned_back_before_it_left_keeps_its_id() -> None:
 
 
 def test_a_lost_track_that_leaves_the_frame_is_deleted_while_coasting() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.CONFIRMED))
+    deepsort = DeepSort(staged(report=Report.CONFIRMED))
     deepsort.reset(frame_interval_s=0.04, frame_size=(400, 300))
     confirmed_at(deepsort, 388, speed=8, looks=40)
     assert len(deepsort.step(Detections.empty())) == 1
@@ -220,7 +221,7 @@ def test_a_lost_track_that_leaves_the_frame_is_deleted_while_coasting() -> None:
 
 def test_without_frame_size_or_end_outside_no_track_leaves() -> None:
     for rule, size in ((True, None), (False, (400, 300))):
-        deepsort = DeepSort(DeepSortSettings(end_outside=rule))
+        deepsort = DeepSort(staged(end_outside=rule))
         deepsort.reset(frame_interval_s=0.04, frame_size=size)
         confirmed_at(deepsort, 390, speed=6, looks=40)
         for _ in range(4):
@@ -229,9 +230,7 @@ def test_without_frame_size_or_end_outside_no_track_leaves() -> None:
 
 def test_the_stage_for_recent_tracks_counts_frames_with_detection() -> None:
     """Embeddings without similarity leave only the IoU stage to match."""
-    rule = DeepSortSettings(
-        max_appearance_distance=0.1, overlap_appearance_distance=None, resume_distance=0
-    )
+    rule = staged(max_appearance_distance=0.1, overlap_appearance_distance=None, resume_distance=0)
     deepsort = DeepSort(rule)
     for _ in range(4):
         deepsort.step(looking(RED, box(100)))
@@ -246,7 +245,7 @@ def test_the_stage_for_recent_tracks_counts_frames_with_detection() -> None:
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_track_that_reappears_elsewhere_is_resumed_by_appearance(every: int) -> None:
     """Occluded at x = 300, detected 70 px away: within two heights, beyond the narrow gate."""
-    deepsort = DeepSort(DeepSortSettings(motion_gate=0.01))
+    deepsort = DeepSort(staged(motion_gate=0.01))
     ids: list[list[int]] = []
     for k in range(10 * every):
         if k % every:
@@ -266,7 +265,7 @@ def test_the_reach_of_a_lost_track_grows_with_time_not_with_misses() -> None:
     """
 
     def found_again(coasts: int) -> list[int]:
-        deepsort = DeepSort()
+        deepsort = DeepSort(staged())
         for _ in range(10):
             deepsort.step(seen(box(200, width=10)))
         for _ in range(2):
@@ -280,14 +279,14 @@ def test_the_reach_of_a_lost_track_grows_with_time_not_with_misses() -> None:
 
 
 def test_the_camera_moves_tracks_while_coasting() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     confirmed_at(deepsort, 100, looks=40)
     tracks = deepsort.coast(camera=CameraMotion(scale=2.0, shift=(30.0, -50.0)))
     np.testing.assert_allclose(tracks.boxes, [[190, 110, 270, 190]], atol=0.1)
 
 
 def test_a_longer_coast_moves_further() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     confirmed_at(deepsort, 100, speed=4, looks=60)
     assert centre_x(deepsort.coast(dt=2.5)) == pytest.approx(110, abs=0.2)
 
@@ -296,7 +295,7 @@ def test_a_longer_coast_moves_further() -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_coasting_invents_no_id_and_no_detection(looks: list[bool], seed: int) -> None:
     random = np.random.default_rng(seed)
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL))
+    deepsort = DeepSort(staged(report=Report.ALL))
     deepsort.reset(frame_interval_s=0.04, frame_size=(200, 200))
     before = Tracks.empty()
     for look in looks:
@@ -319,4 +318,4 @@ def test_coasting_invents_no_id_and_no_detection(looks: list[bool], seed: int) -
 @pytest.mark.parametrize("dt", [0.0, -1.0, np.nan, np.inf])
 def test_time_that_does_not_go_forward(dt: float) -> None:
     with pytest.raises(DataError, match="dt: expected frame intervals above 0"):
-        DeepSort().coast(dt=dt)
+        DeepSort(staged()).coast(dt=dt)

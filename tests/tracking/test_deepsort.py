@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tracking.staged import staged
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracking.settings import ClassPolicy, DeepSortSettings, Report
+from tracker.tracking.settings import ClassPolicy, Report
 from tracker.tracks import Tracks, TrackState
 
 RED = np.array([1, 0, 0], np.float32)
@@ -26,7 +27,7 @@ def seen(*boxes: list[float], classes: list[int] | None = None) -> Detections:
 
 
 def test_no_detections_ever() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for _ in range(3):
         tracks = deepsort.step(Detections.empty())
         assert len(tracks) == 0
@@ -34,7 +35,7 @@ def test_no_detections_ever() -> None:
 
 
 def test_life_of_one_track() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL, max_age_frames=2))
+    deepsort = DeepSort(staged(report=Report.ALL, max_age_frames=2))
     history: list[Tracks] = [deepsort.step(seen(box(100 + 2 * k))) for k in range(4)]
     assert [t.states[0] for t in history] == [
         TrackState.TENTATIVE,
@@ -55,14 +56,14 @@ def test_life_of_one_track() -> None:
 
 
 def test_a_tentative_track_dies_at_its_first_miss() -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL))
+    deepsort = DeepSort(staged(report=Report.ALL))
     deepsort.step(seen(box(100)))
     deepsort.step(seen(box(100)))
     assert len(deepsort.step(Detections.empty())) == 0
 
 
 def test_a_track_comes_back_with_its_id() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for k in range(10):
         deepsort.step(seen(box(100 + 3 * k)))
     for _ in range(8):
@@ -72,7 +73,7 @@ def test_a_track_comes_back_with_its_id() -> None:
 
 
 def test_velocity_is_in_pixels_a_second() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     deepsort.reset(frame_interval_s=0.1)
     for k in range(60):
         tracks = deepsort.step(seen(box(100 + 5 * k, 200 - k)))
@@ -80,7 +81,7 @@ def test_velocity_is_in_pixels_a_second() -> None:
 
 
 def test_a_dropped_frame_is_a_longer_step() -> None:
-    every, gaps = DeepSort(), DeepSort()
+    every, gaps = DeepSort(staged()), DeepSort(staged())
     for k in range(40):
         full = every.step(seen(box(100 + 5 * k)))
     for k in range(0, 40, 3):
@@ -90,7 +91,7 @@ def test_a_dropped_frame_is_a_longer_step() -> None:
 
 
 def test_two_tracks_are_numbered_in_order_of_confirmation() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for k in range(5):
         boxes = [box(100)] if k == 0 else [box(100), box(400)]
         tracks = deepsort.step(seen(*boxes))
@@ -100,7 +101,7 @@ def test_two_tracks_are_numbered_in_order_of_confirmation() -> None:
 
 def test_scores_that_change_places_do_not_change_tracks() -> None:
     # Detections are sorted by score, so each object's row changes from frame to frame.
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for k in range(9):
         boxes = [box(100 + 4 * k), box(300), box(500 - 4 * k)]
         order = np.roll([0.9, 0.5, 0.7], k)
@@ -116,7 +117,7 @@ def test_scores_that_change_places_do_not_change_tracks() -> None:
 
 
 def test_two_that_cross_keep_their_ids_by_motion() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for k in range(41):
         tracks = deepsort.step(seen(box(100 + 10 * k, 100), box(500 - 10 * k, 115)))
         if k == 10:
@@ -133,7 +134,7 @@ def bounce(*, with_appearance: bool) -> list[tuple[float, float]]:
     4 px apart at the collision. They exchange velocities there: by motion alone they seem to pass
     each other.
     """
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     speed, hit = 4.0, 40
     positions = []
     for k in range(2 * hit + 1):
@@ -161,7 +162,7 @@ def test_balls_that_bounce_keep_ids_by_appearance() -> None:
 
 
 def test_a_class_that_flickers_keeps_the_id_and_the_vote_names_it() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for k in range(9):
         tracks = deepsort.step(seen(box(100 + k), classes=[7 if k % 3 == 1 else 2]))
     assert tracks.ids.tolist() == [1]
@@ -170,7 +171,7 @@ def test_a_class_that_flickers_keeps_the_id_and_the_vote_names_it() -> None:
 
 
 def test_same_class_policy_keeps_classes_apart() -> None:
-    deepsort = DeepSort(DeepSortSettings(classes=ClassPolicy.SAME, report=Report.ALL))
+    deepsort = DeepSort(staged(classes=ClassPolicy.SAME, report=Report.ALL))
     for _ in range(4):
         deepsort.step(seen(box(100), classes=[2]))
     tracks = deepsort.step(seen(box(100), classes=[7]))
@@ -178,7 +179,7 @@ def test_same_class_policy_keeps_classes_apart() -> None:
 
 
 def test_a_weak_detection_starts_no_track_but_continues_one() -> None:
-    deepsort = DeepSort(DeepSortSettings(birth_score=0.6))
+    deepsort = DeepSort(staged(birth_score=0.6))
     weak = Detections.create([box(100)], [0.5])
     for _ in range(5):
         deepsort.step(weak)
@@ -192,8 +193,8 @@ def test_two_instances_are_independent() -> None:
     def scene(k: int) -> tuple[Detections, Detections]:
         return seen(box(100 + k), box(300)), seen(box(500 - k))
 
-    alone = [DeepSort(), DeepSort()]
-    together = [DeepSort(), DeepSort()]
+    alone = [DeepSort(staged()), DeepSort(staged())]
+    together = [DeepSort(staged()), DeepSort(staged())]
     expected = [[t.step(scene(k)[i]).ids.tolist() for k in range(8)] for i, t in enumerate(alone)]
     got: list[list[list[int]]] = [[], []]
     for k in range(8):
@@ -206,7 +207,7 @@ def test_two_instances_are_independent() -> None:
 
 
 def test_reset_starts_ids_at_one_again() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for _ in range(2):
         deepsort.reset(frame_interval_s=1 / 25)
         for _ in range(3):
@@ -217,7 +218,7 @@ def test_reset_starts_ids_at_one_again() -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), width=st.sampled_from([0, 3]))
 def test_invariants_on_any_detections(data: st.DataObject, width: int) -> None:
-    deepsort = DeepSort(DeepSortSettings(report=Report.ALL, max_age_frames=3))
+    deepsort = DeepSort(staged(report=Report.ALL, max_age_frames=3))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     for _ in range(12):
         count = data.draw(st.integers(0, 6))
@@ -240,13 +241,13 @@ def test_invariants_on_any_detections(data: st.DataObject, width: int) -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     with pytest.raises(DataError, match="dt: expected frame intervals above 0, got 0"):
         deepsort.step(Detections.empty(), dt=0)
     with pytest.raises(DataError, match="frame_interval_s"):
         deepsort.reset(frame_interval_s=-1)
     with pytest.raises(ConfigError, match=r"tracking.min_iou: expected 0..1, got 3"):
-        DeepSortSettings(min_iou=3)
+        staged(min_iou=3)
     deepsort.step(Detections.create([box(1)], [1], None, RED[None]))
     with pytest.raises(DataError, match="expected 3 values each as before, got 0"):
         deepsort.step(seen(box(1)))
@@ -254,7 +255,7 @@ def test_wrong_input_is_refused() -> None:
 
 def test_the_class_is_the_one_with_most_votes_and_the_lower_one_between_equals() -> None:
     random = np.random.default_rng(5)
-    deepsort = DeepSort(DeepSortSettings(confirm_hits=1))
+    deepsort = DeepSort(staged(confirm_hits=1))
     boxes = [[100.0 * i, 0, 100 * i + 20, 40] for i in range(8)]
     votes = np.zeros((8, 4))
     for _ in range(40):
@@ -269,7 +270,7 @@ def test_the_class_is_the_one_with_most_votes_and_the_lower_one_between_equals()
 
 @pytest.mark.parametrize("report", Report)
 def test_reported_arrays_would_pass_the_checks_of_tracks_as_they_are(report: Report) -> None:
-    deepsort = DeepSort(DeepSortSettings(report=report, confirm_hits=2))
+    deepsort = DeepSort(staged(report=report, confirm_hits=2))
     for frame in range(6):
         places = [box(0), box(200)][: 1 + frame % 2]
         classes = [frame // 2 % 2] * len(places)  # a second class from frame 2 on
@@ -280,7 +281,7 @@ def test_reported_arrays_would_pass_the_checks_of_tracks_as_they_are(report: Rep
 
 
 def test_memory_follows_the_classes_that_a_track_had_not_their_ids() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     boxes = [[30.0 * i, 0, 30 * i + 20, 40] for i in range(200)]
     for frame in range(6):
         classes = 65535 - np.arange(200) - (frame == 4)
@@ -293,7 +294,7 @@ def test_memory_follows_the_classes_that_a_track_had_not_their_ids() -> None:
 
 def test_equal_votes_go_to_the_lower_class() -> None:
     for classes in ([7, 3, 7, 3], [3, 7, 3, 7], [7, 3, 3, 7]):
-        deepsort = DeepSort()
+        deepsort = DeepSort(staged())
         for name in classes:
             tracks = deepsort.step(Detections.create([[0, 0, 20, 40]], [0.5], [name]))
         assert (tracks.classes.tolist(), tracks.class_scores.tolist()) == ([3], [0.5])
@@ -302,4 +303,4 @@ def test_equal_votes_go_to_the_lower_class() -> None:
 @pytest.mark.parametrize("found", [None, [[0, 0, 1, 1]], np.zeros((1, 4))])
 def test_an_argument_that_is_not_detections_is_refused(found: object) -> None:
     with pytest.raises(DataError, match=r"step: expected Detections, got .*Detections\.create"):
-        DeepSort().step(found)
+        DeepSort(staged()).step(found)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.tracking.staged import staged
 from tracker.detections import Detections
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import AppearanceOrder, ClassPolicy, DeepSortSettings, Report
@@ -32,7 +33,7 @@ def steady(deepsort: DeepSort, frames: int = 4, x: float = 100) -> Tracks:
 
 
 def test_max_age_in_seconds_follows_the_frame_rate() -> None:
-    deepsort = DeepSort(DeepSortSettings(max_age_s=0.5, max_age_frames=1))
+    deepsort = DeepSort(staged(max_age_s=0.5))
     for interval, frames in ((0.1, 5), (0.25, 2)):
         deepsort.reset(frame_interval_s=interval)
         steady(deepsort)
@@ -45,7 +46,7 @@ def test_max_age_in_seconds_follows_the_frame_rate() -> None:
 
 def test_a_gap_counts_for_at_most_a_third_of_the_maximum_age() -> None:
     """45 intervals count for 10 of 30: 20 more are allowed."""
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     steady(deepsort)
     deepsort.step(Detections.empty(), dt=45)
     for _ in range(20):
@@ -56,7 +57,7 @@ def test_a_gap_counts_for_at_most_a_third_of_the_maximum_age() -> None:
 
 
 def test_a_track_survives_at_least_two_long_steps() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     steady(deepsort)
     for _ in range(3):
         deepsort.step(Detections.empty(), dt=45)
@@ -70,7 +71,7 @@ def test_a_track_survives_at_least_two_long_steps() -> None:
 def test_a_gap_of_ten_maximum_ages_ends_all_tracks(
     dt: int, wanted: list[int], coasts: bool
 ) -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     steady(deepsort)
     if coasts:
         deepsort.coast(dt=dt)
@@ -80,7 +81,7 @@ def test_a_gap_of_ten_maximum_ages_ends_all_tracks(
 
 
 def test_low_scores_continue_a_track_and_start_none() -> None:
-    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    deepsort = DeepSort(staged(low_score=0.5))
     steady(deepsort)
     tracks = deepsort.step(seen(box(101), box(300), score=0.3))
     assert tracks.ids.tolist() == [1]
@@ -88,7 +89,7 @@ def test_low_scores_continue_a_track_and_start_none() -> None:
 
 
 def test_low_scores_are_matched_after_the_others() -> None:
-    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    deepsort = DeepSort(staged(low_score=0.5))
     steady(deepsort)
     # The low score lies exactly on the track, the usual one beside it.
     found = Detections.create([box(100), box(108)], [0.3, 0.9])
@@ -97,7 +98,7 @@ def test_low_scores_are_matched_after_the_others() -> None:
 
 
 def test_low_scores_do_not_match_a_lost_track() -> None:
-    deepsort = DeepSort(DeepSortSettings(low_score=0.5))
+    deepsort = DeepSort(staged(low_score=0.5))
     steady(deepsort)
     deepsort.step(Detections.empty())
     assert len(deepsort.step(seen(box(100), score=0.3))) == 0
@@ -105,7 +106,7 @@ def test_low_scores_do_not_match_a_lost_track() -> None:
 
 def test_a_high_score_weighs_more_where_noise_depends_on_the_score() -> None:
     def left_edge(weight: float, score: float) -> float:
-        deepsort = DeepSort(DeepSortSettings(score_noise=weight))
+        deepsort = DeepSort(staged(score_noise=weight))
         steady(deepsort)
         return float(deepsort.step(seen(box(110), score=score)).boxes[0, 0])
 
@@ -114,7 +115,7 @@ def test_a_high_score_weighs_more_where_noise_depends_on_the_score() -> None:
 
 
 def test_too_small_or_too_wide_detections_are_ignored() -> None:
-    deepsort = DeepSort(DeepSortSettings(min_height_px=30, max_aspect=2, report=Report.ALL))
+    deepsort = DeepSort(staged(min_height_px=30, max_aspect=2, report=Report.ALL))
     found = seen(box(100), box(300, height=29), box(500, width=81), box(700, width=80))
     tracks = deepsort.step(found)
     np.testing.assert_allclose(sorted(tracks.boxes[:, 0]), [80, 660])
@@ -132,12 +133,12 @@ def leave(deepsort: DeepSort, size: tuple[int, int] | None) -> int:
 
 
 def test_a_track_that_left_the_image_is_deleted() -> None:
-    assert leave(DeepSort(), (640, 480)) == 0
-    assert leave(DeepSort(DeepSortSettings(end_outside=False)), (640, 480)) == 1
+    assert leave(DeepSort(staged()), (640, 480)) == 0
+    assert leave(DeepSort(staged(end_outside=False)), (640, 480)) == 1
 
 
 def test_without_the_size_of_the_image_nothing_is_outside() -> None:
-    assert leave(DeepSort(), None) == 1
+    assert leave(DeepSort(staged()), None) == 1
 
 
 def occluded_and_moved(settings: DeepSortSettings) -> Tracks:
@@ -153,12 +154,12 @@ def occluded_and_moved(settings: DeepSortSettings) -> Tracks:
 
 
 def test_an_object_that_reappears_elsewhere_is_new_without_resume() -> None:
-    tracks = occluded_and_moved(DeepSortSettings(resume_distance=0))
+    tracks = occluded_and_moved(staged(resume_distance=0))
     assert tracks.ids.tolist() == [3, 4]
 
 
 def test_an_object_that_reappears_elsewhere_resumes_its_id_by_appearance() -> None:
-    tracks = occluded_and_moved(DeepSortSettings(resume_reach=5))
+    tracks = occluded_and_moved(staged(resume_reach=5))
     assert tracks.ids.tolist() == [1, 2]
     np.testing.assert_allclose(tracks.boxes[:, 0], [210, 50], atol=1)
     assert tracks.states.tolist() == [TrackState.CONFIRMED] * 2
@@ -167,9 +168,9 @@ def test_an_object_that_reappears_elsewhere_resumes_its_id_by_appearance() -> No
 
 def test_resume_is_limited_by_reach_and_appearance_distance() -> None:
     # 130 px are 3.25 heights.
-    near = occluded_and_moved(DeepSortSettings(resume_distance=0.2, resume_reach=3))
+    near = occluded_and_moved(staged(resume_distance=0.2, resume_reach=3))
     assert near.ids.tolist() == [3, 4]
-    deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
+    deepsort = DeepSort(staged(resume_distance=0.2, resume_reach=9))
     for look, x in ((0, 100), (1, 250)):
         for _ in range(4):
             tracks = deepsort.step(looking({look: x}))
@@ -177,7 +178,7 @@ def test_resume_is_limited_by_reach_and_appearance_distance() -> None:
 
 
 def test_a_track_matched_at_the_same_time_is_not_resumed() -> None:
-    deepsort = DeepSort(DeepSortSettings(resume_distance=0.2, resume_reach=9))
+    deepsort = DeepSort(staged(resume_distance=0.2, resume_reach=9))
     for k in range(8):
         places = {0: 100.0} if k < 2 else {0: 100.0, 3: 250.0}
         deepsort.step(looking(places))
@@ -191,9 +192,7 @@ def test_a_track_matched_at_the_same_time_is_not_resumed() -> None:
 
 
 def test_resume_keeps_classes_apart_where_they_are() -> None:
-    deepsort = DeepSort(
-        DeepSortSettings(resume_distance=0.2, resume_reach=9, classes=ClassPolicy.SAME)
-    )
+    deepsort = DeepSort(staged(resume_distance=0.2, resume_reach=9, classes=ClassPolicy.SAME))
     for kind, x in ((2, 100), (7, 250)):
         for _ in range(4):
             tracks = deepsort.step(looking({0: x}, [kind]))
@@ -201,7 +200,7 @@ def test_resume_keeps_classes_apart_where_they_are() -> None:
 
 
 def test_a_pan_of_the_camera_moves_no_track() -> None:
-    told, untold = DeepSort(), DeepSort()
+    told, untold = DeepSort(staged()), DeepSort(staged())
     ids = []
     for k in range(8):
         x = 100 if k < 5 else 160  # the camera jerks by 60 px, more than a box
@@ -213,7 +212,7 @@ def test_a_pan_of_the_camera_moves_no_track() -> None:
 
 def test_overlap_does_not_match_different_appearances() -> None:
     def swap(limit: float | None) -> list[int]:
-        deepsort = DeepSort(DeepSortSettings(overlap_appearance_distance=limit))
+        deepsort = DeepSort(staged(overlap_appearance_distance=limit))
         for _ in range(4):
             deepsort.step(looking({0: 100}))
         for _ in range(3):
@@ -227,7 +226,7 @@ def test_overlap_does_not_match_different_appearances() -> None:
 def occluded_neighbour(order: AppearanceOrder) -> list[int]:
     """One is occluded, its neighbour shifts; then one detection resembles the occluded one."""
     slanted = np.array([[0.9, 0.436, 0, 0], [0, 1, 0, 0]], np.float32)
-    deepsort = DeepSort(DeepSortSettings(appearance_order=order, max_appearance_distance=0.7))
+    deepsort = DeepSort(staged(appearance_order=order, max_appearance_distance=0.7))
     for _ in range(4):
         deepsort.step(Detections.create([box(100), box(112)], [0.9, 0.9], None, slanted))
     deepsort.step(Detections.create([box(112)], [0.9], None, slanted[1:]))

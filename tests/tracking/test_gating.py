@@ -42,7 +42,8 @@ def test_motion_gate_finds_what_the_full_matrix_finds(
 ) -> None:
     known, seen = scene(seed, tracks, detections)
     mean, covariance = kalman.predict(*kalman.initiate(known, NOISE), dt=1, noise=NOISE)
-    pairs = gating.by_motion(mean, covariance, seen, gate=GATE_95, noise=NOISE)
+    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    pairs = gating.by_motion(mean, variance, seen, gate=GATE_95)
     # Equation 1 with the whole 8x8 covariance and its inverse.
     distance = np.zeros((tracks, detections))
     spread = kalman.full_covariance(covariance)[:, :4, :4]

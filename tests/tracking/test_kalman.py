@@ -55,7 +55,7 @@ def test_zero_tracks() -> None:
     mean, covariance = kalman.update(mean, covariance, np.zeros((0, 4)), noise=NOISE)
     assert mean.shape == (0, 8)
     assert covariance.shape == (0, 3, 4)
-    assert len(by_motion(mean, covariance, np.ones((3, 4)), gate=GATE_95, noise=NOISE)) == 0
+    assert len(by_motion(mean, np.ones((0, 4)), np.ones((3, 4)), gate=GATE_95)) == 0
 
 
 def test_first_innovation_by_hand() -> None:
@@ -67,7 +67,8 @@ def test_first_innovation_by_hand() -> None:
     variance = kalman.innovation_variance(mean, covariance, NOISE)
     assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 1 + 4)
     seen = np.array([[3.0, 0.0, 0.5, 20.0]])
-    pairs = by_motion(mean, covariance, seen, gate=GATE_95, noise=NOISE)
+    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    pairs = by_motion(mean, variance, seen, gate=GATE_95)
     assert pairs.costs.tolist() == pytest.approx([9 / (4 + 25 / 16 + 1 + 4)])
 
 

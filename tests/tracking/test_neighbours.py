@@ -92,7 +92,8 @@ def test_many_pairs_are_those_of_the_full_matrix() -> None:
     )  # fmt: skip
     noise = kalman.MotionNoise()
     mean, covariance = kalman.predict(*kalman.initiate(known, noise), dt=1, noise=noise)
-    pairs = gating.by_motion(mean, covariance, seen, gate=9.5, noise=noise)
+    variance = kalman.innovation_variance(mean, covariance, noise)
+    pairs = gating.by_motion(mean, variance, seen, gate=9.5)
     variance = kalman.innovation_variance(mean, covariance, noise)
     distance = (np.square(seen[None] - mean[:, None, :4]) / variance[:, None]).sum(axis=2)
     expected = Pairs.of(distance, distance <= 9.5)

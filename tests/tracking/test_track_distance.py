@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.tracking.staged import staged
 from tracker.boxes import pairwise_iou
 from tracker.config.run import Config, config_from, load_config, overlay
 from tracker.detections import Detections
@@ -55,8 +56,8 @@ def test_one_minus_the_iou_gives_what_iou_gives(
     seed: int, low_score: float | None, min_iou: float
 ) -> None:
     found = crowd(seed)
-    usual = DeepSortSettings(low_score=low_score, min_iou=min_iou)
-    own = DeepSortSettings(low_score=low_score, min_iou=min_iou, track_distance=iou_distance)
+    usual = staged(low_score=low_score, min_iou=min_iou)
+    own = staged(low_score=low_score, min_iou=min_iou, track_distance=iou_distance)
     for expected, got in zip(tracks_of(found, usual), tracks_of(found, own), strict=True):
         assert got.ids.tolist() == expected.ids.tolist()
         assert got.boxes.tolist() == expected.boxes.tolist()
@@ -67,8 +68,8 @@ def test_one_minus_the_iou_gives_what_iou_gives(
 def test_with_embeddings_only_the_iou_stage_uses_the_distance(places: np.ndarray) -> None:
     boxes = np.hstack([places, places + 20])
     found = [Detections.create(boxes, [0.9, 0.8, 0.7], None, np.eye(3))] * 4
-    own = tracks_of(found, DeepSortSettings(track_distance=iou_distance))
-    usual = tracks_of(found, DeepSortSettings())
+    own = tracks_of(found, staged(track_distance=iou_distance))
+    usual = tracks_of(found, staged())
     assert [t.ids.tolist() for t in own] == [t.ids.tolist() for t in usual]
 
 
@@ -76,14 +77,14 @@ def test_a_distance_may_match_boxes_without_overlap() -> None:
     # A box of 10 x 10 that jumps by 30 px in each frame never overlaps the one before.
     found = [Detections.create([[30 * i, 0, 30 * i + 10, 10]], [0.9]) for i in range(6)]
     options = {"refind_reach": 0.0}
-    assert all(len(t) == 0 for t in tracks_of(found, DeepSortSettings(**options)))
-    own = tracks_of(found, DeepSortSettings(track_distance=centre_distance, **options))
+    assert all(len(t) == 0 for t in tracks_of(found, staged(**options)))
+    own = tracks_of(found, staged(track_distance=centre_distance, **options))
     assert own[-1].ids.tolist() == [1]
 
 
 def test_distances_beyond_the_limit_are_not_matched() -> None:
     # At most 1 - 0.3: 70 px. The second frame is 75 px away, the third 65.
-    settings = DeepSortSettings(track_distance=centre_distance, confirm_hits=2, refind_reach=0.0)
+    settings = staged(track_distance=centre_distance, confirm_hits=2, refind_reach=0.0)
     for jump, ids in ((75, []), (65, [1])):
         found = [Detections.create([[jump * i, 0, jump * i + 9, 9]], [0.9]) for i in range(2)]
         assert tracks_of(found, settings)[-1].ids.tolist() == ids
@@ -102,7 +103,7 @@ def test_an_error_about_the_result_names_the_function(answer: Any, message: str)
     def nearness(tracks: np.ndarray, detections: np.ndarray) -> Any:
         return answer
 
-    deepsort = DeepSort(DeepSortSettings(track_distance=nearness))
+    deepsort = DeepSort(staged(track_distance=nearness))
     deepsort.step(Detections.create([[0, 0, 9, 9]], [0.9]))
     with pytest.raises(DataError, match=f"tracking.track_distance function nearness: .*{message}"):
         deepsort.step(Detections.create([[0, 0, 9, 9], [20, 0, 29, 9]], [0.9, 0.8]))
@@ -116,7 +117,7 @@ def test_a_name_other_than_iou_is_refused() -> None:
 
 
 def test_results_record_a_function_by_its_name_and_nothing_else() -> None:
-    config = Config(tracking=DeepSortSettings(track_distance=iou_distance))
+    config = Config(tracking=staged(track_distance=iou_distance))
     assert config.to_json()["tracking"]["track_distance"] == "function iou_distance"
     assert overlay(config, {"seed": 7}).tracking.track_distance is iou_distance
     plain = Config().to_json()

@@ -23,7 +23,7 @@ def born(table: TrackTable, detections: Detections, *columns: int) -> list[int]:
     count, first = len(columns), len(table)
     mean = np.repeat(first + np.arange(count, dtype=np.float64)[:, None], 8, axis=1)
     covariance = np.broadcast_to(mean[:, :1, None], (count, 3, 4))
-    return table.give_birth(mean, covariance, detections, rows(*columns)).tolist()
+    return table.give_birth(mean[None], covariance[None], detections, rows(*columns)).tolist()
 
 
 def mask_of(table: TrackTable, *numbers: int) -> np.ndarray:

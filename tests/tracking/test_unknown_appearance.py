@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from tests.tracking.staged import staged
 from tracker.detection.replay import ReplayDetector
 from tracker.detections import Detections
 from tracker.frames import Frame
@@ -52,7 +53,7 @@ def walkers(frames: int, seed: int, width: int) -> list[Detections]:
 
 @pytest.mark.parametrize("cost", MotionCost)
 def test_zeros_throughout_equal_no_embeddings(cost: MotionCost) -> None:
-    settings = DeepSortSettings(motion_cost=cost, report=Report.ALL)
+    settings = staged(motion_cost=cost, report=Report.ALL)
     for seed in range(3):
         zeros, none = (run(walkers(60, seed, width), settings) for width in (4, 0))
         assert max(tracks.ids.max() for tracks in none if len(tracks)) >= 6
@@ -67,7 +68,7 @@ def test_an_unknown_object_starts_a_track_and_keeps_its_id_once_it_is_known(
 ) -> None:
     looks = [unknown] * 4 + [RED] * 3 + [unknown] * 3 + [RED] * 2
     tracks = run([seen(2.0 * i, look) for i, look in enumerate(looks)])
-    assert [t.ids.tolist() for t in tracks] == [[], []] + [[1]] * 10
+    assert [t.ids.tolist() for t in tracks] == [[]] + [[1]] * 11
 
 
 def test_an_unknown_detection_continues_a_lost_track_of_known_appearance() -> None:
@@ -98,7 +99,7 @@ def test_appearance_goes_before_motion_for_a_contested_detection() -> None:
 
 
 def test_an_unknown_appearance_never_enters_a_gallery() -> None:
-    deepsort = DeepSort()
+    deepsort = DeepSort(staged())
     for _ in range(5):
         deepsort.step(seen(0, UNKNOWN))
     assert deepsort.gallery_nbytes == 0
@@ -128,7 +129,7 @@ def test_the_length_of_embeddings_changes_nothing(dtype: str, length: float) -> 
 
     def ids(factor: float) -> list[list[tuple[int, int]]]:
         pipeline = Pipeline(
-            detector=ScriptedDetector(crossing), embedder=Scaled(factor), tracker=DeepSort()
+            detector=ScriptedDetector(crossing), embedder=Scaled(factor), tracker=DeepSort(staged())
         )
         results = pipeline.run(ScriptedSource(30))
         pairs = [(r.tracks.ids.tolist(), r.tracks.detection_index.tolist()) for r in results]
@@ -151,7 +152,7 @@ def test_zeros_of_an_embedder_are_tracked(known: bool) -> None:
             return detections.with_embeddings(vectors)
 
     detector = ScriptedDetector(lambda frame: Detections.create([box(frame.index)], [0.9]))
-    pipeline = Pipeline(detector=detector, embedder=Blind(), tracker=DeepSort())
+    pipeline = Pipeline(detector=detector, embedder=Blind(), tracker=DeepSort(staged()))
     assert [r.tracks.ids.tolist() for r in pipeline.run(ScriptedSource(8))][2:] == [[1]] * 6
 
 
@@ -166,7 +167,7 @@ def test_an_unknown_row_is_written_without_embedding_and_read_back_as_unknown(
         return Detections.create([box(x), box(x, 200)], [0.9, 0.8], None, looks)
 
     def run_to(path: Path, detector: object, count: int = 9) -> list[list[int]]:
-        pipeline = Pipeline(detector=detector, tracker=DeepSort(DeepSortSettings(confirm_hits=1)))
+        pipeline = Pipeline(detector=detector, tracker=DeepSort(staged(confirm_hits=1)))
         with JsonLinesSink(path, embeddings=Embeddings.INCLUDE) as sink:
             ids = []
             for result in pipeline.run(ScriptedSource(count)):

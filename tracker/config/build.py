@@ -21,16 +21,8 @@ from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
-from tracker.tracking.settings import DeepSortSettings
 from tracker.tracks import CameraObserver
 from tracker.util.address import shown_source
-
-RECORDED_BIRTH_SHARE = 0.83
-"""Recorded detections below this share of their median score start no track."""
-
-RECORDED_MEAN_SHARE = 0.88
-"""Tracks of recorded detections with a lower mean score are not reported. Both shares were tuned
-on the public detections of MOT15, see docs/tracking.md."""
 
 NO_EMBEDDER = "none"
 """Embedder name: no appearance embeddings."""
@@ -238,30 +230,7 @@ def _resolved(config: Config, detector: TimedDetector) -> Config:
     if choice.network.confidence is None and isinstance(inner, _Thresholded):
         network = dataclasses.replace(choice.network, confidence=inner.confidence)
         choice = dataclasses.replace(choice, network=network)
-    tracking = tracking_settings(config, detector)
-    return dataclasses.replace(config, detector=choice, tracking=tracking)
-
-
-def tracking_settings(config: Config, detector: TimedDetector) -> DeepSortSettings:
-    """Returns the tracking settings with `birth_score` and `min_mean_score` filled in.
-
-    Detectors filter by `confidence`. Recorded detections are unfiltered, with scores on an unknown
-    scale, so their limits are shares of the median score of the recording.
-
-    Args:
-        config: The configuration.
-        detector: The detector whose detections are tracked.
-    """
-    from tracker.detection.replay import ReplayDetector
-
-    median = detector.median_score if isinstance(detector, ReplayDetector) else 0.0
-    tracking = config.tracking
-    birth, mean = tracking.birth_score, tracking.min_mean_score
-    return dataclasses.replace(
-        tracking,
-        birth_score=RECORDED_BIRTH_SHARE * median if birth is None else birth,
-        min_mean_score=RECORDED_MEAN_SHARE * median if mean is None else mean,
-    )
+    return dataclasses.replace(config, detector=choice)
 
 
 def embedder_name(config: Config) -> str:

@@ -73,11 +73,6 @@ class ReplayDetector:
         """SHA-256 of the file, by its name."""
         return self._digests
 
-    @property
-    def median_score(self) -> float:
-        """Median of all scores, 0 where there are none: what a usual detection scores here."""
-        return float(np.median(self._scores)) if len(self._scores) else 0.0
-
     def start(self, info: VideoInfo) -> None:
         """Learns how the frames of the source are stretched."""
         self._video = info

@@ -13,7 +13,7 @@ from tracker.tracks import Tracks
 
 PATIENCE_FRAMES = 64
 """A track is packed once it was reported in none of the last 64 to 128 frames: by default the
-tracker has deleted it by then (`max_age_frames` = 30). One that is reported again costs 20 µs."""
+tracker has deleted it by then (`max_age_s` = 2). One that is reported again costs 20 µs."""
 
 _ID = Struct("<q")
 _HEAD = Struct("<qqqdddddiI")

@@ -41,11 +41,11 @@ _ROUNDS = 3
 _LEAST_WEIGHT = 0.05
 _MOST_TRACKS = 40
 _MOST_HYPOTHESES = 120
-"""Of more tracks, or displacements, some at equal intervals are taken: the cost is their product."""
+"""Of more tracks or displacements some, at equal intervals, are taken: the cost is the product."""
 
 
 class _Pairs(NamedTuple):
-    """Candidate pairs, `P` each: track, displacement, its variance, and how unlike the sizes are."""
+    """Candidate pairs, `P` each: track, displacement, its variance, and the cost of the sizes."""
 
     tracks: IndexArray
     displaced: Float64Array

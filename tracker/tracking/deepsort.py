@@ -162,10 +162,10 @@ class DeepSort:
         )
         matches = associate(scene, regular, low)
         self._learn(matches, detections, measurements, odds, dt)
-        self._update(matches, detections, measurements, odds)
+        self._update(matches, detections, measurements)
         self._delete_lost_tracks()
         free = unmatched(regular, matches.columns)
-        self._give_birth(detections, measurements, scene.starters(free), odds)
+        self._give_birth(detections, measurements, scene.starters(free))
         self._confirm()
         return self._report(table.confirmed)
 
@@ -339,13 +339,7 @@ class DeepSort:
         low = detections.scores[kept] < (settings.low_score or 0)
         return kept[tall & narrow & ~low], kept[tall & narrow & low]
 
-    def _update(
-        self,
-        matches: Matches,
-        detections: Detections,
-        measurements: Float64Array,
-        odds: Float64Array,
-    ) -> None:
+    def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
         rows, columns = matches.rows, matches.columns
         table, weight = self._table, self._settings.score_noise
         if len(rows):
@@ -358,7 +352,7 @@ class DeepSort:
                 measurements[columns],
                 scale,
             )
-            table.record_matches(rows, detections, columns, odds)
+            table.record_matches(rows, detections, columns)
             self._gallery.add(table.slots[rows], detections.embeddings[columns])
         self._combine()
 
@@ -393,15 +387,11 @@ class DeepSort:
             self._gallery.clear(self._table.delete(deleted))
 
     def _give_birth(
-        self,
-        detections: Detections,
-        measurements: Float64Array,
-        columns: IndexArray,
-        odds: Float64Array,
+        self, detections: Detections, measurements: Float64Array, columns: IndexArray
     ) -> None:
         if len(columns):
             mean, covariance = self._bank.initiate(measurements[columns])
-            slots = self._table.give_birth(mean, covariance, detections, columns, odds)
+            slots = self._table.give_birth(mean, covariance, detections, columns)
             self._gallery.add(slots, detections.embeddings[columns])
 
     def _confirm(self) -> None:

@@ -3,8 +3,8 @@
 The cost of a pair is the negative logarithm of how likely the detection is under the track, less
 that of a detection out of nowhere. Its parts:
 
-- Motion: a Student t density of the innovation, whose long tails forgive a box that is cut off once
-  in a while. The variance is the filter's own, so a track that was not seen for long, or that turns,
+- Motion: a Student t density of the innovation, whose long tails forgive a box that is cut off now
+  and then. The variance is the filter's own, so a track that was not seen for long, or that turns,
   is compared less strictly and costs more: no order of tracks is needed.
 - Overlap: minus the logarithm of the IoU, which tells people apart who walk side by side.
 - Score: the log odds by which a detection is too weak to start a track (`score_scale.py`).
@@ -26,7 +26,7 @@ _TAILS = 3.0
 """Degrees of freedom of the Student t density."""
 
 _LEAST_IOU = 0.01
-_NEAREST, _FARTHEST = -3.0, 6.0
+_NEAREST, _FARTHEST = -5.0, 6.0
 """Bounds of the appearance's share of the cost."""
 
 _BEYOND_NEUTRAL = 0.3
@@ -80,7 +80,7 @@ def _log_volume(mean: Float64Array, variance: Float64Array) -> Float64Array:
 
 
 def _appearance(scene: Scene, pairs: Pairs) -> Float64Array:
-    """Returns `(P,)` the appearance's share: 0 where one is not known, infinite where they differ."""
+    """Returns `(P,)` the appearance's share: 0 where not known, infinite where they differ."""
     settings, slots = scene.settings, scene.table.slots[pairs.rows]
     distance = scene.gallery.mean_distances(slots, pairs.columns, scene.detections.embeddings)
     apart = distance - settings.max_appearance_distance

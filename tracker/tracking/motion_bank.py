@@ -1,12 +1,12 @@
 """Motion models of several noise levels side by side, weighted by how well they predict.
 
-No one process noise suits a slow crowd before a fixed camera and people seen from a car. Each track
-is therefore followed by `len(FACTORS)` Kalman filters, whose process noise differs by a factor, and
-the tracker's estimate is their weighted mean. The weights belong to the scene, not to the track, and
-to one coordinate each (x, y, aspect, height are independent filters, see `kalman.py`): a model's
-weight is its likelihood given the innovations of all tracks in the last two seconds (multiple-model
-adaptive estimation, Magill 1965, IEEE Trans. Automatic Control 10 (4), with fading memory in place of
-the full past, because a camera starts and stops moving).
+No one process noise suits a slow crowd before a fixed camera and people seen from a car. Each
+track is therefore followed by `len(FACTORS)` Kalman filters, whose process noise differs by a
+factor, and the tracker's estimate is their weighted mean. The weights belong to the scene, not to
+the track, and to one coordinate each (x, y, aspect and height are independent filters, see
+`kalman.py`): a model's weight is its likelihood given the innovations of all tracks in the last two
+seconds (multiple-model adaptive estimation, Magill 1965, IEEE Trans. Automatic Control 10 (4), with
+fading memory in place of the full past, because a camera starts and stops moving).
 
 Scaling process and measurement noise alike leaves a filter's estimates as they are, so the filters
 differ in the ratio of the two alone, and the scale follows from the mean normalised innovation
@@ -74,9 +74,7 @@ class MotionBank:
         frame_interval_s: Nominal seconds between two frames.
     """
 
-    def __init__(
-        self, noise: kalman.MotionNoise, *, adapts: bool, frame_interval_s: float
-    ) -> None:
+    def __init__(self, noise: kalman.MotionNoise, *, adapts: bool, frame_interval_s: float) -> None:
         self._start_noise = noise
         self._noise = noise.at_interval(frame_interval_s) if adapts else noise
         self._factors = np.array(FACTORS if adapts else (1.0,))

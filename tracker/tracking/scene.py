@@ -45,7 +45,8 @@ class Scene(NamedTuple):
 
     def starters(self, columns: IndexArray) -> IndexArray:
         """Returns those of the detections whose score is enough to start a track."""
-        return columns[self.shortfall[columns] == 0]
+        kept: IndexArray = columns[self.shortfall[columns] == 0]
+        return kept
 
     def comparable(self, pairs: Pairs) -> BoolArray:
         """Returns `(P,)`: whether both appearances of a pair are known."""

@@ -14,7 +14,7 @@ import numpy as np
 from tracker.util.arrays import Float64Array, Int32Array
 
 _BELOW = 2.0
-"""Log odds by which a limit lies below the median of confirmed tracks: odds of about one seventh."""
+"""Log odds by which a limit lies below the median of confirmed tracks: a seventh of its odds."""
 
 _MOST = 1.4
 """Log odds of the highest limit, a score of 0.8: no detector's 0.8 is noise."""
@@ -23,8 +23,8 @@ _BIRTH_PRIOR = 0.405
 """Log odds of 0.6: the least score that starts a track of a detector whose good scores are high."""
 
 _MEAN_BELOW_BIRTH = 1.25
-"""Log odds by which the limit of a track's mean lies below that of a birth: weak detections continue
-a track. 0.3 with a birth limit of 0.6."""
+"""Log odds by which the limit of a track's mean lies below that of a birth, as weak detections
+continue a track: 0.3 with a birth limit of 0.6."""
 
 _BELOW_BEST = 0.6
 """The birth limit falls below its prior where even the best detection of a frame is weak: it is at

@@ -1,9 +1,9 @@
 """How likely a lost track is still where it is predicted, learnt from those that came back.
 
-When a lost track is matched again, its prediction was right (or not) for every frame of the gap; when
-one is deleted, it counts as wrong for all of them. From that follows, for each number of missed
-detections, the share of predictions that were right: predictions are reported as long as it is high
-enough. A detector that misses people now and then raises it, one whose people leave lowers it.
+When a lost track is matched again, its prediction was right (or not) for every frame of the gap;
+when one is deleted, it counts as wrong for all of them. From that follows, for each number of
+missed detections, the share of predictions that were right: predictions are reported as long as it
+is high enough. A detector that misses people now and then raises it; people who leave lower it.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _MEMORY = 200.0
 """Lost tracks after which an old one counts 1 / e."""
 
 _PRIOR_COUNT, _PRIOR_SHARE = 10.0, 0.3
-"""Before anything is learnt: as if of ten lost tracks three had come back, so nothing is reported."""
+"""Before anything is learnt: as if three of ten lost tracks had come back; nothing is reported."""
 
 LEAST_HITS = 5
 """Detections of a track before its predictions are reported, or count."""

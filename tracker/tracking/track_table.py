@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.detections import Detections
+from tracker.tracking.score_scale import log_odds
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 
 _SCORE_MEMORY = 0.2
@@ -145,17 +146,8 @@ class TrackTable:
         self._counts[:, _DETECTION] = -1
         self._reals[:, : _LOST_INTERVALS + 1] += dt, counted
 
-    def record_matches(
-        self, rows: IndexArray, detections: Detections, columns: IndexArray, odds: Float64Array
-    ) -> None:
-        """Records the match of each row `(n,)` with the detection at its place in `columns`.
-
-        Args:
-            rows: `(n,)` of the table.
-            detections: Those of the frame.
-            columns: `(n,)` of the detections.
-            odds: `(N,)` log odds of the scores of all detections.
-        """
+    def record_matches(self, rows: IndexArray, detections: Detections, columns: IndexArray) -> None:
+        """Records the match of each row `(n,)` with the detection at its place in `columns`."""
         counts, reals = self._counts[rows], self._reals[rows]
         scores = detections.scores[columns].astype(np.float64)
         hits, mean_scores = counts[:, _HITS], reals[:, _MEAN_SCORE]
@@ -167,7 +159,7 @@ class TrackTable:
         reals[:, _SCORE] = scores
         mean_scores += _SCORE_MEMORY * (scores - mean_scores)
         mean_odds = reals[:, _MEAN_ODDS]
-        mean_odds += _SCORE_MEMORY * (odds[columns] - mean_odds)
+        mean_odds += _SCORE_MEMORY * (log_odds(scores) - mean_odds)
         self._reals[rows] = reals
         self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
 
@@ -177,7 +169,6 @@ class TrackTable:
         covariance: Float64Array,
         detections: Detections,
         columns: IndexArray,
-        odds: Float64Array,
     ) -> Int64Array:
         """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`.
 
@@ -186,7 +177,6 @@ class TrackTable:
             covariance: `(G, n, 3, 4)` of each motion model.
             detections: Those of the frame.
             columns: `(n,)` of the detections.
-            odds: `(N,)` log odds of the scores of all detections.
         """
         old, count = len(self), len(columns)
         while len(self._free_slots) < count:
@@ -199,7 +189,7 @@ class TrackTable:
         counts[:, _DETECTION] = columns
         scores = detections.scores[columns].astype(np.float64)
         reals[:, _SCORE] = reals[:, _MEAN_SCORE] = scores
-        reals[:, _MEAN_ODDS] = odds[columns]
+        reals[:, _MEAN_ODDS] = log_odds(scores)
         self._next_provisional_id -= count
         # The models agree on a track seen once, in all but its uncertainty: any of them will do.
         self.mean = np.concatenate([self.mean, mean[0]])
