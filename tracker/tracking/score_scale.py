@@ -7,17 +7,19 @@ A detection far below the first one starts no track, and a track whose mean lies
 reported. No future frame is used.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from tracker.util.arrays import Float64Array, Int32Array
 
-_BELOW = 2.0
-"""Log odds by which a limit lies below the median of confirmed tracks: a seventh of its odds."""
+_BIRTH_BELOW, _MEAN_BELOW = 2.0, 1.5
+"""Log odds by which the limits of a birth, and of a track's mean, lie below the median of confirmed
+tracks: a seventh and a quarter of its odds."""
 
-_MOST = 1.4
-"""Log odds of the highest limit, a score of 0.8: no detector's 0.8 is noise."""
+_MOST_BIRTH, _MOST_MEAN = 1.4, 1.8
+"""Log odds of the highest limits, scores of 0.8 and 0.86: no detector's 0.9 is noise."""
 
 _BIRTH_PRIOR = 0.405
 """Log odds of 0.6: the least score that starts a track of a detector whose good scores are high."""
@@ -71,11 +73,11 @@ class ScoreScale:
 
     def birth_limits(self, classes: Int32Array) -> Float64Array:
         """Returns `(N,)` log odds that detections of these classes need to start a track."""
-        return self._limits(classes, 0.0)
+        return _limits(classes, self._birth_limit)
 
     def mean_limits(self, classes: Int32Array) -> Float64Array:
         """Returns `(T,)` mean log odds that tracks of these classes need to be reported."""
-        return self._limits(classes, _MEAN_BELOW_BIRTH)
+        return _limits(classes, self._mean_limit)
 
     def learn(
         self,
@@ -100,19 +102,30 @@ class ScoreScale:
             own = matched[matched_classes == number]
             self._matched.setdefault(number, _Median(_STARTS[0])).add(own)
 
-    def _limits(self, classes: Int32Array, below_prior: float) -> Float64Array:
-        """Returns the limits `(N,)`; at least the prior less `below_prior`."""
-        numbers = _distinct(classes)
-        limits = [self._limit(number, below_prior) for number in numbers]
-        if len(numbers) == 1:
-            return np.full(len(classes), limits[0])
-        return np.array(limits)[np.searchsorted(numbers, classes)]
+    def _birth_limit(self, number: int) -> float:
+        learnt = min(self._usual(number) - _BIRTH_BELOW, _MOST_BIRTH)
+        return max(learnt, self._prior(number))
 
-    def _limit(self, number: int, below_prior: float) -> float:
-        matched, best = self._matched.get(number), self._best.get(number)
-        learnt = (_STARTS[0] if matched is None else matched.value) - _BELOW
-        prior = min(_BIRTH_PRIOR, (_STARTS[1] if best is None else best.value) - _BELOW_BEST)
-        return max(min(learnt, _MOST), prior - below_prior)
+    def _mean_limit(self, number: int) -> float:
+        learnt = min(self._usual(number) - _MEAN_BELOW, _MOST_MEAN)
+        return max(learnt, self._prior(number) - _MEAN_BELOW_BIRTH)
+
+    def _usual(self, number: int) -> float:
+        median = self._matched.get(number)
+        return _STARTS[0] if median is None else median.value
+
+    def _prior(self, number: int) -> float:
+        median = self._best.get(number)
+        return min(_BIRTH_PRIOR, (_STARTS[1] if median is None else median.value) - _BELOW_BEST)
+
+
+def _limits(classes: Int32Array, limit: Callable[[int], float]) -> Float64Array:
+    """Returns the limit `(N,)` of each class."""
+    numbers = _distinct(classes)
+    limits = [limit(number) for number in numbers]
+    if len(numbers) == 1:
+        return np.full(len(classes), limits[0])
+    return np.array(limits)[np.searchsorted(numbers, classes)]
 
 
 def _distinct(classes: Int32Array) -> list[int]:
