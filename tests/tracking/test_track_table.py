@@ -132,7 +132,7 @@ def test_a_deletion_moves_rows_up_and_leaves_slots() -> None:
     assert table.ids.tolist() == [-1, -3]
     assert table.voted_classes[:, 0].tolist() == [0, 2]
     np.testing.assert_array_equal(table.mean[:, 0], [0, 2])
-    np.testing.assert_array_equal(table.covariance[:, 0, 0], [0, 2])
+    np.testing.assert_array_equal(table.model_covariance[0, :, 0, 0], [0, 2])
     np.testing.assert_allclose(table.scores, [0.9, 0.7], atol=1e-7)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tracker.tracks import CameraMotion
 from tracker.util.arrays import Float64Array, IndexArray
 
-LEAST_TRACKS = 4
+_LEAST_TRACKS = 4
 """Fewer tracks may all turn by themselves."""
 
 _LEAST_SHARE = 0.18
@@ -37,10 +37,15 @@ _ZOOM_DEVIATION = 0.005
 """Standard deviation of the zoom in one step before anything is seen; it keeps the fit of few
 tracks from making a zoom out of noise."""
 
+_STANDING_SHARE = 0.3
+_CHANCE = 4.0
+"""Where standing still explains this share of the tracks, and the mean displacement is within two
+standard deviations of 0, no motion is looked for."""
+
 _ROUNDS = 3
 _LEAST_WEIGHT = 0.05
 _MOST_TRACKS = 40
-_MOST_HYPOTHESES = 120
+_MOST_HYPOTHESES = 80
 """Of more tracks or displacements some, at equal intervals, are taken: the cost is the product."""
 
 
@@ -70,7 +75,7 @@ def estimate(
         >>> [round(value, 1) for value in motion.shift]
         [10.0, 0.0]
     """
-    if min(len(mean), len(measurements)) < LEAST_TRACKS:
+    if min(len(mean), len(measurements)) < _LEAST_TRACKS:
         return None
     step = -(-len(mean) // _MOST_TRACKS)
     mean, variance = mean[::step], variance[::step]
@@ -80,9 +85,10 @@ def estimate(
         return None
     starts = _starts(pairs.tracks)
     least_gain = max(1.0, _LEAST_GAIN * np.sqrt(count))
-    standing = _explained(_densities(pairs, np.zeros((1, 2))), starts)[0]
-    if len(starts) - standing < least_gain:
-        return None  # The usual case, a fixed camera: nothing can explain so much more.
+    still = _densities(pairs, np.zeros((1, 2)))
+    standing = _explained(still, starts)[0]
+    if standing >= _STANDING_SHARE * count and _is_noise(pairs, still[0], starts):
+        return None  # The usual case, a fixed camera.
     hypotheses = pairs.displaced[:: -(-len(pairs.tracks) // _MOST_HYPOTHESES)]
     density = _densities(pairs, hypotheses)
     explained = _explained(density, starts)
@@ -90,6 +96,14 @@ def estimate(
     if explained[best] < max(standing + least_gain, _LEAST_SHARE * count):
         return None
     return _refined(pairs, mean[pairs.tracks, :2], density[best], starts)
+
+
+def _is_noise(pairs: _Pairs, density: Float64Array, starts: IndexArray) -> bool:
+    """Returns whether the displacements of the best pairs are as likely in any direction."""
+    weight = _best_of_each(density, starts)[:, None]
+    drift = np.add.reduce(weight * pairs.displaced / np.sqrt(pairs.variance))
+    chance = np.add.reduce(np.square(weight))
+    return bool((np.square(drift) <= _CHANCE * chance).all())
 
 
 def _densities(pairs: _Pairs, hypotheses: Float64Array) -> Float64Array:

@@ -10,7 +10,7 @@ import numpy as np
 from tracker.boxes import cxcyah_to_xyxy, paired_iou, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
-from tracker.tracking import box_motion, kalman
+from tracker.tracking import box_motion
 from tracker.tracking.association import Matches, unmatched
 from tracker.tracking.camera_warp import warp
 from tracker.tracking.duplicates import without_duplicates
@@ -148,8 +148,9 @@ class DeepSort:
         self._predict(dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         regular, low = self._split_by_score(detections, measurements)
-        if self._settings.box_motion:
-            self._follow_camera(measurements[regular])
+        variance = self._innovation_variance()
+        if self._settings.box_motion and self._follow_camera(measurements[regular], variance):
+            variance = self._innovation_variance()
         odds = log_odds(detections.scores.astype(np.float64))
         scene = make_scene(
             table,
@@ -157,7 +158,7 @@ class DeepSort:
             self._settings,
             detections,
             measurements,
-            variance=self._innovation_variance(),
+            variance=variance,
             shortfall=self._shortfall(detections, odds),
         )
         matches = associate(scene, regular, low)
@@ -245,27 +246,28 @@ class DeepSort:
         table.model_covariance = covariance.reshape(table.model_covariance.shape)
 
     def _combine(self) -> None:
-        table = self._table
-        table.mean, table.covariance = self._bank.combine(table.model_mean, table.model_covariance)
+        self._table.mean = self._bank.combine(self._table.model_mean)
 
     def _innovation_variance(self) -> Float64Array:
-        """Returns `(T, 4)` variances of the innovations, as far off as they were found to be."""
+        """Returns `(T, 4)` variances of the innovations of the predicted tracks."""
         table = self._table
-        variance = kalman.innovation_variance(table.mean, table.covariance, self._bank.noise)
-        variance *= self._bank.noise_scale
-        return variance
+        return self._bank.innovation_variance(table.model_mean, table.model_covariance, table.mean)
 
-    def _follow_camera(self, measurements: Float64Array) -> None:
-        """Moves all tracks by the motion that the detections of recently seen ones share."""
+    def _follow_camera(self, measurements: Float64Array, variance: Float64Array) -> bool:
+        """Moves all tracks as the camera seems to have moved; returns whether it has.
+
+        Args:
+            measurements: `(N, 4)` cxcyah.
+            variance: `(T, 4)` of the innovations.
+        """
         table = self._table
         recent = (table.confirmed & (table.misses <= _MOST_CAMERA_MISSES)).nonzero()[0]
-        if len(recent) < box_motion.LEAST_TRACKS:
-            return
-        variance = self._innovation_variance()[recent]
-        motion = box_motion.estimate(table.mean[recent], variance, measurements)
-        if motion is not None:
-            self._warp(motion)
-            self._combine()
+        motion = box_motion.estimate(table.mean[recent], variance[recent], measurements)
+        if motion is None:
+            return False
+        self._warp(motion)
+        self._combine()
+        return True
 
     def _shortfall(self, detections: Detections, odds: Float64Array) -> Float64Array:
         """Returns `(N,)` log odds by which scores are too low to start a track, at least 0."""

@@ -13,8 +13,6 @@ differ in the ratio of the two alone, and the scale follows from the mean normal
 squared, which is 1 where it is right.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tracker.tracking import kalman
@@ -47,18 +45,6 @@ _MOST_MEAN = 9.0
 
 MIN_HITS = 3
 """Detections before a track's innovations count; until then its velocity is not known."""
-
-
-class Estimate(NamedTuple):
-    """What the models say together.
-
-    Attributes:
-        mean: `(T, 8)`.
-        covariance: `(T, 3, 4)`, including the spread of the models' means.
-    """
-
-    mean: Float64Array
-    covariance: Float64Array
 
 
 class MotionBank:
@@ -136,17 +122,32 @@ class MotionBank:
         )
         return moved.reshape(mean.shape), grown.reshape(covariance.shape)
 
-    def combine(self, mean: Float64Array, covariance: Float64Array) -> Estimate:
-        """Returns the weighted mean of the models, and its covariance."""
+    def combine(self, mean: Float64Array) -> Float64Array:
+        """Returns `(T, 8)`: the weighted mean of the models' means `(G, T, 8)`."""
         if len(mean) == 1:
-            return Estimate(mean[0], covariance[0])
-        weights = self._weights
-        both = np.concatenate([weights, weights], axis=1)
-        together = np.einsum("gk,gtk->tk", both, mean)
+            return np.asarray(mean[0])
+        both = np.concatenate([self._weights, self._weights], axis=1)
+        return np.asarray(np.einsum("gk,gtk->tk", both, mean))
+
+    def innovation_variance(
+        self, mean: Float64Array, covariance: Float64Array, together: Float64Array
+    ) -> Float64Array:
+        """Returns `(T, 4)` variances of what is measured next, as far off as they were found to be.
+
+        Args:
+            mean: `(G, T, 8)` of the models, whose spread counts.
+            covariance: `(G, T, 3, 4)` of the models.
+            together: `(T, 8)` their weighted mean.
+        """
+        if len(mean) == 1:
+            return kalman.innovation_variance(mean[0], covariance[0], self._noise)
         spread = mean[:, :, :4] - together[:, :4]
-        mixed = np.einsum("gk,gtrk->trk", weights, covariance)
-        mixed[:, 0] += np.einsum("gk,gtk->tk", weights, np.square(spread))
-        return Estimate(together, mixed)
+        np.square(spread, out=spread)
+        spread += covariance[:, :, 0]
+        variance = np.einsum("gk,gtk->tk", self._weights, spread)
+        variance += kalman.measurement_variance(together, self._noise)
+        variance *= self._scale
+        return np.asarray(variance)
 
     def update(
         self,

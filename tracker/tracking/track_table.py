@@ -38,7 +38,6 @@ class TrackTable:
 
     Attributes:
         mean: `(T, 8)` Kalman means, those of the motion models together.
-        covariance: `(T, 3, 4)` Kalman covariances, likewise.
         model_mean: `(G, T, 8)` Kalman means of each motion model (`motion_bank.py`).
         model_covariance: `(G, T, 3, 4)` their covariances.
         voted_classes: `(T, K)` int32 different classes of each track's detections, the one with
@@ -49,7 +48,6 @@ class TrackTable:
 
     def __init__(self, model_count: int = 1) -> None:
         self.mean: Float64Array = np.zeros((0, 8))
-        self.covariance: Float64Array = np.zeros((0, 3, 4))
         self.model_mean: Float64Array = np.zeros((model_count, 0, 8))
         self.model_covariance: Float64Array = np.zeros((model_count, 0, 3, 4))
         self.voted_classes: Int32Array = np.zeros((0, 1), np.int32)
@@ -191,9 +189,8 @@ class TrackTable:
         reals[:, _SCORE] = reals[:, _MEAN_SCORE] = scores
         reals[:, _MEAN_ODDS] = log_odds(scores)
         self._next_provisional_id -= count
-        # The models agree on a track seen once, in all but its uncertainty: any of them will do.
+        # The models agree on where a track is that was seen once.
         self.mean = np.concatenate([self.mean, mean[0]])
-        self.covariance = np.concatenate([self.covariance, covariance[0]])
         self.model_mean = np.concatenate([self.model_mean, mean], axis=1)
         self.model_covariance = np.concatenate([self.model_covariance, covariance], axis=1)
         votes = np.zeros((count, self.votes.shape[1]))
@@ -224,7 +221,7 @@ class TrackTable:
         """Deletes the tracks of a mask `(T,)` and returns their freed slots."""
         slots = self.slots[deleted]
         kept = (~deleted).nonzero()[0]
-        self.mean, self.covariance = self.mean[kept], self.covariance[kept]
+        self.mean = self.mean[kept]
         self.model_mean = self.model_mean[:, kept]
         self.model_covariance = self.model_covariance[:, kept]
         self.votes, self.voted_classes = self.votes[kept], self.voted_classes[kept]
@@ -238,7 +235,7 @@ class TrackTable:
         It keeps its id, slot, hits and votes, and takes over the motion and the last match of
         `found`.
         """
-        self.mean[lost], self.covariance[lost] = self.mean[found], self.covariance[found]
+        self.mean[lost] = self.mean[found]
         self.model_mean[:, lost] = self.model_mean[:, found]
         self.model_covariance[:, lost] = self.model_covariance[:, found]
         for place, voted in enumerate(self.voted_classes[found].tolist()):
