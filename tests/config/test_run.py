@@ -18,9 +18,11 @@ def test_nothing_given_means_the_defaults() -> None:
 
 def test_a_file_and_then_single_keys(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
-    file.write_text("tracking:\n  min_iou: 0.4\n  report: all\nsource: {stride: 2}\n")
-    config = load_config(file, ["tracking.min_iou=0.5", "detector.network.classes=[person, car]"])
-    assert config.tracking.min_iou == 0.5
+    file.write_text("tracking:\n  resume_reach: 0.4\n  report: all\nsource: {stride: 2}\n")
+    config = load_config(
+        file, ["tracking.resume_reach=0.5", "detector.network.classes=[person, car]"]
+    )
+    assert config.tracking.resume_reach == 0.5
     assert config.tracking.report is Report.ALL
     assert config.source.stride == 2
     assert config.detector.network.classes == ("person", "car")
@@ -60,12 +62,15 @@ def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
     [
         ("tracking.min_iuo=0.4", "unknown key tracking.min_iuo; did you mean 'min_iou'?"),
         ("trakcing.min_iou=0.4", "unknown key trakcing; did you mean 'tracking'?"),
-        ("tracking.zzz=1", "unknown key tracking.zzz; known: confirm_hits, "),
+        ("tracking.zzz=1", "unknown key tracking.zzz; known: association, "),
         ("tracking.min_iou=2", "tracking.min_iou: expected 0..1, got 2"),
         ("tracking.min_iou=much", "tracking.min_iou: expected a valid number"),
         ("source.stride=0", "source.stride: expected >= 1, got 0"),
         ("source.stride=1.5", "source.stride: expected a valid integer"),
-        ("tracking.report=some", "tracking.report: expected 'seen', 'confirmed' or 'all'"),
+        (
+            "tracking.report=some",
+            "tracking.report: expected 'likely', 'seen', 'confirmed' or 'all'",
+        ),
         ("camera_motion=on", "camera_motion: expected 'off' or 'flow', got True"),
         ("source.live.reconnect.factor=0.5", "source.live.reconnect.factor: expected"),
         ("tracking=3", "tracking: expected keys below it, got 3"),

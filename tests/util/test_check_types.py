@@ -67,6 +67,6 @@ def test_wrong_types_and_infinity_are_refused(kind: type, name: str, base: type)
 
 
 def test_numpy_scalars_and_ints_are_accepted_as_floats() -> None:
-    assert DeepSortSettings(min_iou=np.float32(0.5)).min_iou == 0.5
+    assert DeepSortSettings(resume_reach=np.float32(0.5)).resume_reach == 0.5
     assert DeepSortSettings(confirm_hits=np.int64(2)).confirm_hits == 2
     assert MotionNoise(position=1).position == 1

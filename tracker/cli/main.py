@@ -198,7 +198,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     config: ConfigFile = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key: tracking.min_iou=0.4.")
+        list[str] | None, typer.Option("--set", help="Override one key: tracking.max_age_s=4.")
     ] = None,
     no_progress: NoProgress = False,
 ) -> None:

@@ -300,7 +300,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         60.0
     """
     tree = read_yaml(path) if path is not None else {}
-    lay_words(tree, overrides, example="tracking.min_iou=0.4")
+    lay_words(tree, overrides, example="tracking.max_age_s=4")
     return config_from(tree)
 
 

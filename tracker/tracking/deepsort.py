@@ -7,21 +7,18 @@ confirmation of tracks. The stages of the association, with their gates and cost
 
 import numpy as np
 
-from tracker.boxes import cxcyah_to_xyxy, paired_iou, xyxy_to_cxcyah
+from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
-from tracker.tracking import box_motion
 from tracker.tracking.association import Matches, unmatched
-from tracker.tracking.camera_warp import warp
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
+from tracker.tracking.learnt import Learnt
 from tracker.tracking.matching_stages import associate
-from tracker.tracking.motion_bank import MIN_HITS, MotionBank
 from tracker.tracking.resume_ids import resumed
 from tracker.tracking.scene import make_scene
-from tracker.tracking.score_scale import ScoreScale, log_odds
+from tracker.tracking.score_scale import log_odds
 from tracker.tracking.settings import DeepSortSettings, Report
-from tracker.tracking.survival import LEAST_HITS, Survival
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray
@@ -30,16 +27,6 @@ _MIN_LOST_STEPS = 3
 """Steps that a lost track survives at least: one step counts for at most a third of the maximum
 age. Otherwise one missed detection after an interruption of the camera would delete a track."""
 
-_MOST_CAMERA_MISSES = 4
-"""Missed detections of a track up to which its prediction says something about the camera."""
-
-_LONGEST_BRIDGE_S = 1.0
-"""Longest gap in which predictions are reported, in seconds."""
-
-_RIGHT_IOU = 0.5
-"""A prediction was right where it overlaps the box found by this, as evaluations count it."""
-
-_TINY = 1e-9
 _MAX_STEP_AGES = 10.0
 """A step longer than this many maximum ages deletes all tracks: the scene has changed."""
 
@@ -47,10 +34,14 @@ _MAX_STEP_AGES = 10.0
 class DeepSort:
     """Tracks objects by motion and, where detections have embeddings, by appearance.
 
-    A step predicts all tracks, associates them with the detections, updates the matched ones,
-    deletes tracks, starts a tentative track at each unmatched detection, and confirms tracks. The
-    stages of the association run in this order, each on the tracks and detections that the earlier
-    ones left unmatched (`matching_stages.stages`):
+    A step predicts all tracks, associates them with the detections, learns from the matches (noise,
+    the meaning of scores, how long lost objects are still there), updates the matched ones, deletes
+    tracks, starts a tentative track at each unmatched detection, and confirms tracks.
+
+    By default confirmed tracks are assigned at once, then tentative ones, each pair at the cost of
+    all that is known (`joint_stage.py`). With `association: stages`, the stages run in this order,
+    each on the tracks and detections that the earlier ones left unmatched
+    (`matching_stages.stages`):
 
     1. Appearance: confirmed tracks, by embedding distance within the motion gate.
     2. Motion: confirmed tracks, by motion alone (`motion_cost`) in the paper's matching cascade;
@@ -117,12 +108,8 @@ class DeepSort:
             if settings.max_age_frames is None
             else settings.max_age_frames
         )
-        self._bank = MotionBank(
-            settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
-        )
-        self._scores = ScoreScale()
-        self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1))
-        self._table = TrackTable(self._bank.model_count)
+        self._learnt = Learnt(settings, frame_interval_s=frame_interval_s)
+        self._table = TrackTable(self._learnt.bank.model_count)
         self._gallery = AppearanceGallery(settings.gallery_size)
         self._embedding_size: int | None = None
         self._reported: IndexArray = np.zeros(0, np.intp)
@@ -145,12 +132,15 @@ class DeepSort:
         self._delete_tracks_after_long_step(dt)
         table = self._table
         table.advance(dt, self._counted_intervals(dt))
-        self._predict(dt, camera)
+        learnt = self._learnt
+        learnt.predict(table, dt, camera)
         measurements = xyxy_to_cxcyah(detections.boxes)
         regular, low = self._split_by_score(detections, measurements)
-        variance = self._innovation_variance()
-        if self._settings.box_motion and self._follow_camera(measurements[regular], variance):
-            variance = self._innovation_variance()
+        variance = learnt.innovation_variance(table)
+        if self._settings.box_motion and learnt.follow_camera(
+            table, measurements[regular], variance
+        ):
+            variance = learnt.innovation_variance(table)
         odds = log_odds(detections.scores.astype(np.float64))
         scene = make_scene(
             table,
@@ -159,10 +149,10 @@ class DeepSort:
             detections,
             measurements,
             variance=variance,
-            shortfall=self._shortfall(detections, odds),
+            shortfall=learnt.shortfall(detections, odds),
         )
         matches = associate(scene, regular, low)
-        self._learn(matches, detections, measurements, odds, dt)
+        learnt.learn(table, matches, scene, odds, dt)
         self._update(matches, detections, measurements)
         self._delete_lost_tracks()
         free = unmatched(regular, matches.columns)
@@ -196,7 +186,7 @@ class DeepSort:
         _check_dt(dt)
         self._delete_tracks_after_long_step(dt)
         self._table.coast(dt, self._counted_intervals(dt))
-        self._predict(dt, camera)
+        self._learnt.predict(self._table, dt, camera)
         self._delete_lost_tracks()
         # Not deleted: the object may have turned back. Only a missed detection deletes the track.
         return self._report(self._table.confirmed & ~self._outside_image())
@@ -226,85 +216,6 @@ class DeepSort:
         """Deletes all tracks after a step that is too long for a prediction."""
         if dt > _MAX_STEP_AGES * max(self._max_age, 1.0):
             self._delete_tracks(np.ones(len(self._table), np.bool_))
-
-    def _predict(self, dt: float, camera: CameraMotion | None) -> None:
-        table = self._table
-        if camera is not None:
-            self._warp(camera)
-        table.model_mean, table.model_covariance = self._bank.predict(
-            table.model_mean, table.model_covariance, dt
-        )
-        self._combine()
-
-    def _warp(self, camera: CameraMotion) -> None:
-        """Moves all tracks of all motion models as the camera's motion moves them."""
-        table = self._table
-        mean, covariance = warp(
-            table.model_mean.reshape(-1, 8), table.model_covariance.reshape(-1, 3, 4), camera
-        )
-        table.model_mean = mean.reshape(table.model_mean.shape)
-        table.model_covariance = covariance.reshape(table.model_covariance.shape)
-
-    def _combine(self) -> None:
-        self._table.mean = self._bank.combine(self._table.model_mean)
-
-    def _innovation_variance(self) -> Float64Array:
-        """Returns `(T, 4)` variances of the innovations of the predicted tracks."""
-        table = self._table
-        return self._bank.innovation_variance(table.model_mean, table.model_covariance, table.mean)
-
-    def _follow_camera(self, measurements: Float64Array, variance: Float64Array) -> bool:
-        """Moves all tracks as the camera seems to have moved; returns whether it has.
-
-        Args:
-            measurements: `(N, 4)` cxcyah.
-            variance: `(T, 4)` of the innovations.
-        """
-        table = self._table
-        recent = (table.confirmed & (table.misses <= _MOST_CAMERA_MISSES)).nonzero()[0]
-        motion = box_motion.estimate(table.mean[recent], variance[recent], measurements)
-        if motion is None:
-            return False
-        self._warp(motion)
-        self._combine()
-        return True
-
-    def _shortfall(self, detections: Detections, odds: Float64Array) -> Float64Array:
-        """Returns `(N,)` log odds by which scores are too low to start a track, at least 0."""
-        least = self._settings.birth_score
-        if least is None:
-            return np.maximum(self._scores.birth_limits(detections.classes) - odds, 0.0)
-        too_low = detections.scores < least
-        return np.where(too_low, np.maximum(log_odds(np.array([least])) - odds, _TINY), 0.0)
-
-    def _learn(
-        self,
-        matches: Matches,
-        detections: Detections,
-        measurements: Float64Array,
-        odds: Float64Array,
-        dt: float,
-    ) -> None:
-        """Takes in what the matches say about noise, scores and gaps, before they are applied."""
-        table, rows, columns = self._table, matches.rows, matches.columns
-        confirmed, misses, hits = table.confirmed[rows], table.misses[rows], table.hits[rows]
-        steady = ((misses == 1) & (hits >= MIN_HITS)).nonzero()[0]
-        if len(steady):
-            some = rows[steady]
-            self._bank.learn(
-                table.model_mean[:, some],
-                table.model_covariance[:, some],
-                measurements[columns[steady]],
-                dt,
-            )
-        seen = columns[confirmed]
-        self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
-        back = (confirmed & (misses > 1) & (hits >= LEAST_HITS)).nonzero()[0]
-        if len(back):
-            predicted = cxcyah_to_xyxy(table.mean[rows[back]])
-            found = detections.boxes[columns[back]].astype(np.float64)
-            right = paired_iou(predicted, found) >= _RIGHT_IOU
-            self._survival.learn(misses[back] - 1, right)
 
     def _check_embeddings(self, detections: Detections) -> None:
         if not isinstance(detections, Detections):
@@ -338,7 +249,8 @@ class DeepSort:
             return kept, _NO_INDICES
         tall = measurements[kept, 3] >= settings.min_height_px
         narrow = measurements[kept, 2] <= (settings.max_aspect or np.inf)
-        low = detections.scores[kept] < (settings.low_score or 0)
+        least = 0 if settings.is_joint else settings.low_score or 0  # a score is a cost there
+        low = detections.scores[kept] < least
         return kept[tall & narrow & ~low], kept[tall & narrow & low]
 
     def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
@@ -348,7 +260,8 @@ class DeepSort:
             scale = None
             if weight:
                 scale = 1 - weight * detections.scores[columns].astype(np.float64)
-            table.model_mean[:, rows], table.model_covariance[:, rows] = self._bank.update(
+            bank = self._learnt.bank
+            table.model_mean[:, rows], table.model_covariance[:, rows] = bank.update(
                 table.model_mean[:, rows],
                 table.model_covariance[:, rows],
                 measurements[columns],
@@ -356,16 +269,12 @@ class DeepSort:
             )
             table.record_matches(rows, detections, columns)
             self._gallery.add(table.slots[rows], detections.embeddings[columns])
-        self._combine()
+        self._learnt.combine(table)
 
     def _delete_lost_tracks(self) -> None:
         """Deletes tracks that are lost for good, and learns from them."""
-        table = self._table
         deleted = self._tracks_to_delete()
-        gone = deleted & table.confirmed & (table.hits >= LEAST_HITS)
-        if np.count_nonzero(gone):
-            misses = table.misses[gone]
-            self._survival.learn(misses, np.zeros(len(misses), np.bool_))
+        self._learnt.learn_deletion(self._table, deleted)
         self._delete_tracks(deleted)
 
     def _tracks_to_delete(self) -> BoolArray:
@@ -392,7 +301,7 @@ class DeepSort:
         self, detections: Detections, measurements: Float64Array, columns: IndexArray
     ) -> None:
         if len(columns):
-            mean, covariance = self._bank.initiate(measurements[columns])
+            mean, covariance = self._learnt.bank.initiate(measurements[columns])
             slots = self._table.give_birth(mean, covariance, detections, columns)
             self._gallery.add(slots, detections.embeddings[columns])
 
@@ -424,22 +333,17 @@ class DeepSort:
         if settings.report is not Report.ALL:
             shown = reportable
             if settings.min_mean_score is None:
-                shown &= table.mean_odds >= self._scores.mean_limits(table.classes)
+                shown &= self._learnt.is_score_usual(table)
             elif settings.min_mean_score:
                 shown &= table.mean_scores >= settings.min_mean_score
             if settings.report is Report.SEEN:
                 shown &= table.misses == 0
             elif settings.report is Report.LIKELY:
-                shown &= (table.misses == 0) | self._likely_there()
+                there = self._learnt.is_likely_there(table) & ~self._outside_image()
+                shown &= (table.misses == 0) | there
             rows = rows[shown[rows]]
         self._reported = rows
         return self._tracks(rows, with_tentative=settings.report is Report.ALL)
-
-    def _likely_there(self) -> BoolArray:
-        """Returns a mask `(T,)`: lost tracks whose predictions are likely right."""
-        table = self._table
-        near = table.misses <= self._survival.longest_gap(self._settings.bridge_share)
-        return near & (table.hits >= LEAST_HITS) & ~self._outside_image()
 
     def _tracks(self, rows: IndexArray, *, with_tentative: bool) -> Tracks:
         """Returns the tracks of rows of the table, some of which may be tentative."""

@@ -5,7 +5,7 @@ has the measured effect of each.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from tracker.errors import ConfigError
@@ -80,9 +80,10 @@ class DeepSortSettings:
     """Settings of `DeepSort`; `configs/paper.yaml` has those of the paper.
 
     Attributes:
-        association: How detections are assigned to tracks. With `joint`, `appearance_weight` and
-            `max_appearance_distance` count, of the settings from `appearance_order` to
-            `low_min_iou` that belong to stages none other.
+        association: How detections are assigned to tracks. `appearance_weight` belongs to `joint`;
+            `appearance_order`, `motion_weight`, `motion_gate`, `min_iou`, `motion_cost`,
+            `overlap_appearance_distance`, `refind_*` and `low_*` belong to `stages`, and so does a
+            function as `track_distance`, which implies them.
         adapt_noise: Whether process and measurement noise follow what the scene shows
             (`motion_bank.py`); otherwise they are as in `noise`.
         box_motion: Whether a motion that all boxes share is taken for the camera's
@@ -187,12 +188,41 @@ class DeepSortSettings:
                 f"{self.track_distance!r}"
             )
         check_types(self)  # switches, and other fields without a range
+        if self.is_joint:
+            self._check_no_stage_settings()
+
+    def _check_no_stage_settings(self) -> None:
+        """Refuses settings that would change nothing."""
+        for item in fields(self):
+            if item.name in _STAGES_ONLY and getattr(self, item.name) != item.default:
+                raise ConfigError(
+                    f"tracking.{item.name}: belongs to tracking.association: stages, got "
+                    f"{getattr(self, item.name)!r} with joint; set tracking.association=stages too"
+                )
 
     @property
     def is_joint(self) -> bool:
         """Whether all tracks are assigned at once; a function as distance needs the stages."""
         return self.association is Association.JOINT and not callable(self.track_distance)
 
+
+_STAGES_ONLY = frozenset(
+    (
+        "appearance_order",
+        "motion_weight",
+        "motion_gate",
+        "min_iou",
+        "overlap_appearance_distance",
+        "motion_cost",
+        "refind_reach",
+        "refind_growth",
+        "refind_max_reach",
+        "refind_size_ratio",
+        "low_score",
+        "low_min_iou",
+    )
+)
+"""Settings of the paper's stages and their additions."""
 
 _RANGES: dict[str, Bounds] = {
     "bridge_share": (0, 2),

@@ -144,7 +144,7 @@ def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
 
 
 def lay_words(tree: dict[str, Any], words: Sequence[str], *, example: str) -> None:
-    """Applies arguments such as `tracking.min_iou=0.4` to a tree; the value is read as YAML.
+    """Applies arguments such as `tracking.max_age_s=4` to a tree; the value is read as YAML.
 
     Args:
         tree: Changed in place.

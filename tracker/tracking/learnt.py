@@ -1,0 +1,158 @@
+"""What the tracker learns while it runs, applied to the track table.
+
+Noise (`motion_bank.py`), camera motion from boxes (`box_motion.py`), the meaning of scores
+(`score_scale.py`) and how long lost objects are still there (`survival.py`).
+"""
+
+import numpy as np
+
+from tracker.boxes import cxcyah_to_xyxy, paired_iou
+from tracker.detections import Detections
+from tracker.tracking import box_motion
+from tracker.tracking.association import Matches
+from tracker.tracking.camera_warp import warp
+from tracker.tracking.motion_bank import MIN_HITS, MotionBank
+from tracker.tracking.scene import Scene
+from tracker.tracking.score_scale import ScoreScale, log_odds
+from tracker.tracking.settings import DeepSortSettings
+from tracker.tracking.survival import LEAST_HITS, Survival
+from tracker.tracking.track_table import TrackTable
+from tracker.tracks import CameraMotion
+from tracker.util.arrays import BoolArray, Float64Array
+
+_MOST_CAMERA_MISSES = 4
+"""Missed detections of a track up to which its prediction says something about the camera."""
+
+_LONGEST_BRIDGE_S = 1.0
+"""Longest gap in which predictions are reported, in seconds."""
+
+_RIGHT_IOU = 0.5
+"""A prediction was right where it overlaps the box found by this, as evaluations count it."""
+
+_TINY = 1e-9
+
+
+class Learnt:
+    """What was learnt since the source began.
+
+    Args:
+        settings: Of the tracker.
+        frame_interval_s: Nominal seconds between two frames.
+
+    Attributes:
+        bank: The motion models with their weights.
+    """
+
+    def __init__(self, settings: DeepSortSettings, *, frame_interval_s: float) -> None:
+        self._settings = settings
+        self.bank = MotionBank(
+            settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
+        )
+        self._scores = ScoreScale()
+        self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1))
+
+    def predict(self, table: TrackTable, dt: float, camera: CameraMotion | None) -> None:
+        """Predicts all tracks, `dt` nominal frame intervals later.
+
+        Args:
+            table: The tracks.
+            dt: Nominal frame intervals, > 0.
+            camera: Camera motion since the last frame; `None` where not estimated.
+        """
+        if camera is not None:
+            _warp(table, camera)
+        table.model_mean, table.model_covariance = self.bank.predict(
+            table.model_mean, table.model_covariance, dt
+        )
+        self.combine(table)
+
+    def combine(self, table: TrackTable) -> None:
+        """Sets the tracks' means to those of the motion models together."""
+        table.mean = self.bank.combine(table.model_mean)
+
+    def innovation_variance(self, table: TrackTable) -> Float64Array:
+        """Returns `(T, 4)` variances of the innovations of the predicted tracks."""
+        return self.bank.innovation_variance(table.model_mean, table.model_covariance, table.mean)
+
+    def follow_camera(
+        self, table: TrackTable, measurements: Float64Array, variance: Float64Array
+    ) -> bool:
+        """Moves all tracks as the camera seems to have moved; returns whether it has.
+
+        Args:
+            table: The predicted tracks.
+            measurements: `(N, 4)` cxcyah.
+            variance: `(T, 4)` of the innovations.
+        """
+        recent = (table.confirmed & (table.misses <= _MOST_CAMERA_MISSES)).nonzero()[0]
+        motion = box_motion.estimate(table.mean[recent], variance[recent], measurements)
+        if motion is None:
+            return False
+        _warp(table, motion)
+        self.combine(table)
+        return True
+
+    def shortfall(self, detections: Detections, odds: Float64Array) -> Float64Array:
+        """Returns `(N,)` log odds by which scores are too low to start a track, at least 0.
+
+        Args:
+            detections: Those of the frame.
+            odds: `(N,)` log odds of their scores.
+        """
+        least = self._settings.birth_score
+        if least is None:
+            return np.maximum(self._scores.birth_limits(detections.classes) - odds, 0.0)
+        too_low = detections.scores < least
+        return np.where(too_low, np.maximum(log_odds(np.array([least])) - odds, _TINY), 0.0)
+
+    def learn(
+        self, table: TrackTable, matches: Matches, scene: Scene, odds: Float64Array, dt: float
+    ) -> None:
+        """Takes in what the matches of a frame say, before they are applied to the table.
+
+        Args:
+            table: The predicted tracks.
+            matches: Of rows of the table with detections.
+            scene: The detections.
+            odds: `(N,)` log odds of the scores of the detections.
+            dt: Nominal frame intervals of the step.
+        """
+        detections, rows, columns = scene.detections, matches.rows, matches.columns
+        confirmed, misses, hits = table.confirmed[rows], table.misses[rows], table.hits[rows]
+        steady = ((misses == 1) & (hits >= MIN_HITS)).nonzero()[0]
+        if len(steady):
+            some = rows[steady]
+            mean, covariance = table.model_mean[:, some], table.model_covariance[:, some]
+            self.bank.learn(mean, covariance, scene.measurements[columns[steady]], dt)
+        seen = columns[confirmed]
+        self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
+        back = (confirmed & (misses > 1) & (hits >= LEAST_HITS)).nonzero()[0]
+        if len(back):
+            predicted = cxcyah_to_xyxy(table.mean[rows[back]])
+            found = detections.boxes[columns[back]].astype(np.float64)
+            self._survival.learn(misses[back] - 1, paired_iou(predicted, found) >= _RIGHT_IOU)
+
+    def learn_deletion(self, table: TrackTable, deleted: BoolArray) -> None:
+        """Takes in that lost tracks of a mask `(T,)` did not come back."""
+        gone = deleted & table.confirmed & (table.hits >= LEAST_HITS)
+        if np.count_nonzero(gone):
+            misses = table.misses[gone]
+            self._survival.learn(misses, np.zeros(len(misses), np.bool_))
+
+    def is_score_usual(self, table: TrackTable) -> BoolArray:
+        """Returns `(T,)`: whether a track's mean score is not far below the usual one."""
+        return np.asarray(table.mean_odds >= self._scores.mean_limits(table.classes))
+
+    def is_likely_there(self, table: TrackTable) -> BoolArray:
+        """Returns `(T,)`: whether the prediction of a track is likely right, missed as it was."""
+        longest = self._survival.longest_gap(self._settings.bridge_share)
+        return np.asarray((table.misses <= longest) & (table.hits >= LEAST_HITS))
+
+
+def _warp(table: TrackTable, camera: CameraMotion) -> None:
+    """Moves all tracks of all motion models as the camera's motion moves them."""
+    mean, covariance = warp(
+        table.model_mean.reshape(-1, 8), table.model_covariance.reshape(-1, 3, 4), camera
+    )
+    table.model_mean = mean.reshape(table.model_mean.shape)
+    table.model_covariance = covariance.reshape(table.model_covariance.shape)
