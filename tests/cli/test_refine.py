@@ -103,7 +103,7 @@ def test_refine_fills_the_gap_and_keeps_the_header(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert (
-        "1 tracks of 1; split at 0 gaps, 0 joined, 0 false tracks removed, 9 boxes" in captured.err
+        "1 tracks of 1; split at 0 gaps, 0 joined, 0 false tracks removed, 8 boxes" in captured.err
     )
     if name.endswith("json"):
         document = json.loads(out.read_text())

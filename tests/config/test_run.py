@@ -44,7 +44,7 @@ def test_a_bare_off_is_what_yaml_reads_as_false(text: str) -> None:
 
 def test_it_writes_plain_json() -> None:
     plain = json.loads(json.dumps(Config().to_json()))
-    assert plain["tracking"]["report"] == "seen"
+    assert plain["tracking"]["report"] == "likely"
     assert plain["detector"]["name"] == "small"
 
 

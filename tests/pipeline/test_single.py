@@ -485,13 +485,13 @@ def test_idle_is_called_while_no_result_comes_and_may_stop_the_run() -> None:
 
 
 def test_results_have_the_tracks_that_are_not_reported() -> None:
-    """Tentative in the first two frames, lost in the last two; a tracker without them has none."""
+    """Tentative in the first frame, lost in the last two; a tracker without them has none."""
     script = [Detections.create([[10, 10, 20, 40]], [0.9])] * 4
     pipeline = Pipeline(detector=ScriptedDetector(script), tracker=DeepSort())
     results = list(pipeline.run(ScriptedSource(6)))
-    assert [r.tracks.ids.tolist() for r in results] == [[], [], [1], [1], [], []]
-    assert [r.unreported.ids.tolist() for r in results] == [[-1], [-1], [], [], [1], [1]]
+    assert [r.tracks.ids.tolist() for r in results] == [[], [1], [1], [1], [], []]
+    assert [r.unreported.ids.tolist() for r in results] == [[-1], [], [], [], [1], [1]]
     states = [r.unreported.states.tolist() for r in results]
-    assert states == [[TrackState.TENTATIVE]] * 2 + [[]] * 2 + [[TrackState.LOST]] * 2
+    assert states == [[TrackState.TENTATIVE]] + [[]] * 3 + [[TrackState.LOST]] * 2
     plain = Pipeline(detector=ScriptedDetector(script), tracker=RecordingTracker())
     assert [len(r.unreported) for r in plain.run(ScriptedSource(2))] == [0, 0]

@@ -84,7 +84,7 @@ def test_first_frame_of_a_tentative_track_and_all_others_are_hidden():
         # Four times the margin of 10 % around earlier places while it was unconfirmed.
         changed[19:111, 11 : place(result.frame.index)[2] + 9] = False
         assert not changed.any()
-    assert states[:4] == [0, 0, 1, 1]  # hidden before the tracker reports it
+    assert states[:4] == [0, 1, 1, 1]  # hidden before the tracker reports it
 
 
 def test_coasting_track_that_is_not_reported_is_hidden():

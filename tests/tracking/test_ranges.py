@@ -36,8 +36,8 @@ def test_no_noise_is_infinite_or_of_another_type(name: str, value: object) -> No
 
 
 def test_numpy_scalars_are_accepted() -> None:
-    settings = DeepSortSettings(confirm_hits=np.int64(2), min_iou=np.float32(0.5))
-    assert (settings.confirm_hits, settings.min_iou) == (2, 0.5)
+    settings = DeepSortSettings(confirm_hits=np.int64(2), resume_reach=np.float32(0.5))
+    assert (settings.confirm_hits, settings.resume_reach) == (2, 0.5)
 
 
 def test_a_count_is_whole() -> None:
