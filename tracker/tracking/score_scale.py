@@ -2,7 +2,8 @@
 
 Detectors differ: one says 0.97 of most people, another 0.6. Scores are compared as log odds,
 `log(p / (1 - p))`, per class, with two running figures of the video so far: the median of the
-detections that confirmed tracks were matched with, and the median of the best detection of a frame.
+detections that confirmed tracks were matched with, and the median of the best detection of a frame
+(of the class, and of all classes).
 A detection far below the first one starts no track, and a track whose mean lies far below it is not
 reported. No future frame is used.
 """
@@ -29,14 +30,21 @@ _MEAN_BELOW_BIRTH = 1.25
 continue a track: 0.3 with a birth limit of 0.6."""
 
 _BELOW_BEST = 0.6
-"""The birth limit falls below its prior where even the best detection of a frame is weak: it is at
-most this much below their median."""
+"""The birth limit falls below its prior where even the best detection of a class in a frame is weak:
+it is at most this much below their median."""
+
+_BELOW_BEST_OF_ALL = 2.0
+"""And at most this much below the median of the best of all classes: what never scores high although
+other classes do is noise."""
 
 _STARTS = 1.1, 1.7
 """Log odds of the two medians at first, scores of 0.75 and 0.85."""
 
 _MEMORY = 2000.0
 """Detections after which a median follows a change; at first it follows faster."""
+
+_LEAST_FRAMES = 20.0
+"""Frames after which it does so at the earliest, lest a frame of a crowd moves it too far."""
 
 _FIRST = 20.0
 _STEP = 4.0
@@ -60,7 +68,8 @@ class _Median:
     def add(self, values: Float64Array) -> None:
         """Moves the median towards new values `(n,)`."""
         self.count += len(values)
-        rate = _STEP * max(1 / (self.count + _FIRST), 1 / _MEMORY)
+        memory = max(_MEMORY, _LEAST_FRAMES * len(values))
+        rate = _STEP / min(self.count + _FIRST, memory)
         self.value += rate * float(np.add.reduce(np.sign(values - self.value)))
 
 
@@ -70,6 +79,7 @@ class ScoreScale:
     def __init__(self) -> None:
         self._matched: dict[int, _Median] = {}
         self._best: dict[int, _Median] = {}
+        self._best_of_all = _Median(_STARTS[1])
 
     def birth_limits(self, classes: Int32Array) -> Float64Array:
         """Returns `(N,)` log odds that detections of these classes need to start a track."""
@@ -94,6 +104,8 @@ class ScoreScale:
             classes: `(N,)` of all detections.
             found: `(N,)` their log odds.
         """
+        if len(found):
+            self._best_of_all.add(np.maximum.reduce(found, keepdims=True))
         for number in _distinct(classes):
             one = classes == number
             best = self._best.setdefault(number, _Median(_STARTS[1]))
@@ -116,7 +128,9 @@ class ScoreScale:
 
     def _prior(self, number: int) -> float:
         median = self._best.get(number)
-        return min(_BIRTH_PRIOR, (_STARTS[1] if median is None else median.value) - _BELOW_BEST)
+        best = _STARTS[1] if median is None else median.value
+        lowest = self._best_of_all.value - _BELOW_BEST_OF_ALL
+        return min(_BIRTH_PRIOR, max(best - _BELOW_BEST, lowest))
 
 
 def _limits(classes: Int32Array, limit: Callable[[int], float]) -> Float64Array:
