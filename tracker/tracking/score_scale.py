@@ -30,11 +30,11 @@ _MEAN_BELOW_BIRTH = 1.25
 continue a track: 0.3 with a birth limit of 0.6."""
 
 _BELOW_BEST = 0.6
-"""The birth limit falls below its prior where even the best detection of a class in a frame is weak:
+"""The birth limit falls below its prior where even the best detection of a class is weak in a frame:
 it is at most this much below their median."""
 
 _BELOW_BEST_OF_ALL = 2.0
-"""And at most this much below the median of the best of all classes: what never scores high although
+"""And at most this much below the median of the best of all classes: what never scores high where
 other classes do is noise."""
 
 _STARTS = 1.1, 1.7
