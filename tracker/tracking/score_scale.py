@@ -30,8 +30,8 @@ _MEAN_BELOW_BIRTH = 1.25
 continue a track: 0.3 with a birth limit of 0.6."""
 
 _BELOW_BEST = 0.6
-"""The birth limit falls below its prior where even the best detection of a class is weak in a frame:
-it is at most this much below their median."""
+"""The birth limit falls below its prior where even a frame's best detection of a class is weak: it
+is at most this much below their median."""
 
 _BELOW_BEST_OF_ALL = 2.0
 """And at most this much below the median of the best of all classes: what never scores high where
