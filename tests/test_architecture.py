@@ -23,7 +23,7 @@ RANKS = [
     ["masks", "models", "registry", "sources"],
     ["detections", "segmentation", "track_files"],
     ["tracks", "embedding", "evaluation", "testing"],
-    ["detection", "tracking", "sinks"],
+    ["detection", "linking", "tracking", "sinks"],
     ["pipeline", "training"],
     ["config"],
     ["api", "cli"],

@@ -1,11 +1,12 @@
 """Tracks as objects of other libraries, which this package does not install."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tracker.errors import DependencyError
+from tracker.errors import DataError, DependencyError
 from tracker.tracks import Tracks, TrackState
 
 
@@ -22,6 +23,16 @@ def two_tracks() -> Tracks:
         misses=np.array([0, 2], np.int32),
         detection_index=np.array([0, -1], np.int32),
     )
+
+
+def test_tracks_have_no_global_ids_unless_they_are_given() -> None:
+    tracks = two_tracks()
+    assert tracks.global_ids.tolist() == [-1, -1]
+    linked = replace(tracks, global_ids=np.array([5, 2]))
+    assert linked.select(np.array([1])).global_ids.tolist() == [2]
+    assert Tracks.of_own(ids=np.array([4])).global_ids.tolist() == [-1]
+    with pytest.raises(DataError, match="global_ids"):
+        replace(tracks, global_ids=np.array([1, 2, 3]))
 
 
 @pytest.mark.parametrize("library", ["supervision", "pandas"])

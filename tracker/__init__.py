@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TrackerError,
     )
     from tracker.frames import Frame, Source, VideoInfo
+    from tracker.linking.settings import LinkSettings
     from tracker.masks import Mask
     from tracker.models.darknet.load import load_darknet
     from tracker.pipeline.frame_loop import SourceEnd, SourceResult
@@ -97,6 +98,7 @@ _MODULES = {
     "ImageFolder": "tracker.sources.files.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",
     "JsonSink": "tracker.sinks.json_document",
+    "LinkSettings": "tracker.linking.settings",
     "Mask": "tracker.masks",
     "ModelError": "tracker.errors",
     "MotTextSink": "tracker.sinks.mot_text",
@@ -162,6 +164,7 @@ __all__ = [
     "ImageFolder",
     "JsonLinesSink",
     "JsonSink",
+    "LinkSettings",
     "Mask",
     "ModelError",
     "MotTextSink",

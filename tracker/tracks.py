@@ -54,6 +54,8 @@ class Tracks:
         misses: `(T,)` int32 missed detections since the last match; 0 = matched in the last frame
             on which the detector ran. Coasted frames are not counted.
         detection_index: `(T,)` int32 row of this frame's detections, -1 = not matched, predicted.
+        global_ids: `(T,)` int64 id of the same object in all sources of the run, from 1; -1 = none.
+            Only linking sets it (`tracker run --link`).
     """
 
     ids: Int64Array
@@ -66,9 +68,12 @@ class Tracks:
     ages: Int32Array
     misses: Int32Array
     detection_index: Int32Array
+    global_ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         count = len(self.ids)
+        if not len(self.global_ids):
+            object.__setattr__(self, "global_ids", _no_global_ids(count))
         for name, (dtype, width) in _LAYOUT.items():
             shape = (count,) if width is None else (count, width)
             array = frozen(getattr(self, name), dtype=dtype, shape=shape, name=f"Tracks.{name}")
@@ -82,9 +87,11 @@ class Tracks:
         would be a tenth of a step.
 
         Args:
-            columns: One contiguous array for each attribute, not checked.
+            columns: One contiguous array for each attribute, not checked; without `global_ids`
+                there are none.
         """
         tracks = object.__new__(cls)
+        columns.setdefault("global_ids", _no_global_ids(len(columns["ids"])))
         for name, column in columns.items():
             column.setflags(write=False)
             object.__setattr__(tracks, name, column)
@@ -161,6 +168,10 @@ class Tracks:
         return pandas.DataFrame(columns)
 
 
+def _no_global_ids(count: int) -> Int64Array:
+    return np.full(count, -1, np.int64)
+
+
 def _library(name: str, purpose: str) -> Any:
     """Returns an optional library, imported."""
     try:
@@ -182,6 +193,7 @@ _LAYOUT: dict[str, tuple[np.dtype[Any], int | None]] = {
     "ages": (np.dtype(np.int32), None),
     "misses": (np.dtype(np.int32), None),
     "detection_index": (np.dtype(np.int32), None),
+    "global_ids": (np.dtype(np.int64), None),
 }
 
 

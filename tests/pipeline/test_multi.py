@@ -13,6 +13,7 @@ from tests.fakes import HangingSource, one_walker
 from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError, ModelError, SourceError
 from tracker.frames import Frame
+from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import SourceEnd, SourceEvent, SourceResult
 from tracker.pipeline.multi import MultiPipeline, StageFactories
 from tracker.pipeline.single import NoEmbedder, Pipeline
@@ -124,6 +125,24 @@ def test_two_sources_keep_their_order_and_their_own_ids() -> None:
     for source in (0, 1):
         kinds = [type(event) for event in events if event.index == source]
         assert kinds.index(SourceEnd) == len(kinds) - 1
+
+
+def test_linking_gives_one_id_in_all_sources_and_in_one() -> None:
+    def described(frame: Frame) -> Detections:
+        return one_walker(frame).with_embeddings(np.array([[1, 0]], np.float32))
+
+    detector = ScriptedDetector(described)
+    stages = StageFactories(detector=lambda: detector, tracker=DeepSort)
+    pipeline = MultiPipeline(stages, link=LinkSettings())
+    for _ in range(2):  # each run begins without people
+        events = list(pipeline.run([ScriptedSource(12), ScriptedSource(12)]))
+        results = [(e.index, e.result) for e in events if isinstance(e, SourceResult)]
+        for source in (0, 1):
+            found = [r.tracks.global_ids.tolist() for index, r in results if index == source]
+            assert found[2:] == [[-1]] * 4 + [[1]] * 6  # confirmed in the third frame
+    single = Pipeline(detector=detector, tracker=DeepSort(), link=LinkSettings(min_embeddings=1))
+    *_, last = single.run(ScriptedSource(4))
+    assert last.tracks.global_ids.tolist() == [1]
 
 
 @settings(max_examples=25)

@@ -48,6 +48,17 @@ def test_a_box_has_the_colour_of_its_id_and_an_untouched_middle():
     assert not changed(drawn)[40:80, 30:70].any()
 
 
+def test_a_global_id_gives_the_colour_and_is_in_the_label():
+    tracks = make_tracks((3, (20, 30, 80, 90), CONFIRMED))
+    linked = replace(tracks, global_ids=np.array([8], np.int64))
+    drawn = draw(linked)
+    assert tuple(drawn[30, 50]) == color_of(8, 0)
+    labelled = DrawStyle(labels=Labels.ID, trail_s=0)
+    other = replace(tracks, ids=np.array([8], np.int64))  # the same colour, a shorter label
+    plate = changed(draw(linked, style=labelled))[:28].sum()
+    assert plate > 1.5 * changed(draw(other, style=labelled))[:28].sum()
+
+
 def test_a_lost_box_has_gaps_and_a_tentative_one_is_thinner():
     thick = DrawStyle(line_scale=3, labels=Labels.NONE, trail_s=0)
     box = (20, 30, 80, 90)

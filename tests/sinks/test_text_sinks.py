@@ -73,6 +73,19 @@ def test_a_frame_without_tracks_has_an_empty_list(tmp_path):
     assert footer == {"kind": "footer", "frames": 1, "ids": 0, "complete": True, "tracks": []}
 
 
+def test_only_tracks_with_a_global_id_have_the_key(tmp_path):
+    tracks = replace(FIRST, global_ids=np.array([12, -1], np.int64))
+    write(JsonLinesSink(str(tmp_path / "a")), tracks, FIRST)
+    for record in lines(tmp_path / "a"):
+        VALIDATOR.validate(record)
+    _, linked, plain, footer = lines(tmp_path / "a")
+    assert [track.get("global_id") for track in linked["tracks"]] == [12, None]
+    assert [track.get("global_id") for track in footer["tracks"]] == [12, None]
+    for track in linked["tracks"]:
+        track.pop("global_id", None)
+    assert linked["tracks"] == plain["tracks"]
+
+
 def test_one_track_is_rounded_as_documented(tmp_path):
     tracks = make_tracks((7, (1.005, 2.999, 10.123456, 20), CONFIRMED, 1))
     write(JsonLinesSink(str(tmp_path / "a")), tracks)

@@ -31,6 +31,8 @@ from tracker.cli.parsing import (
     Commands,
     RunCommand,
     print_help_without_command,
+    reconnect_attempts,
+    start_seconds,
     usage_error_text,
     words_of,
 )
@@ -193,6 +195,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     start: Annotated[
         str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
     ] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="One global id for who looks alike, across all sources."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")
     ] = None,
@@ -247,13 +253,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "source.live.policy": policy,
             "source.max_frames": max_frames,
             "source.stride": stride,
-            "source.start_s": None if start is None else _start_seconds(start),
+            "source.start_s": None if start is None else start_seconds(start),
+            "link": link or None,
             "seed": seed,
             "draw.seed": seed,
         },
     )
     if reconnect is not None:
-        settings = with_reconnect_attempts(settings, _reconnect_attempts(reconnect))
+        settings = with_reconnect_attempts(settings, reconnect_attempts(reconnect))
     outputs = Outputs(
         json=json,
         mot=mot,
@@ -278,30 +285,6 @@ def _check_replay(path: str, options: Mapping[str, object]) -> None:
                 "nothing is detected; leave one out (--set tracking.birth_score=0.5 asks for a "
                 "score before a track starts)"
             )
-
-
-def _reconnect_attempts(text: str) -> int | None:
-    """Returns the number of attempts; `None` for no limit."""
-    if text == "forever":
-        return None
-    if not text.isdecimal():
-        raise ConfigError(f"--reconnect {text}: expected a number of attempts >= 0, or forever")
-    return int(text)
-
-
-def _start_seconds(text: str) -> float:
-    """Returns the seconds of a time such as `90`, `1:30` or `0:01:30.5`."""
-    parts = text.split(":")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if not 1 <= len(numbers) <= 3 or min(numbers) < 0 or any(n >= 60 for n in numbers[1:]):
-        raise ConfigError(f"--start {text}: expected seconds, M:SS or H:MM:SS, such as 90 or 1:30")
-    total = 0.0
-    for number in numbers:
-        total = 60 * total + number
-    return total
 
 
 add_offline_commands(app)

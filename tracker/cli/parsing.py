@@ -1,5 +1,6 @@
 """Command-line parsing: comma-separated lists, and hints for options of other programs."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ _COMMANDS_OF_OTHERS = {
     "bench": ("benchmark", "speed", "time", "profile"),
     "export": ("convert", "compile", "quantize"),
     "refine": ("smooth", "interpolate", "postprocess"),
+    "link": ("associate", "match", "merge", "reid", "re-id", "multicam", "multi-camera", "mtmc"),
     "train": ("fit", "training", "finetune", "learn"),
     "models": ("model", "list", "ls"),
     "models pull": ("download", "fetch", "install", "get"),
@@ -169,6 +171,61 @@ def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
     if not all(words):
         raise ConfigError(f"{option} {text!r}: expected comma-separated names, e.g. person,car")
     return words
+
+
+def numbers_of(option: str, text: str) -> tuple[float, ...]:
+    """Returns the numbers of a comma-separated list.
+
+    Args:
+        option: Name of the option, for the message.
+        text: The value as typed.
+
+    Raises:
+        ConfigError: An item is no finite number.
+
+    Example:
+        >>> numbers_of("--offsets", "0, 12.5")
+        (0.0, 12.5)
+    """
+    try:
+        numbers = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise ConfigError(f"{option} {text!r}: expected comma-separated numbers, e.g. 0,12.5")
+    return numbers
+
+
+def reconnect_attempts(text: str) -> int | None:
+    """Returns the number of attempts of `--reconnect`; `None` for no limit.
+
+    Raises:
+        ConfigError: It is neither a number nor `forever`.
+    """
+    if text == "forever":
+        return None
+    if not text.isdecimal():
+        raise ConfigError(f"--reconnect {text}: expected a number of attempts >= 0, or forever")
+    return int(text)
+
+
+def start_seconds(text: str) -> float:
+    """Returns the seconds of a time of `--start` such as `90`, `1:30` or `0:01:30.5`.
+
+    Raises:
+        ConfigError: It is no such time.
+    """
+    parts = text.split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or min(numbers) < 0 or any(n >= 60 for n in numbers[1:]):
+        raise ConfigError(f"--start {text}: expected seconds, M:SS or H:MM:SS, such as 90 or 1:30")
+    total = 0.0
+    for number in numbers:
+        total = 60 * total + number
+    return total
 
 
 def _command_hint(name: str, known: Sequence[str], *, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands `eval`, `eval-detector`, `refine`, `export` and `bench`."""
+"""The commands `eval`, `eval-detector`, `refine`, `link`, `export` and `bench`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ from tracker.cli.options import (
     ScoresJson,
     Slices,
 )
-from tracker.cli.parsing import words_of
+from tracker.cli.parsing import numbers_of, words_of
 from tracker.errors import ConfigError
 from tracker.util.terminal import print_status
 
@@ -30,6 +30,7 @@ def add_offline_commands(app: typer.Typer) -> None:
     app.command("eval")(evaluate)
     app.command("eval-detector")(evaluate_detector)
     app.command()(refine)
+    app.command()(link)
     app.command()(export)
     app.command()(bench)
 
@@ -143,6 +144,51 @@ def refine(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typ
     )
     existing = Existing.REFUSE if no_clobber else Existing.REPLACE
     print_status(run_refine(RefineRequest(recording, output, settings, fps=fps, existing=existing)))
+
+
+def link(
+    recordings: Annotated[
+        list[str],
+        typer.Argument(help="Outputs of runs with --embeddings: JSON Lines or JSON documents."),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", help="Folder of the results. [NAME-linked.jsonl beside each]"
+        ),
+    ] = None,
+    max_distance: Annotated[
+        float | None,
+        typer.Option(help="Largest appearance distance of tracks with one global id. [0.35]"),
+    ] = None,
+    min_embeddings: Annotated[
+        int | None, typer.Option(help="Compare only tracks with so many embeddings. [5]")
+    ] = None,
+    overlapping_views: Annotated[
+        bool,
+        typer.Option(
+            "--overlapping-views", help="Cameras see the same place: anyone may be in several."
+        ),
+    ] = False,
+    offsets: Annotated[
+        str | None,
+        typer.Option(help="Seconds at which each recording begins: 0,12.5. [wall times]"),
+    ] = None,
+    no_clobber: NoClobber = False,
+) -> None:
+    """Give one global id to who looks alike in several recordings."""
+    from tracker.cli.link import LinkRequest, run_link
+    from tracker.linking.settings import LinkSettings
+    from tracker.sinks.place import Existing
+
+    given = {"max_distance": max_distance, "min_embeddings": min_embeddings}
+    settings = LinkSettings(
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+        overlapping_views=overlapping_views,
+    )
+    starts = None if offsets is None else numbers_of("--offsets", offsets)
+    existing = Existing.REFUSE if no_clobber else Existing.REPLACE
+    print_status(*run_link(LinkRequest(tuple(recordings), output, settings, starts, existing)))
 
 
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option

@@ -137,6 +137,7 @@ def build_pipeline(
         tracker=DeepSort(config.tracking),
         config=config.to_json(),
         detect_every=config.detector.every,
+        link=config.linking if config.link else None,
     )
 
 
@@ -144,6 +145,7 @@ def _detector(
     config: Config, given: AnyDetector | None, class_names: Sequence[str] | None
 ) -> TimedDetector:
     if given is None:
+        _check_link(config)
         found = build_detector(config)
     else:
         found = prepare_detector(config, given, class_names)
@@ -202,7 +204,17 @@ def build_multi_pipeline(
         detect_every=config.detector.every,
         batch_wait_s=config.batch.wait_s,
         max_frames=config.source.max_frames,
+        link=config.linking if config.link else None,
     )
+
+
+def _check_link(config: Config) -> None:
+    is_without = embedder_name(config) == NO_EMBEDDER and config.detector.detections is None
+    if config.link and is_without:
+        raise ConfigError(
+            f"--link: expected an embedder, got {NO_EMBEDDER!r}; global ids compare appearance: "
+            "choose one with --embedder builtin, or a file"
+        )
 
 
 def _check_every(config: Config) -> None:

@@ -18,6 +18,7 @@ from tracker.detection.slice_grid import DEFAULT_OVERLAP, OFF, check_overlap, pa
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
+from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
@@ -252,6 +253,9 @@ class Config:
         segmenter: The background of drawn frames.
         blur: Objects that are hidden in drawn frames.
         batch: Batching of frames of several sources.
+        link: Whether tracks that look like the same person, in one or several sources, get one
+            global id.
+        linking: Settings of it.
     """
 
     seed: int = 0
@@ -264,6 +268,8 @@ class Config:
     segmenter: SegmenterConfig = dataclasses.field(default_factory=SegmenterConfig)
     blur: BlurStyle = dataclasses.field(default_factory=BlurStyle)
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
+    link: bool = False
+    linking: LinkSettings = dataclasses.field(default_factory=LinkSettings)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tree as plain JSON types, with redacted addresses.

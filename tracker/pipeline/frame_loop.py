@@ -15,6 +15,7 @@ from typing import TypeVar
 from tracker.detections import Detections, TimedDetector
 from tracker.errors import TrackerError
 from tracker.frames import Frame, Source, VideoInfo
+from tracker.linking.online import Linker
 from tracker.pipeline.arrival_rate import Rhythm
 from tracker.pipeline.batching import FrameOrEnd, Intake
 from tracker.pipeline.source_state import SourceTracker, no_frames, with_latency
@@ -92,6 +93,7 @@ class LoopOptions:
         idle: Called in the caller's thread, ten times a second while there is no event.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
         max_frames: Number of results after which a source ends; `None` for all.
+        linker: Gives global ids to the tracks of all sources; `None` for none.
     """
 
     policy: FramePolicy = FramePolicy.AUTO
@@ -99,6 +101,7 @@ class LoopOptions:
     idle: Callable[[], None] | None = None
     batch_wait_s: float = BATCH_WAIT_S
     max_frames: int | None = None
+    linker: Linker | None = None
 
 
 def run_sources(
@@ -134,7 +137,10 @@ def run_sources(
         workers.start("tracker-infer", run, events)
         while (event := next_item(events, options.stop, options.idle)) is not None:
             if isinstance(event, SourceResult):
-                event = SourceResult(event.index, with_latency(event.result))
+                result = event.result
+                if options.linker is not None:
+                    result = options.linker.link(event.index, result)
+                event = SourceResult(event.index, with_latency(result))
             yield event
 
 

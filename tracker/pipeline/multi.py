@@ -12,6 +12,8 @@ from tracker.detection.sliced import innermost
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError
 from tracker.frames import Frame, Source, VideoInfo
+from tracker.linking.online import Linker
+from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import (
     BATCH_WAIT_S,
     LoopOptions,
@@ -56,6 +58,8 @@ class MultiPipeline:
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources,
             >= 0.
         max_frames: Number of results after which a source ends, >= 1; `None` for all.
+        link: Tracks of all sources that look like the same person get one global id, see `Linker`;
+            `None` for no global ids.
 
     Raises:
         ConfigError: A number is out of range.
@@ -79,6 +83,7 @@ class MultiPipeline:
         detect_every: int = 1,
         batch_wait_s: float = BATCH_WAIT_S,
         max_frames: int | None = None,
+        link: LinkSettings | None = None,
     ) -> None:
         check_detect_every(detect_every)
         if not 0 <= batch_wait_s < float("inf"):
@@ -90,6 +95,7 @@ class MultiPipeline:
         self._detect_every = detect_every
         self._batch_wait_s = batch_wait_s
         self._max_frames = max_frames
+        self._link = link
 
     def run(
         self,
@@ -119,7 +125,8 @@ class MultiPipeline:
         """
         if not sources:
             raise ConfigError("sources: expected at least one, got none")
-        options = LoopOptions(policy, stop, idle, self._batch_wait_s, self._max_frames)
+        linker = None if self._link is None else Linker(self._link)
+        options = LoopOptions(policy, stop, idle, self._batch_wait_s, self._max_frames, linker)
         infos = [source.info for source in sources]
         yield from run_sources(sources, lambda: self._stages(infos), options)
 

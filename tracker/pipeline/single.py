@@ -8,6 +8,8 @@ from typing import Any
 from tracker.detection.function_detector import as_detector
 from tracker.detections import AnyDetector, Detections, Embedder
 from tracker.frames import Frame, Source, VideoInfo
+from tracker.linking.online import Linker
+from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import (
     LoopOptions,
     SourceResult,
@@ -49,6 +51,8 @@ class Pipeline:
         config: The resolved configuration, recorded in results; plain JSON types.
         detect_every: The detector runs on every n-th processed frame, from the first one on, >= 1;
             in the others the tracker coasts.
+        link: Tracks that look like the same person get one global id, see `Linker`; `None` for no
+            global ids.
 
     Raises:
         ConfigError: `detect_every` is below 1, or `detector` is not a detector.
@@ -71,6 +75,7 @@ class Pipeline:
         camera_motion: CameraObserver | None = None,
         config: Mapping[str, Any] | None = None,
         detect_every: int = 1,
+        link: LinkSettings | None = None,
     ) -> None:
         check_detect_every(detect_every)
         self._detector = as_detector(detector)
@@ -79,6 +84,7 @@ class Pipeline:
         self._tracker = tracker
         self._config = dict(config or {})
         self._detect_every = detect_every
+        self._link = link
 
     def run(
         self,
@@ -109,7 +115,8 @@ class Pipeline:
         Raises:
             SourceError: The source had no frame or failed. TrackerError: Any other stage failed.
         """
-        options = LoopOptions(policy, stop, idle)
+        linker = None if self._link is None else Linker(self._link)
+        options = LoopOptions(policy, stop, idle, linker=linker)
         events = run_sources([source], lambda: [self._stages(source.info)], options)
         with closing(events):
             for event in events:

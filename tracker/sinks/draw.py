@@ -30,8 +30,9 @@ class Labels(Enum):
 
     NONE = "none"
     ID = "id"
+    """Id, and global id where there is one: `#3 @12`."""
     FULL = "full"
-    """Id, class and score."""
+    """Ids, class and score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def draw_tracks(
     """Returns a copy of the image with the tracks drawn into it.
 
     Confirmed tracks have full boxes, lost ones dashed boxes, tentative ones thin boxes and no id.
-    Masks of tracks matched in this image lie below. An id keeps its colour.
+    Masks of tracks matched in this image lie below. A track has the colour of its global id, or of
+    its id where it has none: one person has one colour in all sources.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
@@ -138,17 +140,16 @@ def draw_tracks(
     if masks is not None and style.mask_opacity > 0:
         _draw_masks(canvas, tracks, masks, style)
     width_px = line_width(canvas, style)
-    for track_id in tracks.ids.tolist():
-        _draw_trail(canvas, trails.of(track_id), color_of(track_id, style.seed), width_px)
+    colors = _colors(tracks, style)
+    for track_id, color in zip(tracks.ids.tolist(), colors, strict=True):
+        _draw_trail(canvas, trails.of(track_id), color, width_px)
     corners = _corners(canvas, tracks)
-    for row, (track_id, state) in enumerate(
-        zip(tracks.ids.tolist(), tracks.states.tolist(), strict=True)
-    ):
-        _draw_box(canvas, corners[row], color_of(track_id, style.seed), width_px, state)
+    for row, state in enumerate(tracks.states.tolist()):
+        _draw_box(canvas, corners[row], colors[row], width_px, state)
     if style.labels is not Labels.NONE:
-        for row, track_id in enumerate(tracks.ids.tolist()):
+        for row, color in enumerate(colors):
             text = _label(tracks, row, class_names, style.labels)
-            _draw_label(canvas, text, corners[row], color_of(track_id, style.seed), style)
+            _draw_label(canvas, text, corners[row], color, style)
     return canvas
 
 
@@ -175,6 +176,11 @@ def color_of(track_id: int, seed: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def _colors(tracks: Tracks, style: DrawStyle) -> list[Color]:
+    numbers = np.where(tracks.global_ids >= 0, tracks.global_ids, tracks.ids)
+    return [color_of(number, style.seed) for number in numbers.tolist()]
+
+
 def _corners(canvas: UInt8Array, tracks: Tracks) -> list[list[int]]:
     # Boxes far outside would overflow OpenCV's fixed-point coordinates.
     height, width = canvas.shape[:2]
@@ -187,8 +193,9 @@ def _corners(canvas: UInt8Array, tracks: Tracks) -> list[list[int]]:
 def _draw_masks(
     canvas: UInt8Array, tracks: Tracks, masks: Sequence[Mask], style: DrawStyle
 ) -> None:
-    seen = zip(tracks.ids.tolist(), tracks.detection_index.tolist(), strict=True)
-    for track_id, index in seen:
+    colors = _colors(tracks, style)
+    seen = zip(tracks.ids.tolist(), tracks.detection_index.tolist(), colors, strict=True)
+    for track_id, index, color in seen:
         if index < 0:
             continue
         mask = masks[index]
@@ -197,7 +204,7 @@ def _draw_masks(
                 f"mask of track {track_id}: expected the image's height and width "
                 f"{canvas.shape[:2]}, got {mask.size}"
             )
-        tint_mask(canvas, mask, color_of(track_id, style.seed), opacity=style.mask_opacity)
+        tint_mask(canvas, mask, color, opacity=style.mask_opacity)
 
 
 def _draw_trail(
@@ -259,6 +266,8 @@ def _draw_dashes(
 def _label(tracks: Tracks, row: int, class_names: Sequence[str], labels: Labels) -> str:
     track_id = int(tracks.ids[row])
     number = f"#{track_id}" if track_id >= 0 else "?"
+    if tracks.global_ids[row] >= 0:
+        number += f" @{tracks.global_ids[row]}"
     if labels is Labels.ID:
         return number
     index = int(tracks.classes[row])

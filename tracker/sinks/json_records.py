@@ -129,6 +129,7 @@ def frame(
             "age": row.age,
             "misses": row.misses,
             "class_score": row.class_score,
+            **_global_id(row.global_id),
         }
         for row in rows
     ]
@@ -229,4 +230,9 @@ def _life_record(run: RunInfo, track_id: int, life: Life) -> dict[str, Any]:
         "last_time_s": life.last_time_s,
         "frames": life.frames,
         "path_length": round(life.path_px, 2),
+        **_global_id(life.global_id),
     }
+
+
+def _global_id(number: int) -> dict[str, int]:
+    return {"global_id": number} if number >= 0 else {}

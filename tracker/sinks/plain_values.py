@@ -19,7 +19,10 @@ STATE_NAMES = {state.value: state.name.lower() for state in TrackState}
 
 
 class TrackRow(NamedTuple):
-    """One track in one frame: box and velocity with 2 decimals, scores with 4."""
+    """One track in one frame: box and velocity with 2 decimals, scores with 4.
+
+    `global_id` is -1 where it has none.
+    """
 
     id: int
     class_name: str
@@ -30,6 +33,7 @@ class TrackRow(NamedTuple):
     age: int
     misses: int
     class_score: float
+    global_id: int
 
 
 def class_name(class_names: Sequence[str], index: int) -> str:
@@ -60,12 +64,16 @@ def track_rows(tracks: Tracks, class_names: Sequence[str]) -> list[TrackRow]:
         [_state_name(state) for state in tracks.states.tolist()],
         tracks.ages.tolist(),
         tracks.misses.tolist(),
+        tracks.global_ids.tolist(),
         _rounded(tracks),
         strict=True,
     )
     return [
-        TrackRow(number, name, score, [x1, y1, x2, y2], state, [vx, vy], age, misses, class_score)
-        for number, name, state, age, misses, (
+        TrackRow(
+            *(number, name, score, [x1, y1, x2, y2], state, [vx, vy], age, misses, class_score),
+            global_id,
+        )
+        for number, name, state, age, misses, global_id, (
             x1,
             y1,
             x2,

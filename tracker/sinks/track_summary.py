@@ -16,8 +16,9 @@ PATIENCE_FRAMES = 64
 tracker has deleted it by then (`max_age_s` = 2). One that is reported again costs 20 µs."""
 
 _ID = Struct("<q")
-_HEAD = Struct("<qqqdddddiI")
-"""Id, first and last frame, first and last time, path, centre, a class and its frames: 72 bytes.
+_HEAD = Struct("<qqqdddddqiI")
+"""Id, first and last frame, first and last time, path, centre, global id, a class and its frames:
+80 bytes.
 Times, path and centre are float64 as in `Life`, so that a track that is reported again continues
 exactly."""
 _VOTE = Struct("<qiI")
@@ -36,6 +37,7 @@ class Life:
         path_px: Length of the path of its centre in pixels.
         x: Last position of its centre in pixels.
         y: As x.
+        global_id: The last one that it had; -1 = none.
         votes: Number of frames with each class, by class index.
     """
 
@@ -46,13 +48,14 @@ class Life:
     path_px: float
     x: float
     y: float
+    global_id: int = -1
     votes: dict[int, int] = field(default_factory=dict)
 
     @property
-    def numbers(self) -> tuple[int, int, float, float, float, float, float]:
+    def numbers(self) -> tuple[int, int, float, float, float, float, float, int]:
         """All but the votes, in their order."""
         frames, times = (self.first_frame, self.last_frame), (self.first_time_s, self.last_time_s)
-        return *frames, *times, self.path_px, self.x, self.y
+        return *frames, *times, self.path_px, self.x, self.y, self.global_id
 
     @property
     def frames(self) -> int:
@@ -66,7 +69,7 @@ class Life:
 
 
 class TrackLives:
-    """The summaries so far: objects while tracks are reported, about 72 bytes each after that.
+    """The summaries so far: objects while tracks are reported, about 80 bytes each after that.
 
     Tentative tracks (negative ids) are left out: their ids are provisional, and most of them
     are noise.
@@ -104,8 +107,9 @@ class TrackLives:
             frame: Number of the frame in its source.
             time_s: Its time in seconds.
         """
-        columns = (tracks.ids.tolist(), tracks.classes.tolist(), tracks.boxes.tolist())
-        for track_id, class_index, (x1, y1, x2, y2) in zip(*columns, strict=True):
+        columns = (tracks.ids, tracks.classes, tracks.global_ids, tracks.boxes)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for track_id, class_index, global_id, (x1, y1, x2, y2) in rows:
             if track_id < 0:
                 continue
             x, y = (x1 + x2) / 2, (y1 + y2) / 2
@@ -115,6 +119,7 @@ class TrackLives:
                 self._recent[track_id] = life
             life.path_px += hypot(x - life.x, y - life.y)
             life.x, life.y = x, y
+            life.global_id = global_id if global_id >= 0 else life.global_id
             life.last_frame, life.last_time_s = frame, time_s
             life.votes[class_index] = life.votes.get(class_index, 0) + 1
         self._untidy_frames += 1

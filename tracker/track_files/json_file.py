@@ -133,6 +133,30 @@ def parse_recording(content: bytes, *, path: str | Path) -> Recording:
     return Recording(tracks, header, tuple(frames[n] for n in sorted(frames)), complete)
 
 
+def json_objects(content: bytes, *, path: str | Path) -> Iterator[Any]:
+    """Yields header, frames and, where there is one, footer, as they are in the file.
+
+    Args:
+        content: The text of JSON Lines or a JSON document, in UTF-8.
+        path: What messages call it.
+
+    Raises:
+        DataError: The content is malformed; the message names the line.
+    """
+    for _, record in _records(path, content.removeprefix(b"\xef\xbb\xbf")):
+        yield record
+
+
+def is_json_lines(content: bytes) -> bool:
+    """Returns whether JSON content has one object in each line; else it is one document."""
+    line = content.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    try:
+        first = parse_json(line)
+    except DataError:
+        return line.startswith(b'{"kind"')
+    return isinstance(first, dict) and "kind" in first
+
+
 def _naming_place(place: str, read: Any, *given: Any) -> Any:
     """Returns the result of `read`; its errors name the place."""
     try:
@@ -144,17 +168,11 @@ def _naming_place(place: str, read: Any, *given: Any) -> Any:
 
 def _records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
     """Yields header, frames and, where there is one, footer, each with what messages call it."""
-    line = content.lstrip().split(b"\n", 1)[0]
-    try:
-        first = parse_json(line)
-    except DataError:
-        first = None
-    is_lines = isinstance(first, dict) and "kind" in first
-    if is_lines or (first is None and line.startswith(b'{"kind"')):
+    if is_json_lines(content):
         yield from _line_records(path, content)
         return
     try:
-        document = parse_json(content) if first is None else first
+        document = parse_json(content)
     except DataError as error:
         raise DataError(
             f"{path}: expected a whole JSON document, got one that is cut off or malformed; "
@@ -264,13 +282,16 @@ class _Rows:
         embedding = _embedding(track, self._header.embedding_size)
         is_seen = not is_coasted and state != "lost" and not misses
         index = self._names.setdefault(name, len(self._names))
-        return corners, score, index, is_seen, embedding, _mask(track)
+        number = -1
+        if "global_id" in track:
+            number = values.whole(track["global_id"], "global_id", most=LARGEST_ID)
+        return corners, score, index, is_seen, embedding, _mask(track), number
 
     def tracks(self, frame_count: int | None) -> RecordedTracks:
         """Returns all rows as arrays."""
         width = self._header.embedding_size
         columns = zip(*self._rows, strict=True) if self._rows else _EMPTY
-        frames, ids, boxes, scores, classes, seen, embeddings, masks = columns
+        frames, ids, boxes, scores, classes, seen, embeddings, masks, global_ids = columns
         nothing = np.zeros(width, np.float32)
         known = [nothing if embedding is None else embedding for embedding in embeddings]
         return RecordedTracks(
@@ -285,12 +306,13 @@ class _Rows:
             frame_count=frame_count,
             fps=self._header.fps,
             masks=masks if any(mask is not None for mask in masks) else None,
+            global_ids=np.array(global_ids, np.int64),
         )
 
 
-_Columns = tuple[list[float], float, int, bool, Float32Array | None, Mask | None]
-_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None, Mask | None]
-_EMPTY: tuple[tuple[()], ...] = ((),) * 8
+_Columns = tuple[list[float], float, int, bool, Float32Array | None, Mask | None, int]
+_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None, Mask | None, int]
+_EMPTY: tuple[tuple[()], ...] = ((),) * 9
 
 
 def _embedding(track: Mapping[str, Any], width: int) -> Float32Array | None:

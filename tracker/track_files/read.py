@@ -63,7 +63,7 @@ def read_recording(path: str | Path) -> Recording:
         SourceError: The file cannot be read.
         DataError: The content is malformed; the message names the line.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     if is_json(content):
         return parse_recording(content, path=path)
     rows = parse_mot_rows(content, path=path)
@@ -93,7 +93,7 @@ def read_detections(path: str | Path) -> RecordedDetections:
         SourceError: The file cannot be read.
         DataError: The content is malformed; the message names the line.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     sha256 = hashlib.sha256(content).hexdigest()
     if not is_json(content):
         rows = parse_mot_rows(content, path=path)
@@ -135,10 +135,10 @@ def read_mot_rows(path: str | Path) -> Float64Array:
         SourceError: The file cannot be read.
         DataError: The content is malformed; the message names the line.
     """
-    return parse_mot_rows(_read_bytes(path), path=path)
+    return parse_mot_rows(read_bytes(path), path=path)
 
 
-def _read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path) -> bytes:
     """Returns the content of a file, read once: it may be a pipe.
 
     Raises:

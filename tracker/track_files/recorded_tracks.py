@@ -1,7 +1,7 @@
 """Tracks of a whole recording as arrays: a row for each track in each frame."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -41,6 +41,7 @@ class RecordedTracks:
         fps: Nominal frames a second; `None` for MOT text.
         masks: `R` masks of one frame size, `None` for a row that has none; `None` where the file
             has none.
+        global_ids: `(R,)` int64 ids across sources, from 1; -1 where a row has none.
 
     Raises:
         DataError: An array has the wrong shape or dtype, a value is not finite, a frame is
@@ -58,6 +59,7 @@ class RecordedTracks:
     frame_count: int | None
     fps: float | None
     masks: tuple[Mask | None, ...] | None = None
+    global_ids: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
         frames, ids = np.asarray(self.frames), np.asarray(self.ids)
@@ -66,13 +68,15 @@ class RecordedTracks:
                 f"RecordedTracks: expected as many ids as frames, got {ids.shape} and "
                 f"{frames.shape}"
             )
+        if not len(self.global_ids):
+            object.__setattr__(self, "global_ids", np.full(len(ids), -1, np.int64))
         order = np.lexsort((ids, frames))
         for name, (dtype, shape) in _LAYOUT.items():
-            field = f"RecordedTracks.{name}"
+            what = f"RecordedTracks.{name}"
             values = np.asarray(getattr(self, name))
-            array = frozen(values, dtype=dtype, shape=(len(ids), *shape), name=field)
+            array = frozen(values, dtype=dtype, shape=(len(ids), *shape), name=what)
             object.__setattr__(
-                self, name, frozen(array[order], dtype=dtype, shape=array.shape, name=field)
+                self, name, frozen(array[order], dtype=dtype, shape=array.shape, name=what)
             )
         object.__setattr__(self, "masks", _ordered_masks(self.masks, order))
         if not (np.all(np.isfinite(self.boxes)) and np.all(np.isfinite(self.scores))):
@@ -135,4 +139,5 @@ _LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
     "classes": ("int32", ()),
     "seen": ("bool", ()),
     "embeddings": ("float32", (None,)),
+    "global_ids": ("int64", ()),
 }
