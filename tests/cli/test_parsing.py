@@ -25,7 +25,7 @@ from tracker.cli.main import app, main
         ("evaluate x", "no command 'evaluate'; use: tracker eval"),
         ("download x", "no command 'download'; use: tracker models pull"),
         ("help", "no command 'help'; use: tracker --help"),
-        ("zzz", "no command 'zzz'; expected run, eval, eval-detector, refine, export, bench"),
+        ("zzz", "no command 'zzz'; expected run, eval, eval-detector, refine, link, export, bench"),
         ("models download x", "no command 'download'; use: tracker models pull"),
         ("models lst", "no command 'lst'; did you mean 'list'?"),
         ("train detecter", "no command 'detecter'; did you mean 'detector'?"),
