@@ -1,12 +1,14 @@
 """`tracker run` and the command itself: results, exit codes, one line for every error."""
 
 import json
+import logging
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import av
@@ -39,6 +41,22 @@ def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--version") == 0
     assert capsys.readouterr().out.startswith("tracker 0.")
+
+
+def test_a_handler_of_a_library_repeats_no_line(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out.jsonl").touch()
+    repeated = StringIO()
+    handler = logging.StreamHandler(repeated)
+    logging.getLogger().addHandler(handler)
+    try:
+        call("run", clip, *MOTION, "--max-frames", 2, "--json", tmp_path / "out.jsonl")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "the existing file is replaced" in capsys.readouterr().err
+    assert repeated.getvalue() == ""
+    assert logging.getLogger("tracker").propagate
 
 
 def test_all_outputs_of_one_run(

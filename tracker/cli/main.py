@@ -302,8 +302,10 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in words
     # `--debug` is accepted anywhere: `tracker run --debug` as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
-    handler = _StderrHandler(words)
-    logging.getLogger("tracker").addHandler(handler)
+    handler, logger = _StderrHandler(words), logging.getLogger("tracker")
+    logger.addHandler(handler)
+    # TensorFlow's converter gives the root logger a handler, which would repeat every line.
+    propagated, logger.propagate = logger.propagate, False
     for name in _INFO_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     try:
@@ -312,7 +314,8 @@ def main(words: Sequence[str] | None = None) -> None:
     except Terminated as stopped:
         code = _print_error("terminated", stopped.exit_code)
     finally:
-        logging.getLogger("tracker").removeHandler(handler)
+        logger.removeHandler(handler)
+        logger.propagate = propagated
     failure = finish_streams()
     if failure is not None and not isinstance(failure, OutputClosed):
         code = code or _print_error(str(failure), failure.exit_code)
