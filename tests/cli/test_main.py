@@ -46,7 +46,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_handler_of_a_library_repeats_no_line(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "out.jsonl").touch()
+    (tmp_path / "out.jsonl").write_text("earlier")
     repeated = StringIO()
     handler = logging.StreamHandler(repeated)
     logging.getLogger().addHandler(handler)
