@@ -72,7 +72,7 @@ class Tracks:
 
     def __post_init__(self) -> None:
         count = len(self.ids)
-        if not len(self.global_ids):
+        if count and not len(self.global_ids):
             object.__setattr__(self, "global_ids", _no_global_ids(count))
         for name, (dtype, width) in _LAYOUT.items():
             shape = (count,) if width is None else (count, width)

@@ -15,8 +15,8 @@ from tracker.util.arrays import (
 )
 
 MOST_TRACKS = 10_000
-"""Tracks of one class that are compared: their distances take 400 MB, and clustering about a
-minute."""
+"""Tracks of one class that are compared: their distances take 400 MB. Clustering 3000 takes 2 s;
+the time grows with the square."""
 
 
 def global_ids(tracklets: Tracklets, settings: LinkSettings) -> Int64Array:
