@@ -1,4 +1,4 @@
-"""Frames a second of this package and of two others, on the same clip, on the same machine.
+"""Frames a second of this package and of another, on the same clip, on the same machine.
 
     python benchmarks/compare_trackers.py VIDEO --frames 200 --peers-python PATH
 
@@ -7,8 +7,6 @@ a disturbance meets all of them; the best round counts. A short clip warms it up
 frames are timed, decoding included, loading left out:
 
 - `tracker`: file to JSON Lines with `--detector small` at 640 pixels and its appearance network.
-- `ultralytics`: its `track` mode, YOLO11n built from its yaml, 640 pixels. The network is not
-  trained, so it finds nothing: speed only, and next to no cost of tracking, which favours it.
 - `deep_sort_realtime`: as its README calls it, with its MobileNet embedder, fed by this package's
   detector. No JSON is written, which favours it.
 
@@ -16,7 +14,7 @@ The others are installed by the user in an environment of their own, together wi
 package needs to detect there; `--peers-python` names its Python:
 
     python3 -m venv peers
-    peers/bin/pip install ultralytics deep-sort-realtime torchvision lap "setuptools<81"
+    peers/bin/pip install deep-sort-realtime torchvision "setuptools<81"
     peers/bin/pip install ai-edge-litert av platformdirs pydantic pyyaml rich scipy typer
 
 Prints a markdown table; peers that are not installed are skipped with a message. For this package
@@ -76,26 +74,6 @@ def run_tracker(folder: Path) -> tuple[Pass, Measured]:
     return once, seconds
 
 
-def run_ultralytics(folder: Path) -> tuple[Pass, Measured]:
-    """Returns what runs ultralytics' track mode over a clip."""
-    # It asks the network for updates and keeps settings otherwise.
-    os.environ.update(YOLO_OFFLINE="true", YOLO_CONFIG_DIR=str(folder), YOLO_VERBOSE="false")
-    from ultralytics import YOLO
-
-    model = YOLO("yolo11n.yaml")
-
-    def once(clip: Path) -> tuple[int, int]:
-        frames = found = 0
-        for result in model.track(
-            str(clip), stream=True, persist=True, imgsz=INPUT_SIZE, verbose=False
-        ):
-            frames += 1
-            found += len(result.boxes)
-        return frames, found
-
-    return once, {}
-
-
 def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
     """Returns what runs deep_sort_realtime over a clip, fed by this package's detector."""
     del folder  # it keeps nothing
@@ -133,12 +111,10 @@ def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
 
 CONTENDERS: dict[str, Callable[[Path], tuple[Pass, Measured]]] = {
     "tracker": run_tracker,
-    "ultralytics": run_ultralytics,
     "deep_sort_realtime": run_deep_sort_realtime,
 }
 PACKAGES = {
     "tracker": ("ai-edge-litert",),
-    "ultralytics": ("ultralytics", "torch"),
     "deep_sort_realtime": ("deep-sort-realtime", "torch"),
 }
 

@@ -121,12 +121,16 @@ def _explained(density: Float64Array, starts: IndexArray) -> Float64Array:
 def _candidates(mean: Float64Array, variance: Float64Array, measurements: Float64Array) -> _Pairs:
     """Returns the pairs of tracks and detections of similar size that are not far apart."""
     height, seen = mean[:, 3], measurements[:, 3]
-    displaced = measurements[:, :2] - mean[:, None, :2]
-    ratio = np.log(seen) - np.log(height)[:, None]
-    near = np.maximum.reduce(np.abs(displaced), axis=2) < _REACH * height[:, None]
-    rows, columns = (near & (np.abs(ratio) < np.log(_MOST_RATIO))).nonzero()
-    unlike = np.square(ratio[rows, columns]) / (2 * _SIZE_VARIANCE)
-    return _Pairs(rows, displaced[rows, columns], variance[rows, :2], unlike)
+    reach = (_REACH * height)[:, None]
+    near = np.abs(measurements[:, 0] - mean[:, :1]) < reach
+    near &= np.abs(measurements[:, 1] - mean[:, 1:2]) < reach
+    rows, columns = near.nonzero()
+    ratio = np.log(seen[columns] / height[rows])
+    alike = np.abs(ratio) < np.log(_MOST_RATIO)
+    rows, columns = rows[alike], columns[alike]
+    displaced = measurements[columns, :2] - mean[rows, :2]
+    unlike = np.square(ratio[alike]) / (2 * _SIZE_VARIANCE)
+    return _Pairs(rows, displaced, variance[rows, :2], unlike)
 
 
 def _refined(
