@@ -71,7 +71,7 @@ def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
             "tracking.report=some",
             "tracking.report: expected 'likely', 'seen', 'confirmed' or 'all'",
         ),
-        ("camera_motion=on", "camera_motion: expected 'off' or 'flow', got True"),
+        ("camera_motion=on", "camera_motion: expected 'auto', 'off' or 'flow', got True"),
         ("source.live.reconnect.factor=0.5", "source.live.reconnect.factor: expected"),
         ("tracking=3", "tracking: expected keys below it, got 3"),
         ("tracking.min_iou.x=3", "min_iou"),

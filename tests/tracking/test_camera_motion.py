@@ -220,6 +220,6 @@ def test_the_configuration_builds_it() -> None:
 def test_a_sequence_without_frames_shows_no_motion(tmp_path: Path) -> None:
     folder = str(sequence(tmp_path))
     words = ["detector.detections=det.txt", "camera_motion=flow"]
-    with pytest.raises(ConfigError, match="expected camera_motion 'off', got 'flow'"):
+    with pytest.raises(ConfigError, match="expected camera_motion 'auto' or 'off', got 'flow'"):
         open_source(folder, load_config(overrides=words))
     open_source(folder, load_config(overrides=words[:1])).close()

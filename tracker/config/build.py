@@ -242,7 +242,10 @@ def _resolved(config: Config, detector: TimedDetector) -> Config:
     if choice.network.confidence is None and isinstance(inner, _Thresholded):
         network = dataclasses.replace(choice.network, confidence=inner.confidence)
         choice = dataclasses.replace(choice, network=network)
-    return dataclasses.replace(config, detector=choice)
+    tracking = config.tracking
+    if config.camera_motion is CameraCompensation.OFF:
+        tracking = dataclasses.replace(tracking, box_motion=False)
+    return dataclasses.replace(config, detector=choice, tracking=tracking)
 
 
 def embedder_name(config: Config) -> str:
@@ -322,7 +325,7 @@ def build_camera_motion(config: Config) -> CameraObserver | None:
     Raises:
         ConfigError: The detector needs a static camera.
     """
-    if config.camera_motion is CameraCompensation.OFF:
+    if config.camera_motion is not CameraCompensation.FLOW:
         return None
     if config.detector.name == MOTION and config.detector.detections is None:
         raise ConfigError(
@@ -340,8 +343,8 @@ def _check_needs_no_images(text: str, config: Config) -> None:
             f"{text}: appearance needs images and the sequence has none; expected embedder "
             f"{NO_EMBEDDER!r}, got {config.embedder.name!r}"
         )
-    if config.camera_motion is not CameraCompensation.OFF:
+    if config.camera_motion is CameraCompensation.FLOW:
         raise ConfigError(
             f"{text}: camera motion needs images and the sequence has none; expected "
-            f"camera_motion 'off', got {config.camera_motion.value!r}"
+            f"camera_motion 'auto' or 'off', got {config.camera_motion.value!r}"
         )

@@ -1,0 +1,17 @@
+"""Stages as the configuration asks for them."""
+
+import pytest
+
+from tests.fakes import ScriptedDetector
+from tracker.config.build import build_pipeline
+from tracker.config.run import load_config
+
+
+@pytest.mark.parametrize(
+    ("motion", "boxes"), [("auto", True), ("off", False), ("flow", True)], ids=str
+)
+def test_a_camera_that_stands_still_is_not_followed(motion: str, *, boxes: bool) -> None:
+    config = load_config(overrides=[f"camera_motion={motion}", "embedder.name=none"])
+    pipeline = build_pipeline(config, detector=ScriptedDetector([]), class_names=["person"])
+    assert pipeline._tracker.settings.box_motion is boxes
+    assert (pipeline._camera_motion is not None) is (motion == "flow")
