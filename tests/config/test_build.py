@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fakes import ScriptedDetector
 from tracker.config.build import build_pipeline
 from tracker.config.run import load_config
+from tracker.testing import ScriptedDetector
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,6 @@ from tracker.config.run import load_config
 )
 def test_a_camera_that_stands_still_is_not_followed(motion: str, *, boxes: bool) -> None:
     config = load_config(overrides=[f"camera_motion={motion}", "embedder.name=none"])
-    pipeline = build_pipeline(config, detector=ScriptedDetector([]), class_names=["person"])
+    pipeline = build_pipeline(config, detector=ScriptedDetector([]))
     assert pipeline._tracker.settings.box_motion is boxes
     assert (pipeline._camera_motion is not None) is (motion == "flow")
