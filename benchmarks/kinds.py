@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from development_set import SIMULATED, Scene
 
+from tracker.config.build import tracking_settings
 from tracker.config.run import CameraCompensation, Config
 from tracker.errors import ConfigError
 from tracker.evaluation.metrics import Evaluation, Measured, Scores, combine, measure
@@ -48,11 +49,11 @@ def track(scene: Scene, config: Config) -> Rows:
     """
     if config.camera_motion is CameraCompensation.FLOW or config.detector.every != 1:
         raise ConfigError(
-            "camera_motion, detector.every: expected off and 1, got "
+            "camera_motion, detector.every: expected auto or off, and 1, got "
             f"{config.camera_motion.value} and {config.detector.every}; the sequences have "
             "detections in every frame and no images"
         )
-    deepsort = DeepSort(config.tracking)
+    deepsort = DeepSort(tracking_settings(config))
     deepsort.reset(frame_interval_s=scene.interval_s, frame_size=scene.size)
     parts = [np.zeros((0, 6))]
     for frame, (detections, dt) in enumerate(zip(scene.found, scene.steps, strict=True)):

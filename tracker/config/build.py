@@ -21,6 +21,7 @@ from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.settings import DeepSortSettings
 from tracker.tracks import CameraObserver
 from tracker.util.address import shown_source
 
@@ -242,10 +243,14 @@ def _resolved(config: Config, detector: TimedDetector) -> Config:
     if choice.network.confidence is None and isinstance(inner, _Thresholded):
         network = dataclasses.replace(choice.network, confidence=inner.confidence)
         choice = dataclasses.replace(choice, network=network)
-    tracking = config.tracking
+    return dataclasses.replace(config, detector=choice, tracking=tracking_settings(config))
+
+
+def tracking_settings(config: Config) -> DeepSortSettings:
+    """Returns the tracker's settings: `camera_motion: off` holds for boxes too."""
     if config.camera_motion is CameraCompensation.OFF:
-        tracking = dataclasses.replace(tracking, box_motion=False)
-    return dataclasses.replace(config, detector=choice, tracking=tracking)
+        return dataclasses.replace(config.tracking, box_motion=False)
+    return config.tracking
 
 
 def embedder_name(config: Config) -> str:

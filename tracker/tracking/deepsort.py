@@ -87,6 +87,11 @@ class DeepSort:
         """Memory of the embedding galleries in bytes; bounded by the number of tracks at a time."""
         return self._gallery.nbytes
 
+    @property
+    def model_weights(self) -> Float64Array:
+        """`(G, 4)` weights of the motion models, by coordinate of cxcyah; see `motion_bank.py`."""
+        return self._learnt.bank.weights
+
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
         """Deletes all tracks and restarts ids at 1.
 
