@@ -160,7 +160,7 @@ def test_left_out_scores_are_of_the_chosen_candidates(bench: Bench, tmp_path: Pa
 
 def test_settings_that_need_images_are_refused(bench: Bench, tmp_path: Path) -> None:
     scene = bench.scenes.recorded_scene("plain", sequence(tmp_path / "a"), Rules.MOT17)
-    with pytest.raises(ValueError, match="expected off and 1, got flow and 1"):
+    with pytest.raises(ValueError, match="expected auto or off, and 1, got flow and 1"):
         bench.kinds.track(scene, load_config(overrides=["camera_motion=flow"]))
 
 
