@@ -165,7 +165,7 @@ class DeepSortSettings:
     refind_growth: float = 0.02
     refind_max_reach: float = 0.8
     refind_size_ratio: float = 1.4
-    resume_distance: float = 0.5
+    resume_distance: float = 0.4
     resume_reach: float = 2.0
     low_score: float | None = None
     low_min_iou: float = 0.5
