@@ -18,6 +18,7 @@ from tracker.frames import Frame, Source, VideoInfo
 from tracker.linking.online import Linker
 from tracker.pipeline.arrival_rate import Rhythm
 from tracker.pipeline.batching import FrameOrEnd, Intake
+from tracker.pipeline.lag import LaggedResults
 from tracker.pipeline.source_state import SourceTracker, no_frames, with_latency
 from tracker.pipeline.threads import ReadFrame, Workers, run_together
 from tracker.sources.live.settings import FramePolicy
@@ -132,16 +133,29 @@ def run_sources(
         for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
             workers.start_reader(f"tracker-read-{index}", source, channel)
         intake = Intake(channels, changed, wait_s=options.batch_wait_s)
-        inference = _Inference(prepare(), intake, events, max_frames=options.max_frames)
+        stages = prepare()
+        inference = _Inference(stages, intake, events, max_frames=options.max_frames)
         run = inference.run_newest if any(newest) else inference.run_all
         workers.start("tracker-infer", run, events)
+        lags = [LaggedResults(stage.source_tracker.lag_frames) for stage in stages]
         while (event := next_item(events, options.stop, options.idle)) is not None:
-            if isinstance(event, SourceResult):
-                result = event.result
-                if options.linker is not None:
-                    result = options.linker.link(event.index, result)
-                event = SourceResult(event.index, with_latency(result))
-            yield event
+            for result in _ready(event, options.linker, lags):
+                yield SourceResult(event.index, with_latency(result))
+            if isinstance(event, SourceEnd):
+                yield event
+
+
+def _ready(
+    event: SourceEvent, linker: Linker | None, lags: Sequence[LaggedResults]
+) -> Iterator[TrackedFrame]:
+    """Yields the results that are complete with an event: at once, or as late as the lags say."""
+    if isinstance(event, SourceEnd):
+        yield from lags[event.index].flush()
+        return
+    result = event.result
+    if linker is not None:
+        result = linker.link(event.index, result)
+    yield from lags[event.index].push(result)
 
 
 class _Inference:

@@ -15,6 +15,7 @@ from tracker.frames import Frame, VideoInfo
 from tracker.tracks import (
     CameraMotion,
     CameraObserver,
+    HasLag,
     HasUnreported,
     MultiObjectTracker,
     RunInfo,
@@ -68,6 +69,11 @@ class SourceTracker:
     def frames(self) -> int:
         """Frames so far."""
         return self._frames
+
+    @property
+    def lag_frames(self) -> int:
+        """Frames by which results are late; 0 for a tracker that does not say."""
+        return self._tracker.lag_frames if isinstance(self._tracker, HasLag) else 0
 
     @property
     def wants_detections(self) -> bool:

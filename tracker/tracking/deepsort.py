@@ -78,6 +78,11 @@ class DeepSort:
         return self._settings
 
     @property
+    def lag_frames(self) -> int:
+        """Frames by which the pipeline delays results, see `DeepSortSettings.lag_frames`."""
+        return self._settings.lag_frames
+
+    @property
     def track_count(self) -> int:
         """Number of tracks, including those that are not reported."""
         return len(self._table)

@@ -90,6 +90,9 @@ class DeepSortSettings:
             (`box_motion.py`).
         bridge_share: With `report: likely`, predictions of a lost track are reported up to the
             number of missed detections at which this share of them has turned out right.
+        lag_frames: Frames by which results are late. Gaps in a track that end within them are
+            interpolated, in place of predictions (`offline/fixed_lag.py`); the pipeline does it,
+            and keeps as many frames in memory. 0 = none, as live use wants it.
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_s: Seconds without a detection after which a confirmed track is deleted. One step
             counts for a third of them at most, so that after a longer interruption of the source
@@ -148,6 +151,7 @@ class DeepSortSettings:
     adapt_noise: bool = True
     box_motion: bool = True
     bridge_share: float = 0.6
+    lag_frames: int = 0
     confirm_hits: int = 2
     max_age_s: float = 2.0
     max_age_frames: float | None = None
@@ -226,6 +230,7 @@ _STAGES_ONLY = frozenset(
 
 _RANGES: dict[str, Bounds] = {
     "bridge_share": (0, 2),
+    "lag_frames": (0, 1000),
     "appearance_weight": (0, LARGEST),
     "confirm_hits": (1, LARGEST),
     "max_age_frames": (0, LARGEST),

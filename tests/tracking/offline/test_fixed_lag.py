@@ -1,0 +1,105 @@
+"""Tracks some frames late: gaps that end meanwhile are filled."""
+
+import numpy as np
+import pytest
+
+from tracker.errors import ConfigError
+from tracker.tracking.offline.fixed_lag import FixedLag
+from tracker.tracks import Tracks, TrackState
+
+Row = tuple[int, float, TrackState]
+CONFIRMED, LOST, TENTATIVE = TrackState.CONFIRMED, TrackState.LOST, TrackState.TENTATIVE
+
+
+def make_tracks(*rows: Row) -> Tracks:
+    """Each row is (id, x, state)."""
+    count = len(rows)
+    ids, left, states = (np.array(column) for column in zip(*rows, strict=True))
+    boxes = np.tile(left[:, None], (1, 4)) + np.array([0, 0, 10, 0])
+    boxes[:, 1::2] = [0, 20]
+    lost = states == LOST
+    return Tracks(
+        ids=ids.astype(np.int64),
+        boxes=boxes.astype(np.float32),
+        velocities=np.zeros((count, 2), np.float32),
+        scores=np.full(count, 0.9, np.float32),
+        classes=np.zeros(count, np.int32),
+        class_scores=np.ones(count, np.float32),
+        states=states.astype(np.uint8),
+        ages=np.ones(count, np.int32),
+        misses=lost.astype(np.int32),
+        detection_index=np.where(lost, -1, 0).astype(np.int32),
+    )
+
+
+def at(x: float, track_id: int = 1, *, state: TrackState = CONFIRMED) -> Tracks:
+    return make_tracks((track_id, x, state))
+
+
+def run(frames: list[Tracks], lag: int, times: list[float] | None = None) -> list[Tracks]:
+    fixed, out = FixedLag(lag), []
+    for number, tracks in enumerate(frames):
+        ready = fixed.push(tracks, float(number) if times is None else times[number])
+        assert (ready is None) is (number < lag)
+        out += [] if ready is None else [ready]
+    out += fixed.flush()
+    assert len(out) == len(frames)
+    return out
+
+
+def test_a_gap_that_ends_is_interpolated_in_time() -> None:
+    nothing = Tracks.empty()
+    out = run([at(0), nothing, nothing, at(8)], 3, times=[0.0, 1.0, 3.0, 4.0])
+    assert [tracks.boxes[:, 0].tolist() for tracks in out] == [[0], [2], [6], [8]]
+    assert [tracks.misses.tolist() for tracks in out] == [[0], [1], [2], [0]]
+    assert [tracks.ages.tolist() for tracks in out] == [[1], [2], [3], [1]]
+    filled = out[1]
+    assert filled.states.tolist() == [LOST]
+    assert filled.detection_index.tolist() == [-1]
+    assert filled.velocities.tolist() == [[2.0, 0.0]]  # pixels a second
+
+
+def test_an_interpolated_box_takes_the_place_of_a_prediction() -> None:
+    predicted = make_tracks((1, 90, LOST), (2, 50, CONFIRMED))
+    out = run([at(0), predicted, at(4)], 2)
+    assert out[1].ids.tolist() == [1, 2]
+    assert out[1].boxes[:, 0].tolist() == [2, 50]
+
+
+def test_a_gap_longer_than_the_lag_stays_as_it_was_reported() -> None:
+    nothing = Tracks.empty()
+    frames = [at(0), nothing, at(99, state=LOST), nothing, at(8)]
+    for lag, filled in ((2, False), (3, True), (9, True)):
+        out = run(frames, lag)
+        assert [len(tracks) for tracks in out] == ([1] * 5 if filled else [1, 0, 1, 0, 1])
+        assert out[2].boxes[0, 0] == (4 if filled else 99)
+
+
+def test_tracks_that_do_not_come_back_and_tentative_ones_are_left_alone() -> None:
+    tentative = make_tracks((-1, 0, TENTATIVE))
+    frames = [tentative, Tracks.empty(), tentative, at(0, 2), Tracks.empty(), Tracks.empty()]
+    for before, after in zip(frames, run(frames, 3), strict=True):
+        assert after is before
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_short_sources_come_out_whole(count: int) -> None:
+    frames = [at(3.0 * number) for number in range(count)]
+    assert run(frames, 5) == frames
+
+
+def test_no_state_is_kept_of_tracks_that_are_gone() -> None:
+    lag = FixedLag(4)
+    for number in range(500):
+        lag.push(at(0, number + 1), float(number))
+    assert len(lag._seen) <= 6
+
+
+def test_times_that_stand_still_give_finite_boxes() -> None:
+    out = run([at(0), Tracks.empty(), at(4)], 2, times=[1.0, 1.0, 1.0])
+    assert np.isfinite(out[1].boxes).all()
+
+
+def test_a_lag_below_one_frame_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected 1 frame or more, got 0"):
+        FixedLag(0)

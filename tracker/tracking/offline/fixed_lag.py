@@ -1,0 +1,145 @@
+"""A fixed lag: results some frames late, in which gaps are filled that have ended in the meantime.
+
+On line, a lost track is either predicted or left out. A few frames later it is known whether and
+where it came back: its boxes in between are interpolated. Longer gaps than the lag, and those that
+did not end, stay as the tracker reported them.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tracker.errors import ConfigError
+from tracker.tracks import Tracks, TrackState
+from tracker.util.arrays import Float64Array
+
+
+class _Frame(NamedTuple):
+    number: int
+    time_s: float
+    tracks: Tracks
+
+
+class _Sight(NamedTuple):
+    """A track in a frame in which it was seen."""
+
+    number: int
+    time_s: float
+    tracks: Tracks
+    row: int
+
+
+class FixedLag:
+    """Delays the tracks of one source by some frames and fills the gaps that end within them.
+
+    Args:
+        frames: Frames of delay, at least 1.
+
+    Raises:
+        ConfigError: It is less.
+
+    Example:
+        ```python
+        lag = FixedLag(15)
+        for frame, tracks in run:
+            late = lag.push(tracks, frame.time_s)  # those of 15 frames ago
+        rest = list(lag.flush())
+        ```
+    """
+
+    def __init__(self, frames: int) -> None:
+        if frames < 1:
+            raise ConfigError(f"FixedLag: expected 1 frame or more, got {frames}")
+        self._frames = frames
+        self._waiting: deque[_Frame] = deque()
+        self._count = 0
+        self._seen: dict[int, _Sight] = {}
+
+    def push(self, tracks: Tracks, time_s: float) -> Tracks | None:
+        """Takes the tracks of the next frame; returns those of the frame `frames` before it.
+
+        Args:
+            tracks: As the tracker reported them.
+            time_s: Time of the frame.
+
+        Returns:
+            The tracks of the earlier frame; `None` while there is none.
+        """
+        self._waiting.append(_Frame(self._count, time_s, tracks))
+        self._count += 1
+        return self._next() if len(self._waiting) > self._frames else None
+
+    def flush(self) -> Iterator[Tracks]:
+        """Yields the tracks of the frames that are still waiting, at the end of the source."""
+        while self._waiting:
+            yield self._next()
+
+    def _next(self) -> Tracks:
+        frame = self._waiting.popleft()
+        rows = _seen_rows(frame.tracks)
+        for track_id, row in rows.items():
+            self._seen[track_id] = _Sight(frame.number, frame.time_s, frame.tracks, row)
+        oldest = frame.number - self._frames
+        self._seen = {key: one for key, one in self._seen.items() if one.number >= oldest}
+        filled = []
+        for track_id, before in self._seen.items():
+            if track_id not in rows:
+                after = self._next_sight(track_id, before.number + self._frames + 1)
+                if after is not None:
+                    filled.append((track_id, before, after))
+        return _with_filled(frame, filled) if filled else frame.tracks
+
+    def _next_sight(self, track_id: int, last: int) -> _Sight | None:
+        """Returns where a track is seen next, up to a frame number; `None` if it is not."""
+        for frame in self._waiting:
+            if frame.number > last:
+                return None
+            rows = np.flatnonzero((frame.tracks.ids == track_id) & (frame.tracks.misses == 0))
+            if len(rows):
+                return _Sight(frame.number, frame.time_s, frame.tracks, int(rows[0]))
+        return None
+
+
+def _seen_rows(tracks: Tracks) -> dict[int, int]:
+    """Returns the rows of confirmed tracks that were seen, by id."""
+    seen = ((tracks.misses == 0) & (tracks.ids > 0)).nonzero()[0]
+    return {int(tracks.ids[row]): int(row) for row in seen}
+
+
+def _with_filled(frame: _Frame, filled: list[tuple[int, _Sight, _Sight]]) -> Tracks:
+    """Returns the tracks of a frame, with interpolated ones in place of predictions."""
+    names = [track_id for track_id, _, _ in filled]
+    kept = frame.tracks.select(~np.isin(frame.tracks.ids, names))
+    parts = [kept, *(_between(frame, before, after) for _, before, after in filled)]
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in Tracks.__dataclass_fields__
+    }
+    order = columns["ids"].argsort(kind="stable")
+    return Tracks(**{name: column[order] for name, column in columns.items()})
+
+
+def _between(frame: _Frame, before: _Sight, after: _Sight) -> Tracks:
+    """Returns one track, interpolated in time between two frames in which it was seen."""
+    start = before.tracks.select(np.array([before.row]))
+    end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)
+    span = max(after.time_s - before.time_s, 1e-9)
+    share = min(max((frame.time_s - before.time_s) / span, 0.0), 1.0)
+    boxes = (1 - share) * start.boxes + share * end
+    moved = (end - start.boxes[0])[:2] + (end - start.boxes[0])[2:]
+    frames = frame.number - before.number
+    return Tracks(
+        ids=start.ids,
+        boxes=boxes.astype(np.float32),
+        velocities=(moved / (2 * span)).astype(np.float32)[None],
+        scores=start.scores,
+        classes=start.classes,
+        class_scores=start.class_scores,
+        states=np.array([TrackState.LOST], np.uint8),
+        ages=start.ages + np.int32(frames),
+        misses=np.array([frames], np.int32),
+        detection_index=np.array([-1], np.int32),
+        global_ids=start.global_ids,
+    )
