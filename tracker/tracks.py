@@ -359,16 +359,6 @@ class HasUnreported(Protocol):
         ...
 
 
-@runtime_checkable
-class HasLag(Protocol):
-    """An optional property of trackers: how many frames late their results should be."""
-
-    @property
-    def lag_frames(self) -> int:
-        """Frames by which results are late, to fill gaps in tracks that end meanwhile."""
-        ...
-
-
 class Sink(Protocol):
     """A destination of results.
 

@@ -7,7 +7,7 @@ used by one thread at a time.
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from tracker.detections import Detections, Embedder, TimedDetector, digests_of
 from tracker.errors import ConfigError, SourceError
@@ -15,7 +15,6 @@ from tracker.frames import Frame, VideoInfo
 from tracker.tracks import (
     CameraMotion,
     CameraObserver,
-    HasLag,
     HasUnreported,
     MultiObjectTracker,
     RunInfo,
@@ -23,6 +22,16 @@ from tracker.tracks import (
     Tracks,
 )
 from tracker.util.stopwatch import Stopwatch
+
+
+@runtime_checkable
+class _HasLag(Protocol):
+    """An optional property of trackers: how many frames late their results should be."""
+
+    @property
+    def lag_frames(self) -> int:
+        """Frames by which results are late, to fill gaps in tracks that end meanwhile."""
+        ...
 
 
 class SourceTracker:
@@ -73,7 +82,7 @@ class SourceTracker:
     @property
     def lag_frames(self) -> int:
         """Frames by which results are late; 0 for a tracker that does not say."""
-        return self._tracker.lag_frames if isinstance(self._tracker, HasLag) else 0
+        return self._tracker.lag_frames if isinstance(self._tracker, _HasLag) else 0
 
     @property
     def wants_detections(self) -> bool:
