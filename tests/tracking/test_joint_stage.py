@@ -133,6 +133,16 @@ def test_appearance_swaps_the_decision_of_motion() -> None:
     assert matched(scene_of(known, swapped)) == [(0, 1), (1, 0)]
 
 
+def test_motion_counts_half_where_tracks_of_known_appearance_nearly_coincide() -> None:
+    places, found = [box(100), box(104)], [box(110), box(300)]
+    alone = cost_of(scene_of(detections_of(places[:1], [RED]), detections_of(found[:1], [RED])))
+    beside = pairs_of(
+        scene_of(detections_of(places, [RED, BLUE]), detections_of(found, [RED, BLUE]))
+    )
+    squared = 100 / 16
+    assert beside.costs[0] == pytest.approx(alone - 0.5 * 3.5 * math.log(1 + squared / 3))
+
+
 def test_the_sum_decides_and_not_the_nearest_pair() -> None:
     # The second track is nearest to the first detection, but the first track has no other.
     known, found = detections_of([box(100), box(112)]), detections_of([box(110), box(121)])
@@ -214,7 +224,11 @@ def slow_costs(
     squared = (away**2 / variance[:, None]).sum(axis=2)
     overlap = pairwise_iou(known.boxes, seen.boxes)
     apart = 1 - known.embeddings.astype(float) @ seen.embeddings.T - 0.5
-    cost = 3.5 * np.log(1 + squared / 3) - np.log(np.maximum(overlap, 0.01)) + lacks
+    used = (squared <= 150).any(axis=1)
+    meets = (pairwise_iou(known.boxes, known.boxes) >= 0.6) & ~np.eye(len(known), dtype=bool)
+    touching = (meets & used & used[:, None]).any(axis=1)
+    motion = 3.5 * np.log(1 + squared / 3) * np.where(touching, 0.5, 1)[:, None]
+    cost = motion - np.log(np.maximum(overlap, 0.01)) + lacks
     cost += np.log(np.sqrt(variance).prod(axis=1) / 40**3)[:, None]
     cost += np.clip(10 * apart, -5, 6)
     cost[(apart > 0.3) | (squared > 150)] = np.inf

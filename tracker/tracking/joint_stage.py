@@ -8,7 +8,9 @@ that of a detection out of nowhere. Its parts:
   is compared less strictly and costs more: no order of tracks is needed.
 - Overlap: minus the logarithm of the IoU, which tells people apart who walk side by side.
 - Score: the log odds by which a detection is too weak to start a track (`score_scale.py`).
-- Appearance: the cosine distance to the mean of the track's embeddings, less the neutral one.
+- Appearance: the cosine distance to the mean of the track's embeddings, less the neutral one. Where
+  tracks nearly coincide and appearances are known, motion counts half: by motion, two balls that
+  bounce off each other would swap their ids.
 """
 
 import numpy as np
@@ -17,7 +19,7 @@ from tracker.boxes import cxcyah_to_xyxy, paired_iou
 from tracker.tracking import gating
 from tracker.tracking.association import Pairs
 from tracker.tracking.scene import Scene, Stage, of_same_class
-from tracker.util.arrays import Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 _GATE = 150.0
 """Largest squared Mahalanobis distance; the cost decides long before."""
@@ -28,6 +30,11 @@ _TAILS = 3.0
 _LEAST_IOU = 0.01
 _NEAREST, _FARTHEST = -5.0, 6.0
 """Bounds of the appearance's share of the cost."""
+
+_TOUCHING_IOU = 0.6
+_TOUCHING_MOTION = 0.5
+"""Share of the motion's cost that counts for tracks whose boxes overlap so much, where appearances
+are known: objects that meet may stop or bounce, and motion would have them pass."""
 
 _BEYOND_NEUTRAL = 0.3
 """Cosine distance beyond the neutral one from which a pair is not admissible."""
@@ -62,6 +69,8 @@ def _joint_cost(scene: Scene, pairs: Pairs) -> Pairs:
     used, place = np.unique(rows, return_inverse=True)
     mean = scene.table.mean[used]
     cost = (0.5 * (_TAILS + 4)) * np.log1p(pairs.costs / _TAILS)
+    if scene.has_appearance:
+        cost[_touching(mean)[place] & scene.comparable(pairs)] *= _TOUCHING_MOTION
     cost += _log_volume(mean, scene.variance[used])[place]
     predicted, boxes = cxcyah_to_xyxy(mean)[place], scene.detections.boxes
     overlap = paired_iou(predicted, boxes[columns].astype(np.float64))
@@ -71,6 +80,15 @@ def _joint_cost(scene: Scene, pairs: Pairs) -> Pairs:
         cost += _appearance(scene, pairs)
     likely = (cost <= _NO_MATCH).nonzero()[0]
     return Pairs(rows[likely], columns[likely], cost[likely])
+
+
+def _touching(mean: Float64Array) -> BoolArray:
+    """Returns `(T,)`: whether the predicted box of a track overlaps that of another one."""
+    boxes = cxcyah_to_xyxy(mean).astype(np.float32)
+    near = gating.by_overlap(mean, boxes, min_iou=_TOUCHING_IOU)
+    touching = np.zeros(len(mean), np.bool_)
+    touching[near.rows[near.rows != near.columns]] = True
+    return touching
 
 
 def _log_volume(mean: Float64Array, variance: Float64Array) -> Float64Array:
