@@ -169,9 +169,9 @@ def test_predictions_are_reported_after_enough_gaps_were_bridged() -> None:
     deepsort = DeepSort()
     shown = blinking(deepsort, times=20)
     lost = [len(tracks) for k, tracks in enumerate(shown) if k % 7 >= 5]
-    # Eight right predictions are enough for a share of 0.6, and none before.
-    assert lost[:16] == [0] * 16
-    assert lost[18:] == [1] * (len(lost) - 18)
+    # Five right predictions are enough for a share of 0.5, and none before.
+    assert lost[:10] == [0] * 10
+    assert lost[12:] == [1] * (len(lost) - 12)
     assert len({int(one) for tracks in shown for one in tracks.ids}) == 1
     for k, tracks in enumerate(shown[-7:], start=len(shown) - 7):
         assert tracks.ids.tolist() == [1]
