@@ -1,9 +1,13 @@
 """Results some frames late."""
 
+import threading
+
 import numpy as np
+import pytest
 
 from tracker.detections import Detections
-from tracker.pipeline.frame_loop import SourceResult
+from tracker.errors import DataError
+from tracker.pipeline.frame_loop import SourceEnd, SourceResult
 from tracker.pipeline.multi import MultiPipeline, StageFactories
 from tracker.pipeline.single import Pipeline
 from tracker.testing import ScriptedDetector, ScriptedSource
@@ -55,3 +59,39 @@ def test_each_of_several_sources_is_late_by_itself() -> None:
         if isinstance(event, SourceResult):
             counts[event.index].append(event.result.frame.index)
     assert counts == {0: list(range(FRAMES)), 1: list(range(7))}
+
+
+def test_stop_yields_the_results_that_are_held_back() -> None:
+    stop, indices = threading.Event(), []
+    pipeline = Pipeline(detector=ScriptedDetector(walker), tracker=late(4))
+    for result in pipeline.run(ScriptedSource(1000), stop=stop):
+        indices.append(result.frame.index)
+        if len(indices) == 3:
+            stop.set()
+    assert indices == list(range(7))  # three were late by four
+
+
+def test_each_of_several_sources_yields_what_is_held_back_after_stop() -> None:
+    stop = threading.Event()
+    factories = StageFactories(detector=lambda: ScriptedDetector(walker), tracker=lambda: late(4))
+    indices: dict[int, list[int]] = {0: [], 1: []}
+    for event in MultiPipeline(factories).run([ScriptedSource(1000), ScriptedSource(2)], stop=stop):
+        assert isinstance(event, SourceResult | SourceEnd)
+        if isinstance(event, SourceResult):
+            indices[event.index].append(event.result.frame.index)
+            if event.index == 0:
+                stop.set()
+    assert indices[0] == list(range(5))
+    assert indices[1] == list(range(len(indices[1])))
+
+
+def test_an_error_comes_after_the_results_that_are_held_back() -> None:
+    def broken(frame: object) -> Detections:
+        if frame.index == 6:  # type: ignore[attr-defined]
+            raise DataError("no boxes")
+        return walker(frame)
+
+    results = Pipeline(detector=ScriptedDetector(broken), tracker=late(4)).run(ScriptedSource(99))
+    assert [next(results).frame.index for _ in range(6)] == list(range(6))
+    with pytest.raises(DataError, match="no boxes"):
+        next(results)

@@ -90,7 +90,8 @@ class LoopOptions:
 
     Attributes:
         policy: Which frames are processed where a source is faster than the pipeline.
-        stop: Once set, no further event is yielded.
+        stop: Once set, no further event is yielded, but for results that were held back
+            (`DeepSortSettings.lag_frames`).
         idle: Called in the caller's thread, ten times a second while there is no event.
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
         max_frames: Number of results after which a source ends; `None` for all.
@@ -138,11 +139,16 @@ def run_sources(
         run = inference.run_newest if any(newest) else inference.run_all
         workers.start("tracker-infer", run, events)
         lags = [LaggedResults(stage.source_tracker.lag_frames) for stage in stages]
-        while (event := next_item(events, options.stop, options.idle)) is not None:
-            for result in _ready(event, options.linker, lags):
-                yield SourceResult(event.index, with_latency(result))
-            if isinstance(event, SourceEnd):
-                yield event
+        try:
+            while (event := next_item(events, options.stop, options.idle)) is not None:
+                for result in _ready(event, options.linker, lags):
+                    yield SourceResult(event.index, with_latency(result))
+                if isinstance(event, SourceEnd):
+                    yield event
+        except Exception:
+            yield from _held_back(lags)
+            raise
+        yield from _held_back(lags)  # of sources that `stop` has cut short
 
 
 def _ready(
@@ -156,6 +162,13 @@ def _ready(
     if linker is not None:
         result = linker.link(event.index, result)
     yield from lags[event.index].push(result)
+
+
+def _held_back(lags: Sequence[LaggedResults]) -> Iterator[SourceResult]:
+    """Yields the results that still wait for later frames, which will not come."""
+    for index, lag in enumerate(lags):
+        for result in lag.flush():
+            yield SourceResult(index, with_latency(result))
 
 
 class _Inference:

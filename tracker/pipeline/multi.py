@@ -115,7 +115,8 @@ class MultiPipeline:
                 closing the iterator interrupts a blocked read, as for `Pipeline.run`.
             policy: Which frames are processed where a source is faster than the pipeline; `AUTO`
                 takes the newest of live sources and all of the others.
-            stop: Once it is set, no further event is yielded; for signal handlers.
+            stop: Once it is set, no further event is yielded, but for results held back by
+                `DeepSortSettings.lag_frames`; for signal handlers.
             idle: Called in the caller's thread, ten times a second while there is no event: keeps a
                 window responsive while a camera is disconnected.
 

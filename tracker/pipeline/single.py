@@ -108,7 +108,8 @@ class Pipeline:
             policy: Which frames are processed where the source is faster than the pipeline, or than
                 the consumer of the results: the newest, or all; `AUTO` takes the newest of a live
                 source and all of any other.
-            stop: Once it is set, no further result is yielded; for signal handlers.
+            stop: Once it is set, no further result is yielded, but for those held back by
+                `DeepSortSettings.lag_frames`; for signal handlers.
             idle: Called in the caller's thread, ten times a second while there is no result: keeps
                 a window responsive while a camera is disconnected.
 

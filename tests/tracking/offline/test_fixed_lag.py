@@ -1,10 +1,14 @@
 """Tracks some frames late: gaps that end meanwhile are filled."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tracker.errors import ConfigError
 from tracker.tracking.offline.fixed_lag import FixedLag
+from tracker.tracking.offline.refine import fill_gaps
+from tracker.tracking.offline.track_rows import TrackRows
 from tracker.tracks import Tracks, TrackState
 
 Row = tuple[int, float, TrackState]
@@ -57,6 +61,18 @@ def test_a_gap_that_ends_is_interpolated_in_time() -> None:
     assert filled.states.tolist() == [LOST]
     assert filled.detection_index.tolist() == [-1]
     assert filled.velocities.tolist() == [[2.0, 0.0]]  # pixels a second
+
+
+def test_a_gap_is_filled_as_the_second_pass_fills_it() -> None:
+    ends = np.array([[0, 0, 10, 20], [50, 10, 90, 50]], np.float32)  # aspect 1/2, then 1
+    first, last = (replace(at(0), boxes=box[None]) for box in ends)
+    late = run([first, Tracks.empty(), Tracks.empty(), last], 3)
+    rows = TrackRows.create(np.array([0, 3]), np.array([1, 1]), ends)
+    second_pass = fill_gaps(rows, max_missing=2)
+    for number in (1, 2):
+        np.testing.assert_allclose(late[number].boxes[0], second_pass.boxes[number], atol=1e-5)
+    # A third of the way: centre (80/3, 50/3), aspect 2/3, height 80/3, so 160/9 wide.
+    np.testing.assert_allclose(late[1].boxes[0], [160 / 9, 10 / 3, 320 / 9, 30], atol=1e-5)
 
 
 def test_an_interpolated_box_takes_the_place_of_a_prediction() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tracker.cli.run.one import (
     RunFailedError,
     RunRequest,
+    Stop,
     count_source,
     is_startup_error,
     stop_on_signals,
@@ -92,7 +93,7 @@ def run_many(request: RunRequest) -> int:
         info = _combined_info([run.source.info for run in runs], request.config.source.max_frames)
         try:
             with RunProgress(info, None, shown=request.progress) as line:
-                _write_all(events, runs, line)
+                _write_all(events, runs, line, stop)
         except TrackerError as error:
             raise _run_error(error, runs) from error
         finally:
@@ -149,8 +150,10 @@ def _open_one(
         done.put((index, error))
 
 
-def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: RunProgress) -> None:
-    """Writes results until all sources have ended or the user has closed a window."""
+def _write_all(
+    events: Iterable[SourceEvent], runs: Sequence[_Run], line: RunProgress, stop: Stop
+) -> None:
+    """Writes results until all sources have ended; sets `stop` if the user closed a window."""
     for event in events:
         run = runs[event.index]
         if isinstance(event, SourceEnd):
@@ -160,7 +163,7 @@ def _write_all(events: Iterable[SourceEvent], runs: Sequence[_Run], line: RunPro
             continue
         write_result(event.result, run.sinks, line, run.statistics)
         if run.sinks.is_stopped():
-            return
+            stop.event.set()
 
 
 def _run_error(error: TrackerError, runs: Sequence[_Run]) -> TrackerError:

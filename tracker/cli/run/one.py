@@ -70,7 +70,7 @@ def run(request: RunRequest) -> int:
         limited = islice(results, config.source.max_frames)
         try:
             with RunProgress(source.info, config.source.max_frames, shown=request.progress) as line:
-                finished = _write_all(limited, sinks, line, statistics)
+                finished = _write_all(limited, sinks, line, statistics, stop)
         except TrackerError as error:
             sinks.close(complete=False)
             if isinstance(error, OutputClosed):
@@ -131,12 +131,13 @@ def _write_all(
     sinks: SourceSinks,
     line: RunProgress,
     statistics: RunStatistics,
+    stop: "Stop",
 ) -> bool:
-    """Writes all results; returns false if the user closed the window."""
+    """Writes all results; returns false if the user closed the window, which sets `stop`."""
     for result in results:
         write_result(result, sinks, line, statistics)
         if sinks.is_stopped():
-            break
+            stop.event.set()
     return not sinks.is_stopped()
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.errors import ConfigError
+from tracker.tracking.offline.interpolation import boxes_between
 from tracker.tracks import Tracks, TrackState
 from tracker.util.arrays import Float64Array
 
@@ -112,7 +113,7 @@ def _with_filled(frame: _Frame, filled: list[tuple[int, _Sight, _Sight]]) -> Tra
     """Returns the tracks of a frame, with interpolated ones in place of predictions."""
     names = [track_id for track_id, _, _ in filled]
     kept = frame.tracks.select(~np.isin(frame.tracks.ids, names))
-    parts = [kept, *(_between(frame, before, after) for _, before, after in filled)]
+    parts = [kept, *(_filled(frame, before, after) for _, before, after in filled)]
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Tracks.__dataclass_fields__
@@ -121,13 +122,13 @@ def _with_filled(frame: _Frame, filled: list[tuple[int, _Sight, _Sight]]) -> Tra
     return Tracks(**{name: column[order] for name, column in columns.items()})
 
 
-def _between(frame: _Frame, before: _Sight, after: _Sight) -> Tracks:
+def _filled(frame: _Frame, before: _Sight, after: _Sight) -> Tracks:
     """Returns one track, interpolated in time between two frames in which it was seen."""
     start = before.tracks.select(np.array([before.row]))
     end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)
     span = max(after.time_s - before.time_s, 1e-9)
     share = min(max((frame.time_s - before.time_s) / span, 0.0), 1.0)
-    boxes = (1 - share) * start.boxes + share * end
+    boxes = boxes_between(start.boxes[0], end, np.array([share]))
     moved = (end - start.boxes[0])[:2] + (end - start.boxes[0])[2:]
     frames = frame.number - before.number
     return Tracks(

@@ -13,6 +13,7 @@ from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.errors import ConfigError
 from tracker.tracking.kalman import MotionNoise
 from tracker.tracking.offline.fragments import Fragments
+from tracker.tracking.offline.interpolation import boxes_between
 from tracker.tracking.offline.join import JoinSettings, fit_frames, join_cost, rejoin
 from tracker.tracking.offline.smooth import smooth_track
 from tracker.tracking.offline.track_rows import TrackRows
@@ -192,17 +193,16 @@ def fill_gaps(rows: TrackRows, *, max_missing: int) -> TrackRows:
             that it is the same object, but not which way it went.
     """
     parts = [rows]
-    measured = xyxy_to_cxcyah(rows.boxes)
     for left in np.flatnonzero(np.diff(rows.ids) == 0).tolist():
         first, end = int(rows.frames[left]) + 1, int(rows.frames[left + 1])
         count = end - first
         if not 0 < count <= max_missing:
             continue
         frames = np.arange(first, end, dtype=np.int32)
-        share = (np.arange(1, count + 1) / (count + 1))[:, None]
-        between = measured[left] + share * (measured[left + 1] - measured[left])
-        scores = rows.scores[left] + share[:, 0] * (rows.scores[left + 1] - rows.scores[left])
-        parts.append(rows.unseen(left, frames, cxcyah_to_xyxy(between), scores.astype(np.float32)))
+        share = np.arange(1, count + 1) / (count + 1)
+        boxes = boxes_between(rows.boxes[left], rows.boxes[left + 1], share)
+        scores = rows.scores[left] + share * (rows.scores[left + 1] - rows.scores[left])
+        parts.append(rows.unseen(left, frames, boxes, scores.astype(np.float32)))
     return TrackRows.concatenate(parts)
 
 
