@@ -23,6 +23,7 @@ RANKS = [
     ["masks", "models", "registry", "sources"],
     ["detections", "segmentation", "track_files"],
     ["tracks", "embedding", "evaluation", "testing"],
+    ["analytics"],
     ["detection", "linking", "tracking", "sinks"],
     ["pipeline", "training"],
     ["config"],

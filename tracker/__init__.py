@@ -17,6 +17,20 @@ from typing import TYPE_CHECKING, Any
 from tracker.version import __version__
 
 if TYPE_CHECKING:
+    from tracker.analytics.analyser import Analyser as Analyser
+    from tracker.analytics.events import Event as Event
+    from tracker.analytics.settings import (
+        AnalyticsSettings as AnalyticsSettings,
+    )
+    from tracker.analytics.settings import (
+        Calibration as Calibration,
+    )
+    from tracker.analytics.settings import (
+        Line as Line,
+    )
+    from tracker.analytics.settings import (
+        Zone as Zone,
+    )
     from tracker.api import track, track_many
     from tracker.config.run import Config, load_config
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
@@ -72,6 +86,9 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
+    "Analyser": "tracker.analytics.analyser",
+    "AnalyticsSettings": "tracker.analytics.settings",
+    "Calibration": "tracker.analytics.settings",
     "Camera": "tracker.sources.live.camera",
     "CameraMotion": "tracker.tracks",
     "CameraMotionEstimator": "tracker.tracking.camera_motion",
@@ -90,6 +107,7 @@ _MODULES = {
     "DownloadError": "tracker.errors",
     "DrawStyle": "tracker.sinks.draw",
     "Embedder": "tracker.detections",
+    "Event": "tracker.analytics.events",
     "FcnDetector": "tracker.detection.fcn_detector",
     "FcnSettings": "tracker.detection.fcn_detector",
     "Frame": "tracker.frames",
@@ -98,6 +116,7 @@ _MODULES = {
     "ImageFolder": "tracker.sources.files.image_folder",
     "JsonLinesSink": "tracker.sinks.json_lines",
     "JsonSink": "tracker.sinks.json_document",
+    "Line": "tracker.analytics.settings",
     "LinkSettings": "tracker.linking.settings",
     "Mask": "tracker.masks",
     "ModelError": "tracker.errors",
@@ -128,6 +147,7 @@ _MODULES = {
     "VideoSink": "tracker.sinks.video_file",
     "WindowSink": "tracker.sinks.window",
     "YoloDetector": "tracker.detection.yolo_detector",
+    "Zone": "tracker.analytics.settings",
     "draw_tracks": "tracker.sinks.draw",
     "load_config": "tracker.config.run",
     "load_darknet": "tracker.models.darknet.load",
@@ -138,6 +158,9 @@ _MODULES = {
 }
 
 __all__ = [
+    "Analyser",
+    "AnalyticsSettings",
+    "Calibration",
     "Camera",
     "CameraMotion",
     "CameraMotionEstimator",
@@ -156,6 +179,7 @@ __all__ = [
     "DownloadError",
     "DrawStyle",
     "Embedder",
+    "Event",
     "FcnDetector",
     "FcnSettings",
     "Frame",
@@ -164,6 +188,7 @@ __all__ = [
     "ImageFolder",
     "JsonLinesSink",
     "JsonSink",
+    "Line",
     "LinkSettings",
     "Mask",
     "ModelError",
@@ -194,6 +219,7 @@ __all__ = [
     "VideoSink",
     "WindowSink",
     "YoloDetector",
+    "Zone",
     "__version__",
     "draw_tracks",
     "load_config",

@@ -1,0 +1,1 @@
+"""Answers from tracks: zones, lines, counts, dwell times and speed on the ground."""

@@ -1,0 +1,263 @@
+"""The analyser: events and counts of a stream of tracks.
+
+It knows nothing of sources and sinks: each frame's tracks and time go in, events come back. It
+works on the values of the result files, so that a recording gives the events of its run.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tracker.analytics.counts import Counts
+from tracker.analytics.events import TIME_DECIMALS, Direction, Event, EventKind, How, in_order
+from tracker.analytics.ground import homography_of
+from tracker.analytics.layout import allowed_classes, groups_of
+from tracker.analytics.membership import Crossing, Membership, ZoneChange
+from tracker.analytics.settings import AnalyticsSettings, pixel_scale
+from tracker.analytics.speed import Motion, Speedometer
+from tracker.analytics.track_table import Ended, Seen, TrackTable
+from tracker.analytics.visits import KMH, Visits
+from tracker.tracks import Tracks
+from tracker.util.arrays import BoolArray
+
+
+class Analyser:
+    """Counts, measures and reports what tracks do in zones and at lines.
+
+    Only detected boxes count: a track that is lost keeps its last place until it is seen again, and
+    then has moved straight; after `lost_after_s` it has ended.
+
+    Args:
+        settings: Zones, lines and calibration.
+        size: Width and height of the frames that boxes refer to, in pixels.
+        class_names: Names by class index.
+        pixel_aspect: Width of a pixel by its height, for a calibration by tilt.
+
+    Raises:
+        ConfigError: A class of the settings is unknown, or the calibration fits no plane.
+
+    Example:
+        >>> from tracker.analytics.settings import AnalyticsSettings, Line
+        >>> door = Line("door", ((50.0, 0.0), (50.0, 100.0)))
+        >>> analyser = Analyser(AnalyticsSettings(lines=(door,)), (100, 100), ["person"])
+        >>> analyser.update(Tracks.empty(), 0.0)
+        ()
+        >>> analyser.counts.lines["door"].entered
+        {}
+    """
+
+    def __init__(
+        self,
+        settings: AnalyticsSettings,
+        size: tuple[int, int],
+        class_names: Sequence[str],
+        *,
+        pixel_aspect: float = 1.0,
+    ) -> None:
+        scale = pixel_scale(settings, size)
+        self.settings = settings
+        self.counts = Counts(settings.zones, settings.lines)
+        self._names = tuple(class_names)
+        self._zone_allowed = allowed_classes(settings.zones, self._names, "zone")
+        self._line_allowed = allowed_classes(settings.lines, self._names, "line")
+        self._table = TrackTable(settings.lost_after_s)
+        groups = groups_of(settings, scale, self._names)
+        self._membership = Membership(groups, len(settings.zones), len(settings.lines))
+        self._visits = Visits(settings.zones, scale)
+        self._speed: Speedometer | None = None
+        if settings.calibration is not None:
+            homography = homography_of(settings.calibration, scale, size, pixel_aspect)
+            self._speed = Speedometer(homography, settings.speed_window_s)
+        self._first_s: float | None = None
+        self._last_s = 0.0
+
+    def update(self, tracks: Tracks, time_s: float) -> tuple[Event, ...]:
+        """Returns the events that are certain with one more frame, by time.
+
+        Args:
+            tracks: The tracks of the frame. Frames on which the detector did not run are left out.
+            time_s: Its time in seconds, not before that of the frame before.
+        """
+        time_s = round(time_s, TIME_DECIMALS)
+        self._first_s = time_s if self._first_s is None else self._first_s
+        self._last_s = time_s
+        events = [event for one in self._table.ended(time_s) for event in self._ends(one)]
+        seen = self._table.seen(tracks, time_s)
+        if len(seen):
+            events += self._frame_events(seen)
+        if events:
+            self.counts.add(events)
+            self.counts.note_peaks()
+        return in_order(events)
+
+    def finish(self) -> tuple[Event, ...]:
+        """Returns the events of the end of the run: every track and visit ends."""
+        ended = self._table.all_ended()
+        events = [event for one in ended for event in self._ends(one, How.RUN_ENDED)]
+        self.counts.add(events)
+        return in_order(events)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the counts as plain JSON types, for the footer of a recording."""
+        first = self._last_s if self._first_s is None else self._first_s
+        return self.counts.to_json(self._last_s - first)
+
+    def motions(self) -> dict[int, Motion]:
+        """Returns the motion of each track on the ground by id; empty without a calibration."""
+        if self._speed is None:
+            return {}
+        return {track_id: self._speed.motion_of(slot) for track_id, slot in self._table.slots()}
+
+    def _frame_events(self, seen: Seen) -> list[Event]:
+        capacity = self._table.capacity
+        self._visits.follow(seen, capacity)
+        if self._speed is not None:
+            self._speed.update(seen, capacity)
+        events = [
+            self._event(EventKind.TRACK_STARTED, seen, row, seen.time_s) for row in seen.new_rows
+        ]
+        events += self._class_changes(seen)
+        changes, crossings = self._membership.update(seen, capacity)
+        for change in changes:
+            events += self._zone_events(seen, change)
+        for crossing in crossings:
+            events += self._line_events(seen, crossing)
+        if self.settings.zones:
+            events += self._visit_events(seen)
+        return events
+
+    def _is_member(self, seen: Seen) -> BoolArray:
+        """Returns `(T, Z)` whether tracks are inside zones that count their class."""
+        return self._membership.inside[seen.slots] & self._zone_allowed[seen.classes]
+
+    def _visit_events(self, seen: Seen) -> Iterator[Event]:
+        member = self._is_member(seen)
+        slowest = None
+        if self._speed is not None:
+            slowest = np.nan_to_num(
+                self._speed.speed[seen.slots] - self._speed.error[seen.slots], nan=0.0
+            )
+        for kind, row, zone, time_s, dwell_s in self._visits.alarms(seen, member, slowest):
+            place = self.settings.zones[zone].name
+            yield self._event(kind, seen, row, time_s, place=place, dwell_s=dwell_s)
+        for counts, count in zip(
+            self.counts.zones.values(), self._visits.queues(seen, member), strict=True
+        ):
+            counts.queue = count
+            counts.peak_queue = max(counts.peak_queue, count)
+
+    def _class_changes(self, seen: Seen) -> Iterator[Event]:
+        for row in np.flatnonzero(seen.classes != seen.old_classes).tolist():
+            slot, time_s = int(seen.slots[row]), seen.time_s
+            track_id = seen.ids[row]
+            old, new = int(seen.old_classes[row]), int(seen.classes[row])
+            for zone in np.nonzero(self._membership.inside[slot])[0].tolist():
+                name = self.settings.zones[zone].name
+                if self._zone_allowed[old, zone]:
+                    yield self._left(slot, (track_id, old), zone, time_s, How.RECLASSIFIED)
+                if self._zone_allowed[new, zone]:
+                    yield Event(
+                        EventKind.ZONE_ENTERED,
+                        time_s,
+                        track_id,
+                        self._names[new],
+                        place=name,
+                        how=How.RECLASSIFIED,
+                    )
+
+    def _zone_events(self, seen: Seen, change: ZoneChange) -> Iterator[Event]:
+        slot, zone = int(seen.slots[change.row]), change.zone
+        class_index = int(seen.classes[change.row])
+        if change.is_inside:
+            self._visits.began(slot, zone, change.time_s)
+        if not self._zone_allowed[class_index, zone]:
+            return
+        if not change.is_inside:
+            who = seen.ids[change.row], class_index
+            yield self._left(slot, who, zone, change.time_s, How.CROSSED)
+            return
+        how = How.APPEARED if change.is_birth else How.CROSSED
+        place = self.settings.zones[zone].name
+        yield self._event(
+            EventKind.ZONE_ENTERED, seen, change.row, change.time_s, place=place, how=how
+        )
+
+    def _left(self, slot: int, who: tuple[int, int], zone: int, time_s: float, how: How) -> Event:
+        """Returns the event that a track left a zone; `who` is its id and class."""
+        if how is How.RECLASSIFIED:
+            dwell_s = self._visits.seconds(slot, zone, time_s)
+        else:
+            dwell_s = self._visits.ended(slot, zone, time_s)
+        track_id, class_index = who
+        return Event(
+            EventKind.ZONE_LEFT,
+            time_s,
+            track_id,
+            self._names[class_index],
+            place=self.settings.zones[zone].name,
+            how=how,
+            dwell_s=dwell_s,
+            **self._measures(slot),
+            distance_m=self._distance(slot),
+        )
+
+    def _line_events(self, seen: Seen, crossing: Crossing) -> Iterator[Event]:
+        if not self._line_allowed[seen.classes[crossing.row], crossing.line]:
+            return
+        yield self._event(
+            EventKind.LINE_CROSSED,
+            seen,
+            crossing.row,
+            crossing.time_s,
+            place=self.settings.lines[crossing.line].name,
+            direction=Direction.IN if crossing.sign > 0 else Direction.OUT,
+        )
+
+    def _ends(self, one: Ended, how: How = How.VANISHED) -> Iterator[Event]:
+        """Yields the events of a track that has ended."""
+        name = self._names[one.class_index]
+        for line, time_s, sign in self._membership.open_crossings(one.slot):
+            if self._line_allowed[one.class_index, line]:
+                yield Event(
+                    EventKind.LINE_CROSSED,
+                    time_s,
+                    one.track_id,
+                    name,
+                    place=self.settings.lines[line].name,
+                    direction=Direction.IN if sign > 0 else Direction.OUT,
+                    **self._measures(one.slot),
+                )
+        for zone in np.nonzero(self._membership.inside[one.slot])[0].tolist():
+            if self._zone_allowed[one.class_index, zone]:
+                who = one.track_id, one.class_index
+                yield self._left(one.slot, who, zone, one.time_s, how)
+        yield Event(
+            EventKind.TRACK_ENDED,
+            one.time_s,
+            one.track_id,
+            name,
+            **self._measures(one.slot),
+            distance_m=self._distance(one.slot),
+        )
+
+    def _event(self, kind: EventKind, seen: Seen, row: int, time_s: float, **more: Any) -> Event:
+        slot = int(seen.slots[row])
+        name = self._names[int(seen.classes[row])]
+        return Event(kind, time_s, seen.ids[row], name, **more, **self._measures(slot))
+
+    def _measures(self, slot: int) -> dict[str, Any]:
+        """Returns the fields of an event that the calibration gives."""
+        if self._speed is None:
+            return {}
+        motion = self._speed.motion_of(slot)
+        if motion.speed_m_s is None or motion.error_m_s is None:
+            return {}
+        return {
+            "speed_kmh": motion.speed_m_s * KMH,
+            "error_kmh": motion.error_m_s * KMH,
+            "heading_deg": motion.heading_deg,
+        }
+
+    def _distance(self, slot: int) -> float | None:
+        return None if self._speed is None else self._speed.motion_of(slot).distance_m
