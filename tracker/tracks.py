@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detections import Detections
-from tracker.errors import DataError, DependencyError
+from tracker.errors import DataError
 from tracker.frames import Frame, VideoInfo
 from tracker.util.arrays import (
     BoolArray,
@@ -24,6 +23,7 @@ from tracker.util.arrays import (
     UInt8Array,
     frozen,
 )
+from tracker.util.optional_library import optional_library
 
 
 class TrackState(IntEnum):
@@ -126,7 +126,7 @@ class Tracks:
         Raises:
             DependencyError: The library is not installed.
         """
-        supervision = _library("supervision", "tracks for supervision")
+        supervision = optional_library("supervision", purpose="tracks for supervision")
         data = {}
         if class_names is not None:
             data["class_name"] = np.array([class_names[c] for c in self.classes.tolist()], str)
@@ -151,7 +151,7 @@ class Tracks:
         Raises:
             DependencyError: pandas is not installed.
         """
-        pandas = _library("pandas", "data frames")
+        pandas = optional_library("pandas", purpose="data frames", extra="pandas")
         classes = self.classes.tolist()
         x1, y1, x2, y2 = self.boxes.T
         columns = {
@@ -170,16 +170,6 @@ class Tracks:
 
 def _no_global_ids(count: int) -> Int64Array:
     return np.full(count, -1, np.int64)
-
-
-def _library(name: str, purpose: str) -> Any:
-    """Returns an optional library, imported."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise DependencyError(
-            f"{purpose} need the package {name}: {error}; pip install {name}"
-        ) from error
 
 
 _LAYOUT: dict[str, tuple[np.dtype[Any], int | None]] = {

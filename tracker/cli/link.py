@@ -14,7 +14,7 @@ from tracker.errors import ConfigError, DataError
 from tracker.linking.offline import global_ids
 from tracker.linking.settings import LinkSettings
 from tracker.linking.tracklets import Tracklets, tracklets_of
-from tracker.sinks.json_records import encode
+from tracker.sinks.json_records import json_parts
 from tracker.sinks.output_file import RecordFile, check_not_source
 from tracker.sinks.paths import check_different
 from tracker.sinks.place import Existing, claimed
@@ -223,18 +223,9 @@ def _encoded(one: _Input, by_id: Mapping[int, int], linked: dict[str, Any]) -> I
     header, *rest = json_objects(one.content, path=one.path)
     header["config"] = {**header.get("config", {}), "linked": linked}
     header["program"] = f"tracker-pipeline {__version__}"
-    frames = [record for record in rest if record["kind"] == "frame"]
-    footers = [record for record in rest if record["kind"] == "footer"]
     for record in rest:
         _set_global_ids(record.get("tracks", []), by_id)
-    if is_json_lines(one.content):
-        for record in (header, *rest):
-            yield encode(record) + b"\n"
-        return
-    yield b'{"header":' + encode(header) + b',"frames":['
-    for number, record in enumerate(frames):
-        yield (b",\n" if number else b"\n") + encode(record)
-    yield b'\n],"footer":' + (encode(footers[0]) if footers else b"null") + b"}\n"
+    yield from json_parts([header, *rest], as_lines=is_json_lines(one.content))
 
 
 def _set_global_ids(tracks: Sequence[dict[str, Any]], by_id: Mapping[int, int]) -> None:

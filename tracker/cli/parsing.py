@@ -22,7 +22,8 @@ _COMMANDS_OF_OTHERS = {
     ),
     "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),
     "bench": ("benchmark", "speed", "time", "profile"),
-    "export": ("convert", "compile", "quantize"),
+    "export": ("compile", "quantize"),
+    "convert": ("transform", "import", "to-coco", "to-mot", "to-yolo", "to-cvat"),
     "refine": ("smooth", "interpolate", "postprocess"),
     "link": ("associate", "match", "merge", "reid", "re-id", "multicam", "multi-camera", "mtmc"),
     "train": ("fit", "training", "finetune", "learn"),
@@ -171,6 +172,26 @@ def words_of(option: str, text: str | None) -> tuple[str, ...] | None:
     if not all(words):
         raise ConfigError(f"{option} {text!r}: expected comma-separated names, e.g. person,car")
     return words
+
+
+def size_of(option: str, text: str) -> tuple[int, int]:
+    """Returns width and height in pixels of text such as `1920x1080`.
+
+    Args:
+        option: Name of the option, for the message.
+        text: The value as typed.
+
+    Raises:
+        ConfigError: It is no such text.
+
+    Example:
+        >>> size_of("--size", "640x480")
+        (640, 480)
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and 0 < int(width) * int(height) < 2**31):
+        raise ConfigError(f"{option} {text!r}: expected WIDTHxHEIGHT in pixels, e.g. 1920x1080")
+    return int(width), int(height)
 
 
 def numbers_of(option: str, text: str) -> tuple[float, ...]:

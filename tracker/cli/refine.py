@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 
 from tracker.boxes import is_proper
-from tracker.detections import Detections
+from tracker.cli.replayed_frames import Appearance, frames_of_rows, tracked_frames
 from tracker.errors import ConfigError, DataError
-from tracker.frames import Frame, VideoInfo
+from tracker.frames import VideoInfo
 from tracker.masks import Mask, empty_mask
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.place import Existing, claimed
-from tracker.track_files.json_file import FrameFacts, Header, Recording
+from tracker.track_files.json_file import Header, Recording
 from tracker.track_files.read import read_recording
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.offline.refine import RefinedTracks, RefineSettings, refine
 from tracker.tracking.offline.track_rows import TrackRows
-from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
-from tracker.util.arrays import Float32Array, Int32Array
+from tracker.tracks import RunInfo, TrackedFrame, TrackState
+from tracker.util.arrays import Int32Array
 from tracker.util.atomic_file import replaced_file
 
 _log = logging.getLogger(__name__)
@@ -146,44 +146,12 @@ def _tracked_frames(
     columns = _columns(refined, fps=fps)
     by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
     columns = {name: values[by_frame] for name, values in columns.items()}
-    frames = columns.pop("frames")
     rows = refined.rows
-    appearance = _Appearance(
+    appearance = Appearance(
         rows.embeddings[by_frame], _masks(recording.tracks, rows.origins[by_frame])
     )
-    image = np.zeros((1, 1, 3), np.uint8)  # the text sinks do not read pixels
-    for facts in recording.frames or _frames_of_rows(frames):
-        low, high = np.searchsorted(frames, [facts.index, facts.index + 1])
-        tracks_now = Tracks(**{name: values[low:high] for name, values in columns.items()})
-        detections, index = _matched_detections(tracks_now, appearance.rows(slice(low, high)))
-        time_s = facts.index / fps if facts.time_s is None else facts.time_s
-        yield TrackedFrame(
-            frame=Frame(image, facts.index, time_s, run.video.source, facts.wall_time),
-            detections=detections,
-            tracks=dataclasses.replace(tracks_now, detection_index=index),
-            timings_s={},
-            run=run,
-            dropped=facts.dropped,
-            age_s=facts.age_s,
-            is_coasted=facts.is_coasted,
-        )
-
-
-def _frames_of_rows(frames: Int32Array) -> Iterator[FrameFacts]:
-    """Yields the frames in which MOT text has rows; frame 0 if it has none."""
-    for index in np.unique(frames).tolist() or [0]:
-        yield FrameFacts(index, 0.0, None, None, 0, False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Appearance:
-    """Embeddings `(R, D)` and `R` masks of track rows; masks are empty where unknown, or `None`."""
-
-    embeddings: Float32Array
-    masks: tuple[Mask, ...] | None
-
-    def rows(self, rows: slice) -> "_Appearance":
-        return _Appearance(self.embeddings[rows], None if self.masks is None else self.masks[rows])
+    facts = recording.frames or frames_of_rows(columns["frames"])
+    return tracked_frames(columns, appearance, facts, run)
 
 
 def _masks(tracks: RecordedTracks, origins: Int32Array) -> tuple[Mask, ...] | None:
@@ -194,20 +162,6 @@ def _masks(tracks: RecordedTracks, origins: Int32Array) -> tuple[Mask, ...] | No
         return None
     nothing = empty_mask(first.size)
     return tuple((known[row] if row >= 0 else None) or nothing for row in origins.tolist())
-
-
-def _matched_detections(tracks: Tracks, appearance: _Appearance) -> tuple[Detections, Int32Array]:
-    """Returns the detections of a frame, and for each track its detection index `(T,)`, or -1."""
-    matched = np.flatnonzero(tracks.states == TrackState.CONFIRMED)
-    # `Detections` sorts by score; rows that are sorted already keep their order.
-    matched = matched[np.argsort(-tracks.scores[matched], kind="stable")]
-    index = np.full(len(tracks), -1, np.int32)
-    index[matched] = np.arange(len(matched))
-    columns = (tracks.boxes, tracks.scores, tracks.classes, appearance.embeddings)
-    masks = (
-        None if appearance.masks is None else [appearance.masks[row] for row in matched.tolist()]
-    )
-    return Detections.create(*(values[matched] for values in columns), masks=masks), index
 
 
 def _columns(refined: RefinedTracks, *, fps: float) -> dict[str, Any]:

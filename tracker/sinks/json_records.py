@@ -68,6 +68,32 @@ def _encoded(value: Any, kind: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
+def json_parts(records: Sequence[dict[str, Any]], *, as_lines: bool) -> Iterator[bytes]:
+    """Yields the bytes of a whole recording: JSON Lines, or one document.
+
+    Args:
+        records: Header, frames and events, and footer where there is one.
+        as_lines: Whether each object is a line.
+
+    Raises:
+        DataError: A number is not finite, or a value is not of a JSON type.
+    """
+    if as_lines:
+        for record in records:
+            yield encode(record) + b"\n"
+        return
+    yield b'{"header":' + encode(records[0])
+    for key, kind in (("frames", "frame"), ("events", "event")):
+        some = [record for record in records if record["kind"] == kind]
+        if some or kind == "frame":
+            yield b',"' + key.encode() + b'":['
+            for number, record in enumerate(some):
+                yield (b",\n" if number else b"\n") + encode(record)
+            yield b"\n]"
+    footers = [record for record in records if record["kind"] == "footer"]
+    yield b',"footer":' + (encode(footers[0]) if footers else b"null") + b"}\n"
+
+
 def header(first: TrackedFrame, embeddings: Embeddings) -> dict[str, Any]:
     """Returns the first object, the header.
 

@@ -3,7 +3,7 @@
 All fields that any command uses are checked here, once; unknown ones are left alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,14 @@ class Recording:
         header: The run; `None` for MOT text.
         frames: Its frames by rising number, those without tracks too; none for MOT text.
         complete: Whether the run that made it came to its end; true for MOT text.
+        events: The objects of kind `event`, in their order, as they are in the file.
     """
 
     tracks: RecordedTracks
     header: Header | None
     frames: tuple[FrameFacts, ...]
     complete: bool
+    events: tuple[Mapping[str, Any], ...] = ()
 
 
 def is_json(content: bytes) -> bool:
@@ -113,24 +115,48 @@ def parse_recording(content: bytes, *, path: str | Path) -> Recording:
     records = _records(path, content.removeprefix(b"\xef\xbb\xbf"))
     place, record = next(records)
     header = _naming_place(place, _header, record)
+    return recording_of(header, records, path=path)
+
+
+def recording_of(
+    header: Header, records: Iterable[tuple[str, Any]], *, path: str | Path
+) -> Recording:
+    """Returns the recording of a header and the objects that follow it.
+
+    Readers of other formats use it with frame objects that they make, so that all values are
+    checked in one place.
+
+    Args:
+        header: The header.
+        records: Objects of kind `frame` and `event`, and `footer` at most once, as the last one;
+            each with what messages call it.
+        path: What messages call the file.
+
+    Raises:
+        DataError: An object is malformed; the message names its place.
+    """
     rows = _Rows(header)
     frames: dict[int, FrameFacts] = {}
+    events: list[Mapping[str, Any]] = []
     frame_count, complete = None, False
     for place, record in records:
         kind = record.get("kind") if isinstance(record, dict) else None
-        if kind == "frame" and frame_count is None:
+        if frame_count is not None:
+            raise DataError(f"{place}: expected nothing after the footer, got {short_repr(record)}")
+        if kind == "frame":
             facts = _naming_place(place, rows.add_frame, record)
             frames.setdefault(facts.index, facts)
-        elif kind == "footer" and frame_count is None:
+        elif kind == "event":
+            events.append(_naming_place(place, values.mapping, record, "event"))
+        elif kind == "footer":
             frame_count, complete = _naming_place(place, _footer, record)
-        elif frame_count is not None:
-            raise DataError(f"{place}: expected nothing after the footer, got {short_repr(record)}")
         else:
             raise DataError(
                 f"{place}: expected an object of kind 'frame' or 'footer', got {short_repr(record)}"
             )
     tracks = _naming_place(str(path), rows.tracks, frame_count)
-    return Recording(tracks, header, tuple(frames[n] for n in sorted(frames)), complete)
+    in_order = tuple(frames[n] for n in sorted(frames))
+    return Recording(tracks, header, in_order, complete, tuple(events))
 
 
 def json_objects(content: bytes, *, path: str | Path) -> Iterator[Any]:
@@ -184,6 +210,8 @@ def _records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
     yield f"{path}, header", document["header"]
     for n, frame in enumerate(frames):
         yield f"{path}, frames[{n}]", frame
+    for n, event in enumerate(values.entries(document.get("events", []), "events")):
+        yield f"{path}, events[{n}]", event
     if document.get("footer") is not None:
         yield f"{path}, footer", document["footer"]
 
@@ -265,7 +293,8 @@ class _Rows:
                 continue
             number = values.whole(number, "id", most=LARGEST_ID)
             try:
-                self._rows.append((index, number, *self._columns(track, facts.is_coasted)))
+                more = (facts.time_s, *_motion(track))
+                self._rows.append((index, number, *self._columns(track, facts.is_coasted), more))
             except DataError as error:
                 raise DataError(f"id {number}: {error}") from error
         return facts
@@ -291,7 +320,9 @@ class _Rows:
         """Returns all rows as arrays."""
         width = self._header.embedding_size
         columns = zip(*self._rows, strict=True) if self._rows else _EMPTY
-        frames, ids, boxes, scores, classes, seen, embeddings, masks, global_ids = columns
+        frames, ids, boxes, scores, classes, seen, embeddings, masks, global_ids, more = columns
+        # An unknown time, velocity or share is `None`, which becomes NaN.
+        details = np.array(more, np.float64).reshape(-1, 6)
         nothing = np.zeros(width, np.float32)
         known = [nothing if embedding is None else embedding for embedding in embeddings]
         return RecordedTracks(
@@ -307,12 +338,37 @@ class _Rows:
             fps=self._header.fps,
             masks=masks if any(mask is not None for mask in masks) else None,
             global_ids=np.array(global_ids, np.int64),
+            times_s=details[:, 0],
+            velocities=details[:, 1:3].astype(np.float32),
+            ages=details[:, 3].astype(np.int32),
+            misses=details[:, 4].astype(np.int32),
+            class_scores=details[:, 5].astype(np.float32),
         )
 
 
 _Columns = tuple[list[float], float, int, bool, Float32Array | None, Mask | None, int]
-_Row = tuple[int, int, list[float], float, int, bool, Float32Array | None, Mask | None, int]
-_EMPTY: tuple[tuple[()], ...] = ((),) * 9
+_Details = tuple[float | None, ...]
+_Row = tuple[
+    int, int, list[float], float, int, bool, Float32Array | None, Mask | None, int, _Details
+]
+_EMPTY: tuple[tuple[()], ...] = ((),) * 10
+_MOST_FRAMES = 2**31 - 1
+
+
+def _motion(track: Mapping[str, Any]) -> _Details:
+    """Returns velocity x and y, age, misses and class score; `None`, 0 and -1 where unknown."""
+    vx = vy = None
+    if track.get("velocity") is not None:
+        pair = values.entries(track["velocity"], "velocity")
+        if len(pair) != 2:
+            raise DataError(f"'velocity': expected 2 numbers, got {short_repr(pair)}")
+        vx, vy = (values.number(value, "velocity") for value in pair)
+    age = values.whole(track.get("age", 0), "age", most=_MOST_FRAMES)
+    misses = -1
+    if "misses" in track:
+        misses = values.whole(track["misses"], "misses", most=_MOST_FRAMES)
+    share = track.get("class_score")
+    return vx, vy, age, misses, None if share is None else values.number(share, "class_score")
 
 
 def _embedding(track: Mapping[str, Any], width: int) -> Float32Array | None:

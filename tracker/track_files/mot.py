@@ -97,8 +97,6 @@ def _hint(line: str, place: str) -> str:
         return "; expected commas or white space between them"
     if not place.endswith(", line 1"):
         return ""
-    if line.startswith("frame,time_s,"):
-        return "; the table of --csv is not read back, give what --json or --mot wrote"
     if line.lower().startswith("frame"):
         return "; leave out the line of headings"
     return "; a track file is MOT text, or JSON as --json writes it"

@@ -1,20 +1,26 @@
 """Track files and files of detections read back: the only reader, for eval, refine and replay.
 
-MOTChallenge text, JSON Lines or a JSON document of this package (`docs/json-format.md`), recognised
-by their content, not by the file's ending.
+All formats of `formats.TrackFormat`, recognised by their content, not by the file's ending.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from tracker.errors import DataError, SourceError
 from tracker.masks import Mask, empty_mask
+from tracker.track_files.coco import parse_coco
+from tracker.track_files.csv_table import parse_csv
+from tracker.track_files.cvat import parse_cvat
+from tracker.track_files.formats import TrackFormat, VideoDefaults, format_of_content
 from tracker.track_files.json_file import Recording, is_json, parse_recording
+from tracker.track_files.label_studio import parse_label_studio
 from tracker.track_files.mot import parse_mot_rows
+from tracker.track_files.parquet import parse_parquet
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.track_files.yolo import read_yolo
 from tracker.util.arrays import Float32Array, Float64Array, Int32Array
 from tracker.util.paths import unreadable_text
 
@@ -50,37 +56,56 @@ class RecordedDetections:
     sha256: str
 
 
-def read_recording(path: str | Path) -> Recording:
+def read_recording(
+    path: str | Path,
+    *,
+    track_format: TrackFormat | None = None,
+    video: VideoDefaults | None = None,
+) -> Recording:
     """Returns all that a track file holds: tracks, and what surrounds them in JSON.
 
     JSON Lines that were cut off (a crash, a full disk) count up to the last complete line.
     Tentative tracks of JSON (negative ids) are left out, as they are from MOT text.
 
     Args:
-        path: The file; the format is recognised by its content.
+        path: The file, or a folder of YOLO labels.
+        track_format: Its format; `None` to recognise it by its content.
+        video: What the file may lack.
 
     Raises:
         SourceError: The file cannot be read.
         DataError: The content is malformed; the message names the line.
+        DependencyError: A library that the format needs is not installed.
     """
-    content = read_bytes(path)
-    if is_json(content):
-        return parse_recording(content, path=path)
-    rows = parse_mot_rows(content, path=path)
-    return Recording(_tracks_of(rows, path), header=None, frames=(), complete=True)
+    video = video or VideoDefaults()
+    in_folder = (TrackFormat.YOLO, TrackFormat.YOLO_TRACK)
+    if track_format in in_folder or (track_format is None and Path(path).is_dir()):
+        recording = read_yolo(path, video)
+    else:
+        content = read_bytes(path)
+        track_format = track_format or format_of_content(content)
+        recording = _PARSERS[track_format](content, path=path, video=video)
+    if recording.tracks.fps is None and video.fps is not None:
+        recording = replace(recording, tracks=replace(recording.tracks, fps=video.fps))
+    return recording
 
 
-def read_tracks(path: str | Path) -> RecordedTracks:
-    """Returns the tracks of a MOT text, JSON Lines or JSON file, see `read_recording`.
+def read_tracks(
+    path: str | Path, *, size: tuple[int, int] | None = None, fps: float | None = None
+) -> RecordedTracks:
+    """Returns the tracks of a file of any format that `tracker convert` knows.
 
     Args:
-        path: The file; the format is recognised by its content.
+        path: The file, or a folder of YOLO labels; the format is recognised by its content.
+        size: Width and height of the frames in pixels, which YOLO labels and Label Studio need.
+        fps: Frames a second, for formats that do not have it.
 
     Raises:
         SourceError: The file cannot be read.
         DataError: The content is malformed; the message names the line.
+        DependencyError: A library that the format needs is not installed.
     """
-    return read_recording(path).tracks
+    return read_recording(path, video=VideoDefaults(size, fps)).tracks
 
 
 def read_detections(path: str | Path) -> RecordedDetections:
@@ -159,6 +184,27 @@ def read_bytes(path: str | Path) -> bytes:
             "empty file"
         )
     return content
+
+
+def _parse_json(content: bytes, *, path: str | Path, video: VideoDefaults) -> Recording:
+    return parse_recording(content, path=path)
+
+
+def _parse_mot(content: bytes, *, path: str | Path, video: VideoDefaults) -> Recording:
+    tracks = _tracks_of(parse_mot_rows(content, path=path), path)
+    return Recording(tracks, header=None, frames=(), complete=True)
+
+
+_PARSERS = {
+    TrackFormat.JSON_LINES: _parse_json,
+    TrackFormat.JSON: _parse_json,
+    TrackFormat.MOT: _parse_mot,
+    TrackFormat.CSV: parse_csv,
+    TrackFormat.COCO: parse_coco,
+    TrackFormat.CVAT: parse_cvat,
+    TrackFormat.PARQUET: parse_parquet,
+    TrackFormat.LABEL_STUDIO: parse_label_studio,
+}
 
 
 def _tracks_of(rows: Float64Array, path: str | Path) -> RecordedTracks:

@@ -1,0 +1,125 @@
+"""Apache Parquet: the columns of the CSV table, and embeddings, masks and the header."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracker.errors import DataError
+from tracker.masks import mask_to_coco
+from tracker.track_files import values
+from tracker.track_files.csv_table import add_row, check_columns
+from tracker.track_files.embedding_base64 import encode_embeddings
+from tracker.track_files.formats import VideoDefaults
+from tracker.track_files.frame_objects import FrameObjects
+from tracker.track_files.json_file import Header, Recording
+from tracker.util.json_text import parse_json
+from tracker.util.optional_library import optional_library
+
+METADATA = b"tracker"
+"""Key of the schema's metadata under which the header is kept as JSON."""
+
+_PURPOSE = "Parquet files"
+_EXTRA = "parquet"
+
+
+def parse_parquet(content: bytes, *, path: str | Path, video: VideoDefaults) -> Recording:
+    """Returns the tracks of a Parquet table; columns as in `csv_table.parse_csv`.
+
+    Args:
+        content: The file.
+        path: What messages call it.
+        video: The class names of a table that has numbers or no class.
+
+    Raises:
+        DataError: It is malformed, or a column is missing.
+        DependencyError: pyarrow is not installed.
+    """
+    arrow = optional_library("pyarrow", purpose=_PURPOSE, extra=_EXTRA)
+    parquet = optional_library("pyarrow.parquet", purpose=_PURPOSE, extra=_EXTRA)
+    try:
+        table = parquet.read_table(arrow.BufferReader(content))
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: expected a Parquet file: {error}") from error
+    check_columns(table.column_names, path)
+    header = _header((table.schema.metadata or {}).get(METADATA))
+    frames = FrameObjects(path)
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            known = {key: value for key, value in row.items() if value is not None}
+            _restore(known, header)
+            add_row(frames, known, video, str(path))
+    return frames.recording(header)
+
+
+def _restore(row: dict[str, Any], header: Header | None) -> None:
+    """Brings the values of one row into the form of frame objects."""
+    for key in ("time_s", "vx", "vy", "class_score"):
+        if isinstance(row.get(key), float) and np.isnan(row[key]):
+            del row[key]
+    mask, embedding = row.pop("mask", None), row.pop("embedding", None)
+    if mask is not None and header is not None:
+        row["mask"] = {"size": [header.height, header.width], "counts": mask}
+    if embedding and header is not None and header.embedding_size:
+        row["embedding"] = encode_embeddings(np.array([embedding], np.float32))[0]
+
+
+def _header(content: bytes | None) -> Header | None:
+    if content is None:
+        return None
+    record = values.mapping(parse_json(content), "tracker")
+    known = {field.name for field in dataclasses.fields(Header)}
+    header = Header(**{key: value for key, value in record.items() if key in known})
+    return dataclasses.replace(header, class_names=tuple(header.class_names))
+
+
+def write_parquet(recording: Recording, header: Header | None, path: Path) -> None:
+    """Writes a table with a row for each track in each frame.
+
+    Args:
+        recording: Tracks and frames.
+        header: What is kept of the run; `None` where the frame size is not known.
+        path: The file.
+
+    Raises:
+        DependencyError: pyarrow is not installed.
+    """
+    arrow = optional_library("pyarrow", purpose=_PURPOSE, extra=_EXTRA)
+    parquet = optional_library("pyarrow.parquet", purpose=_PURPOSE, extra=_EXTRA)
+    table = arrow.table(_columns(recording, arrow))
+    if header is not None:
+        kept = dataclasses.asdict(header)
+        text = json.dumps(kept, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        table = table.replace_schema_metadata({METADATA: text})
+    parquet.write_table(table, path)
+
+
+def _columns(recording: Recording, arrow: Any) -> Mapping[str, Any]:
+    tracks = recording.tracks
+    names = tracks.class_names or ("object",)
+    columns: dict[str, Any] = {
+        "frame": tracks.frames,
+        "time_s": tracks.times_s,
+        "id": tracks.ids,
+        "class": arrow.array([names[n] for n in tracks.classes.tolist()], arrow.string()),
+        "score": tracks.scores,
+        **{name: tracks.boxes[:, n] for n, name in enumerate(("x1", "y1", "x2", "y2"))},
+        "seen": tracks.seen,
+        **{"vx": tracks.velocities[:, 0], "vy": tracks.velocities[:, 1]},
+        "age": tracks.ages,
+        "misses": tracks.misses,
+        "class_score": tracks.class_scores,
+    }
+    if (tracks.global_ids >= 0).any():
+        known = [number if number >= 0 else None for number in tracks.global_ids.tolist()]
+        columns["global_id"] = arrow.array(known, arrow.int64())
+    if tracks.embeddings.shape[1]:
+        rows = [row.tolist() if row.any() else None for row in tracks.embeddings]
+        columns["embedding"] = arrow.array(rows, arrow.list_(arrow.float32()))
+    if tracks.masks is not None:
+        texts = [None if mask is None else mask_to_coco(mask)["counts"] for mask in tracks.masks]
+        columns["mask"] = arrow.array(texts, arrow.string())
+    return columns
