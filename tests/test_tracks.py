@@ -40,7 +40,8 @@ def test_a_library_that_is_missing_is_named(library: str) -> None:
     if importlib.util.find_spec(library) is not None:
         pytest.skip(f"{library} is installed here")
     convert = Tracks.to_supervision if library == "supervision" else Tracks.to_dataframe
-    with pytest.raises(DependencyError, match=f"package {library}: .*; pip install {library}$"):
+    package = {"pandas": r"'tracker-pipeline\[pandas\]'"}.get(library, library)
+    with pytest.raises(DependencyError, match=f"package {library}: .*; pip install {package}$"):
         convert(two_tracks())
 
 

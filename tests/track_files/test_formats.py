@@ -226,6 +226,8 @@ def test_a_table_of_another_program(tmp_path: Path) -> None:
     assert [tracks.class_names[c] for c in tracks.classes] == ["car", "object"]
     with pytest.raises(DataError, match="line 3: x1: expected a number, got 'left'"):
         read_tracks(write(tmp_path / "a.csv", text.replace("1.0,2,", "1.0,left,")))
+    with pytest.raises(DataError, match="got no y1, x2, y2"):
+        read_tracks(write(tmp_path / "a.csv", "frame,time_s,id,x1\n"))
     with pytest.raises(DataError, match="line 2: expected a value for id"):
         read_tracks(write(tmp_path / "a.csv", text.replace("3,0,1", ",0,1")))
 

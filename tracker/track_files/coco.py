@@ -185,12 +185,14 @@ def _written_annotation(recording: Recording, row: int) -> dict[str, Any]:
     x1, y1, x2, y2 = tracks.boxes[row].tolist()
     width, height = x2 - x1, y2 - y1
     mask = tracks.masks[row] if tracks.masks is not None else None
-    outline: dict[str, Any] = {"area": round(width * height, 2)}
+    outline: dict[str, Any] = {"segmentation": [], "area": round(width * height, 2)}
     if mask is not None:
         outline = {"segmentation": mask_to_coco(mask), "area": mask_area(mask)}
     return {
         "category_id": int(tracks.classes[row]) + 1,
         "track_id": int(tracks.ids[row]),
+        # Datumaro and CVAT keep what is here, and drop other keys that COCO does not have.
+        "attributes": {"track_id": int(tracks.ids[row])},
         "bbox": [round(value, 2) for value in (x1, y1, width, height)],
         **outline,
         "iscrowd": 0,
