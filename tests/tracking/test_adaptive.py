@@ -255,6 +255,31 @@ def test_invariants_on_any_detections(seed: int, width: int, extent: float, most
         assert_covariances(deepsort)
 
 
+def learnt_of(deepsort: DeepSort) -> list[float]:
+    """All that was learnt, as numbers."""
+    learnt, one = deepsort._learnt, np.zeros(1, np.int32)
+    return np.concatenate(
+        [
+            learnt.bank.weights.ravel(),
+            learnt.bank.noise_scale,
+            learnt._scores.birth_limits(one),
+            learnt._scores.mean_limits(one),
+            learnt._survival.shares,
+        ]
+    ).tolist()
+
+
+def test_what_settings_decide_is_not_learnt() -> None:
+    constant = DeepSortSettings(
+        adapt_noise=False, birth_score=0.6, min_mean_score=0.3, report=Report.SEEN
+    )
+    for own, learns in ((constant, False), (DeepSortSettings(), True)):
+        deepsort = DeepSort(own)
+        at_first = learnt_of(deepsort)
+        assert len(run_of(deepsort, walk(60))[-1])
+        assert (learnt_of(deepsort) != at_first) is learns
+
+
 def assert_covariances(deepsort: DeepSort) -> None:
     """Every model's blocks of a coordinate and its rate are positive definite."""
     covariance = deepsort._table.model_covariance

@@ -27,6 +27,12 @@ def places(count: int, seed: int = 0) -> np.ndarray:
     return np.hstack([random.uniform(0, 1000, (count, 2)), shape])
 
 
+def learn(bank: MotionBank, mean: np.ndarray, covariance: np.ndarray, seen: np.ndarray) -> None:
+    """Learns from the innovations of all tracks in a step of one frame."""
+    found = bank.innovations(mean, covariance, seen)
+    bank.learn(found, np.ones(len(seen), np.bool_), 1.0)
+
+
 def after_walk(
     *,
     frames: int,
@@ -49,8 +55,8 @@ def after_walk(
         seen = truth + noise * DEVIATION * random.normal(size=(8, 4))
         mean, covariance = bank.predict(mean, covariance, 1.0)
         if frame > 2:
-            bank.learn(mean, covariance, seen, 1.0)
-        mean, covariance = bank.update(mean, covariance, seen, None)
+            learn(bank, mean, covariance, seen)
+        mean, covariance = bank.update(bank.innovations(mean, covariance, seen))
     return bank
 
 
@@ -77,7 +83,7 @@ def test_each_model_is_a_full_filter_whose_process_noise_is_scaled(model: int) -
             np.square([deviation, deviation, NOISE.aspect_measurement, deviation])
         )
         reference.update(seen[:, None])
-        mean, covariance = bank.update(mean, covariance, seen[None], None)
+        mean, covariance = bank.update(bank.innovations(mean, covariance, seen[None]))
     np.testing.assert_allclose(mean[model, 0], reference.x[:, 0], rtol=1e-9, atol=1e-9)
     full = kalman.full_covariance(covariance[model])[0]
     np.testing.assert_allclose(full, reference.P, rtol=1e-7, atol=1e-9)
@@ -90,12 +96,12 @@ def test_one_model_is_the_filter_as_configured_and_learns_nothing() -> None:
     for step in range(1, 5):
         mean, covariance = kalman.predict(mean, covariance, dt=1.0, noise=NOISE)
         own, spread = bank.predict(own, spread, 1.0)
-        bank.learn(own, spread, seen + 40 * step, 1.0)
+        learn(bank, own, spread, seen + 40 * step)
         scale = np.array([0.5, 1.0, 2.0])
         mean, covariance = kalman.update(
             mean, covariance, seen + 3 * step, noise=NOISE, noise_scale=scale
         )
-        own, spread = bank.update(own, spread, seen + 3 * step, scale)
+        own, spread = bank.update(bank.innovations(own, spread, seen + 3 * step, scale))
     together = bank.combine(own)
     np.testing.assert_array_equal(together, mean)
     np.testing.assert_array_equal(spread[0], covariance)
@@ -130,7 +136,7 @@ def test_the_score_of_a_detection_scales_its_noise_in_every_model() -> None:
     bank, seen = bank_of(), places(2)
     mean, covariance = bank.predict(*bank.initiate(seen), 1.0)
     scale = np.array([0.25, 1.0])
-    moved, reduced = bank.update(mean, covariance, seen + 5, scale)
+    moved, reduced = bank.update(bank.innovations(mean, covariance, seen + 5, scale))
     for model in range(len(FACTORS)):
         expected, spread = kalman.update(
             mean[model], covariance[model], seen + 5, noise=bank.noise, noise_scale=scale
@@ -152,7 +158,7 @@ def test_the_weights_of_one_frame_follow_from_normal_densities() -> None:
     mean, covariance = bank.predict(*bank.initiate(seen), 1.0)
     found = seen + DEVIATION * [[0.5, -2, 0.1, 1], [1, 1, 1, 1], [0, 3, -0.4, 0.2]]
     prior = bank.weights
-    bank.learn(mean, covariance, found, 1.0)
+    learn(bank, mean, covariance, found)
     deviation = np.sqrt(covariance[:, :, 0] + DEVIATION**2)
     density = norm.logpdf(found, mean[:, :, :4], deviation).sum(axis=1)
     fading = np.exp(-1 / 60)  # a frame of 1/30 s, of a memory of two seconds
@@ -237,9 +243,19 @@ def test_one_wrong_match_hardly_moves_the_scale() -> None:
     before = bank.noise_scale.copy()
     seen = places(1)
     mean, covariance = bank.predict(*bank.initiate(seen), 1.0)
-    bank.learn(mean, covariance, seen + np.array([9e5, 9e5, 90, 9e5]), 1.0)
+    learn(bank, mean, covariance, seen + np.array([9e5, 9e5, 90, 9e5]))
     assert (bank.noise_scale - before <= 9 / 200).all()
     assert np.isfinite(bank.weights).all()
+
+
+def test_only_steady_tracks_say_something_about_noise() -> None:
+    seen, own, other = places(3), bank_of(), bank_of()
+    mean, covariance = own.predict(*own.initiate(seen), 1.0)
+    far = seen + DEVIATION * [[0.5, -2, 0.1, 1], [9, 9, 9, 9], [0, 3, -0.4, 0.2]]
+    own.learn(own.innovations(mean, covariance, far), np.array([True, False, True]), 1.0)
+    learn(other, mean[:, ::2], covariance[:, ::2], far[::2])
+    np.testing.assert_array_equal(own.weights, other.weights)
+    np.testing.assert_array_equal(own.noise_scale, other.noise_scale)
 
 
 def test_no_tracks_change_nothing() -> None:
@@ -247,8 +263,10 @@ def test_no_tracks_change_nothing() -> None:
     weights, scale = bank.weights, bank.noise_scale.copy()
     mean, covariance = bank.initiate(np.zeros((0, 4)))
     mean, covariance = bank.predict(mean, covariance, 1.0)
-    bank.learn(mean, covariance, np.zeros((0, 4)), 1.0)
-    mean, covariance = bank.update(mean, covariance, np.zeros((0, 4)), np.zeros(0))
+    learn(bank, mean, covariance, np.zeros((0, 4)))
+    mean, covariance = bank.update(
+        bank.innovations(mean, covariance, np.zeros((0, 4)), np.zeros(0))
+    )
     together = bank.combine(mean)
     assert together.shape == (0, 8)
     assert bank.innovation_variance(mean, covariance, together).shape == (0, 4)

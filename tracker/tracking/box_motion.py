@@ -42,6 +42,7 @@ _CHANCE = 4.0
 """Where standing still explains this share of the tracks, and the mean displacement is within two
 standard deviations of 0, no motion is looked for."""
 
+_STILL = np.zeros((1, 2))
 _ROUNDS = 3
 _LEAST_WEIGHT = 0.05
 _MOST_TRACKS = 40
@@ -85,7 +86,7 @@ def estimate(
         return None
     starts = _starts(pairs.tracks)
     least_gain = max(1.0, _LEAST_GAIN * np.sqrt(count))
-    still = _densities(pairs, np.zeros((1, 2)))
+    still = _densities(pairs, _STILL)
     standing = _explained(still, starts)[0]
     if standing >= _STANDING_SHARE * count and _is_noise(pairs, still[0], starts):
         return None  # The usual case, a fixed camera.
@@ -103,7 +104,7 @@ def _is_noise(pairs: _Pairs, density: Float64Array, starts: IndexArray) -> bool:
     weight = _best_of_each(density, starts)[:, None]
     drift = np.add.reduce(weight * pairs.displaced / np.sqrt(pairs.variance))
     chance = np.add.reduce(np.square(weight))
-    return bool((np.square(drift) <= _CHANCE * chance).all())
+    return bool(np.count_nonzero(np.square(drift) <= _CHANCE * chance) == 2)
 
 
 def _densities(pairs: _Pairs, hypotheses: Float64Array) -> Float64Array:
@@ -160,11 +161,17 @@ def _refined(
 def _best_of_each(density: Float64Array, starts: IndexArray) -> Float64Array:
     """Returns the density `(P,)` of each track's best pair, and 0 for the others and weak ones."""
     most = np.maximum.reduceat(density, starts)
-    counts = np.diff(np.append(starts, len(density)))
-    kept = (density == most.repeat(counts)) & (density > _LEAST_WEIGHT)
-    return np.where(kept, density, 0.0)
+    counts = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=counts[:-1])
+    counts[-1] = len(density) - starts[-1]
+    kept = density == most.repeat(counts)
+    kept &= density > _LEAST_WEIGHT
+    return np.asarray(density * kept)
 
 
 def _starts(tracks: IndexArray) -> IndexArray:
-    """Returns the first place of each run of equal tracks."""
-    return np.flatnonzero(np.diff(tracks, prepend=-1))
+    """Returns the first place of each run of equal tracks, at least one."""
+    first = np.empty(len(tracks), np.bool_)
+    first[0] = True
+    np.not_equal(tracks[1:], tracks[:-1], out=first[1:])
+    return first.nonzero()[0]

@@ -11,17 +11,18 @@ from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.detections import Detections
 from tracker.errors import DataError
 from tracker.tracking.association import Matches, unmatched
+from tracker.tracking.coverage import covered_by_nearer
 from tracker.tracking.duplicates import without_duplicates
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.learnt import Learnt
 from tracker.tracking.matching_stages import associate
 from tracker.tracking.resume_ids import resumed
-from tracker.tracking.scene import make_scene
+from tracker.tracking.scene import Scene, make_scene
 from tracker.tracking.score_scale import log_odds
 from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion, Tracks, TrackState
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 
 _MIN_LOST_STEPS = 3
 """Steps that a lost track survives at least: one step counts for at most a third of the maximum
@@ -162,11 +163,13 @@ class DeepSort:
             shortfall=learnt.shortfall(detections, odds),
         )
         matches = associate(scene, regular, low)
-        learnt.learn(table, matches, scene, odds, dt)
-        self._update(matches, detections, measurements)
+        learnt.learn(table, matches, scene, odds)
+        learnt.update(table, matches, scene, dt)
+        embeddings = self._trusted_embeddings(scene, regular)
+        self._record(matches, detections, embeddings)
         self._delete_lost_tracks()
         free = unmatched(regular, matches.columns)
-        self._give_birth(detections, measurements, scene.starters(free))
+        self._give_birth(scene, scene.starters(free), embeddings)
         self._confirm()
         return self._report(table.confirmed)
 
@@ -263,23 +266,28 @@ class DeepSort:
         low = detections.scores[kept] < least
         return kept[tall & narrow & ~low], kept[tall & narrow & low]
 
-    def _update(self, matches: Matches, detections: Detections, measurements: Float64Array) -> None:
+    def _trusted_embeddings(self, scene: Scene, columns: IndexArray) -> Float32Array:
+        """Returns `(N, D)` the embeddings to store, zeros for a box that two objects share.
+
+        Args:
+            scene: The detections.
+            columns: Those that are regular. A duplicate, or a score that starts no track, is no
+                second object.
+        """
+        embeddings, limit = scene.detections.embeddings, self._settings.max_covered
+        if limit >= 1 or not embeddings.shape[1]:
+            return embeddings
+        boxes = scene.detections.boxes
+        shared = covered_by_nearer(boxes, boxes[scene.starters(columns)], limit=limit)
+        if not np.count_nonzero(shared):
+            return embeddings
+        return np.where(shared[:, None], np.float32(0), embeddings)
+
+    def _record(self, matches: Matches, detections: Detections, embeddings: Float32Array) -> None:
         rows, columns = matches.rows, matches.columns
-        table, weight = self._table, self._settings.score_noise
         if len(rows):
-            scale = None
-            if weight:
-                scale = 1 - weight * detections.scores[columns].astype(np.float64)
-            bank = self._learnt.bank
-            table.model_mean[:, rows], table.model_covariance[:, rows] = bank.update(
-                table.model_mean[:, rows],
-                table.model_covariance[:, rows],
-                measurements[columns],
-                scale,
-            )
-            table.record_matches(rows, detections, columns)
-            self._gallery.add(table.slots[rows], detections.embeddings[columns])
-        self._learnt.combine(table)
+            self._table.record_matches(rows, detections, columns)
+            self._gallery.add(self._table.slots[rows], embeddings[columns])
 
     def _delete_lost_tracks(self) -> None:
         """Deletes tracks that are lost for good, and learns from them."""
@@ -307,13 +315,11 @@ class DeepSort:
         if np.count_nonzero(deleted):
             self._gallery.clear(self._table.delete(deleted))
 
-    def _give_birth(
-        self, detections: Detections, measurements: Float64Array, columns: IndexArray
-    ) -> None:
+    def _give_birth(self, scene: Scene, columns: IndexArray, embeddings: Float32Array) -> None:
         if len(columns):
-            mean, covariance = self._learnt.bank.initiate(measurements[columns])
-            slots = self._table.give_birth(mean, covariance, detections, columns)
-            self._gallery.add(slots, detections.embeddings[columns])
+            mean, covariance = self._learnt.bank.initiate(scene.measurements[columns])
+            slots = self._table.give_birth(mean, covariance, scene.detections, columns)
+            self._gallery.add(slots, embeddings[columns])
 
     def _confirm(self) -> None:
         table, settings = self._table, self._settings

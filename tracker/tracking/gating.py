@@ -5,6 +5,7 @@ Most objects of a frame are far apart, so each gate compares neighbours only
 N`. `T` tracks, `N` detections; pure functions.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -16,6 +17,12 @@ from tracker.tracking.neighbours import admissible, admissible_in_x, is_large
 from tracker.tracking.settings import TrackDistance
 from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 from tracker.util.callable_name import callable_name
+
+BoxPrice = Callable[
+    [Float64Array, Float64Array, IndexArray, IndexArray], tuple[Float64Array, BoolArray]
+]
+"""From two sets of boxes xyxy, and rows and columns of them `(M,)`, to the cost of each pair and
+whether it is admissible."""
 
 _FEW = 64
 """Up to so many pairs, one overlap takes less time than to look first at how high they lie."""
@@ -59,22 +66,32 @@ def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pa
         boxes: `(N, 4)` xyxy of the detections.
         min_iou: Smallest admissible overlap; pairs that only touch are never admissible.
     """
-    predicted, found = cxcyah_to_xyxy(mean), boxes.astype(np.float64)
-    if not len(predicted) or not len(found):
+    return meeting_pairs(cxcyah_to_xyxy(mean), boxes.astype(np.float64), partial(_losses, min_iou))
+
+
+def meeting_pairs(first: Float64Array, second: Float64Array, price: BoxPrice) -> Pairs:
+    """Returns the admissible pairs of boxes that meet, sorted by row; all others are not compared.
+
+    Args:
+        first: `(T, 4)` xyxy.
+        second: `(N, 4)` xyxy.
+        price: Returns costs and admissibility of rows of `first` with columns of some boxes.
+    """
+    if not len(first) or not len(second):
         return _none()
-    if not is_large(len(predicted), len(found)):
-        left, right = found[:, 0], found[:, 2]
-        reach = 0.5 * (predicted[:, 2] - predicted[:, 0] + np.maximum.reduce(right - left))
-        losses = partial(_losses, predicted, found, min_iou)
-        return admissible_in_x(mean[:, 0], reach, 0.5 * (left + right), price=losses)
-    size = found[:, 2:] - found[:, :2]
-    centres = 0.5 * (found[:, :2] + found[:, 2:])
-    extent = predicted[:, 2:] - predicted[:, :2]
+    if not is_large(len(first), len(second)):
+        left, right = second[:, 0], second[:, 2]
+        ends, starts = first[:, 2], first[:, 0]
+        reach = 0.5 * (ends - starts + np.maximum.reduce(right - left))
+        compare = partial(price, first, second)
+        return admissible_in_x(0.5 * (starts + ends), reach, 0.5 * (left + right), price=compare)
+    size, extent = second[:, 2:] - second[:, :2], first[:, 2:] - first[:, :2]
+    places, centres = (0.5 * (boxes[:, :2] + boxes[:, 2:]) for boxes in (first, second))
     parts = []
     for group in groups_by_size(size):
         reach = 0.5 * (extent + size[group].max(axis=0))
-        losses = partial(_losses, predicted, found[group], min_iou)
-        pairs = admissible(mean[:, :2], reach, centres[group], price=losses)
+        compare = partial(price, first, second[group])
+        pairs = admissible(places, reach, centres[group], price=compare)
         parts.append(Pairs(pairs.rows, group[pairs.columns], pairs.costs))
     return _joined(parts)
 
@@ -144,9 +161,9 @@ def by_reach(
 
 
 def _losses(
+    min_iou: float,
     predicted: Float64Array,
     found: Float64Array,
-    min_iou: float,
     rows: IndexArray,
     columns: IndexArray,
 ) -> tuple[Float64Array, BoolArray]:

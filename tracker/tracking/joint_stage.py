@@ -15,7 +15,7 @@ that of a detection out of nowhere. Its parts:
 
 import numpy as np
 
-from tracker.boxes import cxcyah_to_xyxy, paired_iou
+from tracker.boxes import cxcyah_to_xyxy, paired_iou, pairwise_iou
 from tracker.tracking import gating
 from tracker.tracking.association import Pairs
 from tracker.tracking.scene import Scene, Stage, of_same_class
@@ -35,6 +35,9 @@ _TOUCHING_IOU = 0.6
 _TOUCHING_MOTION = 0.5
 """Share of the motion's cost that counts for tracks whose boxes overlap so much, where appearances
 are known: objects that meet may stop or bounce, and motion would have them pass."""
+
+_FEW = 24
+"""Up to so many tracks, comparing all boxes with all takes less time than a search."""
 
 _BEYOND_NEUTRAL = 0.3
 """Cosine distance beyond the neutral one from which a pair is not admissible."""
@@ -66,14 +69,14 @@ def _joint_cost(scene: Scene, pairs: Pairs) -> Pairs:
     rows, columns = pairs.rows, pairs.columns
     if not len(rows):
         return pairs
-    used, place = np.unique(rows, return_inverse=True)
+    used, place = _compact(rows)
     mean = scene.table.mean[used]
+    predicted = cxcyah_to_xyxy(mean)
     cost = (0.5 * (_TAILS + 4)) * np.log1p(pairs.costs / _TAILS)
     if scene.has_appearance:
-        cost[_touching(mean)[place] & scene.comparable(pairs)] *= _TOUCHING_MOTION
+        cost[_touching(mean, predicted)[place] & scene.comparable(pairs)] *= _TOUCHING_MOTION
     cost += _log_volume(mean, scene.variance[used])[place]
-    predicted, boxes = cxcyah_to_xyxy(mean)[place], scene.detections.boxes
-    overlap = paired_iou(predicted, boxes[columns].astype(np.float64))
+    overlap = paired_iou(predicted[place], scene.detections.boxes[columns])
     cost -= np.log(np.maximum(overlap, _LEAST_IOU))
     cost += scene.shortfall[columns]
     if scene.has_appearance:
@@ -82,10 +85,25 @@ def _joint_cost(scene: Scene, pairs: Pairs) -> Pairs:
     return Pairs(rows[likely], columns[likely], cost[likely])
 
 
-def _touching(mean: Float64Array) -> BoolArray:
-    """Returns `(T,)`: whether the predicted box of a track overlaps that of another one."""
-    boxes = cxcyah_to_xyxy(mean).astype(np.float32)
-    near = gating.by_overlap(mean, boxes, min_iou=_TOUCHING_IOU)
+def _compact(rows: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Returns the distinct ones of rising rows, at least one, and the place of each among them."""
+    first = np.empty(len(rows), np.bool_)
+    first[0] = True
+    np.not_equal(rows[1:], rows[:-1], out=first[1:])
+    return rows[first], first.cumsum() - 1
+
+
+def _touching(mean: Float64Array, predicted: Float64Array) -> BoolArray:
+    """Returns `(T,)`: whether the predicted box of a track overlaps that of another one.
+
+    Args:
+        mean: `(T, 8)` of the tracks.
+        predicted: `(T, 4)` xyxy, the same as boxes.
+    """
+    if len(mean) <= _FEW:
+        overlap = pairwise_iou(predicted, predicted) >= _TOUCHING_IOU
+        return np.asarray(np.add.reduce(overlap, axis=1) > 1)  # each overlaps itself
+    near = gating.by_overlap(mean, predicted.astype(np.float32), min_iou=_TOUCHING_IOU)
     touching = np.zeros(len(mean), np.bool_)
     touching[near.rows[near.rows != near.columns]] = True
     return touching

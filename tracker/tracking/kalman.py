@@ -12,7 +12,7 @@ variances of the rates. `full_covariance` gives the 8x8 form.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -76,6 +76,24 @@ class MotionNoise:
         check_ranges(self, dict.fromkeys(self.__slots__, (ABOVE_0, LARGEST)), prefix="MotionNoise.")
 
 
+class Transition(NamedTuple):
+    """A prediction as products of matrices: two calls for all tracks, in place of one a term.
+
+    Attributes:
+        state: `(8, 8)`, by which a row of means is multiplied.
+        spread: `(G, 14, 12)`, by which a row is multiplied that has the 12 values of a compact
+            covariance, the squared height, and 1.
+    """
+
+    state: Float64Array
+    spread: Float64Array
+
+
+_SHARES = {(0, 0): 1.0, (1, 0): 2.0, (2, 0): 1.0, (1, 1): 1.0, (2, 1): 1.0, (2, 2): 1.0}
+"""Coefficients of `F P F^T`, from a row of the compact covariance to another; times `dt` to the
+power of the difference."""
+
+
 def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Array, Float64Array]:
     """Returns means `(T, 8)` and covariances `(T, 3, 4)` of tracks seen once, at rest.
 
@@ -94,12 +112,7 @@ def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Arr
 
 
 def predict(
-    mean: Float64Array,
-    covariance: Float64Array,
-    *,
-    dt: float,
-    noise: MotionNoise,
-    noise_factor: Float64Array | None = None,
+    mean: Float64Array, covariance: Float64Array, *, dt: float, noise: MotionNoise
 ) -> tuple[Float64Array, Float64Array]:
     """Returns means and covariances `dt` frame intervals later.
 
@@ -112,26 +125,29 @@ def predict(
         covariance: `(T, 3, 4)`.
         dt: Nominal frame intervals, > 0.
         noise: The motion model.
-        noise_factor: `(T,)` factor of each track's process noise (a variance); `None` for 1.
     """
-    moved = mean.copy()
-    place, size = moved[:, :4], moved[:, 2:4]  # `a[i] += b` would write the sum a second time
-    place += dt * mean[:, 4:]
+    return move(mean, covariance, transition(noise, dt, (1.0,)))
+
+
+def move(
+    mean: Float64Array, covariance: Float64Array, by: Transition
+) -> tuple[Float64Array, Float64Array]:
+    """Returns the predicted means and covariances of `G` models, or of one without the first axis.
+
+    Args:
+        mean: `(G, T, 8)`.
+        covariance: `(G, T, 3, 4)`.
+        by: See `transition`.
+    """
+    moved = mean @ by.state
+    size = moved[..., 2:4]
     np.maximum(size, MIN_SIZE, out=size)
-    per_height, fixed = _process_noise(noise, dt)
-    grown = np.square(mean[:, 3])[:, None, None] * per_height
-    grown += fixed
-    if noise_factor is not None:
-        grown *= noise_factor[:, None, None]
-    grown += covariance
-    cross, rate = covariance[:, 1], covariance[:, 2]
-    step = dt * rate
-    grown_place, grown_cross = grown[:, 0], grown[:, 1]
-    grown_cross += step
-    step += 2 * cross
-    step *= dt
-    grown_place += step
-    return moved, grown
+    terms = np.empty((*mean.shape[:-1], 14))
+    terms[..., :12] = covariance.reshape(*mean.shape[:-1], 12)
+    np.square(mean[..., 3], out=terms[..., 12])
+    terms[..., 13] = 1.0
+    spread = by.spread if mean.ndim == 3 else by.spread[0]
+    return moved, (terms @ spread).reshape(covariance.shape)
 
 
 def innovation_variance(
@@ -167,16 +183,31 @@ def update(
     measured = measurement_variance(mean, noise)
     if noise_scale is not None:
         measured *= noise_scale[:, None]
-    gain = covariance[:, :2] / (covariance[:, 0] + measured)[:, None]
-    innovation = measurements - mean[:, :4]
-    corrected = (gain * innovation[:, None]).reshape(-1, 8)
-    corrected += mean
-    size = corrected[:, 2:4]
+    return correct(mean, covariance, measurements - mean[:, :4], covariance[:, 0] + measured)
+
+
+def correct(
+    mean: Float64Array, covariance: Float64Array, innovation: Float64Array, expected: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Returns means and covariances after the innovations of one measurement for each track.
+
+    Args:
+        mean: `(T, 8)` predicted.
+        covariance: `(T, 3, 4)` predicted.
+        innovation: `(T, 4)` the measurement less the prediction.
+        expected: `(T, 4)` its variance.
+    """
+    place, cross = covariance[:, 0], covariance[:, 1]
+    gain, rate_gain = place / expected, cross / expected
+    corrected, reduced = mean.copy(), covariance.copy()
+    values, rates, size = corrected[:, :4], corrected[:, 4:], corrected[:, 2:4]
+    values += gain * innovation
+    rates += rate_gain * innovation
     np.maximum(size, MIN_SIZE, out=size)
-    reduced = covariance.copy()
-    first, last = reduced[:, :2], reduced[:, 2]
-    first -= gain[:, :1] * covariance[:, :2]
-    last -= gain[:, 1] * covariance[:, 1]
+    first, second, last = reduced[:, 0], reduced[:, 1], reduced[:, 2]
+    first -= gain * place
+    second -= gain * cross
+    last -= rate_gain * cross
     return corrected, reduced
 
 
@@ -188,6 +219,25 @@ def full_covariance(covariance: Float64Array) -> Float64Array:
     full[:, axis, axis + 4] = full[:, axis + 4, axis] = covariance[:, 1]
     full[:, axis + 4, axis + 4] = covariance[:, 2]
     return full
+
+
+@lru_cache(maxsize=64)
+def transition(noise: MotionNoise, dt: float, factors: tuple[float, ...]) -> Transition:
+    """Returns the prediction over `dt` frame intervals by several models.
+
+    Args:
+        noise: The motion model.
+        dt: Nominal frame intervals, > 0.
+        factors: Factor of the process noise (standard deviations) of each model.
+    """
+    state = np.eye(8) + dt * np.eye(8, k=-4)
+    spread = np.zeros((len(factors), 14, 12))
+    axis = np.arange(4)
+    for (old, new), share in _SHARES.items():
+        spread[:, 4 * old + axis, 4 * new + axis] = share * dt ** (old - new)
+    both = np.stack([part.ravel() for part in _process_noise(noise, dt)])
+    spread[:, 12:] = np.square(factors)[:, None, None] * both
+    return Transition(state, spread)
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from tracker.tracking.camera_warp import warp
 from tracker.tracking.motion_bank import MIN_HITS, MotionBank
 from tracker.tracking.scene import Scene
 from tracker.tracking.score_scale import ScoreScale, log_odds
-from tracker.tracking.settings import DeepSortSettings
+from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracking.survival import LEAST_HITS, Survival
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion
@@ -49,6 +49,9 @@ class Learnt:
             settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
         )
         self._scores = ScoreScale()
+        # What a constant setting decides is not learnt.
+        self._learns_scores = settings.birth_score is None or settings.min_mean_score is None
+        self._learns_gaps = settings.report is Report.LIKELY
         self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1))
 
     def predict(self, table: TrackTable, dt: float, camera: CameraMotion | None) -> None:
@@ -105,35 +108,59 @@ class Learnt:
         too_low = detections.scores < least
         return np.where(too_low, np.maximum(log_odds(np.array([least])) - odds, _TINY), 0.0)
 
-    def learn(
-        self, table: TrackTable, matches: Matches, scene: Scene, odds: Float64Array, dt: float
-    ) -> None:
-        """Takes in what the matches of a frame say, before they are applied to the table.
+    def update(self, table: TrackTable, matches: Matches, scene: Scene, dt: float) -> None:
+        """Moves the matched tracks to their detections, and learns how far off they were.
+
+        Args:
+            table: The predicted tracks.
+            matches: Of rows of the table with detections.
+            scene: The detections.
+            dt: Nominal frame intervals of the step.
+        """
+        rows, columns = matches.rows, matches.columns
+        if len(rows):
+            weight, scale = self._settings.score_noise, None
+            if weight:
+                scale = 1 - weight * scene.detections.scores[columns].astype(np.float64)
+            found = self.bank.innovations(
+                table.model_mean.take(rows, axis=1),
+                table.model_covariance.take(rows, axis=1),
+                scene.measurements[columns],
+                scale,
+            )
+            if self._settings.adapt_noise:
+                steady = (table.misses[rows] == 1) & (table.hits[rows] >= MIN_HITS)
+                self.bank.learn(found, steady, dt)
+            table.model_mean[:, rows], table.model_covariance[:, rows] = self.bank.update(found)
+        self.combine(table)
+
+    def learn(self, table: TrackTable, matches: Matches, scene: Scene, odds: Float64Array) -> None:
+        """Takes in what the matches of a frame say of scores and gaps, before the update.
 
         Args:
             table: The predicted tracks.
             matches: Of rows of the table with detections.
             scene: The detections.
             odds: `(N,)` log odds of the scores of the detections.
-            dt: Nominal frame intervals of the step.
         """
         detections, rows, columns = scene.detections, matches.rows, matches.columns
-        confirmed, misses, hits = table.confirmed[rows], table.misses[rows], table.hits[rows]
-        steady = ((misses == 1) & (hits >= MIN_HITS)).nonzero()[0]
-        if len(steady):
-            some = rows[steady]
-            mean, covariance = table.model_mean[:, some], table.model_covariance[:, some]
-            self.bank.learn(mean, covariance, scene.measurements[columns[steady]], dt)
-        seen = columns[confirmed]
-        self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
-        back = (confirmed & (misses > 1) & (hits >= LEAST_HITS)).nonzero()[0]
+        confirmed = table.confirmed[rows]
+        if self._learns_scores:
+            seen = columns[confirmed]
+            self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
+        if not self._learns_gaps:
+            return
+        misses = table.misses[rows]
+        back = (confirmed & (misses > 1) & (table.hits[rows] >= LEAST_HITS)).nonzero()[0]
         if len(back):
             predicted = cxcyah_to_xyxy(table.mean[rows[back]])
-            found = detections.boxes[columns[back]].astype(np.float64)
-            self._survival.learn(misses[back] - 1, paired_iou(predicted, found) >= _RIGHT_IOU)
+            overlap = paired_iou(predicted, detections.boxes[columns[back]])
+            self._survival.learn(misses[back] - 1, overlap >= _RIGHT_IOU)
 
     def learn_deletion(self, table: TrackTable, deleted: BoolArray) -> None:
         """Takes in that lost tracks of a mask `(T,)` did not come back."""
+        if not self._learns_gaps:
+            return
         gone = deleted & table.confirmed & (table.hits >= LEAST_HITS)
         if np.count_nonzero(gone):
             misses = table.misses[gone]

@@ -13,10 +13,13 @@ differ in the ratio of the two alone, and the scale follows from the mean normal
 squared, which is 1 where it is right.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from tracker.tracking import kalman
-from tracker.util.arrays import Float64Array
+from tracker.util.arrays import BoolArray, Float64Array
 
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Factors of the process noise's standard deviations: from people who stroll to cameras that turn.
@@ -47,6 +50,22 @@ MIN_HITS = 3
 """Detections before a track's innovations count; until then its velocity is not known."""
 
 
+class Innovations(NamedTuple):
+    """Measurements of `n` matched tracks beside the predictions of the `G` models.
+
+    Attributes:
+        mean: `(G, n, 8)` predicted.
+        covariance: `(G, n, 3, 4)` predicted.
+        offset: `(G, n, 4)` measurement less prediction.
+        expected: `(G, n, 4)` its variance.
+    """
+
+    mean: Float64Array
+    covariance: Float64Array
+    offset: Float64Array
+    expected: Float64Array
+
+
 class MotionBank:
     """The weights of the models, learnt from the scene, and their predictions.
 
@@ -63,10 +82,10 @@ class MotionBank:
     def __init__(self, noise: kalman.MotionNoise, *, adapts: bool, frame_interval_s: float) -> None:
         self._start_noise = noise
         self._noise = noise.at_interval(frame_interval_s) if adapts else noise
-        self._factors = np.array(FACTORS if adapts else (1.0,))
+        self._factors = FACTORS if adapts else (1.0,)
         self._frame_interval_s = frame_interval_s
         self._log_weights: Float64Array = np.tile(
-            -_PRIOR * np.log(self._factors)[:, None] ** 2, (1, 4)
+            -_PRIOR * np.log(np.array(self._factors))[:, None] ** 2, (1, 4)
         )
         self._scale: Float64Array = np.ones(4)
         self._weights: Float64Array = _normalised(self._log_weights)
@@ -109,18 +128,7 @@ class MotionBank:
         self, mean: Float64Array, covariance: Float64Array, dt: float
     ) -> tuple[Float64Array, Float64Array]:
         """Returns the states `dt` nominal frame intervals later; see `kalman.predict`."""
-        count, tracks = mean.shape[:2]
-        factor = None
-        if count > 1:
-            factor = np.square(self._factors).repeat(tracks)
-        moved, grown = kalman.predict(
-            mean.reshape(-1, 8),
-            covariance.reshape(-1, 3, 4),
-            dt=dt,
-            noise=self._noise,
-            noise_factor=factor,
-        )
-        return moved.reshape(mean.shape), grown.reshape(covariance.shape)
+        return kalman.move(mean, covariance, kalman.transition(self._noise, dt, self._factors))
 
     def combine(self, mean: Float64Array) -> Float64Array:
         """Returns `(T, 8)`: the weighted mean of the models' means `(G, T, 8)`."""
@@ -149,66 +157,70 @@ class MotionBank:
         variance *= self._scale
         return np.asarray(variance)
 
-    def update(
+    def innovations(
         self,
         mean: Float64Array,
         covariance: Float64Array,
         measurements: Float64Array,
-        noise_scale: Float64Array | None,
-    ) -> tuple[Float64Array, Float64Array]:
-        """Returns the states of matched tracks after their measurements; see `kalman.update`.
+        noise_scale: Float64Array | None = None,
+    ) -> Innovations:
+        """Returns how far off the predictions of matched tracks were, and should be.
 
         Args:
             mean: `(G, n, 8)` predicted.
             covariance: `(G, n, 3, 4)` predicted.
             measurements: `(n, 4)` cxcyah.
-            noise_scale: `(n,)` factor of each measurement's variance, or `None`.
+            noise_scale: `(n,)` factor of each measurement's variance; `None` for 1.
         """
-        count = len(mean)
-        if noise_scale is not None and count > 1:
-            noise_scale = np.tile(noise_scale, count)
-        moved, reduced = kalman.update(
-            mean.reshape(-1, 8),
-            covariance.reshape(-1, 3, 4),
-            np.tile(measurements, (count, 1)) if count > 1 else measurements,
-            noise=self._noise,
-            noise_scale=noise_scale,
-        )
-        return moved.reshape(mean.shape), reduced.reshape(covariance.shape)
+        measured = kalman.measurement_variance(mean.reshape(-1, 8), self._noise)
+        expected = measured.reshape(*mean.shape[:2], 4)
+        if noise_scale is not None:
+            expected *= noise_scale[:, None]
+        expected += covariance[:, :, 0]
+        return Innovations(mean, covariance, measurements - mean[:, :, :4], expected)
 
-    def learn(
-        self, mean: Float64Array, covariance: Float64Array, measurements: Float64Array, dt: float
-    ) -> None:
+    def update(self, found: Innovations) -> tuple[Float64Array, Float64Array]:
+        """Returns the states `(G, n, 8)` and `(G, n, 3, 4)` after the measurements."""
+        moved, reduced = kalman.correct(
+            found.mean.reshape(-1, 8),
+            found.covariance.reshape(-1, 3, 4),
+            found.offset.reshape(-1, 4),
+            found.expected.reshape(-1, 4),
+        )
+        return moved.reshape(found.mean.shape), reduced.reshape(found.covariance.shape)
+
+    def learn(self, found: Innovations, steady: BoolArray, dt: float) -> None:
         """Updates the weights and the scale by the innovations of one frame.
 
         Args:
-            mean: `(G, n, 8)` predicted, of tracks that were matched in the frame before.
-            covariance: `(G, n, 3, 4)` predicted.
-            measurements: `(n, 4)` cxcyah, which they are matched with now.
+            found: Those of the matched tracks.
+            steady: `(n,)` which of them say something about noise: the tracks that were matched in
+                the frame before, and whose velocity is known.
             dt: Nominal frame intervals of the step.
         """
-        count = measurements.shape[0]
+        count = int(np.count_nonzero(steady))
         if self.model_count == 1 or not count:
             return
-        expected = covariance[:, :, 0] + kalman.measurement_variance(
-            mean.reshape(-1, 8), self._noise
-        ).reshape(len(mean), count, 4)
-        squared = np.square(measurements - mean[:, :, :4])
+        offset, expected = found.offset, found.expected
+        if count < len(steady):
+            some = steady.nonzero()[0]
+            offset, expected = offset.take(some, axis=1), expected.take(some, axis=1)
+        squared = np.square(offset)
         squared /= expected
         np.minimum(squared, _MOST_SQUARED, out=squared)
         likelihood = np.log(expected)
         likelihood += squared / self._scale
-        fading = np.exp(-dt * self._frame_interval_s / _MEMORY_S)
-        self._log_weights *= fading
+        self._log_weights *= math.exp(-dt * self._frame_interval_s / _MEMORY_S)
         self._log_weights -= (0.5 * _EVIDENCE) * np.add.reduce(likelihood, axis=1)
         self._log_weights -= np.maximum.reduce(self._log_weights)
         self._weights = _normalised(self._log_weights)
         seen = np.einsum("gk,gnk->k", self._weights, squared) / count
-        share = 1 - np.exp(-count / _SCALE_MEMORY)
+        share = 1 - math.exp(-count / _SCALE_MEMORY)
         self._scale += share * (np.minimum(seen, _MOST_MEAN) - self._scale)
 
 
 def _normalised(log_weights: Float64Array) -> Float64Array:
-    """Returns weights `(G, 4)` whose columns add up to 1."""
-    weights = np.exp(log_weights - log_weights.max(axis=0))
-    return np.asarray(weights / weights.sum(axis=0))
+    """Returns weights `(G, 4)` whose columns add up to 1, of logarithms of at most 0."""
+    weights = np.exp(log_weights)
+    weights /= np.add.reduce(weights)
+    return weights

@@ -101,6 +101,8 @@ class DeepSortSettings:
         max_age_frames: The same in nominal frame intervals (`A_max` = 30), in place of `max_age_s`;
             `None` to count seconds.
         gallery_size: Embeddings kept for each track (`L_k` = 100).
+        max_covered: An embedding is not stored where the box of a nearer object covers more than
+            this share of its box: the crop shows that object. 1 = all are stored.
         appearance_order: In which order tracks are matched where there are embeddings.
         max_appearance_distance: Largest admissible cosine distance `t2` (eq. 4); it depends on
             the network, 0.4 to 0.5 suited those that were measured.
@@ -156,6 +158,7 @@ class DeepSortSettings:
     max_age_s: float = 2.0
     max_age_frames: float | None = None
     gallery_size: int = 100
+    max_covered: float = 0.5
     appearance_order: AppearanceOrder = AppearanceOrder.AT_ONCE
     max_appearance_distance: float = 0.5
     appearance_weight: float = 10.0
@@ -236,6 +239,7 @@ _RANGES: dict[str, Bounds] = {
     "max_age_frames": (0, LARGEST),
     "max_age_s": (0, LARGEST),
     "gallery_size": (1, 10_000),
+    "max_covered": (0, 1),
     "max_appearance_distance": (0, 2),
     "motion_weight": (0, 1),
     "motion_gate": (0, LARGEST),

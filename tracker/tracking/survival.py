@@ -28,15 +28,15 @@ class Survival:
     """
 
     def __init__(self, longest: int) -> None:
-        self._right: Float64Array = np.zeros(longest + 1)
-        self._seen: Float64Array = np.zeros(longest + 1)
+        self._counts: Float64Array = np.zeros((2, longest + 1))  # right ones, and all
 
     @property
     def shares(self) -> Float64Array:
         """`(longest + 1,)` share of right predictions after so many missed detections."""
-        shares = (self._right + _PRIOR_COUNT * _PRIOR_SHARE) / (self._seen + _PRIOR_COUNT)
+        right, seen = self._counts
+        shares = (right + _PRIOR_COUNT * _PRIOR_SHARE) / (seen + _PRIOR_COUNT)
         shares[0] = 1.0
-        return shares
+        return np.asarray(shares)
 
     def learn(self, misses: Int64Array, right: BoolArray) -> None:
         """Takes in the end of some gaps.
@@ -47,12 +47,10 @@ class Survival:
         """
         fading = 1 - 1 / _MEMORY
         for count, was_right in zip(misses.tolist(), right.tolist(), strict=True):
-            gap = slice(1, count + 1)
-            self._right[gap] *= fading
-            self._seen[gap] *= fading
-            self._seen[gap] += 1
-            if was_right:
-                self._right[gap] += 1
+            gap = self._counts[:, 1 : count + 1]
+            gap *= fading
+            part = gap if was_right else gap[1]
+            part += 1
 
     def longest_gap(self, least: float) -> int:
         """Returns the missed detections up to which a prediction is right with probability `least`.
@@ -61,4 +59,4 @@ class Survival:
             least: Between 0 and 1; above 1 nothing but detections is right.
         """
         wrong = (self.shares < least).nonzero()[0]
-        return int(wrong[0]) - 1 if len(wrong) else len(self._seen) - 1
+        return int(wrong[0]) - 1 if len(wrong) else self._counts.shape[1] - 1
