@@ -288,6 +288,7 @@ def test_the_example_in_the_documentation_fits_the_schema():
     assert [example["kind"] for example in examples] == [
         *("header", "frame", "frame", "footer"),
         *("frame", "footer"),  # live
+        *("event", "event"),
         "frame",  # with a mask
     ]
     for example in examples:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.analytics_commands import add_analytics_commands
 from tracker.cli.models.command import models_app
 from tracker.cli.options import (
     Blur,
@@ -20,11 +21,13 @@ from tracker.cli.options import (
     Confidence,
     ConfigFile,
     Device,
+    EventsFile,
     InputSize,
     NoClobber,
     NoProgress,
     Runtime,
     Slices,
+    ZonesFile,
 )
 from tracker.cli.parsing import (
     HELP,
@@ -107,6 +110,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     ] = None,
     mot: Annotated[str | None, typer.Option(help="Tracks as MOTChallenge text.")] = None,
     csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
+    zones: ZonesFile = None,
+    events: EventsFile = None,
     save_dir: Annotated[
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
@@ -215,6 +220,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     from tracker.cli.run.one import run as run_one
     from tracker.cli.run.outputs import Outputs
     from tracker.config.run import load_config, overlay, with_reconnect_attempts
+    from tracker.config.zones import load_zones, zones_tree
     from tracker.sinks.json_records import Embeddings
     from tracker.sinks.place import Existing
 
@@ -255,6 +261,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "source.stride": stride,
             "source.start_s": None if start is None else start_seconds(start),
             "link": link or None,
+            "analytics": None if zones is None else zones_tree(load_zones(zones)),
             "seed": seed,
             "draw.seed": seed,
         },
@@ -265,6 +272,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         json=json,
         mot=mot,
         csv=csv,
+        events=events,
         video=video,
         show=show,
         save_dir=save_dir,
@@ -288,6 +296,7 @@ def _check_replay(path: str, options: Mapping[str, object]) -> None:
 
 
 add_offline_commands(app)
+add_analytics_commands(app)
 
 
 def main(words: Sequence[str] | None = None) -> None:

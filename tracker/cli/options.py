@@ -51,6 +51,14 @@ Blur = Annotated[
 BlurIds = Annotated[
     str | None, typer.Option(help="Hide only the tracks with these ids: 3,7. [all of --blur]")
 ]
+ZonesFile = Annotated[
+    str | None,
+    typer.Option("--zones", help="Zones, lines and calibration, a YAML file: docs/analytics.md."),
+]
+EventsFile = Annotated[
+    str | None,
+    typer.Option("--events", help="Events of --zones as CSV, or as .jsonl (- for stdout, CSV)."),
+]
 ConfigFile = Annotated[
     str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, TypeAdapter
 
+from tracker.analytics.settings import AnalyticsSettings
 from tracker.detection.model_choice import ModelChoice
 from tracker.detection.motion import MotionSettings
 from tracker.detection.slice_grid import DEFAULT_OVERLAP, OFF, check_overlap, parse_slices
@@ -259,6 +260,7 @@ class Config:
         link: Whether tracks that look like the same person, in one or several sources, get one
             global id.
         linking: Settings of it.
+        analytics: Zones, lines and calibration; docs/analytics.md.
     """
 
     seed: int = 0
@@ -273,17 +275,21 @@ class Config:
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)
     link: bool = False
     linking: LinkSettings = dataclasses.field(default_factory=LinkSettings)
+    analytics: AnalyticsSettings = dataclasses.field(default_factory=AnalyticsSettings)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tree as plain JSON types, with redacted addresses.
 
-        `tracking.track_distance` is included, by its name, if it is a function.
+        `tracking.track_distance` is included, by its name, if it is a function; `analytics` if
+        there are zones, lines or a calibration.
         """
         distance = self.tracking.track_distance
         plain: dict[str, Any] = _ADAPTER.dump_python(
             _with_track_distance(self, IOU_DISTANCE), mode="json"
         )
         del plain["tracking"]["track_distance"]
+        if self.analytics.is_empty:
+            del plain["analytics"]
         if callable(distance):
             plain["tracking"]["track_distance"] = callable_name(distance)
         for choice in (plain["detector"], plain["embedder"]):

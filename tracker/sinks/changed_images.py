@@ -1,9 +1,11 @@
-"""Videos and windows with changed images; no other sink sees the change."""
+"""Videos and windows with changed images, or with more drawn over them."""
 
 from types import TracebackType
 from typing import Protocol, Self
 
+from tracker.sinks.draw import DrawStyle
 from tracker.tracks import Sink, TrackedFrame
+from tracker.util.arrays import UInt8Array
 
 
 class ImageChange(Protocol):
@@ -11,6 +13,14 @@ class ImageChange(Protocol):
 
     def changed(self, result: TrackedFrame) -> TrackedFrame:
         """Returns the result with another image in its frame."""
+        ...
+
+
+class Overlay(Protocol):
+    """Draws over each image, above the tracks: `RunAnalysis`."""
+
+    def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws into `(H, W, 3)` uint8 RGB."""
         ...
 
 

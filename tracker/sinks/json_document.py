@@ -1,9 +1,11 @@
 """One JSON document with the same objects as JSON Lines (`docs/json-format.md`)."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from tracker.analytics.events import Event
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output_file import RecordFile
@@ -15,6 +17,8 @@ from tracker.tracks import RunInfo, TrackedFrame
 
 class JsonSink:
     """Writes `{"header": {...}, "frames": [...], "footer": {...}}`.
+
+    With analytics there is a list `events` before the footer, kept in memory until then.
 
     Only a closed document is valid JSON; where the program may be killed, JSON Lines are safer.
     When the disk fills up, the document ends with `"footer": null` after the last frame that fits.
@@ -44,6 +48,8 @@ class JsonSink:
         self._summary = Summary()
         self._run: RunInfo | None = None
         self._frames = 0
+        self._counts: Mapping[str, Any] = {}
+        self._events: list[bytes] = []
 
     @property
     def status(self) -> str:
@@ -76,6 +82,14 @@ class JsonSink:
         self._summary.add(result)
         self._frames += 1
 
+    def write_events(self, events: Sequence[Event]) -> None:
+        """Keeps events until the document is closed."""
+        self._events += [json_records.encode(event.to_json()) for event in events]
+
+    def write_counts(self, counts: Mapping[str, Any]) -> None:
+        """Takes the counts of the run, for the footer."""
+        self._counts = counts
+
     def close(self, *, complete: bool = True) -> None:
         """Writes the footer and closes the file; calling it again does nothing.
 
@@ -83,9 +97,16 @@ class JsonSink:
             OutputError: The footer could not be written; it is null where there was room.
         """
         if self._run is not None and self._file.is_open:
-            footer = self._summary.footer(self._run, complete=complete)
-            self._file.append_parts(chain((b'\n],"footer":',), footer, (b"}\n",)))
+            footer = self._summary.footer(self._run, complete=complete, counts=self._counts)
+            self._file.append_parts(chain(self._end_of_frames(), footer, (b"}\n",)))
         self._file.close()
+
+    def _end_of_frames(self) -> Iterator[bytes]:
+        """Yields what is between the last frame and the footer."""
+        yield b"\n]"
+        if self._events:
+            yield b',"events":[\n' + b",\n".join(self._events) + b"\n]"
+        yield b',"footer":'
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,11 @@
 """JSON Lines: one object a line, each line complete after a crash (`docs/json-format.md`)."""
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from tracker.analytics.events import Event
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output_file import RecordFile
@@ -48,6 +50,7 @@ class JsonLinesSink:
         self._summary = Summary()
         self._run: RunInfo | None = None
         self._frames = 0
+        self._counts: Mapping[str, Any] = {}
 
     @property
     def status(self) -> str:
@@ -79,6 +82,20 @@ class JsonLinesSink:
         self._summary.add(result)
         self._frames += 1
 
+    def write_events(self, events: Sequence[Event]) -> None:
+        """Writes a line for each event.
+
+        Raises:
+            OutputError: The lines could not be written; the file ends with the line before.
+        """
+        if events and self._run is not None and self._file.is_open:
+            lines = [json_records.encode(event.to_json()) + b"\n" for event in events]
+            self._file.append(b"".join(lines))
+
+    def write_counts(self, counts: Mapping[str, Any]) -> None:
+        """Takes the counts of the run, for the footer."""
+        self._counts = counts
+
     def close(self, *, complete: bool = True) -> None:
         """Writes the footer and closes the file; calling it again does nothing.
 
@@ -86,7 +103,7 @@ class JsonLinesSink:
             OutputError: The footer could not be written; the lines before it are whole.
         """
         if self._run is not None and self._file.is_open:
-            footer = self._summary.footer(self._run, complete=complete)
+            footer = self._summary.footer(self._run, complete=complete, counts=self._counts)
             self._file.append_parts(chain(footer, (b"\n",)))
         self._file.close()
 

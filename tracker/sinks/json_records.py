@@ -4,7 +4,7 @@ The footer is returned only in its encoding, one line of UTF-8.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from itertools import islice
@@ -215,10 +215,17 @@ class Summary:
         frame = result.frame
         self._lives.add(result.tracks, frame=frame.index, time_s=round(frame.time_s, TIME_DECIMALS))
 
-    def footer(self, run: RunInfo, *, complete: bool) -> Iterator[bytes]:
+    def footer(
+        self, run: RunInfo, *, complete: bool, counts: Mapping[str, Any] | None = None
+    ) -> Iterator[bytes]:
         """Yields the last object, the footer, encoded like `encode`, in parts.
 
         All tracks of a long run at once would take more memory than the run itself.
+
+        Args:
+            run: The run.
+            complete: Whether it came to its end.
+            counts: The keys `zones` and `lines` of a run with analytics.
         """
         facts = {
             "kind": "footer",
@@ -226,6 +233,7 @@ class Summary:
             "ids": len(self._lives),
             "complete": complete,
             **(self._live_facts() if run.video.is_live else {}),
+            **(counts or {}),
         }
         yield encode(facts).removesuffix(b"}") + b',"tracks":['
         lives = iter(self._lives)

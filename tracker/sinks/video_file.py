@@ -11,6 +11,7 @@ import av
 
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
+from tracker.sinks.changed_images import Overlay
 from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
 from tracker.sinks.output_file import check_not_source
 from tracker.sinks.place import Existing, Place, output_error, reason
@@ -34,6 +35,7 @@ class VideoSink:
     Args:
         path: Where to write; the ending picks the container: .mp4, .mov or .mkv.
         style: Style of the drawing.
+        overlay: Draws over each image, above the tracks; `None` for nothing.
         crf: Quality, 0 (lossless) to 51 (worst).
         preset: x264 preset; slower ones make smaller files.
         existing: Whether an existing file may be replaced.
@@ -49,6 +51,7 @@ class VideoSink:
         path: str,
         *,
         style: DrawStyle | None = None,
+        overlay: Overlay | None = None,
         crf: int = 23,
         preset: str = "veryfast",
         existing: Existing = Existing.REPLACE,
@@ -64,6 +67,7 @@ class VideoSink:
         self._style = style or DrawStyle()
         self._options = {"crf": str(crf), "preset": preset}
         self._trails = Trails(self._style.trail_s)
+        self._overlay = overlay
         self._file: Recording | None = None
         self._frames = 0
         self._status = "nothing written"
@@ -95,6 +99,8 @@ class VideoSink:
             style=self._style,
             masks=result.detections.masks,
         )
+        if self._overlay is not None:
+            self._overlay.draw(image, self._style)
         try:
             if self._file is None:
                 self._file = self._open(result.run.video, image, frame.time_s)

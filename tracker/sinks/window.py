@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tracker.errors import OutputError
+from tracker.sinks.changed_images import Overlay
 from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import UInt8Array
@@ -45,6 +46,7 @@ class WindowSink:
     Args:
         title: Title of the window.
         style: Style of the drawing.
+        overlay: Draws over each image, above the tracks; `None` for nothing.
         screen: The display; by default a window on the desktop.
 
     Raises:
@@ -56,6 +58,7 @@ class WindowSink:
         title: str = "tracker",
         *,
         style: DrawStyle | None = None,
+        overlay: Overlay | None = None,
         screen: Screen | None = None,
     ) -> None:
         if screen is None:
@@ -63,6 +66,7 @@ class WindowSink:
         self._screen: Screen = screen or OpenCvScreen(title)
         self._style = style or DrawStyle()
         self._trails = Trails(self._style.trail_s)
+        self._overlay = overlay
         self._stop = False
         self._frames = 0
 
@@ -95,6 +99,8 @@ class WindowSink:
             style=self._style,
             masks=result.detections.masks,
         )
+        if self._overlay is not None:
+            self._overlay.draw(image, self._style)
         try:
             self._screen.show(image)
         except cv2.error as error:

@@ -195,8 +195,9 @@ def _check_keys(tree: Mapping[str, Any], node: type, prefix: str) -> None:
             hint = nearest(str(key), known) or f"; known: {', '.join(known)}"
             shown = key if isinstance(key, str) else short_repr(key)
             raise ConfigError(f"unknown key {prefix}{shown}{hint}")
-        if dataclasses.is_dataclass(types[key]):
-            _check_below(value, typing.cast(type, types[key]), f"{prefix}{key}")
+        if (below := dataclass_of(types[key])) is not None:
+            if value is not None or types[key] is below:
+                _check_below(value, below, f"{prefix}{key}")
         elif isinstance(value, list | tuple) and (inner := _entry_type(types[key])) is not None:
             for number, entry in enumerate(value):
                 if not isinstance(entry, inner):
@@ -207,6 +208,14 @@ def _check_below(value: object, node: type, key: str) -> None:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{key}: expected keys below it, got {short_repr(value)}")
     _check_keys(value, node, f"{key}.")
+
+
+def dataclass_of(hint: Any) -> type | None:
+    """Returns the dataclass `X` of the types `X` and `X | None`; `None` for other types."""
+    for one in (hint, *typing.get_args(hint)):
+        if isinstance(one, type) and dataclasses.is_dataclass(one):
+            return None if typing.get_origin(hint) is tuple else one
+    return None
 
 
 def _entry_type(hint: Any) -> type | None:

@@ -60,6 +60,7 @@ class _Run:
         """The summary of this source."""
         statuses = [sink.status for sink in self.sinks.sinks]
         lines = summary(self.source.info, self.statistics, statuses)
+        lines += self.sinks.count_lines()
         return lines if self.failure is None else [*lines, f"{'failed':<12}{self.failure}"]
 
 

@@ -89,6 +89,7 @@ def run(request: RunRequest) -> int:
         if failure is not None:
             raise RunFailedError(sinks.error_text(failure)) from failure
     print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
+    print_status(*sinks.count_lines())
     return 128 + stop.signal_number if stop.signal_number else 0
 
 
@@ -117,8 +118,7 @@ def write_result(
         OutputError: An output cannot be written.
     """
     start = time.perf_counter()
-    for sink in sinks.sinks:
-        sink.write(result)
+    sinks.write(result)
     written_s = time.perf_counter() - start
     statistics.add(result)
     if sinks.sinks:

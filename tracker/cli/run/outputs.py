@@ -8,18 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tracker.cli.run.analysis import RunAnalysis
 from tracker.config.build import NO_EMBEDDER, embedder_name
 from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
 from tracker.sinks.changed_images import ImageChange
-from tracker.sinks.draw import DrawStyle
+from tracker.sinks.event_file import EventFileSink, EventSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
 from tracker.sinks.place import Existing
 from tracker.sources.source_kind import PIPE
-from tracker.tracks import Sink
+from tracker.tracks import Sink, TrackedFrame
 from tracker.util.address import STARS, scheme_of, shown_address
 
 NAME = "{name}"
@@ -34,6 +35,7 @@ class Outputs:
         json: Path of JSON Lines (`.jsonl`, `-` for stdout) or of one JSON document (`.json`).
         mot: Path of MOTChallenge text.
         csv: Path of a CSV table.
+        events: Path of the events of zones and lines, as CSV or `.jsonl`.
         video: Path of an annotated H.264 video.
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
@@ -44,6 +46,7 @@ class Outputs:
     json: str | None = None
     mot: str | None = None
     csv: str | None = None
+    events: str | None = None
     video: str | None = None
     show: bool = False
     save_dir: str | None = None
@@ -65,6 +68,7 @@ class Outputs:
             json=with_name(self.json),
             mot=with_name(self.mot),
             csv=with_name(self.csv),
+            events=with_name(self.events),
             video=with_name(self.video),
             save_dir=with_name(self.save_dir),
         )
@@ -75,7 +79,8 @@ class Outputs:
         Raises:
             ConfigError: A path is the same for all sources.
         """
-        paths = {"json": self.json, "mot": self.mot, "csv": self.csv, "video": self.video}
+        names = ("json", "mot", "csv", "events", "video")
+        paths = {name: getattr(self, name) for name in names}
         for key, path in paths.items():
             if path is not None and filled(path, {"name": "a"}) == filled(path, {"name": "b"}):
                 hint = "out/{name}.jsonl" if path == STDOUT else _path_with_placeholder(path)
@@ -93,21 +98,56 @@ class SourceSinks:
         sinks: The sinks.
         is_stopped: Returns whether the user has closed the window or pressed the key that stops.
         poll: Handles window events while there is no frame.
+        analysis: Zones and lines; `None` without.
     """
 
     sinks: Sequence[Sink]
     is_stopped: Callable[[], bool]
     poll: Callable[[], None]
+    analysis: RunAnalysis | None = None
+
+    def write(self, result: TrackedFrame) -> None:
+        """Writes one result, then its events.
+
+        Raises:
+            OutputError: An output cannot be written.
+            ConfigError: The zones do not suit the source.
+        """
+        events = () if self.analysis is None else self.analysis.update(result)
+        for sink in self.sinks:
+            sink.write(result)
+        for taker in self._event_sinks() if events else ():
+            taker.write_events(events)
 
     def close(self, *, complete: bool) -> TrackerError | None:
         """Closes every sink; returns the first error, or `None`."""
-        first: TrackerError | None = None
+        first = self._close_analysis()
         for sink in self.sinks:
             try:
                 sink.close(complete=complete)
             except TrackerError as error:
                 first = first or error
         return first
+
+    def count_lines(self) -> list[str]:
+        """Returns the counts of zones and lines for the summary of a run."""
+        return [] if self.analysis is None else self.analysis.lines()
+
+    def _close_analysis(self) -> TrackerError | None:
+        if self.analysis is None:
+            return None
+        events = self.analysis.finish()
+        first: TrackerError | None = None
+        for sink in self._event_sinks():
+            try:
+                sink.write_events(events)
+                sink.write_counts(self.analysis.counts())
+            except TrackerError as error:
+                first = first or error
+        return first
+
+    def _event_sinks(self) -> list[EventSink]:
+        return [sink for sink in self.sinks if isinstance(sink, EventSink)]
 
     def error_text(self, error: TrackerError) -> str:
         """Returns the error message with the state of each output."""
@@ -153,6 +193,7 @@ def make_sinks(
     check_not_read(paths, _input_paths(sources, config, config_file))
     check_different(paths)
     _check_embeddings(config, outputs)
+    _check_events(config, outputs)
     changes = [build_image_change(config) for _ in sources]  # They keep data of their source.
     is_drawn = bool(outputs.show or outputs.video or outputs.save_dir)
     check_image_outputs(config, is_drawn=is_drawn)
@@ -162,7 +203,7 @@ def make_sinks(
         check_display()
     titles = [f"tracker: {name}" for name in names]
     return [
-        _sinks(*own, style=config.draw, outputs=outputs)
+        _sinks(*own, config=config, outputs=outputs)
         for own in zip(files, changes, titles, strict=True)
     ]
 
@@ -224,11 +265,13 @@ class _Files:
     json: Sequence[str]
     mot: str | None
     csv: str | None
+    events: str | None
     video: Sequence[str]
 
     @property
     def all(self) -> list[str]:
-        return [p for p in (*self.json, self.mot, self.csv, *self.video) if p is not None]
+        single = (self.mot, self.csv, self.events)
+        return [p for p in (*self.json, *single, *self.video) if p is not None]
 
 
 def _files(outputs: Outputs, name: str) -> _Files:
@@ -238,17 +281,19 @@ def _files(outputs: Outputs, name: str) -> _Files:
         stem = Path(outputs.save_dir) / name
         json.append(f"{stem}.jsonl")
         video.append(f"{stem}.mp4")
-    return _Files(json, outputs.mot, outputs.csv, video)
+    return _Files(json, outputs.mot, outputs.csv, outputs.events, video)
 
 
 def _sinks(
-    files: _Files, change: ImageChange | None, title: str, *, style: DrawStyle, outputs: Outputs
+    files: _Files, change: ImageChange | None, title: str, *, config: Config, outputs: Outputs
 ) -> SourceSinks:
     from tracker.sinks.changed_images import ChangedImageSink
     from tracker.sinks.csv_table import CsvSink
     from tracker.sinks.json_document import JsonSink
     from tracker.sinks.json_lines import JsonLinesSink
     from tracker.sinks.mot_text import MotTextSink
+
+    analysis = None if config.analytics.is_empty else RunAnalysis(config.analytics)
 
     def drawing(sink: Sink) -> Sink:
         return sink if change is None else ChangedImageSink(sink, change)
@@ -263,16 +308,21 @@ def _sinks(
         sinks.append(MotTextSink(files.mot, existing=outputs.existing))
     if files.csv is not None:
         sinks.append(CsvSink(files.csv, existing=outputs.existing))
+    if files.events is not None:
+        sinks.append(EventFileSink(files.events, existing=outputs.existing))
     for path in files.video:
         from tracker.sinks.video_file import VideoSink
 
-        sinks.append(drawing(VideoSink(path, style=style, existing=outputs.existing)))
+        video = VideoSink(path, style=config.draw, overlay=analysis, existing=outputs.existing)
+        sinks.append(drawing(video))
     if outputs.show:
         from tracker.sinks.window import OpenCvScreen, WindowSink
 
-        window = WindowSink(title, style=style, screen=OpenCvScreen(title))
-        return SourceSinks([*sinks, drawing(window)], lambda: window.stop_requested, window.poll)
-    return SourceSinks(sinks, lambda: False, lambda: None)
+        screen = OpenCvScreen(title)
+        window = WindowSink(title, style=config.draw, overlay=analysis, screen=screen)
+        sinks.append(drawing(window))
+        return SourceSinks(sinks, lambda: window.stop_requested, window.poll, analysis)
+    return SourceSinks(sinks, lambda: False, lambda: None, analysis)
 
 
 def _check_embeddings(config: Config, outputs: Outputs) -> None:
@@ -285,6 +335,14 @@ def _check_embeddings(config: Config, outputs: Outputs) -> None:
         raise ConfigError(
             f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}; choose one with "
             "--embedder, or replay detections that have embeddings with --detections"
+        )
+
+
+def _check_events(config: Config, outputs: Outputs) -> None:
+    if outputs.events is not None and config.analytics.is_empty:
+        raise ConfigError(
+            f"--events {outputs.events}: expected zones or lines, got none; give them with --zones "
+            "zones.yaml"
         )
 
 

@@ -1,0 +1,66 @@
+"""Analytics of one source during a run: events for the sinks, counts for drawings and footers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tracker.analytics.analyser import Analyser
+from tracker.analytics.events import Event
+from tracker.analytics.report import count_lines
+from tracker.analytics.settings import AnalyticsSettings, pixel_scale
+from tracker.sinks.draw import DrawStyle
+from tracker.sinks.stored_pixels import in_stored_pixels
+from tracker.tracks import RunInfo, TrackedFrame
+from tracker.util.arrays import UInt8Array
+
+
+class RunAnalysis:
+    """Follows the results of one source; an overlay for its drawing sinks.
+
+    Args:
+        settings: Zones, lines and calibration.
+    """
+
+    def __init__(self, settings: AnalyticsSettings) -> None:
+        self._settings = settings
+        self._analyser: Analyser | None = None
+        self._scale = (1.0, 1.0)
+
+    def update(self, result: TrackedFrame) -> tuple[Event, ...]:
+        """Returns the events that are certain with one more result.
+
+        Raises:
+            ConfigError: A class of the settings is none of the detector's, or the calibration fits
+                no plane.
+        """
+        if self._analyser is None:
+            self._analyser = self._begun(result.run)
+        if result.is_coasted:
+            return ()
+        return self._analyser.update(in_stored_pixels(result).tracks, result.frame.time_s)
+
+    def finish(self) -> tuple[Event, ...]:
+        """Returns the events of the end of the run."""
+        return () if self._analyser is None else self._analyser.finish()
+
+    def counts(self) -> Mapping[str, Any]:
+        """Returns the counts as plain JSON types, for footers."""
+        return {} if self._analyser is None else self._analyser.summary()
+
+    def lines(self) -> list[str]:
+        """Returns the counts for the summary of a run."""
+        return [] if self._analyser is None else count_lines(self._analyser.counts)
+
+    def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws zones and lines with their counts."""
+        if self._analyser is not None:
+            from tracker.sinks.draw_zones import draw_zones
+
+            draw_zones(canvas, self._analyser, self._scale, style)
+
+    def _begun(self, run: RunInfo) -> Analyser:
+        video = run.video
+        size = video.stored_size or (video.width, video.height)
+        x, y = video.stored_scale
+        stored = pixel_scale(self._settings, size)
+        self._scale = stored[0] / x, stored[1] / y
+        return Analyser(self._settings, size, run.class_names, pixel_aspect=y / x)
