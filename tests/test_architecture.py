@@ -24,7 +24,7 @@ RANKS = [
     ["detections", "segmentation", "track_files"],
     ["tracks", "embedding", "evaluation", "testing"],
     ["analytics"],
-    ["detection", "linking", "tracking", "sinks"],
+    ["detection", "linking", "tracking", "plots", "sinks"],
     ["pipeline", "training"],
     ["config"],
     ["api", "cli"],

@@ -25,6 +25,7 @@ _COMMANDS_OF_OTHERS = {
     "export": ("compile", "quantize"),
     "convert": ("transform", "import", "to-coco", "to-mot", "to-yolo", "to-cvat"),
     "refine": ("smooth", "interpolate", "postprocess"),
+    "plot": ("plots", "draw", "chart", "heatmap", "report", "visualize", "visualise"),
     "link": ("associate", "match", "merge", "reid", "re-id", "multicam", "multi-camera", "mtmc"),
     "train": ("fit", "training", "finetune", "learn"),
     "models": ("model", "list", "ls"),

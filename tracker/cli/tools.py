@@ -1,4 +1,4 @@
-"""The commands `eval`, `eval-detector`, `refine`, `link`, `convert`, `export` and `bench`."""
+"""The commands `eval`, `eval-detector`, `refine`, `link`, `export` and `bench`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,8 @@ from tracker.cli.options import (
     ScoresJson,
     Slices,
 )
-from tracker.cli.parsing import numbers_of, size_of, words_of
+from tracker.cli.parsing import numbers_of, words_of
+from tracker.cli.recording_tools import add_recording_commands
 from tracker.errors import ConfigError
 from tracker.util.terminal import print_status
 
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def add_offline_commands(app: typer.Typer) -> None:
-    """Adds the commands of this module to the program, in the order of its help."""
+    """Adds the commands that run on files to the program, in the order of its help."""
     app.command("eval")(evaluate)
     app.command("eval-detector")(evaluate_detector)
     app.command()(refine)
     app.command()(link)
-    app.command()(convert)
+    add_recording_commands(app)
     app.command()(export)
     app.command()(bench)
 
@@ -190,70 +191,6 @@ def link(
     starts = None if offsets is None else numbers_of("--offsets", offsets)
     existing = Existing.REFUSE if no_clobber else Existing.REPLACE
     print_status(*run_link(LinkRequest(tuple(recordings), output, settings, starts, existing)))
-
-
-def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="IN",
-            help="Tracks: JSON, MOT, CSV, COCO, CVAT XML, Parquet, Label Studio, or a folder of "
-            "YOLO labels; recognised by content.",
-        ),
-    ],
-    output: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT",
-            help="Where to write: .jsonl, .json, .txt (MOT), .csv, .xml (CVAT), .parquet, or a "
-            "folder (YOLO).",
-        ),
-    ],
-    from_: Annotated[
-        str | None, typer.Option("--from", help="Format of IN, see --to. [by its content]")
-    ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            help="Format of OUT: jsonl, json, mot, csv, coco, cvat, yolo, yolo-track, parquet, "
-            "label-studio. [by its ending]"
-        ),
-    ] = None,
-    video: Annotated[
-        str | None,
-        typer.Option("--source", help="The video: gives frame size and rate where IN lacks them."),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="Frame size where IN has none: 1920x1080.")
-    ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="Frames a second where IN has none. [30]")
-    ] = None,
-    class_names: Annotated[
-        str | None,
-        typer.Option(help="Names of the class numbers where IN has none: person,car. [object]"),
-    ] = None,
-    no_clobber: NoClobber = False,
-) -> None:
-    """Convert recorded tracks: JSON, MOT, CSV, COCO, CVAT, YOLO, Parquet, Label Studio."""
-    from tracker.cli.convert import ConvertRequest, run_convert
-    from tracker.sinks.place import Existing
-    from tracker.track_files.formats import VideoDefaults, format_named
-
-    names = words_of("--class-names", class_names)
-    known = VideoDefaults(
-        None if size is None else size_of("--size", size), fps, tuple(names or ())
-    )
-    request = ConvertRequest(
-        source,
-        output,
-        None if from_ is None else format_named(from_),
-        None if to is None else format_named(to),
-        known,
-        video,
-        Existing.REFUSE if no_clobber else Existing.REPLACE,
-    )
-    print_status(*run_convert(request))
 
 
 def evaluate_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option

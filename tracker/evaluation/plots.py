@@ -1,16 +1,13 @@
-"""Plots of an evaluation: scores over the IoU threshold, and id switches over time.
-
-Matplotlib is imported when the first plot is drawn, and used without pyplot, so that no window is
-opened and no global setting changed.
-"""
+"""Plots of an evaluation: scores over the IoU threshold, and id switches over time."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.errors import DependencyError, OutputError
+from tracker.errors import OutputError
 from tracker.evaluation.metrics import Evaluation, Switches
+from tracker.util.figures import figure_text, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,22 +41,8 @@ def write_plots(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     return [folder / name for name in figures]
 
 
-def _figure(width: float, height: float) -> "Figure":
-    """Returns an empty figure of a size in inches that is drawn in memory."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise DependencyError(
-            f"--plot needs the package matplotlib: {error}; pip install matplotlib"
-        ) from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _over_alpha(evaluation: Evaluation) -> "Figure":
-    figure = _figure(7, 5)
+    figure = new_figure(7, 5)
     axes = figure.add_subplot()
     if len(evaluation.sequences) > 1:
         for n, scores in enumerate(evaluation.sequences.values()):
@@ -77,7 +60,7 @@ def _over_alpha(evaluation: Evaluation) -> "Figure":
 
 def _time_line(name: str, switches: Switches) -> "Figure":
     ids, rows = np.unique(switches.ids, return_inverse=True)
-    figure = _figure(9, min(1.6 + 0.22 * max(len(ids), 1), 12))
+    figure = new_figure(9, min(1.6 + 0.22 * max(len(ids), 1), 12))
     axes = figure.add_subplot()
     axes.scatter(switches.frames + 1, rows, marker="|", s=90, color="tab:red")
     axes.hlines(range(len(ids)), 1, switches.frame_count, colors="0.85", lw=1, zorder=0)
@@ -89,8 +72,7 @@ def _time_line(name: str, switches: Switches) -> "Figure":
         axes.set_yticks([])
     count = len(switches.frames)
     title = f"{name}: {count} id switch{'' if count == 1 else 'es'}"
-    # A dollar sign would start a formula.
-    axes.set_title(title.replace("$", r"\$"))
+    axes.set_title(figure_text(title))
     axes.set(xlabel="frame (from 1)", ylabel="ground truth id")
     axes.set(xlim=(0, switches.frame_count + 1), ylim=(-0.7, max(len(ids), 1) - 0.3))
     return figure

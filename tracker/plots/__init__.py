@@ -1,0 +1,1 @@
+"""Plots of recorded tracks, and a report of all of them."""

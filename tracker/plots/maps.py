@@ -1,0 +1,149 @@
+"""Plots on the frame: trajectories and the heat map."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracker.plots.data import PlotData, time_map
+from tracker.plots.style import Theme, colour, styled_axes
+from tracker.track_files.derived import rows_by_id
+from tracker.util.arrays import Float64Array, UInt8Array
+from tracker.util.figures import figure_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_LABELS = 30
+"""Ids that are written beside their path: those of the longest ones."""
+
+MOST_PATHS = 400
+"""Paths that are drawn, the longest ones."""
+
+_WIDTH = 9.0
+_SMOOTHING_CELLS = 1.2
+
+
+def trajectories(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
+    """Returns the paths of the foot points, from a dot to an arrow head, with ids at their ends.
+
+    Args:
+        data: The recording.
+        image: `(H, W, 3)` uint8 RGB frame to draw on; `None` for a plain ground.
+        theme: The colours.
+    """
+    from matplotlib.patheffects import withStroke
+
+    axes = _frame_axes(data, image, theme)
+    feet = data.feet
+    paths = sorted(rows_by_id(data.tracks.ids), key=lambda rows: -_length(feet[rows]))
+    outline = [withStroke(linewidth=3, foreground=theme.ground, alpha=0.8)]
+    for place, rows in enumerate(paths[:MOST_PATHS]):
+        shade = colour(int(data.tracks.ids[rows[0]]))
+        points = feet[rows]
+        frames = data.row_frames[rows]
+        for part in np.split(points, np.flatnonzero(np.diff(frames) > 1) + 1):
+            axes.plot(*part.T, color=shade, linewidth=1.6, path_effects=outline, zorder=3)
+        # Gaps: a thin dotted line over the whole path shows where it goes on.
+        axes.plot(*points.T, color=shade, linewidth=0.9, linestyle=":", zorder=2)
+        axes.plot(*points[0], "o", color=shade, markersize=4, zorder=4)
+        _add_head(axes, points, shade)
+        if place < MOST_LABELS:
+            number = str(int(data.tracks.ids[rows[0]]))
+            text = axes.annotate(
+                number, points[-1], xytext=(4, 4), textcoords="offset points", fontsize=8
+            )
+            text.set(color=theme.text, path_effects=outline, zorder=5, clip_on=True)
+    shown = f"the {MOST_PATHS} longest of {len(paths)}" if len(paths) > MOST_PATHS else len(paths)
+    axes.set_title(f"{figure_text(data.title)}: paths of {shown} tracks")
+    return _figure_of(axes)
+
+
+def _length(points: Float64Array) -> float:
+    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+
+def _add_head(axes: "Axes", points: Float64Array, shade: str) -> None:
+    """Adds an arrow head in the direction of the last tenth of a path."""
+    back = points[max(0, len(points) - 1 - max(3, len(points) // 10))]
+    if not np.allclose(back, points[-1]):
+        arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": shade, "lw": 1.6}
+        arrow |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 10}
+        step = (points[-1] - back) / max(np.hypot(*(points[-1] - back)), 1e-9)
+        axes.annotate("", points[-1], xytext=points[-1] - step, arrowprops=arrow, zorder=4)
+
+
+def heat_map(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
+    """Returns the time that foot points spent in each place, in seconds for a cell.
+
+    Args:
+        data: The recording.
+        image: `(H, W, 3)` uint8 RGB frame to draw on; `None` for a plain ground.
+        theme: The colours.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap, PowerNorm
+    from scipy.ndimage import gaussian_filter
+
+    axes = _frame_axes(data, image, theme)
+    cells, side = time_map(data)
+    smooth = gaussian_filter(cells, _SMOOTHING_CELLS, mode="nearest")
+    used = smooth[smooth > smooth.max(initial=0) / 1000]
+    # One object that stands for minutes would leave all others in the dark.
+    top = float(np.quantile(used, 0.99)) if used.size else 1.0
+    # By the square root: places that are passed stay visible beside those where people stand.
+    norm = PowerNorm(0.5, 0, top, clip=True)
+    opacity = np.clip(norm(smooth) * 2.5, 0, 0.85)
+    extent = (0.0, cells.shape[1] * side, cells.shape[0] * side, 0.0)
+    # Without its blackest part, which would be a shadow on the frame.
+    warm = colormaps["inferno"](np.linspace(0.3, 1, 256))
+    is_plain = image is None and not theme.is_dark
+    shades = colormaps["YlOrRd"] if is_plain else ListedColormap(warm)
+    shown = axes.imshow(
+        smooth, cmap=shades, norm=norm, alpha=opacity, extent=extent, interpolation="bilinear"
+    )
+    shown.set_zorder(2)
+    _set_limits(axes, data, image)
+    bar = _figure_of(axes).colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
+    bar.ax.tick_params(colors=theme.text, labelsize=8)
+    bar.set_label(f"seconds in {side:.0f} x {side:.0f} px", color=theme.text, fontsize=9)
+    total = float(cells.sum())
+    axes.set_title(f"{figure_text(data.title)}: {total:.0f} s of tracks by place")
+    return _figure_of(axes)
+
+
+def _frame_axes(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Axes":
+    width, height = data.size
+    share = height / width if image is None else image.shape[0] / image.shape[1]
+    axes = styled_axes(_WIDTH, min(max(_WIDTH * share + 0.4, 2.5), 12), theme)[0]
+    axes.grid(visible=False)
+    if image is not None:
+        axes.imshow(_faded(image, theme), extent=(0, width, height, 0), zorder=0)
+    _set_limits(axes, data, image)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(image is None)
+    return axes
+
+
+def _set_limits(axes: "Axes", data: PlotData, image: UInt8Array | None) -> None:
+    """Shows the frame alone, with its shape also where its pixels are not square."""
+    width, height = data.size
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_aspect(1 if image is None else image.shape[0] / image.shape[1] * width / height)
+
+
+def _faded(image: UInt8Array, theme: Theme) -> UInt8Array:
+    """Returns a grey image, mixed with the ground so that lines stand out."""
+    grey = image @ np.array([0.299, 0.587, 0.114])
+    ground = int(theme.ground[1:3], 16)
+    mixed = 0.55 * grey + 0.45 * ground
+    return np.repeat(mixed.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _figure_of(axes: "Axes") -> "Figure":
+    figure: Figure = axes.figure  # type: ignore[assignment]
+    return figure
