@@ -8,7 +8,7 @@ A detection far below the first one starts no track, and a track whose mean lies
 reported. No future frame is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,10 +67,16 @@ class _Median:
 
     def add(self, values: Float64Array) -> None:
         """Moves the median towards new values `(n,)`."""
-        self.count += len(values)
-        memory = max(_MEMORY, _LEAST_FRAMES * len(values))
-        rate = _STEP / min(self.count + _FIRST, memory)
-        self.value += rate * float(np.add.reduce(np.sign(values - self.value)))
+        self._move(len(values), float(np.add.reduce(np.sign(values - self.value))))
+
+    def add_one(self, value: float) -> None:
+        """Moves the median towards one new value."""
+        self._move(1, (value > self.value) - (value < self.value))
+
+    def _move(self, count: int, more_above: float) -> None:
+        self.count += count
+        memory = max(_MEMORY, _LEAST_FRAMES * count)
+        self.value += _STEP / min(self.count + _FIRST, memory) * more_above
 
 
 class ScoreScale:
@@ -105,13 +111,11 @@ class ScoreScale:
             found: `(N,)` their log odds.
         """
         if len(found):
-            self._best_of_all.add(np.maximum.reduce(found, keepdims=True))
-        for number in _distinct(classes):
-            one = classes == number
+            self._best_of_all.add_one(float(np.maximum.reduce(found)))
+        for number, own in _by_class(classes, found):
             best = self._best.setdefault(number, _Median(_STARTS[1]))
-            best.add(np.maximum.reduce(found[one], keepdims=True))
-        for number in _distinct(matched_classes):
-            own = matched[matched_classes == number]
+            best.add_one(float(np.maximum.reduce(own)))
+        for number, own in _by_class(matched_classes, matched):
             self._matched.setdefault(number, _Median(_STARTS[0])).add(own)
 
     def _birth_limit(self, number: int) -> float:
@@ -140,6 +144,13 @@ def _limits(classes: Int32Array, limit: Callable[[int], float]) -> Float64Array:
     if len(numbers) == 1:
         return np.full(len(classes), limits[0])
     return np.array(limits)[np.searchsorted(numbers, classes)]
+
+
+def _by_class(classes: Int32Array, values: Float64Array) -> Iterator[tuple[int, Float64Array]]:
+    """Yields each different class, rising, with its values."""
+    numbers = _distinct(classes)
+    for number in numbers:
+        yield number, values if len(numbers) == 1 else values[classes == number]
 
 
 def _distinct(classes: Int32Array) -> list[int]:

@@ -152,7 +152,7 @@ class DeepSortSettings:
     association: Association = Association.JOINT
     adapt_noise: bool = True
     box_motion: bool = True
-    bridge_share: float = 0.5
+    bridge_share: float = 0.4
     lag_frames: int = 0
     confirm_hits: int = 2
     max_age_s: float = 2.0
