@@ -8,7 +8,8 @@ pixels in the host's memory to final boxes there:
 - `keras`: `tracker.detection.compiled_graph`, the program that `runtime: xla` runs: network,
   decoding and suppression compiled as a whole. Backend: `KERAS_BACKEND`, jax (`jax.jit`) or
   tensorflow.
-- `torch`: the same layers as modules of PyTorch (`torch_network.py`), so FLOPs are equal;
+- `torch`: the same layers as modules of PyTorch (`torch_network.py`), so FLOPs are equal; only for
+  networks with anchor-free heads, the default of `tracker train detector`;
   decoding in PyTorch, `torchvision.ops.batched_nms` image by image, channels last;
   `compiled` means that `torch.compile` made one graph of network and decoding.
 
@@ -37,7 +38,7 @@ from tracker.detection.letterbox import letterbox, letterbox_geometry
 from tracker.detection.nms import NmsSettings
 from tracker.detection.runtimes.base import RuntimeRequest, YoloNetwork
 from tracker.models.files.detector_file import load_detector, read_description
-from tracker.models.yolo_shape import STRIDES, yolo_heads
+from tracker.models.yolo_shape import STRIDES
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "tracker" / "weights" / "detector-small.keras"
 CONTENDERS = (
@@ -78,7 +79,7 @@ def request_for(detector: Path, side: int, *, half: bool) -> RuntimeRequest:
     description = read_description(detector)
     count = len(description.class_names)
     network = YoloNetwork(
-        yolo_heads(count),
+        description.heads,
         count,
         stride=STRIDES[-1],
         long_side=side,

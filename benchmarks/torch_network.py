@@ -1,6 +1,6 @@
 """This package's detector in plain PyTorch: the same layers and weights, torchvision's NMS.
 
-For `gpu.py` to time. Needs `torch` and `torchvision`.
+For `gpu.py` to time: networks with anchor-free heads. Needs `torch` and `torchvision`.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from tracker.detection.compiled_graph import detection_graph
 from tracker.detection.runtimes.base import RuntimeRequest
+from tracker.models.heads import AnchorFreeHead
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ABSOLUTE_PX = 0.1
@@ -188,9 +189,14 @@ def torch_programs(
         check: `(B, h, w, 3)` uint8, for which the boxes are compared with those of Keras.
 
     Raises:
-        SystemExit: The boxes differ.
+        SystemExit: The boxes differ, or its heads are not anchor-free.
     """
     torch.set_grad_enabled(False)
+    if not all(isinstance(head, AnchorFreeHead) for head in request.network.heads):
+        raise SystemExit(
+            "expected anchor-free heads, which PyTorch decodes here, got others; give --detector a "
+            ".keras that `tracker train detector` wrote"
+        )
     _compare(request, check)
     detector = Detector(request, exact=False, half=half)
     detect = torch.compile(detector) if compiled else detector

@@ -33,7 +33,6 @@ from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.registry.models import read_registry
 from tracker.testing import ScriptedSource
 
-BUILTIN_CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 NAMES = ("red", "green")
 DECLARED = "layout: yolov8\nnames: [red, green]\n"
 
@@ -82,8 +81,7 @@ def pulled(cache: Path, data: Path, name: str, *files: str) -> None:
 def test_a_built_in_name(name: str) -> None:
     detector = built(name)
     assert isinstance(detector, YoloDetector)
-    classes = COCO_NAMES if name.startswith("coco-") else BUILTIN_CLASSES
-    assert detector.class_names == classes
+    assert detector.class_names == COCO_NAMES
     assert list(detector.digests) == [f"detector-{name}.tflite"]
 
 
@@ -97,7 +95,7 @@ def test_a_keras_and_a_tflite_of_this_package(tmp_path: Path) -> None:
     for source, name in ((files.keras, "mine.KERAS"), (files.exported, "mine.TFLite")):
         detector = built(shutil.copy(source, tmp_path / name))
         assert isinstance(detector, YoloDetector)
-        assert detector.class_names == BUILTIN_CLASSES
+        assert detector.class_names == COCO_NAMES
         assert list(detector.digests) == [name]
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
@@ -20,7 +21,10 @@ from tracker.detections import Detections
 from tracker.embedding.crop_embedder import CropEmbedder
 from tracker.errors import ConfigError
 from tracker.frames import Frame, VideoInfo
+from tracker.models.backbones.names import BackboneChoice
 from tracker.models.backbones.onnx_file import read_onnx_convolutions
+from tracker.models.backbones.shufflenet import shufflenet_features
+from tracker.models.backbones.weights import load_backbone
 from tracker.models.files.detector_file import DETECTOR_FILE, load_detector, read_description
 from tracker.models.files.reid_file import REID_FILE, read_reid_description
 from tracker.models.files.segmenter_file import (
@@ -37,6 +41,7 @@ from tracker.registry.builtin import (
     DETECTORS,
     FOLDER,
     SEGMENTER,
+    TRAINED,
     detector_files,
     embedder_files,
     segmenter_files,
@@ -45,12 +50,8 @@ from tracker.sources.files.video_file import VideoFile
 from tracker.util.stopwatch import Stopwatch
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-
-
-def class_names(name: str) -> tuple[str, ...]:
-    """Returns the classes of a built-in detector."""
-    return COCO_NAMES if name.startswith("coco-") else CLASSES
+STARTS = {"small": "nanodet-plus-m-1.5x_dynamic.onnx", "nano": "nanodet-plus-m_dynamic.onnx"}
+"""The published networks that the detectors were trained from."""
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -59,7 +60,7 @@ def test_detector_files_belong_together(name: str) -> None:
     description = read_description(files.keras)
     text = read_exported(files.exported, what="detector").text
     assert DETECTOR_FILE.parse(files.exported, text) == description
-    assert description.class_names == class_names(name)
+    assert description.class_names == COCO_NAMES
     card = FOLDER / f"detector-{name.removesuffix('-int8')}.md"
     assert "## Weaknesses" in card.read_text(encoding="utf-8")
 
@@ -81,9 +82,13 @@ def test_segmenter_files_belong_together() -> None:
 
 
 @pytest.mark.slow
-def test_no_array_of_the_segmenter_is_one_of_the_detector_that_it_began_with() -> None:
+def test_no_array_of_the_segmenter_is_one_of_the_backbone_that_it_began_with(data: Path) -> None:
+    pytest.importorskip("onnx")
     ours = load_segmenter(segmenter_files().keras)
-    before = load_detector(detector_files("small").keras)
+    image = keras.Input((None, None, 3))
+    before = keras.Model(image, shufflenet_features(image, "shufflenet-v2-1x"))
+    file = data / "weights" / "nanodet" / "nanodet_m.onnx"
+    load_backbone(before, BackboneChoice("shufflenet-v2-1x", weights=str(file)))
     shared = [
         layer for layer in ours.layers if layer.name.startswith("shufflenet") and layer.weights
     ]
@@ -100,7 +105,7 @@ def test_all_files_together_are_under_60_mb() -> None:
 def test_they_are_what_a_run_takes() -> None:
     config = Config()
     detector, embedder = build_detector(config), build_embedder(config)
-    assert detector.class_names == CLASSES
+    assert detector.class_names == COCO_NAMES
     assert detector.digests.keys() == {"detector-small.tflite"}
     assert isinstance(embedder, CropEmbedder)
     assert embedder.digests.keys() == {"reid.tflite"}
@@ -134,23 +139,24 @@ def test_a_training_starts_from_them_by_name() -> None:
     assert start == {
         "network.weights": str(FOLDER / "detector-small.keras"),
         "network.size": "small",
-        "network.backbone": "shufflenet-v2-1x",
-        "network.heads": "anchor-free",
+        "network.backbone": "shufflenet-v2-1.5x",
+        "network.heads": "integral",
     }
-    start = builtin_start("coco-small", size=None, backbone=None)
+    start = builtin_start("nano", size=None, backbone=None)
     assert start["network.heads"] == "integral"
-    assert start["network.backbone"] == "shufflenet-v2-1.5x"
+    assert start["network.backbone"] == "shufflenet-v2-1x"
     assert builtin_start("nano", size="small", backbone=None)["network.size"] == "small"
     assert builtin_start("mine.keras", size=None, backbone=None) == {}
     assert builtin_start(None, size=None, backbone=None) == {}
-    assert builtin_teacher("coco-small") == str(FOLDER / "detector-coco-small.keras")
+    assert builtin_teacher("small") == str(FOLDER / "detector-small.keras")
     assert [builtin_teacher(word) for word in ("mine.keras", None)] == ["mine.keras", None]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("name", TRAINED)
 def test_their_weights_go_over_to_other_classes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
@@ -160,7 +166,7 @@ def test_their_weights_go_over_to_other_classes(
         cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image)
         (tmp_path / "labels" / f"{number}.txt").write_text("0 0.5 0.5 0.4 0.4\n")
     (tmp_path / "my.yaml").write_text("train: images\nval: images\nnames: [pallet]\n")
-    words = ["--data", str(tmp_path / "my.yaml"), "--weights", "nano", "--epochs", "1"]
+    words = ["--data", str(tmp_path / "my.yaml"), "--weights", name, "--epochs", "1"]
     words += ["--imgsz", "64"]
     words += ["--batch", "2", "--out", str(tmp_path / "out"), "--no-progress"]
     with pytest.raises(SystemExit) as done:
@@ -168,17 +174,18 @@ def test_their_weights_go_over_to_other_classes(
     assert not done.value.code
     assert "all but the last class layers" in capsys.readouterr().err
     description = read_description(tmp_path / "out" / "best.keras")
+    start = read_description(detector_files(name).keras)
     assert description.class_names == ("pallet",)
-    assert description.backbone == "shufflenet-v2-1x"
+    assert (description.backbone, description.style) == (start.backbone, start.style)
 
 
 @pytest.mark.parametrize(
     ("size", "chosen", "given"),
     [
-        ((480, 360), None, (320, 416)),
-        ((768, 432), None, (256, 416)),  # 234 rows, in multiples of 32
-        ((1280, 720), None, (288, 512)),
-        ((1280, 720), 416, (256, 416)),
+        ((480, 360), None, (416, 416)),  # stretched by 4/3
+        ((768, 432), None, (320, 416)),  # 234 rows, stretched to 312, in multiples of 32
+        ((1280, 720), None, (384, 512)),
+        ((1280, 720), 416, (320, 416)),
     ],
 )
 def test_their_input_follows_the_frame_size(
@@ -192,17 +199,18 @@ def test_their_input_follows_the_frame_size(
 def test_the_input_of_a_file_does_not() -> None:
     detector = YoloDetector.load_exported(detector_files("nano").exported)
     detector.start(VideoInfo("made", 1280, 720, Fraction(25), Fraction(1, 25)))
-    assert detector.input_size == (256, 416)
+    assert detector.input_size == (320, 416)
 
 
 @pytest.mark.slow
-def test_no_array_is_a_published_one(data: Path) -> None:
+@pytest.mark.parametrize("name", TRAINED)
+def test_no_array_is_a_published_one(name: str, data: Path) -> None:
     pytest.importorskip("onnx")
-    size = read_description(detector_files("coco-small").keras).size
+    size = read_description(detector_files(name).keras).size
     published = build_integral(size, len(COCO_NAMES))
-    file = data / "weights" / "nanodet_plus" / "nanodet-plus-m-1.5x_dynamic.onnx"
+    file = data / "weights" / "nanodet_plus" / STARTS[name]
     put_published_weights(published, size, read_onnx_convolutions(file))
-    ours = load_detector(detector_files("coco-small").keras)
+    ours = load_detector(detector_files(name).keras)
     for layer in ours.layers:
         pairs = zip(layer.get_weights(), published.get_layer(layer.name).get_weights(), strict=True)
         assert not any(np.array_equal(*pair) for pair in pairs), layer.name

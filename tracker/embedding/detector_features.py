@@ -1,10 +1,9 @@
 """The embedder that uses features of the detector's own network.
 
 The network's first layers run a second time for that, on LiteRT; no crop is cut, so the time hardly
-depends on the number of detections: it is 30 % of that of detecting with `small`, 46 % with `nano`
-(480x640, 30 boxes, one thread). These layers separate people from cars, not one person from
-another: AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte is 0.75, 0.81, 0.74 with `small`, where
-embedder builtin has 0.90, 0.87, 0.86.
+depends on the number of detections. These layers separate people from cars, not one person from
+another: AUC on PETS09-S2L1, TUD-Campus and TUD-Stadtmitte was 0.75, 0.81, 0.74 with the six-class
+`small` of before, where embedder builtin has 0.90, 0.87, 0.86.
 """
 
 from collections.abc import Mapping
@@ -28,15 +27,15 @@ from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
 from tracker.util.opencv import cv2
 
 PARTS = 3
-"""Parts of a box, one above another. Measured with `small`: one part has AUC 0.70, 0.78, 0.74, four
-have 0.76, 0.79, 0.74 on the three sequences above."""
+"""Parts of a box, one above another. Measured with `small` when it knew six classes: one has AUC
+0.70, 0.78, 0.74, three 0.75, 0.81, 0.74, four 0.76, 0.79, 0.74 on the three sequences above."""
 
 _LAYERS = {
     HeadStyle.ANCHOR_FREE: "lateral0_relu",
     HeadStyle.INTEGRAL: "neck_reduce_0_act",
 }
-"""Features at stride 8, the first of the neck. Measured with `nano`, it has AUC 0.05 to 0.1 above
-all layers after it."""
+"""Features at stride 8, the first of the neck. Measured with `nano` of six classes, it has AUC 0.05
+to 0.1 above all layers after it."""
 
 _STRIDE, _MULTIPLE = STRIDES[0], STRIDES[-1]
 

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).parents[1] / "weights"
 
 _INT8 = "-int8"
 
-TRAINED = ("nano", "small", "coco-small")
-"""Names of the detectors that were trained: six classes, or all 80 of COCO."""
+TRAINED = ("nano", "small")
+"""Names of the detectors that were trained."""
 
 DETECTORS = (*TRAINED, *(f"{name}{_INT8}" for name in TRAINED))
 """Names of the detectors; those with `int8` compute in integers on LiteRT, and as they were trained

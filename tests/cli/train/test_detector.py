@@ -25,11 +25,13 @@ from tracker.models.files.detector_file import (
 )
 from tracker.models.yolo import build_yolo
 from tracker.models.yolo_shape import YoloSize
+from tracker.registry.builtin import TRAINED
 from tracker.training.settings import MixedPrecision
 from tracker.util.opencv import cv2
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
+CONFIGS = Path(__file__).parents[3] / "configs"
 SIDE, SQUARE = 64, 24
 PLAIN = ["mosaic=0", "paste=0", "grey=0", "scale=[0.8, 1.25]"]
 """Augmentation settings for very small images."""
@@ -352,7 +354,7 @@ def test_wrong_use_of_a_detector_file(
 
 
 def test_the_example_configuration_is_valid() -> None:
-    example = Path(__file__).parents[3] / "configs" / "train-detector.yaml"
+    example = CONFIGS / "train-detector.yaml"
     config = load_train_config(example, options={"network.weights": "start.keras"})
     assert config.training.freeze_epochs < config.training.epochs
     with pytest.raises(
@@ -361,10 +363,12 @@ def test_the_example_configuration_is_valid() -> None:
         load_train_config(example)
 
 
-def test_the_recipe_of_the_builtin_detector_is_valid() -> None:
-    recipe = Path(__file__).parents[3] / "configs" / "train-builtin-coco-small.yaml"
-    config = load_train_config(recipe)
-    assert config.network.weights == config.network.teacher
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_recipes_of_the_builtin_detectors_are_valid(name: str) -> None:
+    config = load_train_config(CONFIGS / f"train-builtin-{name}.yaml")
+    assert config.network.size.value == name
+    assert config.network.teacher == "nanodet-plus-m-1.5x_dynamic.onnx"
+    assert (config.network.weights == config.network.teacher) == (name == "small")
     assert (config.training.unconfirmed, config.training.assign.top_k) == (0.8, 9)
     assert config.batches.cache_side > config.network.input_size
 

@@ -261,7 +261,7 @@ def test_example_configuration_is_valid():
 
 
 def test_the_recipe_of_the_builtin_detector_is_valid():
-    path = Path(__file__).parents[3] / "configs" / "train-labels-coco-small.yaml"
+    path = Path(__file__).parents[3] / "configs" / "train-labels-small.yaml"
     config = load_label_config(path, options={"human.sources": ("coco.yaml",)})
     assert [(one.size, one.flip) for one in config.teachers[:2]] == [(416, False), (416, True)]
     assert sum(one.weight for one in config.teachers) == 11.5

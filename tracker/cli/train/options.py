@@ -60,7 +60,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     ] = None,
     size: Annotated[str | None, typer.Option(help="nano or small. [nano]")] = None,
     heads: Annotated[
-        str | None, typer.Option(help="anchor-free, or integral as nano and small. [anchor-free]")
+        str | None,
+        typer.Option(help="anchor-free, or integral as nano and small. [anchor-free]"),
     ] = None,
     backbone: _Backbone = None,
     backbone_weights: _BackboneWeights = None,
@@ -74,8 +75,8 @@ def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Detector with integral heads that teaches what labels leave out: FILE or "
-            "coco-small."
+            help="Detector with integral heads that teaches what labels leave out: FILE, small "
+            "or nano."
         ),
     ] = None,
     freeze_epochs: _FreezeEpochs = None,

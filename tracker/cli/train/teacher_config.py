@@ -23,7 +23,7 @@ class TeacherConfig:
     """A detector that labels, and how it is run.
 
     Attributes:
-        detector: As `--detector` of `tracker run`: a file, `coco-small` or another detector of this
+        detector: As `--detector` of `tracker run`: a file, `small` or another detector of this
             package, a name of `tracker models list`, a handle; not `motion`.
         size: Long side of the input in pixels, for networks that take any size; `None` takes the
             network's own, or those of `LabelConfig.sizes`.
