@@ -103,8 +103,8 @@ def test_images_share_few_inputs_of_a_network_for_any_size() -> None:
     teacher = DetectorTeacher(load, "nano-160")
     for height, width in ((50, 100), (60, 100), (59, 100), (75, 100), (100, 75)):
         teacher.detect(np.zeros((height, width, 3), np.uint8))
-    # 3:5, 3:4 and its upright form, in multiples of 32.
-    assert [detector.input_size for detector in made] == [(96, 160), (128, 160), (160, 128)]
+    # 3:5, 3:4 and its upright form, stretched by 4/3, in multiples of 32.
+    assert [detector.input_size for detector in made] == [(128, 160), (160, 160), (160, 160)]
     assert (input_side(made[0]), takes_any_size(made[0])) == (160, True)
 
 
