@@ -20,7 +20,8 @@ from rich.table import Table
 
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.run import Config, load_config, overlay
-from tracker.sinks.draw import Trails, draw_tracks
+from tracker.sinks.draw import draw_tracks
+from tracker.sinks.draw_trails import Trails
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.video_file import VideoSink
 from tracker.tracks import Sink

@@ -61,7 +61,8 @@ if TYPE_CHECKING:
     from tracker.pipeline.multi import MultiPipeline, StageFactories
     from tracker.pipeline.single import NoEmbedder, Pipeline
     from tracker.sinks.csv_table import CsvSink
-    from tracker.sinks.draw import DrawStyle, draw_tracks
+    from tracker.sinks.draw import draw_tracks
+    from tracker.sinks.draw_style import DrawStyle
     from tracker.sinks.json_document import JsonSink
     from tracker.sinks.json_lines import JsonLinesSink
     from tracker.sinks.mot_text import MotTextSink
@@ -105,7 +106,7 @@ _MODULES = {
     "DetectorSettings": "tracker.detection.yolo_detector",
     "DeviceError": "tracker.errors",
     "DownloadError": "tracker.errors",
-    "DrawStyle": "tracker.sinks.draw",
+    "DrawStyle": "tracker.sinks.draw_style",
     "Embedder": "tracker.detections",
     "Event": "tracker.analytics.events",
     "FcnDetector": "tracker.detection.fcn_detector",

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli import call
 from tests.file_server import Answer, FileServer
 from tests.stream_server import FolderServer, MjpegServer, Script
 from tracker.cli.main import main
@@ -17,32 +18,38 @@ from tracker.config.run import load_config
 SECRETS = ("u5er", "pa55", "t0ken", "va1ue", "fra9")
 ENVIRONMENT = {"CAM_USER": "u5er", "CAM_PASSWORD": "pa55@/:%", "CAM_PATH": "t0ken"}
 TYPED = "http://${CAM_USER}:${CAM_PASSWORD}@HOST/video?channel=va1ue;x=va1ue#fra9"
+MOTION = ("--detector", "motion")
 RUN = [sys.executable, "-m", "tracker", "run"]
 
 
-def output_of(words: Sequence[object], folder: Path) -> tuple[int, str]:
-    """Runs the command in a folder; returns its exit code, and its output with all files."""
-    done = subprocess.run(
-        [*RUN, *map(str, words), "--no-progress"],
-        capture_output=True, text=True, cwd=folder, check=False,
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    texts = [done.stdout, done.stderr]
-    for path in folder.rglob("*"):
-        texts.append(path.name)
-        if path.suffix in {".jsonl", ".json", ".csv", ".txt"}:
-            texts.append(path.read_text())
-    return done.returncode, "\n".join(texts)
+Run = Callable[..., tuple[int, str]]
 
 
-def test_a_run_shows_no_secret(tmp_path: Path) -> None:
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in the test's folder; returns its exit code, and its output with files."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+    def run_here(*words: object) -> tuple[int, str]:
+        code = call("run", *words, "--no-progress")
+        texts = list(capsys.readouterr())
+        for path in tmp_path.rglob("*"):
+            texts.append(path.name)
+            if path.suffix in {".jsonl", ".json", ".csv", ".txt"}:
+                texts.append(path.read_text())
+        return code, "\n".join(texts)
+
+    return run_here
+
+
+def test_a_run_shows_no_secret(run: Run) -> None:
     server = MjpegServer(Script(user="u5er:pa55@/:%"))
     with server:
         address = TYPED.replace("HOST", f"127.0.0.1:{server.port}")
-        code, text = output_of(
-            [address, "--detector", "motion", "--max-frames", 3, "--save-dir", "out", "--debug"],
-            tmp_path,
-        )
+        outputs = ("--save-dir", "out")
+        code, text = run(address, *MOTION, "--max-frames", 3, *outputs, "--debug")
     assert code == 0
     assert f'"source":"http://***@127.0.0.1:{server.port}/video?channel=***;x=***#***"' in text
     assert "video.jsonl" in text
@@ -78,10 +85,10 @@ def test_process_list_shows_only_variable_names(tmp_path: Path) -> None:
     ids=["stranger", "not found", "page", "no frame"],
 )
 @pytest.mark.parametrize("words", [[], ["--debug"]], ids=["one line", "trace"])
-def test_refused_address_shows_no_secret(script: Script, words: list[str], tmp_path: Path) -> None:
+def test_refused_address_shows_no_secret(run: Run, script: Script, words: list[str]) -> None:
     with MjpegServer(script) as server:
         address = TYPED.replace("HOST", f"127.0.0.1:{server.port}")
-        code, text = output_of([address, "--detector", "motion", *words], tmp_path)
+        code, text = run(address, *MOTION, *words)
     assert code == 2
     assert f"http://***@127.0.0.1:{server.port}/video?channel=***;x=***#***: " in text
     assert not [secret for secret in SECRETS if secret in text]
@@ -127,14 +134,14 @@ def test_mistyped_address_shows_no_secret(
         assert not [secret for secret in SECRETS if secret in text]
 
 
-def test_a_connection_that_breaks_shows_no_secret(clip: Path, tmp_path: Path) -> None:
+def test_a_connection_that_breaks_shows_no_secret(run: Run, clip: Path) -> None:
     cut = FolderServer(clip.parent, cut=(2, 2000))
     with cut:
         address = f"{cut.address(clip.name, user='u5er:pa55@')}?token=t0ken#fra9"
-        _, text = output_of([address, "--detector", "motion", "--debug"], tmp_path)
+        _, text = run(address, *MOTION, "--debug")
     with FileServer(b"", [Answer(status=500)]) as server:
         broken = f"http://u5er:pa55@{server.place}/t.mp4?token=t0ken"
-        code, more = output_of([broken, "--detector", "motion", "--debug"], tmp_path)
+        code, more = run(broken, *MOTION, "--debug")
     assert code == 2
     assert "***" in text + more
     assert not [secret for secret in SECRETS if secret in text + more]

@@ -16,7 +16,9 @@ from tracker.sinks.blur import Blur, hide, pixelated
 from tracker.sinks.blur_regions import Region
 from tracker.sinks.blur_style import BlurRegion, BlurStyle
 from tracker.sinks.changed_images import ChangedImageSink
-from tracker.sinks.draw import DrawStyle, Labels, Trails, draw_tracks
+from tracker.sinks.draw import draw_tracks
+from tracker.sinks.draw_style import DrawStyle, Labels
+from tracker.sinks.draw_trails import Trails
 from tracker.sinks.window import WindowSink
 from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort

@@ -8,15 +8,10 @@ from hypothesis import strategies as st
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_tracks
 from tracker.errors import ConfigError, DataError
 from tracker.masks import empty_mask, encode_mask
-from tracker.sinks.draw import (
-    DrawStyle,
-    Labels,
-    Trails,
-    color_of,
-    draw_tracks,
-    font_size,
-    line_width,
-)
+from tracker.sinks.draw import draw_tracks, font_size, line_width
+from tracker.sinks.draw_style import Boxes, ColorBy, DrawStyle, Labels
+from tracker.sinks.draw_trails import Trails
+from tracker.sinks.palette import color_of
 from tracker.tracks import Tracks
 
 PLAIN = DrawStyle(labels=Labels.NONE, trail_s=0)
@@ -208,7 +203,7 @@ def test_a_trail_fades_towards_its_old_end():
         trails.update(make_tracks((1, (step * 3, 50, step * 3 + 20, 70), CONFIRMED)), step / 25)
     track = make_tracks((1, (117, 50, 137, 70), CONFIRMED))
     drawn = draw(track, trails=trails).astype(int)
-    strength = np.abs(drawn[60] - 90).sum(axis=1)
+    strength = np.abs(drawn[70] - 90).sum(axis=1)  # the foot points, on the lower edges
     assert 0 < strength[20] < strength[60] < strength[110]
 
 
@@ -216,7 +211,7 @@ def test_trails_remove_old_points():
     trails = Trails(1.0)
     trails.update(make_tracks((1, (0, 0, 10, 20), CONFIRMED)), 0.0)
     trails.update(make_tracks((2, (0, 0, 10, 20), CONFIRMED)), 0.5)
-    assert trails.of(1).tolist() == [[0.0, 5.0, 10.0]]
+    assert trails.of(1).tolist() == [[0.0, 5.0, 20.0]]
     trails.update(Tracks.empty(), 1.25)
     assert trails.of(1).shape == (0, 3)
     assert len(trails) == 1
@@ -228,6 +223,40 @@ def test_trails_of_no_length_keep_nothing():
     trails = Trails(0)
     trails.update(make_tracks((1, (0, 0, 10, 20), CONFIRMED)), 0.0)
     assert len(trails) == 0
+
+
+def test_corners_leave_the_middle_of_each_side():
+    track = make_tracks((1, BOX, CONFIRMED))
+    drawn = changed(draw(track, style=replace(PLAIN, boxes=Boxes.CORNERS)))
+    full = changed(draw(track))
+    assert not (drawn & ~full).any()
+    # Arms of a third of the shorter side, 20 of 60: at both ends of the upper edge.
+    assert drawn[30, 20:41].all()
+    assert not drawn[30, 43:58].any()
+    assert drawn[30, 60:81].all()
+    assert drawn[50, 20]
+    assert not drawn[60, 20]
+    nothing = draw(track, style=replace(PLAIN, boxes=Boxes.NONE))
+    assert not changed(nothing).any()
+    lost = make_tracks((1, BOX, LOST))
+    assert (draw(lost, style=replace(PLAIN, boxes=Boxes.CORNERS)) == draw(lost)).all()
+
+
+def test_colours_by_class_are_shared_by_its_tracks():
+    tracks = make_tracks((3, (5, 30, 40, 90), CONFIRMED, 1), (8, (60, 30, 95, 90), CONFIRMED, 1),
+                         (1, (110, 30, 145, 90), CONFIRMED, 0))  # fmt: skip
+    drawn = draw(tracks, style=replace(PLAIN, color_by=ColorBy.CLASS))
+    assert tuple(drawn[30, 20]) == tuple(drawn[30, 75]) == color_of(2, 0)
+    assert tuple(drawn[30, 125]) == color_of(1, 0)
+
+
+def test_a_longer_label_covers_more():
+    track = make_tracks((1, (20, 60, 80, 110), CONFIRMED))
+    plates = [
+        changed(draw(track, style=DrawStyle(labels=labels, trail_s=0)))[:60].sum()
+        for labels in (Labels.NONE, Labels.ID, Labels.CLASS, Labels.FULL)
+    ]
+    assert plates == sorted(set(plates))
 
 
 def test_wrong_styles_and_boxes_are_refused():

@@ -14,7 +14,8 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, OutputError
 from tracker.masks import encode_mask
 from tracker.sinks.audio_copy import adts_config
-from tracker.sinks.draw import DrawStyle, Labels, color_of
+from tracker.sinks.draw_style import DrawStyle, Labels
+from tracker.sinks.palette import color_of
 from tracker.sinks.video_encoder import usable_time_base
 from tracker.sinks.video_file import VideoSink
 

@@ -6,18 +6,32 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli import call
 from tests.conftest import moving_square, write_clip
 
 EVIL = "\x1b]0;pwned\x07\r\x9b2J\u202e[red]{x}"
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 Bytes = Sequence["str | bytes"]
+Run = Callable[[Bytes], tuple[int, bytes]]
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Runs a command in this process; returns its exit code and all that a terminal would get."""
+
+    def run_here(words: Bytes) -> tuple[int, bytes]:
+        code = call(*(os.fsdecode(word) for word in words))
+        output = capfdbinary.readouterr()
+        return code, output.out + output.err
+
+    return run_here
 
 
 def command(words: Bytes, shell_suffix: str = "") -> list[bytes]:
@@ -28,8 +42,8 @@ def command(words: Bytes, shell_suffix: str = "") -> list[bytes]:
     return [os.fsencode(word) for word in program]
 
 
-def run(words: Bytes, shell_suffix: str = "") -> tuple[int, bytes]:
-    """Returns the exit code and all that a terminal would get."""
+def run_apart(words: Bytes, shell_suffix: str = "") -> tuple[int, bytes]:
+    """Runs a command in a process of its own; returns what `run` does."""
     done = subprocess.run(
         command(words, shell_suffix), capture_output=True, timeout=60, check=False
     )
@@ -70,16 +84,24 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )
-def test_errors_show_foreign_text_without_its_controls(words: Bytes) -> None:
+def test_errors_show_foreign_text_without_its_controls(run: Run, words: Bytes) -> None:
     code, output = run(words)
     assert code == 2, output
     assert_harmless(output)
     assert output.count(b"\n") == 1, output
 
 
+def test_names_that_are_no_text_reach_a_terminal_as_text() -> None:
+    """In a process of its own: here pytest replaces standard error."""
+    code, output = run_apart(["run", b"caf\xe9.mp4"])
+    assert code == 2, output
+    assert_harmless(output)
+    assert b"caf" in output
+
+
 @pytest.mark.parametrize("name", [EVIL.encode(), b"a\nb", b"caf\xe9", b"[red]x"])
 def test_a_summary_shows_names_of_files_without_their_controls(
-    clip: Path, tmp_path: Path, name: bytes
+    run: Run, clip: Path, tmp_path: Path, name: bytes
 ) -> None:
     folder = os.fsencode(tmp_path)
     source, out = folder + b"/" + name + b".mp4", folder + b"/" + name + b".jsonl"
@@ -93,7 +115,7 @@ def test_a_summary_shows_names_of_files_without_their_controls(
 
 
 def test_names_of_classes_and_keys_of_yaml_are_shown_without_their_controls(
-    clip: Path, tmp_path: Path
+    run: Run, clip: Path, tmp_path: Path
 ) -> None:
     names = tmp_path / "names.txt"
     names.write_text("person\n\x1b]0;pwned\x07\u202ecar\n", encoding="utf-8")
@@ -110,7 +132,7 @@ def test_names_of_classes_and_keys_of_yaml_are_shown_without_their_controls(
     assert_harmless(output)
 
 
-def test_a_table_shows_names_of_sequences_without_their_controls(tmp_path: Path) -> None:
+def test_a_table_shows_names_of_sequences_without_their_controls(run: Run, tmp_path: Path) -> None:
     row = "1,1,10,10,20,20,1,1,1\n"
     for name in (EVIL, "[red]b"):
         (tmp_path / "truth" / name / "gt").mkdir(parents=True)
@@ -127,7 +149,7 @@ def test_a_table_shows_names_of_sequences_without_their_controls(tmp_path: Path)
 
 @pytest.mark.parametrize("suffix", ["2>&-", "2>/dev/full", "2>&1 >/dev/null | head -c 1"])
 def test_a_standard_error_that_takes_nothing_changes_no_result(
-    clip: Path, tmp_path: Path, suffix: str
+    run: Run, clip: Path, tmp_path: Path, suffix: str
 ) -> None:
     plain, out, video = (tmp_path / name for name in ("a.jsonl", "b.jsonl", "b.mp4"))
     words = ["run", str(clip), "--detector", "motion", "--json"]
@@ -141,29 +163,29 @@ def test_a_standard_error_that_takes_nothing_changes_no_result(
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("words", "code", "suffix"),
     [
-        (["run", "missing.mp4"], 2),
-        (["models", "list"], 0),
-        (["models", "info", "nothing"], 2),
-        (["--version"], 0),
-        (["--help"], 0),
+        (["run", "missing.mp4"], 2, "2>&-"),
+        (["models", "list"], 0, "2>&-"),
+        (["models", "info", "nothing"], 2, "2>&-"),
+        (["models", "info", "nothing"], 2, "2>/dev/full"),
+        (["--version"], 0, "2>&-"),
+        (["--help"], 0, "2>/dev/full"),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("suffix", ["2>&-", "2>/dev/full"])
 def test_exit_codes_do_not_depend_on_standard_error(
     words: list[str], code: int, suffix: str
 ) -> None:
-    assert run(words, suffix)[0] == code
+    assert run_apart(words, suffix)[0] == code
 
 
 @pytest.mark.parametrize("words", [["--help"], ["models", "list"], ["run", "--help"]], ids=str)
 def test_results_that_cannot_be_written_are_a_failure(words: list[str]) -> None:
-    code, output = run(words, ">/dev/full")
+    code, output = run_apart(words, ">/dev/full")
     assert (code, output.count(b"\n")) == (1, 1), output
     assert b"cannot write stdout: disk full" in output
-    code, output = run(words, "| true")
+    code, output = run_apart(words, "| true")
     assert (code, output) == (0, b"")
 
 

@@ -24,7 +24,7 @@ from tracker.pipeline.frame_loop import BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.blur_style import BlurStyle
-from tracker.sinks.draw import DrawStyle
+from tracker.sinks.draw_style import DrawStyle
 from tracker.sources.files.decoding import Decoding, Deinterlace
 from tracker.sources.live.settings import LiveSettings
 from tracker.tracking.settings import IOU_DISTANCE, DeepSortSettings, TrackDistance

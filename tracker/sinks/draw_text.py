@@ -1,5 +1,6 @@
 """Text drawn into images, with the fonts of OpenCV 4 or 5."""
 
+import functools
 import threading
 import unicodedata
 from typing import Any
@@ -29,10 +30,10 @@ def fitted(text: str, room_px: int, size: int) -> tuple[str, int]:
         room_px: Available width in pixels.
         size: Size of the font in pixels.
     """
-    width = _text_width(text, size)
+    width = text_width(text, size)
     while width > room_px and len(text) > 1:
         text = text[:-4] + "..." if text.endswith("...") else text[:-3] + "..."
-        width = _text_width(text, size)
+        width = text_width(text, size)
         if text == "...":
             break
     return text, width
@@ -56,7 +57,14 @@ def _hershey(size: int) -> tuple[float, int]:
     return size * 0.7 / 21, max(1, round(size / 16))
 
 
-def _text_width(text: str, size: int) -> int:
+@functools.lru_cache(4096)
+def text_width(text: str, size: int) -> int:
+    """Returns the width in pixels of a line of text.
+
+    Args:
+        text: One line.
+        size: Size of the font in pixels.
+    """
     if _has_true_type():
         x, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), _font(), size, 500)
         return int(x + width)

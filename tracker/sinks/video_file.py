@@ -12,7 +12,9 @@ import av
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
 from tracker.sinks.changed_images import Overlay
-from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
+from tracker.sinks.draw import draw_tracks
+from tracker.sinks.draw_style import DrawStyle
+from tracker.sinks.draw_trails import Trails
 from tracker.sinks.output_file import check_not_source
 from tracker.sinks.place import Existing, Place, output_error, reason
 from tracker.sinks.video_encoder import Disk, Recording, cut_to_whole_parts, plays

@@ -7,7 +7,9 @@ from typing import Protocol, Self
 
 from tracker.errors import OutputError
 from tracker.sinks.changed_images import Overlay
-from tracker.sinks.draw import DrawStyle, Trails, draw_tracks
+from tracker.sinks.draw import draw_tracks
+from tracker.sinks.draw_style import DrawStyle
+from tracker.sinks.draw_trails import Trails
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2

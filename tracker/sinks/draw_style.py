@@ -1,0 +1,77 @@
+"""Style of drawn tracks."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from tracker.errors import ConfigError
+from tracker.util.check_types import check_finite, check_types
+
+
+class Labels(Enum):
+    """Text beside a box."""
+
+    NONE = "none"
+    ID = "id"
+    """Id, and global id where there is one: `#3 @12`."""
+    CLASS = "class"
+    """Ids and class."""
+    FULL = "full"
+    """Ids, class and score."""
+
+
+class Boxes(Enum):
+    """Lines around a track."""
+
+    NONE = "none"
+    CORNERS = "corners"
+    """The four corners: more of the object stays visible."""
+    FULL = "full"
+
+
+class ColorBy(Enum):
+    """What the colour of a track depends on."""
+
+    ID = "id"
+    """Global id, or id where there is none: one object has one colour."""
+    CLASS = "class"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawStyle:
+    """Style of drawn tracks.
+
+    Attributes:
+        line_scale: Factor on the width of lines, which follows the size of the image; > 0.
+        font_scale: Factor on the size of text, which follows the size of the image; > 0.
+        trail_s: Seconds of the past that a trail shows; 0 = no trails.
+        boxes: Lines around a track: `full`, `corners` or `none`.
+        labels: Text beside a box: `none`, `id`, `class` (ids and class) or `full` (and score).
+        color_by: What the colour of a track depends on: `id` or `class`.
+        mask_opacity: Share of a track's colour within its mask, in [0, 1]; 0 = no masks.
+        seed: Seed of the order of colours.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+
+    line_scale: float = 1.0
+    font_scale: float = 1.0
+    trail_s: float = 1.5
+    boxes: Boxes = Boxes.FULL
+    labels: Labels = Labels.FULL
+    color_by: ColorBy = ColorBy.ID
+    mask_opacity: float = 0.4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name, low in (("line_scale", 0.1), ("font_scale", 0.1), ("trail_s", 0.0)):
+            value = getattr(self, name)
+            if not low <= value < math.inf:
+                raise ConfigError(f"DrawStyle.{name}: expected a number >= {low}, got {value}")
+        if not 0 <= self.mask_opacity <= 1:
+            raise ConfigError(
+                f"DrawStyle.mask_opacity: expected a number in [0, 1], got {self.mask_opacity}"
+            )
+        check_finite(self)
