@@ -67,7 +67,8 @@ def found(detector: YoloDetector, image: np.ndarray) -> Detections:
     return detector.detect([frame], Stopwatch())[0]
 
 
-@pytest.mark.parametrize("shape", [(40, 200), pytest.param((90, 120), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(40, 200), (90, 120)])
 def test_it_says_what_the_keras_file_says(
     keras_path: Path, exported: Path, tmp_path: Path, shape: tuple[int, int]
 ) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -29,11 +30,20 @@ def scene(
     size: tuple[int, int] = (240, 320),
 ) -> np.ndarray:
     """A textured ground with solid blocks on it, and the noise of a camera."""
-    ground = np.random.default_rng(7).integers(110, 150, (*size, 3)) * light
+    ground = _ground(size) * light
     for x1, y1, x2, y2 in blocks:
         ground[y1:y2, x1:x2] = (230, 40, 30)
-    noise = np.random.default_rng(seed).normal(0, 1.5, ground.shape)
-    return np.clip(ground + noise, 0, 255).astype(np.uint8)
+    return np.clip(ground + _noise(seed, size), 0, 255).astype(np.uint8)
+
+
+@lru_cache
+def _ground(size: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(7).integers(110, 150, (*size, 3))
+
+
+@lru_cache
+def _noise(seed: int, size: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1.5, (*size, 3))
 
 
 def detect(detector: MotionDetector, images: Iterable[np.ndarray]) -> list[Detections]:

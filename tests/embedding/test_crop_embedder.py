@@ -41,6 +41,11 @@ def embedder(path, folder):
 
 
 @pytest.fixture(scope="module")
+def reference(path):
+    return load_reid(path)
+
+
+@pytest.fixture(scope="module")
 def frame():
     image = np.random.default_rng(0).integers(0, 256, (120, 200, 3)).astype(np.uint8)
     return Frame(image=image, index=0, time_s=0.0, source="noise")
@@ -60,7 +65,7 @@ def test_no_detection_has_no_embedding_of_128_values(embedder, frame):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 13, 70, 133])
-def test_each_detection_gets_the_unit_vector_of_its_own_crop(embedder, frame, path, count):
+def test_each_detection_gets_the_unit_vector_of_its_own_crop(embedder, frame, reference, count):
     detections = people(count)
     result = embedder.embed(frame, detections)
     assert result.embeddings.shape == (count, 128)
@@ -69,7 +74,7 @@ def test_each_detection_gets_the_unit_vector_of_its_own_crop(embedder, frame, pa
     np.testing.assert_array_equal(result.boxes, detections.boxes)
     np.testing.assert_array_equal(result.scores, detections.scores)
     crops = cut_crops(frame.image, detections.boxes, height=128, width=64)
-    expected = np.asarray(load_reid(path)(crops.astype(np.float32) / 255))
+    expected = np.asarray(reference(crops.astype(np.float32) / 255))
     np.testing.assert_allclose(result.embeddings, expected, atol=1e-4)
 
 

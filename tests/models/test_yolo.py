@@ -32,7 +32,7 @@ def test_no_class():
         build_yolo(YoloSize.NANO, 0)
 
 
-@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (96, 64)])
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 64)])
 def test_shapes_for_any_input(nano, height, width):
     maps = _maps(nano, height, width)
     assert [m.shape for m in maps] == [(2, height // s, width // s, 4 + 3) for s in STRIDES]

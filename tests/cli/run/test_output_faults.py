@@ -199,7 +199,9 @@ def test_a_folder_that_was_removed_is_a_failure(streamed: bytes, tmp_path: Path)
     jsonl, kept = folder / "a.jsonl", tmp_path / "kept.txt"
     outputs = ("--json", jsonl, "--video", folder / "a.mkv", "--csv", folder / "a.csv")
     with under_way(streamed, jsonl, *outputs, "--mot", kept, "--save-dir", folder) as process:
-        assert (folder / "stdin.mp4").exists()
+        while not all(path.exists() for path in (folder / "a.mkv", folder / "stdin.mp4")):
+            assert process.poll() is None
+            time.sleep(0.01)
         shutil.rmtree(folder)
         _, error = process.communicate(streamed[len(streamed) * 2 // 3 :], timeout=60)
     assert process.returncode == 1

@@ -50,6 +50,7 @@ def test_saved_segmenter_has_the_same_description_and_scores(saved: tuple[Path, 
     assert not [p for p in path.parent.iterdir() if p != path]
 
 
+@pytest.mark.slow
 def test_a_segmenter_of_crops_is_saved_and_loaded(tmp_path: Path) -> None:
     description = SegmenterDescription(NAMES, 64, "shufflenet-v2-1x", head=SegmenterHead.CROP_UNET)
     network = build_segmenter(description)
