@@ -6,7 +6,7 @@ import pytest
 from tests.analytics.clips import tracks_at
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.settings import AnalyticsSettings, Line, Zone
-from tracker.sinks.draw import DrawStyle
+from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_zones import draw_zones, line_texts, zone_texts
 
 SHARE = AnalyticsSettings(

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self
 
-from tracker.sinks.draw import DrawStyle
+from tracker.sinks.draw_style import DrawStyle
 from tracker.tracks import Sink, TrackedFrame
 from tracker.util.arrays import UInt8Array
 

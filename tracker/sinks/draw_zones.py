@@ -7,7 +7,8 @@ import numpy as np
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.layout import pixel_points
 from tracker.analytics.settings import Point
-from tracker.sinks.draw import DrawStyle, font_size, line_width
+from tracker.sinks.draw import font_size, line_width
+from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_text import drawable, fitted, put_text
 from tracker.util.arrays import Float64Array, Int32Array, UInt8Array
 from tracker.util.opencv import cv2

@@ -7,7 +7,7 @@ from tracker.analytics.analyser import Analyser
 from tracker.analytics.events import Event
 from tracker.analytics.report import count_lines
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
-from tracker.sinks.draw import DrawStyle
+from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 from tracker.util.arrays import UInt8Array

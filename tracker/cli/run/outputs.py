@@ -15,7 +15,6 @@ from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
 from tracker.sinks.changed_images import ImageChange
 from tracker.sinks.event_file import EventFileSink, EventSink
-from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
