@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -18,8 +18,12 @@ from tracker.cli.models.command import models_app
 from tracker.cli.options import (
     Blur,
     BlurIds,
+    ClipMargin,
+    ClipsFolder,
     Confidence,
     ConfigFile,
+    CropsFolder,
+    CropsPerTrack,
     Device,
     EventsFile,
     InputSize,
@@ -115,6 +119,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     save_dir: Annotated[
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
+    crops: CropsFolder = None,
+    crops_per_track: CropsPerTrack = 1,
+    clips: ClipsFolder = None,
+    clip_margin: ClipMargin = 1.0,
     no_clobber: NoClobber = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
     background: Annotated[
@@ -216,9 +224,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     """Track the objects of one or several sources; write, show or print the result."""
     from tracker.cli.run.image_options import image_settings
     from tracker.cli.run.many import run_many
+    from tracker.cli.run.object_files import ObjectFiles
     from tracker.cli.run.one import RunRequest
     from tracker.cli.run.one import run as run_one
     from tracker.cli.run.outputs import Outputs
+    from tracker.cli.run.replay import check_replay
     from tracker.config.run import load_config, overlay, with_reconnect_attempts
     from tracker.config.zones import load_zones, zones_tree
     from tracker.sinks.json_records import Embeddings
@@ -230,7 +240,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     network_options = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
     if replayed is not None:
         others = {"--detector": detector, "--conf": conf, "--slices": slices}
-        _check_replay(replayed, others | network_options)
+        check_replay(replayed, others | network_options)
     for option, value in network_options.items():
         if is_motion and value is not None:
             raise ConfigError(
@@ -276,6 +286,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         video=video,
         show=show,
         save_dir=save_dir,
+        objects=ObjectFiles(crops, crops_per_track, clips, clip_margin),
         embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
         existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
     )
@@ -283,16 +294,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         tuple(source), settings, outputs, progress=not no_progress, config_file=config
     )
     raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
-
-
-def _check_replay(path: str, options: Mapping[str, object]) -> None:
-    for option, value in options.items():
-        if value is not None:
-            raise ConfigError(
-                f"{option} {value} and --detections {path}: detections are replayed as they are, "
-                "nothing is detected; leave one out (--set tracking.birth_score=0.5 asks for a "
-                "score before a track starts)"
-            )
 
 
 add_offline_commands(app)

@@ -59,6 +59,19 @@ EventsFile = Annotated[
     str | None,
     typer.Option("--events", help="Events of --zones as CSV, or as .jsonl (- for stdout, CSV)."),
 ]
+CropsFolder = Annotated[
+    str | None, typer.Option("--crops", help="Folder for the best image of each track.")
+]
+CropsPerTrack = Annotated[
+    int, typer.Option("--crops-per-track", help="Images of each track in --crops.")
+]
+ClipsFolder = Annotated[
+    str | None,
+    typer.Option("--clips", help="Folder for a clip of each track, cut out of the video file."),
+]
+ClipMargin = Annotated[
+    float, typer.Option("--clip-margin", help="Seconds before and after a track in --clips.")
+]
 ConfigFile = Annotated[
     str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
 ]

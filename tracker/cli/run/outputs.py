@@ -5,10 +5,16 @@ No file is created or changed before the first result.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracker.cli.run.analysis import RunAnalysis
+from tracker.cli.run.object_files import (
+    ObjectFiles,
+    check_object_files,
+    clip_sinks,
+    crop_sinks,
+)
 from tracker.config.build import NO_EMBEDDER, embedder_name
 from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
@@ -39,6 +45,7 @@ class Outputs:
         video: Path of an annotated H.264 video.
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
+        objects: Folders with files for each track.
         embeddings: Whether JSON contains appearance embeddings.
         existing: Whether existing files are replaced.
     """
@@ -50,6 +57,7 @@ class Outputs:
     video: str | None = None
     show: bool = False
     save_dir: str | None = None
+    objects: ObjectFiles = field(default_factory=ObjectFiles)
     embeddings: Embeddings = Embeddings.OMIT
     existing: Existing = Existing.REPLACE
 
@@ -71,6 +79,11 @@ class Outputs:
             events=with_name(self.events),
             video=with_name(self.video),
             save_dir=with_name(self.save_dir),
+            objects=replace(
+                self.objects,
+                crops=with_name(self.objects.crops),
+                clips=with_name(self.objects.clips),
+            ),
         )
 
     def check_for_many(self) -> None:
@@ -81,6 +94,7 @@ class Outputs:
         """
         names = ("json", "mot", "csv", "events", "video")
         paths = {name: getattr(self, name) for name in names}
+        paths |= {"crops": self.objects.crops, "clips": self.objects.clips}
         for key, path in paths.items():
             if path is not None and filled(path, {"name": "a"}) == filled(path, {"name": "b"}):
                 hint = "out/{name}.jsonl" if path == STDOUT else _path_with_placeholder(path)
@@ -185,26 +199,29 @@ def make_sinks(
     each = [outputs.for_source(name) for name in names]
     files = [_files(own, name) for own, name in zip(each, names, strict=True)]
     paths = [path for own in files for path in own.all]
-    _check_no_address(paths)
+    folders = [path for own in each for path in own.objects.folders]
+    _check_no_address([*paths, *folders])
     replayed = config.detector.detections
     for read in (*sources, *([] if replayed is None else [replayed])):
         for path in paths:
             check_not_source(path, read)
     check_not_read(paths, _input_paths(sources, config, config_file))
-    check_different(paths)
+    check_different([*paths, *folders])
+    check_object_files(outputs.objects, sources, config)
     _check_embeddings(config, outputs)
     _check_events(config, outputs)
     changes = [build_image_change(config) for _ in sources]  # They keep data of their source.
-    is_drawn = bool(outputs.show or outputs.video or outputs.save_dir)
+    is_drawn = bool(outputs.show or outputs.video or outputs.save_dir or outputs.objects.crops)
     check_image_outputs(config, is_drawn=is_drawn)
     if outputs.show:
         from tracker.sinks.window import check_display
 
         check_display()
-    titles = [f"tracker: {name}" for name in names]
     return [
-        _sinks(*own, config=config, outputs=outputs)
-        for own in zip(files, changes, titles, strict=True)
+        _sinks(own_files, change, (source, name), config=config, outputs=own)
+        for own_files, change, source, name, own in zip(
+            files, changes, sources, names, each, strict=True
+        )
     ]
 
 
@@ -285,7 +302,12 @@ def _files(outputs: Outputs, name: str) -> _Files:
 
 
 def _sinks(
-    files: _Files, change: ImageChange | None, title: str, *, config: Config, outputs: Outputs
+    files: _Files,
+    change: ImageChange | None,
+    source_and_name: tuple[str, str],
+    *,
+    config: Config,
+    outputs: Outputs,
 ) -> SourceSinks:
     from tracker.sinks.changed_images import ChangedImageSink
     from tracker.sinks.csv_table import CsvSink
@@ -293,6 +315,7 @@ def _sinks(
     from tracker.sinks.json_lines import JsonLinesSink
     from tracker.sinks.mot_text import MotTextSink
 
+    source, name = source_and_name
     analysis = None if config.analytics.is_empty else RunAnalysis(config.analytics)
 
     def drawing(sink: Sink) -> Sink:
@@ -315,9 +338,12 @@ def _sinks(
 
         video = VideoSink(path, style=config.draw, overlay=analysis, existing=outputs.existing)
         sinks.append(drawing(video))
+    sinks += [drawing(sink) for sink in crop_sinks(outputs.objects, outputs.existing)]
+    sinks += clip_sinks(outputs.objects, source, config, outputs.existing)
     if outputs.show:
         from tracker.sinks.window import OpenCvScreen, WindowSink
 
+        title = f"tracker: {name}"
         screen = OpenCvScreen(title)
         window = WindowSink(title, style=config.draw, overlay=analysis, screen=screen)
         sinks.append(drawing(window))
