@@ -7,7 +7,7 @@ import numpy as np
 from tracker.tracking.gating import meeting_pairs
 from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
 
-_FEW = 32
+_FEW = 64
 """Up to so many boxes, comparing all with all takes less time than a search."""
 
 _ROUNDING = 1e-3
@@ -63,9 +63,13 @@ def _price(
 
 def _covers(far: Float64Array, near: Float64Array) -> tuple[Float64Array, BoolArray]:
     """Returns the share of each box that another covers, and whether that one ends lower."""
-    common = np.minimum(far[..., 2:], near[..., 2:])
-    common -= np.maximum(far[..., :2], near[..., :2])
-    np.maximum(common, 0, out=common)
-    size = far[..., 2:] - far[..., :2]
-    share = common[..., 0] * common[..., 1] / (size[..., 0] * size[..., 1])
-    return share, near[..., 3] > far[..., 3]
+    # Each side by itself: over rows of two, broadcasting takes three times as long.
+    width = np.minimum(far[..., 2], near[..., 2])
+    width -= np.maximum(far[..., 0], near[..., 0])
+    height = np.minimum(far[..., 3], near[..., 3])
+    height -= np.maximum(far[..., 1], near[..., 1])
+    np.maximum(width, 0, out=width)
+    np.maximum(height, 0, out=height)
+    width *= height
+    width /= (far[..., 2] - far[..., 0]) * (far[..., 3] - far[..., 1])
+    return width, near[..., 3] > far[..., 3]
