@@ -109,6 +109,20 @@ def test_the_frame_of_the_source_lies_under_the_paths(
     assert "expected frames of 64x48 as in the recording, got 160x120" in message
 
 
+def test_events_of_zones_are_plotted(tmp_path: Path) -> None:
+    mot = tmp_path / "gt.txt"
+    # Through x = 10 from left to right; a line upwards has its right side there.
+    mot.write_text("".join(f"{n},1,{4 * n},0,2,20,1,-1,-1,-1\n" for n in range(1, 6)))
+    zones = tmp_path / "zones.yaml"
+    zones.write_text("lines:\n  - name: door\n    points: [[10, 40], [10, 0]]\n")
+    report = tmp_path / "r.html"
+    assert call("plot", mot, "--zones", zones, "--report", report, "--only", "counts") == 0
+    row = re.search(r"<td>line_crossed</td>.*?</tr>", report.read_text())
+    assert row is not None
+    assert "<td>door</td>" in row[0]
+    assert "<td>in</td>" in row[0]
+
+
 def test_wrong_words_are_named(
     recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """`tracker plot`: plots and a report of recorded tracks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tracker.plots.report import report_html
 from tracker.plots.style import DARK, LIGHT
 from tracker.sinks.output_file import check_not_source
 from tracker.track_files.formats import VideoDefaults
+from tracker.track_files.json_file import Recording
 from tracker.track_files.read import read_recording
 from tracker.util.arrays import UInt8Array
 from tracker.util.atomic_file import make_parent, replace_bytes, replace_text
@@ -34,6 +35,8 @@ class PlotRequest:
         only: Names of the plots; empty for all.
         file_format: `png` or `svg`.
         dark: Whether the ground is dark.
+        zones: Path of `zones.yaml`, whose events are plotted in place of those in the recording;
+            `None` for none.
         video: What the recording may lack.
     """
 
@@ -44,6 +47,7 @@ class PlotRequest:
     only: tuple[str, ...] = ()
     file_format: str = "png"
     dark: bool = False
+    zones: str | None = None
     video: VideoDefaults = field(default_factory=VideoDefaults)
 
 
@@ -87,11 +91,23 @@ def _data(request: PlotRequest) -> PlotData:
     recording = read_recording(request.recording, video=request.video)
     if not len(recording.tracks):
         raise DataError(f"{request.recording}: expected tracks to plot, got none")
+    if request.zones is not None:
+        recording = _with_events(recording, request)
     header = recording.header
     name = request.recording
     if header is not None and header.source:
         name = header.source
     return plot_data(recording, title=Path(name).name or name, fps=request.video.fps or DEFAULT_FPS)
+
+
+def _with_events(recording: Recording, request: PlotRequest) -> Recording:
+    """Returns the recording with the events of its zones and lines."""
+    from tracker.analytics.recorded import analyse_recording
+    from tracker.config.zones import load_zones
+
+    rate = None if recording.tracks.fps is not None else request.video.fps or DEFAULT_FPS
+    events, _ = analyse_recording(recording, load_zones(str(request.zones)), fps=rate)
+    return replace(recording, events=tuple(event.to_json() for event in events))
 
 
 def _first_frame(text: str, data: PlotData) -> UInt8Array:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.options import NoClobber
+from tracker.cli.options import NoClobber, ZonesFile
 from tracker.cli.parsing import size_of, words_of
 from tracker.util.terminal import print_status
 
@@ -100,6 +100,7 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer
     ] = None,
     file_format: Annotated[str, typer.Option("--format", help="png or svg.")] = "png",
     dark: Annotated[bool, typer.Option("--dark", help="Light lines on a dark ground.")] = False,
+    zones: ZonesFile = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second where the file has none. [30]")
     ] = None,
@@ -119,6 +120,7 @@ def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer
         only=words_of("--only", only) or (),
         file_format=file_format,
         dark=dark,
+        zones=zones,
         video=VideoDefaults(None if size is None else size_of("--size", size), fps),
     )
     print_status(*run_plot(request))

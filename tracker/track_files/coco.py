@@ -107,7 +107,8 @@ def _annotation(
             f"{place}: expected 'track_id' in each annotation, got none: these are detections, "
             "not tracks"
         )
-    if image not in frames or category not in names:
+    known = isinstance(image, int) and isinstance(category, int)
+    if not known or image not in frames or category not in names:
         raise DataError(f"{place}: expected an image_id and a category_id of the file")
     if not isinstance(box, list) or len(box) != 4:
         raise DataError(f"{place}: expected a bbox of 4 numbers, got {short_repr(box)}")

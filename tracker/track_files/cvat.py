@@ -58,7 +58,7 @@ def _parsed(content: bytes, path: str | Path) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: expected XML: {error}") from error
+        raise DataError(f"{path}: expected XML: {str(error)[:100]}") from error
     if root.tag != "annotations":
         raise DataError(f"{path}: expected <annotations> as CVAT writes it, got <{root.tag}>")
     return root

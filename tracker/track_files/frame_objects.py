@@ -11,10 +11,14 @@ from typing import Any
 from tracker.errors import DataError
 from tracker.track_files.json_file import Header, Recording, recording_of
 from tracker.track_files.mot import LARGEST_FRAME
+from tracker.util.short_repr import short_repr
 
-MOST_FILLED = 1_000_000
-"""Frames without tracks that a reader adds, at most: a wrong number of frames is no reason to fill
-the memory."""
+MOST_FILLED = 200_000
+"""Frames between two keyframes, at most."""
+
+MOST_TRAILING = 20_000
+"""Frames after the last track that a reader adds, at most: a wrong number of frames is no reason to
+fill the memory."""
 
 _OURS = re.compile(r"frame_(\d+)")
 _LAST_NUMBER = re.compile(r"(\d+)\D*")
@@ -44,10 +48,11 @@ class FrameObjects:
         """
         place = place or self._path
         if isinstance(number, bool) or not isinstance(number, int):
-            raise DataError(f"{place}: expected a whole frame number, got {number!r}")
+            raise DataError(f"{place}: expected a whole frame number, got {short_repr(number)}")
         if not 0 <= number < LARGEST_FRAME:
             raise DataError(
-                f"{place}: expected a frame number from 0 to {LARGEST_FRAME - 1}, got {number}"
+                f"{place}: expected a frame number from 0 to {LARGEST_FRAME - 1}, got "
+                f"{short_repr(number)}"
             )
         self._places.setdefault(number, place)
         return self._frames.setdefault(number, {"kind": "frame", "frame": number, "tracks": []})
@@ -57,8 +62,12 @@ class FrameObjects:
         self.frame(number, place=place)["tracks"].append(track)
 
     def fill(self, count: int) -> None:
-        """Adds frames without tracks, so that there are all from 0 to `count` - 1."""
-        for number in range(min(count, MOST_FILLED)):
+        """Adds frames without tracks, so that there are all from 0 to `count` - 1.
+
+        After the last track at most `MOST_TRAILING` are added.
+        """
+        last = max(self._frames, default=-1)
+        for number in range(min(count, last + 1 + MOST_TRAILING)):
             self.frame(number)
 
     def recording(self, header: Header | None) -> Recording:

@@ -48,6 +48,7 @@ def parse_label_studio(content: bytes, *, path: str | Path, video: VideoDefaults
     frames = FrameObjects(path)
     names: dict[str, None] = {}
     results = [one for one in _results(task, path) if one.get("type") == "videorectangle"]
+    length = 0
     for n, result in enumerate(results, start=1):
         place = f"{path}, result {n}"
         value = values.mapping(result.get("value"), "value")
@@ -61,8 +62,8 @@ def parse_label_studio(content: bytes, *, path: str | Path, video: VideoDefaults
         ]
         add_interpolated(frames, {"id": number, "class": name, "score": 1.0}, found, place=place)
         count = value.get("framesCount")
-        if isinstance(count, int) and count > 0:
-            frames.fill(count)
+        length = max(length, count if isinstance(count, int) else 0)
+    frames.fill(length)
     source = data.get("video")
     return frames.recording(
         Header(
