@@ -1,4 +1,4 @@
-"""The command `analyze`."""
+"""The commands `analyze` and `zones`."""
 
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from tracker.cli.options import NoClobber
 def add_analytics_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program."""
     app.command()(analyze)
+    app.command()(zones)
 
 
 def analyze(
@@ -33,3 +34,30 @@ def analyze(
 
     existing = Existing.REFUSE if no_clobber else Existing.REPLACE
     run_analyze(AnalyzeRequest(recording, zones, events, json, fps, existing))
+
+
+def zones(
+    source: Annotated[
+        str | None, typer.Argument(help="Image or video to draw on; of a video the first frame.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Where to write: zones.yaml.")
+    ] = "zones.yaml",
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Take polygons and lines of CVAT (.xml) or LabelMe (.json) instead."
+        ),
+    ] = None,
+    preview: Annotated[
+        str | None, typer.Option(help="Write a PNG of the frame with the zones.")
+    ] = None,
+    no_clobber: NoClobber = False,
+) -> None:
+    """Draw zones and lines in a window, or take them from CVAT or LabelMe: zones.yaml."""
+    from tracker.cli.zones.command import ZonesRequest, run_zones
+    from tracker.sinks.place import Existing
+    from tracker.util.terminal import print_status
+
+    existing = Existing.REFUSE if no_clobber else Existing.REPLACE
+    print_status(run_zones(ZonesRequest(source, output, from_, preview, existing)))

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.analytics_commands import add_analytics_commands
 from tracker.cli.models.command import models_app
 from tracker.cli.options import (
     Blur,
@@ -27,10 +26,12 @@ from tracker.cli.options import (
     Device,
     EventsFile,
     InputSize,
+    Mqtt,
     NoClobber,
     NoProgress,
     Runtime,
     Slices,
+    Webhook,
     ZonesFile,
 )
 from tracker.cli.parsing import (
@@ -116,6 +117,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
     zones: ZonesFile = None,
     events: EventsFile = None,
+    webhook: Webhook = None,
+    mqtt: Mqtt = None,
     save_dir: Annotated[
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
@@ -283,6 +286,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         mot=mot,
         csv=csv,
         events=events,
+        webhook=webhook,
+        mqtt=mqtt,
         video=video,
         show=show,
         save_dir=save_dir,
@@ -297,7 +302,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
 
 
 add_offline_commands(app)
-add_analytics_commands(app)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -72,6 +72,16 @@ ClipsFolder = Annotated[
 ClipMargin = Annotated[
     float, typer.Option("--clip-margin", help="Seconds before and after a track in --clips.")
 ]
+Webhook = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        help="Post events to this address; signed with TRACKER_WEBHOOK_SECRET of the environment.",
+    ),
+]
+Mqtt = Annotated[
+    str | None, typer.Option("--mqtt", help="Publish events to an MQTT broker: BROKER/TOPIC.")
+]
 ConfigFile = Annotated[
     str | None, typer.Option(help="YAML file that overrides defaults, see configs/.")
 ]

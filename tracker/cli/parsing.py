@@ -17,9 +17,11 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 _COMMANDS_OF_OTHERS = {
     "run": (
-        *("track", "detect", "process", "video", "predict", "infer", "inference", "analyze"),
-        *("analyse", "count", "follow", "play", "start", "webcam", "camera", "stream", "live"),
+        *("track", "detect", "process", "video", "predict", "infer", "inference"),
+        *("follow", "play", "start", "webcam", "camera", "stream", "live"),
     ),
+    "analyze": ("analyse", "analytics", "count", "counts", "report"),
+    "zones": ("zone", "roi", "regions", "lines", "polygons"),
     "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),
     "bench": ("benchmark", "speed", "time", "profile"),
     "export": ("compile", "quantize"),

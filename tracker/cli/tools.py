@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tracker.cli.analytics_commands import add_analytics_commands
 from tracker.cli.options import (
     Confidence,
     ConfigFile,
@@ -33,6 +34,7 @@ def add_offline_commands(app: typer.Typer) -> None:
     app.command()(refine)
     app.command()(link)
     add_recording_commands(app)
+    add_analytics_commands(app)
     app.command()(export)
     app.command()(bench)
 

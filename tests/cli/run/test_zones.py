@@ -149,3 +149,16 @@ def test_what_is_wrong_is_said_in_one_line(
     call("run", clip, "--detections", det, "--no-progress", "--json", tmp_path / "plain.jsonl")
     capsys.readouterr()
     assert "give them with --zones" in failure(capsys, "analyze", tmp_path / "plain.jsonl")
+
+
+def test_a_dead_webhook_costs_events_and_no_frames(
+    walk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert run(walk, "--json", out, "--webhook", "http://me:secret@127.0.0.1:9/hook") == 0
+    message = capsys.readouterr().err
+    assert "refused" in message
+    assert f"{len(events_in(out)) + 1} dropped" in message  # the counts are sent, too
+    assert "secret" not in message
+    assert len([r for r in lines_of(out) if r["kind"] == "frame"]) == FRAMES
+    assert "expected zones or lines" in failure(capsys, "run", walk[0], "--webhook", "http://a/b")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracker.cli.run.analysis import RunAnalysis
+from tracker.cli.run.event_outputs import check_event_outputs, push_sinks
 from tracker.cli.run.object_files import (
     ObjectFiles,
     check_object_files,
@@ -42,6 +43,8 @@ class Outputs:
         mot: Path of MOTChallenge text.
         csv: Path of a CSV table.
         events: Path of the events of zones and lines, as CSV or `.jsonl`.
+        webhook: Address that events are posted to.
+        mqtt: Broker and topic that events are published to.
         video: Path of an annotated H.264 video.
         show: Whether a window shows the result.
         save_dir: Folder that receives `NAME.jsonl` and `NAME.mp4`.
@@ -54,6 +57,8 @@ class Outputs:
     mot: str | None = None
     csv: str | None = None
     events: str | None = None
+    webhook: str | None = None
+    mqtt: str | None = None
     video: str | None = None
     show: bool = False
     save_dir: str | None = None
@@ -209,7 +214,7 @@ def make_sinks(
     check_different([*paths, *folders])
     check_object_files(outputs.objects, sources, config)
     _check_embeddings(config, outputs)
-    _check_events(config, outputs)
+    check_event_outputs(outputs, config)
     changes = [build_image_change(config) for _ in sources]  # They keep data of their source.
     is_drawn = bool(outputs.show or outputs.video or outputs.save_dir or outputs.objects.crops)
     check_image_outputs(config, is_drawn=is_drawn)
@@ -333,6 +338,7 @@ def _sinks(
         sinks.append(CsvSink(files.csv, existing=outputs.existing))
     if files.events is not None:
         sinks.append(EventFileSink(files.events, existing=outputs.existing))
+    sinks += push_sinks(outputs.webhook, outputs.mqtt)
     for path in files.video:
         from tracker.sinks.video_file import VideoSink
 
@@ -361,14 +367,6 @@ def _check_embeddings(config: Config, outputs: Outputs) -> None:
         raise ConfigError(
             f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}; choose one with "
             "--embedder, or replay detections that have embeddings with --detections"
-        )
-
-
-def _check_events(config: Config, outputs: Outputs) -> None:
-    if outputs.events is not None and config.analytics.is_empty:
-        raise ConfigError(
-            f"--events {outputs.events}: expected zones or lines, got none; give them with --zones "
-            "zones.yaml"
         )
 
 

@@ -1,0 +1,108 @@
+"""Zones and lines being drawn: the state that mouse and keys change, and its picture."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tracker.analytics.settings import Point
+from tracker.cli.zones.annotations import Shape
+from tracker.sinks.draw_text import put_text
+from tracker.util.arrays import UInt8Array
+from tracker.util.opencv import cv2
+
+HELP = "click: point   Enter: end zone   l: end line   u: undo   s: save   q: quit"
+
+_DONE_INK = (255, 196, 0)
+_LINE_INK = (0, 230, 255)
+_OPEN_INK = (255, 255, 255)
+_SHADE = (16, 16, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What was drawn so far.
+
+    Attributes:
+        shapes: Finished zones and lines.
+        points: Points of the one that is being drawn.
+        message: What the last key did, or why it did nothing.
+    """
+
+    shapes: tuple[Shape, ...] = ()
+    points: tuple[Point, ...] = ()
+    message: str = HELP
+
+    def clicked(self, x: float, y: float) -> "Drawing":
+        """Returns the drawing with one more point."""
+        return replace(self, points=(*self.points, (float(x), float(y))), message=HELP)
+
+    def without_last(self) -> "Drawing":
+        """Returns the drawing without its last point, or else without its last shape."""
+        if self.points:
+            return replace(self, points=self.points[:-1])
+        return replace(self, shapes=self.shapes[:-1])
+
+    def with_zone(self) -> "Drawing":
+        """Returns the drawing with its points as a zone."""
+        return self._finished(is_closed=True, least=3)
+
+    def with_line(self) -> "Drawing":
+        """Returns the drawing with its points as a line."""
+        return self._finished(is_closed=False, least=2)
+
+    def _finished(self, *, is_closed: bool, least: int) -> "Drawing":
+        kind = "zone" if is_closed else "line"
+        if len(self.points) < least:
+            needed = f"a {kind} needs {least} points, this one has {len(self.points)}"
+            return replace(self, message=needed)
+        number = 1 + sum(shape.is_closed is is_closed for shape in self.shapes)
+        name = f"{kind}-{number}"
+        shape = Shape(name, self.points, is_closed)
+        return Drawing((*self.shapes, shape), (), f"{name} is done; {HELP}")
+
+    def pressed(self, key: str) -> "Drawing":
+        """Returns the drawing after a key: Enter, l or u; other keys change nothing."""
+        actions = {"\r": self.with_zone, "\n": self.with_zone, "z": self.with_zone}
+        actions |= {"l": self.with_line, "u": self.without_last, "\b": self.without_last}
+        action = actions.get(key.lower())
+        return self if action is None else action()
+
+
+def picture(image: UInt8Array, drawing: Drawing) -> UInt8Array:
+    """Returns a copy of the image with the drawing and its message.
+
+    Args:
+        image: `(H, W, 3)` uint8 RGB.
+        drawing: What was drawn.
+    """
+    canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
+    width_px = max(1, round(np.hypot(*canvas.shape[:2]) / 600))
+    size = max(11, round(np.hypot(*canvas.shape[:2]) / 60))
+    for shape in drawing.shapes:
+        ink = _DONE_INK if shape.is_closed else _LINE_INK
+        _draw(canvas, shape.points, ink, width_px, closed=shape.is_closed)
+        left, bottom = (round(value) for value in shape.points[0])
+        origin = left + size // 3, bottom - size // 3
+        put_text(canvas, shape.name, origin, ink=ink, size=size)
+    if drawing.points:
+        _draw(canvas, drawing.points, _OPEN_INK, width_px, closed=False)
+        for x, y in drawing.points:
+            cv2.circle(canvas, (round(x), round(y)), 2 * width_px + 1, _OPEN_INK, cv2.FILLED)
+    height, width = canvas.shape[:2]
+    cv2.rectangle(canvas, (0, height - round(1.6 * size)), (width, height), _SHADE, cv2.FILLED)
+    origin = size // 2, height - size // 2
+    put_text(canvas, drawing.message, origin, ink=_OPEN_INK, size=size)
+    return canvas
+
+
+def _draw(
+    canvas: UInt8Array,
+    points: tuple[Point, ...],
+    ink: tuple[int, int, int],
+    width_px: int,
+    *,
+    closed: bool,
+) -> None:
+    places = [np.rint(np.array(points)).astype(np.int32)]
+    cv2.polylines(canvas, places, closed, _SHADE, width_px + 2, cv2.LINE_AA)
+    cv2.polylines(canvas, places, closed, ink, width_px, cv2.LINE_AA)
