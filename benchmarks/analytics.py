@@ -2,9 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/analytics.py
 
-Times are CPU times of the thread, not of the clock: what else the machine does counts only as far
-as it takes the caches. Prints median, mean and 95th percentile in milliseconds, and how many events
-there were.
+Times are CPU times of the thread. The same frames are run several times and the least time of each
+counts, as other programs on the machine take its caches. Prints median, mean and 95th percentile
+over the frames in milliseconds, and how many events there were.
 """
 
 import argparse
@@ -68,14 +68,16 @@ def tracks_of(boxes: np.ndarray) -> Tracks:
     )
 
 
-def measured(settings: AnalyticsSettings, frames: list[Tracks]) -> str:
-    analyser = Analyser(settings, (WIDTH, HEIGHT), ["person"])
-    times, events = [], 0
-    for index, tracks in enumerate(frames):
-        start = time.thread_time()
-        events += len(analyser.update(tracks, index / FPS))
-        times.append(1000 * (time.thread_time() - start))
-    median, mean, late = np.median(times), np.mean(times), np.quantile(times, 0.95)
+def measured(settings: AnalyticsSettings, frames: list[Tracks], repeats: int) -> str:
+    best = np.full(len(frames), np.inf)
+    for _ in range(repeats):
+        analyser = Analyser(settings, (WIDTH, HEIGHT), ["person"])
+        events = 0
+        for index, tracks in enumerate(frames):
+            start = time.thread_time()
+            events += len(analyser.update(tracks, index / FPS))
+            best[index] = min(best[index], 1000 * (time.thread_time() - start))
+    median, mean, late = np.median(best), best.mean(), np.quantile(best, 0.95)
     return f"median {median:.3f} ms, mean {mean:.3f}, p95 {late:.3f}; {events} events"
 
 
@@ -84,14 +86,15 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=100)
     parser.add_argument("--shapes", type=int, default=10, help="zones, and as many lines")
     parser.add_argument("--frames", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     zones, lines = shapes(options.shapes, rng)
     frames = walkers(options.tracks, options.frames, rng)
     plain = AnalyticsSettings(zones=zones, lines=lines)
-    print(f"zones and lines:            {measured(plain, frames)}")
+    print(f"zones and lines:            {measured(plain, frames, options.repeats)}")
     ground = AnalyticsSettings(zones=zones, lines=lines, calibration=GROUND)
-    print(f"with speeds on the ground:  {measured(ground, frames)}")
+    print(f"with speeds on the ground:  {measured(ground, frames, options.repeats)}")
 
 
 if __name__ == "__main__":

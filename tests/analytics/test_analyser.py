@@ -185,6 +185,16 @@ def test_dwelling_and_loitering_are_reported_once() -> None:
     assert alarms == [("dwell_exceeded", 1.5), ("loitering", 4.0), ("dwell_exceeded", 5.0)]
 
 
+def test_a_track_of_another_class_has_dwelt_once_its_class_counts() -> None:
+    zone = Zone("yard", YARD.polygon, classes=("car",), dwell_s=1.5)
+    frames = [tracks_at((1, 60, 50, 1 if n >= 4 else 0)) for n in range(6)]
+    events, _ = analysed(AnalyticsSettings(zones=(zone,)), frames)
+    assert told(events)[:2] == [
+        ("zone_entered", "yard", "reclassified", 4.0),
+        ("dwell_exceeded", "yard", "None", 4.0),
+    ]
+
+
 def test_stops_and_queue() -> None:
     zone = Zone("yard", YARD.polygon, stop_s=2.0)
     # Boxes are 10 high: within 2 pixels is still.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tracker.analytics.conduct import KMH, Conduct
 from tracker.analytics.counts import Counts
 from tracker.analytics.events import TIME_DECIMALS, Direction, Event, EventKind, How, in_order
 from tracker.analytics.ground import homography_of
@@ -17,9 +18,9 @@ from tracker.analytics.membership import Crossing, Membership, ZoneChange
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
 from tracker.analytics.speed import Motion, Speedometer
 from tracker.analytics.track_table import Ended, Seen, TrackTable
-from tracker.analytics.visits import KMH, Visits
+from tracker.analytics.visits import Visits
 from tracker.tracks import Tracks
-from tracker.util.arrays import BoolArray
+from tracker.util.arrays import BoolArray, Float64Array
 
 
 class Analyser:
@@ -64,7 +65,8 @@ class Analyser:
         self._table = TrackTable(settings.lost_after_s)
         groups = groups_of(settings, scale, self._names)
         self._membership = Membership(groups, len(settings.zones), len(settings.lines))
-        self._visits = Visits(settings.zones, scale)
+        self._visits = Visits(settings.zones)
+        self._conduct = Conduct(settings.zones, scale)
         self._speed: Speedometer | None = None
         if settings.calibration is not None:
             homography = homography_of(settings.calibration, scale, size, pixel_aspect)
@@ -86,9 +88,10 @@ class Analyser:
         seen = self._table.seen(tracks, time_s)
         if len(seen):
             events += self._frame_events(seen)
-        if events:
-            self.counts.add(events)
-            self.counts.note_peaks()
+        if not events:
+            return ()
+        self.counts.add(events)
+        self.counts.note_peaks(events)
         return in_order(events)
 
     def finish(self) -> tuple[Event, ...]:
@@ -111,7 +114,8 @@ class Analyser:
 
     def _frame_events(self, seen: Seen) -> list[Event]:
         capacity = self._table.capacity
-        self._visits.follow(seen, capacity)
+        self._visits.resize(seen, capacity)
+        self._conduct.follow(seen, capacity)
         if self._speed is not None:
             self._speed.update(seen, capacity)
         events = [
@@ -123,8 +127,7 @@ class Analyser:
             events += self._zone_events(seen, change)
         for crossing in crossings:
             events += self._line_events(seen, crossing)
-        if self.settings.zones:
-            events += self._visit_events(seen)
+        events += self._visit_events(seen)
         return events
 
     def _is_member(self, seen: Seen) -> BoolArray:
@@ -132,22 +135,38 @@ class Analyser:
         return self._membership.inside[seen.slots] & self._zone_allowed[seen.classes]
 
     def _visit_events(self, seen: Seen) -> Iterator[Event]:
-        member = self._is_member(seen)
-        slowest = None
-        if self._speed is not None:
-            slowest = np.nan_to_num(
-                self._speed.speed[seen.slots] - self._speed.error[seen.slots], nan=0.0
+        if not self.settings.zones:
+            return
+        alarms = [
+            alarm
+            for alarm in self._visits.due(seen)
+            if self._zone_allowed[seen.classes[alarm.row], alarm.zone]
+        ]
+        if self._conduct.is_used:
+            alarms += self._conduct.alarms(seen, self._is_member(seen), self._slowest(seen))
+            self.counts.note_queues(self._conduct.queues)
+        for alarm in alarms:
+            self._visits.reported(alarm, int(seen.slots[alarm.row]))
+            yield self._event(
+                alarm.kind,
+                seen,
+                alarm.row,
+                alarm.time_s,
+                place=self.settings.zones[alarm.zone].name,
+                dwell_s=alarm.dwell_s,
             )
-        for kind, row, zone, time_s, dwell_s in self._visits.alarms(seen, member, slowest):
-            place = self.settings.zones[zone].name
-            yield self._event(kind, seen, row, time_s, place=place, dwell_s=dwell_s)
-        for counts, count in zip(
-            self.counts.zones.values(), self._visits.queues(seen, member), strict=True
-        ):
-            counts.queue = count
-            counts.peak_queue = max(counts.peak_queue, count)
+
+    def _slowest(self, seen: Seen) -> Float64Array | None:
+        """Returns `(T,)` lower ends of the intervals of speeds in metres a second."""
+        if self._speed is None:
+            return None
+        slowest = self._speed.speed[seen.slots] - self._speed.error[seen.slots]
+        return np.nan_to_num(slowest, nan=0.0)
 
     def _class_changes(self, seen: Seen) -> Iterator[Event]:
+        if seen.classes.tobytes() == seen.old_classes.tobytes():
+            return
+        self._visits.check_again()
         for row in np.flatnonzero(seen.classes != seen.old_classes).tolist():
             slot, time_s = int(seen.slots[row]), seen.time_s
             track_id = seen.ids[row]
@@ -171,6 +190,7 @@ class Analyser:
         class_index = int(seen.classes[change.row])
         if change.is_inside:
             self._visits.began(slot, zone, change.time_s)
+            self._conduct.began(slot, zone, change.time_s)
         if not self._zone_allowed[class_index, zone]:
             return
         if not change.is_inside:

@@ -143,10 +143,18 @@ class Counts:
             elif event.kind in (EventKind.ZONE_ENTERED, EventKind.ZONE_LEFT):
                 self.zones[event.place].add(event)
 
-    def note_peaks(self) -> None:
+    def note_queues(self, queues: Sequence[int]) -> None:
+        """Notes how many tracks stand still in each zone."""
+        for zone, count in zip(self.zones.values(), queues, strict=True):
+            zone.queue = count
+            zone.peak_queue = max(zone.peak_queue, count)
+
+    def note_peaks(self, events: Iterable[Event]) -> None:
         """Notes how many tracks are inside after all events of a frame."""
-        for zone in self.zones.values():
-            zone.peak = max(zone.peak, zone.occupancy)
+        for event in events:
+            if event.kind is EventKind.ZONE_ENTERED:
+                zone = self.zones[event.place]
+                zone.peak = max(zone.peak, zone.occupancy)
 
     def to_json(self, duration_s: float) -> dict[str, Any]:
         """Returns `zones` and `lines` of the footer."""

@@ -65,8 +65,9 @@ def sides(points: Float64Array, segments: Segments) -> BoolArray:
 
     A point on the straight line through a segment is on its left: every point has one side.
     """
-    homogeneous = np.ones((len(points), 3))
+    homogeneous = np.empty((len(points), 3))
     homogeneous[:, :2] = points
+    homogeneous[:, 2] = 1.0
     result: BoolArray = homogeneous @ segments.coefficients > 0
     return result
 
@@ -109,9 +110,11 @@ def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> Boo
         prepared: From `membership_of`.
     """
     y = points[:, 1:]
-    hits = (y >= prepared.low) & (y < prepared.high) & right
+    hits = y >= prepared.low
+    hits &= y < prepared.high
+    hits &= right
     crossed = hits.astype(np.float32) @ prepared.indicator
-    result: BoolArray = (crossed.astype(np.int32) & 1).astype(np.bool_)
+    result: BoolArray = (crossed.astype(np.uint8) & np.uint8(1)).view(np.bool_)
     return result
 
 
@@ -122,12 +125,12 @@ class Outlines:
     Attributes:
         starts: `(S, K, 2)` starts of segments; shapes with fewer repeat their last one.
         along: `(S, K, 2)` vectors from starts to ends.
-        inverse: `(S, K)` 1 / squared lengths.
+        unit: `(S, K, 2)` the same by their squared lengths: a dot product gives the share.
     """
 
     starts: Float64Array
     along: Float64Array
-    inverse: Float64Array
+    unit: Float64Array
 
 
 def outlines_of(segments: Segments) -> Outlines:
@@ -139,14 +142,14 @@ def outlines_of(segments: Segments) -> Outlines:
     index = np.array(rows, np.intp).reshape(len(spans), most)
     along = segments.ends[index] - segments.starts[index]
     lengths = np.maximum((along * along).sum(axis=2), 1e-300)
-    return Outlines(segments.starts[index], along, 1 / lengths)
+    return Outlines(segments.starts[index], along, along / lengths[:, :, None])
 
 
 def distances(points: Float64Array, outlines: Outlines, shapes: IndexArray) -> Float64Array:
     """Returns `(n,)` distances of points `(n, 2)` to shapes `(n,)`, to their nearest segments."""
     along = outlines.along[shapes]
     offset = points[:, None] - outlines.starts[shapes]
-    share = np.einsum("nkd,nkd->nk", offset, along) * outlines.inverse[shapes]
+    share = np.einsum("nkd,nkd->nk", offset, outlines.unit[shapes])
     share = np.minimum(np.maximum(share, 0.0), 1.0)
     offset -= share[:, :, None] * along
     nearest: Float64Array = np.sqrt(np.einsum("nkd,nkd->nk", offset, offset).min(axis=1))
@@ -158,8 +161,13 @@ def true_places(mask: BoolArray) -> tuple[IndexArray, IndexArray]:
 
     A sixth of the time of `np.nonzero` where few are true.
     """
-    rows, columns = np.divmod(np.flatnonzero(mask), max(mask.shape[1], 1))
+    if not mask.any():
+        return _NOWHERE
+    rows, columns = np.divmod(np.flatnonzero(mask), mask.shape[1])
     return rows, columns
+
+
+_NOWHERE: tuple[IndexArray, IndexArray] = (np.zeros(0, np.intp), np.zeros(0, np.intp))
 
 
 def crossings(
@@ -187,6 +195,34 @@ def crossings(
     span = at_p - at_q
     share = at_p / np.where(span == 0, 1.0, span)
     return crossed, np.minimum(np.maximum(share, 0.0), 1.0)
+
+
+def crossing_share(
+    path: tuple[Sequence[float], Sequence[float]],
+    segment: tuple[Sequence[float], Sequence[float]],
+    *,
+    changes_side: bool = False,
+) -> float | None:
+    """Returns the share of a path at which it crosses a segment, or `None`; `crossings` for one.
+
+    Args:
+        path: Its start and end.
+        segment: Its start and end.
+        changes_side: Whether it is known that the path ends on another side than it starts.
+    """
+    (px, py), (qx, qy) = path
+    (ax, ay), (bx, by) = segment
+    dx, dy = bx - ax, by - ay
+    offset = dy * ax - dx * ay
+    at_p, at_q = -dy * px + dx * py + offset, -dy * qx + dx * qy + offset
+    if not changes_side and (at_p > 0) == (at_q > 0):
+        return None
+    from_a = (qx - px) * (ay - py) - (qy - py) * (ax - px)
+    from_b = (qx - px) * (by - py) - (qy - py) * (bx - px)
+    if (from_a > 0) == (from_b > 0):
+        return None
+    span = at_p - at_q
+    return min(max(at_p / span, 0.0), 1.0) if span else 1.0
 
 
 def _cross(a: Float64Array, b: Float64Array, p: Float64Array) -> Float64Array:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.analytics.geometry import true_places
-from tracker.analytics.shapes import AreaShapes, PointFrame, PointShapes
-from tracker.analytics.track_table import FIRST_CAPACITY, Array, Seen, grown
+from tracker.analytics.shapes import AreaShapes, PointShapes, ShapesFrame
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
 from tracker.util.arrays import BoolArray, IndexArray
 
 
@@ -79,119 +79,122 @@ class Membership:
 
     def __init__(self, groups: Sequence[Group], zone_count: int, line_count: int) -> None:
         self._groups = groups
-        shape = (FIRST_CAPACITY, zone_count)
-        self.inside: BoolArray = np.zeros(shape, np.bool_)
+        self._zone_count = zone_count
+        # Group of each column, zones before lines, and its column within that group.
+        self._group_of = np.zeros(zone_count + line_count, np.intp)
+        self._local = np.zeros(zone_count + line_count, np.intp)
+        for number, group in enumerate(groups):
+            columns = np.concatenate([group.zones, zone_count + group.lines])
+            self._group_of[columns] = number
+            self._local[columns] = np.arange(len(columns))
+        self.inside: BoolArray = np.zeros((FIRST_CAPACITY, zone_count), np.bool_)
         """`(C, Z)` whether tracks are inside zones."""
-        self._raw: BoolArray = np.zeros(shape, np.bool_)
-        self._raw_time_s = np.zeros(shape)
         self._pending = np.zeros((FIRST_CAPACITY, line_count), np.int32)
-        self._pending_time_s = np.zeros((FIRST_CAPACITY, line_count))
+        # Changes that are not yet clear of their border or line, and when they happened.
+        self._waiting: BoolArray = np.zeros((FIRST_CAPACITY, len(self._local)), np.bool_)
+        self._time_s = np.zeros((FIRST_CAPACITY, len(self._local)))
 
     def update(self, seen: Seen, capacity: int) -> tuple[list[ZoneChange], list[Crossing]]:
         """Returns the changes that are certain with this frame."""
         self._resize(capacity)
+        if seen.new_rows:
+            new = seen.slots[seen.new_rows]
+            self._pending[new] = 0
+            self._waiting[new] = False
         changes: list[ZoneChange] = []
-        crossings: list[Crossing] = []
-        self._pending[seen.slots[seen.new_rows]] = 0
+        frames = []
         for group in self._groups:
             frame = group.shapes.observe(seen, capacity)
+            frames.append(frame)
             changes += self._births(group, frame, seen)
             changes += self._passages(group, frame, seen)
             self._note_borders(group, frame, seen)
             self._note_lines(group, frame, seen)
-            self._commit(group, frame, seen, changes, crossings)
-        return changes, crossings
+        return changes, self._committed(frames, seen, changes)
 
     def open_crossings(self, slot: int) -> Iterator[tuple[int, float, int]]:
         """Yields line, time and sign of crossings of an ended track that were not yet clear."""
         for line in np.nonzero(self._pending[slot])[0].tolist():
             pending = int(self._pending[slot, line])
             for _ in range(abs(pending)):
-                yield line, float(self._pending_time_s[slot, line]), 1 if pending > 0 else -1
+                time_s = float(self._time_s[slot, self._zone_count + line])
+                yield line, time_s, 1 if pending > 0 else -1
 
     def _resize(self, capacity: int) -> None:
         if len(self.inside) >= capacity:
             return
         self.inside = grown(self.inside, capacity)
-        self._raw = grown(self._raw, capacity)
-        self._raw_time_s = grown(self._raw_time_s, capacity)
         self._pending = grown(self._pending, capacity)
-        self._pending_time_s = grown(self._pending_time_s, capacity)
+        self._waiting = grown(self._waiting, capacity)
+        self._time_s = grown(self._time_s, capacity)
 
-    def _births(self, group: Group, frame: PointFrame, seen: Seen) -> Iterator[ZoneChange]:
+    def _births(self, group: Group, frame: ShapesFrame, seen: Seen) -> Iterator[ZoneChange]:
         for row in seen.new_rows:
             slot = seen.slots[row]
             self.inside[slot, group.zones] = frame.inside[row]
-            self._raw[slot, group.zones] = frame.inside[row]
             for zone in group.zones[frame.inside[row]].tolist():
                 yield ZoneChange(row, zone, seen.time_s, True, is_birth=True)
 
-    def _passages(self, group: Group, frame: PointFrame, seen: Seen) -> Iterator[ZoneChange]:
+    def _passages(self, group: Group, frame: ShapesFrame, seen: Seen) -> Iterator[ZoneChange]:
         """Yields both changes of paths that pass a zone between two frames."""
-        for passage in frame.passages:
+        for passage in group.shapes.passages(frame, seen):
             zone = int(group.zones[passage.zone])
             slot = seen.slots[passage.row]
-            if self._raw[slot, zone] or self.inside[slot, zone]:
-                continue  # It was inside before: the border crossing is noted as usual.
-            if not group.shapes.is_clear_at_half(passage, frame, seen):
-                continue
+            if self.inside[slot, zone]:
+                continue  # Its exit was not yet clear of the border, and is none.
             for share, is_inside in ((passage.entered, True), (passage.left, False)):
                 time_s = seen.time_at(passage.row, share)
                 yield ZoneChange(passage.row, zone, time_s, is_inside)
 
-    def _note_borders(self, group: Group, frame: PointFrame, seen: Seen) -> None:
-        if not len(group.zones):
-            return
-        flipped = frame.inside != _of(self._raw, seen.slots, group.zones)
-        for row, column in zip(*(found.tolist() for found in true_places(flipped)), strict=True):
-            share = frame.border_shares.get((row, column))
-            if share is None:
-                share = group.shapes.touch_share(frame, row, column)
-            slot, zone = seen.slots[row], group.zones[column]
-            self._raw_time_s[slot, zone] = seen.time_at(row, share)
-            self._raw[slot, zone] = frame.inside[row, column]
+    def _note_borders(self, group: Group, frame: ShapesFrame, seen: Seen) -> None:
+        for row, column in frame.flips:
+            place = seen.slots[row], group.zones[column]
+            self._time_s[place] = seen.time_at(row, group.shapes.border_share(frame, row, column))
+            self._waiting[place] = frame.inside[row, column] != self.inside[place]
 
-    def _note_lines(self, group: Group, frame: PointFrame, seen: Seen) -> None:
+    def _note_lines(self, group: Group, frame: ShapesFrame, seen: Seen) -> None:
         for crossing in frame.line_crossings:
-            place = seen.slots[crossing.row], group.lines[crossing.line]
-            if self._pending[place] * crossing.sign >= 0:
-                self._pending_time_s[place] = seen.time_at(crossing.row, crossing.share)
-            self._pending[place] += crossing.sign
+            slot, line = seen.slots[crossing.row], group.lines[crossing.line]
+            column = self._zone_count + line
+            if self._pending[slot, line] * crossing.sign >= 0:
+                self._time_s[slot, column] = seen.time_at(crossing.row, crossing.share)
+            self._pending[slot, line] += crossing.sign
+            self._waiting[slot, column] = self._pending[slot, line] != 0
 
-    def _commit(
-        self,
-        group: Group,
-        frame: PointFrame,
-        seen: Seen,
-        changes: list[ZoneChange],
-        crossings: list[Crossing],
-    ) -> None:
-        zone_count = len(group.zones)
-        waiting = np.empty((len(seen), zone_count + len(group.lines)), np.bool_)
-        waiting[:, :zone_count] = frame.inside != _of(self.inside, seen.slots, group.zones)
-        waiting[:, zone_count:] = _of(self._pending, seen.slots, group.lines) != 0
-        rows, columns = true_places(waiting)
+    def _committed(
+        self, frames: Sequence[ShapesFrame], seen: Seen, changes: list[ZoneChange]
+    ) -> list[Crossing]:
+        """Returns crossings that are clear of their lines; adds changes clear of their borders."""
+        crossings: list[Crossing] = []
+        rows, columns = true_places(self._waiting[seen.slots])
         if not len(rows):
-            return
-        ready = group.shapes.clear(frame, seen, rows, columns)
+            return crossings
+        ready = self._clear(frames, seen, rows, columns)
         for row, column in zip(rows[ready].tolist(), columns[ready].tolist(), strict=True):
-            slot = seen.slots[row]
-            if column < zone_count:
-                zone = int(group.zones[column])
-                self.inside[slot, zone] = is_inside = bool(frame.inside[row, column])
-                time_s = float(self._raw_time_s[slot, zone])
-                changes.append(ZoneChange(row, zone, time_s, is_inside))
+            slot = int(seen.slots[row])
+            self._waiting[slot, column] = False
+            time_s = float(self._time_s[slot, column])
+            if column < self._zone_count:
+                is_inside = not self.inside[slot, column]
+                self.inside[slot, column] = is_inside
+                changes.append(ZoneChange(row, column, time_s, is_inside))
                 continue
-            line = int(group.lines[column - zone_count])
+            line = column - self._zone_count
             pending = int(self._pending[slot, line])
-            time_s = float(self._pending_time_s[slot, line])
             sign = 1 if pending > 0 else -1
             crossings += [Crossing(row, line, time_s, sign)] * abs(pending)
             self._pending[slot, line] = 0
+        return crossings
 
-
-def _of(state: Array, slots: IndexArray, columns: IndexArray) -> Array:
-    """Returns rows and columns of a state array; all columns cost less."""
-    rows = state[slots]
-    selected = rows if len(columns) == rows.shape[1] else rows[:, columns]
-    return selected  # type: ignore[return-value]
+    def _clear(
+        self, frames: Sequence[ShapesFrame], seen: Seen, rows: IndexArray, columns: IndexArray
+    ) -> BoolArray:
+        """Returns `(P,)` whether tracks are clear of zones and lines, which are the columns."""
+        if len(frames) == 1:
+            return self._groups[0].shapes.clear(frames[0], seen, rows, columns)
+        ready = np.zeros(len(rows), np.bool_)
+        for number, frame in enumerate(frames):
+            mine = np.flatnonzero(self._group_of[columns] == number)
+            local = self._local[columns[mine]]
+            ready[mine] = self._groups[number].shapes.clear(frame, seen, rows[mine], local)
+        return ready

@@ -7,7 +7,7 @@ compare each track with the place where it was seen before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,24 +55,22 @@ class LineCrossing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PointFrame:
-    """What one frame says about the shapes of one anchor.
+class ShapesFrame:
+    """What one frame says about the shapes of a group.
 
     Attributes:
-        inside: `(T, Z)` whether the anchor is inside.
-        border_shares: Share of the path at the last crossing of the border, by (row, zone).
-        passages: Paths in and out of zones.
+        inside: `(T, Z)` whether tracks are inside zones.
+        flips: Rows and zones of tracks that are inside and were not, or the other way.
         line_crossings: In the order of the paths.
-        points: `(T, 2)` anchors.
-        old_points: `(T, 2)` anchors when the tracks were seen before.
+        before: `(T, 2)` anchors, or `(T, Z)` shares, when the tracks were seen before.
+        after: The same now.
     """
 
     inside: BoolArray
-    border_shares: dict[tuple[int, int], float]
-    passages: tuple[Passage, ...]
+    flips: tuple[tuple[int, int], ...]
     line_crossings: tuple[LineCrossing, ...]
-    points: Float64Array = field(default_factory=lambda: np.zeros((0, 2)))
-    old_points: Float64Array = field(default_factory=lambda: np.zeros((0, 2)))
+    before: Float64Array
+    after: Float64Array
 
 
 class PointShapes:
@@ -96,60 +94,122 @@ class PointShapes:
         hysteresis: float,
     ) -> None:
         self._edges = geometry.edges_of(polygons)
-        self._pieces = geometry.segments_of(lines)
         self._prepared = geometry.membership_of(self._edges)
         self._edge_zone = _owners(self._edges)
-        self._piece_line = _owners(self._pieces)
-        self._all = geometry.joined(self._edges, self._pieces)
+        pieces = geometry.segments_of(lines)
+        self._piece_line = _owners(pieces)
+        self._all = geometry.joined(self._edges, pieces)
         self._outlines = geometry.outlines_of(self._all)
         self._limits = np.concatenate(
             [_THIN * geometry.inner_radii(polygons), np.full(len(lines), np.inf)]
         )
+        ends = zip(self._all.starts.tolist(), self._all.ends.tolist(), strict=True)
+        self._ends = list(ends)
+        self._edges_of = [
+            np.flatnonzero(self._edge_zone == zone).tolist() for zone in range(len(polygons))
+        ]
+        self._thinnest = float(self._limits[: len(polygons)].min(initial=np.inf))
         self._anchor = np.array(ANCHOR_SHARES[anchor])
         self._by_class = {index: ANCHOR_SHARES[own] for index, own in by_class.items()}
+        self._is_bottom = anchor is Anchor.BOTTOM and not by_class
         self._hysteresis = hysteresis
         self._points = np.zeros((FIRST_CAPACITY, 2))
-        self._right = np.zeros((FIRST_CAPACITY, len(self._all)), np.bool_)
+        # Inside which zones, and on the right of which pieces of lines, tracks were.
+        self._state = np.zeros((FIRST_CAPACITY, len(polygons) + len(pieces)), np.bool_)
 
-    def observe(self, seen: Seen, capacity: int) -> PointFrame:
+    def observe(self, seen: Seen, capacity: int) -> ShapesFrame:
         """Returns what a frame says about the shapes, and keeps the points for the next one."""
         self._points = grown(self._points, capacity)
-        self._right = grown(self._right, capacity)
+        self._state = grown(self._state, capacity)
         points = self._anchors(seen)
         right = geometry.sides(points, self._all)
-        edge_count = len(self._edges)
+        edge_count = len(self._edge_zone)
         inside = geometry.insides(points, right[:, :edge_count], self._prepared)
-        changed = right != self._right[seen.slots]
-        changed[seen.new_rows] = False
+        state = np.concatenate([inside, right[:, edge_count:]], axis=1)
+        changed = state != self._state[seen.slots]
         before = self._points[seen.slots]
-        self._points[seen.slots], self._right[seen.slots] = points, right
-        rows, columns = geometry.true_places(changed)
-        if not len(rows):
-            return PointFrame(inside, {}, (), (), points, before)
-        crossed, shares = geometry.crossings(before, points, self._all, (rows, columns))
-        places = np.flatnonzero(crossed).tolist()
-        found = [(int(rows[n]), int(columns[n]), float(shares[n])) for n in places]
-        borders: dict[tuple[int, int], list[float]] = {}
-        lines = []
-        for row, column, share in found:
-            if column < edge_count:
-                pair = row, int(self._edge_zone[column])
-                borders.setdefault(pair, []).append(share)
-            else:
-                sign = 1 if right[row, column] else -1
-                line = int(self._piece_line[column - edge_count])
-                lines.append(LineCrossing(row, line, share, sign))
-        lines.sort(key=lambda crossing: (crossing.row, crossing.share))
-        passages = tuple(
+        if seen.new_rows:
+            before[seen.new_rows] = points[seen.new_rows]
+            changed[seen.new_rows] = False
+        self._points[seen.slots], self._state[seen.slots] = points, state
+        rows, columns = (found.tolist() for found in geometry.true_places(changed))
+        pairs = list(zip(rows, columns, strict=True))
+        zones = inside.shape[1]
+        crossings = self._line_crossings(before, points, state, pairs)
+        flips = tuple(pair for pair in pairs if pair[1] < zones)
+        return ShapesFrame(inside, flips, crossings, before, points)
+
+    def passages(self, frame: ShapesFrame, seen: Seen) -> list[Passage]:
+        """Returns the paths that come into a zone and leave it between two frames.
+
+        The middle of each is farther inside than hysteresis, so that only paths of twice that
+        length can be among them: in most frames there is none.
+        """
+        if not len(self._edge_zone) or not len(seen):
+            return []
+        step = frame.after - frame.before
+        step *= step
+        least = 2 * min(self._hysteresis * float(seen.heights.min()), self._thinnest)
+        if 2 * step.max() < least * least:
+            return []
+        lengths = step.sum(axis=1)
+        rows = np.flatnonzero((lengths >= least * least) & (lengths > 0))
+        before, after = frame.before[rows], frame.after[rows]
+        changed = geometry.sides(before, self._edges) != geometry.sides(after, self._edges)
+        pairs = geometry.true_places(changed)
+        crossed, shares = geometry.crossings(before, after, self._edges, pairs)
+        found: dict[tuple[int, int], list[float]] = {}
+        for n in np.flatnonzero(crossed).tolist():
+            pair = int(rows[pairs[0][n]]), int(self._edge_zone[pairs[1][n]])
+            found.setdefault(pair, []).append(float(shares[n]))
+        passages = [
             Passage(*pair, min(at), max(at))
-            for pair, at in sorted(borders.items())
-            if len(at) % 2 == 0 and not inside[pair]
-        )
-        last = {pair: max(at) for pair, at in borders.items()}
-        return PointFrame(inside, last, passages, tuple(lines), points, before)
+            for pair, at in sorted(found.items())
+            if len(at) % 2 == 0 and not frame.inside[pair]
+        ]
+        return [one for one in passages if self._is_clear_at_half(one, frame, seen)]
+
+    def border_share(self, frame: ShapesFrame, row: int, zone: int) -> float:
+        """Returns the share of a path at its last crossing of a border.
+
+        Where it crosses no edge, but begins or ends on one, that is 0 or 1.
+        """
+        path = frame.before[row].tolist(), frame.after[row].tolist()
+        shares = []
+        for edge in self._edges_of[zone]:
+            share = geometry.crossing_share(path, self._ends[edge])
+            shares += [] if share is None else [share]
+        if shares:
+            return max(shares)
+        places = np.stack([frame.before[row], frame.after[row]])
+        far = geometry.distances(places, self._outlines, np.array([zone, zone]))
+        return float(far[1] < far[0])
+
+    def _line_crossings(
+        self,
+        before: Float64Array,
+        points: Float64Array,
+        state: BoolArray,
+        pairs: Sequence[tuple[int, int]],
+    ) -> tuple[LineCrossing, ...]:
+        """Returns the crossings among rows and columns of the state that have changed."""
+        found = []
+        zones = len(self._edges_of)
+        for row, column in pairs:
+            if column < zones:
+                continue
+            path = before[row].tolist(), points[row].tolist()
+            ends = self._ends[len(self._edge_zone) + column - zones]
+            share = geometry.crossing_share(path, ends, changes_side=True)
+            if share is not None:
+                sign = 1 if state[row, column] else -1
+                line = int(self._piece_line[column - zones])
+                found.append(LineCrossing(row, line, share, sign))
+        found.sort(key=lambda crossing: (crossing.row, crossing.share))
+        return tuple(found)
 
     def clear(
-        self, frame: PointFrame, seen: Seen, rows: IndexArray, columns: IndexArray
+        self, frame: ShapesFrame, seen: Seen, rows: IndexArray, columns: IndexArray
     ) -> BoolArray:
         """Returns `(P,)` whether tracks are farther from borders and lines than hysteresis.
 
@@ -159,26 +219,22 @@ class PointShapes:
             rows: `(P,)` rows of the tracks.
             columns: `(P,)` zones, then lines, of the group.
         """
-        far = geometry.distances(frame.points[rows], self._outlines, columns)
+        far = geometry.distances(frame.after[rows], self._outlines, columns)
         margins = np.minimum(self._hysteresis * seen.heights[rows], self._limits[columns])
         result: BoolArray = far >= margins
         return result
 
-    def is_clear_at_half(self, passage: Passage, frame: PointFrame, seen: Seen) -> bool:
+    def _is_clear_at_half(self, passage: Passage, frame: ShapesFrame, seen: Seen) -> bool:
         """Returns whether the middle of a path through a zone is farther inside than hysteresis."""
-        p, q = frame.old_points[passage.row], frame.points[passage.row]
+        p, q = frame.before[passage.row], frame.after[passage.row]
         middle = p + (q - p) * (passage.entered + passage.left) / 2
         margin = self._hysteresis * seen.heights[passage.row]
         far = geometry.distances(middle[None], self._outlines, np.array([passage.zone]))[0]
         return bool(far >= min(margin, self._limits[passage.zone]))
 
-    def touch_share(self, frame: PointFrame, row: int, zone: int) -> float:
-        """Returns 0 or 1: the end of a path that touches the border without crossing an edge."""
-        ends = np.stack([frame.old_points[row], frame.points[row]])
-        far = geometry.distances(ends, self._outlines, np.array([zone, zone]))
-        return float(far[1] < far[0])
-
     def _anchors(self, seen: Seen) -> Float64Array:
+        if self._is_bottom:
+            return seen.bottoms
         low, high = seen.boxes[:, :2], seen.boxes[:, 2:]
         points: Float64Array = low + (high - low) * self._anchor
         for index, share in self._by_class.items():
@@ -206,31 +262,29 @@ class AreaShapes:
         self._margins = np.minimum(hysteresis, room / 2)
         self._shares = np.zeros((FIRST_CAPACITY, len(polygons)))
 
-    def observe(self, seen: Seen, capacity: int) -> PointFrame:
+    def observe(self, seen: Seen, capacity: int) -> ShapesFrame:
         """Returns what a frame says; shares of a path are by linear interpolation of the area."""
         self._shares = grown(self._shares, capacity)
         shares = geometry.shares_inside(seen.boxes, self._edges) - self._thresholds
         before = self._shares[seen.slots]
+        before[seen.new_rows] = shares[seen.new_rows]
         self._shares[seen.slots] = shares
         inside = shares >= -1e-9
-        flipped = inside != (before >= -1e-9)
-        flipped[seen.new_rows] = False
-        borders = {}
-        for row, zone in np.argwhere(flipped).tolist():
-            old, new = float(before[row, zone]), float(shares[row, zone])
-            borders[row, zone] = min(max(old / (old - new), 0.0), 1.0)
-        return PointFrame(inside, borders, (), ())
+        rows, zones = geometry.true_places(inside != (before >= -1e-9))
+        flips = tuple(zip(rows.tolist(), zones.tolist(), strict=True))
+        return ShapesFrame(inside, flips, (), before, shares)
 
-    def is_clear_at_half(self, passage: Passage, frame: PointFrame, seen: Seen) -> bool:
-        """Returns false: passages between frames are not measured by area."""
-        return False
+    def passages(self, frame: ShapesFrame, seen: Seen) -> list[Passage]:
+        """Returns nothing: between two frames areas are not measured."""
+        return []
 
-    def touch_share(self, frame: PointFrame, row: int, zone: int) -> float:
-        """Returns 1: shares of the area that change do so before the end of the path."""
-        return 1.0
+    def border_share(self, frame: ShapesFrame, row: int, zone: int) -> float:
+        """Returns the share of a path at which the area reached the threshold."""
+        old, new = float(frame.before[row, zone]), float(frame.after[row, zone])
+        return min(max(old / (old - new), 0.0), 1.0) if old != new else 1.0
 
     def clear(
-        self, frame: PointFrame, seen: Seen, rows: IndexArray, columns: IndexArray
+        self, frame: ShapesFrame, seen: Seen, rows: IndexArray, columns: IndexArray
     ) -> BoolArray:
         """Returns `(P,)` whether shares differ by more than hysteresis from the thresholds."""
         shares = np.abs(self._shares[seen.slots[rows], columns])

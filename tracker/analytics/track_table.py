@@ -19,6 +19,10 @@ _BOX_SCALE = 100.0
 """Boxes are rounded as in all result files, so that a recording gives the events of its run."""
 
 
+_MEASURES = np.array([[0.5, 0.0, 0.0], [0.0, 0.0, -1.0], [0.5, 0.0, 0.0], [0.0, 1.0, 1.0]])
+"""From boxes to the middle of the lower edge and the height."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """The `T` tracks that were detected in one frame.
@@ -87,6 +91,7 @@ class TrackTable:
         self._ids = np.full(FIRST_CAPACITY, -1, np.int64)
         self._times = np.full(FIRST_CAPACITY, np.inf)
         self._classes = np.zeros(FIRST_CAPACITY, np.int32)
+        self._earliest_end_s = -np.inf
         # Ids of the last frame, as bytes, as numbers, and their rows.
         self._seen_key = b""
         self._seen_ids: tuple[int, ...] = ()
@@ -106,8 +111,14 @@ class TrackTable:
 
     def ended(self, time_s: float) -> list[Ended]:
         """Removes and returns the tracks that have not been seen for too long, by rising id."""
+        if time_s < self._earliest_end_s:
+            return []
         rows = np.flatnonzero(time_s - self._times > self._lost_after_s)
-        return self._removed(rows.tolist()) if len(rows) else []
+        gone = self._removed(rows.tolist()) if len(rows) else []
+        # Tracks that are seen again meanwhile end later, new ones too.
+        oldest_s = min(float(self._times.min()), time_s)
+        self._earliest_end_s = oldest_s + self._lost_after_s
+        return gone
 
     def all_ended(self) -> list[Ended]:
         """Removes and returns all tracks, by rising id."""
@@ -129,21 +140,33 @@ class TrackTable:
 
         Tentative tracks, and boxes that are predictions, are left out.
         """
-        keep = (tracks.states == TrackState.CONFIRMED) & (tracks.misses == 0) & (tracks.ids >= 0)
         ids, given, classes = tracks.ids, tracks.boxes, tracks.classes
-        if not keep.all():
+        is_seen = tracks.states == TrackState.CONFIRMED
+        # Ids rise, so that the first one is negative if any is.
+        if not is_seen.all() or tracks.misses.any() or (len(ids) and ids[0] < 0):
+            keep = is_seen & (tracks.misses == 0) & (ids >= 0)
             ids, given, classes = ids[keep], given[keep], classes[keep]
         slots, new_rows = self._rows_of(ids)
-        boxes: Float64Array = np.rint(given.astype(np.float64) * _BOX_SCALE) / _BOX_SCALE
-        bottoms = boxes[:, 2:].copy()
-        bottoms[:, 0] = (bottoms[:, 0] + boxes[:, 0]) / 2
+        boxes = given.astype(np.float64)
+        boxes *= _BOX_SCALE
+        np.rint(boxes, out=boxes)
+        boxes /= _BOX_SCALE
+        measures = boxes @ _MEASURES
         old_times, old_classes = self._times[slots], self._classes[slots]
-        old_times[new_rows], old_classes[new_rows] = time_s, classes[new_rows]
+        if new_rows:
+            old_times[new_rows], old_classes[new_rows] = time_s, classes[new_rows]
         self._times[slots], self._classes[slots] = time_s, classes
-        heights = boxes[:, 3] - boxes[:, 1]
         return Seen(
-            *(time_s, self._seen_ids, slots, boxes, classes),
-            *(bottoms, heights, new_rows, old_times, old_classes),
+            time_s,
+            self._seen_ids,
+            slots,
+            boxes,
+            classes,
+            measures[:, :2],
+            measures[:, 2],
+            new_rows,
+            old_times,
+            old_classes,
         )
 
     def _rows_of(self, ids: Int64Array) -> tuple[IndexArray, list[int]]:
