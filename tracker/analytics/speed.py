@@ -19,7 +19,9 @@ PLACES = 32
 """Places kept of each track; at higher frame rates some frames are left out."""
 
 _COVERAGE = 0.95
-_LARGEST_CORRELATION = 0.9
+_LARGEST_CORRELATION = 0.97
+_HIGH_CORRELATION = 0.25
+_HIDDEN_CORRELATION = 0.45
 _LEAST_PLACES = 4
 
 
@@ -136,10 +138,14 @@ def _correlation_factor(residuals: Float64Array, count: Float64Array) -> Float64
     """Returns `(T,)` the factor on the variance of a slope, (1 + r) / (1 - r).
 
     r is the correlation of residuals from one place to the next, corrected for the bias that a
-    fitted line gives it, about -(2 + 4 r) / n.
+    fitted line gives it, about -(2 + 4 r) / n, and where it is high for what a short window hides
+    of it. Both were chosen on first-order noise of 12 to 30 places: independent noise keeps 96 %
+    coverage, and noise with r = 0.8 has 92 % at 30 places.
     """
     square = np.maximum((residuals * residuals).sum(axis=1), 1e-300)
     r = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1) / square
-    r = np.clip(r + (2 + 4 * r) / count, 0.0, _LARGEST_CORRELATION)
+    r = r + (2 + 4 * r) / count
+    r = np.where(r > _HIGH_CORRELATION, r + _HIDDEN_CORRELATION * r * r, r)
+    r = np.clip(r, 0.0, _LARGEST_CORRELATION)
     factor: Float64Array = (1 + r) / (1 - r)
     return factor
