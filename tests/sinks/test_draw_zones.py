@@ -57,7 +57,7 @@ def test_texts_have_the_counts() -> None:
     for time_s, x in enumerate((60, 80, 80)):
         analyser.update(tracks_at((1, x, 50), (2, 30, 50)), float(time_s))
     assert line_texts(analyser) == ["door: in 1  out 0"]
-    assert zone_texts(analyser) == ["yard: 1  (total 1, queue 1)", "gate: 1  (total 1, queue 1)"]
+    assert zone_texts(analyser) == ["yard: 1  (total 1)", "gate: 1  (total 1, queue 1)"]
 
 
 def test_shapes_far_outside_and_tiny_images_are_drawn() -> None:

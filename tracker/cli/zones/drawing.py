@@ -6,11 +6,11 @@ import numpy as np
 
 from tracker.analytics.settings import Point
 from tracker.cli.zones.annotations import Shape
-from tracker.sinks.draw_text import put_text
+from tracker.sinks.draw_text import put_text, text_width
 from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2
 
-HELP = "click: point   Enter: end zone   l: end line   u: undo   s: save   q: quit"
+HELP = "click: point  Enter: zone  l: line  u: undo  s: save  q: quit"
 
 _DONE_INK = (255, 196, 0)
 _LINE_INK = (0, 230, 255)
@@ -30,11 +30,11 @@ class Drawing:
 
     shapes: tuple[Shape, ...] = ()
     points: tuple[Point, ...] = ()
-    message: str = HELP
+    message: str = ""
 
     def clicked(self, x: float, y: float) -> "Drawing":
         """Returns the drawing with one more point."""
-        return replace(self, points=(*self.points, (float(x), float(y))), message=HELP)
+        return replace(self, points=(*self.points, (float(x), float(y))), message="")
 
     def without_last(self) -> "Drawing":
         """Returns the drawing without its last point, or else without its last shape."""
@@ -58,7 +58,7 @@ class Drawing:
         number = 1 + sum(shape.is_closed is is_closed for shape in self.shapes)
         name = f"{kind}-{number}"
         shape = Shape(name, self.points, is_closed)
-        return Drawing((*self.shapes, shape), (), f"{name} is done; {HELP}")
+        return Drawing((*self.shapes, shape), (), f"{name} is done")
 
     def pressed(self, key: str) -> "Drawing":
         """Returns the drawing after a key: Enter, l or u; other keys change nothing."""
@@ -69,30 +69,41 @@ class Drawing:
 
 
 def picture(image: UInt8Array, drawing: Drawing) -> UInt8Array:
-    """Returns a copy of the image with the drawing and its message.
+    """Returns a copy of the image with the drawing, and two lines of text below it.
 
     Args:
         image: `(H, W, 3)` uint8 RGB.
         drawing: What was drawn.
     """
-    canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
-    width_px = max(1, round(np.hypot(*canvas.shape[:2]) / 600))
-    size = max(11, round(np.hypot(*canvas.shape[:2]) / 60))
+    height, width = image.shape[:2]
+    size = _font_size(width, height)
+    canvas = np.full((height + round(3.4 * size), width, 3), _SHADE, np.uint8)
+    canvas[:height] = image
+    inner = canvas[:height]
+    width_px = max(1, round(np.hypot(width, height) / 600))
     for shape in drawing.shapes:
         ink = _DONE_INK if shape.is_closed else _LINE_INK
-        _draw(canvas, shape.points, ink, width_px, closed=shape.is_closed)
+        _draw(inner, shape.points, ink, width_px, closed=shape.is_closed)
         left, bottom = (round(value) for value in shape.points[0])
-        origin = left + size // 3, bottom - size // 3
-        put_text(canvas, shape.name, origin, ink=ink, size=size)
+        left = min(left + size // 3, max(width - text_width(shape.name, size), 0))
+        bottom = min(max(bottom - size // 3, size), height - size // 3)
+        put_text(inner, shape.name, (left, bottom), ink=ink, size=size)
     if drawing.points:
-        _draw(canvas, drawing.points, _OPEN_INK, width_px, closed=False)
+        _draw(inner, drawing.points, _OPEN_INK, width_px, closed=False)
         for x, y in drawing.points:
-            cv2.circle(canvas, (round(x), round(y)), 2 * width_px + 1, _OPEN_INK, cv2.FILLED)
-    height, width = canvas.shape[:2]
-    cv2.rectangle(canvas, (0, height - round(1.6 * size)), (width, height), _SHADE, cv2.FILLED)
-    origin = size // 2, height - size // 2
-    put_text(canvas, drawing.message, origin, ink=_OPEN_INK, size=size)
+            cv2.circle(inner, (round(x), round(y)), 2 * width_px + 1, _OPEN_INK, cv2.FILLED)
+    for row, text in enumerate((drawing.message, HELP)):
+        origin = size // 2, height + round((1.2 + 1.5 * row) * size)
+        put_text(canvas, text, origin, ink=_OPEN_INK, size=size)
     return canvas
+
+
+def _font_size(width: int, height: int) -> int:
+    """Returns the size of text in pixels, small enough for the line of keys."""
+    size: int = max(11, round(float(np.hypot(width, height)) / 60))
+    while size > 7 and text_width(HELP, size) > width - size:
+        size -= 1
+    return size
 
 
 def _draw(

@@ -48,7 +48,7 @@ def drawn_shapes(image: UInt8Array, canvas: Canvas) -> Sequence[Shape] | None:
                 return None
             if action == _SAVE and drawing.shapes:
                 return drawing.shapes
-            changed = _after(drawing, action)
+            changed = _after(drawing, action, image.shape[0])
             if changed != drawing:
                 drawing = changed
                 canvas.show(picture(image, drawing))
@@ -56,8 +56,11 @@ def drawn_shapes(image: UInt8Array, canvas: Canvas) -> Sequence[Shape] | None:
         canvas.close()
 
 
-def _after(drawing: Drawing, action: tuple[float, float] | str) -> Drawing:
-    return drawing.pressed(action) if isinstance(action, str) else drawing.clicked(*action)
+def _after(drawing: Drawing, action: tuple[float, float] | str, height: int) -> Drawing:
+    if isinstance(action, str):
+        return drawing.pressed(action)
+    x, y = action
+    return drawing.clicked(x, min(y, float(height)))  # Below the image there is text.
 
 
 class OpenCvCanvas:
