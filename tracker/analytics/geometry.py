@@ -77,13 +77,14 @@ class Membership:
     """Parity of ray crossings by polygon: what `insides` needs of the edges, prepared.
 
     Attributes:
-        low: `(E,)` smallest y of each edge.
-        high: `(E,)` largest y.
+        levels: `(L,)` the y of all corners, rising.
+        spans: `(L + 1, E)` whether an edge extends from below to above a point that has so many
+            levels at or below its y.
         indicator: `(E, Z)` float32, 1 where an edge belongs to a polygon.
     """
 
-    low: Float64Array
-    high: Float64Array
+    levels: Float64Array
+    spans: BoolArray
     indicator: Float32Array
 
 
@@ -95,7 +96,11 @@ def membership_of(edges: Segments) -> Membership:
     owner = np.cumsum(owner)
     indicator = np.zeros((count, len(edges.first)), np.float32)
     indicator[np.arange(count), owner] = 1
-    return Membership(edges.starts[:, 1].copy(), edges.ends[:, 1].copy(), indicator)
+    low, high = edges.starts[:, 1], edges.ends[:, 1]
+    levels = np.unique(np.concatenate([low, high]))
+    # A point with `n` levels at or below its y is at the level `n - 1`, or between it and the next.
+    at = np.concatenate([[-np.inf], levels])[:, None]
+    return Membership(levels, (at >= low) & (at < high), indicator)
 
 
 def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> BoolArray:
@@ -109,9 +114,7 @@ def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> Boo
         right: `(T, E)` sides of the points.
         prepared: From `membership_of`.
     """
-    y = points[:, 1:]
-    hits = y >= prepared.low
-    hits &= y < prepared.high
+    hits = prepared.spans[prepared.levels.searchsorted(points[:, 1], side="right")]
     hits &= right
     crossed = hits.astype(np.float32) @ prepared.indicator
     result: BoolArray = (crossed.astype(np.uint8) & np.uint8(1)).view(np.bool_)

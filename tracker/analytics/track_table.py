@@ -155,7 +155,9 @@ class TrackTable:
         old_times, old_classes = self._times[slots], self._classes[slots]
         if new_rows:
             old_times[new_rows], old_classes[new_rows] = time_s, classes[new_rows]
-        self._times[slots], self._classes[slots] = time_s, classes
+        self._times[slots] = time_s
+        if old_classes.tobytes() != classes.tobytes() or new_rows:
+            self._classes[slots] = classes
         return Seen(
             time_s,
             self._seen_ids,
