@@ -25,7 +25,7 @@ RANKS = [
     ["tracks", "embedding", "evaluation", "testing"],
     ["analytics"],
     ["detection", "linking", "tracking", "plots", "sinks"],
-    ["pipeline", "training"],
+    ["doctor", "pipeline", "training"],
     ["config"],
     ["api", "cli"],
 ]

@@ -24,6 +24,7 @@ _COMMANDS_OF_OTHERS = {
     "zones": ("zone", "roi", "regions", "lines", "polygons"),
     "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),
     "bench": ("benchmark", "speed", "time", "profile"),
+    "doctor": ("check", "diagnose", "health", "verify", "selftest", "self-test", "env"),
     "export": ("compile", "quantize"),
     "convert": ("transform", "import", "to-coco", "to-mot", "to-yolo", "to-cvat"),
     "refine": ("smooth", "interpolate", "postprocess"),

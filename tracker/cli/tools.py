@@ -1,4 +1,4 @@
-"""The commands `eval`, `eval-detector`, `refine`, `link`, `export` and `bench`."""
+"""The commands `eval`, `eval-detector`, `refine`, `link`, `export`, `bench` and `doctor`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.analytics_commands import add_analytics_commands
+from tracker.cli.doctor import doctor
 from tracker.cli.options import (
     Confidence,
     ConfigFile,
@@ -37,6 +38,7 @@ def add_offline_commands(app: typer.Typer) -> None:
     add_analytics_commands(app)
     app.command()(export)
     app.command()(bench)
+    app.command()(doctor)
 
 
 def evaluate(

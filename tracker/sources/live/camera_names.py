@@ -62,7 +62,7 @@ def camera_index(text: str, *, system: Path = SYSTEM_FOLDER) -> int:
 
 def _named(text: str, system: Path) -> int:
     wanted = text[len(NAME_PREFIX) :].strip().lower()
-    cameras = _cameras(system)
+    cameras = cameras_by_number(system)
     if not wanted or not cameras:
         if not sys.platform.startswith("linux"):
             hint = "cameras have names on Linux alone; give its number"
@@ -82,7 +82,7 @@ def _named(text: str, system: Path) -> int:
     raise SourceError(f"{text}: no camera has this name{hint}; found {names}")
 
 
-def _cameras(system: Path) -> dict[int, str]:
+def cameras_by_number(system: Path = SYSTEM_FOLDER) -> dict[int, str]:
     """Returns the names of cameras by number, without other nodes such as metadata.
 
     Args:
