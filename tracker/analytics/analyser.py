@@ -112,6 +112,17 @@ class Analyser:
             return {}
         return {track_id: self._speed.motion_of(slot) for track_id, slot in self._table.slots()}
 
+    def zones_of_tracks(self) -> dict[int, int]:
+        """Returns the index of the first zone that counts each track as inside, by id.
+
+        Tracks in no zone are left out.
+        """
+        ids, slots, classes = self._table.rows()
+        inside = self._membership.inside[slots] & self._zone_allowed[classes]
+        places = inside.argmax(axis=1) if inside.shape[1] else inside.sum(axis=1)
+        rows = np.flatnonzero(inside.any(axis=1))
+        return dict(zip(ids[rows].tolist(), places[rows].tolist(), strict=True))
+
     def _frame_events(self, seen: Seen) -> list[Event]:
         capacity = self._table.capacity
         self._visits.resize(seen, capacity)

@@ -109,6 +109,11 @@ class TrackTable:
         """Returns ids and rows of all tracks, by rising id."""
         return sorted(self._slots.items())
 
+    def rows(self) -> tuple[Int64Array, IndexArray, Int32Array]:
+        """Returns ids, rows and classes `(T,)` of all tracks, in any order."""
+        slots = np.fromiter(self._slots.values(), np.intp, len(self._slots))
+        return self._ids[slots], slots, self._classes[slots]
+
     def ended(self, time_s: float) -> list[Ended]:
         """Removes and returns the tracks that have not been seen for too long, by rising id."""
         if time_s < self._earliest_end_s:

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import NoClobber
 
 
 def add_analytics_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program."""
-    app.command()(analyze)
-    app.command()(zones)
+    app.command(cls=GroupedCommand)(analyze)
+    app.command(cls=GroupedCommand)(zones)
 
 
 def analyze(

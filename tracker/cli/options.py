@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import choices
+
 
 def pixels_or_auto(text: str) -> int | str:
     """Returns the number of pixels, or `auto`.
@@ -35,11 +37,17 @@ Slices = Annotated[
     str | None,
     typer.Option(help="Detect in tiles of the frame too, for small objects: 2x2, auto. [off]"),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, gpu or gpu:N. [auto]")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, cpu, gpu or gpu:N. [auto]", autocompletion=choices("auto", "cpu", "gpu")
+    ),
+]
 Runtime = Annotated[
     str | None,
     typer.Option(
-        help="What runs the network: auto, litert (CPU), xla, onnxruntime or openvino (CPU). [auto]"
+        help="What runs the network: auto, litert (CPU), xla, onnxruntime, openvino (CPU). [auto]",
+        autocompletion=choices("auto", "litert", "xla", "onnxruntime", "openvino"),
     ),
 ]
 Blur = Annotated[
@@ -50,6 +58,34 @@ Blur = Annotated[
 ]
 BlurIds = Annotated[
     str | None, typer.Option(help="Hide only the tracks with these ids: 3,7. [all of --blur]")
+]
+LabelTexts = Annotated[
+    str | None,
+    typer.Option(
+        help="Text beside boxes: none, id, class (id and class), or full (score too). [full]",
+        autocompletion=choices("none", "id", "class", "full"),
+    ),
+]
+ColorOf = Annotated[
+    str | None,
+    typer.Option(
+        "--color-by",
+        help="Colour of a track by id, class, or zone (of --zones). [id]",
+        autocompletion=choices("id", "class", "zone"),
+    ),
+]
+BoxLines = Annotated[
+    str | None,
+    typer.Option(
+        help="Lines around objects: full, corners or none. [full]",
+        autocompletion=choices("full", "corners", "none"),
+    ),
+]
+LineScale = Annotated[float | None, typer.Option(help="Thickness of lines, as a factor. [1]")]
+FontScale = Annotated[float | None, typer.Option(help="Size of text, as a factor. [1]")]
+TrailSeconds = Annotated[
+    float | None,
+    typer.Option("--trail", help="Seconds of the path behind each foot point; 0 = none. [1.5]"),
 ]
 ZonesFile = Annotated[
     str | None,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
+from tracker.cli.help_groups import GroupedCommand, command_groups
 from tracker.errors import ConfigError, nearest
 from tracker.util.address import scheme_of, shown_source
 from tracker.util.terminal import print_results
@@ -72,6 +73,16 @@ _OPTIONS_OF_OTHERS = {
     "choose classes with --classes person,car": ("--class", "--filter", "-c"),
     "hide the progress bar with --no-progress": ("--quiet", "-q", "--silent"),
     "--debug shows the traceback of an error": ("--verbose", "-v"),
+    "choose with --labels none, id, class or full": (
+        *("--hide-labels", "--no-labels", "--hide-label", "--show-labels", "--show-label"),
+    ),
+    "labels without the score: --labels class": (
+        *("--hide-conf", "--hide-score", "--hide-scores", "--no-conf", "--no-scores"),
+    ),
+    "the thickness of lines is --line-scale": (
+        *("--line-width", "--line-thickness", "--thickness", "--bbox-thickness"),
+    ),
+    "the trail is --trail SECONDS": ("--trails", "--trace", "--draw-trail", "--tail"),
     "a camera is a source: tracker run 0": ("--camera", "--webcam", "--cam"),
 }
 """Hints, each with the options of other programs that it answers."""
@@ -87,13 +98,23 @@ class Commands(TyperGroup):
             ConfigError: There is no such command.
         """
         name = args[0]
-        if name.startswith("-") or self.get_command(ctx, name) is not None:
+        # While a shell completes a line, `typer` deals with what is unfinished.
+        if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name) is not None:
             return super().resolve_command(ctx, args)
         hint = _command_hint(name, list(self.commands), path=ctx.command_path)
         raise ConfigError(f"no command {shown_source(name)!r}{hint}")
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands, each group under its heading."""
+        commands = {name: self.commands[name] for name in self.list_commands(ctx)}
+        room = formatter.width - 6 - max(map(len, commands))
+        texts = {name: command.get_short_help_str(room) for name, command in commands.items()}
+        for heading, rows in command_groups(texts):
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
-class RunCommand(TyperCommand):
+
+class RunCommand(GroupedCommand):
     """A command that recognises the option names of other programs."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import NoClobber, ZonesFile
 from tracker.cli.parsing import size_of, words_of
 from tracker.util.terminal import print_status
@@ -11,8 +12,8 @@ from tracker.util.terminal import print_status
 
 def add_recording_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program, in the order of its help."""
-    app.command()(convert)
-    app.command()(plot)
+    app.command(cls=GroupedCommand)(convert)
+    app.command(cls=GroupedCommand)(plot)
 
 
 def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works

@@ -7,6 +7,7 @@ import typer
 
 from tracker.cli.analytics_commands import add_analytics_commands
 from tracker.cli.doctor import doctor
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import (
     Confidence,
     ConfigFile,
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 
 def add_offline_commands(app: typer.Typer) -> None:
     """Adds the commands that run on files to the program, in the order of its help."""
-    app.command("eval")(evaluate)
-    app.command("eval-detector")(evaluate_detector)
-    app.command()(refine)
-    app.command()(link)
+    app.command("eval", cls=GroupedCommand)(evaluate)
+    app.command("eval-detector", cls=GroupedCommand)(evaluate_detector)
+    app.command(cls=GroupedCommand)(refine)
+    app.command(cls=GroupedCommand)(link)
     add_recording_commands(app)
     add_analytics_commands(app)
-    app.command()(export)
-    app.command()(bench)
-    app.command()(doctor)
+    app.command(cls=GroupedCommand)(export)
+    app.command(cls=GroupedCommand)(bench)
+    app.command(cls=GroupedCommand)(doctor)
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """Videos and windows with changed images, or with more drawn over them."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -18,6 +19,10 @@ class ImageChange(Protocol):
 
 class Overlay(Protocol):
     """Draws over each image, above the tracks: `RunAnalysis`."""
+
+    def zones_of_tracks(self) -> Mapping[int, int]:
+        """Returns the index of the first zone of each track that is in one, by id."""
+        ...
 
     def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
         """Draws into `(H, W, 3)` uint8 RGB."""

@@ -1,7 +1,7 @@
 """Tracks drawn into an image: tinted masks, boxes, labels and fading trails."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from tracker.util.opencv import cv2
 
 Point = tuple[int, int]
 
+OUTSIDE: Color = (160, 160, 160)
+"""Colour of tracks in no zone, where colours are by zone."""
+
 
 def draw_tracks(
     image: UInt8Array,
@@ -27,6 +30,7 @@ def draw_tracks(
     trails: Trails,
     style: DrawStyle,
     masks: Sequence[Mask] | None = None,
+    zones: Mapping[int, int] | None = None,
 ) -> UInt8Array:
     """Returns a copy of the image with the tracks drawn into it.
 
@@ -43,6 +47,8 @@ def draw_tracks(
         style: Style of the drawing.
         masks: Those of the image's detections, which `tracks.detection_index` counts; `None`
             where there are none.
+        zones: Index of the zone of each track by id, for colours by zone; those of other tracks are
+            grey.
 
     Raises:
         DataError: A box is not finite, a class has no name, or a mask is not of the image's size.
@@ -52,9 +58,9 @@ def draw_tracks(
     canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
     if not canvas.size:
         return canvas
+    colors = _colors(tracks, style, zones or {})
     if masks is not None and style.mask_opacity > 0:
-        _draw_masks(canvas, tracks, masks, style)
-    colors = _colors(tracks, style)
+        _draw_masks(canvas, tracks, masks, colors, style.mask_opacity)
     for track_id, color in zip(tracks.ids.tolist(), colors, strict=True):
         draw_trail(canvas, trails.of(track_id), color, line_width(canvas, style))
     corners = _corners(canvas, tracks)
@@ -76,7 +82,14 @@ def font_size(image: UInt8Array, style: DrawStyle) -> int:
     return max(11, round(style.font_scale * max(11, math.hypot(*image.shape[:2]) / 90)))
 
 
-def _colors(tracks: Tracks, style: DrawStyle) -> list[Color]:
+def zone_color(zone: int, style: DrawStyle) -> Color:
+    """Returns the RGB colour of a zone by its index; -1: of what is in no zone."""
+    return OUTSIDE if zone < 0 else color_of(zone + 1, style.seed)
+
+
+def _colors(tracks: Tracks, style: DrawStyle, zones: Mapping[int, int]) -> list[Color]:
+    if style.color_by is ColorBy.ZONE:
+        return [zone_color(zones.get(track_id, -1), style) for track_id in tracks.ids.tolist()]
     if style.color_by is ColorBy.CLASS:
         numbers = tracks.classes + 1
     else:
@@ -94,9 +107,12 @@ def _corners(canvas: UInt8Array, tracks: Tracks) -> list[list[int]]:
 
 
 def _draw_masks(
-    canvas: UInt8Array, tracks: Tracks, masks: Sequence[Mask], style: DrawStyle
+    canvas: UInt8Array,
+    tracks: Tracks,
+    masks: Sequence[Mask],
+    colors: Sequence[Color],
+    opacity: float,
 ) -> None:
-    colors = _colors(tracks, style)
     seen = zip(tracks.ids.tolist(), tracks.detection_index.tolist(), colors, strict=True)
     for track_id, index, color in seen:
         if index < 0:
@@ -107,7 +123,7 @@ def _draw_masks(
                 f"mask of track {track_id}: expected the image's height and width "
                 f"{canvas.shape[:2]}, got {mask.size}"
             )
-        tint_mask(canvas, mask, color, opacity=style.mask_opacity)
+        tint_mask(canvas, mask, color, opacity=opacity)
 
 
 def _draw_boxes(

@@ -35,6 +35,8 @@ class ColorBy(Enum):
     ID = "id"
     """Global id, or id where there is none: one object has one colour."""
     CLASS = "class"
+    ZONE = "zone"
+    """The first zone that the track is in; grey outside of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class DrawStyle:
         trail_s: Seconds of the past that a trail shows; 0 = no trails.
         boxes: Lines around a track: `full`, `corners` or `none`.
         labels: Text beside a box: `none`, `id`, `class` (ids and class) or `full` (and score).
-        color_by: What the colour of a track depends on: `id` or `class`.
+        color_by: What the colour of a track depends on: `id`, `class` or `zone`.
         mask_opacity: Share of a track's colour within its mask, in [0, 1]; 0 = no masks.
         seed: Seed of the order of colours.
 

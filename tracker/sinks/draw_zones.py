@@ -7,8 +7,8 @@ import numpy as np
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.layout import pixel_points
 from tracker.analytics.settings import Point
-from tracker.sinks.draw import font_size, line_width
-from tracker.sinks.draw_style import DrawStyle
+from tracker.sinks.draw import font_size, line_width, zone_color
+from tracker.sinks.draw_style import ColorBy, DrawStyle
 from tracker.sinks.draw_text import drawable, fitted, put_text
 from tracker.util.arrays import Float64Array, Int32Array, UInt8Array
 from tracker.util.opencv import cv2
@@ -33,17 +33,22 @@ def draw_zones(canvas: UInt8Array, analyser: Analyser, scale: Point, style: Draw
     width_px = line_width(canvas, style)
     polygons = [pixel_points(zone.polygon, scale) for zone in analyser.settings.zones]
     lines = [pixel_points(line.points, scale) for line in analyser.settings.lines]
-    for polygon in polygons:
-        _draw_path(canvas, polygon, _ZONE_INK, width_px, closed=True)
+    inks = [_zone_ink(number, style) for number in range(len(polygons))]
+    for polygon, ink in zip(polygons, inks, strict=True):
+        _draw_path(canvas, polygon, ink, width_px, closed=True)
     for points in lines:
         _draw_path(canvas, points, _LINE_INK, width_px, closed=False)
         _draw_arrow(canvas, points, width_px)
     taken: list[Rectangle] = []
-    for polygon, text in zip(polygons, zone_texts(analyser), strict=True):
+    for polygon, text, ink in zip(polygons, zone_texts(analyser), inks, strict=True):
         top = polygon[int(np.argmin(polygon[:, 1]))]
-        _draw_plate(canvas, text, top, (_ZONE_INK, style), taken)
+        _draw_plate(canvas, text, top, (ink, style), taken)
     for points, text in zip(lines, line_texts(analyser), strict=True):
         _draw_plate(canvas, text, points[0], (_LINE_INK, style), taken)
+
+
+def _zone_ink(number: int, style: DrawStyle) -> tuple[int, int, int]:
+    return zone_color(number, style) if style.color_by is ColorBy.ZONE else _ZONE_INK
 
 
 def zone_texts(analyser: Analyser) -> list[str]:

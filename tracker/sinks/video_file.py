@@ -100,6 +100,7 @@ class VideoSink:
             trails=self._trails,
             style=self._style,
             masks=result.detections.masks,
+            zones=None if self._overlay is None else self._overlay.zones_of_tracks(),
         )
         if self._overlay is not None:
             self._overlay.draw(image, self._style)

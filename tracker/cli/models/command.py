@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.parsing import command_group
 from tracker.util.terminal import print_results
 
@@ -19,7 +20,7 @@ CacheOption = Annotated[
 ]
 
 
-@models_app.command("list")
+@models_app.command("list", cls=GroupedCommand)
 def list_models(registry: RegistryOption = None, cache_dir: CacheOption = None) -> None:
     """List the models of this package and those that can be downloaded."""
     from tracker.cli.models.report import table_of_models
@@ -29,7 +30,7 @@ def list_models(registry: RegistryOption = None, cache_dir: CacheOption = None) 
         print_results(line)
 
 
-@models_app.command()
+@models_app.command(cls=GroupedCommand)
 def info(
     model: Annotated[str, typer.Argument(help="A name from the list, or the path of a file.")],
     registry: RegistryOption = None,
@@ -43,7 +44,7 @@ def info(
         print_results(line)
 
 
-@models_app.command()
+@models_app.command(cls=GroupedCommand)
 def pull(
     name: Annotated[str, typer.Argument(help="A name from the list.")],
     registry: RegistryOption = None,

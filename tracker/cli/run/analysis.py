@@ -50,6 +50,10 @@ class RunAnalysis:
         """Returns the counts for the summary of a run."""
         return [] if self._analyser is None else count_lines(self._analyser.counts)
 
+    def zones_of_tracks(self) -> Mapping[int, int]:
+        """Returns the index of the first zone of each track that is in one, by id."""
+        return {} if self._analyser is None else self._analyser.zones_of_tracks()
+
     def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
         """Draws zones and lines with their counts."""
         if self._analyser is not None:

@@ -21,6 +21,7 @@ from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
 from tracker.sinks.changed_images import ImageChange
+from tracker.sinks.draw_style import ColorBy
 from tracker.sinks.event_file import EventFileSink, EventSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
@@ -216,6 +217,7 @@ def make_sinks(
     _check_embeddings(config, outputs)
     check_event_outputs(outputs, config)
     changes = [build_image_change(config) for _ in sources]  # They keep data of their source.
+    _check_colors(config)
     is_drawn = bool(outputs.show or outputs.video or outputs.save_dir or outputs.objects.crops)
     check_image_outputs(config, is_drawn=is_drawn)
     if outputs.show:
@@ -367,6 +369,13 @@ def _check_embeddings(config: Config, outputs: Outputs) -> None:
         raise ConfigError(
             f"--embeddings: expected an embedder, got {NO_EMBEDDER!r}; choose one with "
             "--embedder, or replay detections that have embeddings with --detections"
+        )
+
+
+def _check_colors(config: Config) -> None:
+    if config.draw.color_by is ColorBy.ZONE and not config.analytics.zones:
+        raise ConfigError(
+            "--color-by zone: expected zones, got none; give them with --zones zones.yaml"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import NoProgress
 from tracker.cli.parsing import command_group, words_of
 from tracker.training.settings import MixedPrecision
@@ -45,7 +46,7 @@ _Set = Annotated[
 train_app = command_group("Train models on your own data.")
 
 
-@train_app.command("detector")
+@train_app.command("detector", cls=GroupedCommand)
 def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,
     data: Annotated[
@@ -153,7 +154,7 @@ def builtin_start(weights: str | None, *, size: str | None, backbone: str | None
     }
 
 
-@train_app.command("reid")
+@train_app.command("reid", cls=GroupedCommand)
 def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,
     data: Annotated[
@@ -226,7 +227,7 @@ def train_reid(  # noqa: PLR0913, PLR0917 - one parameter for each option is how
     run_train_reid(ReidTrainRequest(settings, Path(out), progress=not no_progress))
 
 
-@train_app.command("segmenter")
+@train_app.command("segmenter", cls=GroupedCommand)
 def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,
     data: Annotated[
@@ -280,7 +281,7 @@ def train_segmenter(  # noqa: PLR0913, PLR0917 - one parameter for each option i
     run_train_segmenter(SegmentTrainRequest(settings, Path(out), progress=not no_progress))
 
 
-@train_app.command("labels")
+@train_app.command("labels", cls=GroupedCommand)
 def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     pictures: Annotated[
         list[str],
@@ -341,7 +342,7 @@ def train_labels(  # noqa: PLR0913, PLR0917 - one parameter for each option is h
     run_train_labels(LabelRequest(tuple(pictures), settings, Path(out), progress=not no_progress))
 
 
-@train_app.command("crops")
+@train_app.command("crops", cls=GroupedCommand)
 def train_crops(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,
     data: Annotated[

@@ -1,0 +1,257 @@
+"""The command `run` and its options; nothing heavy is imported before it runs."""
+
+from typing import Annotated
+
+import typer
+
+from tracker.cli.options import (
+    Blur,
+    BlurIds,
+    BoxLines,
+    ClipMargin,
+    ClipsFolder,
+    ColorOf,
+    Confidence,
+    ConfigFile,
+    CropsFolder,
+    CropsPerTrack,
+    Device,
+    EventsFile,
+    FontScale,
+    InputSize,
+    LabelTexts,
+    LineScale,
+    Mqtt,
+    NoClobber,
+    NoProgress,
+    Runtime,
+    Slices,
+    TrailSeconds,
+    Webhook,
+    ZonesFile,
+)
+from tracker.cli.parsing import RunCommand, reconnect_attempts, start_seconds, words_of
+from tracker.errors import ConfigError
+
+
+def add_run_command(app: typer.Typer) -> None:
+    """Adds the command to the program."""
+    app.command(cls=RunCommand)(run)
+
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="Video file, camera index (0), stream (rtsp://...), - for stdin, folder of "
+            "images, MOT sequence, or 'glob*.jpg'; several run side by side."
+        ),
+    ],
+    json: Annotated[
+        str | None,
+        typer.Option(
+            help="Tracks as JSON Lines (.jsonl; - for stdout) or one document (.json). "
+            "{name} in a path becomes the name of the source."
+        ),
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(help="Annotated H.264 video (.mp4, .mov, .mkv).")
+    ] = None,
+    mot: Annotated[str | None, typer.Option(help="Tracks as MOTChallenge text.")] = None,
+    csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
+    zones: ZonesFile = None,
+    events: EventsFile = None,
+    webhook: Webhook = None,
+    mqtt: Mqtt = None,
+    save_dir: Annotated[
+        str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
+    ] = None,
+    crops: CropsFolder = None,
+    crops_per_track: CropsPerTrack = 1,
+    clips: ClipsFolder = None,
+    clip_margin: ClipMargin = 1.0,
+    no_clobber: NoClobber = False,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="In videos and windows, around tracked people: keep, blur, remove, or an image "
+            "file that takes its place."
+        ),
+    ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(
+            help="A .keras of `tracker train segmenter` in place of the built-in one of people."
+        ),
+    ] = None,
+    blur: Blur = None,
+    blur_ids: BlurIds = None,
+    labels: LabelTexts = None,
+    color_by: ColorOf = None,
+    boxes: BoxLines = None,
+    line_scale: LineScale = None,
+    font_scale: FontScale = None,
+    trail: TrailSeconds = None,
+    embeddings: Annotated[
+        bool,
+        typer.Option("--embeddings", help="Write the appearance embedding of each track to JSON."),
+    ] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="nano, small, motion (fixed cameras, no model), a file (.onnx, .tflite, .keras, "
+            "Darknet .cfg), a SavedModel, ...: docs/models.md. [small]"
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights of a .cfg or an ncnn .param [of the same name beside it], or the .keras "
+            "of fcn."
+        ),
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
+    detections: Annotated[
+        str | None,
+        typer.Option(help="Replay detections made earlier: MOT det.txt or our JSON."),
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            help="Appearance: auto, builtin, detector, none, or a file that maps crops to vectors. "
+            "[auto]"
+        ),
+    ] = None,
+    conf: Confidence = None,
+    iou: Annotated[
+        float | None,
+        typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
+    ] = None,
+    imgsz: InputSize = None,
+    slices: Slices = None,
+    device: Device = None,
+    runtime: Runtime = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Frames to process if the source is faster: newest, all, or auto (newest of "
+            "cameras and streams). [auto]"
+        ),
+    ] = None,
+    reconnect: Annotated[
+        str | None,
+        typer.Option(help="Attempts to reconnect a lost camera or stream, or forever. [forever]"),
+    ] = None,
+    detect_every: Annotated[
+        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
+    ] = None,
+    half: Annotated[
+        bool,
+        typer.Option(
+            "--half",
+            help="Compute in 16 bits: float16 on GPUs (runtime xla), bfloat16 on CPUs (openvino).",
+        ),
+    ] = False,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Stop after so many frames of each source.")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Take every n-th frame. [1]")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
+    ] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="One global id for who looks alike, across all sources."),
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")
+    ] = None,
+    config: ConfigFile = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: tracking.max_age_s=4.")
+    ] = None,
+    no_progress: NoProgress = False,
+) -> None:
+    """Track the objects of one or several sources; write, show or print the result."""
+    from tracker.cli.run.image_options import image_settings
+    from tracker.cli.run.many import run_many
+    from tracker.cli.run.object_files import ObjectFiles
+    from tracker.cli.run.one import RunRequest
+    from tracker.cli.run.one import run as run_one
+    from tracker.cli.run.outputs import Outputs
+    from tracker.cli.run.replay import check_replay
+    from tracker.config.run import load_config, overlay, with_reconnect_attempts
+    from tracker.config.zones import load_zones, zones_tree
+    from tracker.sinks.json_records import Embeddings
+    from tracker.sinks.place import Existing
+
+    settings = load_config(config, set_ or ())
+    is_motion = (detector or settings.detector.name) == "motion"
+    replayed = detections or settings.detector.detections
+    network_options = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
+    if replayed is not None:
+        others = {"--detector": detector, "--conf": conf, "--slices": slices}
+        check_replay(replayed, others | network_options)
+    for option, value in network_options.items():
+        if is_motion and value is not None:
+            raise ConfigError(
+                f"{option} {value}: the motion detector has no network; name a model with "
+                "--detector small or a file"
+            )
+    settings = overlay(
+        settings,
+        {
+            "detector.name": detector,
+            "detector.weights": weights,
+            "detector.names": names,
+            "detector.detections": detections,
+            "detector.network.classes": words_of("--classes", classes),
+            "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
+            "detector.network.iou": iou,
+            "detector.network.input_size": imgsz,
+            "detector.slices": slices,
+            "detector.network.device": device,
+            "detector.network.runtime": runtime,
+            "detector.network.half": half or None,
+            "detector.every": detect_every,
+            "embedder.name": embedder,
+            "segmenter.file": segmenter,
+            **image_settings(background, blur, blur_ids),
+            "draw.labels": labels,
+            "draw.color_by": color_by,
+            "draw.boxes": boxes,
+            "draw.line_scale": line_scale,
+            "draw.font_scale": font_scale,
+            "draw.trail_s": trail,
+            "source.live.policy": policy,
+            "source.max_frames": max_frames,
+            "source.stride": stride,
+            "source.start_s": None if start is None else start_seconds(start),
+            "link": link or None,
+            "analytics": None if zones is None else zones_tree(load_zones(zones)),
+            "seed": seed,
+            "draw.seed": seed,
+        },
+    )
+    if reconnect is not None:
+        settings = with_reconnect_attempts(settings, reconnect_attempts(reconnect))
+    outputs = Outputs(
+        json=json,
+        mot=mot,
+        csv=csv,
+        events=events,
+        webhook=webhook,
+        mqtt=mqtt,
+        video=video,
+        show=show,
+        save_dir=save_dir,
+        objects=ObjectFiles(crops, crops_per_track, clips, clip_margin),
+        embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
+        existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
+    )
+    request = RunRequest(
+        tuple(source), settings, outputs, progress=not no_progress, config_file=config
+    )
+    raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
