@@ -229,3 +229,13 @@ def test_the_json_of_an_event() -> None:
         **{"kind": "event", "event": "line_crossed", "line": "door", "direction": "in"},
         **{"id": 1, "class": "person", "time_s": 0.5},
     }
+
+
+def test_the_first_zone_of_each_track_that_one_counts() -> None:
+    people = Zone("people", YARD.polygon, classes=("person",))
+    analyser = Analyser(AnalyticsSettings(zones=(people, YARD)), SIZE, NAMES)
+    assert analyser.zones_of_tracks() == {}
+    for time_s in range(3):
+        analyser.update(tracks_at((1, 50, 50), (2, 60, 50, 1), (3, 150, 50)), float(time_s))
+    assert analyser.zones_of_tracks() == {1: 0, 2: 1}
+    assert Analyser(AnalyticsSettings(lines=(DOOR,)), SIZE, NAMES).zones_of_tracks() == {}

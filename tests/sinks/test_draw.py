@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.sinks.results import CONFIRMED, LOST, TENTATIVE, make_tracks
 from tracker.errors import ConfigError, DataError
 from tracker.masks import empty_mask, encode_mask
-from tracker.sinks.draw import draw_tracks, font_size, line_width
+from tracker.sinks.draw import OUTSIDE, draw_tracks, font_size, line_width, zone_color
 from tracker.sinks.draw_style import Boxes, ColorBy, DrawStyle, Labels
 from tracker.sinks.draw_trails import Trails
 from tracker.sinks.palette import color_of
@@ -248,6 +248,17 @@ def test_colours_by_class_are_shared_by_its_tracks():
     drawn = draw(tracks, style=replace(PLAIN, color_by=ColorBy.CLASS))
     assert tuple(drawn[30, 20]) == tuple(drawn[30, 75]) == color_of(2, 0)
     assert tuple(drawn[30, 125]) == color_of(1, 0)
+
+
+def test_colours_by_zone_and_grey_outside():
+    tracks = make_tracks((3, (5, 30, 40, 90), CONFIRMED), (8, (60, 30, 95, 90), CONFIRMED))
+    image = np.full((120, 160, 3), 90, np.uint8)
+    style = replace(PLAIN, color_by=ColorBy.ZONE)
+    drawn = draw_tracks(
+        image, tracks, class_names=["person"], trails=Trails(0), style=style, zones={8: 1}
+    )
+    assert tuple(drawn[30, 20]) == OUTSIDE
+    assert tuple(drawn[30, 75]) == color_of(2, 0) == zone_color(1, style)
 
 
 def test_a_longer_label_covers_more():

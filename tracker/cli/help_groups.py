@@ -52,7 +52,8 @@ _LABELS: Groups = {
 }
 _REFINE: Groups = {
     "Joining": ("max_gap_s", "max_offset", "max_appearance_distance", "appearance_gap_s"),
-    "Dropping": ("min_seen", "min_score"),
+    "Dropping and smoothing": ("min_seen", "min_score", "no_smooth"),
+    "Recording": ("fps",),
     "Output": _OUTPUT,
 }
 _EVAL_DETECTOR: Groups = {

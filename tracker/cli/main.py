@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.config_commands import config_app
 from tracker.cli.models.command import models_app
 from tracker.cli.parsing import (
     HELP,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.add_typer(train_app, name="train")
 app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
 
 
 def _print_version(wanted: bool) -> None:

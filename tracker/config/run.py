@@ -259,7 +259,7 @@ class Config:
         batch: Batching of frames of several sources.
         link: Whether tracks that look like the same person, in one or several sources, get one
             global id.
-        linking: Settings of it.
+        linking: Settings of global ids.
         analytics: Zones, lines and calibration; docs/analytics.md.
     """
 

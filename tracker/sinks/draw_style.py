@@ -35,6 +35,7 @@ class ColorBy(Enum):
     ID = "id"
     """Global id, or id where there is none: one object has one colour."""
     CLASS = "class"
+    """The class: all persons have one colour."""
     ZONE = "zone"
     """The first zone that the track is in; grey outside of all."""
 

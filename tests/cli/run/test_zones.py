@@ -162,3 +162,19 @@ def test_a_dead_webhook_costs_events_and_no_frames(
     assert "secret" not in message
     assert len([r for r in lines_of(out) if r["kind"] == "frame"]) == FRAMES
     assert "expected zones or lines" in failure(capsys, "run", walk[0], "--webhook", "http://a/b")
+
+
+def test_colours_by_zone_need_zones_and_give_each_object_that_of_its_zone(
+    walk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip, det = walk
+    words = ("--video", tmp_path / "out.mp4", "--color-by", "zone", "--labels", "none")
+    line = failure(capsys, "run", clip, "--detections", det, *words)
+    assert line.startswith("--color-by zone: expected zones, got none")
+    assert run(walk, *words, "--trail", 0, "--line-scale", 3) == 0
+    with VideoFile(str(tmp_path / "out.mp4")) as video:
+        images = [frame.image for frame in video]
+    # The upper edge of the box, in its middle: before the zone, and inside it.
+    before, inside = images[10][30, 20 + 3 * 11 + 12], images[32][30, 20 + 3 * 33 + 12]
+    assert np.ptp(before.astype(int)) < 25, "grey"
+    assert np.ptp(inside.astype(int)) > 40, "the colour of the zone"

@@ -1,9 +1,10 @@
-"""The command `run` and its options; nothing heavy is imported before it runs."""
+"""The commands `run` and `cameras`; nothing heavy is imported before they run."""
 
 from typing import Annotated
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import (
     Blur,
     BlurIds,
@@ -32,11 +33,25 @@ from tracker.cli.options import (
 )
 from tracker.cli.parsing import RunCommand, reconnect_attempts, start_seconds, words_of
 from tracker.errors import ConfigError
+from tracker.util.terminal import print_results, print_status
 
 
 def add_run_command(app: typer.Typer) -> None:
-    """Adds the command to the program."""
+    """Adds the commands of this module to the program."""
     app.command(cls=RunCommand)(run)
+    app.command(cls=GroupedCommand)(cameras)
+
+
+def cameras() -> None:
+    """List the cameras of this computer, with names, frame sizes and rates."""
+    from tracker.cli.cameras import camera_lines, no_camera_text
+    from tracker.sources.live.camera_list import list_cameras
+
+    found = list_cameras()
+    if found:
+        print_results(*camera_lines(found))
+    else:
+        print_status(no_camera_text())
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
