@@ -34,8 +34,10 @@ def test_comments_name_the_origin_of_what_is_changed(tmp_path: Path) -> None:
     assert "boxes: full" in shown
     changed = config_lines(path, ["tracking.max_age_s=4", "draw.labels=id"], only_changed=True)
     assert sorted(line.split("#")[0].rstrip() for line in changed) == sorted(
-        ["source:", "  stride: 2", "tracking:", "  max_age_s: 4.0", "  confirm_hits: 4"]
-        + ["draw:", "  labels: id"]
+        [
+            *("source:", "  stride: 2", "tracking:", "  max_age_s: 4.0"),
+            *("  confirm_hits: 4", "draw:", "  labels: id"),
+        ]
     )
     assert config_lines(None, only_changed=True) == []
 
