@@ -54,3 +54,8 @@ def test_wrong_settings_are_refused(make, message) -> None:
 def test_nothing_to_measure() -> None:
     assert AnalyticsSettings().is_empty
     assert not AnalyticsSettings(lines=(Line("a", PAIR),)).is_empty
+
+
+def test_halves_of_opposite_orientation_are_an_area() -> None:
+    crossing = ((0.0, 0.0), (50.0, 50.0), (50.0, 0.0), (0.0, 50.0))
+    assert Zone("a", crossing).polygon == crossing

@@ -171,6 +171,31 @@ def test_yolo_labels_for_training(source: Path) -> None:
     assert len(list((folder / "labels").iterdir())) == 5
 
 
+def test_labels_fill_an_empty_folder_behind_a_link_and_touch_no_other(
+    source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    other = tmp_path / "real.part"
+    other.mkdir()
+    (other / "mine.txt").write_text("kept")
+    before = {path.name for path in tmp_path.iterdir()}
+    folder = converted(source, "link", "--to", "yolo")
+    assert folder.is_symlink()
+    assert (tmp_path / "real" / "classes.txt").read_text() == "person\ncar\n"
+    assert (other / "mine.txt").read_text() == "kept"
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_labels_in_the_current_folder(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert call("convert", source, ".", "--to", "yolo") == 0
+    assert Path("classes.txt").read_text() == "person\ncar\n"
+
+
 def test_cvat_pauses_with_a_box_outside(source: Path) -> None:
     from xml.etree import ElementTree
 

@@ -72,3 +72,10 @@ def test_zones_are_part_of_the_configuration() -> None:
     assert "analytics" not in load_config().to_json()
     with pytest.raises(ConfigError, match=r"analytics.lines.0: line 'a': points: expected 2"):
         load_config(overrides=["analytics.lines=[{name: a, points: [[0, 5]]}]"])
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "zones.yaml"
+    path.write_text("zones: [{name: a}]")
+    with pytest.raises(ConfigError, match=r"zones\.0\.polygon: expected a value, got none$"):
+        load_zones(path)

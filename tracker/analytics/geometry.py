@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.util.arrays import BoolArray, Float32Array, Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,27 +80,21 @@ class Membership:
         levels: `(L,)` the y of all corners, rising.
         spans: `(L + 1, E)` whether an edge extends from below to above a point that has so many
             levels at or below its y.
-        indicator: `(E, Z)` float32, 1 where an edge belongs to a polygon.
+        first: `(Z,)` the first edge of each polygon.
     """
 
     levels: Float64Array
     spans: BoolArray
-    indicator: Float32Array
+    first: IndexArray
 
 
 def membership_of(edges: Segments) -> Membership:
     """Returns the prepared form of the edges of polygons."""
-    count = len(edges)
-    owner = np.zeros(count, np.intp)
-    owner[edges.first[1:]] = 1
-    owner = np.cumsum(owner)
-    indicator = np.zeros((count, len(edges.first)), np.float32)
-    indicator[np.arange(count), owner] = 1
     low, high = edges.starts[:, 1], edges.ends[:, 1]
     levels = np.unique(np.concatenate([low, high]))
     # A point with `n` levels at or below its y is at the level `n - 1`, or between it and the next.
     at = np.concatenate([[-np.inf], levels])[:, None]
-    return Membership(levels, (at >= low) & (at < high), indicator)
+    return Membership(levels, (at >= low) & (at < high), edges.first)
 
 
 def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> BoolArray:
@@ -116,8 +110,7 @@ def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> Boo
     """
     hits = prepared.spans[prepared.levels.searchsorted(points[:, 1], side="right")]
     hits &= right
-    crossed = hits.astype(np.float32) @ prepared.indicator
-    result: BoolArray = (crossed.astype(np.uint8) & np.uint8(1)).view(np.bool_)
+    result: BoolArray = np.logical_xor.reduceat(hits, prepared.first, axis=1)
     return result
 
 

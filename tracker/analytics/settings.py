@@ -4,6 +4,7 @@ All are frozen; `resolved_settings` gives them in pixels of one frame size.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -79,8 +80,10 @@ class Zone:
     def __post_init__(self) -> None:
         _check_named(self, self.name, "zone")
         _check_points(self.polygon, f"zone {self.name!r}: polygon", least=3)
-        if abs(_double_area(self.polygon)) <= 0:
-            raise ConfigError(f"zone {self.name!r}: polygon: expected corners around an area")
+        if _is_flat(self.polygon):
+            raise ConfigError(
+                f"zone {self.name!r}: polygon: expected corners around an area, got all on one line"
+            )
         for name in ("dwell_s", "loiter_s", "stop_s", "max_speed_kmh"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -318,15 +321,20 @@ def _check_points(points: Sequence[Point], name: str, *, least: int) -> None:
 
 
 def _check_unique(names: Sequence[str], kind: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ConfigError(f"{kind} {name!r}: expected different names, got this one twice")
 
 
-def _double_area(points: Sequence[Point]) -> float:
-    """Returns twice the signed area of a polygon."""
-    following = [*points[1:], points[0]]
-    return sum(a[0] * b[1] - a[1] * b[0] for a, b in zip(points, following, strict=True))
+def _is_flat(points: Sequence[Point]) -> bool:
+    """Returns whether all points are on one straight line.
+
+    Not whether the area is 0: the two halves of a polygon that crosses itself have opposite signs.
+    """
+    x, y = points[0]
+    steps = [(a - x, b - y) for a, b in points[1:]]
+    dx, dy = max(steps, key=lambda step: math.hypot(*step))
+    return all(dx * b - dy * a == 0 for a, b in steps)
 
 
 def pixel_scale(settings: AnalyticsSettings, size: tuple[int, int]) -> Point:

@@ -1,9 +1,9 @@
 """`tracker convert`: recorded tracks from one format into another."""
 
 import dataclasses
-import shutil
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -211,22 +211,26 @@ def _write_parts(output: str, parts: Iterable[bytes]) -> None:
 
 
 def _write_folder(output: str, files: Iterable[tuple[str, str]]) -> None:
-    """Writes a folder beside the output and renames it, so that the output is always complete."""
-    target = Path(output)
-    draft = target.with_name(f"{target.name}.part")
+    """Writes a folder in a new one beside it and moves it, so that the output is always complete.
+
+    An empty folder that exists is filled, not replaced: it may be a link or the current folder.
+    """
+    target = Path(os.path.realpath(output))
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        for name, text in files:
-            path = draft / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", errors="replace")
-        with suppress(FileNotFoundError):
-            target.rmdir()
-        draft.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+            draft = Path(folder) / "draft"
+            for name, text in files:
+                path = draft / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", errors="replace")
+            if not target.exists():
+                draft.rename(target)
+                return
+            for path in draft.iterdir():
+                path.rename(target / path.name)
     except OSError as error:
         raise output_error(output, error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _write_by_sink(request: ConvertRequest, recording: Recording, to_format: TrackFormat) -> None:

@@ -99,7 +99,9 @@ def counts(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
         if curves:
             axes[one].set_ylabel(what)
     for panel in axes:
-        panel.set_ylim(bottom=0)
+        # The legend lies above the curves.
+        rows = -(-len(panel.get_legend_handles_labels()[0]) // 2)
+        panel.set_ylim(0, panel.get_ylim()[1] * (1 + min(0.2 * rows, 1)))
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
         add_legend(panel, theme, columns=2)
     axes[-1].set_xlim(*_time_limits(data))

@@ -51,6 +51,8 @@ def settings_from(
         if isinstance(cause, ConfigError):
             names_key = not problem["loc"] or str(cause).startswith(f"{key}.")
             raise ConfigError(str(cause) if names_key else f"{key}: {cause}") from None
+        if problem["type"] == "missing":
+            raise ConfigError(f"{key}: expected a value, got none") from None
         text = problem["msg"].removeprefix("Input should be ")
         got = problem["input"]
         raise ConfigError(
