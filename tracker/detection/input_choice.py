@@ -11,10 +11,10 @@ LONG_SIDES = (416, 512, 640)
 
 FRAME_SIDES = (768, 1280)
 """Long side of the largest frames for all but the last of `LONG_SIDES`, in pixels: a frame is
-reduced by up to 1.85, then 2.5, and by 3 at 1920x1080. On val2017 (`benchmarks/slices.py`; `small`
-as trained, before its weights were averaged with its start's) people have AP50 74.3, 74.3, 68.5,
-64.8 and 60.0 where images are reduced by 1, 1.25, 1.5, 2 and 2.5, which costs 116, 76, 49, 34 and
-22 ms of CPU time: up to 768 pixels, speed was preferred."""
+reduced by up to 1.85, then 2.5, and by 3 at 1920x1080. On val2017 (`benchmarks/slices.py`, `small`)
+people have AP50 74.2, 74.4, 69.1, 64.4 and 59.9 where images are reduced by 1, 1.25, 1.5, 2 and
+2.5, which costs 125, 75, 50, 29 and 21 ms of processor time: up to 768 pixels, speed was preferred.
+"""
 
 MOST_PIXELS = 640 * 480
 """Largest area of the input with the frame's aspect, which bounds the time of a frame; networks
