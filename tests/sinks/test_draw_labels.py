@@ -40,15 +40,17 @@ def test_a_box_outside_the_image_has_none():
 def test_boxes_in_one_place_have_their_labels_around_it():
     placer = LabelPlacer((200, 300), FONT_PX)
     box = (100, 60, 140, 150)
-    labels = [placer.place(TEXTS, box) for _ in range(8)]
+    labels = [placer.place(TEXTS, box) for _ in range(12)]
     placed = [label for label in labels if label is not None]
-    # Above, below, to the right, to the left; within there is room for none.
-    assert len(placed) < 8
-    assert labels[len(placed) :] == [None] * (8 - len(placed))
-    assert [label.text for label in placed[:4]] == [TEXTS[0]] * 4
-    assert placed[0].bottom == 60
-    assert placed[1].top == 150
-    assert (placed[2].left, placed[3].right) == (140, 100)
+    # Above, below; there is no room for shorter forms of the text either. Then to the right and
+    # left at its top and at its bottom, and in its corner.
+    assert len(placed) < 12
+    assert labels[len(placed) :] == [None] * (12 - len(placed))
+    assert (placed[0].text, placed[0].bottom) == (TEXTS[0], 60)
+    assert (placed[1].text, placed[1].top) == (TEXTS[0], 150)
+    sides = [label for label in placed if label.top == 60]
+    assert (sides[0].left, sides[1].right) == (140, 100)
+    assert any(label.bottom == 150 for label in placed)
     assert not any(overlap(a, b) for i, a in enumerate(placed) for b in placed[:i])
 
 

@@ -37,9 +37,9 @@ class Label:
 class LabelPlacer:
     """Chooses places for labels, one after another, that hide no label placed before.
 
-    A label lies above its box if there is room, otherwise below it, beside it, or in its upper
-    corner. Where all these places are taken, the text is shortened, and where that does not help,
-    left out.
+    A label lies above its box if there is room, otherwise below it. Where both are taken, the text
+    is shortened; where that does not help, it lies beside the box or in its upper corner, and where
+    these are taken too, it is left out.
 
     Args:
         size: Height and width of the image in pixels.
@@ -63,38 +63,51 @@ class LabelPlacer:
         x1, y1, x2, y2 = corners
         if x2 < 0 or y2 < 0 or x1 >= self._width or y1 >= self._height:
             return None
-        room = self._width - 2 * self.pad_px
-        for text in texts:
-            shown, width = text, text_width(text, self._font_px)
-            if width > room:
-                shown, width = fitted(text, room, self._font_px)
-            plate = width + 2 * self.pad_px
-            for left, top in self._places(corners, plate):
-                right, bottom = left + plate, top + self._plate_px
-                if self._take(left, top, right, bottom):
-                    return Label(shown, left, top, right, bottom)
+        forms = [self._fitted(text) for text in texts]
+        for places in (self._outside, self._beside):
+            for text, plate in forms:
+                for left, top in places(corners, plate):
+                    right, bottom = left + plate, top + self._plate_px
+                    if self._take(left, top, right, bottom):
+                        return Label(text, left, top, right, bottom)
         return None
 
-    def _places(self, corners: Corners, plate: int) -> Iterator[tuple[int, int]]:
-        """Returns upper left corners of a plate at a box, the best first, all in the image."""
+    def _fitted(self, text: str) -> tuple[str, int]:
+        """Returns the text, shortened to the image, and the width of its plate."""
+        room, width = self._width - 2 * self.pad_px, text_width(text, self._font_px)
+        if width > room:
+            text, width = fitted(text, room, self._font_px)
+        return text, width + 2 * self.pad_px
+
+    def _outside(self, corners: Corners, plate: int) -> Iterator[tuple[int, int]]:
+        """Yields upper left corners of a plate above or below a box, all in the image.
+
+        Where the image ends above the box, the plate is in the upper corners of the box.
+        """
         x1, y1, x2, y2 = corners
-        rightmost = max(self._width - plate, 0)
-        lowest = max(self._height - self._plate_px, 0)
+        rightmost, lowest = self._limits(plate)
         start, end = min(max(x1, 0), rightmost), min(max(x2 - plate, 0), rightmost)
-        above, within = y1 - self._plate_px, min(max(y1, 0), lowest)
-        if above < 0:
-            yield start, within
-            yield end, within
-        else:
-            yield start, above
-            yield end, above
+        above = y1 - self._plate_px
+        top = above if above >= 0 else min(max(y1, 0), lowest)
+        yield start, top
+        yield end, top
         if y2 <= lowest:
             yield start, y2
             yield end, y2
-        yield min(max(x2, 0), rightmost), within
-        yield min(max(x1 - plate, 0), rightmost), within
-        if above >= 0:
-            yield start, within
+
+    def _beside(self, corners: Corners, plate: int) -> Iterator[tuple[int, int]]:
+        """Yields upper left corners of a plate beside a box, then in its upper left corner."""
+        x1, y1, x2, y2 = corners
+        rightmost, lowest = self._limits(plate)
+        within = min(max(y1, 0), lowest)
+        for top in (within, min(max(y2 - self._plate_px, 0), lowest)):
+            yield min(max(x2, 0), rightmost), top
+            yield min(max(x1 - plate, 0), rightmost), top
+        yield min(max(x1, 0), rightmost), within
+
+    def _limits(self, plate: int) -> tuple[int, int]:
+        """Returns the largest x and y of a plate's upper left corner."""
+        return max(self._width - plate, 0), max(self._height - self._plate_px, 0)
 
     def _take(self, left: int, top: int, right: int, bottom: int) -> bool:
         """Returns whether a rectangle is free, and marks it as taken if so."""
