@@ -255,6 +255,15 @@ def test_what_a_format_lacks_is_asked_for(
     assert "has 10; omit --fps" in failure(capsys, "convert", source, mot, "--fps", "5")
 
 
+@pytest.mark.parametrize("command", ["convert", "analyze", "plot"])
+def test_an_empty_name_is_not_the_current_folder(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["out.csv"] if command == "convert" else []
+    message = failure(capsys, command, "", *words)
+    assert "expected the name of a track file, got an empty one" in message
+
+
 def test_names_of_other_programs_lead_to_convert(capsys: pytest.CaptureFixture[str]) -> None:
     assert "convert" in failure(capsys, "to-coco", "a")
 

@@ -194,6 +194,8 @@ def test_options_that_do_not_fit_are_named(
     assert "expected 2 numbers of seconds" in failure(capsys, "link", *cameras, "--offsets", "1")
     assert "comma-separated numbers" in failure(capsys, "link", first, "--offsets", "soon")
     assert "max_distance: expected" in failure(capsys, "link", first, "--max-distance", 3)
+    for nameless in ("", ".", "/"):
+        assert "expected the names of recordings" in failure(capsys, "link", first, nameless)
     folder = tmp_path / "x"
     folder.mkdir()
     twin = recorded(folder / "a.jsonl", {1: RED})

@@ -1,5 +1,6 @@
 """Encoders are really run; wrong names and wrong frames are reported."""
 
+import av.logging
 import pytest
 
 from tracker.doctor.check import Status
@@ -34,6 +35,12 @@ def test_an_encoder_that_does_not_exist() -> None:
     hardware = video_check("h264_nothing", is_needed=False)
     assert hardware.status is Status.WARNING
     assert hardware.mend.startswith("Nothing to do: libx264 encodes")
+
+
+def test_logging_of_ffmpeg_is_off_afterwards() -> None:
+    encoded_video(VIDEO, [50])
+    video_check("h264_nothing", is_needed=False)
+    assert av.logging.get_level() is None
 
 
 def test_wrong_frames_are_found_out() -> None:

@@ -16,7 +16,7 @@ def add_analytics_commands(app: typer.Typer) -> None:
 
 def analyze(
     recording: Annotated[
-        str, typer.Argument(help="Output of a run: JSON Lines, a JSON document, or MOT text.")
+        str, typer.Argument(help="Recorded tracks, in a format that `tracker convert` reads.")
     ],
     zones: Annotated[
         str | None,

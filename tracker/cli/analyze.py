@@ -24,7 +24,7 @@ class AnalyzeRequest:
     """Input and outputs of `tracker analyze`.
 
     Attributes:
-        recording: Output of a run: JSON or MOT text.
+        recording: A track file of any format.
         zones: Path of `zones.yaml`; `None` for the zones of the run, which the recording has.
         events: Where to write events: `.csv`, `.jsonl` or "-"; `None` for nowhere.
         json: Where to write counts as JSON, or "-"; `None` for nowhere.

@@ -25,6 +25,7 @@ from tracker.sinks.place import Existing, claimed, output_error
 from tracker.track_files.coco import coco_parts
 from tracker.track_files.cvat import cvat_parts
 from tracker.track_files.formats import (
+    DEFAULT_FPS,
     TrackFormat,
     VideoDefaults,
     format_of_content,
@@ -37,9 +38,6 @@ from tracker.track_files.read import read_bytes, read_recording
 from tracker.track_files.yolo import yolo_files
 from tracker.tracks import RunInfo, TrackedFrame, TrackState
 from tracker.util.atomic_file import make_parent, replaced_file
-
-DEFAULT_FPS = 30.0
-"""Frames a second where neither the input nor the user gives them."""
 
 DEFAULT_CLASS = "object"
 """The class of tracks without one."""

@@ -92,6 +92,9 @@ def run_link(request: LinkRequest) -> list[str]:
 
 
 def _output_paths(request: LinkRequest) -> list[str]:
+    for source in request.sources:
+        if not Path(source).name:
+            raise ConfigError(f"expected the names of recordings, got {source!r}")
     if request.folder is None:
         paths = [
             str(p.with_name(f"{p.stem}{_SUFFIX}{p.suffix}")) for p in map(Path, request.sources)

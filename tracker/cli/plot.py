@@ -10,14 +10,11 @@ from tracker.plots.figures import PLOTS, check_names, drawn
 from tracker.plots.report import report_html
 from tracker.plots.style import DARK, LIGHT
 from tracker.sinks.output_file import check_not_source
-from tracker.track_files.formats import VideoDefaults
+from tracker.track_files.formats import DEFAULT_FPS, VideoDefaults
 from tracker.track_files.json_file import Recording
 from tracker.track_files.read import read_recording
 from tracker.util.arrays import UInt8Array
 from tracker.util.atomic_file import make_parent, replace_bytes, replace_text
-
-DEFAULT_FPS = 30.0
-"""Frames a second of files that have neither times nor a rate."""
 
 FORMATS = ("png", "svg")
 

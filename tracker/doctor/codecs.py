@@ -1,8 +1,8 @@
 """Checks whether videos can be encoded and decoded: ten frames with each encoder."""
 
 import io
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import av
@@ -151,10 +151,20 @@ def _sound_seconds(encoder: str) -> float:
         return sum(frame.samples for frame in container.decode(audio=0)) / _SOUND_RATE
 
 
-def _ffmpeg_messages() -> Any:
-    """Returns a context that collects what FFmpeg logs as errors."""
+@contextmanager
+def _ffmpeg_messages() -> Iterator[Any]:
+    """Returns a context that collects what FFmpeg logs as errors.
+
+    PyAV's logging is off before and after: a thread of a codec that logs waits for Python, and
+    Python waits for the thread where it closes the codec.
+    """
+    before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
-    return av.logging.Capture()
+    try:
+        with av.logging.Capture() as messages:
+            yield messages
+    finally:
+        av.logging.set_level(before)
 
 
 def _reason(error: Exception, messages: Sequence[tuple[int, str, str]]) -> str:

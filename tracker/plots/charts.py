@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracker.plots.data import PlotData, event_steps, first_times, occupancy, summaries
-from tracker.plots.style import Theme, add_legend, colour, styled_axes
+from tracker.plots.style import Theme, add_legend, colour, figure_of, styled_axes
 from tracker.util.arrays import Float64Array, UInt8Array
 from tracker.util.figures import figure_text
 
@@ -54,7 +54,7 @@ def time_line(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure
         f"{figure_text(data.title)}: {len(tracks)} tracks, {gaps} gaps (pale: predicted)"
     )
     _name_classes(axes, data, theme)
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def _name_classes(axes: "Axes", data: PlotData, theme: Theme) -> None:
@@ -106,7 +106,7 @@ def counts(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
         add_legend(panel, theme, columns=2)
     axes[-1].set_xlim(*_time_limits(data))
     axes[-1].set_xlabel("time in s")
-    return _figure_of(axes[0])
+    return figure_of(axes[0])
 
 
 _Steps = tuple[Float64Array, Float64Array]
@@ -198,7 +198,7 @@ def speeds(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
     axes.set_title(f"{figure_text(data.title)}: speeds")
     if len(used) > 1:
         add_legend(axes, theme, corner="upper right")
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def _weighted_median(values: Float64Array, weights: Float64Array) -> float:
@@ -211,8 +211,3 @@ def _time_limits(data: PlotData) -> tuple[float, float]:
     if not len(data.times):
         return 0.0, 1.0
     return float(data.times[0]), float(data.times[-1] + data.durations[-1])
-
-
-def _figure_of(axes: "Axes") -> "Figure":
-    figure: Figure = axes.figure  # type: ignore[assignment]
-    return figure

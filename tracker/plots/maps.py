@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracker.plots.data import PlotData, time_map
-from tracker.plots.style import Theme, colour, styled_axes
+from tracker.plots.style import Theme, colour, figure_of, styled_axes
 from tracker.track_files.derived import rows_by_id
 from tracker.util.arrays import Float64Array, UInt8Array
 from tracker.util.figures import figure_text
@@ -56,7 +56,7 @@ def trajectories(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Fig
             text.set(color=theme.text, path_effects=outline, zorder=5, clip_on=True)
     shown = f"the {MOST_PATHS} longest of {len(paths)}" if len(paths) > MOST_PATHS else len(paths)
     axes.set_title(f"{figure_text(data.title)}: paths of {shown} tracks")
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def _length(points: Float64Array) -> float:
@@ -104,14 +104,14 @@ def heat_map(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure"
     )
     shown.set_zorder(2)
     _set_limits(axes, data, image)
-    bar = _figure_of(axes).colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
+    bar = figure_of(axes).colorbar(shown, ax=axes, shrink=0.8, pad=0.02, extend="max")
     if bar.solids is not None:
         bar.solids.set_alpha(1)
     bar.ax.tick_params(colors=theme.text, labelsize=8)
     bar.set_label(f"seconds in {side:.0f} x {side:.0f} px", color=theme.text, fontsize=9)
     total = float(cells.sum())
     axes.set_title(f"{figure_text(data.title)}: {total:.0f} s of tracks by place")
-    return _figure_of(axes)
+    return figure_of(axes)
 
 
 def _frame_axes(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Axes":
@@ -142,8 +142,3 @@ def _faded(image: UInt8Array, theme: Theme) -> UInt8Array:
     ground = int(theme.ground[1:3], 16)
     mixed = 0.55 * grey + 0.45 * ground
     return np.repeat(mixed.astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _figure_of(axes: "Axes") -> "Figure":
-    figure: Figure = axes.figure  # type: ignore[assignment]
-    return figure

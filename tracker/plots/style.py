@@ -105,3 +105,9 @@ def figure_bytes(figure: "Figure", file_format: str) -> bytes:
         metadata = {"Date": None} if file_format == "svg" else None
         figure.savefig(target, format=file_format, dpi=DPI, metadata=metadata, bbox_inches="tight")
     return target.getvalue()
+
+
+def figure_of(axes: "Axes") -> "Figure":
+    """Returns the figure that axes are part of."""
+    figure: Figure = axes.figure  # type: ignore[assignment]
+    return figure

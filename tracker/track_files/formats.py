@@ -9,6 +9,9 @@ from tracker.errors import ConfigError, DataError, nearest
 from tracker.track_files.json_file import is_json, is_json_lines
 from tracker.util.json_text import parse_json
 
+DEFAULT_FPS = 30.0
+"""Frames a second where neither a track file nor the user gives them."""
+
 
 class TrackFormat(Enum):
     """A format of tracks; the values are those of `tracker convert --from` and `--to`."""

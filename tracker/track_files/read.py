@@ -73,10 +73,12 @@ def read_recording(
         video: What the file may lack.
 
     Raises:
-        SourceError: The file cannot be read.
+        SourceError: The file cannot be read, or the name is empty.
         DataError: The content is malformed; the message names the line.
         DependencyError: A library that the format needs is not installed.
     """
+    if not str(path):
+        raise SourceError("expected the name of a track file, got an empty one")
     video = video or VideoDefaults()
     in_folder = (TrackFormat.YOLO, TrackFormat.YOLO_TRACK)
     if track_format in in_folder or (track_format is None and Path(path).is_dir()):
@@ -101,7 +103,7 @@ def read_tracks(
         fps: Frames a second, for formats that do not have it.
 
     Raises:
-        SourceError: The file cannot be read.
+        SourceError: The file cannot be read, or the name is empty.
         DataError: The content is malformed; the message names the line.
         DependencyError: A library that the format needs is not installed.
     """

@@ -102,6 +102,24 @@ def test_coasted_frames_give_the_same_events_off_line(
     assert lines_of(again) == events_in(out) != []
 
 
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("other.csv", ()), ("other.coco.json", ("--fps", 25)), ("other.xml", ("--fps", 25))],
+)
+def test_recordings_in_other_formats_have_the_same_crossings(
+    name: str, rate: tuple[object, ...], walk: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out, other, again = tmp_path / "out.jsonl", tmp_path / name, tmp_path / "again.jsonl"
+    assert run(walk, "--json", out) == 0
+    assert call("convert", out, other) == 0
+    assert call("analyze", other, "--zones", tmp_path / "zones.yaml", "--events", again, *rate) == 0
+    wanted, got = (
+        {e["event"]: e["time_s"] for e in es} for es in (events_in(out), lines_of(again))
+    )
+    for kind in ("line_crossed", "zone_entered"):
+        assert got[kind] == pytest.approx(wanted[kind], abs=0.01)
+
+
 def test_counts_as_json(
     walk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
