@@ -181,10 +181,11 @@ def test_refine_errors(recording: Path, tmp_path: Path, capsys: pytest.CaptureFi
     header.write_text(recording.read_text().splitlines()[0] + "\n")
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "empty.txt").touch()
+    (tmp_path / "folder").mkdir()
     for words, message in [
         ((tmp_path / "empty.jsonl", "-o", tmp_path / "o.txt"), "empty.jsonl: expected a header"),
         ((tmp_path / "empty.txt", "-o", tmp_path / "o.json"), "expected tracks, got an empty file"),
-        ((tmp_path, "-o", tmp_path / "o.txt"), "expected a file, got a directory"),
+        ((tmp_path / "folder", "-o", tmp_path / "o.txt"), "folder: expected YOLO labels, one .txt"),
         (("-", "-o", tmp_path / "o.txt"), "-: standard input is read by `tracker run` alone"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 1e9), "expected at most 100000 frames"),
         ((mot, "-o", tmp_path / "o.txt", "--fps", "inf"), "fps: expected a number above 0"),

@@ -93,7 +93,7 @@ def test_networks_that_load_in_threads_restore_standard_error(tmp_path):
 
     def lite():
         for _ in range(3):
-            open_interpreter(model, threads=1, advice="")
+            open_interpreter(model, threads=1, advice="", input_shape=(1, 96, 96, 3))
 
     def other():
         for _ in range(3):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tracker.analytics.settings import Calibration, KnownLength, Line, Zone
 from tracker.cli.train.detector_config import TrainConfig
 from tracker.cli.train.labels_config import LabelConfig
 from tracker.cli.train.reid_config import ReidTrainConfig
@@ -18,12 +19,23 @@ from tracker.tracking.kalman import MotionNoise
 from tracker.tracking.offline.refine import RefineSettings
 from tracker.tracking.settings import DeepSortSettings
 
+SQUARE = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0))
+
 WRONG: dict[Any, tuple[object, ...]] = {
     float: (math.inf, -math.inf, math.nan, True, "3", [1.0]),
     int: (math.inf, True, "3", 2.5, [1]),
     bool: (1, "yes", 0.0),
     str: (5, True, ["a"]),
 }
+
+
+NEEDED: dict[type, dict[str, Any]] = {
+    Zone: {"name": "yard", "polygon": ((0, 0), (9, 0), (9, 9))},
+    Line: {"name": "door", "points": ((0, 0), (9, 0))},
+    Calibration: {"image": SQUARE, "ground": SQUARE},
+    KnownLength: {"image": ((0, 0), (9, 0)), "metres": 2.0},
+}
+"""Fields without a default."""
 
 
 def kinds(kind: type, found: dict[type, dict[str, Any]]) -> dict[type, dict[str, Any]]:
@@ -63,7 +75,7 @@ def test_wrong_types_and_infinity_are_refused(kind: type, name: str, base: type)
         if base is str and isinstance(value, list):
             continue  # some fields take text or a list of texts
         with pytest.raises(ConfigError, match=f"{name}|first_s"):
-            kind(**{name: value})
+            kind(**{**NEEDED.get(kind, {}), name: value})
 
 
 def test_numpy_scalars_and_ints_are_accepted_as_floats() -> None:

@@ -182,6 +182,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_finite(self)
         has_points = bool(self.image or self.ground)
         has_tilt = self.length is not None or self.tilt_deg is not None
         if has_points == has_tilt:

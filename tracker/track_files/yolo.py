@@ -41,6 +41,7 @@ def read_yolo(folder: str | Path, video: VideoDefaults) -> Recording:
         DataError: The frame size is not known, a line is malformed, or the lines have no ids.
     """
     folder = Path(folder)
+    files = _label_files(folder)
     if video.size is None:
         raise DataError(
             f"{folder}: expected a frame size for YOLO's shares, got none; give it with --size "
@@ -48,7 +49,6 @@ def read_yolo(folder: str | Path, video: VideoDefaults) -> Recording:
         )
     width, height = video.size
     names = video.class_names or _class_names(folder)
-    files = _label_files(folder)
     tables = [_rows(path) for path in files]
     has_scores = _check_ids(folder, tables)
     video = VideoDefaults(video.size, video.fps, names)
