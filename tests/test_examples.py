@@ -79,6 +79,7 @@ def test_webcam_window(run: Run, short: Path, tmp_path: Path) -> None:
         assert sum(1 for _ in video) == FRAMES
 
 
+@pytest.mark.slow
 def test_count_people(run: Run, short: Path, tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         shutil.copy(short, tmp_path / name)
@@ -180,6 +181,7 @@ def test_rtsp_to_json(run: Run, short: Path) -> None:
     assert set(records[-1]["people"][0]) == {"id", "box", "score"}
 
 
+@pytest.mark.slow
 def test_embeddings(run: Run, short: Path) -> None:
     head, *rows = run("embeddings.py", short).splitlines()
     ids = head.split()[1:]
@@ -191,6 +193,7 @@ def test_embeddings(run: Run, short: Path) -> None:
     assert np.all(values[~np.eye(len(ids), dtype=bool)] < 0.99)
 
 
+@pytest.mark.slow
 def test_tracks_to_pandas(run: Run, short: Path) -> None:
     pytest.importorskip("pandas")
     head, names, *rows = run("tracks_to_pandas.py", short).splitlines()
@@ -199,6 +202,7 @@ def test_tracks_to_pandas(run: Run, short: Path) -> None:
     assert rows[0].split()[:2] == ["1", "person"]
 
 
+@pytest.mark.slow
 def test_evaluate_on_mot(run: Run, tmp_path: Path) -> None:
     sequence = tmp_path / "data" / "plaza"
     (sequence / "img1").mkdir(parents=True)
@@ -223,6 +227,7 @@ def test_own_source(run: Run, tmp_path: Path) -> None:
     assert lines[-1].startswith("2.36 s: [1, ")
 
 
+@pytest.mark.slow
 def test_own_sink(run: Run, short: Path, tmp_path: Path) -> None:
     printed = run("own_sink.py", short, "events.txt")
     lines = (tmp_path / "events.txt").read_text().splitlines()
