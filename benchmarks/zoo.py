@@ -19,14 +19,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from published_models import COCO, DATA, call_milliseconds
 
 from tracker.cli.eval.detector import score
 from tracker.config.build_detector import build_detector
@@ -35,16 +34,11 @@ from tracker.detection.default_names import COCO_NAMES
 from tracker.detections import TimedDetector
 from tracker.evaluation.average_precision import AveragePrecision
 from tracker.evaluation.labels import LabelledSet, read_yolo_labels
-from tracker.frames import Frame, VideoInfo
 from tracker.registry.builtin import DETECTORS
 from tracker.util.opencv import cv2
-from tracker.util.stopwatch import Stopwatch
 
-DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
-COCO = DATA / "detection" / "coco256"
 SIZES = (320, 416, 512, 640)
 SIX = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-CALLS, WARM_UP = 40, 3
 COLUMNS = {
     "person": "person AP50",
     "six": "six classes",
@@ -149,26 +143,12 @@ def _ap50(precision: AveragePrecision, names: Sequence[str], wanted: Sequence[st
     return 100 * float(np.mean(found))
 
 
-def milliseconds(detector: TimedDetector) -> float:
-    """Returns the shortest time of a call."""
-    image = cv2.imread(str(sorted((COCO / "images" / "val2017").iterdir())[0]))[..., ::-1]
-    image = np.ascontiguousarray(cv2.resize(image, (480, 360)), np.uint8)
-    detector.start(VideoInfo("benchmark", 480, 360, Fraction(1), Fraction(1)))
-    frame = Frame(image, index=0, time_s=0.0, source="benchmark")
-    seen = []
-    for _ in range(WARM_UP + CALLS):
-        begin = time.perf_counter()
-        detector.detect([frame], Stopwatch())
-        seen.append(1e3 * (time.perf_counter() - begin))
-    return min(seen[WARM_UP:])
-
-
 def child(row: Row, what: str) -> Any:
     """Measures one row: `accuracy`, or the time on one or two threads, `ms1` or `ms2`."""
     threads = 1 if what == "ms1" else 2
     cv2.setNumThreads(threads)
     detector = detector_of(row, threads)
-    return accuracy(detector) if what == "accuracy" else {what: milliseconds(detector)}
+    return accuracy(detector) if what == "accuracy" else {what: min(call_milliseconds(detector))}
 
 
 def measured(row: Row, what: str) -> dict[str, float | None]:

@@ -1,9 +1,9 @@
 """Videos and windows with changed images, or with more drawn over them."""
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.draw_style import DrawStyle
 from tracker.tracks import Sink, TrackedFrame
 from tracker.util.arrays import UInt8Array
@@ -29,7 +29,7 @@ class Overlay(Protocol):
         ...
 
 
-class ChangedImageSink:
+class ChangedImageSink(ClosesOnExit):
     """Passes frames with changed images to a drawing sink.
 
     Args:
@@ -58,14 +58,3 @@ class ChangedImageSink:
     def close(self, *, complete: bool = True) -> None:
         """Finishes the output; calling it again does nothing."""
         self._sink.close(complete=complete)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)

@@ -1,22 +1,21 @@
 """A folder with a clip of each track, cut out of the video when the run has ended."""
 
-import csv
-import io
+import errno
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 
 from tracker.errors import ConfigError, OutputError
 from tracker.sinks.clip_cut import Stretch, VideoToCut, copied, encoded
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.output_folder import OutputFolder
 from tracker.sinks.place import Existing, output_error
 from tracker.sinks.plain_values import TIME_DECIMALS, class_name
 from tracker.sinks.track_summary import Life, TrackLives
 from tracker.tracks import RunInfo, TrackedFrame
+from tracker.util.csv_text import csv_text
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class ClipSettings:
             )
 
 
-class ClipSink:
+class ClipSink(ClosesOnExit):
     """Notes when each track was there, and cuts the clips when the run is complete.
 
     Clips are named by the id, `track-000012.mp4`; `clips.csv` lists them. They show the source as
@@ -139,26 +138,17 @@ class ClipSink:
             self._status = f"{self._folder.path}: {len(rows)} clips"
             if isinstance(error, OutputError):
                 raise
-            cause = OSError(0, str(error)) if isinstance(error, av.FFmpegError) else error
-            raise output_error(str(self._folder.path), _as_os_error(cause)) from error
+            cause = OSError(0, str(error))
+            if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+                cause = error
+            raise output_error(str(self._folder.path), cause) from error
         finally:
-            self._folder.finish(_table(rows))
+            self._folder.finish(csv_text([COLUMNS, *rows]))
         copies = sum(row[-2] == "copied" for row in rows)
         self._status = f"{self._folder.path}: {len(rows)} clips, {copies} of them copied"
         if left:
             limit = self._settings.most_bytes / 2**20
             self._status += f", {left} tracks left out beyond {limit:.0f} MiB"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
 
     def _cut(self, number: int, life: Life, run: RunInfo) -> tuple[object, ...]:
         """Returns the row of a clip, after cutting it."""
@@ -190,17 +180,5 @@ def _copied(video: VideoToCut, stretch: Stretch, path: Path) -> Stretch | None:
         return None
 
 
-_DISK_ERRORS = (28, 122, 27, 30)
-"""Errno of a full disk, a used up quota, a file that is too large, a read-only file system."""
-
-
-def _as_os_error(error: Exception) -> OSError:
-    return error if isinstance(error, OSError) else OSError(0, str(error))
-
-
-def _table(rows: list[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(rows)
-    return text.getvalue()
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""A full disk, a used up quota, a file that is too large, a read-only file system."""

@@ -4,22 +4,20 @@ An image is written when it is clearly better than the ones that are there, so t
 kept in memory and a run that is killed leaves its images.
 """
 
-import csv
-import io
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from tracker.boxes import clip
 from tracker.errors import ConfigError, OutputError
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.crop_quality import sharpness, visible_quality
 from tracker.sinks.output_folder import OutputFolder
 from tracker.sinks.place import Existing, output_error
 from tracker.sinks.plain_values import TIME_DECIMALS, class_name
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import Float32Array, UInt8Array
+from tracker.util.csv_text import csv_text
 from tracker.util.opencv import cv2
 
 TABLE = "crops.csv"
@@ -54,7 +52,7 @@ class _Crop:
     size: int
 
 
-class CropSink:
+class CropSink(ClosesOnExit):
     """Keeps the best images of each confirmed track: large, sharp, of high score, not overlapped.
 
     Files are named by the id, `track-000012.jpg` and `track-000012-2.jpg`; `crops.csv` lists them
@@ -129,25 +127,12 @@ class CropSink:
         """
         if not self._folder.is_begun:
             return
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(COLUMNS)
+        rows: list[tuple[object, ...]] = [COLUMNS]
         for number in sorted(self._crops):
             for crop in sorted(self._crops[number], key=lambda one: -one.quality):
                 name = _file_name(number, crop.slot)
-                table.writerow((name, number, self._classes[number], *crop.row))
-        self._folder.finish(text.getvalue())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
+                rows.append((name, number, self._classes[number], *crop.row))
+        self._folder.finish(csv_text(rows))
 
     def _add(self, result: TrackedFrame, row: int, visible: float) -> None:
         number = int(result.tracks.ids[row])

@@ -1,15 +1,12 @@
 """A CSV table of tracks: a header row, then one row for each track in each frame."""
 
-import csv
-import io
-from types import TracebackType
-from typing import Self
-
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.plain_values import TIME_DECIMALS, TrackRow, track_rows
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
+from tracker.util.csv_text import csv_text
 
 COLUMNS = (
     *("frame", "time_s", "id", "class", "score", "x1", "y1", "x2", "y2"),
@@ -18,7 +15,7 @@ COLUMNS = (
 """The header row; boxes in pixels, velocities in pixels a second, frames from 0."""
 
 
-class CsvSink:
+class CsvSink(ClosesOnExit):
     """Writes the columns of `COLUMNS`; values are those of the JSON output.
 
     Args:
@@ -49,13 +46,10 @@ class CsvSink:
         """
         result = in_stored_pixels(result)
         rows = track_rows(result.tracks, result.run.class_names)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self._file.records:
-            writer.writerow(COLUMNS)
-        writer.writerows(_cells(result, row) for row in rows)
+        cells: list[tuple[object, ...]] = [] if self._file.records else [COLUMNS]
+        cells += [_cells(result, row) for row in rows]
         self._file.begin(result.run.video.source)
-        self._file.append(text.getvalue().encode("utf-8", "backslashreplace"))
+        self._file.append(csv_text(cells).encode("utf-8", "backslashreplace"))
         self._frames += 1
 
     def close(self, *, complete: bool = True) -> None:
@@ -65,17 +59,6 @@ class CsvSink:
             OutputError: Earlier writes did not reach the disk.
         """
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
 
 
 def _cells(result: TrackedFrame, row: TrackRow) -> tuple[object, ...]:

@@ -1,16 +1,15 @@
 """A file of events: a CSV table, or JSON Lines of the objects that `--json` has."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tracker.analytics.events import Event
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.json_records import encode
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.tracks import TrackedFrame
+from tracker.util.csv_text import csv_text
 
 COLUMNS = (
     *("event", "time_s", "id", "class", "zone", "line", "direction", "how", "dwell_s"),
@@ -36,7 +35,7 @@ class EventSink(Protocol):
         ...
 
 
-class EventFileSink:
+class EventFileSink(ClosesOnExit):
     """Writes events as CSV, or as JSON Lines if the path ends in `.jsonl`.
 
     Args:
@@ -84,7 +83,7 @@ class EventFileSink:
         self._file.begin(source)
         self._is_begun = True
         if not self._as_lines:
-            self._file.append(_table([COLUMNS]))
+            self._append([COLUMNS])
 
     def write_events(self, events: Sequence[Event]) -> None:
         """Writes events.
@@ -97,7 +96,7 @@ class EventFileSink:
         if self._as_lines:
             self._file.append(b"".join(encode(event.to_json()) + b"\n" for event in events))
         else:
-            self._file.append(_table([event_cells(event) for event in events]))
+            self._append([event_cells(event) for event in events])
         self._events += len(events)
 
     def write_counts(self, counts: Mapping[str, Any]) -> None:
@@ -111,25 +110,11 @@ class EventFileSink:
         """
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
+    def _append(self, rows: Sequence[Sequence[object]]) -> None:
+        self._file.append(csv_text(rows).encode("utf-8", "backslashreplace"))
 
 
 def event_cells(event: Event) -> tuple[object, ...]:
     """Returns the row of an event."""
     record = event.to_json()
     return tuple(record.get(column, "") for column in COLUMNS)
-
-
-def _table(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,16 +1,16 @@
 """A sink that sends events to another program, by webhook or MQTT."""
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tracker.analytics.events import TIME_DECIMALS, Event
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.event_queue import EventQueue, QueueLimits, Sender
 from tracker.tracks import TrackedFrame
 from tracker.util.address import shown_address
 
 
-class EventPushSink:
+class EventPushSink(ClosesOnExit):
     """Sends each event as the JSON object of `docs/json-format.md` with two keys more.
 
     `source` is the source of the run, without secrets; `wall_time`, of live sources, the Unix time
@@ -54,17 +54,6 @@ class EventPushSink:
     def close(self, *, complete: bool = True) -> None:
         """Waits a few seconds for what is queued; calling it again does nothing."""
         self._queue.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
 
     def _record(self, record: dict[str, Any], time_s: float) -> dict[str, Any]:
         record["source"] = self._source

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tracker.analytics.events import Event
 from tracker.sinks import json_records
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
@@ -15,7 +15,7 @@ from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 
 
-class JsonSink:
+class JsonSink(ClosesOnExit):
     """Writes `{"header": {...}, "frames": [...], "footer": {...}}`.
 
     With analytics there is a list `events` before the footer, kept in memory until then.
@@ -107,14 +107,3 @@ class JsonSink:
         if self._events:
             yield b',"events":[\n' + b",\n".join(self._events) + b"\n]"
         yield b',"footer":'
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tracker.analytics.events import Event
 from tracker.sinks import json_records
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
@@ -15,7 +15,7 @@ from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 
 
-class JsonLinesSink:
+class JsonLinesSink(ClosesOnExit):
     """Writes a header line, a line for each frame, and a footer line.
 
     Every line is written at once, so that `tail -f` and pipes work.
@@ -106,14 +106,3 @@ class JsonLinesSink:
             footer = self._summary.footer(self._run, complete=complete, counts=self._counts)
             self._file.append_parts(chain(footer, (b"\n",)))
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)

@@ -1,8 +1,6 @@
 """MOTChallenge text for evaluation tools: `frame,id,x,y,w,h,conf,-1,-1,-1`."""
 
-from types import TracebackType
-from typing import Self
-
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.plain_values import track_rows
@@ -10,7 +8,7 @@ from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 
 
-class MotTextSink:
+class MotTextSink(ClosesOnExit):
     """Writes one row for each track in each frame.
 
     Frames count from 1 (frame number + 1), as in the benchmark. x and y are the left and top edge
@@ -60,14 +58,3 @@ class MotTextSink:
             OutputError: Earlier writes did not reach the disk.
         """
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)

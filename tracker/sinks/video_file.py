@@ -4,14 +4,13 @@ The file is playable up to its last complete part even when the program is kille
 """
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
 from tracker.sinks.changed_images import Overlay
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.draw import draw_tracks
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
@@ -28,7 +27,7 @@ _PRESETS = (
 )
 
 
-class VideoSink:
+class VideoSink(ClosesOnExit):
     """Encodes each frame with its tracks drawn in, at its time in the source.
 
     Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
@@ -131,17 +130,6 @@ class VideoSink:
         self._status = self._counted()
         if file.sound_problem:
             self._status += f", sound incomplete ({file.sound_problem})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
 
     def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
         disk = Disk(self._place)

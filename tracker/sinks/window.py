@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from tracker.errors import OutputError
 from tracker.sinks.changed_images import Overlay
+from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.draw import draw_tracks
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
@@ -42,7 +42,7 @@ class Screen(Protocol):
         ...
 
 
-class WindowSink:
+class WindowSink(ClosesOnExit):
     """Shows each frame with its tracks, as fast as results arrive.
 
     Args:
@@ -128,17 +128,6 @@ class WindowSink:
     def close(self, *, complete: bool = True) -> None:
         """Closes the window; calling it again does nothing."""
         self._screen.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close(complete=exc_type is None)
 
 
 def _broken(error: cv2.error) -> OutputError:

@@ -34,7 +34,7 @@ def parse_cvat(content: bytes, *, path: str | Path, video: VideoDefaults) -> Rec
     Raises:
         DataError: It is malformed, or is "CVAT for images", which has no tracks.
     """
-    root = _parsed(content, path)
+    root = cvat_root(content, place=f"{path}: ")
     frames = FrameObjects(path)
     for track in root.iter("track"):
         name = {"id": _whole(track, "id", f"{path}, track"), "class": track.get("label", "object")}
@@ -51,16 +51,26 @@ def parse_cvat(content: bytes, *, path: str | Path, video: VideoDefaults) -> Rec
     return frames.recording(_header(root, path, video))
 
 
-def _parsed(content: bytes, path: str | Path) -> ElementTree.Element:
+def cvat_root(content: bytes, *, place: str = "", expected: str = "XML") -> ElementTree.Element:
+    """Returns the root `<annotations>` of a file of CVAT.
+
+    Args:
+        content: The file.
+        place: What the message of an error begins with.
+        expected: What else the content may have been, for the message.
+
+    Raises:
+        DataError: It is not XML, has entities, or another root.
+    """
     # Entities can make a small file huge, and CVAT writes none.
     if any(word in content for word in _DOCTYPES):
-        raise DataError(f"{path}: expected CVAT's XML, got a document type or entities")
+        raise DataError(f"{place}expected CVAT's XML, got a document type or entities")
     try:
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: expected XML: {str(error)[:100]}") from error
+        raise DataError(f"{place}expected {expected}: {str(error)[:100]}") from error
     if root.tag != "annotations":
-        raise DataError(f"{path}: expected <annotations> as CVAT writes it, got <{root.tag}>")
+        raise DataError(f"{place}expected <annotations> as CVAT writes it, got <{root.tag}>")
     return root
 
 

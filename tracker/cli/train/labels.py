@@ -5,8 +5,6 @@ The output folder gets `images`, `labels`, `ignore` and `found` (see `training.l
 `frames.csv` with the times of video frames.
 """
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,6 +27,7 @@ from tracker.training.labels.merge import HumanLabels, human_labels
 from tracker.training.labels.settings import LabelSettings, common_name
 from tracker.training.labels.write import Labelled, label_images
 from tracker.util.atomic_file import replace_text
+from tracker.util.csv_text import csv_text
 from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
@@ -251,12 +250,10 @@ def _save_video_frames(found: FoundImages, out: Path, every: int) -> list[FrameF
         print_status(f"frames      {len(part)} of {video}")
         frames += part
     if frames:
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(("picture", "source", "frame", "time_s"))
+        rows: list[tuple[object, ...]] = [("picture", "source", "frame", "time_s")]
         for frame in frames:
-            table.writerow((frame.path.name, frame.source, frame.index, f"{frame.time_s:.6f}"))
-        replace_text(out / FRAMES, text.getvalue())
+            rows.append((frame.path.name, frame.source, frame.index, f"{frame.time_s:.6f}"))
+        replace_text(out / FRAMES, csv_text(rows))
     return frames
 
 

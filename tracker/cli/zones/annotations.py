@@ -7,11 +7,10 @@ from xml.etree import ElementTree
 
 from tracker.analytics.settings import AnalyticsSettings, Line, Point, Zone
 from tracker.errors import ConfigError, DataError, SourceError
+from tracker.track_files.cvat import cvat_root
 from tracker.util.json_text import parse_json
 from tracker.util.paths import unreadable_text
 from tracker.util.short_repr import short_repr
-
-_DOCTYPES = (b"<!DOCTYPE", b"<!ENTITY")
 
 
 class Shape(NamedTuple):
@@ -107,15 +106,7 @@ def _labelme_points(found: object, number: int) -> tuple[Point, ...]:
 
 
 def _cvat(content: bytes) -> tuple[tuple[int, int] | None, list[Shape]]:
-    # Entities can make a small file huge, and CVAT writes none.
-    if any(word in content for word in _DOCTYPES):
-        raise DataError("expected CVAT's XML, got a document type or entities")
-    try:
-        root = ElementTree.fromstring(content)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"expected XML of CVAT or JSON of LabelMe: {error}") from error
-    if root.tag != "annotations":
-        raise DataError(f"expected <annotations> as CVAT writes it, got <{root.tag}>")
+    root = cvat_root(content, expected="XML of CVAT or JSON of LabelMe")
     image = root.find("image")
     if image is not None:
         return _size(image.get("width"), image.get("height")), list(_cvat_shapes(image))

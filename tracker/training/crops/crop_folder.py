@@ -24,6 +24,7 @@ from tracker.training.reid.data import CropSet
 from tracker.util.archives import read_npy, read_npz
 from tracker.util.arrays import Float32Array, UInt8Array
 from tracker.util.atomic_file import make_parent, replace_bytes
+from tracker.util.csv_text import csv_text
 from tracker.util.opencv import cv2
 
 RECORD, TABLE, VECTORS = "crops.json", "crops.csv", "vectors"
@@ -131,11 +132,8 @@ def write_table(
         data = io.BytesIO()
         np.save(data, np.concatenate(parts))
         replace_file(folder / VECTORS / f"{teacher}.npy", data.getvalue())
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_HEADER)
-    table.writerows((row.file, row.group, row.class_name, row.source) for row in rows)
-    replace_file(folder / TABLE, text.getvalue().encode())
+    cells = ((row.file, row.group, row.class_name, row.source) for row in rows)
+    replace_file(folder / TABLE, csv_text([_HEADER, *cells]).encode())
 
 
 def is_crop_folder(folder: Path) -> bool:
