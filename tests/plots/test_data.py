@@ -12,9 +12,9 @@ from tracker.plots.data import (
     first_times,
     occupancy,
     plot_data,
-    summaries,
     time_map,
 )
+from tracker.plots.summaries import summaries
 from tracker.track_files.json_file import FrameFacts, Header, Recording, recording_of
 
 
@@ -67,9 +67,31 @@ def test_occupancy_and_tracks_so_far_by_class() -> None:
         (0.3, [track(1, 5, "car")]),
     )
     assert data.class_names == ("person", "car")
-    assert occupancy(data).tolist() == [[1, 2, 0, 0], [0, 1, 0, 1]]
-    # Track 1 was a person in two frames of three.
+    assert data.class_ranks == (0, 1)
+    # Track 1 was a person in two frames of three, and is one object in all of them.
+    assert occupancy(data).tolist() == [[1, 2, 0, 1], [0, 1, 0, 0]]
     assert [times.tolist() for times in first_times(data)] == [[0, 0.1], [0.1]]
+
+
+def test_of_equal_votes_the_lower_class_wins() -> None:
+    data = data_of((0.0, [track(1, 5, "car")]), (0.1, [track(1, 5)]))
+    assert data.tracks.classes.tolist() == [0, 0]
+    assert data.class_names == ("person",)
+
+
+def test_an_object_that_changes_its_class_stays_in_its_zone() -> None:
+    def event(kind: str, time: float, how: str) -> dict[str, Any]:
+        return {"kind": "event", "event": kind, "time_s": time, "zone": "yard", "how": how}
+
+    events = [
+        event("zone_entered", 0.1, "crossed"),
+        event("zone_left", 0.2, "reclassified"),
+        event("zone_entered", 0.2, "reclassified"),
+        event("zone_left", 0.3, "crossed"),
+    ]
+    data = data_of((0.0, [track(1, 5)]), events=events)
+    steps = event_steps(data, up=("event", "zone_entered"), down=("event", "zone_left"), key="zone")
+    assert [values.tolist() for values in steps["yard"]] == [[0.1, 0.3], [1, 0]]
 
 
 def test_a_summary_has_spans_gaps_and_speed() -> None:
@@ -119,6 +141,7 @@ def test_events_of_lines_and_zones_add_up() -> None:
         event("zone_left", 0.4, zone="yard", how="run_ended"),
         event("track_ended", 0.4),
         {"kind": "event", "zone": 3, "time_s": "soon"},
+        {"kind": "event", "event": "zone_entered", "zone": "yard", "time_s": 10**400},
     ]
     data = data_of((0.0, [track(1, 5)]), events=events)
     times, sums = event_steps(data, up=("direction", "in"), key="line")["door"]

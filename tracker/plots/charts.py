@@ -1,11 +1,14 @@
 """Plots over time: the time line of ids, counts and occupancy, and the speeds."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracker.plots.data import PlotData, event_steps, first_times, occupancy, summaries
+from tracker.plots.class_colours import class_colour, class_labels
+from tracker.plots.data import PlotData, event_steps, first_times, occupancy
 from tracker.plots.style import Theme, add_legend, colour, figure_of, styled_axes
+from tracker.plots.summaries import TrackSummary, summaries
 from tracker.util.arrays import Float64Array, UInt8Array
 from tracker.util.figures import figure_text
 
@@ -20,6 +23,8 @@ _MOST_POINTS = 1500
 _MOST_PLACES = 8
 """Zones or lines in one plot."""
 
+_LEGEND_COLUMNS = 4
+
 
 def time_line(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
     """Returns a bar for each track over the time in which it was there, with its gaps.
@@ -32,15 +37,11 @@ def time_line(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure
     tracks = sorted(summaries(data), key=lambda one: (one.first_s, one.id))
     count = max(len(tracks), 1)
     axes = styled_axes(_WIDTH, min(1.3 + 0.16 * count, 12), theme)[0]
-    for place, track in enumerate(tracks):
-        shade = colour(data.colour_number(track.class_index))
-        axes.broken_barh(track.spans, (place - 0.38, 0.76), facecolors=shade)
-        if track.predicted_spans:
-            axes.broken_barh(
-                track.predicted_spans, (place - 0.38, 0.76), facecolors=theme.ground, alpha=0.6
-            )
-        gap = (track.first_s, track.last_s)
-        axes.plot(gap, (place, place), color=shade, linewidth=0.6, linestyle=":", zorder=1)
+    shades = [class_colour(data, track.class_index, theme) for track in tracks]
+    _add_bars(axes, [track.spans for track in tracks], shades)
+    predicted = [track.predicted_spans for track in tracks]
+    _add_bars(axes, predicted, [theme.ground] * len(tracks), alpha=0.6)
+    _add_gaps(axes, tracks, shades)
     step = -(-count // 45)  # as many labels as are legible
     axes.set_yticks(
         range(0, len(tracks), step), [str(one.id) for one in tracks[::step]], fontsize=7
@@ -51,17 +52,46 @@ def time_line(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure
     axes.set(xlabel="time in s", ylabel="id")
     gaps = sum(len(one.spans) - 1 for one in tracks)
     axes.set_title(
-        f"{figure_text(data.title)}: {len(tracks)} tracks, {gaps} gaps (pale: predicted)"
+        f"{figure_text(data.title)}: {len(tracks)} tracks, {gaps} gaps (faded: predicted)"
     )
     _name_classes(axes, data, theme)
     return figure_of(axes)
 
 
+def _add_bars(
+    axes: "Axes",
+    spans: Sequence[Sequence[tuple[float, float]]],
+    shades: Sequence[str],
+    *,
+    alpha: float = 1.0,
+) -> None:
+    """Adds the bars of all tracks as one artist: thousands of artists take minutes."""
+    from matplotlib.collections import PolyCollection
+
+    corners, fills = [], []
+    for place, (mine, shade) in enumerate(zip(spans, shades, strict=True)):
+        low, high = place - 0.38, place + 0.38
+        for start, length in mine:
+            end = start + length
+            corners.append([(start, low), (end, low), (end, high), (start, high)])
+            fills.append(shade)
+    bars = PolyCollection(corners, facecolors=fills, linewidths=0, alpha=alpha)
+    axes.add_collection(bars, autolim=False)
+
+
+def _add_gaps(axes: "Axes", tracks: Sequence[TrackSummary], shades: Sequence[str]) -> None:
+    from matplotlib.collections import LineCollection
+
+    lines = [[(one.first_s, place), (one.last_s, place)] for place, one in enumerate(tracks)]
+    gaps = LineCollection(lines, colors=shades, linewidths=0.6, linestyles=":", zorder=0.9)
+    axes.add_collection(gaps, autolim=False)
+
+
 def _name_classes(axes: "Axes", data: PlotData, theme: Theme) -> None:
-    for index, name in enumerate(data.class_names):
-        if name:
-            axes.barh(0, 0, color=colour(data.colour_number(index)), label=figure_text(name))
-    if sum(map(bool, data.class_names)) > 1:
+    labels = class_labels(data)
+    for index, label in labels.items():
+        axes.barh(0, 0, color=class_colour(data, index, theme), label=label)
+    if len(labels) > 1:
         add_legend(axes, theme, columns=3, corner="lower left")
 
 
@@ -82,15 +112,11 @@ def counts(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
     panels = 2 + bool(crossings) + bool(zones)
     axes = styled_axes(_WIDTH, 0.6 + 2.0 * panels, theme, rows=panels)
     axes[0].set_title(f"{figure_text(data.title)}: objects at a time, and in all")
-    for index, (name, row) in enumerate(zip(data.class_names, occupancy(data), strict=True)):
-        if name:
-            _draw_occupancy(axes[0], data, row.astype(np.float64), index)
-    axes[0].set_ylabel("tracks in the frame")
+    _add_occupancy(axes[0], data, theme)
     for index, times in enumerate(first_times(data)):
         if len(times):
             sums = np.arange(1.0, len(times) + 1)
-            shade = colour(data.colour_number(index))
-            axes[1].plot(*_stairs(data, (times, sums)), color=shade)
+            axes[1].plot(*_stairs(data, (times, sums)), color=class_colour(data, index, theme))
     axes[1].set_ylabel("tracks so far")
     for one, curves, what in ((2, crossings, "line crossings"), (-1, zones, "tracks in the zone")):
         for label, (steps, number, style) in curves.items():
@@ -100,13 +126,26 @@ def counts(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
             axes[one].set_ylabel(what)
     for panel in axes:
         # The legend lies above the curves.
-        rows = -(-len(panel.get_legend_handles_labels()[0]) // 2)
+        rows = -(-len(panel.get_legend_handles_labels()[0]) // _LEGEND_COLUMNS)
         panel.set_ylim(0, panel.get_ylim()[1] * (1 + min(0.2 * rows, 1)))
         panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-        add_legend(panel, theme, columns=2)
+        add_legend(panel, theme, columns=_LEGEND_COLUMNS)
     axes[-1].set_xlim(*_time_limits(data))
     axes[-1].set_xlabel("time in s")
     return figure_of(axes[0])
+
+
+def _add_occupancy(axes: "Axes", data: PlotData, theme: Theme) -> None:
+    """Adds the number of tracks in each frame, by class, and of all where there are several."""
+    labels = class_labels(data)
+    rows = occupancy(data).astype(np.float64)
+    if len(labels) > 1:
+        _draw_occupancy(axes, data, rows.sum(axis=0), shade=theme.text, label="all")
+    for index, name in enumerate(data.class_names):
+        if name:
+            shade, label = class_colour(data, index, theme), labels.get(index, "_")
+            _draw_occupancy(axes, data, rows[index], shade=shade, label=label)
+    axes.set_ylabel("tracks in the frame")
 
 
 _Steps = tuple[Float64Array, Float64Array]
@@ -135,15 +174,15 @@ def _zone_occupancy(data: PlotData) -> _Curves:
     return {figure_text(name): (found, n, "-") for n, (name, found) in enumerate(zones)}
 
 
-def _draw_occupancy(axes: "Axes", data: PlotData, row: Float64Array, index: int) -> None:
+def _draw_occupancy(
+    axes: "Axes", data: PlotData, row: Float64Array, *, shade: str, label: str
+) -> None:
     """Draws a mean line, and where frames are taken together a band from least to most."""
     edges = np.linspace(0, len(row), min(len(row), _MOST_POINTS) + 1).astype(np.intp)[:-1]
     times = data.times[edges]
     weights = np.maximum(data.durations, 1e-9)
     mean = np.add.reduceat(row * weights, edges) / np.add.reduceat(weights, edges)
-    name = figure_text(data.class_names[index])
-    shade = colour(data.colour_number(index))
-    axes.step(times, mean, where="post", color=shade, linewidth=1.2, label=name)
+    axes.step(times, mean, where="post", color=shade, linewidth=1.2, label=label)
     low, high = np.minimum.reduceat(row, edges), np.maximum.reduceat(row, edges)
     axes.fill_between(times, low, high, step="post", color=shade, alpha=0.25, linewidth=0)
 
@@ -171,14 +210,18 @@ def speeds(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":
     # The fastest few of a thousand are mostly boxes that jumped.
     top = float(np.quantile(speed, 0.995)) if len(speed) else 1.0
     edges = np.linspace(0, top or 1.0, 41)
-    used = [index for index, name in enumerate(data.class_names) if name]
+    labels = class_labels(data)
+    # The most frequent class is the lowest part of a bar.
+    used = sorted(
+        np.unique(data.tracks.classes).tolist(), key=lambda index: data.class_ranks[index]
+    )
     axes.hist(
         [np.minimum(speed[classes == index], edges[-1]) for index in used] or [[]],
         bins=edges.tolist(),
         weights=[seconds[classes == index] for index in used] or [[]],
         stacked=True,
-        color=[colour(n) for n in range(max(len(used), 1))],
-        label=[figure_text(data.class_names[index]) for index in used] or ["_"],
+        color=[class_colour(data, index, theme) for index in used] or [theme.muted],
+        label=[labels.get(index, "_") for index in used] or ["_"],
     )
     if len(speed):
         median = _weighted_median(speed, seconds)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tracker.errors import DataError
 from tracker.track_files.derived import rows_by_id
 from tracker.track_files.json_file import Recording
 from tracker.track_files.recorded_tracks import RecordedTracks
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
+from tracker.track_files.values import moment
+from tracker.util.arrays import Float64Array, IndexArray, Int32Array, Int64Array
 
 LONGEST_FRAME_S = 1.0
 """A box counts for the time until the next frame, and at most for so long: a camera that was away
@@ -24,13 +26,18 @@ class PlotData:
     """A recording with what all plots need; `R` rows of tracks, `F` frames.
 
     Attributes:
-        tracks: The tracks with times and velocities, sorted by frame, then id.
+        tracks: The tracks with times and velocities, sorted by frame, then id; the class of all
+            rows of a track is the one that it has most often, so that a wrong class in one frame
+            is no other object.
         times: `(F,)` float64 times of the frames in seconds, rising.
         durations: `(F,)` float64 seconds until the next frame, at most `LONGEST_FRAME_S`.
         row_frames: `(R,)` place of each row's frame in `times`.
         size: Width and height of the frames in pixels; where the file has none, what holds all
             boxes.
         title: The name of the recording.
+        class_names: Names of the classes that occur, by index in `tracks.classes`; others are
+            empty.
+        class_ranks: Place of each class by its number of rows, the most frequent one first.
         events: Its events, as in JSON.
         has_known_size: Whether `size` is that of the frames.
     """
@@ -41,22 +48,10 @@ class PlotData:
     row_frames: IndexArray
     size: tuple[float, float]
     title: str
+    class_names: tuple[str, ...]
+    class_ranks: tuple[int, ...]
     events: tuple[Mapping[str, Any], ...] = ()
     has_known_size: bool = True
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes that occur, by index in `tracks.classes`; others are empty."""
-        names = self.tracks.class_names
-        used = set(self.tracks.classes.tolist())
-        most = max(used, default=-1) + 1
-        return tuple(
-            (names[n] if n < len(names) else "object") if n in used else "" for n in range(most)
-        )
-
-    def colour_number(self, index: int) -> int:
-        """Returns the place of a class among those that occur, so that few have unlike colours."""
-        return sum(map(bool, self.class_names[:index]))
 
     @property
     def feet(self) -> Float64Array:
@@ -80,7 +75,8 @@ def plot_data(recording: Recording, *, title: str, fps: float) -> PlotData:
         fps: Frames a second, where it has neither times nor a frame rate.
     """
     tracks = recording.tracks
-    tracks = replace(tracks, fps=tracks.fps or fps).with_derived_columns()
+    tracks = replace(tracks, fps=tracks.fps or fps, classes=voted_classes(tracks))
+    tracks = tracks.with_derived_columns()
     numbers, times = _frames(recording, tracks)
     row_frames = np.searchsorted(numbers, tracks.frames)
     header = recording.header
@@ -89,6 +85,7 @@ def plot_data(recording: Recording, *, title: str, fps: float) -> PlotData:
     else:
         right, bottom = tracks.boxes[:, 2:].max(axis=0, initial=1)
         size = (float(right), float(bottom))
+    rows_of_classes = np.bincount(tracks.classes)
     return PlotData(
         tracks=tracks,
         times=times,
@@ -96,8 +93,32 @@ def plot_data(recording: Recording, *, title: str, fps: float) -> PlotData:
         row_frames=row_frames,
         size=size,
         title=title,
+        class_names=_names(tracks, rows_of_classes),
+        class_ranks=tuple(np.argsort(np.argsort(-rows_of_classes, kind="stable")).tolist()),
         events=recording.events,
         has_known_size=header is not None,
+    )
+
+
+def voted_classes(tracks: RecordedTracks) -> Int32Array:
+    """Returns `(R,)` the class that each row's track has most often; of equals the lower one."""
+    if not len(tracks):
+        return tracks.classes
+    _, places = np.unique(tracks.ids, return_inverse=True)
+    width = int(tracks.classes.max()) + 1
+    pairs, votes = np.unique(places * width + tracks.classes, return_counts=True)
+    # The last assignment to a track wins: that of most votes, of equals the lowest class.
+    order = np.lexsort((-pairs, votes))
+    winners = np.zeros(places.max() + 1, np.int32)
+    winners[pairs[order] // width] = pairs[order] % width
+    return winners[places]
+
+
+def _names(tracks: RecordedTracks, rows_of_classes: Int64Array) -> tuple[str, ...]:
+    known = tracks.class_names
+    return tuple(
+        (known[n] if n < len(known) else "object") if count else ""
+        for n, count in enumerate(rows_of_classes.tolist())
     )
 
 
@@ -149,107 +170,24 @@ def time_map(data: PlotData) -> tuple[Float64Array, float]:
 
 def occupancy(data: PlotData) -> Int64Array:
     """Returns `(C, F)` the number of tracks of each class in each frame."""
-    counts = np.zeros((len(data.class_names), len(data.times)), np.int64)
-    np.add.at(counts, (data.tracks.classes, data.row_frames), 1)
-    return counts
+    shape = (len(data.class_names), len(data.times))
+    places = data.tracks.classes * np.int64(shape[1]) + data.row_frames
+    return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def first_times(data: PlotData) -> list[Float64Array]:
-    """Returns for each class the rising times at which its tracks begin; by most frequent class."""
-    starts: list[list[float]] = [[] for _ in data.class_names]
-    for rows in rows_by_id(data.tracks.ids):
-        starts[main_class(data.tracks, rows)].append(float(data.tracks.times_s[rows[0]]))
-    return [np.sort(np.array(times, np.float64)) for times in starts]
-
-
-def main_class(tracks: RecordedTracks, rows: IndexArray) -> int:
-    """Returns the class that a track has most often; of equals the lower one."""
-    return int(np.bincount(tracks.classes[rows]).argmax())
-
-
-@dataclass(frozen=True, slots=True)
-class TrackSummary:
-    """One track over its whole life.
-
-    Attributes:
-        id: Its id.
-        class_index: The class that it has most often.
-        spans: Begin and length in seconds of each uninterrupted stretch.
-        predicted_spans: The same of stretches in which it was predicted or interpolated.
-        frames: Frames in which it was reported.
-        path_px: Length of the path of its foot point in pixels.
-        mean_speed: Mean speed of its centre in pixels a second.
-    """
-
-    id: int
-    class_index: int
-    spans: tuple[tuple[float, float], ...]
-    predicted_spans: tuple[tuple[float, float], ...]
-    frames: int
-    path_px: float
-    mean_speed: float
-
-    @property
-    def first_s(self) -> float:
-        """When it was first reported, in seconds."""
-        return self.spans[0][0]
-
-    @property
-    def last_s(self) -> float:
-        """When it was last reported, in seconds, with the length of that frame."""
-        return sum(self.spans[-1])
-
-    @property
-    def longest_gap_s(self) -> float:
-        """Seconds of its longest gap; 0 where it has none."""
-        ends = [start + length for start, length in self.spans[:-1]]
-        starts = [start for start, _ in self.spans[1:]]
-        return max((b - a for a, b in zip(ends, starts, strict=True)), default=0.0)
-
-
-def summaries(data: PlotData) -> list[TrackSummary]:
-    """Returns a summary of each track, by rising id."""
-    found, tracks, feet = [], data.tracks, data.feet
-    for rows in rows_by_id(tracks.ids):
-        speeds = np.hypot(*tracks.velocities[rows].T.astype(np.float64))
-        weights = data.row_seconds[rows]
-        known = np.isfinite(speeds) & (weights > 0)
-        mean = np.average(speeds[known], weights=weights[known]) if known.any() else 0.0
-        found.append(
-            TrackSummary(
-                id=int(tracks.ids[rows[0]]),
-                class_index=main_class(tracks, rows),
-                spans=_spans(data, data.row_frames[rows], np.ones(len(rows), np.bool_)),
-                predicted_spans=_spans(data, data.row_frames[rows], ~tracks.seen[rows]),
-                frames=len(rows),
-                path_px=float(np.hypot(*np.diff(feet[rows], axis=0).T).sum()),
-                mean_speed=float(mean),
-            )
-        )
-    return found
-
-
-def _spans(
-    data: PlotData, frames: IndexArray, wanted: BoolArray
-) -> tuple[tuple[float, float], ...]:
-    """Returns begin and length in seconds of runs of consecutive frames."""
-    frames = frames[wanted]
-    if not len(frames):
-        return ()
-    runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)
-    return tuple(
-        (
-            float(data.times[run[0]]),
-            float(data.times[run[-1]] + data.durations[run[-1]] - data.times[run[0]]),
-        )
-        for run in runs
-    )
+    """Returns for each class the rising times at which its tracks begin."""
+    _, first = np.unique(data.tracks.ids, return_index=True)
+    times, classes = data.tracks.times_s[first], data.tracks.classes[first]
+    return [np.sort(times[classes == index]) for index in range(len(data.class_names))]
 
 
 def event_steps(
     data: PlotData, *, up: tuple[str, str], down: tuple[str, str] | None = None, key: str
 ) -> dict[str, tuple[Float64Array, Float64Array]]:
-    """Returns by zone or line the times of its events and the running sum after each.
+    """Returns by zone or line the times of its changes and the running sum after each.
+
+    Events of the same time are one change: an object whose class changes is always inside.
 
     Args:
         data: The recording.
@@ -259,16 +197,26 @@ def event_steps(
     """
     changes: dict[str, list[tuple[float, int]]] = {}
     for event in data.events:
-        place, time = event.get(key), event.get("time_s")
-        if not isinstance(place, str) or not isinstance(time, int | float):
+        place, time_s = event.get(key), seconds_of(event, "time_s")
+        if not isinstance(place, str) or time_s is None:
             continue
         step = 1 if event.get(up[0]) == up[1] else 0
         if down is not None and event.get(down[0]) == down[1]:
             step = 0 if event.get("how") == "run_ended" else -1
         if step:
-            changes.setdefault(place, []).append((float(time), step))
+            changes.setdefault(place, []).append((time_s, step))
     steps = {}
     for place, found in sorted(changes.items()):
-        times, sums = np.array(sorted(found, key=lambda one: one[0]), np.float64).T
-        steps[place] = (times, np.cumsum(sums))
+        when, step = np.array(found, np.float64).T
+        times, places = np.unique(when, return_inverse=True)
+        sums = np.bincount(places, step)
+        steps[place] = (times[sums != 0], np.cumsum(sums)[sums != 0])
     return steps
+
+
+def seconds_of(event: Mapping[str, object], key: str) -> float | None:
+    """Returns a time of an event in seconds; `None` where it has none that is one."""
+    try:
+        return moment(event.get(key), key)
+    except DataError:
+        return None

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracker.plots.data import PlotData, time_map
+from tracker.plots.labels import Label, add_labels
 from tracker.plots.style import Theme, colour, figure_of, styled_axes
 from tracker.track_files.derived import rows_by_id
-from tracker.util.arrays import Float64Array, UInt8Array
+from tracker.util.arrays import Float64Array, IndexArray, UInt8Array
 from tracker.util.figures import figure_text
 
 if TYPE_CHECKING:
@@ -32,31 +33,41 @@ def trajectories(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Fig
         image: `(H, W, 3)` uint8 RGB frame to draw on; `None` for a plain ground.
         theme: The colours.
     """
+    axes = _frame_axes(data, image, theme)
+    paths = _longest_paths(data)
+    for rows in paths:
+        _add_path(axes, data, rows, theme)
+    count = len(np.unique(data.tracks.ids))
+    shown = f"the {len(paths)} longest of {count}" if count > len(paths) else f"{count}"
+    axes.set_title(f"{figure_text(data.title)}: paths of {shown} tracks")
+    ends = [Label(str(int(data.tracks.ids[rows[0]])), data.feet[rows[-1]]) for rows in paths]
+    left_out = count - len(ends[:MOST_LABELS]) + add_labels(axes, ends[:MOST_LABELS], theme)
+    if left_out:
+        axes.set_title(f"{axes.get_title()}, {left_out} without their id")
+    return figure_of(axes)
+
+
+def _longest_paths(data: PlotData) -> list[IndexArray]:
+    """Returns the rows of the tracks with the longest paths, the longest first."""
+    feet = data.feet
+    paths = list(rows_by_id(data.tracks.ids))
+    return sorted(paths, key=lambda rows: -_length(feet[rows]))[:MOST_PATHS]
+
+
+def _add_path(axes: "Axes", data: PlotData, rows: IndexArray, theme: Theme) -> None:
     from matplotlib.patheffects import withStroke
 
-    axes = _frame_axes(data, image, theme)
-    feet = data.feet
-    paths = sorted(rows_by_id(data.tracks.ids), key=lambda rows: -_length(feet[rows]))
+    shade = colour(int(data.tracks.ids[rows[0]]))
+    points = data.feet[rows]
+    gaps = np.flatnonzero(np.diff(data.row_frames[rows]) > 1) + 1
     outline = [withStroke(linewidth=3, foreground=theme.ground, alpha=0.8)]
-    for place, rows in enumerate(paths[:MOST_PATHS]):
-        shade = colour(int(data.tracks.ids[rows[0]]))
-        points = feet[rows]
-        frames = data.row_frames[rows]
-        for part in np.split(points, np.flatnonzero(np.diff(frames) > 1) + 1):
-            axes.plot(*part.T, color=shade, linewidth=1.6, path_effects=outline, zorder=3)
-        # Gaps: a thin dotted line over the whole path shows where it goes on.
+    # A line is interrupted where a point is NaN.
+    parts = np.insert(points, gaps, np.nan, axis=0)
+    axes.plot(*parts.T, color=shade, linewidth=1.6, path_effects=outline, zorder=3)
+    if len(gaps):  # A thin dotted line over the whole path shows where it goes on.
         axes.plot(*points.T, color=shade, linewidth=0.9, linestyle=":", zorder=2)
-        axes.plot(*points[0], "o", color=shade, markersize=4, zorder=4)
-        _add_head(axes, points, shade)
-        if place < MOST_LABELS:
-            number = str(int(data.tracks.ids[rows[0]]))
-            text = axes.annotate(
-                number, points[-1], xytext=(4, 4), textcoords="offset points", fontsize=8
-            )
-            text.set(color=theme.text, path_effects=outline, zorder=5, clip_on=True)
-    shown = f"the {MOST_PATHS} longest of {len(paths)}" if len(paths) > MOST_PATHS else len(paths)
-    axes.set_title(f"{figure_text(data.title)}: paths of {shown} tracks")
-    return figure_of(axes)
+    axes.plot(*points[0], "o", color=shade, markersize=4, zorder=4)
+    _add_head(axes, points, shade)
 
 
 def _length(points: Float64Array) -> float:
@@ -70,7 +81,9 @@ def _add_head(axes: "Axes", points: Float64Array, shade: str) -> None:
         arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": shade, "lw": 1.6}
         arrow |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 10}
         step = (points[-1] - back) / max(np.hypot(*(points[-1] - back)), 1e-9)
-        axes.annotate("", points[-1], xytext=points[-1] - step, arrowprops=arrow, zorder=4)
+        head = axes.annotate("", points[-1], xytext=points[-1] - step, arrowprops=arrow, zorder=4)
+        if head.arrow_patch is not None:
+            head.arrow_patch.set_clip_path(axes.patch)
 
 
 def heat_map(data: PlotData, image: UInt8Array | None, theme: Theme) -> "Figure":

@@ -4,10 +4,10 @@ import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
 
-from tracker.plots.data import PlotData, summaries
+from tracker.plots.data import PlotData, seconds_of
 from tracker.plots.style import Theme
+from tracker.plots.summaries import TrackSummary, summaries
 from tracker.util.text import printable
 
 MOST_ROWS = 2000
@@ -16,11 +16,13 @@ MOST_ROWS = 2000
 _HEADINGS = ("id", "class", "from s", "to s", "seconds", "frames", "gaps", "longest gap s")
 _MORE_HEADINGS = ("path px", "mean px/s")
 _EVENT_KEYS = ("time_s", "event", "id", "class", "line", "zone", "direction", "how", "dwell_s")
+_EVENT_HEADINGS = ("time s", *_EVENT_KEYS[1:-1], "dwell s")
+_TEXT_COLUMNS = frozenset(("class", "event", "line", "zone", "direction", "how"))
 _CAPTIONS = {
     "trajectories": "Paths of the foot points: a dot where they begin, an arrow head at the end.",
     "heat-map": "Time spent in each place, by the foot points.",
-    "time-line": "When each track was there.",
-    "counts": "Tracks at a time, and tracks so far.",
+    "time-line": "The time in which each track was reported; dotted: gaps, faded: predicted boxes.",
+    "counts": "Tracks in the frame and tracks so far; crossings of lines and tracks in zones.",
     "speeds": "Time spent at each speed.",
 }
 
@@ -54,15 +56,16 @@ def report_html(data: PlotData, plots: Mapping[str, bytes], theme: Theme) -> str
     ]
     for name, content in plots.items():
         caption = _CAPTIONS.get(name, name)
-        text = base64.b64encode(content).decode("ascii")
+        image = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
         parts.append(
-            f"<figure><img alt='{_safe(caption)}' src='data:image/png;base64,{text}'>"
+            f"<figure><div class='wide'><img alt='{_safe(caption)}' src='{image}'></div>"
             f"<figcaption>{_safe(caption)}</figcaption></figure>"
         )
-    parts += _table("Tracks", (*_HEADINGS, *_MORE_HEADINGS), [_row(data, one) for one in tracks])
+    rows = [_row(data, one) for one in tracks[:MOST_ROWS]]
+    parts += _table("Tracks", (*_HEADINGS, *_MORE_HEADINGS), rows, count=len(tracks))
     if data.events:
-        rows = [[event.get(key, "") for key in _EVENT_KEYS] for event in data.events]
-        parts += _table("Events", _EVENT_KEYS, rows)
+        rows = [[_cell(event, key) for key in _EVENT_KEYS] for event in data.events[:MOST_ROWS]]
+        parts += _table("Events", _EVENT_HEADINGS, rows, count=len(data.events))
     return "\n".join([*parts, "</body></html>\n"])
 
 
@@ -70,7 +73,7 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
-def _row(data: PlotData, track: Any) -> list[object]:
+def _row(data: PlotData, track: TrackSummary) -> list[object]:
     seconds = sum(length for _, length in track.spans)
     times = (f"{track.first_s:.2f}", f"{track.last_s:.2f}", f"{seconds:.2f}")
     gaps = (len(track.spans) - 1, f"{track.longest_gap_s:.2f}")
@@ -78,16 +81,27 @@ def _row(data: PlotData, track: Any) -> list[object]:
     return [track.id, data.class_names[track.class_index], *times, track.frames, *gaps, *motion]
 
 
-def _table(title: str, headings: Sequence[str], rows: Sequence[Iterable[object]]) -> list[str]:
+def _cell(event: Mapping[str, object], key: str) -> object:
+    """Returns a value of an event, times to a thousandth of a second."""
+    if key in {"time_s", "dwell_s"} and (seconds := seconds_of(event, key)) is not None:
+        return f"{seconds:.3f}"
+    return event.get(key, "")
+
+
+def _table(
+    title: str, headings: Sequence[str], rows: Sequence[Iterable[object]], *, count: int
+) -> list[str]:
+    """Returns the first rows of a table that has `count` rows."""
     parts = [f"<h2>{_safe(title)}</h2>"]
-    if len(rows) > MOST_ROWS:
-        parts.append(f"<p>The first {MOST_ROWS} of {len(rows)}.</p>")
-    parts.append("<div class='table'><table><thead><tr>")
+    if count > len(rows):
+        parts.append(f"<p>The first {len(rows)} of {count}.</p>")
+    parts.append("<div class='wide table'><table><thead><tr>")
     parts += [f"<th>{_safe(heading)}</th>" for heading in headings]
     parts.append("</tr></thead><tbody>")
-    for row in rows[:MOST_ROWS]:
+    for row in rows:
         parts.append("<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in row) + "</tr>")
-    return [*parts, "</tbody></table></div>"]
+    parts.append("</tbody></table></div>")
+    return [f"<section id='{title.lower()}'>", *parts, "</section>"]
 
 
 def _safe(value: object) -> str:
@@ -101,12 +115,23 @@ def _css(theme: Theme) -> str:
         f"body{{background:{theme.ground};color:{theme.text};font:15px/1.45 system-ui,sans-serif;"
         "max-width:1080px;margin:2rem auto;padding:0 1rem}"
         "h1{font-size:1.5rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:2rem}"
-        "dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem}dt{opacity:.7}"
+        "dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem}dt{opacity:.75}"
         "dd{margin:0}figure{margin:1.5rem 0}img{max-width:100%;height:auto;display:block}"
-        "figcaption{opacity:.7;font-size:.9rem;margin-top:.3rem}"
-        ".table{overflow:auto;max-height:70vh}table{border-collapse:collapse;width:100%;"
-        "font-variant-numeric:tabular-nums}th,td{padding:.25rem .7rem;text-align:right;"
+        "figcaption{opacity:.75;font-size:.9rem;margin-top:.3rem}"
+        ".wide{overflow-x:auto}.table{overflow-y:auto;max-height:70vh}"
+        "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
+        "th,td{padding:.25rem .7rem;text-align:right;white-space:nowrap;"
         f"border-bottom:1px solid {theme.grid}}}"
-        "th:nth-child(2),td:nth-child(2){text-align:left}"
         f"th{{position:sticky;top:0;background:{theme.ground}}}"
+        # On a phone a plot keeps a size at which its text is legible, and is moved sideways.
+        "@media(max-width:700px){body{margin:1rem auto}.wide img{max-width:none;width:720px}}"
+        "@media print{.table{max-height:none;overflow:visible}}"
+        f"{_columns_of_text('tracks', _HEADINGS)},{_columns_of_text('events', _EVENT_HEADINGS)}"
+        "{text-align:left}"
     )
+
+
+def _columns_of_text(section: str, headings: Sequence[str]) -> str:
+    """Returns the CSS selector of a table's cells that hold words."""
+    places = [n for n, heading in enumerate(headings, start=1) if heading in _TEXT_COLUMNS]
+    return ",".join(f"#{section} :is(th,td):nth-child({n})" for n in places)

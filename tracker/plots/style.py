@@ -43,7 +43,7 @@ DARK = Theme("#161b22", "#e3e8ee", "#303841", "#7d8792", is_dark=True)
 
 
 def colour(number: int) -> str:
-    """Returns the colour of an id or class."""
+    """Returns the colour of an id."""
     return COLOURS[number % len(COLOURS)]
 
 
