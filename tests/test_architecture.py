@@ -27,7 +27,8 @@ RANKS = [
     ["detection", "linking", "tracking", "plots", "sinks"],
     ["doctor", "pipeline", "training"],
     ["config"],
-    ["api", "cli"],
+    ["api", "serve"],
+    ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 ROOT = {

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.cli.replayed_frames import Appearance, frames_of_rows, tracked_frames
 from tracker.cli.track_contents import contents, lost_text
 from tracker.errors import ConfigError, OutputTakenError
 from tracker.frames import VideoInfo
-from tracker.masks import empty_mask
 from tracker.sinks.csv_table import CsvSink
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
@@ -22,6 +20,7 @@ from tracker.sinks.json_records import Embeddings, json_parts
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.output_file import STDOUT, RecordFile, check_not_source
 from tracker.sinks.place import Existing, claimed, output_error
+from tracker.sinks.replayed_frames import frames_of_rows, recorded_results
 from tracker.track_files.coco import coco_parts
 from tracker.track_files.cvat import cvat_parts
 from tracker.track_files.formats import (
@@ -36,7 +35,7 @@ from tracker.track_files.label_studio import label_studio_parts
 from tracker.track_files.parquet import write_parquet
 from tracker.track_files.read import read_bytes, read_recording
 from tracker.track_files.yolo import yolo_files
-from tracker.tracks import RunInfo, TrackedFrame, TrackState
+from tracker.tracks import RunInfo, TrackedFrame
 from tracker.util.atomic_file import make_parent, replaced_file
 
 DEFAULT_CLASS = "object"
@@ -268,26 +267,4 @@ def _results(request: ConvertRequest, recording: Recording) -> Iterator[TrackedF
         {**header.config, "converted": converted},
         header.models,
     )
-    coasted = {facts.index for facts in recording.frames if facts.is_coasted}
-    is_coasted = np.isin(tracks.frames, list(coasted))
-    confirmed = tracks.seen | (is_coasted & (tracks.misses == 0))
-    columns = {
-        "frames": tracks.frames,
-        "ids": tracks.ids,
-        "boxes": tracks.boxes.astype(np.float32),
-        "velocities": tracks.velocities,
-        # JSON has scores of 0 to 1; -1 and percentages occur in MOT text.
-        "scores": np.clip(tracks.scores, 0, 1),
-        "classes": tracks.classes,
-        "class_scores": tracks.class_scores,
-        "states": np.where(confirmed, TrackState.CONFIRMED, TrackState.LOST).astype(np.uint8),
-        "ages": tracks.ages,
-        "misses": tracks.misses,
-        "detection_index": np.full(len(tracks), -1, np.int32),
-        "global_ids": tracks.global_ids,
-    }
-    masks = None
-    if tracks.masks is not None:
-        nothing = empty_mask(next(mask.size for mask in tracks.masks if mask is not None))
-        masks = tuple(mask or nothing for mask in tracks.masks)
-    return tracked_frames(columns, Appearance(tracks.embeddings, masks), recording.frames, run)
+    return recorded_results(recording, run)

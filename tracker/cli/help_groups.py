@@ -33,6 +33,13 @@ _RUN: Groups = {
     "Detection": _DETECTION,
     "Tracking": ("embedder", "link"),
 }
+_SERVE: Groups = {
+    "Server": (
+        *("host", "port", "token_file", "allow_host", "open_", "zones"),
+        *("uploads", "upload_limit", "keep", "as_fast_as_possible", "jpeg_quality"),
+    ),
+    **{heading: names for heading, names in _RUN.items() if heading != "Output"},
+}
 _TRAIN: Groups = {
     "Data": ("data", "classes", "val_share"),
     "Network": (
@@ -63,6 +70,7 @@ _EVAL_DETECTOR: Groups = {
 }
 OPTION_GROUPS: dict[str, Groups] = {
     **dict.fromkeys(("run", "bench"), _RUN),
+    "serve": _SERVE,
     **dict.fromkeys(("train detector", "train reid", "train segmenter"), _TRAIN),
     **dict.fromkeys(("train labels", "train crops"), _LABELS),
     "refine": _REFINE,

@@ -22,6 +22,7 @@ from tracker.cli.parsing import (
     usage_error_text,
 )
 from tracker.cli.run.command import add_run_command
+from tracker.cli.serve import add_serve_command
 from tracker.cli.tools import add_offline_commands
 from tracker.cli.train.options import train_app
 from tracker.errors import OutputClosed, TrackerError
@@ -73,6 +74,7 @@ def _options_of_all_commands(
 
 
 add_run_command(app)
+add_serve_command(app)
 add_offline_commands(app)
 
 

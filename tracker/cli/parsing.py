@@ -21,6 +21,7 @@ _COMMANDS_OF_OTHERS = {
         *("track", "detect", "process", "video", "predict", "infer", "inference"),
         *("follow", "play", "start", "webcam", "camera", "stream", "live"),
     ),
+    "serve": ("web", "page", "server", "dashboard", "ui", "browser"),
     "analyze": ("analyse", "analytics", "count", "counts", "report"),
     "zones": ("zone", "roi", "regions", "lines", "polygons"),
     "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tracker.boxes import is_proper
-from tracker.cli.replayed_frames import Appearance, frames_of_rows, tracked_frames
 from tracker.errors import ConfigError, DataError
 from tracker.frames import VideoInfo
 from tracker.masks import Mask, empty_mask
@@ -21,6 +20,7 @@ from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.place import Existing, claimed
+from tracker.sinks.replayed_frames import Appearance, frames_of_rows, tracked_frames
 from tracker.track_files.json_file import Header, Recording
 from tracker.track_files.read import read_recording
 from tracker.track_files.recorded_tracks import RecordedTracks

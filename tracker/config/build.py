@@ -17,6 +17,7 @@ from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
 from tracker.pipeline.multi import MultiPipeline, StageFactories
+from tracker.pipeline.serial import one_call_at_a_time
 from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.sources.source_kind import SourceKind, source_kind
@@ -175,6 +176,38 @@ def build_multi_pipeline(
             and cannot be shared.
         TrackerError: A model is missing or malformed, a class or device does not exist.
     """
+    factories, resolved = _stage_factories(config, detector, class_names)
+    return _multi_pipeline(factories, resolved)
+
+
+def build_shared_pipeline(config: Config) -> MultiPipeline:
+    """Returns a pipeline that may run in several threads at once, each with its own sources.
+
+    The runs share a detector and an embedder, which process one call at a time.
+
+    Raises:
+        ConfigError: Detections of one source are replayed.
+        TrackerError: A model is missing or malformed, a class or device does not exist.
+    """
+    factories, resolved = _stage_factories(config, None, None)
+    return _multi_pipeline(one_call_at_a_time(factories), resolved)
+
+
+def _multi_pipeline(factories: StageFactories, config: Config) -> MultiPipeline:
+    return MultiPipeline(
+        factories,
+        config=config.to_json(),
+        detect_every=config.detector.every,
+        batch_wait_s=config.batch.wait_s,
+        max_frames=config.source.max_frames,
+        link=config.linking if config.link else None,
+    )
+
+
+def _stage_factories(
+    config: Config, detector: AnyDetector | None, class_names: Sequence[str] | None
+) -> tuple[StageFactories, Config]:
+    """Returns the factories of the stages of several sources, and the resolved configuration."""
     from tracker.util.opencv import cv2
 
     if config.detector.detections is not None:
@@ -194,19 +227,13 @@ def build_multi_pipeline(
     config = _resolved(config, found)
     build_camera_motion(config)  # To raise before the first frame.
     adapts = embedder_name(config) == DETECTOR_EMBEDDER
-    return MultiPipeline(
-        StageFactories(
-            detector=(lambda: build_detector(config)) if is_motion else lambda: found,
-            embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
-            camera_motion=lambda: build_camera_motion(config),
-            tracker=lambda: DeepSort(config.tracking),
-        ),
-        config=config.to_json(),
-        detect_every=config.detector.every,
-        batch_wait_s=config.batch.wait_s,
-        max_frames=config.source.max_frames,
-        link=config.linking if config.link else None,
+    factories = StageFactories(
+        detector=(lambda: build_detector(config)) if is_motion else lambda: found,
+        embedder=(lambda: build_embedder(config)) if adapts else lambda: embedder,
+        camera_motion=lambda: build_camera_motion(config),
+        tracker=lambda: DeepSort(config.tracking),
     )
+    return factories, config
 
 
 def _check_link(config: Config) -> None:

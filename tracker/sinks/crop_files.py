@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracker.boxes import clip
 from tracker.errors import ConfigError, OutputError
 from tracker.sinks.closing import ClosesOnExit
+from tracker.sinks.crop_image import cut_out, jpeg_bytes
 from tracker.sinks.crop_quality import sharpness, visible_quality
 from tracker.sinks.output_folder import OutputFolder
 from tracker.sinks.place import Existing, output_error
 from tracker.sinks.plain_values import TIME_DECIMALS, class_name
 from tracker.tracks import TrackedFrame
-from tracker.util.arrays import Float32Array, UInt8Array
+from tracker.util.arrays import UInt8Array
 from tracker.util.csv_text import csv_text
-from tracker.util.opencv import cv2
 
 TABLE = "crops.csv"
 COLUMNS = (
@@ -38,8 +37,6 @@ ten times, not in every frame in which it comes a little closer."""
 APART_S = 1.0
 """Seconds between two images of a track, so that they show different views."""
 
-_MARGIN = 0.05
-_LARGEST_SIDE = 1024
 _JPEG_QUALITY = 92
 
 
@@ -143,7 +140,7 @@ class CropSink(ClosesOnExit):
         # The sharpness is at most 1: most crops need not be cut out to see that they are no better.
         if old is not None and visible < BETTER * old.quality:
             return
-        crop = _cut(result.frame.image, result.tracks.boxes[row])
+        crop = cut_out(result.frame.image, result.tracks.boxes[row])
         # The square root: what stands before an object adds edges as well.
         quality = visible * sharpness(crop) ** 0.5 if crop.size else 0.0
         if quality <= 0 or (old is not None and quality < BETTER * old.quality):
@@ -165,7 +162,7 @@ class CropSink(ClosesOnExit):
     ) -> None:
         tracks, frame = result.tracks, result.frame
         number = int(tracks.ids[row])
-        content = _encoded(crop)
+        content = jpeg_bytes(crop, _JPEG_QUALITY)
         size = self._bytes - (0 if old is None else old.size) + len(content)
         if size > self._most_bytes:
             self._is_full = True
@@ -193,23 +190,3 @@ class CropSink(ClosesOnExit):
 
 def _file_name(number: int, slot: int) -> str:
     return f"track-{number:06d}{f'-{slot + 1}' if slot else ''}.jpg"
-
-
-def _cut(image: UInt8Array, box: Float32Array) -> UInt8Array:
-    """Returns the content of a box with its margin, at most `_LARGEST_SIDE` px a side."""
-    margin = _MARGIN * (box[2:] - box[:2])
-    grown = np.concatenate([box[:2] - margin, box[2:] + margin])[None].astype(np.float32)
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = np.rint(clip(grown, width=width, height=height)[0]).astype(int).tolist()
-    crop = image[y1:y2, x1:x2]
-    share = _LARGEST_SIDE / max(*crop.shape[:2], 1)
-    if crop.size and share < 1:
-        size = (max(1, round(crop.shape[1] * share)), max(1, round(crop.shape[0] * share)))
-        return np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return crop
-
-
-def _encoded(crop: UInt8Array) -> bytes:
-    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return data.tobytes()

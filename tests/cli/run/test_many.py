@@ -17,11 +17,12 @@ import tracker
 from tests.cli import call, lines_of
 from tests.conftest import moving_square, write_clip
 from tests.stream_server import MjpegServer
-from tracker.cli.run.outputs import Outputs, source_names
+from tracker.cli.run.outputs import Outputs
 from tracker.config.build import build_multi_pipeline, build_pipeline
 from tracker.config.run import load_config
 from tracker.errors import ConfigError, SourceError
 from tracker.sinks.json_records import Embeddings
+from tracker.sources.source_names import source_names
 
 MOTION = ("--detector", "motion")
 NO_EMBEDDER = ("--embedder", "none")

@@ -31,8 +31,7 @@ from tracker.cli.options import (
     Webhook,
     ZonesFile,
 )
-from tracker.cli.parsing import RunCommand, reconnect_attempts, start_seconds, words_of
-from tracker.errors import ConfigError
+from tracker.cli.parsing import RunCommand
 from tracker.util.terminal import print_results, print_status
 
 
@@ -190,68 +189,53 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     no_progress: NoProgress = False,
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
-    from tracker.cli.run.image_options import image_settings
+    from tracker.cli.run.configuration import run_config
     from tracker.cli.run.many import run_many
     from tracker.cli.run.object_files import ObjectFiles
     from tracker.cli.run.one import RunRequest
     from tracker.cli.run.one import run as run_one
     from tracker.cli.run.outputs import Outputs
-    from tracker.cli.run.replay import check_replay
-    from tracker.config.run import load_config, overlay, with_reconnect_attempts
-    from tracker.config.zones import load_zones, zones_tree
     from tracker.sinks.json_records import Embeddings
     from tracker.sinks.place import Existing
 
-    settings = load_config(config, set_ or ())
-    is_motion = (detector or settings.detector.name) == "motion"
-    replayed = detections or settings.detector.detections
-    network_options = {"--iou": iou, "--imgsz": imgsz, "--device": device, "--runtime": runtime}
-    if replayed is not None:
-        others = {"--detector": detector, "--conf": conf, "--slices": slices}
-        check_replay(replayed, others | network_options)
-    for option, value in network_options.items():
-        if is_motion and value is not None:
-            raise ConfigError(
-                f"{option} {value}: the motion detector has no network; name a model with "
-                "--detector small or a file"
-            )
-    settings = overlay(
-        settings,
+    settings = run_config(
+        config,
+        set_ or (),
         {
-            "detector.name": detector,
-            "detector.weights": weights,
-            "detector.names": names,
-            "detector.detections": detections,
-            "detector.network.classes": words_of("--classes", classes),
-            "detector.motion.confidence" if is_motion else "detector.network.confidence": conf,
-            "detector.network.iou": iou,
-            "detector.network.input_size": imgsz,
-            "detector.slices": slices,
-            "detector.network.device": device,
-            "detector.network.runtime": runtime,
-            "detector.network.half": half or None,
-            "detector.every": detect_every,
-            "embedder.name": embedder,
-            "segmenter.file": segmenter,
-            **image_settings(background, blur, blur_ids),
-            "draw.labels": labels,
-            "draw.color_by": color_by,
-            "draw.boxes": boxes,
-            "draw.line_scale": line_scale,
-            "draw.font_scale": font_scale,
-            "draw.trail_s": trail,
-            "source.live.policy": policy,
-            "source.max_frames": max_frames,
-            "source.stride": stride,
-            "source.start_s": None if start is None else start_seconds(start),
-            "link": link or None,
-            "analytics": None if zones is None else zones_tree(load_zones(zones)),
+            "detector": detector,
+            "weights": weights,
+            "names": names,
+            "detections": detections,
+            "classes": classes,
+            "conf": conf,
+            "iou": iou,
+            "imgsz": imgsz,
+            "slices": slices,
+            "device": device,
+            "runtime": runtime,
+            "half": half,
+            "detect_every": detect_every,
+            "embedder": embedder,
+            "segmenter": segmenter,
+            "background": background,
+            "blur": blur,
+            "blur_ids": blur_ids,
+            "labels": labels,
+            "color_by": color_by,
+            "boxes": boxes,
+            "line_scale": line_scale,
+            "font_scale": font_scale,
+            "trail": trail,
+            "policy": policy,
+            "max_frames": max_frames,
+            "stride": stride,
+            "start": start,
+            "link": link,
+            "zones": zones,
             "seed": seed,
-            "draw.seed": seed,
+            "reconnect": reconnect,
         },
     )
-    if reconnect is not None:
-        settings = with_reconnect_attempts(settings, reconnect_attempts(reconnect))
     outputs = Outputs(
         json=json,
         mot=mot,

@@ -20,7 +20,7 @@ from tracker.cli.run.one import (
     watch_windows,
     write_result,
 )
-from tracker.cli.run.outputs import SourceSinks, make_sinks, source_names
+from tracker.cli.run.outputs import SourceSinks, make_sinks
 from tracker.cli.run.progress import RunProgress, RunStatistics, summary
 from tracker.config.build import build_multi_pipeline, open_source
 from tracker.config.run import Config
@@ -28,6 +28,7 @@ from tracker.errors import SourceError, TrackerError
 from tracker.frames import Source, VideoInfo
 from tracker.pipeline.frame_loop import SourceEnd, SourceEvent, close_together, next_item
 from tracker.sources.source_kind import check_pipe_once
+from tracker.sources.source_names import source_names
 from tracker.util.address import shown_address
 from tracker.util.channel import Channel
 from tracker.util.terminal import print_status

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from types import FrameType
 
-from tracker.cli.run.outputs import Outputs, SourceSinks, make_sinks, source_names
+from tracker.cli.run.outputs import Outputs, SourceSinks, make_sinks
 from tracker.cli.run.progress import RunProgress, RunStatistics, summary
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.run import Config
 from tracker.errors import OutputClosed, OutputError, OutputTakenError, SourceError, TrackerError
 from tracker.frames import Reconnecting, Source
+from tracker.sources.source_names import source_names
 from tracker.tracks import TrackedFrame
 from tracker.util.signals import termination_signals
 from tracker.util.terminal import print_status

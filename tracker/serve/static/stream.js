@@ -45,7 +45,7 @@ export class Stream {
   }
 
   #onText(message) {
-    if (message.kind === "state") this.handlers.onState(message);
+    if (message.kind === "state") this.handlers.onState(message.entry);
     if (message.kind !== "frame") return;
     this.header = message.image ? message : null;
     if (!message.image) this.handlers.onFrame(message, null, this.#acknowledgement(message));

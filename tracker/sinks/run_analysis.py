@@ -25,6 +25,11 @@ class RunAnalysis:
         self._analyser: Analyser | None = None
         self._scale = (1.0, 1.0)
 
+    @property
+    def analyser(self) -> Analyser | None:
+        """What counts; `None` before the first result."""
+        return self._analyser
+
     def update(self, result: TrackedFrame) -> tuple[Event, ...]:
         """Returns the events that are certain with one more result.
 

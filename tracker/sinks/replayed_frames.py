@@ -10,8 +10,8 @@ import numpy as np
 from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.frames import Frame
-from tracker.masks import Mask
-from tracker.track_files.json_file import FrameFacts
+from tracker.masks import Mask, empty_mask
+from tracker.track_files.json_file import FrameFacts, Recording
 from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
 from tracker.util.arrays import Float32Array, Int32Array
 
@@ -26,6 +26,40 @@ class Appearance:
     def rows(self, rows: slice) -> "Appearance":
         """Returns those of some rows."""
         return Appearance(self.embeddings[rows], None if self.masks is None else self.masks[rows])
+
+
+def recorded_results(recording: Recording, run: RunInfo) -> Iterator[TrackedFrame]:
+    """Returns the results of the frames of a recording, with an image of one black pixel.
+
+    Args:
+        recording: Its tracks have all columns (`RecordedTracks.with_derived_columns`), and its
+            frames are known.
+        run: The run.
+    """
+    tracks = recording.tracks
+    coasted = {facts.index for facts in recording.frames if facts.is_coasted}
+    is_coasted = np.isin(tracks.frames, list(coasted))
+    confirmed = tracks.seen | (is_coasted & (tracks.misses == 0))
+    columns = {
+        "frames": tracks.frames,
+        "ids": tracks.ids,
+        "boxes": tracks.boxes.astype(np.float32),
+        "velocities": tracks.velocities,
+        # JSON has scores of 0 to 1; -1 and percentages occur in MOT text.
+        "scores": np.clip(tracks.scores, 0, 1),
+        "classes": tracks.classes,
+        "class_scores": tracks.class_scores,
+        "states": np.where(confirmed, TrackState.CONFIRMED, TrackState.LOST).astype(np.uint8),
+        "ages": tracks.ages,
+        "misses": tracks.misses,
+        "detection_index": np.full(len(tracks), -1, np.int32),
+        "global_ids": tracks.global_ids,
+    }
+    masks = None
+    if tracks.masks is not None:
+        nothing = empty_mask(next(mask.size for mask in tracks.masks if mask is not None))
+        masks = tuple(mask or nothing for mask in tracks.masks)
+    return tracked_frames(columns, Appearance(tracks.embeddings, masks), recording.frames, run)
 
 
 def tracked_frames(

@@ -1,0 +1,1 @@
+"""`tracker serve`: a live page, a REST interface and metrics."""

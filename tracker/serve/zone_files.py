@@ -1,0 +1,135 @@
+"""Zones and lines of sources, kept in YAML files."""
+
+import dataclasses
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tracker.analytics.analyser import Analyser
+from tracker.analytics.settings import (
+    AnalyticsSettings,
+    Calibration,
+    Point,
+    Units,
+    pixel_scale,
+)
+from tracker.config.zones import zones_from, zones_text, zones_tree
+from tracker.errors import ConfigError
+from tracker.frames import VideoInfo
+from tracker.tracks import RunInfo
+from tracker.util.atomic_file import make_parent, replace_text
+from tracker.util.yaml_text import read_yaml
+
+_COMMENT = "Written by tracker serve"
+
+
+class ZoneFile:
+    """A file such as `zones.yaml`, which need not exist yet.
+
+    Args:
+        path: The file; `None` for zones that are kept in memory only.
+        otherwise: The zones where there is no file.
+    """
+
+    def __init__(self, path: Path | None, otherwise: AnalyticsSettings) -> None:
+        self.path = path
+        self._otherwise = otherwise
+        self._lock = threading.Lock()
+
+    def load(self) -> AnalyticsSettings:
+        """Returns the zones; a file without any is allowed.
+
+        Raises:
+            ConfigError: The file cannot be read, or has an unknown key or a wrong value.
+        """
+        if self.path is None or not self.path.exists():
+            return self._otherwise
+        tree = read_yaml(self.path)
+        try:
+            return zones_from(tree)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+
+    def save(self, zones: AnalyticsSettings) -> None:
+        """Replaces the file at once.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self.path is None:
+            return
+        with self._lock:
+            make_parent(self.path)
+            replace_text(self.path, zones_text(zones, comment=_COMMENT))
+
+
+def document(zones: AnalyticsSettings, info: VideoInfo | None) -> dict[str, Any]:
+    """Returns zones and lines in the form of `zones.yaml`, in pixels of the source's frames.
+
+    Args:
+        zones: The zones.
+        info: The source; `None` if it was not opened yet, for coordinates as they are.
+    """
+    tree = zones_tree(zones if info is None else _in_frame_pixels(zones, info))
+    size = {} if info is None else {"size": [info.width, info.height]}
+    return {"units": "pixels", "zones": [], "lines": [], **tree, **size}
+
+
+def zones_of_document(
+    tree: Mapping[str, Any], info: VideoInfo | None, run: RunInfo | None
+) -> AnalyticsSettings:
+    """Returns the zones of a document, checked against the source.
+
+    Args:
+        tree: The document; pixels without a size are those of the source's frames.
+        info: The source, if it was opened.
+        run: Its run, for the names of classes, if there is one.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is wrong.
+    """
+    zones = zones_from(tree)
+    if info is None:
+        return zones
+    if zones.units is Units.PIXELS and zones.size is None:
+        zones = dataclasses.replace(zones, size=(info.width, info.height))
+    if run is not None:
+        size = info.stored_size or (info.width, info.height)
+        Analyser(zones, size, run.class_names)
+    return zones
+
+
+def _in_frame_pixels(zones: AnalyticsSettings, info: VideoInfo) -> AnalyticsSettings:
+    x, y = pixel_scale(zones, info.stored_size or (info.width, info.height))
+    stored_x, stored_y = info.stored_scale
+    scale = x / stored_x, y / stored_y
+
+    def scaled(points: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple((round(a * scale[0], 2), round(b * scale[1], 2)) for a, b in points)
+
+    def pair(points: tuple[Point, Point]) -> tuple[Point, Point]:
+        first, second = scaled(points)
+        return first, second
+
+    def ground(calibration: Calibration) -> Calibration:
+        length = calibration.length
+        if length is not None:
+            length = dataclasses.replace(length, image=pair(length.image))
+        return dataclasses.replace(calibration, image=scaled(calibration.image), length=length)
+
+    return dataclasses.replace(
+        zones,
+        units=Units.PIXELS,
+        size=(info.width, info.height),
+        zones=tuple(
+            dataclasses.replace(
+                zone,
+                polygon=scaled(zone.polygon),
+                direction=None if zone.direction is None else pair(zone.direction),
+            )
+            for zone in zones.zones
+        ),
+        lines=tuple(dataclasses.replace(line, points=scaled(line.points)) for line in zones.lines),
+        calibration=None if zones.calibration is None else ground(zones.calibration),
+    )
