@@ -32,7 +32,7 @@ def factors(scene: Scene, seconds: float) -> tuple[Float64Array, Float64Array]:
     agreed = np.zeros(count)
     for frame in range(count):
         deepsort.step(scene.found[frame], dt=float(scene.steps[frame]))
-        agreed[frame] = np.exp(deepsort.model_weights[:, PLACE] @ np.log(FACTORS))
+        agreed[frame] = np.exp(deepsort.model_weights[PLACE] @ np.log(FACTORS))
     return np.arange(count) * scene.interval_s, agreed
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tracker.detections import Detections
 from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.kalman import VARIANCE
 from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracks import Tracks, TrackState
 
@@ -282,13 +283,12 @@ def test_what_settings_decide_is_not_learnt() -> None:
 
 def assert_covariances(deepsort: DeepSort) -> None:
     """Every model's blocks of a coordinate and its rate are positive definite."""
-    covariance = deepsort._table.model_covariance
-    place, cross, rate = covariance[:, :, 0], covariance[:, :, 1], covariance[:, :, 2]
+    place, cross, rate = deepsort._table.state[VARIANCE:]
     assert (place > 0).all()
     assert (rate > 0).all()
     assert (place * rate > cross**2).all()
     bank = deepsort._learnt.bank
-    np.testing.assert_allclose(bank.weights.sum(axis=0), 1)
+    np.testing.assert_allclose(bank.weights.sum(axis=1), 1)
     assert (bank.noise_scale > 0).all()
 
 

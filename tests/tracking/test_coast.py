@@ -105,7 +105,7 @@ def test_a_step_after_coasts_equals_one_after_a_gap(coasts: int, start: list[flo
     np.testing.assert_allclose(table.mean, straight, rtol=1e-9, atol=1e-9)
     other._learnt.predict(other._table, coasts + 1.0, None)
     np.testing.assert_allclose(table.mean, reference.mean, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(table.model_covariance, reference.model_covariance, rtol=1e-6)
+    np.testing.assert_allclose(table.state[2:], reference.state[2:], rtol=1e-6)
 
 
 def test_the_covariance_after_coasts_is_that_of_the_full_filter() -> None:
@@ -113,7 +113,7 @@ def test_the_covariance_after_coasts_is_that_of_the_full_filter() -> None:
     deepsort = DeepSort(staged())
     confirmed_at(deepsort, 300, speed=2)
     table, noise = deepsort._table, deepsort.settings.noise
-    full = kalman.full_covariance(table.model_covariance[0])[0]
+    full = kalman.full_covariance(table.state[:, :, 0])[0]
     mean = table.mean[0].copy()
     move = np.eye(8) + np.eye(8, k=4)
     for _ in range(4):
@@ -126,7 +126,7 @@ def test_the_covariance_after_coasts_is_that_of_the_full_filter() -> None:
         mean = move @ mean
     np.testing.assert_allclose(table.mean[0], mean, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(
-        kalman.full_covariance(table.model_covariance[0])[0], full, rtol=1e-9, atol=1e-12
+        kalman.full_covariance(table.state[:, :, 0])[0], full, rtol=1e-9, atol=1e-12
     )
 
 

@@ -41,12 +41,12 @@ def test_motion_gate_finds_what_the_full_matrix_finds(
     seed: int, tracks: int, detections: int
 ) -> None:
     known, seen = scene(seed, tracks, detections)
-    mean, covariance = kalman.predict(*kalman.initiate(known, NOISE), dt=1, noise=NOISE)
-    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    state = kalman.predict(kalman.initiate(known, NOISE), dt=1, noise=NOISE)
+    mean, variance = kalman.means(state), kalman.innovation_variance(state, NOISE)
     pairs = gating.by_motion(mean, variance, seen, gate=GATE_95)
     # Equation 1 with the whole 8x8 covariance and its inverse.
     distance = np.zeros((tracks, detections))
-    spread = kalman.full_covariance(covariance)[:, :4, :4]
+    spread = kalman.full_covariance(state)[:, :4, :4]
     for t in range(tracks):
         high = np.square(mean[t, 3] * NOISE.measurement)
         measured = np.diag([high, high, NOISE.aspect_measurement**2, high])
@@ -62,14 +62,14 @@ def test_motion_gate_finds_what_the_full_matrix_finds(
 def test_overlap_finds_what_the_full_matrix_finds(seed: int, tracks: int, detections: int) -> None:
     known, seen = scene(seed, tracks, detections)
     boxes = cxcyah_to_xyxy(seen).astype(np.float32)
-    mean, _ = kalman.initiate(known, NOISE)
+    mean = kalman.means(kalman.initiate(known, NOISE))
     pairs = gating.by_overlap(mean, boxes, min_iou=0.3)
     overlap = pairwise_iou(cxcyah_to_xyxy(known), boxes)
     assert as_set(pairs) == pytest.approx(expected(1 - overlap, overlap >= 0.3))
 
 
 def test_boxes_that_only_touch_do_not_overlap() -> None:
-    mean, _ = kalman.initiate(np.array([[5.0, 5.0, 1.0, 10.0]]), NOISE)
+    mean = kalman.means(kalman.initiate(np.array([[5.0, 5.0, 1.0, 10.0]]), NOISE))
     touching = np.array([[10, 0, 20, 10]], np.float32)
     assert len(gating.by_overlap(mean, touching, min_iou=0.0)) == 0
 
@@ -77,7 +77,7 @@ def test_boxes_that_only_touch_do_not_overlap() -> None:
 @given(seed=st.integers(0, 999), tracks=st.integers(0, 8), detections=st.integers(0, 8))
 def test_reach_finds_what_the_full_matrix_finds(seed: int, tracks: int, detections: int) -> None:
     known, seen = scene(seed, tracks, detections)
-    mean, _ = kalman.initiate(known, NOISE)
+    mean = kalman.means(kalman.initiate(known, NOISE))
     reach = np.linspace(0.2, 1.0, tracks)
     pairs = gating.by_reach(mean, seen, reach=reach, size_ratio=1.4)
     heights = known[:, None, 3], seen[None, :, 3]

@@ -46,8 +46,9 @@ def scene_of(
     """A scene whose tracks are predicted exactly at the boxes of `known`."""
     table, gallery, own = TrackTable(), AppearanceGallery(10), DeepSortSettings(**changes)
     count = len(known)
-    mean = np.hstack([xyxy_to_cxcyah(known.boxes), np.zeros((count, 4))])
-    slots = table.give_birth(mean[None], np.ones((1, count, 3, 4)), known, np.arange(count))
+    state = np.ones((5, 4, 1, count))
+    state[0, :, 0], state[1] = xyxy_to_cxcyah(known.boxes).T, 0.0
+    slots = table.give_birth(state, known, np.arange(count))
     gallery.add(slots, known.embeddings)
     lacks = np.zeros(len(found)) if shortfall is None else np.array(shortfall)
     spread = np.broadcast_to(np.asarray(variance), (count, 4)).copy()

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 from tracker.errors import ConfigError
 from tracker.tracking import kalman
 from tracker.tracking.gating import by_motion
-from tracker.tracking.kalman import GATE_95, MotionNoise
+from tracker.tracking.kalman import GATE_95, RATE, VALUE, VARIANCE, MotionNoise
 
 NOISE = MotionNoise()
 
@@ -50,25 +50,24 @@ def set_noise(reference: KalmanFilter) -> None:
 
 
 def test_zero_tracks() -> None:
-    mean, covariance = kalman.initiate(np.zeros((0, 4)), NOISE)
-    mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
-    mean, covariance = kalman.update(mean, covariance, np.zeros((0, 4)), noise=NOISE)
-    assert mean.shape == (0, 8)
-    assert covariance.shape == (0, 3, 4)
-    assert len(by_motion(mean, np.ones((0, 4)), np.ones((3, 4)), gate=GATE_95)) == 0
+    state = kalman.predict(kalman.initiate(np.zeros((0, 4)), NOISE), dt=1, noise=NOISE)
+    state = kalman.update(state, np.zeros((0, 4)), noise=NOISE)
+    assert state.shape == (5, 4, 0)
+    assert kalman.means(state).shape == (0, 8)
+    assert kalman.full_covariance(state).shape == (0, 8, 8)
+    assert len(by_motion(kalman.means(state), np.ones((0, 4)), np.ones((3, 4)), gate=GATE_95)) == 0
 
 
 def test_first_innovation_by_hand() -> None:
     # Height 20: position std 1 px. New track: variance 4, rate variance (10 * 20/160)^2 = 25/16.
-    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]]), NOISE)
-    mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+    state = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]]), NOISE)
+    state = kalman.predict(state, dt=1, noise=NOISE)
     # One step: 4 + 25/16 + 1 of process noise; the measurement (std 2 px) adds 4.
-    assert covariance[0, 0, 0] == pytest.approx(4 + 25 / 16 + 1)
-    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    assert state[VARIANCE, 0, 0] == pytest.approx(4 + 25 / 16 + 1)
+    variance = kalman.innovation_variance(state, NOISE)
     assert variance[0, 0] == pytest.approx(4 + 25 / 16 + 1 + 4)
     seen = np.array([[3.0, 0.0, 0.5, 20.0]])
-    variance = kalman.innovation_variance(mean, covariance, NOISE)
-    pairs = by_motion(mean, variance, seen, gate=GATE_95)
+    pairs = by_motion(kalman.means(state), variance, seen, gate=GATE_95)
     assert pairs.costs.tolist() == pytest.approx([9 / (4 + 25 / 16 + 1 + 4)])
 
 
@@ -77,15 +76,15 @@ def test_equals_filterpy_over_a_long_run() -> None:
     tracks = 7
     measurement = random.uniform([0, 0, 0.2, 10], [1920, 1080, 2, 400], (tracks, 4))
     references = [reference_filter(row) for row in measurement]
-    mean, covariance = kalman.initiate(measurement, NOISE)
+    state = kalman.initiate(measurement, NOISE)
     for step in range(60):
         for reference in references:
             set_noise(reference)
             reference.predict()
-        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
+        state = kalman.predict(state, dt=1, noise=NOISE)
         measurement = measurement + random.normal(0, [5, 5, 0.02, 2], (tracks, 4))
-        apart = measurement - mean[:, :4]
-        variance = kalman.innovation_variance(mean, covariance, NOISE)
+        apart = measurement - kalman.means(state)[:, :4]
+        variance = kalman.innovation_variance(state, NOISE)
         distance = (apart**2 / variance).sum(axis=1)
         for row, reference in enumerate(references):
             set_noise(reference)
@@ -94,10 +93,10 @@ def test_equals_filterpy_over_a_long_run() -> None:
             if seen:
                 assert distance[row] == pytest.approx(reference.mahalanobis**2, rel=1e-9)
         seen_rows = np.array([(step + row) % 4 != 0 for row in range(tracks)])
-        mean[seen_rows], covariance[seen_rows] = kalman.update(
-            mean[seen_rows], covariance[seen_rows], measurement[seen_rows], noise=NOISE
+        state[..., seen_rows] = kalman.update(
+            state[..., seen_rows], measurement[seen_rows], noise=NOISE
         )
-        full = kalman.full_covariance(covariance)
+        mean, full = kalman.means(state), kalman.full_covariance(state)
         for row, reference in enumerate(references):
             np.testing.assert_allclose(mean[row], reference.x[:, 0], rtol=1e-9, atol=1e-9)
             np.testing.assert_allclose(full[row], reference.P, rtol=1e-9, atol=1e-9)
@@ -105,32 +104,43 @@ def test_equals_filterpy_over_a_long_run() -> None:
 
 @given(steps=st.integers(1, 12), height=st.floats(5, 500), rate=st.floats(-5, 5))
 def test_a_long_step_equals_as_many_short_ones(steps: int, height: float, rate: float) -> None:
-    mean, covariance = kalman.initiate(np.array([[10.0, 20.0, 0.4, height]]), NOISE)
-    mean[0, 4] = rate  # the height stays, so the noise is the same in every step
-    at_once = kalman.predict(mean, covariance, dt=steps, noise=NOISE)
+    state = kalman.initiate(np.array([[10.0, 20.0, 0.4, height]]), NOISE)
+    state[RATE, 0] = rate  # the height stays, so the noise is the same in every step
+    at_once = kalman.predict(state, dt=steps, noise=NOISE)
     for _ in range(steps):
-        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
-    np.testing.assert_allclose(at_once[0], mean, rtol=1e-9)
-    np.testing.assert_allclose(at_once[1], covariance, rtol=1e-9)
+        state = kalman.predict(state, dt=1, noise=NOISE)
+    np.testing.assert_allclose(at_once, state, rtol=1e-9)
 
 
 @given(dt=st.floats(0.01, 40), height=st.floats(1, 1000))
 def test_covariance_stays_positive_definite(dt: float, height: float) -> None:
     measurement = np.array([[0.0, 0.0, 1.0, height]])
-    mean, covariance = kalman.initiate(measurement, NOISE)
+    state = kalman.initiate(measurement, NOISE)
     for _ in range(5):
-        mean, covariance = kalman.predict(mean, covariance, dt=dt, noise=NOISE)
-        assert np.linalg.eigvalsh(kalman.full_covariance(covariance)[0]).min() > 0
-        mean, covariance = kalman.update(mean, covariance, measurement, noise=NOISE)
-        assert np.linalg.eigvalsh(kalman.full_covariance(covariance)[0]).min() > 0
+        state = kalman.predict(state, dt=dt, noise=NOISE)
+        assert np.linalg.eigvalsh(kalman.full_covariance(state)[0]).min() > 0
+        state = kalman.update(state, measurement, noise=NOISE)
+        assert np.linalg.eigvalsh(kalman.full_covariance(state)[0]).min() > 0
 
 
 def test_a_shrinking_box_never_vanishes() -> None:
-    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 10.0]]), NOISE)
-    mean[0, 7] = -4
+    state = kalman.initiate(np.array([[0.0, 0.0, 0.5, 10.0]]), NOISE)
+    state[RATE, 3] = -4
     for _ in range(5):
-        mean, covariance = kalman.predict(mean, covariance, dt=1, noise=NOISE)
-    assert mean[0, 3] == kalman.MIN_SIZE
+        state = kalman.predict(state, dt=1, noise=NOISE)
+    assert state[VALUE, 3].tolist() == [kalman.MIN_SIZE]
+
+
+def test_an_infinite_variance_leaves_a_state_as_it_is() -> None:
+    state = kalman.initiate(np.array([[3.0, 4.0, 0.5, 20.0]] * 2), NOISE)
+    state = kalman.predict(state, dt=1, noise=NOISE)
+    expected = kalman.innovation_variance(state, NOISE).T.copy()
+    expected[:, 1] = np.inf
+    corrected = kalman.correct(state, np.array([[2.0, 0.0]] * 4), expected)
+    np.testing.assert_array_equal(corrected[..., 1], state[..., 1])
+    # A gain of P / S moves the first one by that share of 2.
+    gain = state[VARIANCE, 0, 0] / expected[0, 0]
+    assert corrected[VALUE, 0, 0] == pytest.approx(3 + 2 * gain)
 
 
 def test_gate_is_the_quantile_of_the_paper() -> None:
@@ -143,11 +153,10 @@ def test_noise_below_zero_is_refused() -> None:
 
 
 def test_a_scaled_measurement_noise_is_that_of_another_model() -> None:
-    mean, covariance = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]] * 2), NOISE)
+    state = kalman.initiate(np.array([[0.0, 0.0, 0.5, 20.0]] * 2), NOISE)
     found = np.array([[3.0, 1.0, 0.6, 22.0]] * 2)
-    scaled = kalman.update(mean, covariance, found, noise=NOISE, noise_scale=np.array([1.0, 0.25]))
+    scaled = kalman.update(state, found, noise=NOISE, noise_scale=np.array([1.0, 0.25]))
     quiet = MotionNoise(measurement=NOISE.measurement / 2, aspect_measurement=0.05)
     for noise, row in ((NOISE, 0), (quiet, 1)):
-        plain = kalman.update(mean[:1], covariance[:1], found[:1], noise=noise)
-        np.testing.assert_allclose(scaled[0][row], plain[0][0])
-        np.testing.assert_allclose(scaled[1][row], plain[1][0])
+        plain = kalman.update(state[..., :1], found[:1], noise=noise)
+        np.testing.assert_allclose(scaled[..., row], plain[..., 0])

@@ -69,7 +69,7 @@ def test_one_box_as_large_as_the_frame_adds_no_neighbours_to_the_others() -> Non
     places = points(2000, 3)
     boxes = np.vstack([np.hstack([places - 15, places + 15]), [[0, 0, WIDTH, HEIGHT]]])
     centres = np.column_stack([places, np.full(2000, 1.0), np.full(2000, 30.0)])
-    mean, _ = kalman.initiate(centres, kalman.MotionNoise())
+    mean = kalman.means(kalman.initiate(centres, kalman.MotionNoise()))
     groups = gating.groups_by_size(boxes[:, 2:] - boxes[:, :2])
     looked_at = 0
     for group in groups:
@@ -91,10 +91,9 @@ def test_many_pairs_are_those_of_the_full_matrix() -> None:
         for seed in (5, 6)
     )  # fmt: skip
     noise = kalman.MotionNoise()
-    mean, covariance = kalman.predict(*kalman.initiate(known, noise), dt=1, noise=noise)
-    variance = kalman.innovation_variance(mean, covariance, noise)
+    state = kalman.predict(kalman.initiate(known, noise), dt=1, noise=noise)
+    mean, variance = kalman.means(state), kalman.innovation_variance(state, noise)
     pairs = gating.by_motion(mean, variance, seen, gate=9.5)
-    variance = kalman.innovation_variance(mean, covariance, noise)
     distance = (np.square(seen[None] - mean[:, None, :4]) / variance[:, None]).sum(axis=2)
     expected = Pairs.of(distance, distance <= 9.5)
     order = np.lexsort((pairs.columns, pairs.rows))

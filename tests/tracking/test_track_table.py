@@ -21,9 +21,8 @@ def rows(*numbers: int) -> np.ndarray:
 def born(table: TrackTable, detections: Detections, *columns: int) -> list[int]:
     """Adds tracks whose Kalman mean is the table's size before, plus their place; the slots."""
     count, first = len(columns), len(table)
-    mean = np.repeat(first + np.arange(count, dtype=np.float64)[:, None], 8, axis=1)
-    covariance = np.broadcast_to(mean[:, :1, None], (count, 3, 4))
-    return table.give_birth(mean[None], covariance[None], detections, rows(*columns)).tolist()
+    state = np.tile(first + np.arange(count, dtype=np.float64), (5, 4, 1, 1))
+    return table.give_birth(state, detections, rows(*columns)).tolist()
 
 
 def mask_of(table: TrackTable, *numbers: int) -> np.ndarray:
@@ -132,7 +131,7 @@ def test_a_deletion_moves_rows_up_and_leaves_slots() -> None:
     assert table.ids.tolist() == [-1, -3]
     assert table.voted_classes[:, 0].tolist() == [0, 2]
     np.testing.assert_array_equal(table.mean[:, 0], [0, 2])
-    np.testing.assert_array_equal(table.model_covariance[0, :, 0, 0], [0, 2])
+    np.testing.assert_array_equal(table.state[4, 3, 0], [0, 2])
     np.testing.assert_allclose(table.scores, [0.9, 0.7], atol=1e-7)
 
 

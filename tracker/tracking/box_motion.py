@@ -122,10 +122,10 @@ def _explained(density: Float64Array, starts: IndexArray) -> Float64Array:
 def _candidates(mean: Float64Array, variance: Float64Array, measurements: Float64Array) -> _Pairs:
     """Returns the pairs of tracks and detections of similar size that are not far apart."""
     height, seen = mean[:, 3], measurements[:, 3]
-    reach = (_REACH * height)[:, None]
-    near = np.abs(measurements[:, 0] - mean[:, :1]) < reach
-    near &= np.abs(measurements[:, 1] - mean[:, 1:2]) < reach
-    rows, columns = near.nonzero()
+    reach = _REACH * height
+    rows, columns = (np.abs(measurements[:, 0] - mean[:, :1]) < reach[:, None]).nonzero()
+    near = np.abs(measurements[:, 1][columns] - mean[:, 1][rows]) < reach[rows]
+    rows, columns = rows[near], columns[near]
     ratio = np.log(seen[columns] / height[rows])
     alike = np.abs(ratio) < np.log(_MOST_RATIO)
     rows, columns = rows[alike], columns[alike]

@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from tracker.tracking.kalman import VALUE, VARIANCE
 from tracker.tracks import CameraMotion
 from tracker.util.arrays import Float64Array
 
 
-def warp(
-    mean: Float64Array, covariance: Float64Array, motion: CameraMotion
-) -> tuple[Float64Array, Float64Array]:
-    """Returns means and covariances in the new frame's pixels; call it before `predict`.
+def warp(state: Float64Array, motion: CameraMotion) -> Float64Array:
+    """Returns states in the new frame's pixels.
 
     The linear map of the state is `scale * R` on centre and velocity, `scale` on height and its
     rate, 1 on aspect and its rate. The compact covariance stays exact under it, because x and y
@@ -18,22 +17,23 @@ def warp(
     sizes, which for the few degrees of a hand-held camera is within the detector's own error.
 
     Args:
-        mean: `(T, 8)`.
-        covariance: `(T, 3, 4)`, with equal first two columns as the filter keeps them.
-        motion: From the frame of `mean` to the frame of the result.
+        state: `(5, 4, ..., T)` of `kalman.py`, x and y of equal variances as the filter keeps them.
+        motion: From the frame of `state` to the frame of the result.
 
     Example:
-        >>> mean = np.array([[10.0, 20.0, 0.5, 8.0, 1.0, 0.0, 0.0, 0.0]])
-        >>> warp(mean, np.zeros((1, 3, 4)), CameraMotion(2.0, 0.0, (5.0, 0.0)))[0].tolist()
-        [[25.0, 40.0, 0.5, 16.0, 2.0, 0.0, 0.0, 0.0]]
+        >>> state = np.zeros((5, 4, 1))
+        >>> state[:2, :, 0] = [[10.0, 20.0, 0.5, 8.0], [1.0, 0.0, 0.0, 0.0]]
+        >>> warp(state, CameraMotion(2.0, 0.0, (5.0, 0.0)))[:2, :, 0].tolist()
+        [[25.0, 40.0, 0.5, 16.0], [2.0, 0.0, 0.0, 0.0]]
     """
     if motion.is_identity:
-        return mean, covariance
+        return state
     matrix = motion.matrix
-    linear, shift = matrix[:, :2], matrix[:, 2]
-    moved = mean.copy()
-    moved[:, :2] = mean[:, :2] @ linear.T + shift
-    moved[:, 4:6] = mean[:, 4:6] @ linear.T
-    moved[:, (3, 7)] *= motion.scale
-    scaled = covariance * np.square([motion.scale, motion.scale, 1.0, motion.scale])
-    return moved, scaled
+    moved = state.copy()
+    moved[:VARIANCE, :2] = np.einsum("ij,bj...->bi...", matrix[:, :2], state[:VARIANCE, :2])
+    for coordinate, shift in enumerate(matrix[:, 2]):
+        moved[VALUE, coordinate] += shift
+    moved[:VARIANCE, 3] *= motion.scale
+    for coordinate in (0, 1, 3):
+        moved[VARIANCE:, coordinate] *= motion.scale**2
+    return moved

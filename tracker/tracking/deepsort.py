@@ -95,7 +95,7 @@ class DeepSort:
 
     @property
     def model_weights(self) -> Float64Array:
-        """`(G, 4)` weights of the motion models, by coordinate of cxcyah; see `motion_bank.py`."""
+        """`(4, G)` weights of the motion models, by coordinate of cxcyah; see `motion_bank.py`."""
         return self._learnt.bank.weights
 
     def reset(self, *, frame_interval_s: float, frame_size: tuple[int, int] | None = None) -> None:
@@ -317,8 +317,8 @@ class DeepSort:
 
     def _give_birth(self, scene: Scene, columns: IndexArray, embeddings: Float32Array) -> None:
         if len(columns):
-            mean, covariance = self._learnt.bank.initiate(scene.measurements[columns])
-            slots = self._table.give_birth(mean, covariance, scene.detections, columns)
+            state = self._learnt.bank.initiate(scene.measurements[columns])
+            slots = self._table.give_birth(state, scene.detections, columns)
             self._gallery.add(slots, embeddings[columns])
 
     def _confirm(self) -> None:

@@ -25,7 +25,7 @@ BoxPrice = Callable[
 whether it is admissible."""
 
 _FEW = 64
-"""Up to so many pairs, one overlap takes less time than to look first at how high they lie."""
+"""Up to so many pairs, comparing all takes less time than to look first at how high they lie."""
 
 
 def by_motion(
@@ -45,10 +45,15 @@ def by_motion(
     """
 
     def distances(rows: IndexArray, columns: IndexArray) -> tuple[Float64Array, BoolArray]:
-        difference = measurements[columns] - mean[rows, :4]
-        np.square(difference, out=difference)
-        difference /= variance[rows]
-        distance = np.add.reduce(difference, axis=1)
+        if len(rows) <= _FEW:
+            distance = _squared_distances(mean[rows], variance[rows], measurements[columns])
+            return distance, distance <= gate
+        # Most pairs that are near in x are apart in y; to find out costs less than a distance.
+        above = np.square(measurements[:, 1][columns] - mean[:, 1][rows])
+        near = (above <= (gate * variance[:, 1])[rows]).nonzero()[0]
+        rows, columns = rows[near], columns[near]
+        distance = np.full(len(above), np.inf)
+        distance[near] = _squared_distances(mean[rows], variance[rows], measurements[columns])
         return distance, distance <= gate
 
     if not is_large(len(mean), len(measurements)):
@@ -56,6 +61,16 @@ def by_motion(
         return admissible_in_x(mean[:, 0], reach, measurements[:, 0], price=distances)
     reach = np.sqrt(gate * variance[:, :2])
     return admissible(mean[:, :2], reach, measurements[:, :2], price=distances)
+
+
+def _squared_distances(
+    mean: Float64Array, variance: Float64Array, measurements: Float64Array
+) -> Float64Array:
+    """Returns `(P,)` squared Mahalanobis distances of pairs: `(P, 8)`, `(P, 4)` and `(P, 4)`."""
+    difference = measurements - mean[:, :4]
+    np.square(difference, out=difference)
+    difference /= variance
+    return np.asarray(np.add.reduce(difference, axis=1))
 
 
 def by_overlap(mean: Float64Array, boxes: Float32Array, *, min_iou: float) -> Pairs:

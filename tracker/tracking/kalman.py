@@ -1,13 +1,13 @@
 """Constant-velocity Kalman filter over the boxes of many tracks at once.
 
-Measurements are `(T, 4)` cxcyah (centre x, centre y, aspect, height), means `(T, 8)` (the
-measurement, then its rate per frame interval), covariances `(T, 3, 4)`.
+Measurements are `(T, 4)` cxcyah (centre x, centre y, aspect, height). A state is one array
+`(5, 4, T)`, or `(5, 4, G, T)` of `G` models side by side: five values (`VALUE` to `RATE_VARIANCE`)
+of each coordinate. Tracks are the last axis, along which NumPy's calls are fastest.
 
-The state is that of DeepSORT, sec. 2.1 (arXiv 1703.07402): `(u, v, a, h)` and their velocities,
-with linear observation of `(u, v, a, h)`. Noise is diagonal, so a coordinate and its rate never
-correlate with another coordinate: the 8x8 covariance is four 2x2 blocks. Row 0 of the compact form
-holds the variances of the four values, row 1 their covariances with their own rates, row 2 the
-variances of the rates. `full_covariance` gives the 8x8 form.
+The state is that of DeepSORT, sec. 2.1 (arXiv 1703.07402): `(u, v, a, h)` and their velocities per
+frame interval, with linear observation of `(u, v, a, h)`. Noise is diagonal, so a coordinate and
+its rate never correlate with another coordinate: the 8x8 covariance is four 2x2 blocks, of three
+different values each. `full_covariance` gives the 8x8 form.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,13 @@ from tracker.util.arrays import Float64Array
 
 GATE_95 = 9.4877
 """0.95 quantile of the chi-square distribution with 4 degrees of freedom (DeepSORT, eq. 2)."""
+
+VALUE, RATE, VARIANCE, COVARIANCE, RATE_VARIANCE = range(5)
+"""First axis of a state: a coordinate, its rate, the variance of the coordinate, its covariance
+with the rate, and the variance of the rate."""
+
+_SIZE = slice(2, 4)
+"""Coordinates aspect and height."""
 
 MIN_SIZE = 1e-3
 """Aspect and height (pixels) never fall below this, so that an extrapolated box stays a box."""
@@ -77,147 +84,134 @@ class MotionNoise:
 
 
 class Transition(NamedTuple):
-    """A prediction as products of matrices: two calls for all tracks, in place of one a term.
+    """A prediction: the time, and the process noise that it adds to the last three of a state.
 
     Attributes:
-        state: `(8, 8)`, by which a row of means is multiplied.
-        spread: `(G, 14, 12)`, by which a row is multiplied that has the 12 values of a compact
-            covariance, the squared height, and 1.
+        dt: Nominal frame intervals.
+        per_height: `(3, 4, G, 1)` noise for each squared height.
+        fixed: `(3, 4, G, 1)` noise beside that.
     """
 
-    state: Float64Array
-    spread: Float64Array
+    dt: float
+    per_height: Float64Array
+    fixed: Float64Array
 
 
-_SHARES = {(0, 0): 1.0, (1, 0): 2.0, (2, 0): 1.0, (1, 1): 1.0, (2, 1): 1.0, (2, 2): 1.0}
-"""Coefficients of `F P F^T`, from a row of the compact covariance to another; times `dt` to the
-power of the difference."""
-
-
-def initiate(measurements: Float64Array, noise: MotionNoise) -> tuple[Float64Array, Float64Array]:
-    """Returns means `(T, 8)` and covariances `(T, 3, 4)` of tracks seen once, at rest.
+def initiate(measurements: Float64Array, noise: MotionNoise) -> Float64Array:
+    """Returns the states `(5, 4, T)` of tracks seen once, at rest.
 
     Args:
         measurements: `(T, 4)` cxcyah in pixels.
         noise: The motion model. A new track's position is twice, and its velocity ten times, as
             uncertain as one step of process noise.
     """
-    mean = np.zeros((len(measurements), 8))
-    mean[:, :4] = measurements
-    square = np.square(measurements[:, 3:4])
-    covariance = np.zeros((len(measurements), 3, 4))
-    covariance[:, 0] = square * _per_height(2 * noise.position) + _fixed(noise.aspect)
-    covariance[:, 2] = square * _per_height(10 * noise.velocity) + _fixed(noise.aspect_velocity)
-    return mean, covariance
+    state = np.zeros((5, 4, len(measurements)))
+    state[VALUE] = measurements.T
+    square = np.square(measurements[:, 3])
+    state[VARIANCE] = _scaled(square, 2 * noise.position, noise.aspect)
+    state[RATE_VARIANCE] = _scaled(square, 10 * noise.velocity, noise.aspect_velocity)
+    return state
 
 
-def predict(
-    mean: Float64Array, covariance: Float64Array, *, dt: float, noise: MotionNoise
-) -> tuple[Float64Array, Float64Array]:
-    """Returns means and covariances `dt` frame intervals later.
+def means(state: Float64Array) -> Float64Array:
+    """Returns the means `(T, 8)` of states `(5, 4, T)`, of which only the first two are read."""
+    return state[:VARIANCE].reshape(8, -1).T
+
+
+def predict(state: Float64Array, *, dt: float, noise: MotionNoise) -> Float64Array:
+    """Returns the states `dt` frame intervals later.
 
     For a whole `dt` the result is that of as many steps of one interval (the process noise of the
     steps adds up through the motion model), so that a dropped frame is no different from a missed
     detection; in between it is interpolated by the same polynomials, below 1 it shrinks linearly.
 
     Args:
-        mean: `(T, 8)`.
-        covariance: `(T, 3, 4)`.
+        state: `(5, 4, T)`.
         dt: Nominal frame intervals, > 0.
         noise: The motion model.
     """
-    return move(mean, covariance, transition(noise, dt, (1.0,)))
+    return move(state[:, :, None], transition(noise, dt, (1.0,)))[:, :, 0]
 
 
-def move(
-    mean: Float64Array, covariance: Float64Array, by: Transition
-) -> tuple[Float64Array, Float64Array]:
-    """Returns the predicted means and covariances of `G` models, or of one without the first axis.
+def move(state: Float64Array, by: Transition) -> Float64Array:
+    """Returns the predicted states of `G` models.
 
     Args:
-        mean: `(G, T, 8)`.
-        covariance: `(G, T, 3, 4)`.
+        state: `(5, 4, G, T)`.
         by: See `transition`.
     """
-    moved = mean @ by.state
-    size = moved[..., 2:4]
+    moved = state.copy()
+    moved[VALUE] += by.dt * state[RATE]
+    size = moved[VALUE, _SIZE]
     np.maximum(size, MIN_SIZE, out=size)
-    terms = np.empty((*mean.shape[:-1], 14))
-    terms[..., :12] = covariance.reshape(*mean.shape[:-1], 12)
-    np.square(mean[..., 3], out=terms[..., 12])
-    terms[..., 13] = 1.0
-    spread = by.spread if mean.ndim == 3 else by.spread[0]
-    return moved, (terms @ spread).reshape(covariance.shape)
+    # F P F^T: the covariance grows by dt times the rate's variance, the variance by twice its mean.
+    moved[COVARIANCE] += by.dt * state[RATE_VARIANCE]
+    moved[VARIANCE] += by.dt * (state[COVARIANCE] + moved[COVARIANCE])
+    noise = by.per_height * np.square(state[VALUE, 3])
+    noise += by.fixed
+    moved[VARIANCE:] += noise
+    return moved
 
 
-def innovation_variance(
-    mean: Float64Array, covariance: Float64Array, noise: MotionNoise
-) -> Float64Array:
+def innovation_variance(state: Float64Array, noise: MotionNoise) -> Float64Array:
     """Returns `(T, 4)` variances of `measurement - prediction`: the diagonal of S (eq. 1)."""
-    return np.asarray(covariance[:, 0] + measurement_variance(mean, noise))
+    return np.asarray(state[VARIANCE] + measurement_variance(state[VALUE, 3], noise)).T
 
 
-def measurement_variance(mean: Float64Array, noise: MotionNoise) -> Float64Array:
-    """Returns `(T, 4)` variances of measured values of objects as high as the tracks."""
-    square = np.square(mean[:, 3:4])
-    return square * _per_height(noise.measurement) + _fixed(noise.aspect_measurement)
+def measurement_variance(heights: Float64Array, noise: MotionNoise) -> Float64Array:
+    """Returns `(4, ...)` variances of measured values of objects of these heights `(...)`."""
+    return _scaled(np.square(heights), noise.measurement, noise.aspect_measurement)
 
 
 def update(
-    mean: Float64Array,
-    covariance: Float64Array,
+    state: Float64Array,
     measurements: Float64Array,
     *,
     noise: MotionNoise,
     noise_scale: Float64Array | None = None,
-) -> tuple[Float64Array, Float64Array]:
-    """Returns means and covariances after one measurement for each track.
+) -> Float64Array:
+    """Returns the states after one measurement for each track.
 
     Args:
-        mean: `(T, 8)` predicted.
-        covariance: `(T, 3, 4)` predicted.
+        state: `(5, 4, T)` predicted.
         measurements: `(T, 4)` cxcyah.
         noise: The motion model.
         noise_scale: `(T,)` factor of each measurement's variance, > 0; `None` for 1.
     """
-    measured = measurement_variance(mean, noise)
+    expected = measurement_variance(state[VALUE, 3], noise)
     if noise_scale is not None:
-        measured *= noise_scale[:, None]
-    return correct(mean, covariance, measurements - mean[:, :4], covariance[:, 0] + measured)
+        expected *= noise_scale
+    expected += state[VARIANCE]
+    return correct(state, measurements.T - state[VALUE], expected)
 
 
-def correct(
-    mean: Float64Array, covariance: Float64Array, innovation: Float64Array, expected: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """Returns means and covariances after the innovations of one measurement for each track.
+def correct(state: Float64Array, innovation: Float64Array, expected: Float64Array) -> Float64Array:
+    """Returns the states after the innovations of one measurement for each track.
 
     Args:
-        mean: `(T, 8)` predicted.
-        covariance: `(T, 3, 4)` predicted.
-        innovation: `(T, 4)` the measurement less the prediction.
-        expected: `(T, 4)` its variance.
+        state: `(5, 4, ..., T)` predicted.
+        innovation: `(4, ..., T)` the measurement less the prediction.
+        expected: `(4, ..., T)` its variance; infinite where nothing was measured.
     """
-    place, cross = covariance[:, 0], covariance[:, 1]
-    gain, rate_gain = place / expected, cross / expected
-    corrected, reduced = mean.copy(), covariance.copy()
-    values, rates, size = corrected[:, :4], corrected[:, 4:], corrected[:, 2:4]
-    values += gain * innovation
-    rates += rate_gain * innovation
+    spread = state[VARIANCE:RATE_VARIANCE]
+    gains = spread / expected
+    corrected = np.empty_like(state)
+    np.add(state[:VARIANCE], gains * innovation, out=corrected[:VARIANCE])
+    size = corrected[VALUE, _SIZE]
     np.maximum(size, MIN_SIZE, out=size)
-    first, second, last = reduced[:, 0], reduced[:, 1], reduced[:, 2]
-    first -= gain * place
-    second -= gain * cross
-    last -= rate_gain * cross
-    return corrected, reduced
+    np.subtract(spread, gains[0] * spread, out=corrected[VARIANCE:RATE_VARIANCE])
+    less = gains[1] * state[COVARIANCE]
+    np.subtract(state[RATE_VARIANCE], less, out=corrected[RATE_VARIANCE])
+    return corrected
 
 
-def full_covariance(covariance: Float64Array) -> Float64Array:
-    """Returns `(T, 8, 8)` covariances of the compact form `(T, 3, 4)`."""
-    full = np.zeros((len(covariance), 8, 8))
+def full_covariance(state: Float64Array) -> Float64Array:
+    """Returns the `(T, 8, 8)` covariances of states `(5, 4, T)`."""
+    full = np.zeros((state.shape[-1], 8, 8))
     axis = np.arange(4)
-    full[:, axis, axis] = covariance[:, 0]
-    full[:, axis, axis + 4] = full[:, axis + 4, axis] = covariance[:, 1]
-    full[:, axis + 4, axis + 4] = covariance[:, 2]
+    full[:, axis, axis] = state[VARIANCE].T
+    full[:, axis, axis + 4] = full[:, axis + 4, axis] = state[COVARIANCE].T
+    full[:, axis + 4, axis + 4] = state[RATE_VARIANCE].T
     return full
 
 
@@ -230,35 +224,33 @@ def transition(noise: MotionNoise, dt: float, factors: tuple[float, ...]) -> Tra
         dt: Nominal frame intervals, > 0.
         factors: Factor of the process noise (standard deviations) of each model.
     """
-    state = np.eye(8) + dt * np.eye(8, k=-4)
-    spread = np.zeros((len(factors), 14, 12))
-    axis = np.arange(4)
-    for (old, new), share in _SHARES.items():
-        spread[:, 4 * old + axis, 4 * new + axis] = share * dt ** (old - new)
-    both = np.stack([part.ravel() for part in _process_noise(noise, dt)])
-    spread[:, 12:] = np.square(factors)[:, None, None] * both
-    return Transition(state, spread)
-
-
-@lru_cache(maxsize=64)
-def _process_noise(noise: MotionNoise, dt: float) -> tuple[Float64Array, Float64Array]:
-    """Returns the process noise of `dt` intervals, `(3, 4)`: per squared height, and fixed."""
     later = max(dt - 1.0, 0.0)
     squares = dt * later * (2 * dt - 1) / 6  # 1 + 4 + ... + (dt - 1)^2
     pairs = dt * later / 2  # 1 + 2 + ... + (dt - 1)
-    position, velocity = np.array([[dt], [0.0], [0.0]]), np.array([[squares], [pairs], [dt]])
-    per_height = position * _per_height(noise.position) + velocity * _per_height(noise.velocity)
-    fixed = position * _fixed(noise.aspect) + velocity * _fixed(noise.aspect_velocity)
-    return per_height, fixed
+    place, rate = np.array([[dt], [0.0], [0.0]]), np.array([[squares], [pairs], [dt]])
+    square = np.square(factors)[:, None]
+
+    def of_models(position: float, velocity: float, where: Float64Array) -> Float64Array:
+        variances = (place * position**2 + rate * velocity**2) * where
+        return np.asarray(variances[:, :, None, None] * square)
+
+    per_height = of_models(noise.position, noise.velocity, _LENGTHS)
+    return Transition(dt, per_height, of_models(noise.aspect, noise.aspect_velocity, _ASPECT))
 
 
-@lru_cache(maxsize=64)
-def _per_height(deviation: float) -> Float64Array:
-    """Returns `(4,)` variances, in squared heights, of a deviation in heights."""
-    return deviation**2 * np.array([1.0, 1.0, 0.0, 1.0])
+_LENGTHS, _ASPECT = np.array([1.0, 1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0, 0.0])
+"""Coordinates whose noise is in object heights, and those of fixed noise."""
 
 
-@lru_cache(maxsize=64)
-def _fixed(deviation: float) -> Float64Array:
-    """Returns `(4,)` variances of a deviation of the aspect ratio."""
-    return deviation**2 * np.array([0.0, 0.0, 1.0, 0.0])
+def _scaled(squares: Float64Array, per_height: float, aspect: float) -> Float64Array:
+    """Returns `(4, ...)` variances of coordinates of objects of these squared heights `(...)`.
+
+    Args:
+        squares: Squared heights.
+        per_height: Standard deviation of lengths, in heights.
+        aspect: Standard deviation of the aspect ratio.
+    """
+    variances = np.empty((4, *squares.shape))
+    variances[:] = per_height**2 * squares
+    variances[2] = aspect**2
+    return variances

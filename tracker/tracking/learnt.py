@@ -63,19 +63,17 @@ class Learnt:
             camera: Camera motion since the last frame; `None` where not estimated.
         """
         if camera is not None:
-            _warp(table, camera)
-        table.model_mean, table.model_covariance = self.bank.predict(
-            table.model_mean, table.model_covariance, dt
-        )
+            table.state = warp(table.state, camera)
+        table.state = self.bank.predict(table.state, dt)
         self.combine(table)
 
     def combine(self, table: TrackTable) -> None:
         """Sets the tracks' means to those of the motion models together."""
-        table.mean = self.bank.combine(table.model_mean)
+        table.mean = self.bank.combine(table.state)
 
     def innovation_variance(self, table: TrackTable) -> Float64Array:
         """Returns `(T, 4)` variances of the innovations of the predicted tracks."""
-        return self.bank.innovation_variance(table.model_mean, table.model_covariance, table.mean)
+        return self.bank.innovation_variance(table.state, table.mean)
 
     def follow_camera(
         self, table: TrackTable, measurements: Float64Array, variance: Float64Array
@@ -91,7 +89,7 @@ class Learnt:
         motion = box_motion.estimate(table.mean[recent], variance[recent], measurements)
         if motion is None:
             return False
-        _warp(table, motion)
+        table.state = warp(table.state, motion)
         self.combine(table)
         return True
 
@@ -122,16 +120,11 @@ class Learnt:
             weight, scale = self._settings.score_noise, None
             if weight:
                 scale = 1 - weight * scene.detections.scores[columns].astype(np.float64)
-            found = self.bank.innovations(
-                table.model_mean.take(rows, axis=1),
-                table.model_covariance.take(rows, axis=1),
-                scene.measurements[columns],
-                scale,
-            )
+            found = self.bank.innovations(table.state, rows, scene.measurements[columns], scale)
             if self._settings.adapt_noise:
-                steady = (table.misses[rows] == 1) & (table.hits[rows] >= MIN_HITS)
+                steady = rows[(table.misses[rows] == 1) & (table.hits[rows] >= MIN_HITS)]
                 self.bank.learn(found, steady, dt)
-            table.model_mean[:, rows], table.model_covariance[:, rows] = self.bank.update(found)
+            table.state = self.bank.update(table.state, found)
         self.combine(table)
 
     def learn(self, table: TrackTable, matches: Matches, scene: Scene, odds: Float64Array) -> None:
@@ -174,12 +167,3 @@ class Learnt:
         """Returns `(T,)`: whether the prediction of a track is likely right, missed as it was."""
         longest = self._survival.longest_gap(self._settings.bridge_share)
         return np.asarray((table.misses <= longest) & (table.hits >= LEAST_HITS))
-
-
-def _warp(table: TrackTable, camera: CameraMotion) -> None:
-    """Moves all tracks of all motion models as the camera's motion moves them."""
-    mean, covariance = warp(
-        table.model_mean.reshape(-1, 8), table.model_covariance.reshape(-1, 3, 4), camera
-    )
-    table.model_mean = mean.reshape(table.model_mean.shape)
-    table.model_covariance = covariance.reshape(table.model_covariance.shape)

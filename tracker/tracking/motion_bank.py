@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.tracking import kalman
-from tracker.util.arrays import BoolArray, Float64Array
+from tracker.tracking.kalman import RATE_VARIANCE, VALUE, VARIANCE
+from tracker.util.arrays import Float64Array, IndexArray
 
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Factors of the process noise's standard deviations: from people who stroll to cameras that turn.
@@ -51,17 +52,13 @@ MIN_HITS = 3
 
 
 class Innovations(NamedTuple):
-    """Measurements of `n` matched tracks beside the predictions of the `G` models.
+    """Measurements of the matched ones of `T` tracks beside the predictions of the `G` models.
 
     Attributes:
-        mean: `(G, n, 8)` predicted.
-        covariance: `(G, n, 3, 4)` predicted.
-        offset: `(G, n, 4)` measurement less prediction.
-        expected: `(G, n, 4)` its variance.
+        offset: `(4, G, T)` measurement less prediction, 0 of tracks that were not matched.
+        expected: `(4, G, T)` its variance, infinite of tracks that were not matched.
     """
 
-    mean: Float64Array
-    covariance: Float64Array
     offset: Float64Array
     expected: Float64Array
 
@@ -69,7 +66,7 @@ class Innovations(NamedTuple):
 class MotionBank:
     """The weights of the models, learnt from the scene, and their predictions.
 
-    The filters' states are in the track table: means `(G, T, 8)`, covariances `(G, T, 3, 4)`.
+    The filters' states `(5, 4, G, T)` are in the track table.
 
     Args:
         noise: The motion model. Where it adapts, it is taken for frames of 1/30 s, and the factors
@@ -84,9 +81,8 @@ class MotionBank:
         self._noise = noise.at_interval(frame_interval_s) if adapts else noise
         self._factors = FACTORS if adapts else (1.0,)
         self._frame_interval_s = frame_interval_s
-        self._log_weights: Float64Array = np.tile(
-            -_PRIOR * np.log(np.array(self._factors))[:, None] ** 2, (1, 4)
-        )
+        prior = -_PRIOR * np.square(np.log(np.array(self._factors)))
+        self._log_weights: Float64Array = np.tile(prior, (4, 1))
         self._scale: Float64Array = np.ones(4)
         self._weights: Float64Array = _normalised(self._log_weights)
 
@@ -102,7 +98,7 @@ class MotionBank:
 
     @property
     def weights(self) -> Float64Array:
-        """`(G, 4)` weight of each model by coordinate; columns add up to 1."""
+        """`(4, G)` weight of each model by coordinate; rows add up to 1."""
         return self._weights.copy()
 
     @property
@@ -110,117 +106,109 @@ class MotionBank:
         """`(4,)` mean squared innovation over the one expected: 1 where the noise is right."""
         return self._scale
 
-    def initiate(self, measurements: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Returns means `(G, n, 8)` and covariances `(G, n, 3, 4)` of tracks seen once.
+    def initiate(self, measurements: Float64Array) -> Float64Array:
+        """Returns the states `(5, 4, G, n)` of tracks seen once.
 
         Args:
             measurements: `(n, 4)` cxcyah.
         """
-        mean, covariance = kalman.initiate(measurements, self._start_noise)
+        state = kalman.initiate(measurements, self._start_noise)
         if self.model_count > 1:
             # A first detection is as uncertain as any other, and the rate not known at all.
-            covariance[:, 0] = kalman.measurement_variance(mean, self._noise)
-            covariance[:, 2] *= _UNKNOWN_RATE
-        count = self.model_count
-        return mean[None].repeat(count, axis=0), covariance[None].repeat(count, axis=0)
+            state[VARIANCE] = kalman.measurement_variance(measurements[:, 3], self._noise)
+            state[RATE_VARIANCE] *= _UNKNOWN_RATE
+        return state[:, :, None].repeat(self.model_count, axis=2)
 
-    def predict(
-        self, mean: Float64Array, covariance: Float64Array, dt: float
-    ) -> tuple[Float64Array, Float64Array]:
+    def predict(self, state: Float64Array, dt: float) -> Float64Array:
         """Returns the states `dt` nominal frame intervals later; see `kalman.predict`."""
-        return kalman.move(mean, covariance, kalman.transition(self._noise, dt, self._factors))
+        return kalman.move(state, kalman.transition(self._noise, dt, self._factors))
 
-    def combine(self, mean: Float64Array) -> Float64Array:
-        """Returns `(T, 8)`: the weighted mean of the models' means `(G, T, 8)`."""
-        if len(mean) == 1:
-            return np.asarray(mean[0])
-        both = np.concatenate([self._weights, self._weights], axis=1)
-        return np.asarray(np.einsum("gk,gtk->tk", both, mean))
+    def combine(self, state: Float64Array) -> Float64Array:
+        """Returns `(T, 8)`: the weighted means of the models' coordinates and rates."""
+        if self.model_count == 1:
+            return kalman.means(state[:, :, 0])
+        return kalman.means(np.matmul(self._weights[:, None], state[:VARIANCE]))
 
-    def innovation_variance(
-        self, mean: Float64Array, covariance: Float64Array, together: Float64Array
-    ) -> Float64Array:
+    def innovation_variance(self, state: Float64Array, together: Float64Array) -> Float64Array:
         """Returns `(T, 4)` variances of what is measured next, as far off as they were found to be.
 
         Args:
-            mean: `(G, T, 8)` of the models, whose spread counts.
-            covariance: `(G, T, 3, 4)` of the models.
+            state: `(5, 4, G, T)` of the models, whose spread counts.
             together: `(T, 8)` their weighted mean.
         """
-        if len(mean) == 1:
-            return kalman.innovation_variance(mean[0], covariance[0], self._noise)
-        spread = mean[:, :, :4] - together[:, :4]
+        if self.model_count == 1:
+            return kalman.innovation_variance(state[:, :, 0], self._noise)
+        spread = state[VALUE] - together.T[:4, None]
         np.square(spread, out=spread)
-        spread += covariance[:, :, 0]
-        variance = np.einsum("gk,gtk->tk", self._weights, spread)
-        variance += kalman.measurement_variance(together, self._noise)
-        variance *= self._scale
-        return np.asarray(variance)
+        spread += state[VARIANCE]
+        variance = np.matmul(self._weights[:, None], spread)[:, 0]
+        variance += kalman.measurement_variance(together[:, 3], self._noise)
+        variance *= self._scale[:, None]
+        return np.asarray(variance.T)
 
     def innovations(
         self,
-        mean: Float64Array,
-        covariance: Float64Array,
+        state: Float64Array,
+        rows: IndexArray,
         measurements: Float64Array,
         noise_scale: Float64Array | None = None,
     ) -> Innovations:
         """Returns how far off the predictions of matched tracks were, and should be.
 
         Args:
-            mean: `(G, n, 8)` predicted.
-            covariance: `(G, n, 3, 4)` predicted.
-            measurements: `(n, 4)` cxcyah.
+            state: `(5, 4, G, T)` predicted.
+            rows: `(n,)` the matched tracks.
+            measurements: `(n, 4)` cxcyah, of these.
             noise_scale: `(n,)` factor of each measurement's variance; `None` for 1.
         """
-        measured = kalman.measurement_variance(mean.reshape(-1, 8), self._noise)
-        expected = measured.reshape(*mean.shape[:2], 4)
+        expected = kalman.measurement_variance(state[VALUE, 3], self._noise)
         if noise_scale is not None:
-            expected *= noise_scale[:, None]
-        expected += covariance[:, :, 0]
-        return Innovations(mean, covariance, measurements - mean[:, :, :4], expected)
+            expected[:, :, rows] *= noise_scale
+        expected += state[VARIANCE]
+        seen = np.full((4, 1, state.shape[-1]), np.nan)
+        seen[:, 0, rows] = measurements.T
+        offset = seen - state[VALUE]
+        # Computing all tracks costs less than taking the matched ones out and putting them back.
+        missed = np.ones(state.shape[-1], np.bool_)
+        missed[rows] = False
+        offset[:, :, missed] = 0.0
+        expected[:, :, missed] = np.inf
+        return Innovations(offset, expected)
 
-    def update(self, found: Innovations) -> tuple[Float64Array, Float64Array]:
-        """Returns the states `(G, n, 8)` and `(G, n, 3, 4)` after the measurements."""
-        moved, reduced = kalman.correct(
-            found.mean.reshape(-1, 8),
-            found.covariance.reshape(-1, 3, 4),
-            found.offset.reshape(-1, 4),
-            found.expected.reshape(-1, 4),
-        )
-        return moved.reshape(found.mean.shape), reduced.reshape(found.covariance.shape)
+    def update(self, state: Float64Array, found: Innovations) -> Float64Array:
+        """Returns the states `(5, 4, G, T)` after the measurements."""
+        return kalman.correct(state, found.offset, found.expected)
 
-    def learn(self, found: Innovations, steady: BoolArray, dt: float) -> None:
+    def learn(self, found: Innovations, steady: IndexArray, dt: float) -> None:
         """Updates the weights and the scale by the innovations of one frame.
 
         Args:
             found: Those of the matched tracks.
-            steady: `(n,)` which of them say something about noise: the tracks that were matched in
-                the frame before, and whose velocity is known.
+            steady: `(n,)` tracks of which they say something about noise: those that were matched
+                now and in the frame before, and whose velocity is known.
             dt: Nominal frame intervals of the step.
         """
-        count = int(np.count_nonzero(steady))
+        count = len(steady)
         if self.model_count == 1 or not count:
             return
-        offset, expected = found.offset, found.expected
-        if count < len(steady):
-            some = steady.nonzero()[0]
-            offset, expected = offset.take(some, axis=1), expected.take(some, axis=1)
-        squared = np.square(offset)
+        expected = found.expected.take(steady, axis=2)
+        squared = found.offset.take(steady, axis=2)
+        np.square(squared, out=squared)
         squared /= expected
         np.minimum(squared, _MOST_SQUARED, out=squared)
         likelihood = np.log(expected)
-        likelihood += squared / self._scale
+        likelihood += squared / self._scale[:, None, None]
         self._log_weights *= math.exp(-dt * self._frame_interval_s / _MEMORY_S)
-        self._log_weights -= (0.5 * _EVIDENCE) * np.add.reduce(likelihood, axis=1)
-        self._log_weights -= np.maximum.reduce(self._log_weights)
+        self._log_weights -= (0.5 * _EVIDENCE) * np.add.reduce(likelihood, axis=2)
+        self._log_weights -= np.maximum.reduce(self._log_weights, axis=1)[:, None]
         self._weights = _normalised(self._log_weights)
-        seen = np.einsum("gk,gnk->k", self._weights, squared) / count
+        seen = np.add.reduce(self._weights * np.add.reduce(squared, axis=2), axis=1) / count
         share = 1 - math.exp(-count / _SCALE_MEMORY)
         self._scale += share * (np.minimum(seen, _MOST_MEAN) - self._scale)
 
 
 def _normalised(log_weights: Float64Array) -> Float64Array:
-    """Returns weights `(G, 4)` whose columns add up to 1, of logarithms of at most 0."""
+    """Returns weights `(4, G)` whose rows add up to 1, of logarithms of at most 0."""
     weights = np.exp(log_weights)
-    weights /= np.add.reduce(weights)
+    weights /= np.add.reduce(weights, axis=1)[:, None]
     return weights

@@ -29,6 +29,7 @@ class Survival:
 
     def __init__(self, longest: int) -> None:
         self._counts: Float64Array = np.zeros((2, longest + 1))  # right ones, and all
+        self._longest: dict[float, int] = {}  # what `longest_gap` returned since it learnt
 
     @property
     def shares(self) -> Float64Array:
@@ -51,6 +52,7 @@ class Survival:
             gap *= fading
             part = gap if was_right else gap[1]
             part += 1
+        self._longest.clear()
 
     def longest_gap(self, least: float) -> int:
         """Returns the missed detections up to which a prediction is right with probability `least`.
@@ -58,5 +60,9 @@ class Survival:
         Args:
             least: Between 0 and 1; above 1 nothing but detections is right.
         """
-        wrong = (self.shares < least).nonzero()[0]
-        return int(wrong[0]) - 1 if len(wrong) else self._counts.shape[1] - 1
+        longest = self._longest.get(least)
+        if longest is None:
+            wrong = (self.shares < least).nonzero()[0]
+            longest = int(wrong[0]) - 1 if len(wrong) else self._counts.shape[1] - 1
+            self._longest[least] = longest
+        return longest

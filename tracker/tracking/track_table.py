@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.detections import Detections
+from tracker.tracking.kalman import means
 from tracker.tracking.score_scale import log_odds
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, Int64Array
 
@@ -38,8 +39,7 @@ class TrackTable:
 
     Attributes:
         mean: `(T, 8)` Kalman means, those of the motion models together.
-        model_mean: `(G, T, 8)` Kalman means of each motion model (`motion_bank.py`).
-        model_covariance: `(G, T, 3, 4)` their covariances.
+        state: `(5, 4, G, T)` Kalman states of each motion model (`kalman.py`, `motion_bank.py`).
         voted_classes: `(T, K)` int32 different classes of each track's detections, the one with
             most votes first (between equals the lower one), -1 = none; `K` is the largest number
             that a track has, whatever the ids.
@@ -48,8 +48,7 @@ class TrackTable:
 
     def __init__(self, model_count: int = 1) -> None:
         self.mean: Float64Array = np.zeros((0, 8))
-        self.model_mean: Float64Array = np.zeros((model_count, 0, 8))
-        self.model_covariance: Float64Array = np.zeros((model_count, 0, 3, 4))
+        self.state: Float64Array = np.zeros((5, 4, model_count, 0))
         self.voted_classes: Int32Array = np.zeros((0, 1), np.int32)
         self.votes: Float64Array = np.zeros((0, 1))
         self._counts: Int64Array = np.zeros((0, 7), np.int64)
@@ -162,17 +161,12 @@ class TrackTable:
         self._vote(rows, detections.classes[columns], scores + _LEAST_VOTE)
 
     def give_birth(
-        self,
-        mean: Float64Array,
-        covariance: Float64Array,
-        detections: Detections,
-        columns: IndexArray,
+        self, state: Float64Array, detections: Detections, columns: IndexArray
     ) -> Int64Array:
         """Returns the slots `(n,)` of new tentative tracks of the detections in `columns`.
 
         Args:
-            mean: `(G, n, 8)` of each motion model.
-            covariance: `(G, n, 3, 4)` of each motion model.
+            state: `(5, 4, G, n)` of each motion model.
             detections: Those of the frame.
             columns: `(n,)` of the detections.
         """
@@ -190,9 +184,8 @@ class TrackTable:
         reals[:, _MEAN_ODDS] = log_odds(scores)
         self._next_provisional_id -= count
         # The models agree on where a track is that was seen once.
-        self.mean = np.concatenate([self.mean, mean[0]])
-        self.model_mean = np.concatenate([self.model_mean, mean], axis=1)
-        self.model_covariance = np.concatenate([self.model_covariance, covariance], axis=1)
+        self.mean = np.concatenate([self.mean, means(state[:, :, 0])])
+        self.state = np.concatenate([self.state, state], axis=-1)
         votes = np.zeros((count, self.votes.shape[1]))
         votes[:, 0] = scores + _LEAST_VOTE
         voted = np.full(votes.shape, -1, np.int32)
@@ -222,8 +215,7 @@ class TrackTable:
         slots = self.slots[deleted]
         kept = (~deleted).nonzero()[0]
         self.mean = self.mean[kept]
-        self.model_mean = self.model_mean[:, kept]
-        self.model_covariance = self.model_covariance[:, kept]
+        self.state = self.state.take(kept, axis=-1)
         self.votes, self.voted_classes = self.votes[kept], self.voted_classes[kept]
         self._counts, self._reals = self._counts[kept], self._reals[kept]
         self._free_slots.extend(slots[::-1].tolist())
@@ -236,8 +228,7 @@ class TrackTable:
         `found`.
         """
         self.mean[lost] = self.mean[found]
-        self.model_mean[:, lost] = self.model_mean[:, found]
-        self.model_covariance[:, lost] = self.model_covariance[:, found]
+        self.state[..., lost] = self.state[..., found]
         for place, voted in enumerate(self.voted_classes[found].tolist()):
             if voted >= 0:
                 self._vote(

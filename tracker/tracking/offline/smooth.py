@@ -30,8 +30,8 @@ def smooth_track(
     model = KalmanFilter(dim_x=8, dim_z=4)
     model.F = np.eye(8) + np.eye(8, k=4)
     model.H = np.eye(4, 8)
-    mean, covariance = kalman.initiate(measured[:1], noise)
-    model.x, model.P = mean[0], kalman.full_covariance(covariance)[0]
+    state = kalman.initiate(measured[:1], noise)
+    model.x, model.P = kalman.means(state)[0], kalman.full_covariance(state)[0]
     process, measurement = _noise_by_frame(measured[:, 3], noise)
     still = np.eye(8)
     steps = [still, *[model.F] * (len(boxes) - 1)]
