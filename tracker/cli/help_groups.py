@@ -14,7 +14,7 @@ Groups = dict[str, tuple[str, ...]]
 _OUTPUT = (
     *("output", "out", "json", "video", "mot", "csv", "zones", "events", "webhook", "mqtt"),
     *("save_dir", "crops", "crops_per_track", "clips", "clip_margin", "show", "embeddings"),
-    *("plot", "report", "file_format", "preview", "no_clobber"),
+    *("plot", "report", "file_format", "preview", "no_clobber", "resume"),
 )
 _DETECTION = (
     *("detector", "weights", "names", "classes", "conf", "iou", "imgsz", "slices"),

@@ -137,7 +137,7 @@ def build_pipeline(
         embedder=build_embedder(config),
         camera_motion=build_camera_motion(config),
         tracker=DeepSort(config.tracking),
-        config=config.to_json(),
+        config=config.result_json(),
         detect_every=config.detector.every,
         link=config.linking if config.link else None,
     )
@@ -196,7 +196,7 @@ def build_shared_pipeline(config: Config) -> MultiPipeline:
 def _multi_pipeline(factories: StageFactories, config: Config) -> MultiPipeline:
     return MultiPipeline(
         factories,
-        config=config.to_json(),
+        config=config.result_json(),
         detect_every=config.detector.every,
         batch_wait_s=config.batch.wait_s,
         max_frames=config.source.max_frames,

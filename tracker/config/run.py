@@ -150,6 +150,23 @@ class BatchConfig:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RunConfig:
+    """How `tracker run` works; it changes no result.
+
+    Attributes:
+        checkpoint_s: Seconds between two checkpoints of a run of a file, from which `--resume`
+            continues, > 0; `None` for no checkpoints.
+    """
+
+    checkpoint_s: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.checkpoint_s is not None and not 0 < self.checkpoint_s < math.inf:
+            raise ConfigError(f"run.checkpoint_s: expected seconds > 0, got {self.checkpoint_s}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class EmbedderConfig:
     """The network for appearance embeddings.
 
@@ -261,6 +278,7 @@ class Config:
             global id.
         linking: Settings of global ids.
         analytics: Zones, lines and calibration; docs/analytics.md.
+        run: How `tracker run` works.
     """
 
     seed: int = 0
@@ -276,6 +294,13 @@ class Config:
     link: bool = False
     linking: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     analytics: AnalyticsSettings = dataclasses.field(default_factory=AnalyticsSettings)
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
+
+    def result_json(self) -> dict[str, Any]:
+        """Returns `to_json` without the settings that change no result, for headers of files."""
+        plain = self.to_json()
+        del plain["run"]
+        return plain
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tree as plain JSON types, with redacted addresses.

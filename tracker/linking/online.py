@@ -24,7 +24,7 @@ NO_ID = -1
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class Moment:
     """Time of a frame: within its source, and on the wall clock, NaN where that is unknown."""
 
     time_s: float
@@ -32,15 +32,15 @@ class _Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
+class Sighting:
     """When a person was last seen in a source, and as which track."""
 
     track_id: int
-    last: _Moment
+    last: Moment
 
 
 @dataclass(slots=True, eq=False)
-class _Track:
+class LinkedTrack:
     """What is known of one track.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Track:
         share: `(D,)` what it contributes to the person: its mean embedding, a unit vector.
     """
 
-    start: _Moment
+    start: Moment
     total: Float64Array
     count: int = 0
     person: int = NO_ID
@@ -65,7 +65,7 @@ class _Track:
 
 
 @dataclass(slots=True, eq=False)
-class _Person:
+class Person:
     """What is known of one person.
 
     Attributes:
@@ -78,7 +78,7 @@ class _Person:
     class_name: str
     total: Float64Array
     tracks: int = 0
-    sightings: dict[int, _Sighting] = field(default_factory=dict)
+    sightings: dict[int, Sighting] = field(default_factory=dict)
 
     def distance(self, mean: Float64Array) -> float:
         """Returns the mean cosine distance between a mean embedding and those of the tracks."""
@@ -101,8 +101,8 @@ class Linker:
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
-        self._people: OrderedDict[int, _Person] = OrderedDict()
-        self._tracks: OrderedDict[tuple[int, int], _Track] = OrderedDict()
+        self._people: OrderedDict[int, Person] = OrderedDict()
+        self._tracks: OrderedDict[tuple[int, int], LinkedTrack] = OrderedDict()
         self._ids = 0
         self._decisions = 0
         self._dimension: int | None = None
@@ -118,7 +118,7 @@ class Linker:
             DataError: Its embeddings are of another size than those before.
         """
         wall_s = result.frame.wall_time_s
-        now = _Moment(result.frame.time_s, float("nan") if wall_s is None else wall_s)
+        now = Moment(result.frame.time_s, float("nan") if wall_s is None else wall_s)
         seen = list(self._seen(source, result, now))
         for track_id, _, track in seen:
             if track.person != NO_ID:
@@ -130,8 +130,8 @@ class Linker:
         return self._with_global_ids(source, result)
 
     def _seen(
-        self, source: int, result: TrackedFrame, now: _Moment
-    ) -> Iterator[tuple[int, str, _Track]]:
+        self, source: int, result: TrackedFrame, now: Moment
+    ) -> Iterator[tuple[int, str, LinkedTrack]]:
         """Yields id, class and state of each confirmed track matched in this frame."""
         tracks, embeddings = result.tracks, result.detections.embeddings
         for row in np.flatnonzero((tracks.detection_index >= 0) & (tracks.ids > 0)).tolist():
@@ -140,7 +140,7 @@ class Linker:
             embedding = embeddings[tracks.detection_index[row]].astype(np.float64)
             track = self._tracks.get((source, track_id))
             if track is None:
-                track = self._tracks[source, track_id] = _Track(now, np.zeros(len(embedding)))
+                track = self._tracks[source, track_id] = LinkedTrack(now, np.zeros(len(embedding)))
             self._tracks.move_to_end((source, track_id))
             length = float(np.linalg.norm(embedding))
             if length > 0:
@@ -159,7 +159,7 @@ class Linker:
                 f"{dimension}; use one embedder for all sources"
             )
 
-    def _confirm(self, source: int, track_id: int, track: _Track, now: _Moment) -> None:
+    def _confirm(self, source: int, track_id: int, track: LinkedTrack, now: Moment) -> None:
         """Adds a sighting of a decided track, after resolving overlaps with later decisions."""
         person = self._people.get(track.person)
         if person is None:
@@ -175,8 +175,8 @@ class Linker:
         self._join(source, track_id, track, now)
 
     def _overlaps(
-        self, person: _Person, source: int, track_id: int, track: _Track
-    ) -> list[tuple[int, _Sighting]]:
+        self, person: Person, source: int, track_id: int, track: LinkedTrack
+    ) -> list[tuple[int, Sighting]]:
         """Returns the sightings of a person, as other tracks, that overlap with a track."""
         found = []
         for other_source, sighting in person.sightings.items():
@@ -190,7 +190,7 @@ class Linker:
         return found
 
     def _decide(
-        self, source: int, undecided: Sequence[tuple[int, str, _Track]], now: _Moment
+        self, source: int, undecided: Sequence[tuple[int, str, LinkedTrack]], now: Moment
     ) -> None:
         """Gives each track the id of a person or a new one: the smallest distances first."""
         pairs = []
@@ -210,28 +210,28 @@ class Linker:
         for track_id, class_name, track in undecided:
             if track.person == NO_ID:
                 self._ids += 1
-                self._people[self._ids] = _Person(class_name, np.zeros(len(track.total)))
+                self._people[self._ids] = Person(class_name, np.zeros(len(track.total)))
                 self._give(self._ids, track)
                 self._join(source, track_id, track, now)
         while len(self._people) > self._settings.gallery_size:
             self._people.popitem(last=False)
 
-    def _give(self, number: int, track: _Track) -> None:
+    def _give(self, number: int, track: LinkedTrack) -> None:
         self._decisions += 1
         track.person, track.decision = number, self._decisions
         track.share = np.zeros(len(track.total))
         self._people[number].tracks += 1
 
-    def _join(self, source: int, track_id: int, track: _Track, now: _Moment) -> None:
+    def _join(self, source: int, track_id: int, track: LinkedTrack, now: Moment) -> None:
         """Adds a sighting of a person, and what its track looks like by now."""
         person = self._people[track.person]
         share = track.mean()
         person.total += share - track.share
         track.share = share
-        person.sightings[source] = _Sighting(track_id, now)
+        person.sightings[source] = Sighting(track_id, now)
         self._people.move_to_end(track.person)
 
-    def _leave(self, person: _Person, track: _Track) -> None:
+    def _leave(self, person: Person, track: LinkedTrack) -> None:
         """Takes a track away from a person."""
         person.total -= track.share
         person.tracks -= 1

@@ -19,6 +19,14 @@ from tracker.linking.online import Linker
 from tracker.pipeline.arrival_rate import Rhythm
 from tracker.pipeline.batching import FrameOrEnd, Intake
 from tracker.pipeline.lag import LaggedResults
+from tracker.pipeline.snapshots import (
+    ResumePoint,
+    Snapshot,
+    SnapshotTaker,
+    continue_from,
+    snapshot_of,
+    with_results,
+)
 from tracker.pipeline.source_state import SourceTracker, no_frames, with_latency
 from tracker.pipeline.threads import ReadFrame, Workers, run_together
 from tracker.sources.live.settings import FramePolicy
@@ -96,6 +104,8 @@ class LoopOptions:
         batch_wait_s: Seconds that the first frame of a batch waits for those of other sources.
         max_frames: Number of results after which a source ends; `None` for all.
         linker: Gives global ids to the tracks of all sources; `None` for none.
+        snapshots: Gets snapshots of the run, which has one source; `None` for none.
+        resume: Where the run, of one source, continues; `None` for the beginning.
     """
 
     policy: FramePolicy = FramePolicy.AUTO
@@ -104,6 +114,8 @@ class LoopOptions:
     batch_wait_s: float = BATCH_WAIT_S
     max_frames: int | None = None
     linker: Linker | None = None
+    snapshots: SnapshotTaker | None = None
+    resume: ResumePoint | None = None
 
 
 def run_sources(
@@ -130,17 +142,24 @@ def run_sources(
             workers.add(_frame_channel(newest=is_newest, changed=changed)) for is_newest in newest
         ]
         size = len(sources) * (1 if any(newest) else QUEUE_SIZE)
-        events = workers.add(Channel[SourceEvent](size))
+        events = workers.add(Channel[SourceEvent | Snapshot](size))
         for index, (source, channel) in enumerate(zip(sources, channels, strict=True)):
             workers.start_reader(f"tracker-read-{index}", source, channel)
         intake = Intake(channels, changed, wait_s=options.batch_wait_s)
         stages = prepare()
-        inference = _Inference(stages, intake, events, max_frames=options.max_frames)
+        lags = [LaggedResults(stage.source_tracker.lag_frames) for stage in stages]
+        if options.resume is not None:
+            (stage,), (lag,) = stages, lags
+            continue_from(options.resume, stage.detector, stage.source_tracker, lag, options.linker)
+        inference = _Inference(stages, intake, events, options)
         run = inference.run_newest if any(newest) else inference.run_all
         workers.start("tracker-infer", run, events)
-        lags = [LaggedResults(stage.source_tracker.lag_frames) for stage in stages]
         try:
             while (event := next_item(events, options.stop, options.idle)) is not None:
+                if isinstance(event, Snapshot):
+                    assert options.snapshots is not None, "they are taken on request"
+                    options.snapshots.take(with_results(event, lags[0], options.linker))
+                    continue
                 for result in _ready(event, options.linker, lags):
                     yield SourceResult(event.index, with_latency(result))
                 if isinstance(event, SourceEnd):
@@ -178,15 +197,15 @@ class _Inference:
         self,
         stages: Sequence[SourceStages],
         intake: Intake,
-        events: Channel[SourceEvent],
-        *,
-        max_frames: int | None,
+        events: Channel[SourceEvent | Snapshot],
+        options: LoopOptions,
     ) -> None:
         self._detectors = [stage.detector for stage in stages]
         self._source_trackers = [stage.source_tracker for stage in stages]
         self._intake = intake
         self._events = events
-        self._max_frames = max_frames
+        self._max_frames = options.max_frames
+        self._snapshots = options.snapshots
 
     def run_all(self) -> None:
         """Processes batches of frames until all sources have ended."""
@@ -219,6 +238,8 @@ class _Inference:
                 self._events.put(_source_end(arrival, source_tracker))
                 continue
             frame, dropped = arrival.taken.item.frame, arrival.taken.dropped
+            if self._snapshots is not None and self._snapshots.is_due(source_tracker.frames):
+                self._events.put(snapshot_of(source_tracker, frame))
             result = source_tracker.step(
                 frame, detections.get(index), watches[index], dropped=dropped
             )

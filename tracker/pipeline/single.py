@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from tracker.detection.function_detector import as_detector
-from tracker.detections import AnyDetector, Detections, Embedder
+from tracker.detections import AnyDetector, Detections, Embedder, digests_of
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.linking.online import Linker
 from tracker.linking.settings import LinkSettings
@@ -17,6 +17,7 @@ from tracker.pipeline.frame_loop import (
     close_together,
     run_sources,
 )
+from tracker.pipeline.snapshots import ResumePoint, SnapshotTaker
 from tracker.pipeline.source_state import SourceTracker, check_detect_every, run_info
 from tracker.sources.live.settings import FramePolicy
 from tracker.tracks import CameraObserver, MultiObjectTracker, TrackedFrame
@@ -86,6 +87,16 @@ class Pipeline:
         self._detect_every = detect_every
         self._link = link
 
+    @property
+    def model_digests(self) -> Mapping[str, str]:
+        """SHA-256 by file name of the models."""
+        return digests_of(self._detector) | digests_of(self._embedder)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by class index."""
+        return self._detector.class_names
+
     def run(
         self,
         source: Source,
@@ -93,6 +104,8 @@ class Pipeline:
         policy: FramePolicy = FramePolicy.AUTO,
         stop: threading.Event | None = None,
         idle: Callable[[], None] | None = None,
+        snapshots: SnapshotTaker | None = None,
+        resume: ResumePoint | None = None,
     ) -> Generator[TrackedFrame, None, None]:
         """Yields the result of each frame, in order.
 
@@ -112,12 +125,16 @@ class Pipeline:
                 `DeepSortSettings.lag_frames`; for signal handlers.
             idle: Called in the caller's thread, ten times a second while there is no result: keeps
                 a window responsive while a camera is disconnected.
+            snapshots: Gets snapshots from which a later run can continue; `None` for none.
+            resume: Continue here; `source` begins with the frame after the snapshot. `None` for the
+                beginning.
 
         Raises:
+            DataError: The snapshot to continue from does not fit the pipeline.
             SourceError: The source had no frame or failed. TrackerError: Any other stage failed.
         """
         linker = None if self._link is None else Linker(self._link)
-        options = LoopOptions(policy, stop, idle, linker=linker)
+        options = LoopOptions(policy, stop, idle, linker=linker, snapshots=snapshots, resume=resume)
         events = run_sources([source], lambda: [self._stages(source.info)], options)
         with closing(events):
             for event in events:

@@ -6,6 +6,7 @@ used by one thread at a time.
 
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +23,10 @@ from tracker.tracks import (
     Tracks,
 )
 from tracker.util.stopwatch import Stopwatch
+
+_READ_AGAIN = 32
+"""Frames before the next one that are decoded again where a run continues: more than the 16 that a
+decoder may reorder, and the one on each side that a deinterlacer needs."""
 
 
 @runtime_checkable
@@ -63,11 +68,17 @@ class SourceTracker:
         self._last_time_s: float | None = None
         self._last_found = Detections.empty()
         self._frames = 0
+        self._times_s: deque[float] = deque(maxlen=_READ_AGAIN)
         tracker.reset(
             frame_interval_s=self._interval_s, frame_size=(run.video.width, run.video.height)
         )
         if camera_motion is not None:
             camera_motion.reset()
+
+    @property
+    def run(self) -> RunInfo:
+        """The facts shared by all frames of the source."""
+        return self._run
 
     @property
     def video(self) -> VideoInfo:
@@ -88,6 +99,14 @@ class SourceTracker:
     def wants_detections(self) -> bool:
         """Whether the detector has to run on the next frame."""
         return self._frames % self._detect_every == 0
+
+    def read_from_s(self, next_s: float) -> float:
+        """Returns the time from which on the source is read again, if a run continues here.
+
+        Args:
+            next_s: Time of the next frame.
+        """
+        return self._times_s[0] if self._times_s else next_s
 
     def step(
         self, frame: Frame, detections: Detections | None, watch: Stopwatch, *, dropped: int
@@ -112,6 +131,7 @@ class SourceTracker:
         with watch.measure("track"):
             tracks = self._tracks(detections, self._elapsed(frame.time_s), camera)
         self._frames += 1
+        self._times_s.append(frame.time_s)
         return TrackedFrame(
             frame,
             Detections.empty() if detections is None else detections,

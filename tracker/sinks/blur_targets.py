@@ -49,7 +49,7 @@ def _no_boxes() -> Float64Array:
 
 
 @dataclass(slots=True)
-class _Held:
+class Held:
     """Earlier places of unconfirmed objects, `n` rows."""
 
     boxes: Float64Array = field(default_factory=_no_boxes)
@@ -58,10 +58,12 @@ class _Held:
     frames: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def keep(self, mask: BoolArray) -> None:
+        """Keeps the rows of a mask `(n,)`."""
         self.boxes, self.classes = self.boxes[mask], self.classes[mask]
         self.times_s, self.frames = self.times_s[mask], self.frames[mask]
 
     def add(self, targets: Targets, time_s: float) -> None:
+        """Adds the unconfirmed objects of a frame."""
         new = targets.is_unconfirmed
         count = int(np.count_nonzero(new))
         self.boxes = np.concatenate([self.boxes, targets.boxes[new]])
@@ -79,7 +81,7 @@ class TargetFinder:
 
     def __init__(self, style: BlurStyle) -> None:
         self._style = style
-        self._held = _Held()
+        self._held = Held()
 
     def find(self, result: TrackedFrame) -> Targets:
         """Returns the objects to hide in the next frame of the source.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from tracker.sinks.closing import ClosesOnExit
+from tracker.sinks.continued import ContinuedSink
 from tracker.sinks.draw_style import DrawStyle
 from tracker.tracks import Sink, TrackedFrame
 from tracker.util.arrays import UInt8Array
@@ -54,6 +55,19 @@ class ChangedImageSink(ClosesOnExit):
             DependencyError: A library that it needs cannot be loaded.
         """
         self._sink.write(self._change.changed(result))
+
+    def is_on_disk(self, results: int) -> bool:
+        """Returns whether the first `results` results would survive the end of the program."""
+        return not isinstance(self._sink, ContinuedSink) or self._sink.is_on_disk(results)
+
+    def continue_file(self) -> None:
+        """Makes the first result continue the existing file after the restored state.
+
+        Raises:
+            OutputError: The file is missing, or holds less than the state says.
+        """
+        if isinstance(self._sink, ContinuedSink):
+            self._sink.continue_file()
 
     def close(self, *, complete: bool = True) -> None:
         """Finishes the output; calling it again does nothing."""

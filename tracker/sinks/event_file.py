@@ -82,7 +82,7 @@ class EventFileSink(ClosesOnExit):
             return
         self._file.begin(source)
         self._is_begun = True
-        if not self._as_lines:
+        if not self._as_lines and not self._file.records:
             self._append([COLUMNS])
 
     def write_events(self, events: Sequence[Event]) -> None:
@@ -101,6 +101,22 @@ class EventFileSink(ClosesOnExit):
 
     def write_counts(self, counts: Mapping[str, Any]) -> None:
         """Does nothing: the file has single events."""
+
+    def is_on_disk(self, results: int) -> bool:
+        """Writes the results so far to the disk; returns true.
+
+        Raises:
+            OSError: The system cannot.
+        """
+        return self._file.sync()
+
+    def continue_file(self) -> None:
+        """Makes the first result continue the existing file after the restored state.
+
+        Raises:
+            OutputError: The file is missing, or shorter than the state says.
+        """
+        self._file.continue_file()
 
     def close(self, *, complete: bool = True) -> None:
         """Closes the file; calling it again does nothing.

@@ -72,12 +72,12 @@ class JsonSink(ClosesOnExit):
             json_records.frame(result, rows, self._timings, self._embeddings)
         )
         header = b""
-        if self._run is None:
+        if not self._file.records:
             header = json_records.encode(json_records.header(result, self._embeddings))
         self._file.begin(result.run.video.source)
-        if self._run is None:
+        if not self._file.records:
             self._file.append(b'{"header":' + header + b',"frames":[')
-            self._run = result.run
+        self._run = result.run
         self._file.append((b",\n" if self._frames else b"\n") + frame)
         self._summary.add(result)
         self._frames += 1
@@ -89,6 +89,22 @@ class JsonSink(ClosesOnExit):
     def write_counts(self, counts: Mapping[str, Any]) -> None:
         """Takes the counts of the run, for the footer."""
         self._counts = counts
+
+    def is_on_disk(self, results: int) -> bool:
+        """Writes the results so far to the disk; returns true.
+
+        Raises:
+            OSError: The system cannot.
+        """
+        return self._file.sync()
+
+    def continue_file(self) -> None:
+        """Makes the first result continue the existing file after the restored state.
+
+        Raises:
+            OutputError: The file is missing, or shorter than the state says.
+        """
+        self._file.continue_file()
 
     def close(self, *, complete: bool = True) -> None:
         """Writes the footer and closes the file; calling it again does nothing.

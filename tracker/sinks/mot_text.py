@@ -51,6 +51,22 @@ class MotTextSink(ClosesOnExit):
         self._file.begin(result.run.video.source)
         self._file.append("".join(lines).encode())
 
+    def is_on_disk(self, results: int) -> bool:
+        """Writes the results so far to the disk; returns true.
+
+        Raises:
+            OSError: The system cannot.
+        """
+        return self._file.sync()
+
+    def continue_file(self) -> None:
+        """Makes the first result continue the existing file after the restored state.
+
+        Raises:
+            OutputError: The file is missing, or shorter than the state says.
+        """
+        self._file.continue_file()
+
     def close(self, *, complete: bool = True) -> None:
         """Closes the file; the format does not record whether the run was complete.
 

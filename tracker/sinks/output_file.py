@@ -75,6 +75,7 @@ class RecordFile:
         self._lengths: deque[int] = deque(maxlen=self._KEPT_LENGTHS)
         self._place = None if path == STDOUT else Place(path, existing)
         self._is_lost = False
+        self._is_continued = False
 
     @property
     def is_open(self) -> bool:
@@ -96,11 +97,44 @@ class RecordFile:
             return
         check_not_source(self._path, source)
         try:
+            if self._is_continued and self._place is not None:
+                self._file = self._place.reopen()
+                _cut(self._file, self._good)
+                return
             self._file = _stdout() if self._place is None else self._place.open()
             self._good = self._file.tell() if self._file.seekable() else 0
         except OSError as error:
             self.failure = output_error(self.name, error)
             raise self.failure from error
+
+    def sync(self) -> bool:
+        """Writes the records so far to the disk; returns true.
+
+        Raises:
+            OSError: The system cannot.
+        """
+        if self._file is not None and self._path != STDOUT:
+            os.fsync(self._file.fileno())
+        return True
+
+    def continue_file(self) -> None:
+        """Makes `begin` continue the existing file after its restored records.
+
+        Raises:
+            OutputError: It is missing, or shorter than these.
+        """
+        if not self.records:
+            return
+        try:
+            size = os.path.getsize(self._path)
+        except OSError as error:
+            raise output_error(self.name, error) from error
+        if size < self._good:
+            raise OutputError(
+                f"cannot continue {self.name}: expected {self._good} bytes or more, got {size}; "
+                "run without --resume to start over"
+            )
+        self._is_continued = True
 
     def append(self, record: bytes) -> None:
         """Adds a whole record to the open file.

@@ -94,8 +94,19 @@ class Place:
         if os.fstat(file.fileno()).st_size:
             _log.info("%s: the existing file is replaced", self._path)
             file.truncate(0)
-        self._real = Path(os.path.realpath(self._path))
-        self._had_name = os.fstat(file.fileno()).st_nlink > 0
+        self._opened(file)
+        return file
+
+    def reopen(self) -> BinaryIO:
+        """Returns the file as it is, locked; the caller closes it.
+
+        Raises:
+            FileNotFoundError: It has been removed.
+        """
+        file, self._file = self._file, None
+        if file is None or not _is_at(file, Path(self._path)):
+            raise FileNotFoundError(errno.ENOENT, "the file to continue is missing")
+        self._opened(file)
         return file
 
     def check(self, file: BinaryIO) -> None:
@@ -125,6 +136,10 @@ class Place:
 
     def __del__(self) -> None:
         self.release()
+
+    def _opened(self, file: FileIO) -> None:
+        self._real = Path(os.path.realpath(self._path))
+        self._had_name = os.fstat(file.fileno()).st_nlink > 0
 
     def _created(self) -> FileIO:
         flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if self._existing is Existing.REFUSE else 0)

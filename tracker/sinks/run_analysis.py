@@ -7,10 +7,12 @@ from tracker.analytics.analyser import Analyser
 from tracker.analytics.events import Event
 from tracker.analytics.report import count_lines
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
+from tracker.analytics.stateful import ANALYTICS
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 from tracker.util.arrays import UInt8Array
+from tracker.util.plain_state import PlainState, restore, state_of
 
 
 class RunAnalysis:
@@ -24,6 +26,7 @@ class RunAnalysis:
         self._settings = settings
         self._analyser: Analyser | None = None
         self._scale = (1.0, 1.0)
+        self._restored: PlainState = None
 
     @property
     def analyser(self) -> Analyser | None:
@@ -36,12 +39,21 @@ class RunAnalysis:
         Raises:
             ConfigError: A class of the settings is none of the detector's, or the calibration fits
                 no plane.
+            DataError: The state to continue from does not fit the zones and lines.
         """
         if self._analyser is None:
             self._analyser = self._begun(result.run)
         if result.is_coasted:
             return ()
         return self._analyser.update(in_stored_pixels(result).tracks, result.frame.time_s)
+
+    def state(self) -> PlainState:
+        """Returns the state after the results so far."""
+        return state_of(self._analyser, ANALYTICS)
+
+    def restore(self, state: PlainState) -> None:
+        """Makes the first result continue after a state; it is checked then."""
+        self._restored = state
 
     def finish(self) -> tuple[Event, ...]:
         """Returns the events of the end of the run."""
@@ -72,4 +84,7 @@ class RunAnalysis:
         x, y = video.stored_scale
         stored = pixel_scale(self._settings, size)
         self._scale = stored[0] / x, stored[1] / y
-        return Analyser(self._settings, size, run.class_names, pixel_aspect=y / x)
+        analyser = Analyser(self._settings, size, run.class_names, pixel_aspect=y / x)
+        if self._restored is not None:
+            restore(analyser, self._restored, ANALYTICS)
+        return analyser

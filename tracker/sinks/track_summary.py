@@ -86,8 +86,8 @@ class TrackLives:
         self._recent: dict[int, Life] = {}
         self._older: dict[int, Life] = {}
         self._untidy_frames = 0
-        self._heads = _SortedRecords(_HEAD)
-        self._votes = _SortedRecords(_VOTE)
+        self._heads = SortedRecords(_HEAD)
+        self._votes = SortedRecords(_VOTE)
 
     def __len__(self) -> int:
         """Number of tracks."""
@@ -154,7 +154,7 @@ class TrackLives:
         return life
 
 
-class _SortedRecords:
+class SortedRecords:
     """Records of one size in one block of memory, by rising id, which is their first number."""
 
     def __init__(self, layout: Struct) -> None:

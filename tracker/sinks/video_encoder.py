@@ -1,22 +1,28 @@
 """A video file in progress: the encoder, the container, and the disk below them."""
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
 from tracker.frames import VideoInfo
 from tracker.sinks.audio_copy import Sound, open_sound
+from tracker.sinks.fragments import FragmentCount
 from tracker.sinks.place import Place
 from tracker.util.arrays import UInt8Array
 
 _BT709 = 1  # ITU-T H.273: the code of BT.709 for primaries, transfer and matrix alike.
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
 _KEYFRAME_S = 2  # A truncated file loses at most the part after its last key frame.
+_LARGEST_KEYFRAME_INTERVAL = 250
 
 
 class Disk:
@@ -35,6 +41,19 @@ class Disk:
         self._file = place.open()
         self._place = 0
         self._size = 0
+        self._fragments = FragmentCount()
+
+    def holds(self, frames: int) -> bool:
+        """Returns whether whole fragments with so many frames are on the disk.
+
+        Raises:
+            OSError: The file cannot be read, or the disk not be written.
+        """
+        self.check()
+        if self._fragments.update(self._file.fileno()) < frames:
+            return False
+        os.fsync(self._file.fileno())
+        return True
 
     def write(self, data: Any) -> int:
         """Returns the number of bytes accepted, always all."""
@@ -107,6 +126,9 @@ class Recording:
         self._interval = max(1, round(1 / (info.fps * self._time_base)))
         self._first_pts = self._pts(time_s)
         self._last_pts = -1
+        self._last_dts: int | None = None
+        self._frames = 0
+        self._keyframe_interval = keyframe_interval(info.fps)
         self._container = av.open(
             disk, "w", format=container_name, options=_container_options(container_name)
         )
@@ -114,8 +136,44 @@ class Recording:
         self.sound_problem = ""
         self._sound = self._open_sound(info)
 
+    def copy(self, path: str, frames: int) -> None:
+        """Copies the first frames of an earlier file, which the next ones continue.
+
+        Args:
+            path: The file; it was made with the same options from frames of the same size.
+            frames: Their number; a key frame follows them.
+
+        Raises:
+            OSError: It has fewer frames, or cannot be read or written.
+        """
+        with av.open(f"file:{path}") as earlier:
+            stream = earlier.streams.video[0]
+            bare = BitStreamFilterContext("h264_mp4toannexb", in_stream=stream)
+            copied = islice(_packets(earlier, stream), frames)
+            for packet in (out for one in copied for out in bare.filter(one)):
+                unit = packet.time_base / self._time_base
+                packet.pts = round((packet.pts or 0) * unit)
+                packet.dts = None if packet.dts is None else round(packet.dts * unit)
+                packet.time_base = self._time_base
+                self._last_pts = max(self._last_pts, packet.pts)
+                self._frames += 1
+                self._mux_packet(packet)
+                if self._sound is not None:
+                    self._sound.pump(float(packet.pts * self._time_base))
+                self._disk.check()
+        if self._frames < frames:
+            raise OSError(0, f"the earlier file has {self._frames} of {frames} frames")
+
+    def holds(self, frames: int) -> bool:
+        """Returns whether so many frames would survive the end of the program.
+
+        Raises:
+            OSError: The file cannot be read, or the disk not be written.
+        """
+        return self._disk.holds(frames)
+
     def add(self, image: UInt8Array, time_s: float) -> None:
-        """Encodes one frame, and the sound up to it."""
+        """Encodes one frame, and the sound up to it; at regular intervals a key frame."""
         if image.shape != self._shape:
             had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, image.shape))
             raise OSError(0, f"the frames changed from {had} to {got}")
@@ -124,6 +182,9 @@ class Recording:
         frame = _to_yuv(image)
         frame.pts = pts
         frame.time_base = self._time_base
+        if self._frames % self._keyframe_interval == 0:
+            frame.pict_type = PictureType.I
+        self._frames += 1
         self._last_pts = pts
         self._mux(frame)
         if self._sound is not None:
@@ -165,9 +226,19 @@ class Recording:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # Duration of the last frame; the others last until the next.
-            packet.duration = self._interval
-            self._container.mux(packet)
+            self._mux_packet(packet)
+
+    def _mux_packet(self, packet: "av.Packet[av.VideoStream]") -> None:
+        # Where an earlier file ended, the encoder's first decoding times may be too low.
+        if packet.dts is not None:
+            packet.dts = max(
+                packet.dts, packet.dts if self._last_dts is None else self._last_dts + 1
+            )
+            self._last_dts = packet.dts
+        # Duration of the last frame; the others last until the next.
+        packet.duration = self._interval
+        packet.stream = self._stream
+        self._container.mux(packet)
 
     def _open_sound(self, info: VideoInfo) -> Sound | None:
         if info.audio_path is None:
@@ -177,6 +248,34 @@ class Recording:
         except (av.FFmpegError, ValueError) as error:
             self.sound_problem = str(error)
             return None
+
+
+def keyframe_interval(fps: Fraction) -> int:
+    """Returns the number of frames from one key frame to the next."""
+    return max(1, min(_LARGEST_KEYFRAME_INTERVAL, round(_KEYFRAME_S * fps)))
+
+
+def frame_count(path: str) -> int:
+    """Returns the number of frames that can be copied from a file; 0 where it is no video."""
+    try:
+        with av.open(f"file:{path}") as container:
+            return sum(1 for _ in _packets(container, container.streams.video[0]))
+    except (OSError, ValueError, IndexError, av.FFmpegError):
+        return 0
+
+
+def _packets(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator["av.Packet[av.VideoStream]"]:
+    """Yields the packets of a file that may have been cut off, up to the first damaged one."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                if packet.is_corrupt:
+                    return
+                yield packet
+    except av.FFmpegError:
+        return
 
 
 def usable_time_base(info: VideoInfo) -> Fraction:
@@ -215,7 +314,7 @@ def _add_video(
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = time_base
-    context.gop_size = max(1, min(250, round(_KEYFRAME_S * info.fps)))
+    context.gop_size = keyframe_interval(info.fps)
     context.color_range = ColorRange.MPEG
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     return stream

@@ -16,9 +16,18 @@ from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
 from tracker.sinks.output_file import check_not_source
 from tracker.sinks.place import Existing, Place, output_error, reason
-from tracker.sinks.video_encoder import Disk, Recording, cut_to_whole_parts, plays
+from tracker.sinks.video_encoder import (
+    Disk,
+    Recording,
+    cut_to_whole_parts,
+    frame_count,
+    plays,
+)
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import UInt8Array
+
+EARLIER = ".earlier"
+"""Suffix of the name of the file of an earlier run, until its frames have been copied."""
 
 _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _PRESETS = (
@@ -71,6 +80,9 @@ class VideoSink(ClosesOnExit):
         self._overlay = overlay
         self._file: Recording | None = None
         self._frames = 0
+        self._first_s: float | None = None
+        self._earlier: Path | None = None
+        self._copied = 0
         self._status = "nothing written"
         self._failure: OutputError | None = None
 
@@ -105,12 +117,52 @@ class VideoSink(ClosesOnExit):
             self._overlay.draw(image, self._style)
         try:
             if self._file is None:
-                self._file = self._open(result.run.video, image, frame.time_s)
+                self._first_s = frame.time_s if self._first_s is None else self._first_s
+                self._file = self._open(result.run.video, image, self._first_s)
             self._file.add(image, frame.time_s)
         except (OSError, ValueError, av.FFmpegError) as error:
             self._give_up(error)
         self._frames += 1
         self._status = self._counted()
+
+    def is_on_disk(self, results: int) -> bool:
+        """Returns whether the first `results` frames are in the file for good.
+
+        Frames reach it some seconds late, when a part of the file is complete.
+
+        Raises:
+            OSError: The file cannot be read, or the disk not be written.
+        """
+        if self._file is None:
+            return not results
+        if not self._file.holds(results):
+            return False
+        if self._earlier is not None and results >= self._copied:
+            self._earlier.unlink(missing_ok=True)
+            self._earlier = None
+        return True
+
+    def continue_file(self) -> None:
+        """Makes the first result continue the existing file after the restored frames.
+
+        The frames are copied into a new file, as an index at the beginning or end of the old one
+        cannot grow; that takes the room of both.
+
+        Raises:
+            OutputError: The file is missing, or holds fewer frames.
+        """
+        self._copied = self._frames
+        if not self._copied:
+            return
+        kept = Path(f"{self._path}{EARLIER}")  # of a run that ended before all had been copied
+        counts = {path: frame_count(str(path)) for path in (Path(self._path), kept)}
+        enough = [path for path, count in counts.items() if count >= self._copied]
+        if not enough:
+            raise OutputError(
+                f"cannot continue {self._path}: expected {self._copied} frames or more, got "
+                f"{max(counts.values())}; run without --resume to start over"
+            )
+        self._earlier = enough[0]
 
     def close(self, *, complete: bool = True) -> None:
         """Finishes the file, also after a run that stopped early; calling it again does nothing.
@@ -127,18 +179,29 @@ class VideoSink(ClosesOnExit):
         except (OSError, ValueError, av.FFmpegError) as error:
             self._give_up(error)
         self._file = None
+        if self._earlier is not None:
+            self._earlier.unlink(missing_ok=True)
         self._status = self._counted()
         if file.sound_problem:
             self._status += f", sound incomplete ({file.sound_problem})"
 
     def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
+        kept = Path(f"{self._path}{EARLIER}")
+        if self._earlier is None:
+            kept.unlink(missing_ok=True)
+        elif self._earlier != kept:
+            self._earlier = self._earlier.replace(kept)
         disk = Disk(self._place)
         try:
-            return Recording(disk, self._container_name, self._options, info, image, time_s)
+            recording = Recording(disk, self._container_name, self._options, info, image, time_s)
         except BaseException:
             disk.close()
             Path(self._path).unlink(missing_ok=True)
             raise
+        if self._earlier is not None:
+            self._file = recording
+            recording.copy(str(self._earlier), self._copied)
+        return recording
 
     def _counted(self) -> str:
         return "1 frame" if self._frames == 1 else f"{self._frames} frames"

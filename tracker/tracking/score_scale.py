@@ -59,7 +59,7 @@ def log_odds(scores: Float64Array) -> Float64Array:
 
 
 @dataclass(slots=True)
-class _Median:
+class RunningMedian:
     """A running median by stochastic approximation (Robbins and Monro 1951)."""
 
     value: float
@@ -83,9 +83,9 @@ class ScoreScale:
     """The limits of each class, from the scores so far."""
 
     def __init__(self) -> None:
-        self._matched: dict[int, _Median] = {}
-        self._best: dict[int, _Median] = {}
-        self._best_of_all = _Median(_STARTS[1])
+        self._matched: dict[int, RunningMedian] = {}
+        self._best: dict[int, RunningMedian] = {}
+        self._best_of_all = RunningMedian(_STARTS[1])
 
     def birth_limits(self, classes: Int32Array) -> Float64Array:
         """Returns `(N,)` log odds that detections of these classes need to start a track."""
@@ -113,10 +113,10 @@ class ScoreScale:
         if len(found):
             self._best_of_all.add_one(float(np.maximum.reduce(found)))
         for number, own in _by_class(classes, found):
-            best = self._best.setdefault(number, _Median(_STARTS[1]))
+            best = self._best.setdefault(number, RunningMedian(_STARTS[1]))
             best.add_one(float(np.maximum.reduce(own)))
         for number, own in _by_class(matched_classes, matched):
-            self._matched.setdefault(number, _Median(_STARTS[0])).add(own)
+            self._matched.setdefault(number, RunningMedian(_STARTS[0])).add(own)
 
     def _birth_limit(self, number: int) -> float:
         learnt = min(self._usual(number) - _BIRTH_BELOW, _MOST_BIRTH)

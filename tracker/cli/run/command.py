@@ -32,6 +32,7 @@ from tracker.cli.options import (
     ZonesFile,
 )
 from tracker.cli.parsing import RunCommand
+from tracker.errors import ConfigError
 from tracker.util.terminal import print_results, print_status
 
 
@@ -85,6 +86,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     clips: ClipsFolder = None,
     clip_margin: ClipMargin = 1.0,
     no_clobber: NoClobber = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue a run that was interrupted, with the same ids and files."
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
     background: Annotated[
         str | None,
@@ -250,7 +257,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
         existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
     )
+    if resume and len(source) > 1:
+        raise ConfigError("--resume: expected one source, got several; use tracker batch")
     request = RunRequest(
-        tuple(source), settings, outputs, progress=not no_progress, config_file=config
+        tuple(source),
+        settings,
+        outputs,
+        progress=not no_progress,
+        config_file=config,
+        resume=resume,
     )
     raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))

@@ -20,8 +20,9 @@ from tracker.cli.run.one import (
     watch_windows,
     write_result,
 )
-from tracker.cli.run.outputs import SourceSinks, make_sinks
+from tracker.cli.run.outputs import make_sinks
 from tracker.cli.run.progress import RunProgress, RunStatistics, summary
+from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import build_multi_pipeline, open_source
 from tracker.config.run import Config
 from tracker.errors import SourceError, TrackerError

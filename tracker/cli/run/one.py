@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 from types import FrameType
 
-from tracker.cli.run.outputs import Outputs, SourceSinks, make_sinks
+from tracker.cli.run.checkpoints import Checkpoints
+from tracker.cli.run.outputs import Outputs, make_sinks
 from tracker.cli.run.progress import RunProgress, RunStatistics, summary
+from tracker.cli.run.resume import Resumption, resumption_of
+from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.run import Config
 from tracker.errors import OutputClosed, OutputError, OutputTakenError, SourceError, TrackerError
 from tracker.frames import Reconnecting, Source
+from tracker.pipeline.single import Pipeline
 from tracker.sources.source_names import source_names
 from tracker.tracks import TrackedFrame
 from tracker.util.signals import termination_signals
@@ -31,6 +35,7 @@ class RunRequest:
         outputs: The output files and windows.
         progress: Whether a progress bar may be shown.
         config_file: Path of the configuration file; `None` if there is none.
+        resume: Whether an interrupted run is continued.
     """
 
     sources: tuple[str, ...]
@@ -38,6 +43,7 @@ class RunRequest:
     outputs: Outputs = field(default_factory=Outputs)
     progress: bool = True
     config_file: str | None = None
+    resume: bool = False
 
 
 class RunFailedError(TrackerError):
@@ -46,8 +52,12 @@ class RunFailedError(TrackerError):
     exit_code = 1
 
 
-def run(request: RunRequest) -> int:
+def run(request: RunRequest, pipeline: Pipeline | None = None) -> int:
     """Processes one source, writes all outputs, and returns the exit code.
+
+    Args:
+        request: What to do.
+        pipeline: Of the same configuration, if it has been built before.
 
     Raises:
         RunFailedError: A stage or an output failed after the first frame was requested.
@@ -55,43 +65,77 @@ def run(request: RunRequest) -> int:
         TrackerError: An error before that; nothing was written.
     """
     (text,) = request.sources
+    kept = resumption_of(text, request.config, request.outputs, resume=request.resume)
+    if kept is None:
+        return _run(request, pipeline, None)
+    try:
+        if request.resume and not kept.read():
+            print_status(f"{text}: its outputs are complete; there is nothing to resume")
+            return 0
+        return _run(request, pipeline, kept)
+    finally:
+        kept.close()
+
+
+def _run(request: RunRequest, pipeline: Pipeline | None, kept: Resumption | None) -> int:
+    (text,) = request.sources
     config = request.config
     (sinks,) = make_sinks(
         [text], source_names([text]), config, request.outputs, config_file=request.config_file
     )
-    pipeline = build_pipeline(config)
+    pipeline = pipeline or build_pipeline(config)
     statistics = RunStatistics()
-    with open_source(text, config) as source, stop_on_signals() as stop:
+    with open_source(text, config) as whole, stop_on_signals() as stop:
+        snapshots = None if kept is None else kept.checkpoints(pipeline, sinks, whole.info)
+        source, point = (whole, None) if kept is None else kept.source(whole)
+        begun = 0 if point is None else point.snapshot.results
+        if begun:
+            print_status(f"{text}: continued after {begun} frames")
         results = pipeline.run(
             source,
             policy=config.source.live.policy,
             stop=stop.event,
             idle=lambda: watch_windows([sinks], stop),
+            snapshots=snapshots,
+            resume=point,
         )
-        limited = islice(results, config.source.max_frames)
+        most = config.source.max_frames
+        limited = islice(results, None if most is None else most - begun)
         try:
-            with RunProgress(source.info, config.source.max_frames, shown=request.progress) as line:
-                finished = _write_all(limited, sinks, line, statistics, stop)
-        except TrackerError as error:
-            sinks.close(complete=False)
-            if isinstance(error, OutputClosed):
+            with RunProgress(source.info, most, shown=request.progress, begun=begun) as line:
+                finished = _write_all(limited, sinks, line, statistics, stop, snapshots)
+        except BaseException as error:
+            failed = _after_failure(error, sinks, statistics)
+            if failed is error:
                 raise
-            if not statistics.frames and is_startup_error(error):
-                raise
-            raise RunFailedError(sinks.error_text(error)) from error
-        except BaseException:
-            sinks.close(complete=False)
-            raise
+            raise failed from error
         finally:
             source.close()  # Otherwise a reader blocked on a silent camera would not end.
             results.close()
             count_source(statistics, source)
-        failure = sinks.close(complete=finished and not stop.signal_number)
+        is_complete = finished and not stop.signal_number
+        failure = sinks.close(complete=is_complete)
         if failure is not None:
             raise RunFailedError(sinks.error_text(failure)) from failure
+    if kept is not None and is_complete:
+        kept.file.remove()
     print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
     print_status(*sinks.count_lines())
+    if kept is not None and not is_complete:
+        print_status(f"{'checkpoint':<12}{kept.file.path}; --resume continues this run")
     return 128 + stop.signal_number if stop.signal_number else 0
+
+
+def _after_failure(
+    error: BaseException, sinks: SourceSinks, statistics: RunStatistics
+) -> BaseException:
+    """Closes the outputs of a run that failed; returns the error to raise."""
+    sinks.close(complete=False)
+    if not isinstance(error, TrackerError) or isinstance(error, OutputClosed):
+        return error
+    if not statistics.frames and is_startup_error(error):
+        return error
+    return RunFailedError(sinks.error_text(error))
 
 
 def is_startup_error(error: TrackerError) -> bool:
@@ -133,10 +177,13 @@ def _write_all(
     line: RunProgress,
     statistics: RunStatistics,
     stop: "Stop",
+    snapshots: Checkpoints | None,
 ) -> bool:
     """Writes all results; returns false if the user closed the window, which sets `stop`."""
     for result in results:
         write_result(result, sinks, line, statistics)
+        if snapshots is not None:
+            snapshots.after_result()
         if sinks.is_stopped():
             stop.event.set()
     return not sinks.is_stopped()

@@ -3,7 +3,7 @@
 No file is created or changed before the first result.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,19 +14,20 @@ from tracker.cli.run.object_files import (
     clip_sinks,
     crop_sinks,
 )
+from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import NO_EMBEDDER, embedder_name
 from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
-from tracker.errors import ConfigError, TrackerError
+from tracker.errors import ConfigError
 from tracker.sinks.changed_images import ImageChange
 from tracker.sinks.draw_style import ColorBy
-from tracker.sinks.event_file import EventFileSink, EventSink
+from tracker.sinks.event_file import EventFileSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
 from tracker.sinks.place import Existing
 from tracker.sinks.run_analysis import RunAnalysis
-from tracker.tracks import Sink, TrackedFrame
+from tracker.tracks import Sink
 from tracker.util.address import scheme_of, shown_address
 
 NAME = "{name}"
@@ -108,72 +109,6 @@ class Outputs:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSinks:
-    """The sinks of one source.
-
-    Attributes:
-        sinks: The sinks.
-        is_stopped: Returns whether the user has closed the window or pressed the key that stops.
-        poll: Handles window events while there is no frame.
-        analysis: Zones and lines; `None` without.
-    """
-
-    sinks: Sequence[Sink]
-    is_stopped: Callable[[], bool]
-    poll: Callable[[], None]
-    analysis: RunAnalysis | None = None
-
-    def write(self, result: TrackedFrame) -> None:
-        """Writes one result, then its events.
-
-        Raises:
-            OutputError: An output cannot be written.
-            ConfigError: The zones do not suit the source.
-        """
-        events = () if self.analysis is None else self.analysis.update(result)
-        for sink in self.sinks:
-            sink.write(result)
-        for taker in self._event_sinks() if events else ():
-            taker.write_events(events)
-
-    def close(self, *, complete: bool) -> TrackerError | None:
-        """Closes every sink; returns the first error, or `None`."""
-        first = self._close_analysis()
-        for sink in self.sinks:
-            try:
-                sink.close(complete=complete)
-            except TrackerError as error:
-                first = first or error
-        return first
-
-    def count_lines(self) -> list[str]:
-        """Returns the counts of zones and lines for the summary of a run."""
-        return [] if self.analysis is None else self.analysis.lines()
-
-    def _close_analysis(self) -> TrackerError | None:
-        if self.analysis is None:
-            return None
-        events = self.analysis.finish()
-        first: TrackerError | None = None
-        for sink in self._event_sinks():
-            try:
-                sink.write_events(events)
-                sink.write_counts(self.analysis.counts())
-            except TrackerError as error:
-                first = first or error
-        return first
-
-    def _event_sinks(self) -> list[EventSink]:
-        return [sink for sink in self.sinks if isinstance(sink, EventSink)]
-
-    def error_text(self, error: TrackerError) -> str:
-        """Returns the error message with the state of each output."""
-        # The status of the failed sink repeats the message.
-        states = [sink.status.replace(f" ({error})", "") for sink in self.sinks if sink.status]
-        return f"{error} ({'; '.join(states)})" if states else str(error)
-
-
 def make_sinks(
     sources: Sequence[str],
     names: Sequence[str],
@@ -201,7 +136,7 @@ def make_sinks(
     if len(sources) > 1:
         outputs.check_for_many()
     each = [outputs.for_source(name) for name in names]
-    files = [_files(own, name) for own, name in zip(each, names, strict=True)]
+    files = [output_files(own, name) for own, name in zip(each, names, strict=True)]
     paths = [path for own in files for path in own.all]
     folders = [path for own in each for path in own.objects.folders]
     _check_no_address([*paths, *folders])
@@ -236,7 +171,17 @@ def _path_with_placeholder(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
+class OutputFiles:
+    """The files of one source, as typed.
+
+    Attributes:
+        json: Of JSON.
+        mot: Of MOTChallenge text.
+        csv: A table of tracks.
+        events: Of events.
+        video: Videos.
+    """
+
     json: Sequence[str]
     mot: str | None
     csv: str | None
@@ -245,22 +190,24 @@ class _Files:
 
     @property
     def all(self) -> list[str]:
+        """All of them."""
         single = (self.mot, self.csv, self.events)
         return [p for p in (*self.json, *single, *self.video) if p is not None]
 
 
-def _files(outputs: Outputs, name: str) -> _Files:
+def output_files(outputs: Outputs, name: str) -> OutputFiles:
+    """Returns the files of one source, which `Outputs.for_source` has named."""
     json = [] if outputs.json is None else [outputs.json]
     video = [] if outputs.video is None else [outputs.video]
     if outputs.save_dir is not None:
         stem = Path(outputs.save_dir) / name
         json.append(f"{stem}.jsonl")
         video.append(f"{stem}.mp4")
-    return _Files(json, outputs.mot, outputs.csv, outputs.events, video)
+    return OutputFiles(json, outputs.mot, outputs.csv, outputs.events, video)
 
 
 def _sinks(
-    files: _Files,
+    files: OutputFiles,
     change: ImageChange | None,
     source_and_name: tuple[str, str],
     *,

@@ -68,9 +68,12 @@ class RunProgress(WorkBar):
         info: The source; without a frame count the bar has no end.
         max_frames: Limit set by the user, or `None`.
         shown: Whether to show the bar; it also needs a terminal.
+        begun: Frames that an earlier run has done.
     """
 
-    def __init__(self, info: VideoInfo, max_frames: int | None, *, shown: bool) -> None:
+    def __init__(
+        self, info: VideoInfo, max_frames: int | None, *, shown: bool, begun: int = 0
+    ) -> None:
         counts = [n for n in (info.frame_count, max_frames) if n is not None]
         of_all = "/{task.total:.0f}" if counts else ""
         super().__init__(
@@ -82,7 +85,7 @@ class RunProgress(WorkBar):
             right=(TextColumn("{task.fields[tracks]} tracks"),),
             tracks=0,
         )
-        self._frames = 0
+        self._frames = begun
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""

@@ -17,13 +17,15 @@ from tracker.tracks import Tracks, TrackState
 from tracker.util.arrays import Float64Array
 
 
-class _Frame(NamedTuple):
+class LateFrame(NamedTuple):
+    """A frame whose tracks have not been returned yet."""
+
     number: int
     time_s: float
     tracks: Tracks
 
 
-class _Sight(NamedTuple):
+class Sight(NamedTuple):
     """A track in a frame in which it was seen."""
 
     number: int
@@ -54,9 +56,9 @@ class FixedLag:
         if frames < 1:
             raise ConfigError(f"FixedLag: expected 1 frame or more, got {frames}")
         self._frames = frames
-        self._waiting: deque[_Frame] = deque()
+        self._waiting: deque[LateFrame] = deque()
         self._count = 0
-        self._seen: dict[int, _Sight] = {}
+        self._seen: dict[int, Sight] = {}
 
     def push(self, tracks: Tracks, time_s: float) -> Tracks | None:
         """Takes the tracks of the next frame; returns those of the frame `frames` before it.
@@ -68,7 +70,7 @@ class FixedLag:
         Returns:
             The tracks of the earlier frame; `None` while there is none.
         """
-        self._waiting.append(_Frame(self._count, time_s, tracks))
+        self._waiting.append(LateFrame(self._count, time_s, tracks))
         self._count += 1
         return self._next() if len(self._waiting) > self._frames else None
 
@@ -81,7 +83,7 @@ class FixedLag:
         frame = self._waiting.popleft()
         rows = _seen_rows(frame.tracks)
         for track_id, row in rows.items():
-            self._seen[track_id] = _Sight(frame.number, frame.time_s, frame.tracks, row)
+            self._seen[track_id] = Sight(frame.number, frame.time_s, frame.tracks, row)
         oldest = frame.number - self._frames
         self._seen = {key: one for key, one in self._seen.items() if one.number >= oldest}
         filled = []
@@ -92,14 +94,14 @@ class FixedLag:
                     filled.append((track_id, before, after))
         return _with_filled(frame, filled) if filled else frame.tracks
 
-    def _next_sight(self, track_id: int, last: int) -> _Sight | None:
+    def _next_sight(self, track_id: int, last: int) -> Sight | None:
         """Returns where a track is seen next, up to a frame number; `None` if it is not."""
         for frame in self._waiting:
             if frame.number > last:
                 return None
             rows = np.flatnonzero((frame.tracks.ids == track_id) & (frame.tracks.misses == 0))
             if len(rows):
-                return _Sight(frame.number, frame.time_s, frame.tracks, int(rows[0]))
+                return Sight(frame.number, frame.time_s, frame.tracks, int(rows[0]))
         return None
 
 
@@ -109,7 +111,7 @@ def _seen_rows(tracks: Tracks) -> dict[int, int]:
     return {int(tracks.ids[row]): int(row) for row in seen}
 
 
-def _with_filled(frame: _Frame, filled: list[tuple[int, _Sight, _Sight]]) -> Tracks:
+def _with_filled(frame: LateFrame, filled: list[tuple[int, Sight, Sight]]) -> Tracks:
     """Returns the tracks of a frame, with interpolated ones in place of predictions."""
     names = [track_id for track_id, _, _ in filled]
     kept = frame.tracks.select(~np.isin(frame.tracks.ids, names))
@@ -122,7 +124,7 @@ def _with_filled(frame: _Frame, filled: list[tuple[int, _Sight, _Sight]]) -> Tra
     return Tracks(**{name: column[order] for name, column in columns.items()})
 
 
-def _filled(frame: _Frame, before: _Sight, after: _Sight) -> Tracks:
+def _filled(frame: LateFrame, before: Sight, after: Sight) -> Tracks:
     """Returns one track, interpolated in time between two frames in which it was seen."""
     start = before.tracks.select(np.array([before.row]))
     end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)

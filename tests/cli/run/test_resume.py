@@ -1,0 +1,320 @@
+"""`tracker run --resume`: a run that was interrupted gives the files of one that was not."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import yaml
+
+from tests.cli import call, lines_of
+from tests.conftest import moving_square, write_clip
+from tracker.cli.run.object_files import ObjectFiles
+from tracker.cli.run.one import RunRequest
+from tracker.cli.run.one import run as run_request
+from tracker.cli.run.outputs import Outputs
+from tracker.config.build import build_pipeline
+from tracker.config.run import Config, load_config
+from tracker.config.zones import zones_from
+from tracker.detection.motion import MotionDetector
+from tracker.detections import Detections
+from tracker.errors import ConfigError, OutputTakenError
+from tracker.frames import Frame
+from tracker.sinks.json_records import Embeddings
+from tracker.util.stopwatch import Stopwatch
+
+FRAMES = 160
+OFTEN = "run.checkpoint_s=0.000001"
+MOTION = ("detector.name=motion", "embedder.name=none")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("film") / "in.mp4", moving_square(FRAMES))
+
+
+class BrokenError(RuntimeError):
+    """Ends a run in the middle."""
+
+
+class Breaking:
+    """The motion detector, until a frame that breaks it."""
+
+    class_names = MotionDetector.class_names
+
+    def __init__(self, at: int) -> None:
+        self._inner, self._at = MotionDetector(), at
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        if any(frame.index >= self._at for frame in frames):
+            raise BrokenError
+        return self._inner.detect(frames, Stopwatch())
+
+
+ZONES = """
+zones: [{name: yard, polygon: [[30, 20], [110, 20], [110, 110], [30, 110]], dwell_s: 0.4}]
+lines: [{name: door, points: [[70, 0], [70, 120]]}]
+"""
+
+
+def config(*words: str) -> Config:
+    return load_config(None, (*MOTION, OFTEN, *words))
+
+
+def with_zones(*words: str) -> Config:
+    return dataclasses.replace(config(*words), analytics=zones_from(yaml.safe_load(ZONES)))
+
+
+def outputs(folder: Path, **more: object) -> Outputs:
+    files = {name: str(folder / f"out.{end}") for name, end in ALL.items()}
+    return Outputs(**{**files, **more})  # type: ignore[arg-type]
+
+
+ALL = {"json": "jsonl", "mot": "txt", "csv": "csv", "video": "mp4"}
+
+
+def interrupted(film: Path, settings: Config, out: Outputs, at: int, *, resume: bool) -> None:
+    pipeline = build_pipeline(settings, detector=Breaking(at), class_names=("moving",))
+    with pytest.raises(BrokenError):
+        run_request(
+            RunRequest((str(film),), settings, out, progress=False, resume=resume), pipeline
+        )
+
+
+def whole(film: Path, settings: Config, out: Outputs, *, resume: bool = False) -> int:
+    return run_request(RunRequest((str(film),), settings, out, progress=False, resume=resume))
+
+
+def texts(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes().replace(str(folder).encode(), b"")
+        for path in sorted(folder.iterdir())
+        if path.suffix != ".mp4"
+    }
+
+
+def stamps(path: Path) -> list[object]:
+    with av.open(str(path)) as container:
+        return [frame.time for frame in container.decode(video=0)]
+
+
+CASES: dict[str, tuple[Callable[[], Config], dict[str, object]]] = {
+    "all files": (config, {}),
+    "one document": (config, {"json": "out.json", "video": None}),
+    "zones, events": (with_zones, {"events": "events.csv"}),
+    "event lines, lag": (lambda: with_zones("tracking.lag_frames=7"), {"events": "e.jsonl"}),
+    "stride, start, blurred": (
+        lambda: config(
+            *("source.stride=2", "source.start_s=0.5", "blur.classes=[moving]"),
+            "source.max_frames=70",
+        ),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_interruptions_change_nothing(case: str, film: Path, tmp_path: Path) -> None:
+    made, more = CASES[case]
+    folders = [tmp_path / "whole", tmp_path / "cut"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (
+        outputs(folder, **{
+            key: str(folder / value) if isinstance(value, str) else value
+            for key, value in more.items()
+        })
+        for folder in folders
+    )  # fmt: skip
+    settings = made()
+    assert whole(film, settings, first) == 0
+    interrupted(film, settings, second, 91, resume=False)
+    assert Path(f"{second.json}.checkpoint").stat().st_size
+    interrupted(film, settings, second, 140, resume=True)
+    assert whole(film, settings, second, resume=True) == 0
+    assert texts(folders[1]) == texts(folders[0])
+    assert sorted(texts(folders[0])) == sorted(
+        Path(str(value)).name for key, value in vars_of(second).items() if key != "video"
+    )
+    if second.video:
+        assert stamps(Path(second.video)) == stamps(Path(str(first.video)))
+        assert not Path(f"{second.video}.earlier").exists()
+
+
+def vars_of(out: Outputs) -> dict[str, object]:
+    values = {name: getattr(out, name) for name in (*ALL, "events")}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def test_a_run_that_is_killed_while_it_copies_its_video(film: Path, tmp_path: Path) -> None:
+    """The file of the earlier run is there until its frames are in the new one."""
+    settings, out = config(), outputs(tmp_path)
+    interrupted(film, settings, out, 130, resume=False)
+    video = Path(str(out.video))
+    video.rename(f"{video}.earlier")
+    video.write_bytes(b"half of a copy")
+    assert whole(film, settings, out, resume=True) == 0
+    assert len(stamps(video)) == FRAMES
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("out.csv", "out.jsonl", "out.mp4", "out.txt")
+    ]
+
+
+def test_a_finished_run_is_left_alone(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = outputs(tmp_path, video=None)
+    assert whole(film, config("source.max_frames=12"), out, resume=True) == 0
+    before = texts(tmp_path)
+    assert lines_of(Path(str(out.json)))[-1]["frames"] == 12
+    capsys.readouterr()
+    assert whole(film, config("source.max_frames=12"), out, resume=True) == 0
+    assert "its outputs are complete; there is nothing to resume" in capsys.readouterr().err
+    assert texts(tmp_path) == before
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_starts_over(
+    film: Path, tmp_path: Path
+) -> None:
+    settings, out = config("run.checkpoint_s=100"), outputs(tmp_path)
+    interrupted(film, settings, out, 20, resume=False)
+    assert Path(f"{out.json}.checkpoint").read_bytes() == b""
+    assert whole(film, settings, out, resume=True) == 0
+    assert lines_of(Path(str(out.json)))[-1]["frames"] == FRAMES
+
+
+def test_nothing_is_left_of_a_run_without_a_result(film: Path, tmp_path: Path) -> None:
+    interrupted(film, config(), outputs(tmp_path), 0, resume=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def cut(film: Path, tmp_path: Path) -> tuple[Path, Outputs]:
+    """A source, and the outputs of an interrupted run of it."""
+    source = tmp_path / "in.mp4"
+    shutil.copy(film, source)
+    out = outputs(tmp_path)
+    interrupted(source, config(), out, 120, resume=False)
+    return source, out
+
+
+def edit_source(source: Path, out: Outputs) -> None:
+    data = bytearray(source.read_bytes())
+    data[len(data) // 2] ^= 1
+    source.write_bytes(data)
+
+
+def shorten(source: Path, out: Outputs) -> None:
+    os.truncate(str(out.json), 300)
+
+
+def lose(source: Path, out: Outputs) -> None:
+    Path(str(out.csv)).unlink()
+
+
+def empty_video(source: Path, out: Outputs) -> None:
+    Path(str(out.video)).write_bytes(b"")
+
+
+def damage(source: Path, out: Outputs) -> None:
+    Path(f"{out.json}.checkpoint").write_bytes(b"something else")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit_source, "cannot resume: source.digest is"),
+        (shorten, "expected [0-9]+ bytes or more, got 300"),
+        (lose, "out.csv"),
+        (empty_video, "expected [0-9]+ frames or more, got 0"),
+        (damage, "not a checkpoint of this version"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_left_alone(
+    change: Callable[[Path, Outputs], None], message: str, cut: tuple[Path, Outputs], tmp_path: Path
+) -> None:
+    source, out = cut
+    change(source, out)
+    before = texts(tmp_path)
+    with pytest.raises((ConfigError, OSError), match=message):
+        whole(source, config(), out, resume=True)
+    assert texts(tmp_path) == before
+
+
+def test_other_settings_and_outputs_are_refused(cut: tuple[Path, Outputs], tmp_path: Path) -> None:
+    source, _ = cut
+    before = texts(tmp_path)
+    for settings, others, message in (
+        (config("tracking.max_age_s=1"), {}, "config.tracking.max_age_s is 1.0 now and was 2.0"),
+        (config(), {"csv": None}, "outputs.csv is None now and was"),
+        (config(), {"embeddings": Embeddings.INCLUDE}, "--embeddings"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            whole(source, settings, outputs(tmp_path, **others), resume=True)
+    assert texts(tmp_path) == before
+
+
+def test_a_run_that_has_not_ended_is_refused(cut: tuple[Path, Outputs]) -> None:
+    source, out = cut
+    with open(f"{out.json}.checkpoint", "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(OutputTakenError, match="is writing it"):
+            whole(source, config(), out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (Outputs(json="-"), "stdout cannot be continued"),
+        (Outputs(json="a.jsonl", video="a.mkv"), "a Matroska file cannot be continued"),
+        (Outputs(json="a.jsonl", objects=ObjectFiles(crops="c")), "--crops and --clips"),
+        (Outputs(), "expected an output file, got none"),
+    ],
+)
+def test_what_cannot_be_continued_says_why(out: Outputs, message: str, film: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        whole(film, config(), out, resume=True)
+
+
+def test_a_live_source_and_several_sources_are_refused(
+    film: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match="got a stream, which cannot be read again"):
+        run_request(RunRequest(("rtsp://a/b",), config(), Outputs(json="a.jsonl"), resume=True))
+    assert call("run", film, film, "--json", "{name}.jsonl", "--resume") == 2
+    assert "use tracker batch" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_is_killed(number: int, film: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "whole", tmp_path / "cut"]
+    command = [sys.executable, "-m", "tracker", "run", film, "--detector", "motion"]
+    command += ["--no-progress", "--set", "run.checkpoint_s=0.01"]
+    for folder in folders:
+        folder.mkdir()
+    files = [["--json", "out.jsonl", "--video", "out.mp4"]] * 2
+    subprocess.run([*command, *files[0]], cwd=folders[0], check=True, capture_output=True)
+    with subprocess.Popen([*command, *files[1]], cwd=folders[1], stderr=subprocess.DEVNULL) as run:
+        saved = folders[1] / "out.jsonl.checkpoint"
+        while run.poll() is None and not (saved.exists() and saved.stat().st_size):
+            time.sleep(0.002)
+        run.send_signal(number)
+    if run.returncode:
+        assert saved.stat().st_size
+        resumed = [*command, *files[1], "--resume"]
+        subprocess.run(resumed, cwd=folders[1], check=True, capture_output=True)
+    assert texts(folders[1]) == texts(folders[0])
+    assert stamps(folders[1] / "out.mp4") == stamps(folders[0] / "out.mp4")
+    assert json.loads(texts(folders[1])["out.jsonl"].splitlines()[-1])["complete"] is True
+    assert np.all(np.diff(stamps(folders[1] / "out.mp4")) > 0)

@@ -1,0 +1,171 @@
+"""Checkpoints of a run: when they are taken, what they hold, and where a run continues from one."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tracker.cli.run.checkpoint_file import CheckpointFile
+from tracker.cli.run.identity import difference
+from tracker.cli.run.source_sinks import SourceSinks
+from tracker.errors import ConfigError, DataError
+from tracker.pipeline.snapshots import FrameMark, Snapshot
+from tracker.util.plain_state import PlainState
+from tracker.util.state_file import state_bytes, state_from
+
+_log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Version of the content; another one is refused."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A checkpoint.
+
+    Attributes:
+        identity: Of the run.
+        snapshot: State of the pipeline.
+        outputs: State of the outputs.
+    """
+
+    identity: Mapping[str, Any]
+    snapshot: Snapshot
+    outputs: PlainState
+
+    def check_same_run(self, path: str, identity: Mapping[str, Any]) -> None:
+        """Checks that this is a checkpoint of the same run.
+
+        Raises:
+            ConfigError: Something differs; the message names it.
+        """
+        found = difference(self.identity, identity)
+        if found is not None:
+            raise ConfigError(
+                f"{path}: cannot resume: {found}; run it as before, or start over without --resume"
+            )
+
+
+def saved_from(path: str, content: bytes) -> Saved:
+    """Returns the checkpoint that a file holds.
+
+    Raises:
+        ConfigError: It is damaged, or of another version of the format.
+    """
+    try:
+        tree = state_from(content)
+        version = tree.get("format") if isinstance(tree, dict) else None
+        if version != FORMAT:
+            raise DataError(f"expected format {FORMAT}, got {version}")
+        mark = FrameMark(**tree["next_frame"])
+        return Saved(
+            tree["identity"], Snapshot(next_frame=mark, **tree["snapshot"]), tree["outputs"]
+        )
+    except (DataError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: cannot resume: not a checkpoint of this version ({error}); start over "
+            "without --resume"
+        ) from error
+
+
+def saved_bytes(saved: Saved) -> bytes:
+    """Returns a checkpoint as bytes."""
+    snapshot, mark = saved.snapshot, saved.snapshot.next_frame
+    names = ("frames", "read_from_s", "tracker", "lag", "waiting", "linker")
+    return state_bytes(
+        {
+            "format": FORMAT,
+            "identity": dict(saved.identity),
+            "next_frame": {"index": mark.index, "time_s": mark.time_s, "digest": mark.digest},
+            "snapshot": {name: getattr(snapshot, name) for name in names},
+            "outputs": saved.outputs,
+        }
+    )
+
+
+class Checkpoints:
+    """Takes a snapshot now and then, and writes it once the outputs have caught up.
+
+    Args:
+        file: Where to.
+        identity: Of the run.
+        sinks: The outputs.
+        every_s: Seconds between two.
+        every_results: Snapshots are taken at multiples of so many results: the key frames of a
+            video.
+        lag_frames: Frames by which results are late.
+    """
+
+    def __init__(
+        self,
+        file: CheckpointFile,
+        identity: Mapping[str, Any],
+        sinks: SourceSinks,
+        *,
+        every_s: float,
+        every_results: int,
+        lag_frames: int,
+    ) -> None:
+        self._file = file
+        self._identity = identity
+        self._sinks = sinks
+        self._every_s = every_s
+        self._every_results = every_results
+        self._lag_frames = lag_frames
+        self._due_s = time.monotonic() + every_s
+        self._is_under_way = False
+        self._pending: Saved | None = None
+        self._has_warned = False
+        self.seconds = 0.0
+        """Time that was spent on checkpoints in the caller's thread."""
+
+    def is_due(self, frames: int) -> bool:
+        """Returns whether to take a snapshot before the next frame; see `SnapshotTaker`."""
+        if self._is_under_way:
+            return False
+        results = max(frames - self._lag_frames, 0)
+        is_now = time.monotonic() >= self._due_s and results % self._every_results == 0
+        self._is_under_way = is_now or not frames
+        return self._is_under_way
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Gets a snapshot; that before the first frame marks the begin of the run.
+
+        Raises:
+            OutputTakenError: Another run has begun with the same outputs.
+            OutputError: The first one cannot be written.
+        """
+        start = time.perf_counter()
+        if snapshot.frames:
+            self._pending = Saved(self._identity, snapshot, self._sinks.state())
+            self.commit()
+        else:
+            self._file.begin()
+            self._is_under_way = False
+        self.seconds += time.perf_counter() - start
+
+    def commit(self) -> None:
+        """Writes the snapshot that was taken last, if the outputs hold all results before it."""
+        saved = self._pending
+        if saved is None:
+            return
+        try:
+            if not self._sinks.is_on_disk(saved.snapshot.results):
+                return
+            self._file.write(saved_bytes(saved))
+        except OSError as error:
+            # A full disk ends the run soon; until then the old checkpoint holds.
+            if not self._has_warned:
+                _log.warning("%s: no checkpoint: %s", self._file.path, error)
+            self._has_warned = True
+        self._pending = None
+        self._due_s = time.monotonic() + self._every_s
+        self._is_under_way = False
+
+    def after_result(self) -> None:
+        """Is called after each result was written: `commit`, with its time."""
+        if self._pending is not None:
+            start = time.perf_counter()
+            self.commit()
+            self.seconds += time.perf_counter() - start

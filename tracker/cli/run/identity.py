@@ -1,0 +1,103 @@
+"""What a run and the run that continues it have to have in common."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.version import __version__
+
+_PART = 2**20
+"""Bytes at the beginning and at the end of a file that its identity covers."""
+
+
+def source_identity(text: str) -> dict[str, Any]:
+    """Returns what is compared of a source: name, size and a digest of parts of it.
+
+    Args:
+        text: A video file or images, as typed.
+
+    Raises:
+        SourceError: There are no images.
+        OSError: The file cannot be read.
+    """
+    if source_kind(text) is SourceKind.IMAGES:
+        from tracker.sources.files.image_listing import list_images
+
+        files = list_images(text).files
+        names = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+        return {"name": text, "images": len(files), "digest": _digest(names.encode())}
+    size = os.path.getsize(text)
+    with open(text, "rb") as file:
+        head = file.read(_PART)
+        file.seek(max(size - _PART, 0))
+        return {"name": text, "bytes": size, "digest": _digest(head + file.read(_PART))}
+
+
+def run_identity(
+    source: str,
+    config: Mapping[str, Any],
+    models: Mapping[str, str],
+    class_names: tuple[str, ...],
+    outputs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the identity of a run, of plain JSON types.
+
+    Args:
+        source: The source, as typed.
+        config: The configuration, without what changes no result.
+        models: SHA-256 by file name.
+        class_names: Of the detector.
+        outputs: The kind and path of each output, and options that change their content.
+    """
+    files = {name: file_identity(config["segmenter"][name]) for name in ("file", "image")}
+    return {
+        "program": __version__,
+        "source": source_identity(source),
+        "config": dict(config),
+        "models": dict(models),
+        "classes": list(class_names),
+        "images": files,
+        "outputs": dict(outputs),
+    }
+
+
+def file_identity(path: str | None) -> str | None:
+    """Returns the SHA-256 of a file; `None` where there is none."""
+    if path is None or not os.path.isfile(path):
+        return None
+    return _digest(Path(path).read_bytes())
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Returns the first difference of two identities in words; `None` if they are equal.
+
+    Example:
+        >>> difference({"config": {"seed": 1}}, {"config": {"seed": 2}})
+        'config.seed is 2 now and was 1'
+    """
+    before, now = dict(_leaves(old)), dict(_leaves(new))
+    for name in [*before, *now]:
+        was, is_now = before.get(name), now.get(name)
+        if was != is_now:
+            return f"{name} is {_shown(is_now)} now and was {_shown(was)}"
+    return None
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,232 @@
+"""Which runs have checkpoints, and the run that continues from one."""
+
+import dataclasses
+import mmap
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from tracker.cli.run.checkpoint_file import SUFFIX, CheckpointFile
+from tracker.cli.run.checkpoints import Checkpoints, Saved, saved_from
+from tracker.cli.run.identity import run_identity
+from tracker.cli.run.outputs import Outputs, output_files
+from tracker.cli.run.source_sinks import SourceSinks
+from tracker.config.build import open_source
+from tracker.config.run import Config
+from tracker.errors import ConfigError
+from tracker.frames import Frame, Source, VideoInfo
+from tracker.pipeline.resumed_source import earlier_frames, resumed_source
+from tracker.pipeline.single import Pipeline
+from tracker.pipeline.snapshots import ResumePoint
+from tracker.sinks.output_file import STDOUT
+from tracker.sinks.place import Existing
+from tracker.sources.live.settings import FramePolicy
+from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.sources.source_names import source_name
+
+_CONTINUED_VIDEOS = (".mp4", ".mov")
+_FOOTER_HEAD = 200
+"""Bytes of a footer before its tracks."""
+
+
+def why_not_resumable(source: str, config: Config, outputs: Outputs) -> str | None:
+    """Returns why a run of one source cannot continue after an interruption; `None` if it can."""
+    files = output_files(outputs, source_name(source)).all
+    objects = outputs.objects
+    videos = [path for path in files if path.lower().endswith(".mkv")]
+    kind = source_kind(source)
+    if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
+        return f"expected a file, got a {kind.value}, which cannot be read again"
+    reasons = {
+        "expected an output file, got none": not files,
+        f"{STDOUT}: what was written to stdout cannot be continued": STDOUT in files,
+        "--crops and --clips have files for each track, which are not continued": bool(
+            objects.folders
+        ),
+        f"{videos[:1]}: expected {' or '.join(_CONTINUED_VIDEOS)}; a Matroska file cannot be "
+        "continued": bool(videos),
+        "source.live.policy newest drops frames": config.source.live.policy is FramePolicy.NEWEST,
+        "run.checkpoint_s is off": config.run.checkpoint_s is None,
+        "a sequence without images is tracked in seconds": _is_blank(source, kind, config),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _is_blank(source: str, kind: SourceKind, config: Config) -> bool:
+    if config.detector.detections is None or kind is not SourceKind.IMAGES:
+        return False
+    from tracker.sources.files.blank import has_no_images
+
+    return has_no_images(source)
+
+
+def checkpoint_path(source: str, outputs: Outputs) -> str:
+    """Returns the path of the checkpoint: that of the first output, with a suffix."""
+    named = outputs.for_source(source_name(source))
+    return f"{output_files(named, source_name(source)).all[0]}{SUFFIX}"
+
+
+class Resumption:
+    """The checkpoints of a run, and the one that it continues from.
+
+    Args:
+        source: The source, as typed.
+        config: The configuration.
+        outputs: The outputs, as typed.
+    """
+
+    def __init__(self, source: str, config: Config, outputs: Outputs) -> None:
+        self._source, self._config = source, config
+        self._outputs = outputs.for_source(source_name(source))
+        self.file = CheckpointFile(checkpoint_path(source, outputs))
+        self.saved: Saved | None = None
+        """Where to continue; `None` for the beginning."""
+
+    def read(self) -> bool:
+        """Reads the checkpoint of an earlier run; returns false if that has finished.
+
+        Raises:
+            ConfigError: The checkpoint cannot be used, or an output is not finished and has none.
+            OutputTakenError: The run has not ended yet.
+        """
+        if os.path.exists(self.file.path):
+            content = self.file.claim()
+            self.saved = saved_from(self.file.path, content) if content else None
+            return True
+        paths = self._paths()
+        missing = [path for path in paths if not os.path.exists(path)]
+        if missing and len(missing) < len(paths):
+            raise ConfigError(
+                f"{missing[0]}: cannot resume: it is missing, and so is {self.file.path}; start "
+                "over without --resume"
+            )
+        for path in () if missing else paths:
+            if path.endswith(".jsonl") and path != self._outputs.events and not _is_whole(path):
+                raise ConfigError(
+                    f"{path}: cannot resume: it is not complete, and {self.file.path} is missing; "
+                    "start over without --resume"
+                )
+        return bool(missing)
+
+    def close(self) -> None:
+        """Unlocks the checkpoint; removes it where the run has written nothing."""
+        if any(os.path.exists(path) for path in self._paths()):
+            self.file.release()
+        else:
+            self.file.remove()
+
+    def checkpoints(self, pipeline: Pipeline, sinks: SourceSinks, info: VideoInfo) -> Checkpoints:
+        """Returns what takes checkpoints of the run; restores the outputs where it continues.
+
+        Raises:
+            ConfigError: The checkpoint is of another run.
+            OutputError: An output is shorter than the checkpoint says.
+        """
+        identity = run_identity(
+            self._source,
+            self._config.result_json(),
+            pipeline.model_digests,
+            pipeline.class_names,
+            self._identity_of_outputs(),
+        )
+        if self.saved is not None:
+            self.saved.check_same_run(self.file.path, identity)
+            sinks.restore(self.saved.outputs)
+        every_s = self._config.run.checkpoint_s
+        assert every_s is not None, "why_not_resumable has checked it"
+        return Checkpoints(
+            self.file,
+            identity,
+            sinks,
+            every_s=every_s,
+            every_results=self._results_between_key_frames(info),
+            lag_frames=self._config.tracking.lag_frames,
+        )
+
+    def source(self, whole: Source) -> tuple[Source, ResumePoint | None]:
+        """Returns the source from where the run continues, and the state to continue from.
+
+        Args:
+            whole: The source, open and not read; it is returned where the run begins.
+
+        Raises:
+            SourceError: The next frame is missing or another one.
+        """
+        if self.saved is None:
+            return whole, None
+        snapshot, begin_s = self.saved.snapshot, self._config.source.start_s
+        rest, frames = resumed_source(whole.info, self._open_from, snapshot, begin_s)
+        if self._config.detector.name != "motion" or self._config.detector.detections is not None:
+            return rest, ResumePoint(snapshot, frames)
+
+        def history() -> Iterator[Frame]:
+            return earlier_frames(self._open_from, begin_s, snapshot.next_frame)
+
+        return rest, ResumePoint(snapshot, frames, history)
+
+    def _open_from(self, start_s: float) -> Source:
+        source = dataclasses.replace(self._config.source, start_s=start_s)
+        return open_source(self._source, dataclasses.replace(self._config, source=source))
+
+    def _paths(self) -> list[str]:
+        return output_files(self._outputs, source_name(self._source)).all
+
+    def _results_between_key_frames(self, info: VideoInfo) -> int:
+        if not output_files(self._outputs, source_name(self._source)).video:
+            return 1
+        from tracker.sinks.video_encoder import keyframe_interval
+
+        return keyframe_interval(info.fps)
+
+    def _identity_of_outputs(self) -> dict[str, Any]:
+        files = output_files(self._outputs, source_name(self._source))
+        return {
+            "json": [os.path.realpath(path) for path in files.json],
+            "mot": _real(files.mot),
+            "csv": _real(files.csv),
+            "events": _real(files.events),
+            "video": [os.path.realpath(path) for path in files.video],
+            "show": self._outputs.show,
+            "embeddings": self._outputs.embeddings.value,
+            "webhook": self._outputs.webhook is not None,
+            "mqtt": self._outputs.mqtt is not None,
+        }
+
+
+def resumption_of(
+    source: str, config: Config, outputs: Outputs, *, resume: bool
+) -> Resumption | None:
+    """Returns the checkpoints of a run; `None` where it has none.
+
+    Args:
+        source: The source.
+        config: The configuration.
+        outputs: The outputs.
+        resume: Whether the user asks to continue an earlier run.
+
+    Raises:
+        ConfigError: The run cannot be continued, and that is asked for.
+    """
+    reason = why_not_resumable(source, config, outputs)
+    if resume and outputs.existing is Existing.REFUSE:
+        reason = "--no-clobber keeps existing files, and --resume continues them"
+    if reason is None:
+        return Resumption(source, config, outputs)
+    if resume:
+        raise ConfigError(f"--resume: {reason}")
+    return None
+
+
+def _real(path: str | None) -> str | None:
+    return None if path is None else os.path.realpath(path)
+
+
+def _is_whole(path: str) -> bool:
+    """Returns whether JSON Lines end with the footer of a complete run."""
+    with open(path, "rb") as file:
+        if not os.path.getsize(path):
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            start = content.rfind(b"\n", 0, len(content) - 1) + 1
+            head = content[start : start + _FOOTER_HEAD]
+    return head.startswith(b'{"kind":"footer"') and b'"complete":true' in head
