@@ -117,8 +117,6 @@ class Checkpoints:
         self._is_under_way = False
         self._pending: Saved | None = None
         self._has_warned = False
-        self.seconds = 0.0
-        """Time that was spent on checkpoints in the caller's thread."""
 
     def is_due(self, frames: int) -> bool:
         """Returns whether to take a snapshot before the next frame; see `SnapshotTaker`."""
@@ -136,17 +134,18 @@ class Checkpoints:
             OutputTakenError: Another run has begun with the same outputs.
             OutputError: The first one cannot be written.
         """
-        start = time.perf_counter()
         if snapshot.frames:
             self._pending = Saved(self._identity, snapshot, self._sinks.state())
             self.commit()
         else:
             self._file.begin()
             self._is_under_way = False
-        self.seconds += time.perf_counter() - start
 
     def commit(self) -> None:
-        """Writes the snapshot that was taken last, if the outputs hold all results before it."""
+        """Writes the snapshot that was taken last, if the outputs hold all results before it.
+
+        To be called after each result.
+        """
         saved = self._pending
         if saved is None:
             return
@@ -162,10 +161,3 @@ class Checkpoints:
         self._pending = None
         self._due_s = time.monotonic() + self._every_s
         self._is_under_way = False
-
-    def after_result(self) -> None:
-        """Is called after each result was written: `commit`, with its time."""
-        if self._pending is not None:
-            start = time.perf_counter()
-            self.commit()
-            self.seconds += time.perf_counter() - start

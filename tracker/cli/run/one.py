@@ -183,7 +183,7 @@ def _write_all(
     for result in results:
         write_result(result, sinks, line, statistics)
         if snapshots is not None:
-            snapshots.after_result()
+            snapshots.commit()
         if sinks.is_stopped():
             stop.event.set()
     return not sinks.is_stopped()
