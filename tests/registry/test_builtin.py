@@ -46,12 +46,21 @@ from tracker.registry.builtin import (
     embedder_files,
     segmenter_files,
 )
+from tracker.registry.measured import BUILT_IN
 from tracker.sources.files.video_file import VideoFile
 from tracker.util.stopwatch import Stopwatch
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 STARTS = {"small": "nanodet-plus-m-1.5x_dynamic.onnx", "nano": "nanodet-plus-m_dynamic.onnx"}
 """The published networks that the detectors were trained from."""
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_card_has_the_figures_of_the_list_of_models(name: str) -> None:
+    card = (FOLDER / f"detector-{name.removesuffix('-int8')}.md").read_text(encoding="utf-8")
+    row = next(line for line in card.splitlines() if line.startswith(f"| **{name} 416** |"))
+    person, _, map50, _ = (float(cell) for cell in row.split("|")[2:6])
+    assert (BUILT_IN[name].person_ap50, BUILT_IN[name].map50) == (person, map50)
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tracker.errors import ConfigError
 from tracker.registry.builtin import DETECTORS, EMBEDDER
+from tracker.registry.measured import Measured
 from tracker.util.address import STARS, scheme_of, shown_source
 
 CLASS_LISTS = ("coco", "coco91", "voc")
@@ -97,33 +98,6 @@ class InputEntry:
         """
         pairs = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
         return {name: value for name, value in pairs if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Accuracy and speed of a detector, measured by `benchmarks/published_models.py`.
-
-    Attributes:
-        person_ap50: AP50 of people in per cent, on 128 images of COCO val2017.
-        map50: Mean AP50 of COCO's 80 classes in per cent; `None` for a detector of fewer.
-        ms: Milliseconds for an image of 480x360, on one thread and on two; `None` where it was not
-            measured.
-
-    Raises:
-        ConfigError: A value is out of range.
-    """
-
-    person_ap50: float
-    map50: float | None = None
-    ms: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.ms is not None and not min(self.ms) > 0:
-            raise ConfigError(f"measured.ms: expected above 0, got {list(self.ms)}")
-        for key in ("person_ap50", "map50"):
-            value = getattr(self, key)
-            if value is not None and not 0 <= value <= 100:
-                raise ConfigError(f"measured.{key}: expected 0 to 100 per cent, got {value}")
 
 
 @dataclass(frozen=True, slots=True)

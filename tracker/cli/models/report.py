@@ -33,11 +33,11 @@ from tracker.registry.entries import (
     CLASS_LISTS,
     DARKNET,
     InputEntry,
-    Measured,
     ModelEntry,
     Task,
     shown,
 )
+from tracker.registry.measured import BUILT_IN, Measured
 from tracker.registry.models import CacheState, Registry, cache_state, file_problem, model_folder
 
 _LICENCE = "Apache-2.0"
@@ -81,9 +81,8 @@ def table_of_models(registry: Registry, cache_dir: Path | None = None) -> list[s
     for entry in registry.entries.values():
         state = cache_state(entry, cache_dir)
         what = (_class_column(entry), _input_size_column(entry), _megabytes(entry.size))
-        rows.append(
-            (entry.name, entry.task, *what, *_measured_columns(entry), entry.licence, state)
-        )
+        measured = _measured_columns(entry.measured)
+        rows.append((entry.name, entry.task, *what, *measured, entry.licence, state))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -147,8 +146,11 @@ def _built_in_model(name: str) -> _BuiltIn:
         ("file", f"{files.keras} ({_megabytes(files.keras.stat().st_size)})"),
         ("here", f"{_BUILT_IN}: nothing needs to be downloaded"),
     ]
+    measured = BUILT_IN.get(name)
+    if measured is not None:
+        facts.insert(-1, ("measured", f"{_measured_text(measured)}, {wanted}"))
     what = (name, task, classes, wanted, _megabytes(size))
-    return _BuiltIn((*what, *_NOT_MEASURED, _LICENCE, _BUILT_IN), facts)
+    return _BuiltIn((*what, *_measured_columns(measured), _LICENCE, _BUILT_IN), facts)
 
 
 def _built_in_files(name: str) -> BuiltinFiles:
@@ -327,9 +329,8 @@ def _input_size_column(entry: ModelEntry) -> str:
     return "-" if wanted.long_side is None else f"long {wanted.long_side}"
 
 
-def _measured_columns(entry: ModelEntry) -> tuple[str, str, str]:
+def _measured_columns(measured: Measured | None) -> tuple[str, str, str]:
     """Returns AP50 of people and of all classes, and milliseconds on one thread and on two."""
-    measured = entry.measured
     if measured is None:
         return _NOT_MEASURED
     every = "-" if measured.map50 is None else f"{measured.map50:.1f}"
