@@ -1,6 +1,6 @@
 """Accuracy and speed of this package's detectors and of others on people and vehicles.
 
-    python benchmarks/detectors.py --ours small@416 nano@320 --peers --json out.json
+    python benchmarks/detectors.py --ours small@416 --peers --json out.json [--only TEXT ...]
 
 AP50 on images outside the training data: `detection/coco256` (val2017) and
 every 10th frame of PETS09-S2L1, TUD-Campus and TUD-Stadtmitte (people only). All detectors give
@@ -44,6 +44,16 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 COCO_IDS = (0, 1, 2, 3, 5, 7)
 SEQUENCES = ("PETS09-S2L1", "TUD-Campus", "TUD-Stadtmitte")
+TEACHERS = (
+    ("nanodet_plus/nanodet-plus-m-1.5x_dynamic", 416),
+    ("nanodet_plus/nanodet-plus-m-1.5x_dynamic", 640),
+    ("nanodet_plus/nanodet-plus-m_dynamic", 416),
+    ("deimv2/deimv2_hgnetv2_femto_coco", None),
+    ("picodet/picodet-s-416", None),
+    ("yolox_nano/yolox_nano", None),
+)
+"""Networks that the labels of the built-in detectors come from, and long sides of their inputs."""
+
 EVERY = 10
 REPEATS = 15
 
@@ -131,6 +141,10 @@ def makers(ours: Sequence[str], *, peers: bool) -> dict[str, Callable[[int], Any
                 _COCO / f"{stem}.cfg", threads, side
             )
     weights = DATA / "weights"
+    for stem, side in TEACHERS:
+        made[f"{Path(stem).name} {side or ''}".strip()] = lambda threads, stem=stem, side=side: (
+            peer(weights / f"{stem}.onnx", threads, side)
+        )
     made["nanodet 320"] = lambda threads: peer(weights / "nanodet/nanodet.onnx", threads)
     made["nanodet_m 416"] = lambda threads: peer(weights / "nanodet/nanodet_m.onnx", threads)
     made["FastestDet 352"] = lambda threads: peer(weights / "fastestdet/FastestDet.onnx", threads)
@@ -248,6 +262,7 @@ def main() -> None:
         "--ours", nargs="*", default=["small@416", "nano@416"], help="NAME_OR_FILE@LONG_SIDE"
     )
     parser.add_argument("--peers", action="store_true", help="the others too")
+    parser.add_argument("--only", nargs="+", default=[""], help="rows whose name has one of these")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--no-speed", action="store_true", help="accuracy only")
     only.add_argument("--no-accuracy", action="store_true", help="speed only")
@@ -259,6 +274,7 @@ def main() -> None:
     sets = {"val2017": list(labelled("val2017"))}
     sets |= {name: list(video(name)) for name in SEQUENCES}
     made = makers(arguments.ours, peers=arguments.peers)
+    made = {name: make for name, make in made.items() if any(t in name for t in arguments.only)}
     report: dict[str, Any] = {"machine": platform.machine(), "ap50": {}, "ms": {}}
     if not arguments.no_accuracy:
         report["ap50"] = accuracy(made, sets)

@@ -73,13 +73,13 @@ PUBLISHED = {
 }
 """Files below `shared/data/weights`, with the long sides to measure; none: the network's own."""
 
-NAMES = {
-    "ssd_mobilenet_v1/detect.tflite": "ssd_mobilenet_v1/labelmap.txt",
-    "nanodet/nanodet.onnx": "nanodet/coco.names",
-}
+NAMES = {"nanodet/nanodet.onnx": "nanodet/coco.names"}
 
-PEOPLE_ONLY = ("rtmdet_nano/rtmdet_nano_person.onnx",)
-"""Detectors of people that have COCO's 80 names all the same."""
+PEOPLE_ONLY = (
+    "rtmdet_nano/rtmdet_nano_person.onnx",
+    "pedestrian-detection-adas-0002/pedestrian-detection-adas-0002.xml",
+)
+"""Detectors of people, whose other names mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
