@@ -185,6 +185,15 @@ def test_dwelling_and_loitering_are_reported_once() -> None:
     assert alarms == [("dwell_exceeded", 1.5), ("loitering", 4.0), ("dwell_exceeded", 5.0)]
 
 
+def test_a_limit_that_passes_while_the_track_is_not_seen_is_reported_when_it_is() -> None:
+    zone = Zone("yard", YARD.polygon, dwell_s=2.0)
+    inside, outside = (1, 50, 50), (2, 10, 50)
+    frames = [tracks_at(inside, outside)] * 2 + [tracks_at(outside), tracks_at(inside, outside)]
+    events, _ = analysed(AnalyticsSettings(zones=(zone,)), frames)
+    found = [(e.track_id, e.time_s) for e in events if e.kind is EventKind.DWELL_EXCEEDED]
+    assert found == [(1, 2.0)]
+
+
 def test_a_track_of_another_class_has_dwelt_once_its_class_counts() -> None:
     zone = Zone("yard", YARD.polygon, classes=("car",), dwell_s=1.5)
     frames = [tracks_at((1, 60, 50, 1 if n >= 4 else 0)) for n in range(6)]

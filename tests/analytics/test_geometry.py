@@ -57,6 +57,25 @@ def test_insides_and_distances_are_those_of_opencv(seed: int) -> None:
     assert (ours[clear] == (np.array(signed)[clear] > 0)).all()
 
 
+def test_insides_without_a_table_are_those_with_one() -> None:
+    rng = np.random.default_rng(1)
+    polygons = [np.round(rng.uniform(0, 20, (5, 2))) for _ in range(40)]
+    points = np.round(rng.uniform(-2, 22, (300, 2)))  # many on borders and at corners
+    edges = geometry.edges_of(polygons)
+    right = geometry.sides(points, edges)
+    small = geometry.membership_of(edges, largest_table=0)
+    assert small.spans.size == 0
+    expected = geometry.insides(points, right, geometry.membership_of(edges))
+    assert (geometry.insides(points, right, small) == expected).all()
+    assert expected.any()
+
+
+def test_a_thousand_zones_need_no_table_of_all_levels() -> None:
+    rng = np.random.default_rng(2)
+    edges = geometry.edges_of([rng.uniform(0, 1000, (6, 2)) for _ in range(1000)])
+    assert geometry.membership_of(edges).spans.nbytes == 0
+
+
 def test_distances_of_shapes_with_different_numbers_of_segments() -> None:
     segments = geometry.segments_of(
         [np.array([[0.0, 0], [10, 0]]), np.array([[0.0, 0], [0, 10], [10, 10]])]

@@ -15,7 +15,8 @@ from tracker.plots.data import (
     time_map,
 )
 from tracker.plots.summaries import summaries
-from tracker.track_files.json_file import FrameFacts, Header, Recording, recording_of
+from tracker.track_files.frame_facts import FrameFacts
+from tracker.track_files.json_file import Header, Recording, recording_of
 
 
 def track(number: int, x: float, name: str = "person", **more: Any) -> dict[str, Any]:

@@ -52,6 +52,36 @@ def test_an_empty_file_is_a_mot_file_without_tracks(tmp_path: Path) -> None:
     assert recorded.boxes.shape == (0, 4)
 
 
+def test_tracks_read_together_are_those_read_one_by_one(tmp_path: Path) -> None:
+    def motion(n: int) -> dict[str, Any]:
+        more = {"velocity": [n, -0.25], "age": n, "misses": n % 2, "class_score": 0.75}
+        return {"class": f"class {n % 3}", "state": "lost" if n == 4 else "confirmed", **more}
+
+    frames = [frame(n, track(1, **motion(n)), track(2, **motion(n + 1))) for n in range(6)]
+    frames[3]["coasted"] = True
+    together = read_tracks(lines(tmp_path / "a", HEADER, *frames))
+    # Another order of the keys in one object, and objects are read one by one.
+    frames[5]["tracks"][1] = dict(reversed(frames[5]["tracks"][1].items()))
+    single = read_tracks(lines(tmp_path / "b", HEADER, *frames))
+    assert together.class_names == single.class_names == ("person", "class 0", "class 1", "class 2")
+    names = [one for one in RecordedTracks.__dataclass_fields__ if one not in {"masks", "fps"}]
+    for name in names:
+        np.testing.assert_array_equal(getattr(together, name), getattr(single, name), name)
+    assert together.seen.tolist() == [True, False, False, True, True, False] + [False] * 4 + [
+        False,
+        True,
+    ]
+
+
+def test_the_first_fault_is_named_wherever_the_second_is(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a", HEADER, frame(0, track(score="high")), {"kind": "frame"})
+    with pytest.raises(DataError, match="line 2, id 1: 'score'"):
+        read_tracks(path)
+    path = lines(tmp_path / "b", HEADER, frame(0, track(box=[1, 2, 3, 10**400])), ending="{}\n")
+    with pytest.raises(DataError, match="line 2, id 1: 'box'"):
+        read_tracks(path)
+
+
 def test_json_without_tracks(tmp_path: Path) -> None:
     recorded = read_tracks(lines(tmp_path / "a", HEADER, frame(0), frame(1), FOOTER))
     assert (len(recorded), recorded.frame_count, recorded.fps) == (0, 2, 25.0)

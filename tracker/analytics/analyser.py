@@ -14,7 +14,8 @@ from tracker.analytics.counts import Counts
 from tracker.analytics.events import TIME_DECIMALS, Direction, Event, EventKind, How, in_order
 from tracker.analytics.ground import homography_of
 from tracker.analytics.layout import allowed_classes, groups_of
-from tracker.analytics.membership import Crossing, Membership, ZoneChange
+from tracker.analytics.membership import Crossing, Group, Membership, ZoneChange
+from tracker.analytics.outlook import LastSeen, Outlook
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
 from tracker.analytics.speed import Motion, Speedometer
 from tracker.analytics.track_table import Ended, Seen, TrackTable
@@ -93,6 +94,33 @@ class Analyser:
         self.counts.add(events)
         self.counts.note_peaks(events)
         return in_order(events)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """What can bring events; `None` where each frame has to be measured, for speed or stops."""
+        if self._speed is not None or self._conduct.is_used:
+            return None
+        ids, slots, _ = self._table.rows()
+        waiting = [
+            (int(ids[row]), group, column) for row, group, column in self._membership.waiting(slots)
+        ]
+        return Outlook(waiting, self._visits.next_due_s)
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """Zones and lines as geometry."""
+        return self._membership.groups
+
+    def skip(self, last: LastSeen, time_s: float) -> None:
+        """Takes frames without events: frames that are not part of `outlook`.
+
+        Args:
+            last: Where the tracks of these frames were seen last.
+            time_s: Time of the last frame.
+        """
+        slots = self._table.move(last.ids, last.times_s)
+        self._membership.move(slots, last.boxes, last.classes)
+        self._last_s = round(time_s, TIME_DECIMALS)
 
     def finish(self) -> tuple[Event, ...]:
         """Returns the events of the end of the run: every track and visit ends."""
@@ -271,6 +299,7 @@ class Analyser:
             **self._measures(one.slot),
             distance_m=self._distance(one.slot),
         )
+        self._visits.forget(one.slot)
 
     def _event(self, kind: EventKind, seen: Seen, row: int, time_s: float, **more: Any) -> Event:
         slot = int(seen.slots[row])

@@ -39,6 +39,20 @@ def segments_of(shapes: Sequence[Float64Array]) -> Segments:
     return _segments(starts, ends)
 
 
+def unsure_sides(points: Float64Array, segments: Segments) -> BoolArray:
+    """Returns `(T,)` whether rounding may decide on the side of a point.
+
+    Such points are on the straight line through a segment, or hardly beside it.
+    """
+    homogeneous = np.empty((len(points), 3))
+    homogeneous[:, :2] = points
+    homogeneous[:, 2] = 1.0
+    terms = np.abs(homogeneous) @ np.abs(segments.coefficients)
+    is_near: BoolArray = np.abs(homogeneous @ segments.coefficients) <= 1e-12 * terms
+    result: BoolArray = np.any(is_near, axis=1)
+    return result
+
+
 def edges_of(polygons: Sequence[Float64Array]) -> Segments:
     """Returns the edges of polygons `(n, 2)`, each turned so that y does not fall along it."""
     starts, ends = [], []
@@ -72,6 +86,11 @@ def sides(points: Float64Array, segments: Segments) -> BoolArray:
     return result
 
 
+LARGEST_TABLE = 2**23
+"""Entries of `Membership.spans`, one byte each: some 300 zones with six corners. Beyond, two
+comparisons for each edge take its place, which cost a third more time."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Membership:
     """Parity of ray crossings by polygon: what `insides` needs of the edges, prepared.
@@ -79,22 +98,28 @@ class Membership:
     Attributes:
         levels: `(L,)` the y of all corners, rising.
         spans: `(L + 1, E)` whether an edge extends from below to above a point that has so many
-            levels at or below its y.
+            levels at or below its y; without rows where that would be too large.
+        low: `(E,)` the lower y of each edge.
+        high: `(E,)` the higher y of each edge.
         first: `(Z,)` the first edge of each polygon.
     """
 
     levels: Float64Array
     spans: BoolArray
+    low: Float64Array
+    high: Float64Array
     first: IndexArray
 
 
-def membership_of(edges: Segments) -> Membership:
+def membership_of(edges: Segments, *, largest_table: int = LARGEST_TABLE) -> Membership:
     """Returns the prepared form of the edges of polygons."""
     low, high = edges.starts[:, 1], edges.ends[:, 1]
     levels = np.unique(np.concatenate([low, high]))
+    if (len(levels) + 1) * len(low) > largest_table:
+        return Membership(levels, np.zeros((0, len(low)), np.bool_), low, high, edges.first)
     # A point with `n` levels at or below its y is at the level `n - 1`, or between it and the next.
     at = np.concatenate([[-np.inf], levels])[:, None]
-    return Membership(levels, (at >= low) & (at < high), edges.first)
+    return Membership(levels, (at >= low) & (at < high), low, high, edges.first)
 
 
 def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> BoolArray:
@@ -108,7 +133,11 @@ def insides(points: Float64Array, right: BoolArray, prepared: Membership) -> Boo
         right: `(T, E)` sides of the points.
         prepared: From `membership_of`.
     """
-    hits = prepared.spans[prepared.levels.searchsorted(points[:, 1], side="right")]
+    if len(prepared.spans):
+        hits = prepared.spans[prepared.levels.searchsorted(points[:, 1], side="right")]
+    else:
+        y = points[:, 1:]
+        hits = (y >= prepared.low) & (y < prepared.high)
     hits &= right
     result: BoolArray = np.logical_xor.reduceat(hits, prepared.first, axis=1)
     return result

@@ -14,7 +14,7 @@ import numpy as np
 from tracker.analytics.geometry import true_places
 from tracker.analytics.shapes import AreaShapes, PointShapes, ShapesFrame
 from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import BoolArray, IndexArray
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +119,33 @@ class Membership:
             for _ in range(abs(pending)):
                 time_s = float(self._time_s[slot, self._zone_count + line])
                 yield line, time_s, 1 if pending > 0 else -1
+
+    def waiting(self, slots: IndexArray) -> list[tuple[int, Group, int]]:
+        """Returns changes of tracks that are not yet clear of their border or line.
+
+        Each is the place in `slots`, the group, and the column among its zones, then lines.
+        """
+        rows, columns = true_places(self._waiting[slots])
+        return [
+            (row, self._groups[self._group_of[column]], int(self._local[column]))
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        ]
+
+    def move(self, slots: IndexArray, boxes: Float64Array, classes: Int32Array) -> None:
+        """Notes where tracks are now, without that anything happened.
+
+        Args:
+            slots: `(T,)` their rows in state arrays.
+            boxes: `(T, 4)` xyxy in pixels.
+            classes: `(T,)` class indices.
+        """
+        for group in self._groups:
+            group.shapes.move(slots, group.shapes.places(boxes, classes))
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """The shapes."""
+        return self._groups
 
     def _resize(self, capacity: int) -> None:
         if len(self.inside) >= capacity:

@@ -1,10 +1,11 @@
 """The tracks of a recording, frame by frame, as an `Analyser` takes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from tracker.analytics.analyser import Analyser
+from tracker.analytics.eventful import DetectorFrames, eventful_frames
 from tracker.analytics.events import Event
 from tracker.analytics.settings import AnalyticsSettings, Units
 from tracker.errors import ConfigError, DataError
@@ -36,9 +37,11 @@ def analyse_recording(
         _frame_size(recording, settings),
         recording.tracks.class_names or (NAME_WITHOUT_NAMES,),
     )
+    frames = _detector_frames(recording, fps)
     events: list[Event] = []
-    for tracks, time_s in recorded_frames(recording, fps=fps):
-        events += analyser.update(tracks, time_s)
+    for number in eventful_frames(recording.tracks, frames, analyser):
+        tracks = tracks_of_rows(recording.tracks, frames.rows(number))
+        events += analyser.update(tracks, frames.times_s[number])
     return [*events, *analyser.finish()], analyser
 
 
@@ -50,24 +53,29 @@ def recorded_frames(
     Raises:
         DataError: There are no times and no frame rate.
     """
+    frames = _detector_frames(recording, fps)
+    for number, time_s in enumerate(frames.times_s):
+        yield tracks_of_rows(recording.tracks, frames.rows(number)), time_s
+
+
+def _detector_frames(recording: Recording, fps: float | None) -> DetectorFrames:
     tracks = recording.tracks
     rate = fps or tracks.fps
-    frames = [(facts.index, facts.time_s, facts.is_coasted) for facts in recording.frames]
-    frames = frames or [(int(index), None, False) for index in np.unique(tracks.frames)]
-    for index, known_s, is_coasted in frames:
-        if is_coasted:
-            continue
-        if known_s is None and rate is None:
-            raise DataError("expected times of frames, got none; give the rate with --fps")
-        time_s = index / (rate or 1.0) if known_s is None else known_s
-        low, high = np.searchsorted(tracks.frames, [index, index + 1]).tolist()
-        yield tracks_of_rows(tracks, range(low, high)), time_s
+    known = [(facts.index, facts.time_s) for facts in recording.frames if not facts.is_coasted]
+    if not recording.frames:
+        known = [(index, None) for index in np.unique(tracks.frames).tolist()]
+    if rate is None and any(time_s is None for _, time_s in known):
+        raise DataError("expected times of frames, got none; give the rate with --fps")
+    times_s = [index / (rate or 1.0) if time_s is None else time_s for index, time_s in known]
+    numbers = np.array([index for index, _ in known], np.int32)
+    starts = tracks.frames.searchsorted(numbers, side="left")
+    stops = tracks.frames.searchsorted(numbers, side="right")
+    return DetectorFrames(starts, stops, tuple(times_s))
 
 
-def tracks_of_rows(recorded: RecordedTracks, rows: Sequence[int]) -> Tracks:
+def tracks_of_rows(recorded: RecordedTracks, index: slice) -> Tracks:
     """Returns some rows of a recording as tracks; those not seen are lost."""
-    index = np.array(rows, np.intp)
-    count = len(index)
+    count = len(recorded.ids[index])
     seen = recorded.seen[index]
     return Tracks(
         ids=recorded.ids[index],

@@ -14,7 +14,7 @@ import numpy as np
 from tracker.analytics import geometry
 from tracker.analytics.settings import ANCHOR_SHARES, Anchor
 from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array
 
 _THIN = 0.5
 """Largest hysteresis of a zone as a share of its inner radius: objects can be inside thin zones."""
@@ -121,11 +121,8 @@ class PointShapes:
         """Returns what a frame says about the shapes, and keeps the points for the next one."""
         self._points = grown(self._points, capacity)
         self._state = grown(self._state, capacity)
-        points = self._anchors(seen)
-        right = geometry.sides(points, self._all)
-        edge_count = len(self._edge_zone)
-        inside = geometry.insides(points, right[:, :edge_count], self._prepared)
-        state = np.concatenate([inside, right[:, edge_count:]], axis=1)
+        points = seen.bottoms if self._is_bottom else self.places(seen.boxes, seen.classes)
+        inside, state = self._states(points)
         changed = state != self._state[seen.slots]
         before = self._points[seen.slots]
         if seen.new_rows:
@@ -138,6 +135,61 @@ class PointShapes:
         crossings = self._line_crossings(before, points, state, pairs)
         flips = tuple(pair for pair in pairs if pair[1] < zones)
         return ShapesFrame(inside, flips, crossings, before, points)
+
+    def places(self, boxes: Float64Array, classes: Int32Array) -> Float64Array:
+        """Returns `(T, 2)` the points of boxes `(T, 4)` that count, by class."""
+        low, high = boxes[:, :2], boxes[:, 2:]
+        points: Float64Array = low + (high - low) * self._anchor
+        for index, share in self._by_class.items():
+            mine = classes == index
+            points[mine] = low[mine] + (high[mine] - low[mine]) * share
+        return points
+
+    def _states(self, points: Float64Array) -> tuple[BoolArray, BoolArray]:
+        """Returns insides `(T, Z)`, and these with sides of pieces of lines `(T, Z + pieces)`."""
+        right = geometry.sides(points, self._all)
+        edge_count = len(self._edge_zone)
+        inside = geometry.insides(points, right[:, :edge_count], self._prepared)
+        return inside, np.concatenate([inside, right[:, edge_count:]], axis=1)
+
+    @property
+    def width(self) -> int:
+        """Numbers that each track needs in `busy`."""
+        return len(self._all)
+
+    def busy(self, places: Float64Array, least_heights: Float64Array) -> BoolArray:
+        """Returns `(T - 1,)` whether anything can happen on the way from each place to the next.
+
+        Args:
+            places: `(T, 2)` places of one track after another.
+            least_heights: `(T,)` the least height of a box in the frame of each.
+        """
+        _, state = self._states(places)
+        found: BoolArray = np.any(state[1:] != state[:-1], axis=1)
+        unsure = geometry.unsure_sides(places, self._all)
+        found |= unsure[1:] | unsure[:-1]
+        if len(self._edge_zone):
+            step = np.diff(places, axis=0)
+            least = 2 * np.minimum(self._hysteresis * least_heights[1:], self._thinnest)
+            found |= 2.001 * (step * step).max(axis=1) >= least * least
+        return found
+
+    def nearly_clear(self, places: Float64Array, heights: Float64Array, column: int) -> BoolArray:
+        """Returns `(T,)` whether places of a track may be clear of a zone or line.
+
+        Args:
+            places: `(T, 2)`.
+            heights: `(T,)` heights of the boxes.
+            column: The zone, or the line after all zones, of the group.
+        """
+        far = geometry.distances(places, self._outlines, np.full(len(places), column))
+        margins = np.minimum(self._hysteresis * heights, self._limits[column])
+        result: BoolArray = far >= margins - 1e-6
+        return result
+
+    def move(self, slots: IndexArray, places: Float64Array) -> None:
+        """Notes the places to which tracks have moved, without that anything happened."""
+        self._points[slots] = places
 
     def passages(self, frame: ShapesFrame, seen: Seen) -> list[Passage]:
         """Returns the paths that come into a zone and leave it between two frames.
@@ -232,16 +284,6 @@ class PointShapes:
         far = geometry.distances(middle[None], self._outlines, np.array([passage.zone]))[0]
         return bool(far >= min(margin, self._limits[passage.zone]))
 
-    def _anchors(self, seen: Seen) -> Float64Array:
-        if self._is_bottom:
-            return seen.bottoms
-        low, high = seen.boxes[:, :2], seen.boxes[:, 2:]
-        points: Float64Array = low + (high - low) * self._anchor
-        for index, share in self._by_class.items():
-            mine = seen.classes == index
-            points[mine] = low[mine] + (high[mine] - low[mine]) * share
-        return points
-
 
 class AreaShapes:
     """Zones that take the share of each box's area that is inside.
@@ -265,7 +307,7 @@ class AreaShapes:
     def observe(self, seen: Seen, capacity: int) -> ShapesFrame:
         """Returns what a frame says; shares of a path are by linear interpolation of the area."""
         self._shares = grown(self._shares, capacity)
-        shares = geometry.shares_inside(seen.boxes, self._edges) - self._thresholds
+        shares = self.places(seen.boxes, seen.classes)
         before = self._shares[seen.slots]
         before[seen.new_rows] = shares[seen.new_rows]
         self._shares[seen.slots] = shares
@@ -273,6 +315,32 @@ class AreaShapes:
         rows, zones = geometry.true_places(inside != (before >= -1e-9))
         flips = tuple(zip(rows.tolist(), zones.tolist(), strict=True))
         return ShapesFrame(inside, flips, (), before, shares)
+
+    def places(self, boxes: Float64Array, classes: Int32Array) -> Float64Array:
+        """Returns `(T, Z)` shares of boxes `(T, 4)` inside, less the thresholds."""
+        result: Float64Array = geometry.shares_inside(boxes, self._edges) - self._thresholds
+        return result
+
+    @property
+    def width(self) -> int:
+        """Numbers that each track needs in `busy`."""
+        return 8 * len(self._edges)
+
+    def busy(self, places: Float64Array, least_heights: Float64Array) -> BoolArray:
+        """Returns `(T - 1,)` whether anything can happen from each place to the next."""
+        inside = places >= -1e-9
+        found = (inside[1:] != inside[:-1]) | (np.abs(places + 1e-9) < 1e-12)[1:]
+        result: BoolArray = found.any(axis=1)
+        return result
+
+    def nearly_clear(self, places: Float64Array, heights: Float64Array, column: int) -> BoolArray:
+        """Returns `(T,)` whether shares may differ enough from the threshold of a zone."""
+        result: BoolArray = np.abs(places[:, column]) >= self._margins[column] - 1e-6
+        return result
+
+    def move(self, slots: IndexArray, places: Float64Array) -> None:
+        """Notes the shares of tracks, without that anything happened."""
+        self._shares[slots] = places
 
     def passages(self, frame: ShapesFrame, seen: Seen) -> list[Passage]:
         """Returns nothing: between two frames areas are not measured."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.tracks import Tracks, TrackState
-from tracker.util.arrays import Float64Array, IndexArray, Int32Array, Int64Array
+from tracker.util.arrays import Float32Array, Float64Array, IndexArray, Int32Array, Int64Array
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -152,10 +152,7 @@ class TrackTable:
             keep = is_seen & (tracks.misses == 0) & (ids >= 0)
             ids, given, classes = ids[keep], given[keep], classes[keep]
         slots, new_rows = self._rows_of(ids)
-        boxes = given.astype(np.float64)
-        boxes *= _BOX_SCALE
-        np.rint(boxes, out=boxes)
-        boxes /= _BOX_SCALE
+        boxes = rounded_boxes(given)
         measures = boxes @ _MEASURES
         old_times, old_classes = self._times[slots], self._classes[slots]
         if new_rows:
@@ -175,6 +172,12 @@ class TrackTable:
             old_times,
             old_classes,
         )
+
+    def move(self, ids: Int64Array, times_s: Float64Array) -> IndexArray:
+        """Notes when known tracks were seen last; returns their rows `(T,)`."""
+        slots = np.array([self._slots[track_id] for track_id in ids.tolist()], np.intp)
+        self._times[slots] = times_s
+        return slots
 
     def _rows_of(self, ids: Int64Array) -> tuple[IndexArray, list[int]]:
         """Returns the rows `(T,)` of tracks, and the places of those that are new."""
@@ -202,6 +205,15 @@ class TrackTable:
         self._classes = grown(self._classes, 2 * old)
         self._ids[old:], self._times[old:] = -1, np.inf
         self._free = list(range(old, 2 * old))[::-1]
+
+
+def rounded_boxes(boxes: Float32Array) -> Float64Array:
+    """Returns boxes `(T, 4)` with the decimals of result files."""
+    result = boxes.astype(np.float64)
+    result *= _BOX_SCALE
+    np.rint(result, out=result)
+    result /= _BOX_SCALE
+    return result
 
 
 def grown(array: Array, capacity: int) -> Array:

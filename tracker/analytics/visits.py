@@ -89,6 +89,16 @@ class Visits:
             due_s[slot, zone] = np.inf
         return dwell_s
 
+    def forget(self, slot: int) -> None:
+        """Notes that a track has ended: none of its limits is due any more."""
+        for due_s in self._due_s.values():
+            due_s[slot] = np.inf
+
+    @property
+    def next_due_s(self) -> float:
+        """When the next limit may be due, in seconds; infinite where none is."""
+        return self._next_due_s
+
     def seconds(self, slot: int, zone: int, time_s: float) -> float:
         """Returns the seconds of a visit until now."""
         return max(time_s - float(self._entry_s[slot, zone]), 0.0)
@@ -106,7 +116,12 @@ class Visits:
                 # Before, the class of the track did not count.
                 is_late = due_at_s < seen.old_times[row]
                 yield Alarm(kind, row, zone, seen.time_s if is_late else due_at_s, limit_s)
-        later = [due_s[due_s > seen.time_s] for due_s in self._due_s.values()]
+        # A track that is seen and due has been returned; one that is not seen now is still due.
+        is_absent = np.ones(len(self._entry_s), np.bool_)
+        is_absent[seen.slots] = False
+        later = [
+            due_s[is_absent[:, None] | (due_s > seen.time_s)] for due_s in self._due_s.values()
+        ]
         self._next_due_s = min(float(due_s.min(initial=np.inf)) for due_s in later)
 
     def check_again(self) -> None:

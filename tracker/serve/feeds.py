@@ -21,7 +21,8 @@ from tracker.sinks.replayed_frames import frames_of_rows, recorded_results
 from tracker.sources.live.reconnect import attempts
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.track_files.formats import DEFAULT_FPS
-from tracker.track_files.json_file import FrameFacts, Header, Recording
+from tracker.track_files.frame_facts import FrameFacts
+from tracker.track_files.json_file import Header, Recording
 from tracker.tracks import RunInfo, TrackedFrame
 
 

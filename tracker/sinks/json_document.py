@@ -18,7 +18,9 @@ from tracker.tracks import RunInfo, TrackedFrame
 class JsonSink(ClosesOnExit):
     """Writes `{"header": {...}, "frames": [...], "footer": {...}}`.
 
-    With analytics there is a list `events` before the footer, kept in memory until then.
+    With analytics there is a list `events` before the footer, kept in memory until then, as a
+    document is written from its begin to its end, and as checkpoints hold it: some 200 bytes for
+    each event, 200 MB after a million. JSON Lines need none.
 
     Only a closed document is valid JSON; where the program may be killed, JSON Lines are safer.
     When the disk fills up, the document ends with `"footer": null` after the last frame that fits.

@@ -11,7 +11,8 @@ from tracker.boxes import is_proper
 from tracker.detections import Detections
 from tracker.frames import Frame
 from tracker.masks import Mask, empty_mask
-from tracker.track_files.json_file import FrameFacts, Recording
+from tracker.track_files.frame_facts import FrameFacts
+from tracker.track_files.json_file import Recording
 from tracker.tracks import RunInfo, TrackedFrame, Tracks, TrackState
 from tracker.util.arrays import Float32Array, Int32Array
 

@@ -5,18 +5,16 @@ All fields that any command uses are checked here, once; unknown ones are left a
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tracker.errors import DataError
-from tracker.masks import Mask, mask_from_coco
 from tracker.track_files import values
-from tracker.track_files.embedding_base64 import decode_embedding
-from tracker.track_files.mot import LARGEST_FRAME, LARGEST_ID
+from tracker.track_files.frame_facts import FrameFacts
+from tracker.track_files.json_rows import TrackRows, naming_place
+from tracker.track_files.mot import LARGEST_FRAME
 from tracker.track_files.recorded_tracks import RecordedTracks
-from tracker.util.arrays import Float32Array
 from tracker.util.json_text import parse_json
 from tracker.util.short_repr import short_repr
 
@@ -56,27 +54,6 @@ class Header:
     embedding_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFacts:
-    """One frame of a recording, besides its tracks.
-
-    Attributes:
-        index: Number of the frame in its source, from 0.
-        time_s: Presentation time in seconds; `None` if it is missing.
-        wall_time: Of live sources: Unix time of capture, or `None`.
-        age_s: Of live sources: seconds from capture to result, or `None`.
-        dropped: Of live sources: frames lost so far.
-        is_coasted: Whether the detector did not run in this frame.
-    """
-
-    index: int
-    time_s: float | None
-    wall_time: float | None
-    age_s: float | None
-    dropped: int
-    is_coasted: bool
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
     """A whole track file.
@@ -114,7 +91,7 @@ def parse_recording(content: bytes, *, path: str | Path) -> Recording:
     """
     records = _records(path, content.removeprefix(b"\xef\xbb\xbf"))
     place, record = next(records)
-    header = _naming_place(place, _header, record)
+    header = naming_place(place, _header, record)
     return recording_of(header, records, path=path)
 
 
@@ -135,28 +112,43 @@ def recording_of(
     Raises:
         DataError: An object is malformed; the message names its place.
     """
-    rows = _Rows(header)
+    rows = TrackRows(header.class_names, header.embedding_size)
+    try:
+        frames, events, end = _read_records(rows, records)
+    except DataError:
+        rows.flush()  # A track of a frame before may be wrong too: the first fault is named.
+        raise
+    frame_count, complete = end or (None, False)
+    tracks = naming_place(str(path), rows.tracks, frame_count, header.fps)
+    in_order = tuple(frames[n] for n in sorted(frames))
+    return Recording(tracks, header, in_order, complete, tuple(events))
+
+
+def _read_records(
+    rows: TrackRows, records: Iterable[tuple[str, Any]]
+) -> tuple[dict[int, FrameFacts], list[Mapping[str, Any]], tuple[int, bool] | None]:
+    """Adds all tracks to the rows; returns frames by number, events, and the footer's values."""
     frames: dict[int, FrameFacts] = {}
     events: list[Mapping[str, Any]] = []
-    frame_count, complete = None, False
+    end: tuple[int, bool] | None = None
     for place, record in records:
         kind = record.get("kind") if isinstance(record, dict) else None
-        if frame_count is not None:
+        if end is not None:
             raise DataError(f"{place}: expected nothing after the footer, got {short_repr(record)}")
         if kind == "frame":
-            facts = _naming_place(place, rows.add_frame, record)
+            facts = naming_place(place, _facts, record)
+            tracks = naming_place(place, values.entries, record.get("tracks"), "tracks")
+            rows.add(place, facts, tracks)
             frames.setdefault(facts.index, facts)
         elif kind == "event":
-            events.append(_naming_place(place, values.mapping, record, "event"))
+            events.append(naming_place(place, values.mapping, record, "event"))
         elif kind == "footer":
-            frame_count, complete = _naming_place(place, _footer, record)
+            end = naming_place(place, _footer, record)
         else:
             raise DataError(
                 f"{place}: expected an object of kind 'frame' or 'footer', got {short_repr(record)}"
             )
-    tracks = _naming_place(str(path), rows.tracks, frame_count)
-    in_order = tuple(frames[n] for n in sorted(frames))
-    return Recording(tracks, header, in_order, complete, tuple(events))
+    return frames, events, end
 
 
 def json_objects(content: bytes, *, path: str | Path) -> Iterator[Any]:
@@ -181,15 +173,6 @@ def is_json_lines(content: bytes) -> bool:
     except DataError:
         return line.startswith(b'{"kind"')
     return isinstance(first, dict) and "kind" in first
-
-
-def _naming_place(place: str, read: Any, *given: Any) -> Any:
-    """Returns the result of `read`; its errors name the place."""
-    try:
-        return read(*given)
-    except DataError as error:
-        joint = ", " if str(error).startswith("id ") else ": "
-        raise DataError(f"{place}{joint}{error}") from error
 
 
 def _records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
@@ -217,15 +200,14 @@ def _records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def _line_records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(BytesIO(content), start=1):
         if not line.strip():
             continue
         place = f"{path}, line {number}"
         try:
             record = parse_json(line)
         except DataError as error:
-            if number == len(lines) and number > 1:
+            if number > 1 and not line.endswith(b"\n"):
                 return  # No line end: the writer was stopped in the middle of it.
             raise DataError(f"{place}: expected an object, got text that is {error}") from error
         yield place, record
@@ -255,137 +237,22 @@ def _header(record: Any) -> Header:
     )
 
 
+def _facts(record: Mapping[str, Any]) -> FrameFacts:
+    index = values.whole(record.get("frame"), "frame", most=LARGEST_FRAME - 1)
+    try:
+        return FrameFacts(
+            index=index,
+            time_s=values.moment(record.get("time_s"), "time_s"),
+            wall_time=values.duration(record.get("wall_time"), "wall_time"),
+            age_s=values.duration(record.get("age_s"), "age_s"),
+            dropped=int(values.duration(record.get("dropped"), "dropped") or 0),
+            is_coasted=values.flag(record.get("coasted", False), "coasted"),
+        )
+    except DataError as error:
+        raise DataError(f"frame {index}: {error}") from error
+
+
 def _footer(record: Mapping[str, Any]) -> tuple[int, bool]:
     """Returns how many frames were written, and whether the run came to its end."""
     complete = values.flag(record.get("complete", True), "complete")
     return values.whole(record.get("frames"), "frames"), complete
-
-
-class _Rows:
-    """Rows of tracks, gathered frame by frame."""
-
-    def __init__(self, header: Header) -> None:
-        self._header = header
-        self._names: dict[str, int] = {}
-        for name in header.class_names:
-            self._names.setdefault(name, len(self._names))
-        self._rows: list[_Row] = []
-
-    def add_frame(self, record: Mapping[str, Any]) -> FrameFacts:
-        """Returns the facts of a frame; stores its tracks, and adds new classes."""
-        index = values.whole(record.get("frame"), "frame", most=LARGEST_FRAME - 1)
-        try:
-            facts = FrameFacts(
-                index=index,
-                time_s=values.moment(record.get("time_s"), "time_s"),
-                wall_time=values.duration(record.get("wall_time"), "wall_time"),
-                age_s=values.duration(record.get("age_s"), "age_s"),
-                dropped=int(values.duration(record.get("dropped"), "dropped") or 0),
-                is_coasted=values.flag(record.get("coasted", False), "coasted"),
-            )
-        except DataError as error:
-            raise DataError(f"frame {index}: {error}") from error
-        for track in values.entries(record.get("tracks"), "tracks"):
-            if not isinstance(track, dict):
-                raise DataError(f"expected a track object, got {short_repr(track)}")
-            number = track.get("id")
-            if isinstance(number, int) and number < 0:
-                continue
-            number = values.whole(number, "id", most=LARGEST_ID)
-            try:
-                more = (facts.time_s, *_motion(track))
-                self._rows.append((index, number, *self._columns(track, facts.is_coasted), more))
-            except DataError as error:
-                raise DataError(f"id {number}: {error}") from error
-        return facts
-
-    def _columns(self, track: Mapping[str, Any], is_coasted: bool) -> "_Columns":
-        box = track.get("box")
-        if not isinstance(box, list) or len(box) != 4:
-            raise DataError(f"expected a box of 4 numbers, got {short_repr(box)}")
-        corners = [values.number(value, "box") for value in box]
-        score = values.number(track.get("score"), "score")
-        name = values.text(track.get("class"), "class")
-        state = values.text(track.get("state", ""), "state")
-        misses = values.whole(track.get("misses", 0), "misses")
-        embedding = _embedding(track, self._header.embedding_size)
-        is_seen = not is_coasted and state != "lost" and not misses
-        index = self._names.setdefault(name, len(self._names))
-        number = -1
-        if "global_id" in track:
-            number = values.whole(track["global_id"], "global_id", most=LARGEST_ID)
-        return corners, score, index, is_seen, embedding, _mask(track), number
-
-    def tracks(self, frame_count: int | None) -> RecordedTracks:
-        """Returns all rows as arrays."""
-        width = self._header.embedding_size
-        columns = zip(*self._rows, strict=True) if self._rows else _EMPTY
-        frames, ids, boxes, scores, classes, seen, embeddings, masks, global_ids, more = columns
-        # An unknown time, velocity or share is `None`, which becomes NaN.
-        details = np.array(more, np.float64).reshape(-1, 6)
-        nothing = np.zeros(width, np.float32)
-        known = [nothing if embedding is None else embedding for embedding in embeddings]
-        return RecordedTracks(
-            frames=np.array(frames, np.int32),
-            ids=np.array(ids, np.int64),
-            boxes=np.array(boxes, np.float64).reshape(-1, 4),
-            scores=np.array(scores, np.float32),
-            classes=np.array(classes, np.int32),
-            seen=np.array(seen, np.bool_),
-            embeddings=np.array(known, np.float32).reshape(len(known), width),
-            class_names=tuple(self._names),
-            frame_count=frame_count,
-            fps=self._header.fps,
-            masks=masks if any(mask is not None for mask in masks) else None,
-            global_ids=np.array(global_ids, np.int64),
-            times_s=details[:, 0],
-            velocities=details[:, 1:3].astype(np.float32),
-            ages=details[:, 3].astype(np.int32),
-            misses=details[:, 4].astype(np.int32),
-            class_scores=details[:, 5].astype(np.float32),
-        )
-
-
-_Columns = tuple[list[float], float, int, bool, Float32Array | None, Mask | None, int]
-_Details = tuple[float | None, ...]
-_Row = tuple[
-    int, int, list[float], float, int, bool, Float32Array | None, Mask | None, int, _Details
-]
-_EMPTY: tuple[tuple[()], ...] = ((),) * 10
-_MOST_FRAMES = 2**31 - 1
-
-
-def _motion(track: Mapping[str, Any]) -> _Details:
-    """Returns velocity x and y, age, misses and class score; `None`, 0 and -1 where unknown."""
-    vx = vy = None
-    if track.get("velocity") is not None:
-        pair = values.entries(track["velocity"], "velocity")
-        if len(pair) != 2:
-            raise DataError(f"'velocity': expected 2 numbers, got {short_repr(pair)}")
-        vx, vy = (values.number(value, "velocity") for value in pair)
-    age = values.whole(track.get("age", 0), "age", most=_MOST_FRAMES)
-    misses = -1
-    if "misses" in track:
-        misses = values.whole(track["misses"], "misses", most=_MOST_FRAMES)
-    share = track.get("class_score")
-    return vx, vy, age, misses, None if share is None else values.number(share, "class_score")
-
-
-def _embedding(track: Mapping[str, Any], width: int) -> Float32Array | None:
-    if "embedding" not in track:
-        return None
-    if not width:
-        raise DataError("'embedding': expected 'embedding_size' in the header, got none")
-    try:
-        return decode_embedding(track["embedding"], width)
-    except DataError as error:
-        raise DataError(f"'embedding': {error}") from error
-
-
-def _mask(track: Mapping[str, Any]) -> Mask | None:
-    if "mask" not in track:
-        return None
-    try:
-        return mask_from_coco(track["mask"])
-    except DataError as error:
-        raise DataError(f"'mask': {error}") from error
