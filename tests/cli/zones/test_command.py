@@ -86,6 +86,17 @@ def test_quitting_writes_nothing(clip: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_an_open_shape_is_not_lost_when_saving(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "zones.yaml"
+    corners = [(1.0, 1.0), (60.0, 1.0), (60.0, 40.0)]
+    canvas = FakeCanvas("s", *corners, "\r", (5.0, 5.0), "s", (50.0, 30.0), "s", "l", "s")
+    run_zones(ZonesRequest(str(clip), str(output)), canvas)
+    settings = load_zones(str(output))
+    assert [len(settings.zones), len(settings.lines)] == [1, 1]
+    assert settings.lines[0].points == ((5.0, 5.0), (50.0, 30.0))
+    assert "nothing to save" in Drawing().unsaved().message
+
+
 def test_too_few_points_are_said_in_the_window() -> None:
     drawing = Drawing().clicked(1, 1).clicked(9, 1)
     assert drawing.pressed("\r").message == "a zone needs 3 points, this one has 2"

@@ -50,6 +50,12 @@ class Drawing:
         """Returns the drawing with its points as a line."""
         return self._finished(is_closed=False, least=2)
 
+    def unsaved(self) -> "Drawing":
+        """Returns the drawing with a message that says what has to be done before it is saved."""
+        if self.points:
+            return replace(self, message="Enter or l finishes this shape, u takes it back; then s")
+        return replace(self, message="nothing to save: draw a zone or a line")
+
     def _finished(self, *, is_closed: bool, least: int) -> "Drawing":
         kind = "zone" if is_closed else "line"
         if len(self.points) < least:

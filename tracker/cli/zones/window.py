@@ -1,5 +1,6 @@
 """The window in which zones are drawn."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,7 +47,7 @@ def drawn_shapes(image: UInt8Array, canvas: Canvas) -> Sequence[Shape] | None:
             action = canvas.action()
             if action in _QUIT:
                 return None
-            if action == _SAVE and drawing.shapes:
+            if action == _SAVE and drawing.shapes and not drawing.points:
                 return drawing.shapes
             changed = _after(drawing, action, image.shape[0])
             if changed != drawing:
@@ -57,6 +58,8 @@ def drawn_shapes(image: UInt8Array, canvas: Canvas) -> Sequence[Shape] | None:
 
 
 def _after(drawing: Drawing, action: tuple[float, float] | str, height: int) -> Drawing:
+    if action == _SAVE:
+        return drawing.unsaved()
     if isinstance(action, str):
         return drawing.pressed(action)
     x, y = action
@@ -67,7 +70,8 @@ class OpenCvCanvas:
     """A window of OpenCV's."""
 
     def __init__(self) -> None:
-        self._clicks: list[tuple[float, float]] = []
+        # Clicks and keys in their order: one wait may see several.
+        self._actions: deque[tuple[float, float] | str] = deque()
         cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.setMouseCallback(_TITLE, self._on_mouse)
 
@@ -78,11 +82,13 @@ class OpenCvCanvas:
     def action(self) -> tuple[float, float] | str:
         """Waits a moment; returns a click, a key, or the empty string."""
         code = int(cv2.waitKey(20))
-        if self._clicks:
-            return self._clicks.pop(0)
+        if code >= 0:
+            self._actions.append(chr(code & 0xFF))
+        if self._actions:
+            return self._actions.popleft()
         if cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
             return _QUIT[0]
-        return "" if code < 0 else chr(code & 0xFF)
+        return ""
 
     def close(self) -> None:
         """Closes the window."""
@@ -93,4 +99,4 @@ class OpenCvCanvas:
 
     def _on_mouse(self, event: int, x: int, y: int, flags: int, data: object) -> None:
         if event == cv2.EVENT_LBUTTONDOWN:
-            self._clicks.append((float(x), float(y)))
+            self._actions.append((float(x), float(y)))
