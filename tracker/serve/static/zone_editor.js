@@ -5,6 +5,7 @@ import { drawPath, toStage } from "./overlay.js";
 const NEAR_PX = { mouse: 10, pen: 14, touch: 24 };
 const STEP_PX = 2;
 const LARGE_STEP_PX = 20;
+const SAVE_MS = 300;
 const LEAST = { zone: 3, line: 2 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -18,6 +19,7 @@ export class ZoneEditor {
   constructor(stage, handlers) {
     this.stage = stage;
     this.handlers = handlers;
+    this.timer = null;
     this.#set({ mode: "idle" });
     const listen = (name, act) => stage.overlay.addEventListener(name, (event) => act.call(this, event));
     listen("pointerdown", this.#onDown);
@@ -40,7 +42,7 @@ export class ZoneEditor {
 
   /** Takes the new state of the edited shape, after undo for example; null where it is gone. */
   refresh(shape) {
-    if (this.mode !== "edit" || this.dragged !== null) return;
+    if (this.mode !== "edit" || this.dragged !== null || this.timer) return;
     if (!shape) return this.stop();
     Object.assign(this, { shape, points: shape.points });
     this.active = Math.min(this.active, shape.points.length - 1);
@@ -48,6 +50,7 @@ export class ZoneEditor {
   }
 
   stop() {
+    if (this.timer) this.#saveMoved();
     if (this.mode !== "idle") this.#set({ mode: "idle" });
   }
 
@@ -192,7 +195,13 @@ export class ZoneEditor {
     this.points = this.points.with(this.active, moved);
     clearTimeout(this.timer);
     // A held key moves the point many times, and saves it once.
-    this.timer = setTimeout(() => this.mode === "edit" && this.handlers.onMoved(this.shape, this.points), 300);
+    this.timer = setTimeout(() => this.#saveMoved(), SAVE_MS);
+  }
+
+  #saveMoved() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.handlers.onMoved(this.shape, this.points);
   }
 
   paint(context, view) {
