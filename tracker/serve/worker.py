@@ -228,14 +228,13 @@ class SourceWorker:
         try:
             self.hub.begin()
             self._play_results(run)
-        except TrackerError as error:
-            state, message = State.FAILED, str(error)
-        except Exception:
-            _log.exception("a source failed")
-            state, message = State.FAILED, "internal error; the server's log has the details"
-        finally:
-            run.end()
-        if not self._finished(run, complete=state is State.ENDED and not run.stop.is_set()):
+        except Exception as error:
+            if not isinstance(error, TrackerError):
+                _log.exception("a source failed")
+            state, message = State.FAILED, _reason(error)
+        is_complete = state is State.ENDED and not run.stop.is_set()
+        run.end()
+        if not self._finished(complete=is_complete):
             return
         with self._lock:
             if not self._again.is_set():
@@ -259,18 +258,21 @@ class SourceWorker:
             if self._recorder is not None:
                 self._recorder.write(result, events)
 
-    def _finished(self, run: _Run, *, complete: bool) -> bool:
+    def _finished(self, *, complete: bool) -> bool:
         """Ends counts and records; returns false where that failed and the state says so."""
-        recorder, self._recorder = self._recorder, None
         try:
             events = self.hub.finish()
-            if recorder is not None:
-                recorder.finish(events, complete=complete)
-                self.feed = self._work.later or self.feed
-        except TrackerError as error:
+            if self._recorder is not None:
+                self._recorder.finish(events, complete=complete)
+                self.feed = (self._work.later if complete else None) or self.feed
+        except Exception as error:
+            if not isinstance(error, TrackerError):
+                _log.exception("the results of a source cannot be finished")
             with self._lock:
-                self._set(State.FAILED, str(error))
+                self._set(State.FAILED, _reason(error))
             return False
+        finally:
+            self._recorder = None
         return True
 
     def _check_lost(self, playing: Playing) -> None:
@@ -286,3 +288,9 @@ class SourceWorker:
             message = message.replace(self._work.hidden, "the video")
         self._message = one_line(mask_words(message, [self._work.address]))
         self.hub.pictures.clients.notify()
+
+
+def _reason(error: Exception) -> str:
+    """Returns the message of an error; that of a bug is for the log alone."""
+    is_ours = isinstance(error, TrackerError)
+    return str(error) if is_ours else "internal error; the server's log has the details"
