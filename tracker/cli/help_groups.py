@@ -69,7 +69,7 @@ _EVAL_DETECTOR: Groups = {
     "Output": ("json",),
 }
 OPTION_GROUPS: dict[str, Groups] = {
-    **dict.fromkeys(("run", "bench"), _RUN),
+    **dict.fromkeys(("run", "bench", "batch"), _RUN),
     "serve": _SERVE,
     **dict.fromkeys(("train detector", "train reid", "train segmenter"), _TRAIN),
     **dict.fromkeys(("train labels", "train crops"), _LABELS),

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tracker.cli.batch.command import add_batch_command
 from tracker.cli.config_commands import config_app
 from tracker.cli.models.command import models_app
 from tracker.cli.parsing import (
@@ -74,6 +75,7 @@ def _options_of_all_commands(
 
 
 add_run_command(app)
+add_batch_command(app)
 add_serve_command(app)
 add_offline_commands(app)
 

@@ -22,6 +22,7 @@ _COMMANDS_OF_OTHERS = {
         *("follow", "play", "start", "webcam", "camera", "stream", "live"),
     ),
     "serve": ("web", "page", "server", "dashboard", "ui", "browser"),
+    "batch": ("many", "bulk", "folder", "parallel"),
     "analyze": ("analyse", "analytics", "count", "counts", "report"),
     "zones": ("zone", "roi", "regions", "lines", "polygons"),
     "eval": ("evaluate", "evaluation", "score", "metrics", "val", "validate", "test"),

@@ -49,6 +49,8 @@ class RunAnalysis:
 
     def state(self) -> PlainState:
         """Returns the state after the results so far."""
+        if self._analyser is None:
+            return self._restored  # No result has followed yet.
         return state_of(self._analyser, ANALYTICS)
 
     def restore(self, state: PlainState) -> None:

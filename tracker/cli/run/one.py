@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -52,12 +52,17 @@ class RunFailedError(TrackerError):
     exit_code = 1
 
 
-def run(request: RunRequest, pipeline: Pipeline | None = None) -> int:
+def run(
+    request: RunRequest,
+    pipeline: Pipeline | None = None,
+    on_result: Callable[[TrackedFrame], None] | None = None,
+) -> int:
     """Processes one source, writes all outputs, and returns the exit code.
 
     Args:
         request: What to do.
         pipeline: Of the same configuration, if it has been built before.
+        on_result: Is called with each result once it has been written.
 
     Raises:
         RunFailedError: A stage or an output failed after the first frame was requested.
@@ -67,17 +72,22 @@ def run(request: RunRequest, pipeline: Pipeline | None = None) -> int:
     (text,) = request.sources
     kept = resumption_of(text, request.config, request.outputs, resume=request.resume)
     if kept is None:
-        return _run(request, pipeline, None)
+        return _run(request, pipeline, None, on_result)
     try:
         if request.resume and not kept.read():
             print_status(f"{text}: its outputs are complete; there is nothing to resume")
             return 0
-        return _run(request, pipeline, kept)
+        return _run(request, pipeline, kept, on_result)
     finally:
         kept.close()
 
 
-def _run(request: RunRequest, pipeline: Pipeline | None, kept: Resumption | None) -> int:
+def _run(
+    request: RunRequest,
+    pipeline: Pipeline | None,
+    kept: Resumption | None,
+    on_result: Callable[[TrackedFrame], None] | None,
+) -> int:
     (text,) = request.sources
     config = request.config
     (sinks,) = make_sinks(
@@ -99,11 +109,12 @@ def _run(request: RunRequest, pipeline: Pipeline | None, kept: Resumption | None
             snapshots=snapshots,
             resume=point,
         )
+        after = _after_result(snapshots, on_result)
         most = config.source.max_frames
         limited = islice(results, None if most is None else most - begun)
         try:
             with RunProgress(source.info, most, shown=request.progress, begun=begun) as line:
-                finished = _write_all(limited, sinks, line, statistics, stop, snapshots)
+                finished = _write_all(limited, sinks, line, statistics, stop, after)
         except BaseException as error:
             failed = _after_failure(error, sinks, statistics)
             if failed is error:
@@ -117,13 +128,25 @@ def _run(request: RunRequest, pipeline: Pipeline | None, kept: Resumption | None
         failure = sinks.close(complete=is_complete)
         if failure is not None:
             raise RunFailedError(sinks.error_text(failure)) from failure
-    if kept is not None and is_complete:
-        kept.file.remove()
     print_status(*summary(source.info, statistics, [s.status for s in sinks.sinks]))
     print_status(*sinks.count_lines())
-    if kept is not None and not is_complete:
-        print_status(f"{'checkpoint':<12}{kept.file.path}; --resume continues this run")
+    if kept is not None:
+        print_status(*kept.finish(complete=is_complete))
     return 128 + stop.signal_number if stop.signal_number else 0
+
+
+def _after_result(
+    snapshots: Checkpoints | None, on_result: Callable[[TrackedFrame], None] | None
+) -> Callable[[TrackedFrame], None]:
+    """Returns what is done after a result was written."""
+
+    def after(result: TrackedFrame) -> None:
+        if snapshots is not None:
+            snapshots.commit()
+        if on_result is not None:
+            on_result(result)
+
+    return after
 
 
 def _after_failure(
@@ -177,13 +200,12 @@ def _write_all(
     line: RunProgress,
     statistics: RunStatistics,
     stop: "Stop",
-    snapshots: Checkpoints | None,
+    after_result: Callable[[TrackedFrame], None],
 ) -> bool:
     """Writes all results; returns false if the user closed the window, which sets `stop`."""
     for result in results:
         write_result(result, sinks, line, statistics)
-        if snapshots is not None:
-            snapshots.commit()
+        after_result(result)
         if sinks.is_stopped():
             stop.event.set()
     return not sinks.is_stopped()

@@ -115,6 +115,13 @@ class Resumption:
         else:
             self.file.remove()
 
+    def finish(self, *, complete: bool) -> list[str]:
+        """Removes the checkpoint of a complete run; returns a line about any other."""
+        if complete:
+            self.file.remove()
+            return []
+        return [f"{'checkpoint':<12}{self.file.path}; --resume continues this run"]
+
     def checkpoints(self, pipeline: Pipeline, sinks: SourceSinks, info: VideoInfo) -> Checkpoints:
         """Returns what takes checkpoints of the run; restores the outputs where it continues.
 

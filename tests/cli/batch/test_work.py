@@ -1,0 +1,94 @@
+"""One video after another with one pipeline."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli import lines_of
+from tests.conftest import moving_square, write_clip
+from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.work import Outcome, Progress, State, process
+from tracker.cli.run.one import RunRequest
+from tracker.cli.run.one import run as run_one
+from tracker.config.build import build_pipeline
+from tracker.config.run import Config, load_config
+from tracker.frames import Frame
+
+MOTION = ("detector.name=motion", "embedder.name=none", "run.checkpoint_s=0.000001")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("film") / "in.mp4", moving_square(60))
+
+
+def config(*words: str) -> Config:
+    return load_config(None, (*MOTION, *words))
+
+
+def worked(job: Job, settings: Config) -> tuple[Outcome, list[Progress]]:
+    reports: list[Progress] = []
+    outcome = process(job, build_pipeline(settings), settings, Wanted(), reports.append)
+    return outcome, reports
+
+
+def test_complete_results_are_skipped_until_something_changes(film: Path, tmp_path: Path) -> None:
+    job = Job(str(film), str(tmp_path / "out" / "in.mp4"))
+    (first, reports), alone = worked(job, config()), tmp_path / "alone.jsonl"
+    assert (first.state, first.frames, first.ids) == (State.DONE, 60, 1)
+    assert (reports[0].frames, reports[0].of) == (1, 60)
+    assert json.loads(job.record.read_bytes())["frames"] == 60
+    call_alone(film, alone)
+    assert Path(f"{job.stem}.jsonl").read_bytes() == alone.read_bytes()
+    again, reports = worked(job, config())
+    assert (again.state, again.frames, again.ids, reports) == (State.SKIPPED, 60, 1, [])
+    other, _ = worked(job, config("tracking.max_age_s=1"))
+    assert other.state is State.DONE
+    Path(f"{job.stem}.jsonl").unlink()
+    assert worked(job, config("tracking.max_age_s=1"))[0].state is State.DONE
+
+
+def call_alone(film: Path, out: Path) -> None:
+    from tracker.cli.run.outputs import Outputs
+
+    request = RunRequest((str(film),), config(), Outputs(json=str(out)), progress=False)
+    assert run_one(request) == 0
+
+
+def test_a_file_that_fails_says_why(tmp_path: Path) -> None:
+    (tmp_path / "in.mp4").write_bytes(b"no video at all")
+    outcome, _ = worked(Job(str(tmp_path / "in.mp4"), str(tmp_path / "out")), config())
+    assert outcome.state is State.FAILED
+    assert "expected a video, got text" in outcome.reason
+    missing, _ = worked(Job(str(tmp_path / "gone.mp4"), str(tmp_path / "gone")), config())
+    assert missing.state is State.FAILED
+
+
+def test_an_interrupted_video_continues(film: Path, tmp_path: Path) -> None:
+    from tracker.detection.motion import MotionDetector
+
+    class Breaking(MotionDetector):
+        def detect(self, frames, stopwatch=None):  # type: ignore[no-untyped-def]
+            if any(isinstance(one, Frame) and one.index == 40 for one in frames):
+                raise RuntimeError("broken")
+            return super().detect(frames, stopwatch)
+
+    job, settings = Job(str(film), str(tmp_path / "in")), config()
+    broken = build_pipeline(settings, detector=Breaking())
+    outcome = process(job, broken, settings, Wanted(), lambda progress: None)
+    assert (outcome.state, outcome.reason) == (State.FAILED, "RuntimeError: broken")
+    assert Path(f"{job.stem}.jsonl.checkpoint").stat().st_size
+    after, reports = worked(job, settings)
+    assert after.state is State.DONE
+    assert reports[0].frames > 30
+    lines = lines_of(Path(f"{job.stem}.jsonl"))
+    assert [line["frame"] for line in lines if line["kind"] == "frame"] == list(range(60))
+    assert lines[-1]["complete"] is True
+
+
+def test_a_checkpoint_of_other_settings_starts_over(film: Path, tmp_path: Path) -> None:
+    job = Job(str(film), str(tmp_path / "in"))
+    Path(f"{job.stem}.jsonl.checkpoint").write_bytes(b"of another version")
+    outcome, reports = worked(job, config())
+    assert (outcome.state, outcome.frames, reports[0].frames) == (State.DONE, 60, 1)

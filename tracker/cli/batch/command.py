@@ -1,0 +1,86 @@
+"""The command `batch`; nothing heavy is imported before it runs."""
+
+from typing import Annotated
+
+import typer
+
+from tracker.cli.help_groups import GroupedCommand
+from tracker.cli.options import (
+    Confidence,
+    ConfigFile,
+    Device,
+    InputSize,
+    NoProgress,
+    Overrides,
+    Runtime,
+    Slices,
+    ZonesFile,
+)
+
+
+def add_batch_command(app: typer.Typer) -> None:
+    """Adds the command to the program."""
+    app.command(cls=GroupedCommand)(batch)
+
+
+def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    videos: Annotated[
+        list[str],
+        typer.Argument(help="Video files, folders of them, or patterns: 'videos/**/*.mp4'."),
+    ],
+    out: Annotated[str, typer.Option(help="Folder of the results.")] = "results",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes, each with a copy of the model. [one for each core]", min=1),
+    ] = None,
+    video: Annotated[
+        bool, typer.Option("--video", help="Also an annotated video of each: NAME.tracks.mp4.")
+    ] = False,
+    zones: ZonesFile = None,
+    detector: Annotated[str | None, typer.Option(help="As in tracker run. [small]")] = None,
+    weights: Annotated[str | None, typer.Option(help="As in tracker run.")] = None,
+    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    embedder: Annotated[str | None, typer.Option(help="As in tracker run. [auto]")] = None,
+    conf: Confidence = None,
+    imgsz: InputSize = None,
+    slices: Slices = None,
+    device: Device = None,
+    runtime: Runtime = None,
+    detect_every: Annotated[
+        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
+    ] = None,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    no_progress: NoProgress = False,
+) -> None:
+    """Track the objects of many videos in parallel; run it again to continue or to add videos.
+
+    The results of each are JSON Lines, with --zones also a table of events. Complete results of the
+    same video, configuration and models are skipped; a video that was interrupted continues.
+    """
+    from tracker.cli.batch.jobs import Wanted, jobs_of
+    from tracker.cli.batch.run import BatchRequest, run_batch
+    from tracker.cli.run.configuration import run_config
+    from tracker.inference.litert import available_cores
+
+    jobs = jobs_of(videos, out)
+    options = {
+        "zones": zones,
+        "detector": detector,
+        "weights": weights,
+        "names": names,
+        "classes": classes,
+        "embedder": embedder,
+        "conf": conf,
+        "imgsz": imgsz,
+        "slices": slices,
+        "device": device,
+        "runtime": runtime,
+        "detect_every": detect_every,
+    }
+    settings = run_config(config, set_ or (), options)
+    count = min(workers or available_cores(), len(jobs))
+    wanted = Wanted(video=video, events=not settings.analytics.is_empty)
+    request = BatchRequest(jobs, settings, out, wanted, count, progress=not no_progress)
+    raise typer.Exit(run_batch(request))

@@ -1,0 +1,118 @@
+"""The videos of `tracker batch`, and where the results of each go."""
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracker.cli.run.outputs import Outputs
+from tracker.errors import ConfigError
+from tracker.sources.source_kind import VIDEO_SUFFIXES, is_pattern
+from tracker.util.address import scheme_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The files that each video gets, beside JSON Lines.
+
+    Attributes:
+        video: Whether there is an annotated video.
+        events: Whether there is a table of events.
+    """
+
+    video: bool = False
+    events: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video.
+
+    Attributes:
+        source: Its path.
+        stem: Path of its results, without extension.
+    """
+
+    source: str
+    stem: str
+
+    @property
+    def record(self) -> Path:
+        """The file that says that the results are complete, and of what."""
+        return Path(f"{self.stem}.done.json")
+
+    def outputs(self, wanted: Wanted) -> Outputs:
+        """Returns the files of the results."""
+        return Outputs(
+            json=_plain(f"{self.stem}.jsonl"),
+            video=_plain(f"{self.stem}.tracks.mp4") if wanted.video else None,
+            events=_plain(f"{self.stem}.events.csv") if wanted.events else None,
+        )
+
+
+def jobs_of(patterns: Sequence[str], out: str) -> list[Job]:
+    """Returns the videos that patterns name, sorted, each once.
+
+    The results of `videos/a/x.mp4`, found by `videos/**/*.mp4` or in the folder `videos`, are
+    `OUT/a/x.mp4.jsonl`: names do not depend on what else is found.
+
+    Args:
+        patterns: Video files, folders (searched through) and glob patterns.
+        out: Folder of the results; nothing in it is a source.
+
+    Raises:
+        ConfigError: A pattern matches no video, or two videos would have the same results.
+    """
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        root, paths = _matches(pattern)
+        paths = [path for path in paths if not _is_within(path, out)]
+        if not paths:
+            raise ConfigError(f"{pattern}: expected videos, found none")
+        found |= {path: os.path.relpath(path, root) for path in paths if path not in found}
+    _check_distinct(found)
+    return [Job(path, str(Path(out) / name)) for path, name in sorted(found.items())]
+
+
+def _matches(pattern: str) -> tuple[str, list[str]]:
+    """Returns the folder that names are relative to, and the videos."""
+    if scheme_of(pattern) is not None:
+        raise ConfigError(f"{pattern}: expected video files, got an address; use tracker run")
+    if os.path.isdir(pattern):
+        return pattern, _videos(glob.glob(f"{glob.escape(pattern)}/**", recursive=True))
+    if os.path.exists(pattern) or not is_pattern(pattern):
+        return os.path.dirname(pattern) or ".", [pattern] if os.path.isfile(pattern) else []
+    fixed = []
+    for part in Path(pattern).parts[:-1]:
+        if is_pattern(part):
+            break
+        fixed.append(part)
+    matches = glob.glob(pattern, recursive=True)
+    names_suffix = Path(pattern).suffix not in ("", ".*")
+    files = [path for path in matches if os.path.isfile(path)]
+    return str(Path(*fixed)) if fixed else ".", files if names_suffix else _videos(files)
+
+
+def _videos(paths: Sequence[str]) -> list[str]:
+    return [p for p in paths if Path(p).suffix.lower() in VIDEO_SUFFIXES and os.path.isfile(p)]
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _check_distinct(found: Mapping[str, str]) -> None:
+    first: dict[str, str] = {}
+    for path, name in found.items():
+        other = first.setdefault(name.casefold(), path)  # Some file systems ignore case.
+        if other != path:
+            raise ConfigError(
+                f"{path} and {other}: expected different results, got {name} for both; name the "
+                "folder above them, or run them one by one with another --out"
+            )
+
+
+def _plain(path: str) -> str:
+    """Returns a path in which braces are no placeholder."""
+    return path.replace("{", "{{").replace("}", "}}")

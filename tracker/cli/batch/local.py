@@ -1,0 +1,180 @@
+"""Processes on this machine that share the videos of `tracker batch`.
+
+A process that is lost (killed, out of memory) is replaced, and its video is taken up again from its
+checkpoint by the next one that is free.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.work import Outcome, Progress, State, work
+from tracker.config.run import Config
+from tracker.errors import ModelError
+
+_ATTEMPTS = 3
+"""Processes that a video may cost before it is given up."""
+
+_POLL_S = 0.2
+_END_S = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    number: int
+    job: Job | None = None
+    is_ready: bool = False
+
+
+class Pool:
+    """Processes, each with a copy of the model, and the videos that they have not done.
+
+    Args:
+        config: The configuration.
+        wanted: The files of each video.
+        count: Number of processes.
+    """
+
+    def __init__(self, config: Config, wanted: Wanted, count: int) -> None:
+        self._config, self._wanted = config, wanted
+        self._count = count
+        self._context = multiprocessing.get_context("spawn")
+        self._waiting: deque[Job] = deque()
+        self._lost: dict[Job, int] = {}
+        self._workers: list[_Worker] = []
+
+    def run(
+        self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
+    ) -> Iterator[Outcome]:
+        """Yields the outcome of each video, in the order in which they end.
+
+        Args:
+            jobs: The videos.
+            report: Gets the progress.
+            stop: Once it is set, running videos are interrupted, and no other is begun.
+
+        Raises:
+            ModelError: The processes cannot build the pipeline.
+        """
+        self._waiting = deque(jobs)
+        try:
+            self._workers = [self._started(n) for n in range(min(self._count, len(jobs)))]
+            is_stopping = False
+            while self._workers:
+                if stop.is_set() and not is_stopping:
+                    is_stopping = True
+                    yield from self._stop()
+                yield from self._step(report, is_stopping=is_stopping)
+        finally:
+            for worker in self._workers:
+                worker.process.kill()
+                worker.process.join()
+
+    def _started(self, number: int) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        arguments = (theirs, self._config, self._wanted, cores_of(number, self._count))
+        process = self._context.Process(target=work, args=arguments, name=f"worker-{number}")
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, number)
+
+    def _step(self, report: Callable[[Progress], None], *, is_stopping: bool) -> Iterator[Outcome]:
+        for worker in list(self._workers):
+            if worker.is_ready and worker.job is None:
+                self._give(worker, is_stopping=is_stopping)
+        ready = wait([worker.connection for worker in self._workers], _POLL_S)
+        for worker in [one for one in self._workers if one.connection in ready]:
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                yield from self._replaced(worker, is_stopping=is_stopping)
+                continue
+            yield from self._received(worker, message, report)
+
+    def _give(self, worker: _Worker, *, is_stopping: bool) -> None:
+        """Gives a free process its next video, or ends it where there is none."""
+        if self._waiting and not is_stopping:
+            worker.job = self._waiting.popleft()
+            with suppress(OSError):  # It has been lost, which its connection shows.
+                worker.connection.send(worker.job)
+        elif is_stopping or not any(one.job for one in self._workers):
+            # While others work, it stays for a video that is lost.
+            with suppress(OSError):
+                worker.connection.send(None)
+            worker.process.join(_END_S)
+            worker.connection.close()
+            self._workers.remove(worker)
+
+    def _received(
+        self, worker: _Worker, message: Any, report: Callable[[Progress], None]
+    ) -> Iterator[Outcome]:
+        if isinstance(message, Progress):
+            report(message)
+        elif isinstance(message, Outcome):
+            worker.job = None
+            yield message
+        elif message is None:
+            worker.is_ready = True
+        else:
+            raise ModelError(str(message))
+
+    def _replaced(self, worker: _Worker, *, is_stopping: bool) -> Iterator[Outcome]:
+        """Starts another process for one that is lost; its video is first in the queue."""
+        worker.process.join(_END_S)
+        self._workers.remove(worker)
+        worker.connection.close()
+        job = worker.job
+        if job is not None:
+            self._lost[job] = self._lost.get(job, 0) + 1
+            code = worker.process.exitcode
+            reason = f"{self._lost[job]} processes were lost with it (exit code {code})"
+            if is_stopping:
+                yield Outcome(job.source, State.STOPPED)
+            elif self._lost[job] < _ATTEMPTS:
+                self._waiting.appendleft(job)
+            else:
+                yield Outcome(job.source, State.FAILED, reason=reason)
+        elif not worker.is_ready:
+            raise ModelError(
+                f"a process ended with exit code {worker.process.exitcode} while it built the "
+                "pipeline; is there enough memory? Try fewer --workers"
+            )
+        if not is_stopping and self._waiting:
+            self._workers.append(self._started(worker.number))
+
+    def _stop(self) -> Iterator[Outcome]:
+        """Interrupts the running videos; yields those that were not begun."""
+        for worker in self._workers:
+            if worker.process.pid is not None and worker.job is not None:
+                os.kill(worker.process.pid, signal.SIGTERM)
+            elif worker.process.pid is not None and not worker.is_ready:
+                worker.process.kill()
+                worker.is_ready = True
+        yield from (Outcome(job.source, State.STOPPED) for job in self._waiting)
+        self._waiting.clear()
+
+
+def cores_of(number: int, count: int) -> tuple[int, ...]:
+    """Returns the processors of one of several processes; empty where all may use all.
+
+    Example:
+        >>> len(cores_of(0, 1)) == 0
+        True
+    """
+    if count == 1 or not hasattr(os, "sched_getaffinity"):
+        return ()
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < count:
+        return (cores[number % len(cores)],)
+    return tuple(cores[number::count])

@@ -1,0 +1,136 @@
+"""`tracker batch`: many videos, and the tables of their results."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.local import Pool
+from tracker.cli.batch.table import write_table
+from tracker.cli.batch.work import Outcome, Progress, State
+from tracker.cli.run.one import stop_on_signals
+from tracker.config.run import Config
+from tracker.errors import OutputError
+from tracker.util.atomic_file import make_parent, replace_text
+from tracker.util.progress_bar import WorkBar
+from tracker.util.terminal import print_results, print_status
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """What `tracker batch` does.
+
+    Attributes:
+        jobs: The videos, at least one.
+        config: The configuration of all.
+        out: Folder of the results.
+        wanted: The files of each video.
+        workers: Number of processes.
+        progress: Whether a progress bar may be shown.
+    """
+
+    jobs: Sequence[Job]
+    config: Config
+    out: str
+    wanted: Wanted
+    workers: int
+    progress: bool = True
+
+
+def run_batch(request: BatchRequest) -> int:
+    """Processes all videos; returns 0, or 1 if one has failed, or 128 + the signal that stopped it.
+
+    Raises:
+        ModelError: The pipeline cannot be built.
+        OutputError: The folder of the results cannot be written.
+    """
+    outcomes: dict[str, Outcome] = {}
+    sizes = {job.source: _size(job.source) for job in request.jobs}
+    make_parent(Path(request.out) / "results.parquet")
+    pool = Pool(request.config, request.wanted, request.workers)
+    with stop_on_signals() as stop, _Bar(sizes, shown=request.progress) as bar:
+        for outcome in pool.run(request.jobs, bar.report, stop.event):
+            outcomes[outcome.source] = outcome
+            bar.ended(outcome)
+    ordered = [outcomes[job.source] for job in request.jobs]
+    _write_tables(request, ordered)
+    print_results(*table_lines(ordered))
+    if stop.signal_number:
+        print_status("stopped; the same command continues")
+        return 128 + stop.signal_number
+    return int(any(one.state is State.FAILED for one in ordered))
+
+
+def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    """Returns a table of all videos, and a line with totals."""
+    width = max(len(one.source) for one in outcomes)
+    lines = [f"{'video':<{width}}  {'state':<8}{'frames':>8}{'tracks':>8}{'fps':>8}"]
+    for one in outcomes:
+        fps = f"{one.frames / one.seconds:.1f}" if one.seconds and one.frames else "-"
+        text = f"{one.source:<{width}}  {one.state:<8}{one.frames:>8}{one.ids:>8}{fps:>8}"
+        lines.append(f"{text}  {one.reason}".rstrip())
+    counts = ", ".join(
+        f"{sum(one.state is state for one in outcomes)} {state}"
+        for state in State
+        if any(one.state is state for one in outcomes)
+    )
+    total = sum(one.frames for one in outcomes)
+    return [*lines, f"{len(outcomes)} videos: {counts}; {total} frames"]
+
+
+def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
+    folder = Path(request.out)
+    text = json.dumps([asdict(one) for one in outcomes], indent=1, ensure_ascii=False)
+    replace_text(folder / "batch.json", text + "\n")
+    good = {one.source for one in outcomes if one.state in (State.DONE, State.SKIPPED)}
+    recordings = [(job.source, f"{job.stem}.jsonl") for job in request.jobs if job.source in good]
+    try:
+        if not write_table(folder / "results.parquet", recordings):
+            print_status("no results.parquet: it needs pyarrow; pip install '.[parquet]'")
+    except OutputError as error:
+        print_status(f"tracker: warning: {error}")
+
+
+class _Bar(WorkBar):
+    """A bar over the bytes of all videos: their lengths are not known before they are opened."""
+
+    def __init__(self, sizes: dict[str, int], *, shown: bool) -> None:
+        super().__init__(
+            "{task.fields[ended]} of {task.fields[count]} videos",
+            "{task.fields[failed]} failed",
+            total=max(sum(sizes.values()), 1),
+            shown=shown,
+            ended=0,
+            count=len(sizes),
+            failed=0,
+        )
+        self._sizes = sizes
+        self._done = dict.fromkeys(sizes, 0)
+        self._ended = self._failed = 0
+
+    def report(self, progress: Progress) -> None:
+        """Shows the progress of one video."""
+        share = min(progress.frames / progress.of, 1.0) if progress.of else 0.0
+        self._done[progress.source] = int(share * self._sizes[progress.source])
+        self._show()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Counts a video, and writes a line if it has failed."""
+        self._ended += 1
+        self._done[outcome.source] = self._sizes[outcome.source]
+        if outcome.state is State.FAILED:
+            self._failed += 1
+            self.line(f"{outcome.source}: {outcome.reason}")
+        self._show()
+
+    def _show(self) -> None:
+        self.advance(sum(self._done.values()), ended=self._ended, failed=self._failed)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
