@@ -27,7 +27,7 @@ from tracker.cli.main import app, main
         ("help", "no command 'help'; use: tracker --help"),
         ("count x", "no command 'count'; use: tracker analyze"),
         ("roi x", "no command 'roi'; use: tracker zones"),
-        ("zzz", "no command 'zzz'; expected run, cameras, serve, eval, eval-detector, refine, "),
+        ("zzz", "no command 'zzz'; expected run, cameras, batch, serve, eval, eval-detector, "),
         ("models download x", "no command 'download'; use: tracker models pull"),
         ("models lst", "no command 'lst'; did you mean 'list'?"),
         ("train detecter", "no command 'detecter'; did you mean 'detector'?"),

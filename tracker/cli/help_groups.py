@@ -40,6 +40,12 @@ _SERVE: Groups = {
     ),
     **{heading: names for heading, names in _RUN.items() if heading != "Output"},
 }
+_BATCH: Groups = {
+    "Output": _OUTPUT,
+    "Detection": _DETECTION,
+    "Tracking": ("embedder",),
+    "Processes": ("workers",),
+}
 _TRAIN: Groups = {
     "Data": ("data", "classes", "val_share"),
     "Network": (
@@ -69,7 +75,8 @@ _EVAL_DETECTOR: Groups = {
     "Output": ("json",),
 }
 OPTION_GROUPS: dict[str, Groups] = {
-    **dict.fromkeys(("run", "bench", "batch"), _RUN),
+    **dict.fromkeys(("run", "bench"), _RUN),
+    "batch": _BATCH,
     "serve": _SERVE,
     **dict.fromkeys(("train detector", "train reid", "train segmenter"), _TRAIN),
     **dict.fromkeys(("train labels", "train crops"), _LABELS),
