@@ -1,6 +1,6 @@
 """What viewers of `tracker serve` cost, and how late they see a frame.
 
-    python benchmarks/serve.py VIDEO [--seconds 20] [--detector nano] [--memory-frames 20000]
+    python benchmarks/serve.py SOURCE... [--seconds 20] [--detector nano] [--memory-frames 20000]
 
 Three measurements on this machine:
 
@@ -76,9 +76,9 @@ async def watch_many(address: str, name: str, seconds: float, viewers: int) -> l
     return list(await asyncio.gather(*(watch(address, name, seconds) for _ in range(viewers))))
 
 
-def started(video: str, detector: str) -> tuple[subprocess.Popen[str], str]:
+def started(sources: list[str], detector: str) -> tuple[subprocess.Popen[str], str]:
     """Starts the server; returns it and its address."""
-    words = ["serve", os.path.abspath(video), "--detector", detector, "--port", "0"]
+    words = ["serve", *map(os.path.abspath, sources), "--detector", detector, "--port", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "tracker", *words],
         stderr=subprocess.PIPE,
@@ -92,13 +92,16 @@ def started(video: str, detector: str) -> tuple[subprocess.Popen[str], str]:
     raise SystemExit("the server did not start")
 
 
-def measure_viewers(video: str, detector: str, seconds: float) -> None:
-    process, address = started(video, detector)
+def measure_viewers(sources: list[str], detector: str, seconds: float) -> None:
+    process, address = started(sources, detector)
     try:
         client = httpx.Client(base_url=address, timeout=30)
         (entry,) = client.get("api/sources").json()["sources"]
         name = entry["name"]
-        print("viewers | CPU s/s | pipeline fps | encodes a frame | viewer fps | delay p50, p95 ms")
+        print(
+            "viewers | CPU s a second | CPU ms a frame | frames a second | encodes a frame", end=""
+        )
+        print(" | viewer: frames a second | delay p50, p95 ms | pipeline: latency p50, p95 ms")
         for viewers in (0, 1, 10):
             client.post(f"api/sources/{name}/restart")
             while client.get("api/sources").json()["sources"][0]["state"] != "running":
@@ -117,10 +120,9 @@ def measure_viewers(video: str, detector: str, seconds: float) -> None:
                 delay = f"{1000 * statistics.median(delays):.0f}, {1000 * p95:.0f}"
             encodes = (after[1] - before[1]) / max(frames, 1)
             latency = client.get("api/sources").json()["sources"][0]["latency_ms"]
-            print(
-                f"{viewers} | {used / passed:.2f} | {frames / passed:.1f} | {encodes:.2f} | "
-                f"{rate:.1f} | {delay} (pipeline {latency['p50']:.0f}, {latency['p95']:.0f})"
-            )
+            cost = f"{used / passed:.2f} | {1000 * used / max(frames, 1):.1f}"
+            pace = f"{frames / passed:.1f} | {encodes:.2f} | {rate:.1f} | {delay}"
+            print(f"{viewers} | {cost} | {pace} | {latency['p50']:.0f}, {latency['p95']:.0f}")
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(10)
@@ -190,13 +192,14 @@ def measure_memory(frames: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("video")
+    parser.add_argument("sources", nargs="+", help="A video, or a recording and its video.")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--detector", default="nano")
     parser.add_argument("--memory-frames", type=int, default=108_000)
     options = parser.parse_args()
-    measure_viewers(options.video, options.detector, options.seconds)
-    measure_memory(options.memory_frames)
+    measure_viewers(options.sources, options.detector, options.seconds)
+    if options.memory_frames:
+        measure_memory(options.memory_frames)
 
 
 if __name__ == "__main__":
