@@ -24,6 +24,7 @@ from tracker.cli.parsing import (
 )
 from tracker.cli.run.command import add_run_command
 from tracker.cli.serve import add_serve_command
+from tracker.cli.shortage import shortage_text
 from tracker.cli.tools import add_offline_commands
 from tracker.cli.train.options import train_app
 from tracker.errors import OutputClosed, TrackerError
@@ -126,20 +127,17 @@ def _exit_code(arguments: Sequence[str], *, debug: bool) -> int:
         return _print_exception(error, arguments, debug=debug)
 
 
-_LESS_MEMORY = "try a smaller --imgsz, a smaller batch, fewer sources at once, or --detector nano"
-
-
 def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> int:
     """Returns the exit code of an error, after printing one line or the traceback."""
     is_ours = isinstance(error, TrackerError)
     if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
         error, is_ours = stdout_error(error), True  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
-    if isinstance(error, MemoryError) and not debug:
-        detail = f" ({error})" if str(error) else ""
-        return _print_error(mask_words(f"out of memory{detail}; {_LESS_MEMORY}", words), code)
     if is_ours and not debug:
         return _print_error(mask_words(str(error), words), code)
+    shortage = None if debug else shortage_text(error)
+    if shortage is not None:
+        return _print_error(mask_words(shortage, words), code)
     # A bug of this program, or `--debug`: a bug report needs the traceback.
     trace = "".join(traceback.format_exception(error))
     print_status(*mask_words(trace, words).splitlines())

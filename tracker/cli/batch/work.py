@@ -16,6 +16,7 @@ from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.identity import run_identity
 from tracker.cli.run.one import RunRequest
 from tracker.cli.run.one import run as run_one
+from tracker.cli.shortage import shortage_text
 from tracker.config.build import build_pipeline
 from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
@@ -120,9 +121,10 @@ def process(
         code = _run(job, pipeline, config, wanted, progress.add)
     except Exception as error:
         # Whatever one video does, the others go on; `tracker run` shows the traceback.
-        reason = (
-            str(error) if isinstance(error, TrackerError) else f"{type(error).__name__}: {error}"
-        )
+        reason = str(error)
+        if not isinstance(error, TrackerError):
+            reason = shortage_text(error) or f"{type(error).__name__}: {error}"
+        reason = reason.removeprefix(f"{job.source}: ")  # The table names it.
         return Outcome(job.source, State.FAILED, 0, 0, time.monotonic() - start, reason)
     seconds = time.monotonic() - start
     if code:
