@@ -21,6 +21,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         (MemoryError(), "out of memory; try a smaller"),
         (MemoryError("1 GB"), "out of memory (1 GB); try"),
         (OSError(12, "Cannot allocate memory"), "out of memory ([Errno 12]"),
+        (ImportError("a.so: failed to map segment from shared object"), "out of memory (a.so"),
         (OSError(24, "Too many open files", "x.py"), "too many open files ([Errno 24]"),
         (ImportError("lib.so: cannot open shared object file: Too many open files"), "too many"),
         (caused(ImportError("numpy"), OSError(24, "Too many open files")), "too many open files"),

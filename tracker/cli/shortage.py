@@ -5,6 +5,7 @@ import errno
 _LESS_MEMORY = "try a smaller --imgsz, a smaller batch, fewer sources at once, or --detector nano"
 _MORE_FILES = "raise the limit with ulimit -n 1024, or take fewer sources at once"
 _MORE_THREADS = "raise the limits of memory and threads (ulimit -v, ulimit -u)"
+_NO_MEMORY = ("Cannot allocate memory", "failed to map segment from shared object")
 _NO_THREAD = "can't start new thread"
 
 
@@ -31,7 +32,7 @@ def shortage_text(error: BaseException) -> str | None:
 
 def _text_of(error: BaseException) -> str | None:
     text = str(error)
-    if isinstance(error, MemoryError) or "Cannot allocate memory" in text:
+    if isinstance(error, MemoryError) or any(part in text for part in _NO_MEMORY):
         return f"out of memory{f' ({text})' if text else ''}; {_LESS_MEMORY}"
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EMFILE, errno.ENFILE) or "Too many open files" in text:
