@@ -22,7 +22,6 @@ from tracker.config.build import build_multi_pipeline, build_pipeline
 from tracker.config.run import load_config
 from tracker.errors import ConfigError, SourceError
 from tracker.sinks.json_records import Embeddings
-from tracker.sources.source_names import source_names
 
 MOTION = ("--detector", "motion")
 NO_EMBEDDER = ("--embedder", "none")
@@ -33,26 +32,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of thirty frames of another size than `clip`."""
     images = moving_square(30, size=(160, 240))
     return write_clip(tmp_path_factory.mktemp("large") / "large.mp4", images)
-
-
-@pytest.mark.parametrize(
-    ("sources", "names"),
-    [
-        ([], []),
-        (["0"], ["camera-0"]),
-        (["0", "0", "1"], ["camera-0", "camera-0-2", "camera-1"]),
-        (["a/in.mp4", "b/in.mkv", "in-2.mp4"], ["in", "in-2", "in-2-2"]),
-        (["in.mp4", "IN.mp4"], ["in", "IN-2"]),  # some file systems ignore case
-        (["MOT17-04/img1", "-"], ["MOT17-04", "stdin"]),
-        (["rtsp://u:secret@door:554/a/b?token=x#y"], ["door_554-a-b"]),
-        (["rtsp://door/main", "rtsp://door/main"], ["door-main", "door-main-2"]),
-        (["http://u:p@ss/w@cam/../../etc"], ["cam-..-..-etc"]),
-        (["seq/*.jpg", "a b.mp4"], ["_", "a_b"]),
-    ],
-)
-def test_source_names_are_safe_and_distinct(sources: list[str], names: list[str]) -> None:
-    assert source_names(sources) == names
-    assert all("/" not in name and "secret" not in name for name in names)
 
 
 def test_two_files_give_the_same_bytes_as_alone(
