@@ -274,3 +274,9 @@ def test_the_page_connects_again(browser: Any, street: Path, tmp_path: Path) -> 
         until(lambda: tab.drawn_frames, lambda count: count > before)
         assert not tab.page.locator("#offline").is_visible()
         tab.close()
+
+
+def test_full_screen_is_entered_and_left(tab: Tab) -> None:
+    tab.page.click("#fullscreen")
+    tab.page.click("#leave-fullscreen")
+    until(lambda: tab.page.evaluate("document.fullscreenElement"), lambda element: element is None)

@@ -5,7 +5,7 @@ import { announce, byId, setText, show } from "./dom.js";
 import { EventList } from "./events.js";
 import { plural } from "./format.js";
 import { installLogin } from "./login.js";
-import { drawShapes, drawTracks } from "./overlay.js";
+import { drawShapeLabels, drawShapes, drawTracks } from "./overlay.js";
 import { SourceList } from "./sources.js";
 import { Stage } from "./stage.js";
 import { StatsPanel } from "./stats.js";
@@ -30,8 +30,9 @@ const stage = new Stage(
   { stage: byId("stage"), image: byId("image"), overlay: byId("overlay") },
   (context, view) => {
     const shapes = scene.shown.zones ? zones.shapes : [];
-    const plates = drawShapes(context, view, shapes, (shape) => zones.textOf(shape), zones.edited);
-    drawTracks(context, view, scene, plates);
+    const labels = drawShapes(context, view, shapes, (shape) => zones.textOf(shape), zones.edited);
+    drawTracks(context, view, scene, labels);
+    drawShapeLabels(context, labels);
     zones.editor.paint(context, view);
   },
 );
@@ -82,6 +83,7 @@ function follow(source) {
   scene.trails = new Trails();
   drawnAt = [];
   stage.clear();
+  stage.setSize(source?.width || 16, source?.height || 9);
   table.clear();
   viewer.show(source);
   stats.select(current);

@@ -14,9 +14,9 @@ export const toStage = ({ scale, left, top }) => ([x, y]) => [left + scale * x, 
  * @param {object} view See Stage.view.
  * @param {{tracks: object[], trails: Trails, selected: ?number, path: number[][], shown: object}} scene
  *   `path` is the whole path of the selected track.
- * @param {number[][]} plates Left, top and width of labels that no label may hide.
+ * @param {object[]} labels Those of zones and lines, which no label of a track may hide.
  */
-export function drawTracks(context, view, { tracks, trails, selected, path, shown }, plates) {
+export function drawTracks(context, view, { tracks, trails, selected, path, shown }, labels) {
   const place = toStage(view);
   if (shown.trails) {
     for (const { id } of tracks) {
@@ -27,7 +27,9 @@ export function drawTracks(context, view, { tracks, trails, selected, path, show
   if (selected !== null && path.length) drawTrail(context, path.map(place), colorOf(selected), 4, 0.35);
   if (shown.boxes) for (const track of tracks) drawBox(context, place, track, track === chosen);
   else if (chosen) drawBox(context, place, chosen, true);
-  if (shown.labels || shown.scores) drawLabels(context, place, { tracks, selected, shown }, [...plates]);
+  if (shown.labels || shown.scores) {
+    drawLabels(context, view, { tracks, selected, shown }, labels.map((label) => label.place));
+  }
 }
 
 function drawTrail(context, points, color, width, least = 0) {
@@ -57,8 +59,9 @@ function drawBox(context, place, { id, box, state }, isChosen) {
   context.setLineDash([]);
 }
 
-function drawLabels(context, place, { tracks, selected, shown }, taken) {
+function drawLabels(context, view, { tracks, selected, shown }, taken) {
   context.font = FONT;
+  const place = toStage(view);
   // The chosen one first, so that its label is never left out.
   const order = [...tracks].sort((a, b) => (b.id === selected) - (a.id === selected) || a.id - b.id);
   for (const track of order) {
@@ -69,8 +72,9 @@ function drawLabels(context, place, { tracks, selected, shown }, taken) {
     const width = context.measureText(text).width + 10;
     const [x, top] = place(track.box.slice(0, 2));
     const [, bottom] = place(track.box.slice(2));
-    const spots = [[x - 1, top - PLATE_PX], [x - 1, bottom], [x + 2, top + 2]];
-    const free = spots.find(([left, y]) => y >= 0 && !taken.some((other) => overlaps(other, left, y, width)));
+    const left = within(view, x - 1, width);
+    const spots = [[left, top - PLATE_PX], [left, bottom], [left + 3, top + 2]];
+    const free = spots.find(([at, y]) => y >= view.top && !taken.some((other) => overlaps(other, at, y, width)));
     if (!free) continue;
     taken.push([...free, width]);
     drawPlate(context, text, free, width, colorOf(track.id));
@@ -92,20 +96,24 @@ function drawPlate(context, text, [x, y], width, color) {
 }
 
 /**
- * Draws zones and lines with their counts; returns left, top and width of their labels.
+ * Draws zones and lines; returns their labels, which are drawn after the tracks.
  * @param {{kind: string, name: string, points: number[][]}[]} shapes In pixels of the source.
  * @param {function} countOf Returns the text of a shape's count.
  * @param {?object} hidden The shape that is being edited, which is drawn by the editor.
+ * @returns {{text: string, place: number[], kind: string}[]} `place`: left, top and width.
  */
 export function drawShapes(context, view, shapes, countOf, hidden) {
   const place = toStage(view);
-  const plates = [];
-  for (const { kind, name, points, count } of shapes.filter((shape) => shape !== hidden)
-    .map((shape) => ({ ...shape, points: shape.points.map(place), count: countOf(shape) }))) {
+  const labels = [];
+  for (const shape of shapes.filter((one) => one !== hidden)) {
+    const { kind, name } = shape;
+    const points = shape.points.map(place);
     drawPath(context, points, kind);
-    plates.push(drawShapeLabel(context, view, { kind, name, points, count }, plates));
+    const count = countOf(shape);
+    const text = count ? `${name}: ${count}` : name;
+    labels.push({ kind, text, place: freePlace(context, view, { text, points }, labels) });
   }
-  return plates;
+  return labels;
 }
 
 /** Draws the outline of a zone, or a line with the arrow of the direction "in". */
@@ -161,23 +169,32 @@ function longestPiece(points) {
   return best;
 }
 
-function drawShapeLabel(context, view, { kind, name, points, count }, plates) {
+/** Returns left, top and width of a label above the highest point that hides no label before it. */
+function freePlace(context, view, { text, points }, labels) {
   context.font = FONT;
-  const text = count ? `${name}: ${count}` : name;
   const width = context.measureText(text).width + 12;
   const highest = points.reduce((best, point) => (point[1] < best[1] ? point : best));
-  const [edge, end] = [view.left + 2, view.left + view.width * view.scale - width - 2];
-  const x = Math.max(edge, Math.min(end, highest[0] - width / 2));
+  const x = within(view, highest[0] - width / 2, width);
   let y = Math.max(view.top + 2, highest[1] - PLATE_PX - 6);
-  // Down until it hides no other label.
-  while (plates.some((plate) => overlaps(plate, x, y, width))) y += 4;
-  const color = kind === "zone" ? ZONE_COLOR : LINE_COLOR;
-  context.fillStyle = "rgb(10 14 18 / .85)";
-  context.beginPath();
-  context.roundRect(x, y, width, PLATE_PX + 2, 4);
-  context.fill();
-  context.fillStyle = css(color);
-  context.textBaseline = "middle";
-  context.fillText(text, x + 6, y + PLATE_PX / 2 + 1.5);
+  while (labels.some(({ place }) => overlaps(place, x, y, width))) y += 4;
   return [x, y, width];
+}
+
+/** Returns the left edge of a label, moved so that the label is within the image. */
+function within({ left, width, scale }, x, room) {
+  return Math.max(left + 2, Math.min(left + width * scale - room - 2, x));
+}
+
+/** Draws the labels of zones and lines. */
+export function drawShapeLabels(context, labels) {
+  context.font = FONT;
+  context.textBaseline = "middle";
+  for (const { text, place: [x, y, width], kind } of labels) {
+    context.fillStyle = "rgb(10 14 18 / .85)";
+    context.beginPath();
+    context.roundRect(x, y, width, PLATE_PX + 2, 4);
+    context.fill();
+    context.fillStyle = css(kind === "zone" ? ZONE_COLOR : LINE_COLOR);
+    context.fillText(text, x + 6, y + PLATE_PX / 2 + 1.5);
+  }
 }

@@ -24,10 +24,8 @@ export class Viewer {
     byId("restart").addEventListener("click", () => this.#act("restart"));
     const full = byId("fullscreen");
     full.hidden = !document.fullscreenEnabled;
-    full.addEventListener("click", () => {
-      if (document.fullscreenElement) document.exitFullscreen();
-      else byId("screen").requestFullscreen();
-    });
+    full.addEventListener("click", () => byId("screen").requestFullscreen());
+    byId("leave-fullscreen").addEventListener("click", () => document.exitFullscreen());
   }
 
   /** Shows one entry of /api/sources, or that there is none. */
@@ -48,7 +46,7 @@ export class Viewer {
 
   #showNote(source, state) {
     const note = NOTES[state];
-    const why = ["lost", "failed"].includes(state) && source?.message ? ` ${source.message}` : "";
+    const why = ["lost", "failed"].includes(state) && source?.message ? `\n${source.message}` : "";
     const isShown = note && !(state === "ended" && source?.frames > 0);
     show(byId("stage-note"), source && isShown ? note + why : null);
     byId("stage").dataset.dim = String(["lost", "failed"].includes(state));
@@ -81,7 +79,8 @@ export class Viewer {
     const kinds = source?.downloads ?? [];
     const isUpload = source?.kind === "upload";
     area.hidden = !kinds.length && !isUpload;
-    const key = `${source?.name}|${kinds}|${isUpload}`;
+    const isWaiting = isUpload && !kinds.length && ["starting", "running", "paused"].includes(source.state);
+    const key = `${source?.name}|${kinds}|${isUpload}|${isWaiting}`;
     if (area.hidden || area.dataset.key === key) return;
     area.dataset.key = key;
     const path = `api/uploads/${encodeURIComponent(source.name)}`;
@@ -90,9 +89,10 @@ export class Viewer {
       const file = `${source.title.replace(/\.\w+$/, "")}.${ending}`;
       return el("a", { class: "button", href: address(`${path}/${kind}`), download: file }, icon("download"), title);
     });
-    const remove = el("button", { class: "button danger", type: "button", onclick: () => this.#remove(path) });
+    const remove = el("button", { class: "button danger push", type: "button", onclick: () => this.#remove(path) });
     remove.append(icon("delete"), "Delete the upload");
-    area.replaceChildren(...links, ...(isUpload ? [remove] : []));
+    const wait = el("p", { class: "muted" }, "Results can be downloaded once the video is processed.");
+    area.replaceChildren(...links, ...(isWaiting ? [wait] : []), ...(isUpload ? [remove] : []));
   }
 
   async #remove(path) {
