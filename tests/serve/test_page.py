@@ -228,6 +228,24 @@ def test_both_themes_and_widths(
     assert tab.page.locator("html").get_attribute("data-theme") == "dark"
     tab.page.click("#theme")
     assert tab.problems == []
+    tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_axe_finds_no_serious_fault(
+    browser: Any, server: RunningServer, size: tuple[int, int], scheme: str
+) -> None:
+    tab = Tab(browser, size, color_scheme=scheme)
+    tab.open(server.address)
+    draw_zone(tab, AROUND)
+    tab.wait_for_text("#shapes", "1 inside")
+    tab.page.locator("#tracks tbody button").first.click()
+    tab.wait_for_text("#detail-facts", "Time in view")
+    tab.page.click("#new-line")
+    assert tab.serious_faults() == []
+    tab.page.keyboard.press("Escape")
+    tab.page.click("#shapes button[title='Delete']")
     assert tab.serious_faults() == []
     tab.close()
 

@@ -51,7 +51,10 @@ const detail = new TrackDetail({
     stage.redraw();
   },
 });
-const viewer = new Viewer(() => sources.refresh());
+const viewer = new Viewer({
+  onChanged: () => sources.refresh(),
+  withoutSource: (name, work) => sources.withoutSource(name, work),
+});
 const uploads = new Uploads(async (name) => {
   await sources.refresh();
   sources.select(name);

@@ -18,6 +18,7 @@ export class SourceList {
     this.cards = new Map();
     this.sources = [];
     this.selected = null;
+    this.leaving = new Set();
     this.refresh();
     setInterval(() => this.refresh(), REFRESH_MS);
   }
@@ -32,9 +33,22 @@ export class SourceList {
       return;
     }
     this.handlers.onAnswer(answer);
-    this.sources = answer.sources;
+    this.#set(answer.sources);
+  }
+
+  #set(sources) {
+    this.sources = sources.filter(({ name }) => !this.leaving.has(name));
     this.#render();
     if (!this.sources.some(({ name }) => name === this.selected)) this.select(this.#preferred());
+  }
+
+  /** Leaves a source out while it is being deleted, so that nothing more is asked about it. */
+  async withoutSource(name, work) {
+    this.leaving.add(name);
+    this.#set(this.sources);
+    await work();
+    this.leaving.delete(name);
+    await this.refresh();
   }
 
   /** Replaces one entry, as the stream of the selected source reports it. */

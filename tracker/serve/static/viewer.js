@@ -16,9 +16,13 @@ const NOTES = {
 };
 
 export class Viewer {
-  /** @param {function} onChanged Called after a request that changes the state of a source. */
-  constructor(onChanged) {
+  /**
+   * @param {{onChanged: function, withoutSource: function}} handlers `onChanged()`: the state of a
+   *   source may have changed. `withoutSource(name, work)`: does the work with the source left out.
+   */
+  constructor({ onChanged, withoutSource }) {
     this.onChanged = onChanged;
+    this.withoutSource = withoutSource;
     this.source = null;
     byId("pause").addEventListener("click", () => this.#act(this.source.state === "paused" ? "resume" : "pause"));
     byId("restart").addEventListener("click", () => this.#act("restart"));
@@ -96,9 +100,10 @@ export class Viewer {
   }
 
   async #remove(path) {
-    const question = `Delete “${this.source.title}” and its results from the server? This cannot be undone.`;
+    const { name, title } = this.source;
+    const question = `Delete “${title}” and its results from the server? This cannot be undone.`;
     if (!(await confirmed(question, "Delete"))) return;
-    await this.#request("DELETE", path);
+    await this.withoutSource(name, () => this.#request("DELETE", path));
   }
 
   #act(verb) {
@@ -112,7 +117,7 @@ export class Viewer {
     } catch (error) {
       show(byId("viewer-problem"), error.message);
     }
-    this.onChanged();
+    if (method === "POST") this.onChanged();
   }
 }
 
