@@ -25,7 +25,7 @@ def command_page() -> str:
         "# Commands",
         "",
         "Made from `tracker COMMAND --help`. Defaults are in square brackets. What belongs "
-        "together, with examples: [run.md](../run.md).",
+        "together, with examples: [Running](../run.md).",
         "",
     ]
     for name in order:
@@ -96,7 +96,12 @@ def _default(field: Any) -> str:
 
 def python_page() -> str:
     """Returns a page that names all public objects; mkdocstrings fills in their docstrings."""
-    lines = ["# Python", "", "All public names, with examples in [python.md](../python.md).", ""]
+    lines = [
+        "# Python",
+        "",
+        "All public names, with examples in [how to use it](../python.md).",
+        "",
+    ]
     for name in sorted(tracker.__all__, key=str.lower):
         if not name.startswith("__"):
             lines += [f"::: {tracker._MODULES[name]}.{name}", ""]

@@ -69,14 +69,23 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: File
         path, hash_, section = target.partition("#")
         if not path or re.match(r"[a-z]+:", target):
             return match.group(0)
-        place = site_path(posixpath.normpath(posixpath.join(posixpath.dirname(origin), path)))
+        linked = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
+        place = site_path(linked)
         if place is None:
             return text
+        if re.fullmatch(r"[\w./-]+\.md", text):  # the name of a file says little in a site
+            text = title_of(linked)
         return f"[{text}]({posixpath.relpath(place, posixpath.dirname(name))}{hash_}{section})"
 
     parts = _BLOCK.split(markdown)  # odd parts are blocks of code
     parts[::2] = [_LINK.sub(placed, part) for part in parts[::2]]
     return "".join(parts)
+
+
+def title_of(path: str) -> str:
+    """Returns the first heading of a page of the repository."""
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("# ") for line in lines if line.startswith("# "))
 
 
 def linked_files() -> set[str]:
