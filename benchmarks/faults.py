@@ -400,9 +400,9 @@ def few_descriptors(bench: Bench, count: int) -> Row:
 
 
 def little_memory(bench: Bench, count: int) -> Row:
-    row = Row("little memory", "`RLIMIT_AS` of 0.4 to 1.6 GB")
+    row = Row("little memory", "`RLIMIT_AS` of 0.5 to 1.6 GB")
     for _ in range(count):
-        _starved(bench, row, resource.RLIMIT_AS, int(bench.rng.uniform(0.4, 1.6) * 1e9))
+        _starved(bench, row, resource.RLIMIT_AS, int(bench.rng.uniform(0.5, 1.6) * 1e9))
     return row
 
 
