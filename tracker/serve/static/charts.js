@@ -19,11 +19,11 @@ export function inks() {
 
 /** Returns three to five round values from 0 to at least `top`. */
 export function ticks(top, isWhole = false) {
-  const rough = Math.max(top, isWhole ? 2 : 1e-6) / 4;
+  const rough = Math.max(top, isWhole ? 2 : 1) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   let step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((value) => value >= rough * 0.999);
   if (isWhole) step = Math.max(1, Math.ceil(step));
-  const count = Math.max(1, Math.ceil(top / step - 1e-9));
+  const count = Math.max(1, Math.ceil(Math.max(top, 4 * rough) / step - 1e-9));
   return Array.from({ length: count + 1 }, (_, n) => Number((n * step).toPrecision(6)));
 }
 
