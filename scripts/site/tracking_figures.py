@@ -43,18 +43,18 @@ def kalman_steps() -> Figure:
         np.array([[40 + 26 * k + rng.normal(0, 3), 60 + 5 * k + rng.normal(0, 3), 0.4, 90.0]])
         for k in range(9)
     ]
-    mean, covariance = kalman.initiate(measured[0], NOISE)
+    state = kalman.initiate(measured[0], NOISE)
     figure, axis = plt.subplots(figsize=(9, 4.2), layout="constrained")
     for k in range(1, 9):
-        mean, covariance = kalman.predict(mean, covariance, dt=1.0, noise=NOISE)
-        deviation = np.sqrt(covariance[0, 0, :2])
+        state = kalman.predict(state, dt=1.0, noise=NOISE)
+        mean, deviation = kalman.means(state), np.sqrt(state[kalman.VARIANCE, :2, 0])
         draw_ellipse(axis, mean[0, :2], deviation, 2, fc=BLUE, alpha=0.14, ec=BLUE)
         label = "_" if k > 1 else "predicted"
         axis.plot(*mean[0, :2], "x", color=BLUE, ms=7, mew=2, label=label)
         if k in {5, 6}:
             continue
-        mean, covariance = kalman.update(mean, covariance, measured[k], noise=NOISE)
-        deviation = np.sqrt(covariance[0, 0, :2])
+        state = kalman.update(state, measured[k], noise=NOISE)
+        mean, deviation = kalman.means(state), np.sqrt(state[kalman.VARIANCE, :2, 0])
         draw_ellipse(axis, mean[0, :2], deviation, 2, fc=GREEN, alpha=0.35, ec=GREEN)
         labels = ("_", "_") if k > 1 else ("detection", "updated")
         axis.plot(*measured[k][0, :2], "o", color=ORANGE, ms=5, label=labels[0])
@@ -72,10 +72,10 @@ def kalman_steps() -> Figure:
 
 def gating() -> Figure:
     """The gate of a track, and squared Mahalanobis distances of detections around it."""
-    mean, covariance = kalman.initiate(np.array([[100.0, 80.0, 0.4, 90.0]]), NOISE)
-    mean[:, 4] = 6.0
-    mean, covariance = kalman.predict(mean, covariance, dt=1.0, noise=NOISE)
-    variance = kalman.innovation_variance(mean, covariance, NOISE)
+    state = kalman.initiate(np.array([[100.0, 80.0, 0.4, 90.0]]), NOISE)
+    state[kalman.RATE, 0] = 6.0
+    state = kalman.predict(state, dt=1.0, noise=NOISE)
+    mean, variance = kalman.means(state), kalman.innovation_variance(state, NOISE)
     places = [(113, 84), (92, 63), (132, 95), (146, 74), (84, 112), (62, 60), (106, 46)]
     detections = np.array([[x, y, 0.4, 90.0] for x, y in places], float)
     pairs = by_motion(mean, variance, detections, gate=kalman.GATE_95)
