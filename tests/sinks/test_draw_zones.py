@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
-from tests.analytics.clips import tracks_at
+from tests.analytics.clips import boxed, tracks_at
+from tests.sinks.results import make_result
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.settings import AnalyticsSettings, Line, Zone
+from tracker.sinks.annotated import annotated_image
 from tracker.sinks.draw_style import DrawStyle
+from tracker.sinks.draw_trails import Trails
 from tracker.sinks.draw_zones import draw_zones, line_texts, zone_texts
+from tracker.sinks.run_analysis import RunAnalysis
 
 SHARE = AnalyticsSettings(
     units="share",
@@ -69,3 +73,19 @@ def test_shapes_far_outside_and_tiny_images_are_drawn() -> None:
     for shape in ((48, 64, 3), (1, 1, 3)):
         canvas = np.zeros(shape, np.uint8)
         draw_zones(canvas, analyser, (1.0, 1.0), DrawStyle())
+
+
+def test_no_outline_crosses_a_label_of_a_track() -> None:
+    line = AnalyticsSettings(lines=(Line("a", ((60.0, 0.0), (60.0, 239.0))),))
+    analysis = RunAnalysis(line)
+    image = np.zeros((240, 320, 3), np.uint8)
+    result = make_result(tracks=boxed([1], [[40.0, 60.0, 100.0, 200.0]]), image=image)
+    analysis.update(result)
+    plain = annotated_image(result, Trails(1.0), DrawStyle(), None)
+    drawn = annotated_image(result, Trails(1.0), DrawStyle(), analysis)
+    label = plain.any(axis=2)
+    label[58:] = False
+    label[:, :50] = False  # the name of the line may lie there
+    assert label[:, 60].any()
+    assert (drawn[label] == plain[label]).all()
+    assert (drawn[210:, 60] != plain[210:, 60]).any()

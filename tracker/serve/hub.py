@@ -12,7 +12,7 @@ from tracker.serve.meters import Meters
 from tracker.serve.pictures import Encoding, Kind, Picture, Pictures
 from tracker.serve.records import Snapshot, counts_of, occupancy_of, track_objects
 from tracker.serve.ring import EventRing
-from tracker.sinks.draw import draw_tracks
+from tracker.sinks.annotated import annotated_image
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
 from tracker.sinks.run_analysis import RunAnalysis
@@ -109,11 +109,17 @@ class Hub:
         with self._lock:
             return {} if self._analysis is None else self._analysis.zones_of_tracks()
 
-    def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
-        """Draws zones and lines with their counts; with `zones_of_tracks` the hub is an overlay."""
+    def draw_outlines(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws zones and lines; with `draw_counts` and `zones_of_tracks` the hub is an overlay."""
         with self._lock:
             if self._analysis is not None:
-                self._analysis.draw(canvas, style)
+                self._analysis.draw_outlines(canvas, style)
+
+    def draw_counts(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws the counts of zones and lines."""
+        with self._lock:
+            if self._analysis is not None:
+                self._analysis.draw_counts(canvas, style)
 
     def counts(self) -> Mapping[str, Any]:
         """Returns the counts of the run as plain JSON types, for footers."""
@@ -177,17 +183,7 @@ class Hub:
         result = snapshot.result
         if kind is Kind.CLEAN:
             return result.frame.image
-        canvas = draw_tracks(
-            result.frame.image,
-            result.tracks,
-            class_names=result.run.class_names,
-            trails=trails,
-            style=self._style,
-            masks=result.detections.masks,
-            zones=self.zones_of_tracks(),
-        )
-        self.draw(canvas, self._style)
-        return canvas
+        return annotated_image(result, trails, self._style, self)
 
     def _keep_crops(self) -> None:
         snapshot = self._snapshot

@@ -19,14 +19,18 @@ class ImageChange(Protocol):
 
 
 class Overlay(Protocol):
-    """Draws over each image, above the tracks: `RunAnalysis`."""
+    """Draws into each image, below and above the tracks: `RunAnalysis`."""
 
     def zones_of_tracks(self) -> Mapping[int, int]:
         """Returns the index of the first zone of each track that is in one, by id."""
         ...
 
-    def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
-        """Draws into `(H, W, 3)` uint8 RGB."""
+    def draw_outlines(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws what lies below the tracks into `(H, W, 3)` uint8 RGB."""
+        ...
+
+    def draw_counts(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws what lies above the tracks into `(H, W, 3)` uint8 RGB."""
         ...
 
 

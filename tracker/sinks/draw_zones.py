@@ -6,7 +6,7 @@ import numpy as np
 
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.layout import pixel_points
-from tracker.analytics.settings import Point
+from tracker.analytics.settings import AnalyticsSettings, Point
 from tracker.sinks.draw import font_size, line_width, zone_color
 from tracker.sinks.draw_style import ColorBy, DrawStyle
 from tracker.sinks.draw_text import drawable, fitted, put_text
@@ -22,7 +22,34 @@ Rectangle = tuple[int, int, int, int]
 
 
 def draw_zones(canvas: UInt8Array, analyser: Analyser, scale: Point, style: DrawStyle) -> None:
-    """Draws outlines, an arrow in the direction "in" of each line, and the counts so far.
+    """Draws outlines and counts, as `draw_outlines` and `draw_counts`."""
+    draw_outlines(canvas, analyser.settings, scale, style)
+    draw_counts(canvas, analyser, scale, style)
+
+
+def draw_outlines(
+    canvas: UInt8Array, settings: AnalyticsSettings, scale: Point, style: DrawStyle
+) -> None:
+    """Draws outlines of zones, lines, and an arrow in the direction "in" of each line.
+
+    Args:
+        canvas: `(H, W, 3)` uint8 RGB, changed in place.
+        settings: Zones and lines.
+        scale: Factors for x and y from coordinates of the settings to pixels of the image.
+        style: Style of the drawing.
+    """
+    width_px = line_width(canvas, style)
+    for number, zone in enumerate(settings.zones):
+        polygon = pixel_points(zone.polygon, scale)
+        _draw_path(canvas, polygon, _zone_ink(number, style), width_px, closed=True)
+    for line in settings.lines:
+        points = pixel_points(line.points, scale)
+        _draw_path(canvas, points, _LINE_INK, width_px, closed=False)
+        _draw_arrow(canvas, points, width_px)
+
+
+def draw_counts(canvas: UInt8Array, analyser: Analyser, scale: Point, style: DrawStyle) -> None:
+    """Draws names and counts so far, each beside its zone or line.
 
     Args:
         canvas: `(H, W, 3)` uint8 RGB, changed in place.
@@ -30,21 +57,16 @@ def draw_zones(canvas: UInt8Array, analyser: Analyser, scale: Point, style: Draw
         scale: Factors for x and y from coordinates of its settings to pixels of the image.
         style: Style of the drawing.
     """
-    width_px = line_width(canvas, style)
-    polygons = [pixel_points(zone.polygon, scale) for zone in analyser.settings.zones]
-    lines = [pixel_points(line.points, scale) for line in analyser.settings.lines]
-    inks = [_zone_ink(number, style) for number in range(len(polygons))]
-    for polygon, ink in zip(polygons, inks, strict=True):
-        _draw_path(canvas, polygon, ink, width_px, closed=True)
-    for points in lines:
-        _draw_path(canvas, points, _LINE_INK, width_px, closed=False)
-        _draw_arrow(canvas, points, width_px)
     taken: list[Rectangle] = []
-    for polygon, text, ink in zip(polygons, zone_texts(analyser), inks, strict=True):
+    for number, (zone, text) in enumerate(
+        zip(analyser.settings.zones, zone_texts(analyser), strict=True)
+    ):
+        polygon = pixel_points(zone.polygon, scale)
         top = polygon[int(np.argmin(polygon[:, 1]))]
-        _draw_plate(canvas, text, top, (ink, style), taken)
-    for points, text in zip(lines, line_texts(analyser), strict=True):
-        _draw_plate(canvas, text, points[0], (_LINE_INK, style), taken)
+        _draw_plate(canvas, text, top, (_zone_ink(number, style), style), taken)
+    for line, text in zip(analyser.settings.lines, line_texts(analyser), strict=True):
+        start = pixel_points(line.points, scale)[0]
+        _draw_plate(canvas, text, start, (_LINE_INK, style), taken)
 
 
 def _zone_ink(number: int, style: DrawStyle) -> tuple[int, int, int]:

@@ -73,12 +73,19 @@ class RunAnalysis:
         """Returns the index of the first zone of each track that is in one, by id."""
         return {} if self._analyser is None else self._analyser.zones_of_tracks()
 
-    def draw(self, canvas: UInt8Array, style: DrawStyle) -> None:
-        """Draws zones and lines with their counts."""
+    def draw_outlines(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws zones and lines."""
         if self._analyser is not None:
-            from tracker.sinks.draw_zones import draw_zones
+            from tracker.sinks.draw_zones import draw_outlines
 
-            draw_zones(canvas, self._analyser, self._scale, style)
+            draw_outlines(canvas, self._analyser.settings, self._scale, style)
+
+    def draw_counts(self, canvas: UInt8Array, style: DrawStyle) -> None:
+        """Draws the counts of zones and lines."""
+        if self._analyser is not None:
+            from tracker.sinks.draw_zones import draw_counts
+
+            draw_counts(canvas, self._analyser, self._scale, style)
 
     def _begun(self, run: RunInfo) -> Analyser:
         video = run.video

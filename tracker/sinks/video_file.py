@@ -9,9 +9,9 @@ import av
 
 from tracker.errors import ConfigError, OutputError, nearest
 from tracker.frames import VideoInfo
+from tracker.sinks.annotated import annotated_image
 from tracker.sinks.changed_images import Overlay
 from tracker.sinks.closing import ClosesOnExit
-from tracker.sinks.draw import draw_tracks
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
 from tracker.sinks.output_file import check_not_source
@@ -104,17 +104,7 @@ class VideoSink(ClosesOnExit):
         if self._file is None:
             check_not_source(self._path, result.run.video.source)
         self._trails.update(result.tracks, frame.time_s)
-        image = draw_tracks(
-            frame.image,
-            result.tracks,
-            class_names=result.run.class_names,
-            trails=self._trails,
-            style=self._style,
-            masks=result.detections.masks,
-            zones=None if self._overlay is None else self._overlay.zones_of_tracks(),
-        )
-        if self._overlay is not None:
-            self._overlay.draw(image, self._style)
+        image = annotated_image(result, self._trails, self._style, self._overlay)
         try:
             if self._file is None:
                 self._first_s = frame.time_s if self._first_s is None else self._first_s

@@ -5,9 +5,9 @@ import sys
 from typing import Protocol
 
 from tracker.errors import OutputError
+from tracker.sinks.annotated import annotated_image
 from tracker.sinks.changed_images import Overlay
 from tracker.sinks.closing import ClosesOnExit
-from tracker.sinks.draw import draw_tracks
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
 from tracker.tracks import TrackedFrame
@@ -93,17 +93,7 @@ class WindowSink(ClosesOnExit):
         self._trails.update(result.tracks, result.frame.time_s)
         if self._stop:
             return
-        image = draw_tracks(
-            result.frame.image,
-            result.tracks,
-            class_names=result.run.class_names,
-            trails=self._trails,
-            style=self._style,
-            masks=result.detections.masks,
-            zones=None if self._overlay is None else self._overlay.zones_of_tracks(),
-        )
-        if self._overlay is not None:
-            self._overlay.draw(image, self._style)
+        image = annotated_image(result, self._trails, self._style, self._overlay)
         try:
             self._screen.show(image)
         except cv2.error as error:
