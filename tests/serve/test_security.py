@@ -1,14 +1,16 @@
 """Hosts, origins, tokens, headers, limits: what a server that others can reach must refuse."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.serve.servers import TOKEN, RunningServer, frames, running
 from tracker.errors import ConfigError
-from tracker.serve.security import Access
+from tracker.serve.security import Access, Guard
 from tracker.serve.settings import ServeSettings
 
 OPEN_PATHS = ("/", "/static/app.js")
@@ -176,3 +178,25 @@ def test_another_address_needs_a_token(host: str) -> None:
 def test_a_short_token_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected at least 16 characters, got 5"):
         ServeSettings(token="short")
+
+
+@pytest.mark.parametrize(("chunks", "read"), [(3, 3), (100, 7)])
+def test_a_refused_request_is_read_first_but_not_without_end(chunks: int, read: int) -> None:
+    """Else the connection is reset, and the client may lose the answer."""
+    sent, received = [], []
+
+    async def receive() -> dict[str, Any]:
+        received.append(1)
+        return {"body": bytes(10_000), "more_body": len(received) < chunks}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def unused(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("the request was not refused")
+
+    guard = Guard(unused, Access(ServeSettings()))
+    request = scope("localhost", origin="http://evil.example") | {"method": "POST"}
+    asyncio.run(guard(request, receive, send))
+    assert sent[0]["status"] == 403
+    assert len(received) == read

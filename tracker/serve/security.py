@@ -1,5 +1,6 @@
 """Who may use the server: checks of host, origin and token, and headers of every answer."""
 
+import asyncio
 import hmac
 import json
 import secrets
@@ -27,6 +28,10 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
 _CHANGING = ("POST", "PUT", "DELETE", "PATCH")
+_MOST_DRAINED = 65536
+"""Bytes of the body of a refused request that are read."""
+_DRAIN_S = 1.0
+"""Seconds to wait for them."""
 
 Refusal = tuple[int, str]
 
@@ -116,6 +121,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
+            await _drain(receive)
             await _refuse(_with_headers(send), *refusal)
 
 
@@ -126,6 +132,23 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+async def _drain(receive: Receive) -> None:
+    """Reads a short body that nobody wants.
+
+    A connection that is closed with unread bytes is reset, and the client may lose the answer.
+    """
+    left = _MOST_DRAINED
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
 
 
 async def _refuse(send: Send, status: int, reason: str) -> None:
