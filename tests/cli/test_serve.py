@@ -48,6 +48,7 @@ def test_a_run_from_start_to_ctrl_c(clip: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_token_of_the_environment_and_another_address(clip: Path, tmp_path: Path) -> None:
     token = "a token of enough length"
     words = (clip, *MOTION, "--host", "0.0.0.0")

@@ -91,7 +91,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+_FAST = ("default", "linked, lag")
+"""Cases of the default run; the others are slow tests."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case if case in _FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_continuing_anywhere_changes_nothing(case: str, film: Path) -> None:
     settings, more = CASES[case]
 

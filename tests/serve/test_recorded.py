@@ -70,6 +70,7 @@ def test_a_recording_alone_has_no_images(recorded: tuple[Path, Path], tmp_path: 
         assert server.client.get("/api/snapshot.jpg").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_recording_can_be_paused_and_played_again(
     recorded: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -214,6 +214,7 @@ def test_an_ended_file_keeps_its_last_frame_and_plays_again(clip: Path, tmp_path
         entry = server.wait_for("square", lambda e: e["frames"] == 120)
 
 
+@pytest.mark.slow
 def test_files_play_at_their_own_rate(clip: Path, tmp_path: Path) -> None:
     """2.4 seconds of video: much faster would show that nothing waits."""
     with running(tmp_path, clip) as server:
@@ -223,6 +224,7 @@ def test_files_play_at_their_own_rate(clip: Path, tmp_path: Path) -> None:
         assert time.monotonic() - begin > 1.2
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_lost_comes_back(tmp_path: Path) -> None:
     quick = ("source.live.reconnect.first_s=0.1", "source.live.reconnect.longest_s=0.2")
     camera = MjpegServer()

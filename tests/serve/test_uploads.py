@@ -65,6 +65,7 @@ def test_a_video_is_processed_and_its_results_downloaded(clip: Path, tmp_path: P
             assert str(tmp_path) not in content
 
 
+@pytest.mark.slow
 def test_an_upload_that_was_processed_plays_its_recording(clip: Path, tmp_path: Path) -> None:
     with running(tmp_path) as server:
         name = uploaded(server, clip)
@@ -74,6 +75,7 @@ def test_an_upload_that_was_processed_plays_its_recording(clip: Path, tmp_path: 
         assert len(entry["downloads"]) == 4
 
 
+@pytest.mark.slow
 def test_one_after_another_and_while_one_is_processed(clip: Path, tmp_path: Path) -> None:
     with running(tmp_path) as server:
         first, second = uploaded(server, clip), uploaded(server, clip)

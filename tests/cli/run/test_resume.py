@@ -125,7 +125,14 @@ CASES: dict[str, tuple[Callable[[], Config], dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+_FAST = ("all files", "zones, events")
+"""Cases of the default run; the others are slow tests."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case if case in _FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+)
 def test_two_interruptions_change_nothing(case: str, film: Path, tmp_path: Path) -> None:
     made, more = CASES[case]
     folders = [tmp_path / "whole", tmp_path / "cut"]
