@@ -88,7 +88,7 @@ def sides(points: Float64Array, segments: Segments) -> BoolArray:
 
 LARGEST_TABLE = 2**23
 """Entries of `Membership.spans`, one byte each: some 300 zones with six corners. Beyond, two
-comparisons for each edge take its place, which cost a third more time."""
+comparisons for each edge take its place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
