@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from tracker.detections import Detections
 from tracker.frames import Frame, VideoInfo
+from tracker.util.closing import Closing
 from tracker.util.stopwatch import Stopwatch
 
 __all__ = ["ScriptedDetector", "ScriptedSource"]
 
 
-class ScriptedSource:
+class ScriptedSource(Closing):
     """A source of uniformly grey frames; the grey level is the index modulo 256.
 
     Args:
@@ -79,17 +78,6 @@ class ScriptedSource:
     def close(self) -> None:
         """Ends the frames."""
         self.closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class ScriptedDetector:

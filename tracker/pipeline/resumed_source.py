@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable, Generator, Iterator
 from itertools import chain
-from types import TracebackType
-from typing import Self
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.snapshots import FrameMark, Snapshot
+from tracker.util.closing import Closing
 
 _log = logging.getLogger(__name__)
 
@@ -16,7 +15,7 @@ OpenFrom = Callable[[float], Source]
 """Returns the source, open, from a time in seconds on; numbers and times stay those of the file."""
 
 
-class ResumedSource:
+class ResumedSource(Closing):
     """The rest of a source.
 
     Args:
@@ -46,17 +45,6 @@ class ResumedSource:
     def close(self) -> None:
         """Closes the source."""
         self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def resumed_source(

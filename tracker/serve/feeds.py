@@ -5,8 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from fractions import Fraction
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from tracker.track_files.formats import DEFAULT_FPS
 from tracker.track_files.frame_facts import FrameFacts
 from tracker.track_files.json_file import Header, Recording
 from tracker.tracks import RunInfo, TrackedFrame
+from tracker.util.closing import Closing
 
 
 class Playing(Protocol):
@@ -257,7 +257,7 @@ def complete(recording: Recording) -> Recording:
     return dataclasses.replace(recording, tracks=tracks.with_derived_columns(), frames=frames)
 
 
-class _Blank:
+class _Blank(Closing):
     """The frames of a recording whose video is not at hand: times without images."""
 
     skipped = 0
@@ -284,14 +284,3 @@ class _Blank:
 
     def close(self) -> None:
         self._is_closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

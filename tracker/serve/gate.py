@@ -4,10 +4,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from tracker.frames import Frame, Source, VideoInfo
+from tracker.util.closing import Closing
 
 _LATE_S = 0.5
 """Seconds by which a frame may be late before all later ones are due later as well."""
@@ -98,7 +97,7 @@ class Schedule:
         return time.monotonic() if self._origin_s is None else self._origin_s + time_s
 
 
-class GatedSource:
+class GatedSource(Closing):
     """A source whose frames pass a gate.
 
     A live source goes on while the gate is closed: its frames are dropped. A recording waits.
@@ -147,14 +146,3 @@ class GatedSource:
         """Closes the source and ends the wait for the gate."""
         self._gate.end()
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

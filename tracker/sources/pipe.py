@@ -10,8 +10,7 @@ import sys
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import av
 
@@ -25,6 +24,7 @@ from tracker.sources.live.stream_errors import Failure, StreamLostError
 from tracker.sources.live.stream_frames import FrameMaker
 from tracker.sources.source_kind import PIPE
 from tracker.util.channel import Cancelled
+from tracker.util.closing import Closing
 
 _INDEX_LAST = Failure(
     "expected an MP4 that begins with its index, got one that does not, which a pipe cannot read",
@@ -34,7 +34,7 @@ _INDEX_LAST = Failure(
 _NOTHING = Failure("expected a video, got nothing (0 bytes)", "check the program that writes it")
 
 
-class Pipe:
+class Pipe(Closing):
     """Standard input, or a named pipe, as a source of frames.
 
     A pipe blocks its writer, so no frame is lost, and `info.is_live` is false. With
@@ -101,17 +101,6 @@ class Pipe:
         # ValueError: another thread is inside the generator; its next wait ends it.
         with suppress(ValueError):
             self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _release(self) -> None:
         self._readable.stop()

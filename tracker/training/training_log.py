@@ -5,11 +5,11 @@ import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tracker.errors import OutputError
 from tracker.util.atomic_file import replace_text
+from tracker.util.closing import Closing
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ DETECTOR_COLUMNS = (
 """What a detector's training writes."""
 
 
-class TrainingLog:
+class TrainingLog(Closing):
     """Appends to a CSV file; every line is complete when `write` returns.
 
     Args:
@@ -98,17 +98,6 @@ class TrainingLog:
         if self._board is not None:
             self._board.close()
             self._board = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _step(line: str) -> int:

@@ -4,8 +4,6 @@ import configparser
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from tracker.sources.files.image_sequence import (
     sequence_settings,
 )
 from tracker.sources.source_kind import IMAGE_SUFFIXES
+from tracker.util.closing import Closing
 
 
 def has_no_images(text: str) -> bool:
@@ -40,7 +39,7 @@ def has_no_images(text: str) -> bool:
     )
 
 
-class BlankSequence:
+class BlankSequence(Closing):
     """A MOT sequence as a source of black frames, without reading images.
 
     It is read once; an interrupted iteration continues where it stopped.
@@ -109,17 +108,6 @@ class BlankSequence:
     def close(self) -> None:
         """Ends the iteration at its next frame."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _whole(folder: str, settings: configparser.SectionProxy, key: str) -> int:

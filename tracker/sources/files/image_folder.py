@@ -11,8 +11,6 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -25,12 +23,13 @@ from tracker.sources.files.image_sequence import (
 )
 from tracker.sources.live.opencv_log import quiet_opencv
 from tracker.util.arrays import UInt8Array
+from tracker.util.closing import Closing
 from tracker.util.opencv import cv2
 
 _log = logging.getLogger(__name__)
 
 
-class ImageFolder:
+class ImageFolder(Closing):
     """Images on disk as a source of frames.
 
     It is read once; an interrupted iteration continues where it stopped. An image that cannot be
@@ -100,17 +99,6 @@ class ImageFolder:
         # ValueError: another thread is inside the generator; it sees the flag.
         with suppress(ValueError):
             self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read(self) -> Generator[Frame]:
         for index in self._indices:

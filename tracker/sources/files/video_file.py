@@ -10,8 +10,6 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import chain, dropwhile, islice
-from types import TracebackType
-from typing import Self
 
 import av
 from av import VideoFrame
@@ -48,11 +46,12 @@ from tracker.sources.packet_stamps import (
     unbroken_packets,
 )
 from tracker.sources.unbroken_stamps import UnbrokenStamps
+from tracker.util.closing import Closing
 
 _log = logging.getLogger(__name__)
 
 
-class VideoFile:
+class VideoFile(Closing):
     """A video file as a source of frames.
 
     It is read once; an interrupted iteration continues where it stopped. The file is opened when
@@ -119,17 +118,6 @@ class VideoFile:
         # ValueError: another thread is inside the generator; it sees the flag and cleans up.
         with suppress(ValueError):
             self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read(self) -> Generator[Frame]:
         clip, tail = self._clip, PacketTail()

@@ -14,8 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from tracker.sources.live.opencv_log import quiet_opencv
 from tracker.sources.live.reconnect import attempts, given_up
 from tracker.sources.live.settings import LiveSettings, Reconnect
 from tracker.util.arrays import UInt8Array
+from tracker.util.closing import Closing
 from tracker.util.opencv import cv2
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Capture(Protocol):
         ...
 
 
-class Camera:
+class Camera(Closing):
     """A camera as a live source of frames.
 
     The device is opened at once and checked by one discarded frame; times count from the first
@@ -149,17 +149,6 @@ class Camera:
         # ValueError: another thread is inside the generator; it sees the flag and cleans up.
         with suppress(ValueError):
             self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read(self) -> Generator[Frame | None]:
         try:

@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
@@ -18,13 +16,14 @@ from tracker.sources.live.settings import LiveSettings
 from tracker.sources.live.stream_errors import Failure, StreamLostError
 from tracker.sources.live.stream_frames import FrameMaker
 from tracker.util.channel import Cancelled
+from tracker.util.closing import Closing
 
 _log = logging.getLogger(__name__)
 
 _END = Failure("its server ended it", "check the server")
 
 
-class LiveStream:
+class LiveStream(Closing):
     """A live stream as a source of frames.
 
     Iterating waits for frames; it ends only by `close`, at once and from any thread, or by an
@@ -96,17 +95,6 @@ class LiveStream:
         # ValueError: another thread is inside the generator; its next wait ends it.
         with suppress(ValueError):
             self._frames.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _read(self, first: Arrival) -> Generator[Frame]:
         arrival: Arrival | None = first

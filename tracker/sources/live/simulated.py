@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from tracker.errors import SourceError
 from tracker.frames import Frame, Source, VideoInfo
+from tracker.util.closing import Closing
 
 SLOWEST, FASTEST = 0.001, 1000.0
 """Speeds that make sense: one hour of video in a month and a half, or in 3.6 seconds."""
@@ -73,7 +73,7 @@ class Repeat:
             raise SourceError(f"repeat: expected seconds above 0, got {self.seconds}")
 
 
-class PacedSource:
+class PacedSource(Closing):
     """Plays a recorded source as a live one.
 
     The first frame is due at once, each other one at its time. `captured_s` and `wall_time_s` of a
@@ -154,17 +154,6 @@ class PacedSource:
         """Closes the recording; an iteration in another thread ends, also while it waits."""
         self._closed.set()
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _timeline(self) -> Iterator[tuple[Frame, int, float]]:
         """Yields each frame with its number and its time after the first one, as it is decoded."""

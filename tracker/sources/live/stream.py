@@ -1,8 +1,6 @@
 """Network streams and files by address: RTSP, RTMP, HTTP (MJPEG, HLS), UDP and more."""
 
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 from tracker.errors import ConfigError, SourceError
 from tracker.frames import Frame, VideoInfo
@@ -17,9 +15,10 @@ from tracker.sources.live.stream_errors import StreamLostError
 from tracker.sources.live.stream_open import HTTP, LOOK_S, file_opener, opener
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.util.address import scheme_of, shown_address
+from tracker.util.closing import Closing
 
 
-class NetworkStream:
+class NetworkStream(Closing):
     """A network stream or file as a source of frames.
 
     An http(s) address whose content has a known end is a file, read as `VideoFile` reads: all
@@ -105,17 +104,6 @@ class NetworkStream:
         That of a stream ends at once, that of a file with its next frame or time limit.
         """
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _connected(
