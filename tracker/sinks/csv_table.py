@@ -1,9 +1,9 @@
 """A CSV table of tracks: a header row, then one row for each track in each frame."""
 
-from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.plain_values import TIME_DECIMALS, TrackRow, track_rows
+from tracker.sinks.record_sink import RecordSink
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 from tracker.util.csv_text import csv_text
@@ -15,7 +15,7 @@ COLUMNS = (
 """The header row; boxes in pixels, velocities in pixels a second, frames from 0."""
 
 
-class CsvSink(ClosesOnExit):
+class CsvSink(RecordSink):
     """Writes the columns of `COLUMNS`; values are those of the JSON output.
 
     Args:
@@ -51,30 +51,6 @@ class CsvSink(ClosesOnExit):
         self._file.begin(result.run.video.source)
         self._file.append(csv_text(cells).encode("utf-8", "backslashreplace"))
         self._frames += 1
-
-    def is_on_disk(self, results: int) -> bool:
-        """Writes the results so far to the disk; returns true.
-
-        Raises:
-            OSError: The system cannot.
-        """
-        return self._file.sync()
-
-    def continue_file(self) -> None:
-        """Makes the first result continue the existing file after the restored state.
-
-        Raises:
-            OutputError: The file is missing, or shorter than the state says.
-        """
-        self._file.continue_file()
-
-    def close(self, *, complete: bool = True) -> None:
-        """Closes the file; the format does not record whether the run was complete.
-
-        Raises:
-            OutputError: Earlier writes did not reach the disk.
-        """
-        self._file.close()
 
 
 def _cells(result: TrackedFrame, row: TrackRow) -> tuple[object, ...]:

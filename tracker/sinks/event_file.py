@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from tracker.analytics.events import Event
-from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.json_records import encode
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
+from tracker.sinks.record_sink import RecordSink
 from tracker.tracks import TrackedFrame
 from tracker.util.csv_text import csv_text
 
@@ -35,7 +35,7 @@ class EventSink(Protocol):
         ...
 
 
-class EventFileSink(ClosesOnExit):
+class EventFileSink(RecordSink):
     """Writes events as CSV, or as JSON Lines if the path ends in `.jsonl`.
 
     Args:
@@ -101,30 +101,6 @@ class EventFileSink(ClosesOnExit):
 
     def write_counts(self, counts: Mapping[str, Any]) -> None:
         """Does nothing: the file has single events."""
-
-    def is_on_disk(self, results: int) -> bool:
-        """Writes the results so far to the disk; returns true.
-
-        Raises:
-            OSError: The system cannot.
-        """
-        return self._file.sync()
-
-    def continue_file(self) -> None:
-        """Makes the first result continue the existing file after the restored state.
-
-        Raises:
-            OutputError: The file is missing, or shorter than the state says.
-        """
-        self._file.continue_file()
-
-    def close(self, *, complete: bool = True) -> None:
-        """Closes the file; calling it again does nothing.
-
-        Raises:
-            OutputError: Earlier writes did not reach the disk.
-        """
-        self._file.close()
 
     def _append(self, rows: Sequence[Sequence[object]]) -> None:
         self._file.append(csv_text(rows).encode("utf-8", "backslashreplace"))

@@ -6,16 +6,16 @@ from typing import Any
 
 from tracker.analytics.events import Event
 from tracker.sinks import json_records
-from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.json_records import Embeddings, Summary, Timings
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.plain_values import track_rows
+from tracker.sinks.record_sink import RecordSink
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import RunInfo, TrackedFrame
 
 
-class JsonSink(ClosesOnExit):
+class JsonSink(RecordSink):
     """Writes `{"header": {...}, "frames": [...], "footer": {...}}`.
 
     With analytics there is a list `events` before the footer, kept in memory until then, as a
@@ -91,22 +91,6 @@ class JsonSink(ClosesOnExit):
     def write_counts(self, counts: Mapping[str, Any]) -> None:
         """Takes the counts of the run, for the footer."""
         self._counts = counts
-
-    def is_on_disk(self, results: int) -> bool:
-        """Writes the results so far to the disk; returns true.
-
-        Raises:
-            OSError: The system cannot.
-        """
-        return self._file.sync()
-
-    def continue_file(self) -> None:
-        """Makes the first result continue the existing file after the restored state.
-
-        Raises:
-            OutputError: The file is missing, or shorter than the state says.
-        """
-        self._file.continue_file()
 
     def close(self, *, complete: bool = True) -> None:
         """Writes the footer and closes the file; calling it again does nothing.

@@ -1,14 +1,14 @@
 """MOTChallenge text for evaluation tools: `frame,id,x,y,w,h,conf,-1,-1,-1`."""
 
-from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
 from tracker.sinks.plain_values import track_rows
+from tracker.sinks.record_sink import RecordSink
 from tracker.sinks.stored_pixels import in_stored_pixels
 from tracker.tracks import TrackedFrame
 
 
-class MotTextSink(ClosesOnExit):
+class MotTextSink(RecordSink):
     """Writes one row for each track in each frame.
 
     Frames count from 1 (frame number + 1), as in the benchmark. x and y are the left and top edge
@@ -50,27 +50,3 @@ class MotTextSink(ClosesOnExit):
             lines.append(f"{result.frame.index + 1},{row.id},{place},{row.score:.4f},-1,-1,-1\n")
         self._file.begin(result.run.video.source)
         self._file.append("".join(lines).encode())
-
-    def is_on_disk(self, results: int) -> bool:
-        """Writes the results so far to the disk; returns true.
-
-        Raises:
-            OSError: The system cannot.
-        """
-        return self._file.sync()
-
-    def continue_file(self) -> None:
-        """Makes the first result continue the existing file after the restored state.
-
-        Raises:
-            OutputError: The file is missing, or shorter than the state says.
-        """
-        self._file.continue_file()
-
-    def close(self, *, complete: bool = True) -> None:
-        """Closes the file; the format does not record whether the run was complete.
-
-        Raises:
-            OutputError: Earlier writes did not reach the disk.
-        """
-        self._file.close()
