@@ -143,11 +143,11 @@ class PipelineFeed:
         raise last
 
 
-class _PipelinePlaying:
-    def __init__(
-        self, source: GatedSource, pipeline: Callable[[], MultiPipeline], config: Config
-    ) -> None:
-        self._source, self._pipeline, self._config = source, pipeline, config
+class _GatedPlaying:
+    """What is known of the source of a run that passes a gate."""
+
+    def __init__(self, source: GatedSource) -> None:
+        self._source = source
 
     @property
     def info(self) -> VideoInfo:
@@ -156,6 +156,14 @@ class _PipelinePlaying:
     @property
     def last_frame_s(self) -> float:
         return self._source.last_frame_s
+
+
+class _PipelinePlaying(_GatedPlaying):
+    def __init__(
+        self, source: GatedSource, pipeline: Callable[[], MultiPipeline], config: Config
+    ) -> None:
+        super().__init__(source)
+        self._pipeline, self._config = pipeline, config
 
     def results(self, stop: threading.Event, idle: Callable[[], None]) -> Iterator[TrackedFrame]:
         policy = self._config.source.live.policy
@@ -198,17 +206,10 @@ class RecordedFeed:
         return _RecordedPlaying(recording, gated)
 
 
-class _RecordedPlaying:
+class _RecordedPlaying(_GatedPlaying):
     def __init__(self, recording: Recording, source: GatedSource) -> None:
-        self._recording, self._source = recording, source
-
-    @property
-    def info(self) -> VideoInfo:
-        return self._source.info
-
-    @property
-    def last_frame_s(self) -> float:
-        return self._source.last_frame_s
+        super().__init__(source)
+        self._recording = recording
 
     def results(self, stop: threading.Event, idle: Callable[[], None]) -> Iterator[TrackedFrame]:
         header = self._recording.header or Header()
