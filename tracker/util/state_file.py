@@ -4,22 +4,21 @@ import io
 import json
 import struct
 import tokenize
-import zipfile
-import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.errors import DataError
+from tracker.util.archives import ZIP_ERRORS
 from tracker.util.plain_state import PlainState
 
 _ARRAY = "array"
 _TREE = "tree"
 _DAMAGE = (
-    *(ValueError, KeyError, OSError, EOFError, MemoryError, TypeError, RecursionError),
-    *(NotImplementedError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
-    *(tokenize.TokenError, OverflowError, IndexError, RuntimeError),
+    *ZIP_ERRORS,
+    *(ValueError, KeyError, OSError, MemoryError, TypeError, RecursionError),
+    *(SyntaxError, struct.error, tokenize.TokenError, OverflowError, IndexError),
 )
 """What NumPy, zipfile and json raise for damaged bytes."""
 
