@@ -50,6 +50,23 @@ Runtime = Annotated[
         autocompletion=choices("auto", "litert", "xla", "onnxruntime", "openvino"),
     ),
 ]
+ClassNames = Annotated[str | None, typer.Option(help="File of class names, one a line.")]
+ClassFilter = Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")]
+OverlapLimit = Annotated[
+    float | None,
+    typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
+]
+DetectEvery = Annotated[
+    int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
+]
+Attempts = Annotated[
+    str | None,
+    typer.Option(help="Attempts to reconnect a lost camera or stream, or forever. [forever]"),
+]
+MaxFrames = Annotated[int | None, typer.Option(help="Stop after so many frames of each source.")]
+Stride = Annotated[int | None, typer.Option(help="Take every n-th frame. [1]")]
+StartTime = Annotated[str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")]
 Blur = Annotated[
     str | None,
     typer.Option(

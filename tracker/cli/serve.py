@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.options import (
+    Attempts,
     Blur,
     BlurIds,
     BoxLines,
+    ClassFilter,
+    ClassNames,
     ColorOf,
     Confidence,
     ConfigFile,
+    DetectEvery,
     Device,
     FontScale,
     InputSize,
     LabelTexts,
     LineScale,
+    MaxFrames,
+    OverlapLimit,
     Overrides,
     Runtime,
+    Seed,
     Slices,
+    StartTime,
+    Stride,
     TrailSeconds,
 )
 from tracker.cli.parsing import RunCommand
@@ -90,39 +99,27 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     weights: Annotated[
         str | None, typer.Option(help="Weights of a .cfg, a .param, or of fcn.")
     ] = None,
-    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    names: ClassNames = None,
+    classes: ClassFilter = None,
     embedder: Annotated[
         str | None, typer.Option(help="As in tracker run: auto, builtin, none, a file. [auto]")
     ] = None,
     conf: Confidence = None,
-    iou: Annotated[
-        float | None,
-        typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
-    ] = None,
+    iou: OverlapLimit = None,
     imgsz: InputSize = None,
     slices: Slices = None,
     device: Device = None,
     runtime: Runtime = None,
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits.")] = False,
-    detect_every: Annotated[
-        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
-    ] = None,
+    detect_every: DetectEvery = None,
     policy: Annotated[
         str | None,
         typer.Option(help="Frames to process if the source is faster: newest, all, auto. [auto]"),
     ] = None,
-    reconnect: Annotated[
-        str | None,
-        typer.Option(help="Attempts to reconnect a lost camera or stream, or forever. [forever]"),
-    ] = None,
-    max_frames: Annotated[
-        int | None, typer.Option(help="Stop after so many frames of each source.")
-    ] = None,
-    stride: Annotated[int | None, typer.Option(help="Take every n-th frame. [1]")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
-    ] = None,
+    reconnect: Attempts = None,
+    max_frames: MaxFrames = None,
+    stride: Stride = None,
+    start: StartTime = None,
     background: Annotated[
         str | None,
         typer.Option(help="Around tracked people: keep, blur, remove, or an image file."),
@@ -138,9 +135,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     line_scale: LineScale = None,
     font_scale: FontScale = None,
     trail: TrailSeconds = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")
-    ] = None,
+    seed: Seed = None,
     config: ConfigFile = None,
     set_: Overrides = None,
 ) -> None:

@@ -6,8 +6,11 @@ import typer
 
 from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import (
+    ClassFilter,
+    ClassNames,
     Confidence,
     ConfigFile,
+    DetectEvery,
     Device,
     InputSize,
     NoProgress,
@@ -39,17 +42,15 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     zones: ZonesFile = None,
     detector: Annotated[str | None, typer.Option(help="As in tracker run. [small]")] = None,
     weights: Annotated[str | None, typer.Option(help="As in tracker run.")] = None,
-    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    names: ClassNames = None,
+    classes: ClassFilter = None,
     embedder: Annotated[str | None, typer.Option(help="As in tracker run. [auto]")] = None,
     conf: Confidence = None,
     imgsz: InputSize = None,
     slices: Slices = None,
     device: Device = None,
     runtime: Runtime = None,
-    detect_every: Annotated[
-        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
-    ] = None,
+    detect_every: DetectEvery = None,
     config: ConfigFile = None,
     set_: Overrides = None,
     no_progress: NoProgress = False,

@@ -6,9 +6,12 @@ import typer
 
 from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import (
+    Attempts,
     Blur,
     BlurIds,
     BoxLines,
+    ClassFilter,
+    ClassNames,
     ClipMargin,
     ClipsFolder,
     ColorOf,
@@ -16,17 +19,23 @@ from tracker.cli.options import (
     ConfigFile,
     CropsFolder,
     CropsPerTrack,
+    DetectEvery,
     Device,
     EventsFile,
     FontScale,
     InputSize,
     LabelTexts,
     LineScale,
+    MaxFrames,
     Mqtt,
     NoClobber,
     NoProgress,
+    OverlapLimit,
     Runtime,
+    Seed,
     Slices,
+    StartTime,
+    Stride,
     TrailSeconds,
     Webhook,
     ZonesFile,
@@ -132,12 +141,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "of fcn."
         ),
     ] = None,
-    names: Annotated[str | None, typer.Option(help="File of class names, one a line.")] = None,
+    names: ClassNames = None,
     detections: Annotated[
         str | None,
         typer.Option(help="Replay detections made earlier: MOT det.txt or our JSON."),
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes to keep: person,car. [all]")] = None,
+    classes: ClassFilter = None,
     embedder: Annotated[
         str | None,
         typer.Option(
@@ -146,10 +155,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         ),
     ] = None,
     conf: Confidence = None,
-    iou: Annotated[
-        float | None,
-        typer.Option(help="IoU above which only the best of two boxes is kept. [0.45]"),
-    ] = None,
+    iou: OverlapLimit = None,
     imgsz: InputSize = None,
     slices: Slices = None,
     device: Device = None,
@@ -161,13 +167,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "cameras and streams). [auto]"
         ),
     ] = None,
-    reconnect: Annotated[
-        str | None,
-        typer.Option(help="Attempts to reconnect a lost camera or stream, or forever. [forever]"),
-    ] = None,
-    detect_every: Annotated[
-        int | None, typer.Option(help="Detect in every n-th frame, predict in the others. [1]")
-    ] = None,
+    reconnect: Attempts = None,
+    detect_every: DetectEvery = None,
     half: Annotated[
         bool,
         typer.Option(
@@ -175,20 +176,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             help="Compute in 16 bits: float16 on GPUs (runtime xla), bfloat16 on CPUs (openvino).",
         ),
     ] = False,
-    max_frames: Annotated[
-        int | None, typer.Option(help="Stop after so many frames of each source.")
-    ] = None,
-    stride: Annotated[int | None, typer.Option(help="Take every n-th frame. [1]")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Begin here: seconds, M:SS or H:MM:SS. [0]")
-    ] = None,
+    max_frames: MaxFrames = None,
+    stride: Stride = None,
+    start: StartTime = None,
     link: Annotated[
         bool,
         typer.Option("--link", help="One global id for who looks alike, across all sources."),
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of random numbers and of the palette. [0]")
-    ] = None,
+    seed: Seed = None,
     config: ConfigFile = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override one key: tracking.max_age_s=4.")
