@@ -53,7 +53,7 @@ class Tab:
     def _note(self, message: Any) -> None:
         # Not warnings: there is one about the tests, which read the pixels of canvases.
         if message.type == "error":
-            self.problems.append(message.text)
+            self.problems.append(f"{message.text} {message.location['url']}")
 
     def close(self) -> None:
         self._context.close()

@@ -56,6 +56,13 @@ def zones_of(server: RunningServer) -> dict[str, Any]:
     return found
 
 
+def answer_late(route: Any) -> None:
+    """Passes an answer on a second after the server gave it."""
+    answer = route.fetch()
+    route.request.frame.page.wait_for_timeout(1000)
+    route.fulfill(response=answer)
+
+
 def draw_zone(tab: Tab, corners: list[tuple[float, float]]) -> None:
     tab.page.click("#new-zone")
     for corner in [*corners, corners[0]]:
@@ -185,10 +192,20 @@ def test_an_upload_is_tracked_and_downloaded(
     assert any(frame["tracks"] for frame in document["frames"])
     names = tab.text("#downloads")
     assert [kind in names for kind in ("CSV", "Video with tracks", "Report")] == [True] * 3
+    # Lists that were asked for before the deletion arrive after it.
+    tab.page.route("**/api/sources", answer_late)
+    with tab.page.expect_request("**/api/sources"):
+        pass
     tab.page.click("#downloads button:has-text('Delete')")
-    tab.page.click("#confirm-yes")
+    with tab.page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        tab.page.click("#confirm-yes")
     tab.wait_for_text("#source-name", "street")
     assert len(server.json("/api/sources")["sources"]) == 1
+    for _ in range(2):
+        with tab.page.expect_response("**/api/sources"):
+            pass
+    assert tab.page.locator("#source-list li").count() == 1
+    tab.page.unroute("**/api/sources")
 
 
 def test_a_dropped_text_is_refused_in_words(browser: Any, server: RunningServer) -> None:

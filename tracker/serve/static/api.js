@@ -23,7 +23,20 @@ export function socketAddress(path) {
   return url.href;
 }
 
-export const getJson = async (path) => (await request("GET", path)).json();
+const reading = new Set();
+
+export async function getJson(path) {
+  const answer = request("GET", path).then((response) => response.json());
+  reading.add(answer);
+  try {
+    return await answer;
+  } finally {
+    reading.delete(answer);
+  }
+}
+
+/** Waits for the answers to all that is being read now. */
+export const settled = () => Promise.allSettled(reading);
 
 /** Sends a request, with an object as a JSON body if there is one. */
 export function send(method, path, body) {

@@ -1,6 +1,6 @@
 /** The list of sources, read from the server every two seconds. */
 
-import { address, getJson, ofSource } from "./api.js";
+import { address, getJson, ofSource, settled } from "./api.js";
 import { announce, byId, el, setText } from "./dom.js";
 import { decimal } from "./format.js";
 
@@ -46,7 +46,10 @@ export class SourceList {
   async withoutSource(name, work) {
     this.leaving.add(name);
     this.#set(this.sources);
+    await settled();
     await work();
+    // A list that was asked for before the deletion still has the source.
+    await settled();
     this.leaving.delete(name);
     await this.refresh();
   }
@@ -77,6 +80,7 @@ export class SourceList {
     const names = new Set(this.sources.map(({ name }) => name));
     for (const [name, { item }] of this.cards) {
       if (names.has(name)) continue;
+      item.querySelector("img").removeAttribute("src");
       item.remove();
       this.cards.delete(name);
     }
