@@ -8,9 +8,11 @@ import hypothesis
 import numpy as np
 import pytest
 
-# A slow machine is not a failure: no test is timed.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# A slow machine is not a failure: no test is timed. The same examples in each run, so that a change
+# fails only for what it did; `--hypothesis-profile random` searches on.
+hypothesis.settings.register_profile("random", deadline=None)
+hypothesis.settings.register_profile("repeated", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeated")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

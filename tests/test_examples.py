@@ -18,6 +18,8 @@ from tests.stream_server import FolderServer
 from tracker.evaluation.mot_io import read_mot_rows
 from tracker.util.opencv import cv2
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 TRUTH = ROOT / "samples" / "plaza-truth.txt"

@@ -73,6 +73,7 @@ def test_what_the_read_me_promises_happens(truth):
     assert one_person(truth, 8)[:, 8].min() < 0.6
 
 
+@pytest.mark.slow
 def test_motion_finds_the_people(truth):
     detector, found = MotionDetector(), []
     with av.open(str(SAMPLES / "plaza.mp4")) as file:

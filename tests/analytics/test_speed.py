@@ -74,6 +74,7 @@ def test_speed_direction_and_distance_are_exact(calibration, velocity) -> None:
     assert motion.distance_m == pytest.approx(true * 36 / 25, rel=0.04)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_in_95_percent_of_runs() -> None:
     rng = np.random.default_rng(4)
     true, covered, errors = math.hypot(2.0, 5.0), [], []

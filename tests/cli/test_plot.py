@@ -34,6 +34,7 @@ def colours(path: Path) -> np.ndarray:
     return np.median(image.reshape(-1, 3), axis=0)
 
 
+@pytest.mark.slow
 def test_plots_beside_the_recording_light_and_dark(recording: Path, tmp_path: Path) -> None:
     assert call("plot", recording) == 0
     light = tmp_path / "out-plots"
@@ -70,6 +71,7 @@ class Page(HTMLParser):
         self.text += f"{data}\n"
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_without_links_or_scripts(recording: Path, tmp_path: Path) -> None:
     report = tmp_path / "deep" / "report.html"
     assert call("plot", recording, "--report", report) == 0

@@ -57,6 +57,7 @@ def test_a_run_shows_no_secret(run: Run) -> None:
     assert not [secret for secret in SECRETS if secret in text]
 
 
+@pytest.mark.slow
 def test_process_list_shows_only_variable_names(tmp_path: Path) -> None:
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("needs /proc")

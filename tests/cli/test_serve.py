@@ -35,6 +35,7 @@ def started(*words: object, folder: Path, **variables: str) -> tuple[subprocess.
     raise AssertionError("it printed no address")
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_ctrl_c(clip: Path, tmp_path: Path) -> None:
     process, address = started(clip, *MOTION, folder=tmp_path)
     assert httpx.get(address, timeout=20).status_code == 200

@@ -38,6 +38,7 @@ def test_the_message_says_what_is_short(error: Exception, text: str | None) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 @pytest.mark.parametrize("most", [9, pytest.param(14, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_few_descriptors_give_one_line(most: int, clip: Path, tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

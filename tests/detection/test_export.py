@@ -114,6 +114,7 @@ def test_integral_detector_says_the_same_without_shuffles(tmp_path: Path) -> Non
     np.testing.assert_allclose(got.boxes, expected.boxes, atol=0.05)
 
 
+@pytest.mark.slow
 def test_one_detector_takes_one_size_after_another(exported: Path) -> None:
     detector = YoloDetector.load_exported(exported, settings=SETTINGS)
     first, wide = random_images(1)[0], np.zeros((40, 200, 3), np.uint8)

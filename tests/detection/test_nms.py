@@ -145,6 +145,7 @@ def test_equals_tensorflow(seed, count, grid, iou, mode):
 
 @given(seed=st.integers(0, 2**32 - 1), grid=st.booleans(), mode=st.sampled_from(NmsMode))
 @settings(max_examples=15, deadline=None)
+@pytest.mark.slow
 def test_compiled_graph_equals_tensorflow(seed, grid, mode):
     case = _random_case(seed, 64, grid=grid)
     config = NmsSettings(iou=1 / 3, mode=mode, max_detections=20)

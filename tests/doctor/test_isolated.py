@@ -40,6 +40,7 @@ def test_no_result_is_a_failure_with_its_reason(function: str, detail: str) -> N
     assert examined(function) == (Check("subject", Status.FAILURE, detail, "Mend it."),)
 
 
+@pytest.mark.slow
 def test_what_hangs_is_ended() -> None:
     (check,) = examined("endless", timeout_s=1, status=Status.WARNING)
     assert (check.status, check.detail) == (Status.WARNING, "no answer within 1 s")

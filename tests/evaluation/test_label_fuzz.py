@@ -41,6 +41,7 @@ def check(
 
 
 @pytest.mark.parametrize("reader", [read_coco_labels, CocoMasks])
+@pytest.mark.slow
 def test_each_value_of_coco_json(tmp_path: Path, reader: Callable[..., object]) -> None:
     path = tmp_path / "coco.json"
     whole = json.dumps(COCO, indent=1).encode()

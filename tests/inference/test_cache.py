@@ -110,6 +110,7 @@ def start_exporter(path, log, seconds):
     )
 
 
+@pytest.mark.slow
 def test_eight_processes_export_once(tmp_path):
     path, log = tmp_path / "cold" / "file", tmp_path / "log"
     processes = [start_exporter(path, log, 1.0) for _ in range(8)]

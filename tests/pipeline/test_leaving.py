@@ -154,6 +154,7 @@ def test_an_error_in_the_loop_ends_the_reader(error: type[BaseException]) -> Non
     assert our_threads() == []
 
 
+@pytest.mark.slow
 def test_a_call_that_does_not_return_is_left_to_a_daemon(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_call_that_does_not_return_is_left_to_a_daemon(
     assert our_threads() == []
 
 
+@pytest.mark.slow
 def test_a_camera_whose_driver_is_silent() -> None:
     free = threading.Event()
     camera = Camera(0, open_capture=lambda index: SilentCapture(free))
@@ -211,6 +213,7 @@ def test_a_pipe_that_is_silent(streamed: bytes) -> None:
         assert our_threads() == []
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_a_timeout(streamed: bytes) -> None:
     """FFmpeg reads cannot be interrupted; the thread ends by their timeout."""
     with silent_server(streamed[: len(streamed) // 2]) as address:
@@ -238,6 +241,7 @@ def several(address: str, config: Config) -> Any:
 
 @pytest.mark.parametrize("call", [one, several])
 @pytest.mark.parametrize("how", ["close", "drop"])
+@pytest.mark.slow
 def test_the_one_call_api(call: Callable[[str, Config], Any], how: str, streamed: bytes) -> None:
     changes = {"detector.name": "motion", "source.live.stall_s": 3.0}
     with silent_server(streamed[: len(streamed) // 2]) as address:

@@ -99,6 +99,7 @@ _FAST = ("default", "linked, lag")
     "case",
     [case if case in _FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
 )
+@pytest.mark.slow
 def test_continuing_anywhere_changes_nothing(case: str, film: Path) -> None:
     settings, more = CASES[case]
 

@@ -35,6 +35,7 @@ def tracks_by_frame(path: Path) -> dict[int, list]:
     return {r["frame"]: r["tracks"] for r in records if r["kind"] == "frame"}
 
 
+@pytest.mark.slow
 def test_a_recording_plays_with_its_video(recorded: tuple[Path, Path], tmp_path: Path) -> None:
     expected = tracks_by_frame(recorded[0])
     with running(tmp_path, *recorded) as server:
@@ -100,6 +101,7 @@ def test_wrong_files_are_errors_at_the_start(recorded: tuple[Path, Path], tmp_pa
         pass
 
 
+@pytest.mark.slow
 def test_a_recording_loads_no_network(recorded: tuple[Path, Path], tmp_path: Path) -> None:
     arguments = f"Path({str(tmp_path)!r}), *{[*map(str, recorded)]!r}, config=Config()"
     program = (

@@ -80,6 +80,7 @@ def test_snapshots_clean_and_annotated(server: RunningServer) -> None:
     assert np.abs(clean - drawn).max() > 60
 
 
+@pytest.mark.slow
 def test_one_point_of_the_charts_a_second(server: RunningServer) -> None:
     value = until(lambda: server.json("/api/stats"), lambda v: len(v["times"]) >= 2)
     assert value["source"] == "walk"
@@ -140,6 +141,7 @@ def test_a_viewer_gets_state_frames_and_images(walk: Path, tmp_path: Path) -> No
     assert message["image"] is True
 
 
+@pytest.mark.slow
 def test_ten_viewers_cost_one_encoding_and_nobody_none(walk: Path, tmp_path: Path) -> None:
     from contextlib import ExitStack
 

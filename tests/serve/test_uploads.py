@@ -90,6 +90,7 @@ def test_one_after_another_and_while_one_is_processed(clip: Path, tmp_path: Path
         assert server.source(first)["state"] == "ended"
 
 
+@pytest.mark.slow
 def test_folders_are_private_and_removed(clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "up"
     with running(tmp_path, uploads=str(folder)) as server:
@@ -114,6 +115,7 @@ def test_a_temporary_folder_goes_with_the_server(clip: Path, tmp_path: Path) -> 
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_old_uploads_are_deleted(clip: Path, tmp_path: Path) -> None:
     left = tmp_path / "up" / "upload-00000000"
     left.mkdir(parents=True)

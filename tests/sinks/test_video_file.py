@@ -266,6 +266,7 @@ def run_script(script, *arguments):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+@pytest.mark.slow
 def test_a_killed_program_leaves_a_file_that_plays(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     assert run_script(KILLED, str(path)).returncode == -9

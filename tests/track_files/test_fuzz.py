@@ -22,6 +22,8 @@ from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.track_files.read import read_tracks
 from tracker.util.stopwatch import Stopwatch
 
+pytestmark = pytest.mark.slow
+
 LOOK = encode_embeddings(np.array([[3.0, 4.0]], np.float32))[0]
 HEADER: dict[str, Any] = {
     **{"kind": "header", "schema": "tracker-json/1", "program": "p 1", "source": "in.mp4"},

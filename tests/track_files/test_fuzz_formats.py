@@ -13,6 +13,8 @@ from tests.track_files.test_fuzz import refusals
 from tracker.track_files.formats import TrackFormat, VideoDefaults
 from tracker.track_files.read import read_recording
 
+pytestmark = pytest.mark.slow
+
 VIDEO = VideoDefaults((64, 48), 10.0)
 CSV = [
     "frame,time_s,id,class,score,x1,y1,x2,y2,state,vx,vy,age,misses,seen",

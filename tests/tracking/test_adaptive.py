@@ -308,6 +308,7 @@ def state_size(holder: object, known: set[int] | None = None) -> int:
     return own + sum(state_size(part, known) for part in gc.get_referents(holder))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_frames() -> None:
     deepsort, random, sizes, last = DeepSort(), np.random.default_rng(0), [], 0
     for frame in range(2000):

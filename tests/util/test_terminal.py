@@ -91,6 +91,7 @@ def test_errors_show_foreign_text_without_its_controls(run: Run, words: Bytes) -
     assert output.count(b"\n") == 1, output
 
 
+@pytest.mark.slow
 def test_names_that_are_no_text_reach_a_terminal_as_text() -> None:
     """In a process of its own: here pytest replaces standard error."""
     code, output = run_apart(["run", b"caf\xe9.mp4"])
@@ -148,6 +149,7 @@ def test_a_table_shows_names_of_sequences_without_their_controls(run: Run, tmp_p
 
 
 @pytest.mark.parametrize("suffix", ["2>&-", "2>/dev/full", "2>&1 >/dev/null | head -c 1"])
+@pytest.mark.slow
 def test_a_standard_error_that_takes_nothing_changes_no_result(
     run: Run, clip: Path, tmp_path: Path, suffix: str
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_standard_error_that_takes_nothing_changes_no_result(
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_exit_codes_do_not_depend_on_standard_error(
     words: list[str], code: int, suffix: str
 ) -> None:
@@ -181,6 +184,7 @@ def test_exit_codes_do_not_depend_on_standard_error(
 
 
 @pytest.mark.parametrize("words", [["--help"], ["models", "list"], ["run", "--help"]], ids=str)
+@pytest.mark.slow
 def test_results_that_cannot_be_written_are_a_failure(words: list[str]) -> None:
     code, output = run_apart(words, ">/dev/full")
     assert (code, output.count(b"\n")) == (1, 1), output
@@ -189,6 +193,7 @@ def test_results_that_cannot_be_written_are_a_failure(words: list[str]) -> None:
     assert (code, output) == (0, b"")
 
 
+@pytest.mark.slow
 def test_a_file_never_becomes_standard_error(clip: Path, tmp_path: Path) -> None:
     """Descriptor 2 is free where it was closed; the next file to be opened would get it."""
     out = tmp_path / "out.jsonl"
@@ -225,6 +230,7 @@ def threads_of(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_and_lines_above_it(clip: Path, tmp_path: Path) -> None:
     """While it shows a bar, rich puts an object of its own in place of standard error."""
     out = tmp_path / "out.csv"
@@ -245,6 +251,7 @@ def test_a_bar_on_a_terminal_and_lines_above_it(clip: Path, tmp_path: Path) -> N
     assert len(shown) < 100_000
 
 
+@pytest.mark.slow
 def test_a_terminal_that_goes_away_changes_no_result(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     main, terminal = os.openpty()

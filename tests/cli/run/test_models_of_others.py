@@ -28,6 +28,7 @@ def test_gpu_runtime_loads_keras_only_when_it_is_created() -> None:
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
+@pytest.mark.slow
 def test_network_that_needs_too_much_memory(clip: Path, tmp_path: Path) -> None:
     """In a process of its own, whose libraries may not recover from what they are asked for."""
     onnx = pytest.importorskip("onnx", reason="making ONNX files needs the package onnx")

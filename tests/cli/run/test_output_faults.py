@@ -131,6 +131,7 @@ def test_an_existing_file_stays_until_the_first_frame(run: Run, clip: Path, tmp_
 
 
 @pytest.mark.parametrize("option", ["--json", "--mot", "--csv", "--video", "--save-dir"])
+@pytest.mark.slow
 def test_no_clobber_keeps_every_kind_of_file(
     run: Run, option: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_no_clobber_of_many_sources_and_of_refine(run: Run, clip: Path, tmp_path
     assert (code, "the existing file was replaced" in error) == (0, True), error
 
 
+@pytest.mark.slow
 def test_refine_does_not_replace_a_file_that_a_run_writes(
     run: Run, streamed: bytes, tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_conflicting_paths_are_one_line_and_code_2(
     assert [entry.name for entry in tmp_path.iterdir()] == ["c.yaml"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_removed_is_a_failure(streamed: bytes, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     jsonl, kept = folder / "a.jsonl", tmp_path / "kept.txt"
@@ -212,6 +215,7 @@ def test_a_folder_that_was_removed_is_a_failure(streamed: bytes, tmp_path: Path)
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_file_size_limit_is_handled_like_a_full_disk(run: Run, clip: Path, tmp_path: Path) -> None:
     """The signal sent at the limit (SIGXFSZ) would kill the program by default."""
     out, mot, video = tmp_path / "out.json", tmp_path / "out.txt", tmp_path / "out.mp4"
@@ -232,6 +236,7 @@ def test_file_size_limit_is_handled_like_a_full_disk(run: Run, clip: Path, tmp_p
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_json_to_closed_stdout_is_an_error(clip: Path) -> None:
     words = [*TRACKER, "run", str(clip), *MOTION, "--json", "-"]
     done = subprocess.run(
@@ -242,6 +247,7 @@ def test_json_to_closed_stdout_is_an_error(clip: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 def test_sighup_closes_all_files_and_is_ignored_under_nohup(
     streamed: bytes, tmp_path: Path
 ) -> None:

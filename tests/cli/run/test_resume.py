@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Callable[[], Config], dict[str, object]]] = {
 }
 
 
-_FAST = ("all files", "zones, events")
+_FAST = ("all files",)
 """Cases of the default run; the others are slow tests."""
 
 
@@ -165,6 +165,7 @@ def vars_of(out: Outputs) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_copies_its_video(film: Path, tmp_path: Path) -> None:
     """The file of the earlier run is there until its frames are in the new one."""
     settings, out = config(), outputs(tmp_path)

@@ -51,6 +51,7 @@ def events_in(path: Path) -> list[dict]:
     return [record for record in lines_of(path) if record["kind"] == "event"]
 
 
+@pytest.mark.slow
 def test_events_and_counts_in_json_are_those_of_the_recording(
     walk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +170,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "give them with --zones" in failure(capsys, "analyze", tmp_path / "plain.jsonl")
 
 
+@pytest.mark.slow
 def test_a_dead_webhook_costs_events_and_no_frames(
     walk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,6 +120,7 @@ def test_mixed_views_are_separate_groups(data, tmp_path):
     assert len(train) + len(held) == 12
 
 
+@pytest.mark.slow
 def test_interrupted_run_resumes_to_the_same_result(data, tmp_path):
     # 3 x 70 = 210 views are 96, 96 and 18.
     complete, stopped, teacher = tmp_path / "complete", tmp_path / "stopped", Halves(stop_at_call=2)

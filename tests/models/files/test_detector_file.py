@@ -60,6 +60,7 @@ def crafted(path: Path, *, weights: bool = True, **changes: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_was_saved_comes_back(network: Any, path: Path) -> None:
     assert read_description(path) == NANO
     loaded = load_detector(path, input_size=(32, 64))

@@ -506,6 +506,7 @@ def test_names_that_ffmpeg_would_take_for_a_protocol(tmp_path: Path) -> None:
         (1189, Fraction(179, 6), {"gop": 250, "b_frames": 3}),
     ],
 )
+@pytest.mark.slow
 def test_frames_of_long_clips_have_their_number_and_time(
     tmp_path: Path, count: int, fps: Fraction, clip: dict[str, Any]
 ) -> None:

@@ -155,6 +155,7 @@ def test_what_a_server_answers(answers: dict[str, bytes], message: str) -> None:
     [(b"X-A: b\r\n", 0.05), (b"icy-a: " + b"b" * 1000 + b"\r\n", 0.0), (b"b" * 1000, 0.0)],
     ids=["drop by drop", "many", "one line"],
 )
+@pytest.mark.slow
 def test_headers_without_end(endless: bytes, pause_s: float) -> None:
     with RawServer({"*": OK + b"X: "}, endless=endless, pause_s=pause_s) as server:
         assert failure_of(server.address()).startswith("the headers of its answer do not end")

@@ -95,6 +95,7 @@ def test_an_interrupted_iteration_continues() -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.slow
 def test_transport_streams_have_the_time_of_their_stamps(transport: str) -> None:
     server = TsServer(udp_port=free_udp_port() if transport == "udp" else None)
     with server, NetworkStream(server.address, FAST) as stream:
@@ -144,6 +145,7 @@ def test_a_lost_stream_is_reconnected(then: str, caplog: pytest.LogCaptureFixtur
     assert back == f"{server.address}: back after {gap_s:.1f} s without frames"
 
 
+@pytest.mark.slow
 def test_stamps_that_begin_anew_go_on_by_the_real_gap() -> None:
     with TsServer(first=1000) as server:
         stream = NetworkStream(server.address, FAST)
@@ -440,6 +442,7 @@ def test_a_playlist_with_an_end_is_a_file(tmp_path: Path) -> None:
     assert [f.time_s for f in frames] == pytest.approx([n / 25 for n in range(75)])
 
 
+@pytest.mark.slow
 def test_a_live_playlist_comes_in_the_pace_of_its_stamps(tmp_path: Path) -> None:
     path = write_hls(tmp_path, seconds=2)
     path.write_text(path.read_text("utf-8").replace("#EXT-X-ENDLIST\n", ""), "utf-8")
@@ -456,6 +459,7 @@ def test_a_live_playlist_comes_in_the_pace_of_its_stamps(tmp_path: Path) -> None
     assert max(np.diff(captured)) < 0.9
 
 
+@pytest.mark.slow
 def test_a_live_playlist_that_gets_its_end_is_not_begun_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -214,6 +214,7 @@ def test_a_few_images_are_learned_by_heart(tmp_path):
     assert result.best > 0.95
 
 
+@pytest.mark.slow
 def test_ignored_object_gives_no_box_loss():
     batch = _batch(0)
     ignored = Batch(

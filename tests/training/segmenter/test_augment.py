@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tracker.errors import ConfigError
@@ -46,6 +46,7 @@ def test_flipping_turns_both() -> None:
 
 
 @settings(max_examples=40)
+@example(seed=71, height=1, width=10, scale=2.84375)
 @given(
     seed=st.integers(0, 2**32),
     height=st.integers(1, 90),
@@ -71,7 +72,9 @@ def test_images_and_masks_stay_together(seed: int, height: int, width: int, scal
             rolled = np.roll(result.mask, shift, axis=1)
             inner &= (rolled == value) | (rolled == IGNORE)
         if inner.any():
-            assert (image[inner] > 100).all() == bright
+            # The edge may lie just outside of the crop: there a pixel is half of each.
+            found = image[inner]
+            assert found.min() >= 96 if bright else found.max() <= 104
 
 
 def test_letterboxing_ignores_the_border() -> None:
