@@ -1,5 +1,6 @@
 """Zones and lines drawn in the page: checked, saved, effective, and kept for the next server."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from fractions import Fraction
@@ -66,6 +67,34 @@ def test_the_next_server_has_them(walk: Path, tmp_path: Path) -> None:
         assert server.client.put("/api/zones", json={}).status_code == 200
     with running(tmp_path, walk) as server:  # A file without any zones is no error here.
         assert server.json("/api/zones")["lines"] == []
+
+
+def test_what_was_written_by_hand_stays(tmp_path: Path) -> None:
+    path = tmp_path / "zones.yaml"
+    text = (
+        "# By Ann\nunits: pixels\nzones:\n- name: a  # old\n  polygon: [[0, 0], [9, 0], [9, 9]]\n"
+    )
+    path.write_text(text, encoding="utf-8")
+    zones = ZoneFile(path, AnalyticsSettings())
+    settings = zones.load()
+    zones.save(dataclasses.replace(settings, size=(160, 120)))
+    assert path.read_text(encoding="utf-8") == text + "size: [160, 120]\n"
+    assert zones.load().size == (160, 120)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_text_that_cannot_be_changed_stays_beside_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "zones.yaml"
+    points = "[[0, 0], [9, 0], [9, 9]]"
+    text = f"zones:\n- &a {{name: a, polygon: {points}}}\n- {{<<: *a, name: b}}  # the same\n"
+    path.write_text(text, encoding="utf-8")
+    zones = ZoneFile(path, AnalyticsSettings())
+    settings = zones.load()
+    moved = dataclasses.replace(settings.zones[0], polygon=((1.0, 1.0), (9.0, 0.0), (9.0, 9.0)))
+    zones.save(dataclasses.replace(settings, zones=(moved, settings.zones[1])))
+    assert zones.load().zones == (moved, settings.zones[1])
+    kept = path.with_name("zones.yaml.bak")
+    assert "# the same" in path.read_text("utf-8") or kept.read_text("utf-8") == text
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from tracker.analytics.settings import (
     pixel_scale,
 )
 from tracker.config.zones import zones_from, zones_text, zones_tree
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, OutputError
 from tracker.frames import VideoInfo
+from tracker.serve.commented_yaml import with_values
 from tracker.tracks import RunInfo
 from tracker.util.atomic_file import make_parent, replace_text
 from tracker.util.yaml_text import read_yaml
@@ -52,7 +53,10 @@ class ZoneFile:
             raise ConfigError(f"{self.path}: {error}") from None
 
     def save(self, zones: AnalyticsSettings) -> None:
-        """Replaces the file at once.
+        """Replaces the file at once; comments of the old one stay.
+
+        A file whose text cannot be changed in place, because of anchors for example, is kept beside
+        the new one as `.bak`.
 
         Raises:
             OutputError: It cannot be written.
@@ -61,7 +65,59 @@ class ZoneFile:
             return
         with self._lock:
             make_parent(self.path)
-            replace_text(self.path, zones_text(zones, comment=_COMMENT))
+            old = self._text()
+            text = None if old is None else with_values(old, self._tree(zones))
+            if old is not None and text is None:
+                replace_text(self.path.with_name(f"{self.path.name}.bak"), old)
+            replace_text(self.path, text or zones_text(zones, comment=_COMMENT))
+
+    def _tree(self, zones: AnalyticsSettings) -> Mapping[str, Any]:
+        """Returns the values of the new file: default values that the old one has stay in it."""
+        tree = zones_tree(zones)
+        assert self.path is not None
+        try:
+            old = read_yaml(self.path)
+            whole = _with_defaults(tree, old, zones_tree(zones_from(old)))
+            return whole if zones_from(whole) == zones else tree
+        except ConfigError:  # An old file that a program or a person has damaged since.
+            return tree
+
+    def _text(self) -> str | None:
+        """Returns the text of the file; `None` where there is none to keep."""
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            return self.path.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise OutputError(
+                f"{self.path}: cannot be read before it is replaced: {error}"
+            ) from None
+
+
+def _with_defaults(
+    tree: Mapping[str, Any], old: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns values together with those of an old tree that are no changes of a default.
+
+    Args:
+        tree: The values, without those that are the defaults.
+        old: The values of the old file.
+        changes: The same without those that are the defaults.
+    """
+    whole = {**tree}
+    for key, value in old.items():
+        if key not in changes:
+            whole.setdefault(key, value)
+        elif key in tree and isinstance(value, list):
+            known = {one["name"]: one for one in value if isinstance(one, dict) and "name" in one}
+            changed = {one["name"]: one for one in changes[key] if isinstance(one, dict)}
+            whole[key] = [
+                _with_defaults(one, known[one["name"]], changed[one["name"]])
+                if isinstance(one, dict) and one["name"] in known
+                else one
+                for one in tree[key]
+            ]
+    return whole
 
 
 def document(zones: AnalyticsSettings, info: VideoInfo | None) -> dict[str, Any]:
