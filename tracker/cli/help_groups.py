@@ -44,7 +44,10 @@ _BATCH: Groups = {
     "Output": _OUTPUT,
     "Detection": _DETECTION,
     "Tracking": ("embedder",),
-    "Processes": ("workers",),
+    "Workers": (
+        *("workers", "engine", "ray_address"),
+        *("cpus_per_worker", "gpus_per_worker", "memory_per_worker"),
+    ),
 }
 _TRAIN: Groups = {
     "Data": ("data", "classes", "val_share"),

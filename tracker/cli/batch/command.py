@@ -1,5 +1,6 @@
 """The command `batch`; nothing heavy is imported before it runs."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -21,6 +22,13 @@ from tracker.cli.options import (
 )
 
 
+class EngineName(StrEnum):
+    """What runs the videos."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def add_batch_command(app: typer.Typer) -> None:
     """Adds the command to the program."""
     app.command(cls=GroupedCommand)(batch)
@@ -34,7 +42,28 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     out: Annotated[str, typer.Option(help="Folder of the results.")] = "results",
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes, each with a copy of the model. [one for each core]", min=1),
+        typer.Option(
+            help="Processes, each with a copy of the model. [one for each core; Ray: as many as "
+            "fit the cluster]",
+            min=1,
+        ),
+    ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="Processes on this machine, or a Ray cluster (docs/batch.md)."),
+    ] = EngineName.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Ray: auto or HOST:PORT of a cluster. [that of this machine, else a new one]"
+        ),
+    ] = None,
+    cpus_per_worker: Annotated[float | None, typer.Option(help="Ray: processors. [1]")] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="Ray: GPUs, or a share of one. [0]")
+    ] = None,
+    memory_per_worker: Annotated[
+        float | None, typer.Option(help="Ray: GB of memory to ask for. [not asked for]")
     ] = None,
     video: Annotated[
         bool, typer.Option("--video", help="Also an annotated video of each: NAME.tracks.mp4.")
@@ -62,6 +91,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     """
     from tracker.cli.batch.jobs import Wanted, jobs_of
     from tracker.cli.batch.run import BatchRequest, run_batch
+    from tracker.cli.batch.workers import ray_options
     from tracker.cli.run.configuration import run_config
     from tracker.inference.litert import available_cores
 
@@ -83,5 +113,13 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     settings = run_config(config, set_ or (), options)
     count = min(workers or available_cores(), len(jobs))
     wanted = Wanted(video=video, events=not settings.analytics.is_empty)
-    request = BatchRequest(jobs, settings, out, wanted, count, progress=not no_progress)
+    given = {
+        "address": ray_address,
+        "workers": workers,
+        "cpus": cpus_per_worker,
+        "gpus": gpus_per_worker,
+        "memory_gb": memory_per_worker,
+    }
+    ray = ray_options(given, settings, is_ray=engine is EngineName.RAY)
+    request = BatchRequest(jobs, settings, out, wanted, count, ray, progress=not no_progress)
     raise typer.Exit(run_batch(request))

@@ -38,6 +38,11 @@ class Job:
     stem: str
 
     @property
+    def name(self) -> str:
+        """What progress and outcomes call it."""
+        return self.source
+
+    @property
     def record(self) -> Path:
         """The file that says that the results are complete, and of what."""
         return Path(f"{self.stem}.done.json")

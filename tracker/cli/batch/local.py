@@ -8,21 +8,18 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from tracker.cli.batch.engine import JobQueue
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.work import Outcome, Progress, State, work
 from tracker.config.run import Config
 from tracker.errors import ModelError
-
-_ATTEMPTS = 3
-"""Processes that a video may cost before it is given up."""
 
 _POLL_S = 0.2
 _END_S = 30.0
@@ -37,7 +34,7 @@ class _Worker:
     is_ready: bool = False
 
 
-class Pool:
+class Pool(AbstractContextManager["Pool"]):
     """Processes, each with a copy of the model, and the videos that they have not done.
 
     Args:
@@ -50,9 +47,18 @@ class Pool:
         self._config, self._wanted = config, wanted
         self._count = count
         self._context = multiprocessing.get_context("spawn")
-        self._waiting: deque[Job] = deque()
-        self._lost: dict[Job, int] = {}
+        self._queue = JobQueue()
         self._workers: list[_Worker] = []
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.join()
+        self._workers = []
+
+    def add(self, job: Job) -> None:
+        """Adds a job; to be called between two outcomes of `run`."""
+        self._queue.add(job)
 
     def run(
         self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
@@ -67,8 +73,8 @@ class Pool:
         Raises:
             ModelError: The processes cannot build the pipeline.
         """
-        self._waiting = deque(jobs)
-        try:
+        self._queue = JobQueue(jobs)
+        with self:
             self._workers = [self._started(n) for n in range(min(self._count, len(jobs)))]
             is_stopping = False
             while self._workers:
@@ -76,10 +82,6 @@ class Pool:
                     is_stopping = True
                     yield from self._stop()
                 yield from self._step(report, is_stopping=is_stopping)
-        finally:
-            for worker in self._workers:
-                worker.process.kill()
-                worker.process.join()
 
     def _started(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -104,8 +106,8 @@ class Pool:
 
     def _give(self, worker: _Worker, *, is_stopping: bool) -> None:
         """Gives a free process its next video, or ends it where there is none."""
-        if self._waiting and not is_stopping:
-            worker.job = self._waiting.popleft()
+        if self._queue and not is_stopping:
+            worker.job = self._queue.take()
             with suppress(OSError):  # It has been lost, which its connection shows.
                 worker.connection.send(worker.job)
         elif is_stopping or not any(one.job for one in self._workers):
@@ -136,21 +138,16 @@ class Pool:
         worker.connection.close()
         job = worker.job
         if job is not None:
-            self._lost[job] = self._lost.get(job, 0) + 1
-            code = worker.process.exitcode
-            reason = f"{self._lost[job]} processes were lost with it (exit code {code})"
             if is_stopping:
-                yield Outcome(job.source, State.STOPPED)
-            elif self._lost[job] < _ATTEMPTS:
-                self._waiting.appendleft(job)
-            else:
-                yield Outcome(job.source, State.FAILED, reason=reason)
+                yield Outcome(job.name, State.STOPPED)
+            elif given_up := self._queue.put_back(job, f"exit code {worker.process.exitcode}"):
+                yield given_up
         elif not worker.is_ready:
             raise ModelError(
                 f"a process ended with exit code {worker.process.exitcode} while it built the "
                 "pipeline; is there enough memory? Try fewer --workers"
             )
-        if not is_stopping and self._waiting:
+        if not is_stopping and self._queue:
             self._workers.append(self._started(worker.number))
 
     def _stop(self) -> Iterator[Outcome]:
@@ -161,8 +158,7 @@ class Pool:
             elif worker.process.pid is not None and not worker.is_ready:
                 worker.process.kill()
                 worker.is_ready = True
-        yield from (Outcome(job.source, State.STOPPED) for job in self._waiting)
-        self._waiting.clear()
+        yield from self._queue.drain()
 
 
 def cores_of(number: int, count: int) -> tuple[int, ...]:

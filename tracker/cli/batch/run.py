@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tracker.cli.batch.engine import Engine
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.local import Pool
+from tracker.cli.batch.ray_engine import RayOptions, RayPool
 from tracker.cli.batch.table import write_table
 from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.run.one import stop_on_signals
@@ -27,7 +29,8 @@ class BatchRequest:
         config: The configuration of all.
         out: Folder of the results.
         wanted: The files of each video.
-        workers: Number of processes.
+        workers: Number of processes on this machine.
+        ray: The cluster that is used in place of them; `None` for none.
         progress: Whether a progress bar may be shown.
     """
 
@@ -36,6 +39,7 @@ class BatchRequest:
     out: str
     wanted: Wanted
     workers: int
+    ray: RayOptions | None = None
     progress: bool = True
 
 
@@ -43,15 +47,17 @@ def run_batch(request: BatchRequest) -> int:
     """Processes all videos; returns 0, or 1 if one has failed, or 128 + the signal that stopped it.
 
     Raises:
+        ConfigError: There is no cluster.
+        DependencyError: Ray is not installed.
         ModelError: The pipeline cannot be built.
         OutputError: The folder of the results cannot be written.
     """
     outcomes: dict[str, Outcome] = {}
     sizes = {job.source: _size(job.source) for job in request.jobs}
     make_parent(Path(request.out) / "results.parquet")
-    pool = Pool(request.config, request.wanted, request.workers)
-    with stop_on_signals() as stop, _Bar(sizes, shown=request.progress) as bar:
-        for outcome in pool.run(request.jobs, bar.report, stop.event):
+    bar = _Bar(sizes, shown=request.progress)
+    with _engine(request) as engine, stop_on_signals() as stop, bar:
+        for outcome in engine.run(request.jobs, bar.report, stop.event):
             outcomes[outcome.source] = outcome
             bar.ended(outcome)
     ordered = [outcomes[job.source] for job in request.jobs]
@@ -61,6 +67,12 @@ def run_batch(request: BatchRequest) -> int:
         print_status("stopped; the same command continues")
         return 128 + stop.signal_number
     return int(any(one.state is State.FAILED for one in ordered))
+
+
+def _engine(request: BatchRequest) -> Engine:
+    if request.ray is not None:
+        return RayPool(request.config, request.wanted, request.out, request.ray)
+    return Pool(request.config, request.wanted, request.workers)
 
 
 def table_lines(outcomes: Sequence[Outcome]) -> list[str]:

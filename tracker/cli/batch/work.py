@@ -14,7 +14,7 @@ from typing import Any
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.identity import run_identity
-from tracker.cli.run.one import RunRequest
+from tracker.cli.run.one import RunRequest, Stop
 from tracker.cli.run.one import run as run_one
 from tracker.cli.shortage import shortage_text
 from tracker.config.build import build_pipeline
@@ -100,7 +100,12 @@ def work(connection: Connection, config: Config, wanted: Wanted, cores: Sequence
 
 
 def process(
-    job: Job, pipeline: Pipeline, config: Config, wanted: Wanted, report: Report
+    job: Job,
+    pipeline: Pipeline,
+    config: Config,
+    wanted: Wanted,
+    report: Report,
+    stop: Stop | None = None,
 ) -> Outcome:
     """Returns the outcome of one video, which is skipped where its results are complete.
 
@@ -110,29 +115,30 @@ def process(
         config: The configuration.
         wanted: The files of the results.
         report: Gets the progress.
+        stop: Interrupts the run, as signals do; `None` for signals only.
     """
     start = time.monotonic()
     try:
         identity = _identity(job, pipeline, config, wanted)
         record = _record(job)
         if record.get("identity") == identity and _are_there(job, wanted):
-            return Outcome(job.source, State.SKIPPED, record["frames"], record["ids"])
-        progress = _Frames(job.source, report)
-        code = _run(job, pipeline, config, wanted, progress.add)
+            return Outcome(job.name, State.SKIPPED, record["frames"], record["ids"])
+        progress = _Frames(job.name, report)
+        code = _run(job, pipeline, config, wanted, progress.add, stop)
     except Exception as error:
         # Whatever one video does, the others go on; `tracker run` shows the traceback.
         reason = str(error)
         if not isinstance(error, TrackerError):
             reason = shortage_text(error) or f"{type(error).__name__}: {error}"
         reason = reason.removeprefix(f"{job.source}: ")  # The table names it.
-        return Outcome(job.source, State.FAILED, 0, 0, time.monotonic() - start, reason)
+        return Outcome(job.name, State.FAILED, 0, 0, time.monotonic() - start, reason)
     seconds = time.monotonic() - start
     if code:
-        return Outcome(job.source, State.STOPPED, progress.frames, 0, seconds)
+        return Outcome(job.name, State.STOPPED, progress.frames, 0, seconds)
     frames, ids = _footer(f"{job.stem}.jsonl")
     facts = {"identity": identity, "frames": frames, "ids": ids}
     replace_text(job.record, json.dumps(facts, indent=1) + "\n")
-    return Outcome(job.source, State.DONE, frames, ids, seconds)
+    return Outcome(job.name, State.DONE, frames, ids, seconds)
 
 
 def _run(
@@ -141,6 +147,7 @@ def _run(
     config: Config,
     wanted: Wanted,
     on_result: Callable[[TrackedFrame], None],
+    stop: Stop | None,
 ) -> int:
     """Returns the exit code of the run, which continues an earlier one where that is the same."""
     from tracker.util.opencv import cv2
@@ -152,7 +159,7 @@ def _run(
             cv2.setRNGSeed(config.seed)
             request = RunRequest((job.source,), config, outputs, progress=False, resume=resume)
             try:
-                return run_one(request, pipeline, on_result)
+                return run_one(request, pipeline, on_result, stop)
             except ConfigError as error:
                 if not resume or "cannot resume" not in str(error):
                     raise

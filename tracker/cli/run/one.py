@@ -56,6 +56,7 @@ def run(
     request: RunRequest,
     pipeline: Pipeline | None = None,
     on_result: Callable[[TrackedFrame], None] | None = None,
+    stop: "Stop | None" = None,
 ) -> int:
     """Processes one source, writes all outputs, and returns the exit code.
 
@@ -63,6 +64,7 @@ def run(
         request: What to do.
         pipeline: Of the same configuration, if it has been built before.
         on_result: Is called with each result once it has been written.
+        stop: Interrupts the run, as signals do, where another thread sets it.
 
     Raises:
         RunFailedError: A stage or an output failed after the first frame was requested.
@@ -72,12 +74,12 @@ def run(
     (text,) = request.sources
     kept = resumption_of(text, request.config, request.outputs, resume=request.resume)
     if kept is None:
-        return _run(request, pipeline, None, on_result)
+        return _run(request, pipeline, None, on_result, stop)
     try:
         if request.resume and not kept.read():
             print_status(f"{text}: its outputs are complete; there is nothing to resume")
             return 0
-        return _run(request, pipeline, kept, on_result)
+        return _run(request, pipeline, kept, on_result, stop)
     finally:
         kept.close()
 
@@ -87,6 +89,7 @@ def _run(
     pipeline: Pipeline | None,
     kept: Resumption | None,
     on_result: Callable[[TrackedFrame], None] | None,
+    given_stop: "Stop | None",
 ) -> int:
     (text,) = request.sources
     config = request.config
@@ -95,7 +98,7 @@ def _run(
     )
     pipeline = pipeline or build_pipeline(config)
     statistics = RunStatistics()
-    with open_source(text, config) as whole, stop_on_signals() as stop:
+    with open_source(text, config) as whole, stop_on_signals(given_stop) as stop:
         snapshots = None if kept is None else kept.checkpoints(pipeline, sinks, whole.info)
         source, point = (whole, None) if kept is None else kept.source(whole)
         begun = 0 if point is None else point.snapshot.results
@@ -231,15 +234,23 @@ class Stop:
         self.event = threading.Event()
         self.signal_number = 0
 
+    def request(self) -> None:
+        """Stops as SIGTERM does."""
+        self.signal_number = signal.SIGTERM
+        self.event.set()
+
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(stop: Stop | None = None) -> Iterator[Stop]:
     """Stops the run after the current frame at the first Ctrl-C, SIGTERM or SIGHUP.
 
     An exception inside an encoder call could leave an unplayable file. A second
     signal raises at once. A SIGHUP that is ignored, as under `nohup`, stays ignored.
+
+    Args:
+        stop: What is set; `None` for a new one.
     """
-    stop = Stop()
+    stop = stop or Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.signal_number:

@@ -1,0 +1,334 @@
+"""Actors of a Ray cluster that share the videos of `tracker batch` (extra `ray`).
+
+An actor that is lost, alone or with its node, is replaced where the cluster has room, and its job
+is taken up again from its checkpoint. Workers are added while nodes join.
+"""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tracker.cli.batch.engine import ATTEMPTS, JobQueue
+from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.ray_worker import RayWorker, Share, Surroundings
+from tracker.cli.batch.work import Outcome, Progress
+from tracker.config.run import Config
+from tracker.errors import ConfigError, ModelError
+from tracker.inference.litert import available_cores
+from tracker.util.address import scheme_of
+from tracker.util.atomic_file import make_parent
+from tracker.util.optional_library import optional_library
+from tracker.util.terminal import print_status
+from tracker.version import __version__
+
+_POLL_S = 0.5
+_PROGRESS_S = 1.0
+_CAPACITY_S = 5.0
+"""Seconds between two looks at the nodes of the cluster."""
+_STORE_BYTES = 100_000_000
+"""Object store of a Ray that is started here: jobs and outcomes are a few hundred bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """The cluster, and what each worker takes of it.
+
+    Attributes:
+        address: `auto` or HOST:PORT of a running cluster; `None` for the cluster of this machine
+            where there is one, else a Ray of its own.
+        workers: Most workers; `None` for as many as fit the cluster, also when nodes join.
+        cpus: Processors of each.
+        gpus: GPUs of each.
+        memory_gb: Memory of each in GB; `None` asks for none.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.address is not None and scheme_of(self.address) is not None:
+            raise ConfigError(
+                f"--ray-address {self.address}: expected auto or HOST:PORT, got a client address; "
+                "run the command on the cluster: ray job submit -- tracker batch ..."
+            )
+        allowed = {
+            "cpus": self.cpus > 0 and (self.cpus < 1 or self.cpus % 1 == 0),
+            "gpus": self.gpus >= 0 and (self.gpus < 1 or self.gpus % 1 == 0),
+            "memory": self.memory_gb is None or self.memory_gb > 0,
+        }
+        for name, is_allowed in allowed.items():
+            if not is_allowed:
+                raise ConfigError(
+                    f"--{name}-per-worker: expected a number above 0, whole from 1 on (GPUs: or 0)"
+                )
+
+    def demand(self) -> dict[str, float]:
+        """Returns the resources of a worker, by Ray's names."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus, "memory": (self.memory_gb or 0) * 1e9}
+        return {name: amount for name, amount in wanted.items() if amount}
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    actor: Any
+    node: str = ""
+    number: int = 0
+    job: Job | None = None
+    is_loaded: bool = False
+    asked_s: float = 0.0
+    pending: dict[Any, str] = field(default_factory=dict)
+    """What each call that has not returned is for."""
+
+
+class RayPool(AbstractContextManager["RayPool"]):
+    """Actors, each with a copy of the model; the context connects to the cluster.
+
+    Args:
+        config: The configuration.
+        wanted: The files of each video.
+        out: Folder of the results.
+        options: The cluster, and what each worker takes of it.
+
+    Raises:
+        DependencyError: Ray is not installed.
+    """
+
+    def __init__(self, config: Config, wanted: Wanted, out: str, options: RayOptions) -> None:
+        self._ray = optional_library("ray", purpose="several machines", extra="ray")
+        self._config, self._wanted, self._out, self._options = config, wanted, out, options
+        self._queue = JobQueue()
+        self._workers: list[_Worker] = []
+        self._is_own = False
+        self._token: Path | None = None
+        self._has_loaded, self._refused, self._failed_loads = False, 0, 0
+        self._fitting, self._fitting_until_s, self._has_waited = 0, 0.0, False
+
+    def __enter__(self) -> "RayPool":
+        # Before signal handlers are set: connecting sets Ray's.
+        if not self._ray.is_initialized():
+            _connect(self._ray, self._options.address)
+            self._is_own = True
+        if scheme_of(self._out) is None:
+            self._token = Path(self._out) / f".shared-{uuid.uuid4().hex}"
+            make_parent(self._token)
+            self._token.touch()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            self._end(worker)
+        self._workers = []
+        if self._token is not None:
+            self._token.unlink(missing_ok=True)
+        if self._is_own:
+            self._ray.shutdown()
+
+    def add(self, job: Job) -> None:
+        """Adds a job; to be called between two outcomes of `run`."""
+        self._queue.add(job)
+
+    def run(
+        self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
+    ) -> Iterator[Outcome]:
+        """Yields the outcome of each job, in the order in which they end.
+
+        Args:
+            jobs: The jobs.
+            report: Gets the progress.
+            stop: Once it is set, running jobs are interrupted, and no other is begun.
+
+        Raises:
+            ConfigError: No node of a Ray that was started here has what a worker needs.
+            ModelError: The workers cannot build the pipeline, or do not see the same files.
+        """
+        self._queue = JobQueue(jobs)
+        common = self._surroundings(jobs)
+        is_stopping = False
+        while self._queue or any(worker.job for worker in self._workers):
+            if stop.is_set() and not is_stopping:
+                is_stopping = True
+                yield from self._stop()
+            self._scale()
+            for worker in self._workers:
+                self._call(worker)
+            calls = {ref: worker for worker in self._workers for ref in worker.pending}
+            ready, _ = self._ray.wait(list(calls), timeout=_POLL_S) if calls else ([], [])
+            for ref in ready:
+                yield from self._returned(calls[ref], ref, common, report, is_stopping=is_stopping)
+
+    def _surroundings(self, jobs: Sequence[Job]) -> Surroundings:
+        paths = [path for job in jobs for path in (job.source, job.stem)]
+        is_relative = any(scheme_of(path) is None and not os.path.isabs(path) for path in paths)
+        token = None if self._token is None else str(self._token.absolute())
+        return Surroundings(__version__, os.getcwd() if is_relative else None, token)
+
+    def _scale(self) -> None:
+        """Starts or ends workers: as many as fit the cluster, at most one for each open job."""
+        running = sum(worker.job is not None for worker in self._workers)
+        target = min(self._room(), running + len(self._queue))
+        idle = [worker for worker in self._workers if worker.job is None]
+        for worker in idle[: max(len(self._workers) - target, 0)]:
+            self._end(worker)
+            self._workers.remove(worker)
+        while len(self._workers) < target:
+            memory = None if self._options.memory_gb is None else int(self._options.memory_gb * 1e9)
+            actor_class = self._ray.remote(RayWorker).options(
+                num_cpus=self._options.cpus,
+                num_gpus=self._options.gpus,
+                memory=memory,
+                max_concurrency=2,
+                max_restarts=0,
+            )
+            worker = _Worker(actor_class.remote(self._config, self._wanted))
+            worker.pending[worker.actor.node.remote()] = "place"
+            self._workers.append(worker)
+
+    def _room(self) -> int:
+        """Returns the number of workers to have; says so where there is room for none."""
+        if time.monotonic() >= self._fitting_until_s:
+            self._fitting = fitting(self._ray.nodes(), self._options.demand())
+            self._fitting_until_s = time.monotonic() + _CAPACITY_S
+            if not self._fitting and not self._has_waited:
+                self._has_waited = True
+                text = f"expected a node with {self._options.demand()} for a worker, got none"
+                if self._is_own and self._options.address is None:
+                    raise ConfigError(f"--engine ray: {text}; ask for less per worker")
+                print_status(f"{text}; waiting for one to join")
+        # With no room at all one worker waits, so that an autoscaler sees what is needed.
+        return max((self._options.workers or self._fitting) - self._refused, 1)
+
+    def _call(self, worker: _Worker) -> None:
+        """Gives a free worker its next job; asks a busy one for its progress."""
+        if worker.is_loaded and worker.job is None and self._queue:
+            worker.job = self._queue.take()
+            worker.pending[worker.actor.process.remote(worker.job)] = "process"
+        elif worker.job is not None and time.monotonic() >= worker.asked_s + _PROGRESS_S:
+            if "progress" not in worker.pending.values():
+                worker.asked_s = time.monotonic()
+                worker.pending[worker.actor.progress.remote()] = "progress"
+
+    def _returned(
+        self,
+        worker: _Worker,
+        ref: Any,
+        common: Surroundings,
+        report: Callable[[Progress], None],
+        *,
+        is_stopping: bool,
+    ) -> Iterator[Outcome]:
+        if worker not in self._workers:
+            return  # Another of its calls has shown that it is lost.
+        purpose = worker.pending.pop(ref)
+        try:
+            value = self._ray.get(ref)
+        except self._ray.exceptions.RayError as error:
+            yield from self._lost(worker, error, is_stopping=is_stopping)
+            return
+        if purpose == "place":
+            worker.node = value
+            taken = {one.number for one in self._workers if one.node == value and one is not worker}
+            worker.number = min(set(range(len(taken) + 1)) - taken)
+            share = Share(self._options.cpus, self._options.gpus, worker.number)
+            worker.pending[worker.actor.load.remote(share, common)] = "load"
+        elif purpose == "load":
+            self._loaded(worker, value)
+        elif purpose == "process":
+            worker.job = None
+            yield value
+        elif value is not None and worker.job is not None and value.source == worker.job.name:
+            report(value)
+
+    def _loaded(self, worker: _Worker, refusal: str | None) -> None:
+        if refusal is None:
+            worker.is_loaded = self._has_loaded = True
+            self._failed_loads = 0
+            return
+        if not self._has_loaded:
+            raise ModelError(refusal)
+        print_status(f"tracker: warning: one worker less: {refusal}")
+        self._refused += 1
+        self._end(worker)
+        self._workers.remove(worker)
+
+    def _lost(self, worker: _Worker, error: Exception, *, is_stopping: bool) -> Iterator[Outcome]:
+        """Removes a worker; its job is first in the queue."""
+        self._end(worker)
+        self._workers.remove(worker)
+        job, how = worker.job, type(error).__name__
+        if job is not None:
+            given_up = self._queue.put_back(job, how)
+            if given_up:
+                yield given_up
+            elif is_stopping:
+                yield from self._queue.drain()
+        elif not worker.is_loaded:
+            self._failed_loads += 1
+            if self._failed_loads >= ATTEMPTS:
+                raise ModelError(
+                    f"{self._failed_loads} workers ended while they built the pipeline ({how}); is "
+                    "there enough memory? Try --memory-per-worker"
+                )
+
+    def _stop(self) -> Iterator[Outcome]:
+        """Interrupts the running jobs; yields those that were not begun."""
+        for worker in self._workers:
+            if worker.job is not None:
+                worker.actor.stop.remote()
+        yield from self._queue.drain()
+
+    def _end(self, worker: _Worker) -> None:
+        with suppress(Exception):  # It is lost already, or the cluster is.
+            self._ray.kill(worker.actor)
+
+
+def fitting(nodes: Sequence[Mapping[str, Any]], demand: Mapping[str, float]) -> int:
+    """Returns the number of workers that fit the nodes of a cluster, of which all else is idle.
+
+    Args:
+        nodes: As `ray.nodes()` returns them.
+        demand: Resources of a worker.
+
+    Example:
+        >>> nodes = [{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}}, {"Alive": False}]
+        >>> fitting(nodes, {"CPU": 2}), fitting(nodes, {"CPU": 2, "GPU": 0.5})
+        (4, 2)
+    """
+    return sum(
+        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in demand.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    """Connects to a cluster; starts one on this machine where there is none.
+
+    Raises:
+        ConfigError: There is none at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # See `RayWorker.load`.
+    options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+    if address is not None:
+        options["address"] = address
+    try:
+        try:
+            ray.init(**({"address": "auto"} | options))
+        except ConnectionError:
+            if address is not None:
+                raise
+            own = {"num_cpus": available_cores(), "object_store_memory": _STORE_BYTES}
+            ray.init(address="local", include_dashboard=False, **own, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"--ray-address {address or 'auto'}: no Ray there: {str(error).splitlines()[0]}"
+        ) from error
