@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tracker.doctor.cameras import checks_of
+from tracker.doctor.cameras import checks_of, opened_names
 from tracker.doctor.check import Status
+from tracker.sources.live.camera_list import CameraFormat, probed_cameras
 
 
 class Device:
@@ -51,3 +52,9 @@ def test_each_camera_is_opened_and_released() -> None:
     assert second.detail == "Dead: delivers no frames (3 reads failed)"
     assert second.mend == "Check its cable and that no other program uses it."
     assert all(device.is_released for device in devices)
+
+
+def test_all_cameras_that_open_are_checked_where_the_system_lists_none() -> None:
+    found = probed_cameras(lambda number: CameraFormat("", 64, 48) if number in (0, 1, 3) else None)
+    assert list(opened_names(found)) == [0, 1]
+    assert opened_names([]) == {0: "the first one"}

@@ -1,22 +1,31 @@
 """Checks that cameras can be opened and deliver frames."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tracker.doctor.check import Check, ok, warning
 from tracker.errors import SourceError
 from tracker.sources.live.camera import Camera, Capture
+from tracker.sources.live.camera_list import CameraInfo, probed_cameras
 from tracker.sources.live.camera_names import cameras_by_number
 from tracker.util.opencv import cv2
-
-_NO_LIST = {0: "the first one"}
-"""Cameras that are tried where the system does not list them."""
 
 
 def camera_checks() -> list[Check]:
     """Returns whether each camera of this machine delivers a frame."""
-    is_linux = sys.platform.startswith("linux")
-    return checks_of(cameras_by_number() if is_linux else _NO_LIST, cv2.VideoCapture)
+    if sys.platform.startswith("linux"):
+        return checks_of(cameras_by_number(), cv2.VideoCapture)
+    return checks_of(opened_names(probed_cameras()), cv2.VideoCapture)
+
+
+def opened_names(cameras: Iterable[CameraInfo]) -> dict[int, str]:
+    """Returns the numbers and names of cameras; without any, the first number.
+
+    It is opened to say why: where the system lists no cameras, one that is refused to this program
+    looks like none.
+    """
+    names = {camera.index: camera.name or "a camera without a name" for camera in cameras}
+    return names or {0: "the first one"}
 
 
 def checks_of(cameras: Mapping[int, str], open_capture: Callable[[int], Capture]) -> list[Check]:
