@@ -86,7 +86,9 @@ def test_starting_loads_no_heavy_library(code: str) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_the_models_of_this_package_need_no_tensorflow(clip: Path, tmp_path: Path) -> None:
+def test_the_models_of_this_package_need_no_tensorflow_and_little_of_scipy(
+    clip: Path, tmp_path: Path
+) -> None:
     """A whole run with all built-in networks, by what it left loaded."""
     words = ["run", str(clip), "--json", str(tmp_path / "out.jsonl"), "--no-progress"]
     words += ["--background", "remove", "--video", str(tmp_path / "out.mp4")]
@@ -94,7 +96,8 @@ def test_the_models_of_this_package_need_no_tensorflow(clip: Path, tmp_path: Pat
         "import sys\nfrom tracker.cli.main import main\n"
         f"try: main({[*words, '--max-frames', '3']!r})\n"
         "except SystemExit as done: code = done.code\n"
-        "loaded = {'tensorflow', 'keras', 'ai_edge_litert'} & set(sys.modules)\n"
+        "libraries = {'tensorflow', 'keras', 'ai_edge_litert', 'scipy.optimize', 'scipy.sparse'}\n"
+        "loaded = libraries & set(sys.modules)\n"
         "print(code, sorted(loaded))"
     )
     done = subprocess.run(

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from tracker.detection.fcn_detector import FcnDetector, FcnSettings
     from tracker.detection.function_detector import FunctionDetector
     from tracker.detection.load import load_model
-    from tracker.detection.motion import MotionDetector, MotionSettings
+    from tracker.detection.motion import MotionDetector
+    from tracker.detection.motion_settings import MotionSettings
     from tracker.detection.yolo_detector import DetectorSettings, YoloDetector
     from tracker.detections import Detections, Detector, Embedder, TimedDetector
     from tracker.embedding.crop_embedder import CropEmbedder
@@ -123,7 +124,7 @@ _MODULES = {
     "ModelError": "tracker.errors",
     "MotTextSink": "tracker.sinks.mot_text",
     "MotionDetector": "tracker.detection.motion",
-    "MotionSettings": "tracker.detection.motion",
+    "MotionSettings": "tracker.detection.motion_settings",
     "MultiObjectTracker": "tracker.tracks",
     "MultiPipeline": "tracker.pipeline.multi",
     "NoEmbedder": "tracker.pipeline.single",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.matching import read_truth, recall_and_precision
 from tracker.boxes import pairwise_iou
-from tracker.detection.motion import MotionDetector, MotionSettings, find_objects, join_parts
+from tracker.detection.motion import MotionDetector, find_objects, join_parts
+from tracker.detection.motion_settings import MotionSettings
 from tracker.detections import Detections, Detector
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame, VideoInfo

@@ -168,7 +168,9 @@ class _StderrHandler(logging.Handler):
 
 
 def _quiet_libraries() -> None:
-    """Suppresses the start-up messages of libraries, unless the user set their variables."""
+    """Suppresses messages and plugins of libraries, unless the user set their variables."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # pydantic looks for them by reading a file of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

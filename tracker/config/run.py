@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from tracker.analytics.settings import AnalyticsSettings
 from tracker.detection.model_choice import ModelChoice
-from tracker.detection.motion import MotionSettings
+from tracker.detection.motion_settings import MotionSettings
 from tracker.detection.slice_grid import DEFAULT_OVERLAP, OFF, check_overlap, parse_slices
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput

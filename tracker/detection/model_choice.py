@@ -4,6 +4,7 @@ import dataclasses
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,16 @@ class Declaration:
 ARCHIVED = "detector.json"
 """Member of the archive after the graph of a `.tflite`: a `Declaration` as JSON."""
 
-_ADAPTER = TypeAdapter(Declaration)
-_INPUTS = TypeAdapter(InputChoice)
+
+@cache
+def _declarations() -> TypeAdapter[Declaration]:
+    # Not at import: it takes 7 ms, and the built-in networks need none.
+    return TypeAdapter(Declaration)
+
+
+@cache
+def _inputs() -> TypeAdapter[InputChoice]:
+    return TypeAdapter(InputChoice)
 
 
 def input_choice(values: Mapping[str, object]) -> InputChoice:
@@ -127,7 +136,7 @@ def input_choice(values: Mapping[str, object]) -> InputChoice:
     Raises:
         ConfigError: A key is unknown, or a value is wrong.
     """
-    return settings_from(_INPUTS, InputChoice, values)
+    return settings_from(_inputs(), InputChoice, values)
 
 
 def read_declaration(model: str | PathLike[str]) -> Declaration:
@@ -144,7 +153,7 @@ def read_declaration(model: str | PathLike[str]) -> Declaration:
     if not path.is_file():
         return Declaration()
     try:
-        return settings_from(_ADAPTER, Declaration, read_yaml(path, texts=("names",)))
+        return settings_from(_declarations(), Declaration, read_yaml(path, texts=("names",)))
     except ConfigError as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -168,7 +177,7 @@ def archived_choice(model: str | PathLike[str]) -> ModelChoice:
             record = parse_json(read_member(archive, ARCHIVED))
         if not isinstance(record, dict):
             raise ConfigError(f"expected an object, got {type(record).__name__}")
-        return settings_from(_ADAPTER, Declaration, record).choice
+        return settings_from(_declarations(), Declaration, record).choice
     except (*ZIP_ERRORS, OSError, TrackerError) as error:
         raise ModelError(f"{path}: {ARCHIVED}: {error}") from error
 

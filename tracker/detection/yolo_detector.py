@@ -32,7 +32,6 @@ from tracker.errors import ConfigError, ModelError, nearest
 from tracker.frames import Frame, VideoInfo
 from tracker.inference.devices import Device
 from tracker.inference.runtime_kind import RuntimeKind
-from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
 from tracker.models.files.digest import file_digest
 from tracker.registry.builtin import DETECTORS, detector_files
 from tracker.util.check_types import check_finite, check_types
@@ -165,6 +164,8 @@ class YoloDetector:
             ConfigError: A setting is out of range, or names an unknown class.
             ModelError: A file is missing or malformed, or the files do not fit each other.
         """
+        from tracker.models.darknet.cfg import network_settings, read_darknet_cfg
+
         parsed = read_darknet_cfg(cfg)
         known = network_settings(parsed)
         cfg_digest, weights_digest = file_digest(cfg), file_digest(weights)

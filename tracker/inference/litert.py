@@ -8,7 +8,6 @@ from typing import Any
 from tracker.errors import DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
 from tracker.inference.keras_runner import NamedModel
-from tracker.inference.quantization import quantized
 from tracker.inference.tensorflow import load_tensorflow
 
 
@@ -108,6 +107,8 @@ def _converted(
         try:
             content: bytes = converter.convert()
             if precision is Precision.INT8:
+                from tracker.inference.quantization import quantized
+
                 content = quantized(content, images)
         except Exception as error:  # the converter has no public error class
             first_line = (str(error).splitlines() or ["no message"])[0]

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from tracker.errors import DataError
 from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int64Array
+from tracker.util.assignment import linear_sum_assignment
 
 _LARGEST_MATRIX = 250_000
 """Elements up to which contested pairs are solved as a matrix. 500 by 500 objects take 8 ms as a
@@ -204,6 +202,9 @@ def _solve_sparse(
         costs: `(P,)` up to `unmatched_cost`.
         unmatched_cost: Cost of leaving a pair unmatched.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     count, width = int(rows.max()) + 1, int(columns.max()) + 1
     own = np.arange(count)
     # A sparse 0 would count as no entry; each row is matched once, so all costs are raised above 0.

@@ -124,6 +124,12 @@ def status_console() -> Any:
     return _console(UnfailingStderr(), markup=False, soft_wrap=True)
 
 
+def status_may_be_terminal() -> bool:
+    """Returns whether rich, which knows more signs, could take standard error for a terminal."""
+    is_claimed = any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+    return is_claimed or UnfailingStderr().isatty()
+
+
 def occupy_closed_descriptors() -> None:
     """Opens the null device in place of standard descriptors that are closed (`2>&-`).
 

@@ -6,6 +6,7 @@ No file is created or changed before the first result.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracker.cli.run.event_outputs import check_event_outputs, push_sinks
 from tracker.cli.run.object_files import (
@@ -26,9 +27,11 @@ from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
 from tracker.sinks.place import Existing
-from tracker.sinks.run_analysis import RunAnalysis
 from tracker.tracks import Sink
 from tracker.util.address import scheme_of, shown_address
+
+if TYPE_CHECKING:
+    from tracker.sinks.run_analysis import RunAnalysis
 
 NAME = "{name}"
 """Placeholder in a path for the name of the source."""
@@ -221,7 +224,7 @@ def _sinks(
     from tracker.sinks.mot_text import MotTextSink
 
     source, name = source_and_name
-    analysis = None if config.analytics.is_empty else RunAnalysis(config.analytics)
+    analysis = _analysis(config)
 
     def drawing(sink: Sink) -> Sink:
         return sink if change is None else ChangedImageSink(sink, change)
@@ -255,6 +258,15 @@ def _sinks(
         sinks.append(drawing(window))
         return SourceSinks(sinks, lambda: window.stop_requested, window.poll, analysis)
     return SourceSinks(sinks, lambda: False, lambda: None, analysis)
+
+
+def _analysis(config: Config) -> "RunAnalysis | None":
+    """Returns the analysis of one source; `None` where nothing is asked for."""
+    if config.analytics.is_empty:
+        return None
+    from tracker.sinks.run_analysis import RunAnalysis
+
+    return RunAnalysis(config.analytics)
 
 
 def _check_embeddings(config: Config, outputs: Outputs) -> None:

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from rich.progress import SpinnerColumn, TextColumn
-
 from tracker.frames import VideoInfo
 from tracker.tracks import TrackedFrame
 from tracker.util.latency import LatencyHistogram, Percentiles
@@ -81,8 +79,8 @@ class RunProgress(WorkBar):
             "{task.fields[speed]:.1f} fps",
             total=min(counts) if counts else None,
             shown=shown,
-            left=(SpinnerColumn(),),
-            right=(TextColumn("{task.fields[tracks]} tracks"),),
+            spinner=True,
+            right="{task.fields[tracks]} tracks",
             tracks=0,
         )
         self._frames = begun

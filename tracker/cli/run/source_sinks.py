@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracker.errors import DataError, TrackerError
 from tracker.sinks.continued import ContinuedSink
 from tracker.sinks.event_file import EventSink
-from tracker.sinks.run_analysis import RunAnalysis
 from tracker.tracks import Sink, TrackedFrame
 from tracker.util.plain_state import PlainState, restore, state_of
+
+if TYPE_CHECKING:
+    from tracker.sinks.run_analysis import RunAnalysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class SourceSinks:
     sinks: Sequence[Sink]
     is_stopped: Callable[[], bool]
     poll: Callable[[], None]
-    analysis: RunAnalysis | None = None
+    analysis: "RunAnalysis | None" = None
 
     def write(self, result: TrackedFrame) -> None:
         """Writes one result, then its events.
