@@ -15,6 +15,7 @@ from tracker.sinks.event_push import EventPushSink
 from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Summary
+from tracker.sinks.json_sink import JsonRecordSink
 from tracker.sinks.mot_text import MotTextSink
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.track_summary import Life, SortedRecords, TrackLives
@@ -35,6 +36,7 @@ SINKS = Kinds(
         EventPushSink: frozenset({"_queue", "_source", "_wall_offset_s"}),
         Held: frozenset(),
         JsonLinesSink: _JSON,
+        JsonRecordSink: _JSON,
         JsonSink: _JSON,
         LatencyHistogram: frozenset(),
         MotTextSink: frozenset(),

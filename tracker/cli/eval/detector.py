@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tracker.cli.text_output import write_text
 from tracker.config.build_detector import MOTION, build_detector
 from tracker.config.run import Config
 from tracker.detections import TimedDetector
-from tracker.errors import ConfigError, DataError, OutputError, nearest
+from tracker.errors import ConfigError, DataError, nearest
 from tracker.evaluation.average_precision import AveragePrecision, ImageResult, average_precision
 from tracker.evaluation.labels import (
     LabelledImage,
@@ -22,12 +23,11 @@ from tracker.evaluation.labels import (
 from tracker.evaluation.precision_report import precision_table
 from tracker.frames import Frame, VideoInfo
 from tracker.models.files.class_names import read_class_names
+from tracker.sinks.output_file import STDOUT
 from tracker.sinks.paths import check_not_read
 from tracker.sources.files.image_folder import ImageFolder
 from tracker.util.stopwatch import Stopwatch
-from tracker.util.terminal import print_table, write_stdout
-
-STDOUT = "-"
+from tracker.util.terminal import print_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
     print_table(table, stderr=request.json == STDOUT)
     if request.json is not None:
         record = _json_record(precision, detector.class_names, len(labelled.images))
-        _write(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        write_text(request.json, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     return precision
 
 
@@ -189,15 +189,3 @@ def _json_record(precision: AveragePrecision, names: Sequence[str], images: int)
             for number, scores in precision.classes.items()
         },
     }
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        if path == STDOUT:
-            write_stdout(text)
-        else:
-            Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.errors import ConfigError, DataError, OutputError, nearest
+from tracker.cli.text_output import write_text
+from tracker.errors import ConfigError, DataError, nearest
 from tracker.evaluation import report
 from tracker.evaluation.metrics import Evaluation, evaluate
 from tracker.evaluation.mot_io import (
@@ -20,13 +21,11 @@ from tracker.evaluation.mot_io import (
 )
 from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
+from tracker.sinks.output_file import STDOUT
 from tracker.sinks.paths import check_different, check_not_read
 from tracker.track_files.read import read_tracks
-from tracker.util.terminal import write_stdout
 
 _log = logging.getLogger(__name__)
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,9 @@ def run_eval(request: EvalRequest) -> Evaluation:
     )
     report.print_table(evaluation, stderr=STDOUT in (request.json, request.csv))
     if request.json is not None:
-        _write(request.json, report.json_text(evaluation))
+        write_text(request.json, report.json_text(evaluation))
     if request.csv is not None:
-        _write(request.csv, report.csv_text(evaluation))
+        write_text(request.csv, report.csv_text(evaluation))
     if request.plot is not None:
         write_plots(evaluation, request.plot)
     return evaluation
@@ -131,15 +130,3 @@ def _compare(truth: Truth, tracks_file: Path, rules: Rules, name: str) -> Compar
         return compare(truth, people, rules)
     except DataError as error:
         raise DataError(f"{tracks_file} (sequence {name}): {error}") from error
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        if path == STDOUT:
-            write_stdout(text)
-        else:
-            Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OutputError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
