@@ -5,6 +5,8 @@ import pytest
 from tracker.config.build import build_pipeline
 from tracker.config.run import load_config
 from tracker.testing import ScriptedDetector
+from tracker.tracking.camera_motion import CameraMotionEstimator
+from tracker.tracking.camera_watch import CameraWatch
 
 
 @pytest.mark.parametrize(
@@ -14,4 +16,5 @@ def test_a_camera_that_stands_still_is_not_followed(motion: str, *, boxes: bool)
     config = load_config(overrides=[f"camera_motion={motion}", "embedder.name=none"])
     pipeline = build_pipeline(config, detector=ScriptedDetector([]))
     assert pipeline._tracker.settings.box_motion is boxes
-    assert (pipeline._camera_motion is not None) is (motion == "flow")
+    observer = {"auto": CameraWatch, "off": type(None), "flow": CameraMotionEstimator}[motion]
+    assert type(pipeline._camera_motion) is observer

@@ -19,6 +19,7 @@ from tracker.pipeline.snapshots import ResumePoint, Snapshot
 from tracker.pipeline.stateful import TRACKING
 from tracker.sources.files.video_file import VideoFile
 from tracker.tracking.camera_motion import CameraMotionEstimator
+from tracker.tracking.camera_watch import CameraWatch
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import Association, DeepSortSettings
 from tracker.tracks import TrackedFrame, Tracks
@@ -87,11 +88,12 @@ CASES = {
     ),
     "lag": (DeepSortSettings(lag_frames=5), {}),
     "linked, lag": (DeepSortSettings(lag_frames=3), {"link": LinkSettings(min_embeddings=2)}),
-    "coasting, flow": (DeepSortSettings(), {"detect_every": 3, "flow": True}),
+    "coasting, flow": (DeepSortSettings(), {"detect_every": 3, "flow": CameraMotionEstimator}),
+    "watch": (DeepSortSettings(), {"flow": CameraWatch}),
 }
 
 
-_FAST = ("default", "linked, lag")
+_FAST = ("default", "linked, lag", "watch")
 """Cases of the default run; the others are slow tests."""
 
 
@@ -104,7 +106,7 @@ def test_continuing_anywhere_changes_nothing(case: str, film: Path) -> None:
     settings, more = CASES[case]
 
     def made() -> Pipeline:
-        flow = CameraMotionEstimator() if "flow" in more else None
+        flow = more["flow"]() if "flow" in more else None
         rest = {key: value for key, value in more.items() if key != "flow"}
         return pipeline(settings, camera_motion=flow, **rest)
 

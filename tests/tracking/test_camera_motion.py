@@ -17,6 +17,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError, DataError
 from tracker.frames import Frame
 from tracker.tracking.camera_motion import CameraMotionEstimator
+from tracker.tracking.camera_watch import CameraWatch
 from tracker.tracks import CameraMotion
 from tracker.util.arrays import UInt8Array
 from tracker.util.opencv import cv2
@@ -209,7 +210,9 @@ def test_tiny_frames_give_the_identity(size: tuple[int, int]) -> None:
 
 
 def test_the_configuration_builds_it() -> None:
-    assert build_camera_motion(Config()) is None
+    assert isinstance(build_camera_motion(Config()), CameraWatch)
+    assert build_camera_motion(load_config(overrides=["detector.name=motion"])) is None
+    assert build_camera_motion(load_config(overrides=["camera_motion=off"])) is None
     with pytest.raises(ConfigError, match="expected a detector for moving cameras"):
         build_camera_motion(load_config(overrides=["detector.name=motion", "camera_motion=flow"]))
     network = ["detector.name=yolo.cfg", "camera_motion=flow"]

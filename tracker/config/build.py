@@ -352,21 +352,26 @@ def _detector_features(config: Config) -> Embedder:
 
 
 def build_camera_motion(config: Config) -> CameraObserver | None:
-    """Returns the estimator of camera motion; `None` where it is off.
+    """Returns the estimator of camera motion from images; `None` where there is none.
 
     Raises:
         ConfigError: The detector needs a static camera.
     """
-    if config.camera_motion is not CameraCompensation.FLOW:
-        return None
-    if config.detector.name == MOTION and config.detector.detections is None:
-        raise ConfigError(
-            "camera_motion flow: expected a detector for moving cameras, got 'motion', which "
-            "detects anything that moves; use a network: --detector small, or a file"
-        )
-    from tracker.tracking.camera_motion import CameraMotionEstimator
+    is_fixed = config.detector.name == MOTION and config.detector.detections is None
+    if config.camera_motion is CameraCompensation.FLOW:
+        if is_fixed:
+            raise ConfigError(
+                "camera_motion flow: expected a detector for moving cameras, got 'motion', which "
+                "detects anything that moves; use a network: --detector small, or a file"
+            )
+        from tracker.tracking.camera_motion import CameraMotionEstimator
 
-    return CameraMotionEstimator()
+        return CameraMotionEstimator()
+    if is_fixed or config.camera_motion is CameraCompensation.OFF:
+        return None
+    from tracker.tracking.camera_watch import CameraWatch
+
+    return CameraWatch()
 
 
 def _check_needs_no_images(text: str, config: Config) -> None:

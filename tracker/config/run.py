@@ -246,12 +246,13 @@ class CameraCompensation(StrEnum):
     """Compensation of camera motion."""
 
     AUTO = "auto"
-    """From the boxes alone, where they show a motion: for any camera, at next to no cost."""
+    """From the boxes, and by optical flow of the background while a look at two frames in a second
+    finds that the camera moves: for any camera."""
     OFF = "off"
     """None: for static cameras."""
     FLOW = "flow"
-    """By optical flow of the background, and from the boxes what it leaves: for cameras that move
-    much, and few objects. It takes about 5 ms a frame."""
+    """By optical flow in every frame, and from the boxes what it leaves: for cameras that always
+    move. It takes about 5 ms a frame."""
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

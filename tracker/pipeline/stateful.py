@@ -9,6 +9,7 @@ from tracker.masks import Mask
 from tracker.pipeline.lag import LateResult
 from tracker.pipeline.source_state import SourceTracker
 from tracker.tracking.camera_motion import CameraMotionEstimator
+from tracker.tracking.camera_watch import CameraWatch
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.learnt import Learnt
@@ -24,6 +25,7 @@ TRACKING = Kinds(
     parts={
         AppearanceGallery: frozenset({"_size"}),
         CameraMotionEstimator: frozenset(),
+        CameraWatch: frozenset(),
         DeepSort: frozenset({"_settings"}),
         FixedLag: frozenset({"_frames"}),
         Learnt: frozenset({"_settings", "_learns_scores", "_learns_gaps"}),

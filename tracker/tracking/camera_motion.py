@@ -6,6 +6,7 @@ check.
 """
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,29 @@ _LEAST_INLIER_SHARE = 0.25
 _MOST_ZOOM = 1.25
 _MOST_TURN_RAD = 0.25
 _MOST_SHIFT_SHARE = 0.3
+# A corner that the motion moves by more than the first, and that stays within the second, stands
+# still. The flow of a fixed camera's background is mostly within a tenth of a pixel.
+_LEAST_MOVED_PX = 0.5
+_MOST_STILL_PX = 0.25
+
+
+class MeasuredMotion(NamedTuple):
+    """A motion between two frames, and what speaks for it.
+
+    Attributes:
+        motion: From the last frame to this one.
+        moved_px: Root mean square of how far it moves the corners, in pixels of the grey copy.
+        still_share: Share of the corners that stood still, of all that it moves; 0 of none.
+        extent: Share of the image within the convex hull of the corners that moved like this.
+    """
+
+    motion: CameraMotion
+    moved_px: float
+    still_share: float
+    extent: float
+
+
+_STANDS = MeasuredMotion(CameraMotion.identity(), 0.0, 0.0, 0.0)
 
 
 class CameraMotionEstimator:
@@ -82,6 +106,10 @@ class CameraMotionEstimator:
         Raises:
             DataError: The frame has another size than the last one.
         """
+        return self.measure(frame, detections).motion
+
+    def measure(self, frame: Frame, detections: Detections) -> MeasuredMotion:
+        """Returns what `estimate` does, with what speaks for it; see there."""
         size = (frame.width, frame.height)
         if self._size not in (None, size):
             raise DataError(
@@ -90,13 +118,14 @@ class CameraMotionEstimator:
             )
         factor = min(-(-max(size) // _LONG_SIDE_PX), *size)
         grey = _small_grey(frame.image, factor)
-        motion = CameraMotion.identity()
+        measured = _STANDS
         if self._size is not None:
             before, after = _follow(self._grey, grey, self._corners)
             motion = _fit(before, after, looked_for=len(self._corners), factor=factor, size=size)
+            measured = _measured(motion, before, after, factor, grey.size)
         self._size, self._grey = size, grey
         self._corners = _corners(grey, detections.boxes / np.float32(factor))
-        return motion
+        return measured
 
 
 def _small_grey(image: UInt8Array, factor: int) -> UInt8Array:
@@ -188,6 +217,28 @@ def _fit(
         _log.debug("camera motion unknown: implausible fit %s", motion)
         return CameraMotion.identity()
     return motion
+
+
+def _measured(
+    motion: CameraMotion, before: Float32Array, after: Float32Array, factor: int, area: int
+) -> MeasuredMotion:
+    """Returns a motion with what points `(M, 2)` of grey copies of `area` pixels say of it."""
+    if motion.is_identity:
+        return _STANDS
+    matrix = motion.matrix
+    there = (before + 0.5) * factor
+    expected = (there @ matrix[:, :2].T + matrix[:, 2] - there) / factor
+    distance, seen = np.hypot(*expected.T), after - before
+    moves = distance > _LEAST_MOVED_PX
+    still = np.count_nonzero(np.hypot(*seen[moves].T) < _MOST_STILL_PX)
+    agrees = np.hypot(*(seen - expected).T) < _INLIER_PX
+    hull = cv2.convexHull(before[agrees]) if np.count_nonzero(agrees) else before[:0]
+    return MeasuredMotion(
+        motion,
+        moved_px=float(np.sqrt(np.mean(np.square(distance)))),
+        still_share=float(still / max(int(np.count_nonzero(moves)), 1)),
+        extent=cv2.contourArea(hull) / area if len(hull) else 0.0,
+    )
 
 
 def _is_plausible(motion: CameraMotion, size: tuple[int, int]) -> bool:
