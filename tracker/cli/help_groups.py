@@ -45,7 +45,7 @@ _BATCH: Groups = {
     "Detection": _DETECTION,
     "Tracking": ("embedder",),
     "Workers": (
-        *("workers", "engine", "ray_address"),
+        *("workers", "split", "engine", "ray_address"),
         *("cpus_per_worker", "gpus_per_worker", "memory_per_worker"),
     ),
 }

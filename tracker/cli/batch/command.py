@@ -69,6 +69,12 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
         bool, typer.Option("--video", help="Also an annotated video of each: NAME.tracks.mp4.")
     ] = False,
     zones: ZonesFile = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split longer videos into pieces of so much, and join their tracks: 10m. [off]"
+        ),
+    ] = None,
     detector: Annotated[str | None, typer.Option(help="As in tracker run. [small]")] = None,
     weights: Annotated[str | None, typer.Option(help="As in tracker run.")] = None,
     names: ClassNames = None,
@@ -90,12 +96,13 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     same video, configuration and models are skipped; a video that was interrupted continues.
     """
     from tracker.cli.batch.jobs import Wanted, jobs_of
+    from tracker.cli.batch.pieces import check_splittable, split_seconds
     from tracker.cli.batch.run import BatchRequest, run_batch
     from tracker.cli.batch.workers import ray_options
     from tracker.cli.run.configuration import run_config
     from tracker.inference.litert import available_cores
 
-    jobs = jobs_of(videos, out)
+    jobs = jobs_of(videos, out, None if split is None else split_seconds(split))
     options = {
         "zones": zones,
         "detector": detector,
@@ -111,7 +118,10 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
         "detect_every": detect_every,
     }
     settings = run_config(config, set_ or (), options)
-    count = min(workers or available_cores(), len(jobs))
+    if split is not None:
+        check_splittable(settings, video=video)
+    most = workers or available_cores()
+    count = most if split is not None else min(most, len(jobs))
     wanted = Wanted(video=video, events=not settings.analytics.is_empty)
     given = {
         "address": ray_address,

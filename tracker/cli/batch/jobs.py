@@ -3,9 +3,10 @@
 import glob
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tracker.cli.batch.pieces import Piece
 from tracker.cli.run.outputs import Outputs
 from tracker.errors import ConfigError
 from tracker.sources.source_kind import VIDEO_SUFFIXES, is_pattern
@@ -32,15 +33,29 @@ class Job:
     Attributes:
         source: Its path.
         stem: Path of its results, without extension.
+        split_s: Seconds of the pieces that it is split into if it is longer; `None` for none.
+        piece: The piece of it that this is; `None` for the whole.
     """
 
     source: str
     stem: str
+    split_s: float | None = None
+    piece: Piece | None = None
 
     @property
     def name(self) -> str:
         """What progress and outcomes call it."""
-        return self.source
+        return self.source if self.piece is None else f"{self.source}#{self.piece}"
+
+    @property
+    def folder_of_pieces(self) -> Path:
+        """Holds the results of its pieces until they are joined."""
+        return Path(f"{self.stem}.pieces")
+
+    def of_piece(self, piece: Piece) -> "Job":
+        """Returns the job of one of its pieces."""
+        stem = self.folder_of_pieces / f"{piece.number:04d}"
+        return replace(self, stem=str(stem), split_s=None, piece=piece)
 
     @property
     def record(self) -> Path:
@@ -48,7 +63,9 @@ class Job:
         return Path(f"{self.stem}.done.json")
 
     def outputs(self, wanted: Wanted) -> Outputs:
-        """Returns the files of the results."""
+        """Returns the files of the results; a piece has JSON only."""
+        if self.piece is not None:
+            return Outputs(json=_plain(f"{self.stem}.jsonl"))
         return Outputs(
             json=_plain(f"{self.stem}.jsonl"),
             video=_plain(f"{self.stem}.tracks.mp4") if wanted.video else None,
@@ -56,7 +73,7 @@ class Job:
         )
 
 
-def jobs_of(patterns: Sequence[str], out: str) -> list[Job]:
+def jobs_of(patterns: Sequence[str], out: str, split_s: float | None = None) -> list[Job]:
     """Returns the videos that patterns name, sorted, each once.
 
     The results of `videos/a/x.mp4`, found by `videos/**/*.mp4` or in the folder `videos`, are
@@ -65,6 +82,7 @@ def jobs_of(patterns: Sequence[str], out: str) -> list[Job]:
     Args:
         patterns: Video files, folders (searched through) and glob patterns.
         out: Folder of the results; nothing in it is a source.
+        split_s: Seconds of the pieces that longer videos are split into; `None` for none.
 
     Raises:
         ConfigError: A pattern matches no video, or two videos would have the same results.
@@ -77,7 +95,7 @@ def jobs_of(patterns: Sequence[str], out: str) -> list[Job]:
             raise ConfigError(f"{pattern}: expected videos, found none")
         found |= {path: os.path.relpath(path, root) for path in paths if path not in found}
     _check_distinct(found)
-    return [Job(path, str(Path(out) / name)) for path, name in sorted(found.items())]
+    return [Job(path, str(Path(out) / name), split_s) for path, name in sorted(found.items())]
 
 
 def _matches(pattern: str) -> tuple[str, list[str]]:

@@ -75,13 +75,19 @@ class Pool(AbstractContextManager["Pool"]):
         """
         self._queue = JobQueue(jobs)
         with self:
-            self._workers = [self._started(n) for n in range(min(self._count, len(jobs)))]
             is_stopping = False
-            while self._workers:
+            while self._workers or (self._queue and not is_stopping):
                 if stop.is_set() and not is_stopping:
                     is_stopping = True
                     yield from self._stop()
                 yield from self._step(report, is_stopping=is_stopping)
+
+    def _start_missing(self) -> None:
+        """Starts processes: one for each job that is not done, but not more than there may be."""
+        running = sum(worker.job is not None for worker in self._workers)
+        while len(self._workers) < min(self._count, running + len(self._queue)):
+            taken = {worker.number for worker in self._workers}
+            self._workers.append(self._started(min(set(range(self._count)) - taken)))
 
     def _started(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -92,6 +98,8 @@ class Pool(AbstractContextManager["Pool"]):
         return _Worker(process, ours, number)
 
     def _step(self, report: Callable[[Progress], None], *, is_stopping: bool) -> Iterator[Outcome]:
+        if not is_stopping:
+            self._start_missing()
         for worker in list(self._workers):
             if worker.is_ready and worker.job is None:
                 self._give(worker, is_stopping=is_stopping)
@@ -132,7 +140,7 @@ class Pool(AbstractContextManager["Pool"]):
             raise ModelError(str(message))
 
     def _replaced(self, worker: _Worker, *, is_stopping: bool) -> Iterator[Outcome]:
-        """Starts another process for one that is lost; its video is first in the queue."""
+        """Removes a process that is lost; its job is first in the queue."""
         worker.process.join(_END_S)
         self._workers.remove(worker)
         worker.connection.close()
@@ -147,8 +155,6 @@ class Pool(AbstractContextManager["Pool"]):
                 f"a process ended with exit code {worker.process.exitcode} while it built the "
                 "pipeline; is there enough memory? Try fewer --workers"
             )
-        if not is_stopping and self._queue:
-            self._workers.append(self._started(worker.number))
 
     def _stop(self) -> Iterator[Outcome]:
         """Interrupts the running videos; yields those that were not begun."""

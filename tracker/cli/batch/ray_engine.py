@@ -156,14 +156,16 @@ class RayPool(AbstractContextManager["RayPool"]):
         while self._queue or any(worker.job for worker in self._workers):
             if stop.is_set() and not is_stopping:
                 is_stopping = True
-                yield from self._stop()
+                self._stop()
+            if is_stopping:
+                yield from self._queue.drain()
             self._scale()
             for worker in self._workers:
                 self._call(worker)
             calls = {ref: worker for worker in self._workers for ref in worker.pending}
             ready, _ = self._ray.wait(list(calls), timeout=_POLL_S) if calls else ([], [])
             for ref in ready:
-                yield from self._returned(calls[ref], ref, common, report, is_stopping=is_stopping)
+                yield from self._returned(calls[ref], ref, common, report)
 
     def _surroundings(self, jobs: Sequence[Job]) -> Surroundings:
         paths = [path for job in jobs for path in (job.source, job.stem)]
@@ -222,8 +224,6 @@ class RayPool(AbstractContextManager["RayPool"]):
         ref: Any,
         common: Surroundings,
         report: Callable[[Progress], None],
-        *,
-        is_stopping: bool,
     ) -> Iterator[Outcome]:
         if worker not in self._workers:
             return  # Another of its calls has shown that it is lost.
@@ -231,7 +231,7 @@ class RayPool(AbstractContextManager["RayPool"]):
         try:
             value = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
-            yield from self._lost(worker, error, is_stopping=is_stopping)
+            yield from self._lost(worker, error)
             return
         if purpose == "place":
             worker.node = value
@@ -259,7 +259,7 @@ class RayPool(AbstractContextManager["RayPool"]):
         self._end(worker)
         self._workers.remove(worker)
 
-    def _lost(self, worker: _Worker, error: Exception, *, is_stopping: bool) -> Iterator[Outcome]:
+    def _lost(self, worker: _Worker, error: Exception) -> Iterator[Outcome]:
         """Removes a worker; its job is first in the queue."""
         self._end(worker)
         self._workers.remove(worker)
@@ -268,8 +268,6 @@ class RayPool(AbstractContextManager["RayPool"]):
             given_up = self._queue.put_back(job, how)
             if given_up:
                 yield given_up
-            elif is_stopping:
-                yield from self._queue.drain()
         elif not worker.is_loaded:
             self._failed_loads += 1
             if self._failed_loads >= ATTEMPTS:
@@ -278,12 +276,11 @@ class RayPool(AbstractContextManager["RayPool"]):
                     "there enough memory? Try --memory-per-worker"
                 )
 
-    def _stop(self) -> Iterator[Outcome]:
-        """Interrupts the running jobs; yields those that were not begun."""
+    def _stop(self) -> None:
+        """Interrupts the running jobs."""
         for worker in self._workers:
             if worker.job is not None:
                 worker.actor.stop.remote()
-        yield from self._queue.drain()
 
     def _end(self, worker: _Worker) -> None:
         with suppress(Exception):  # It is lost already, or the cluster is.

@@ -10,6 +10,7 @@ from tracker.cli.batch.engine import Engine
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.local import Pool
 from tracker.cli.batch.ray_engine import RayOptions, RayPool
+from tracker.cli.batch.splits import Splits
 from tracker.cli.batch.table import write_table
 from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.run.one import stop_on_signals
@@ -55,12 +56,18 @@ def run_batch(request: BatchRequest) -> int:
     outcomes: dict[str, Outcome] = {}
     sizes = {job.source: _size(job.source) for job in request.jobs}
     make_parent(Path(request.out) / "results.parquet")
-    bar = _Bar(sizes, shown=request.progress)
+    splits = Splits(request.jobs)
+    bar = _Bar(sizes, splits, shown=request.progress)
     with _engine(request) as engine, stop_on_signals() as stop, bar:
         for outcome in engine.run(request.jobs, bar.report, stop.event):
-            outcomes[outcome.source] = outcome
-            bar.ended(outcome)
-    ordered = [outcomes[job.source] for job in request.jobs]
+            step = splits.step(outcome)
+            for job in step.jobs:
+                engine.add(job)
+            if step.ended is not None:
+                outcomes[step.ended.source] = step.ended
+                bar.ended(step.ended)
+    # A video that was split has none if the command was stopped before it could be joined.
+    ordered = [outcomes.get(job.name, Outcome(job.name, State.STOPPED)) for job in request.jobs]
     _write_tables(request, ordered)
     print_results(*table_lines(ordered))
     if stop.signal_number:
@@ -94,7 +101,10 @@ def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
     folder = Path(request.out)
-    text = json.dumps([asdict(one) for one in outcomes], indent=1, ensure_ascii=False)
+    rows = [asdict(one) for one in outcomes]
+    for row in rows:
+        del row["pieces"]
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
     replace_text(folder / "batch.json", text + "\n")
     good = {one.source for one in outcomes if one.state in (State.DONE, State.SKIPPED)}
     recordings = [(job.source, f"{job.stem}.jsonl") for job in request.jobs if job.source in good]
@@ -108,7 +118,7 @@ def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
 class _Bar(WorkBar):
     """A bar over the bytes of all videos: their lengths are not known before they are opened."""
 
-    def __init__(self, sizes: dict[str, int], *, shown: bool) -> None:
+    def __init__(self, sizes: dict[str, int], splits: Splits, *, shown: bool) -> None:
         super().__init__(
             "{task.fields[ended]} of {task.fields[count]} videos",
             "{task.fields[failed]} failed",
@@ -119,26 +129,31 @@ class _Bar(WorkBar):
             failed=0,
         )
         self._sizes = sizes
-        self._done = dict.fromkeys(sizes, 0)
+        self._splits = splits
+        self._done: dict[str, dict[str, int]] = {name: {} for name in sizes}
+        """Bytes by video, then by job."""
         self._ended = self._failed = 0
 
     def report(self, progress: Progress) -> None:
         """Shows the progress of one video."""
+        video = self._splits.video(progress.source)
         share = min(progress.frames / progress.of, 1.0) if progress.of else 0.0
-        self._done[progress.source] = int(share * self._sizes[progress.source])
+        share *= self._splits.share(progress.source)
+        self._done[video][progress.source] = int(share * self._sizes[video])
         self._show()
 
     def ended(self, outcome: Outcome) -> None:
         """Counts a video, and writes a line if it has failed."""
         self._ended += 1
-        self._done[outcome.source] = self._sizes[outcome.source]
+        self._done[outcome.source] = {outcome.source: self._sizes[outcome.source]}
         if outcome.state is State.FAILED:
             self._failed += 1
             self.line(f"{outcome.source}: {outcome.reason}")
         self._show()
 
     def _show(self) -> None:
-        self.advance(sum(self._done.values()), ended=self._ended, failed=self._failed)
+        done = sum(sum(jobs.values()) for jobs in self._done.values())
+        self.advance(done, ended=self._ended, failed=self._failed)
 
 
 def _size(path: str) -> int:

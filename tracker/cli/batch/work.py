@@ -4,23 +4,27 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import Any
 
 from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.join import Join
+from tracker.cli.batch.pieces import Piece, piece_config, planned_pieces, split_facts
 from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.identity import run_identity
 from tracker.cli.run.one import RunRequest, Stop
 from tracker.cli.run.one import run as run_one
 from tracker.cli.shortage import shortage_text
-from tracker.config.build import build_pipeline
+from tracker.config.build import NO_EMBEDDER, build_pipeline, embedder_name
 from tracker.config.run import Config
 from tracker.errors import ConfigError, TrackerError
 from tracker.pipeline.single import Pipeline
+from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
 from tracker.util.atomic_file import replace_text
 
@@ -35,6 +39,8 @@ class State(StrEnum):
     SKIPPED = "skipped"
     """Its results were complete, of the same video, configuration and models."""
     FAILED = "failed"
+    SPLIT = "split"
+    """It has pieces, which are to be done before it."""
     STOPPED = "stopped"
     """By a signal; the next `tracker batch` continues it."""
 
@@ -50,6 +56,7 @@ class Outcome:
         ids: Number of tracks.
         seconds: Seconds that it took.
         reason: Why it failed.
+        pieces: The pieces of a video that is split.
     """
 
     source: str
@@ -58,6 +65,7 @@ class Outcome:
     ids: int = 0
     seconds: float = 0.0
     reason: str = ""
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +126,24 @@ def process(
         stop: Interrupts the run, as signals do; `None` for signals only.
     """
     start = time.monotonic()
+    means = _Means(pipeline, config, wanted)
     try:
-        identity = _identity(job, pipeline, config, wanted)
-        record = _record(job)
-        if record.get("identity") == identity and _are_there(job, wanted):
+        pieces: tuple[Piece, ...] = ()
+        if job.split_s is not None:
+            pieces = planned_pieces(job.source, config, job.split_s)
+        identity = _identity(job, means, is_split=bool(pieces))
+        record = _complete_record(job, identity, wanted)
+        if record:
             return Outcome(job.name, State.SKIPPED, record["frames"], record["ids"])
-        progress = _Frames(job.name, report)
-        code = _run(job, pipeline, config, wanted, progress.add, stop)
+        progress = _Frames(job, report)
+        if not pieces:
+            code = _run(job, means, progress.add, stop)
+        elif all(
+            _complete_record(one, _identity(one, means), wanted) for one in _parts(job, pieces)
+        ):
+            code = _join(job, means, pieces)
+        else:
+            return Outcome(job.name, State.SPLIT, pieces=pieces)
     except Exception as error:
         # Whatever one video does, the others go on; `tracker run` shows the traceback.
         reason = str(error)
@@ -138,71 +157,121 @@ def process(
     frames, ids = _footer(f"{job.stem}.jsonl")
     facts = {"identity": identity, "frames": frames, "ids": ids}
     replace_text(job.record, json.dumps(facts, indent=1) + "\n")
+    shutil.rmtree(job.folder_of_pieces, ignore_errors=True)
     return Outcome(job.name, State.DONE, frames, ids, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What a worker has for all of its jobs."""
+
+    pipeline: Pipeline
+    config: Config
+    wanted: Wanted
 
 
 def _run(
     job: Job,
-    pipeline: Pipeline,
-    config: Config,
-    wanted: Wanted,
+    means: _Means,
     on_result: Callable[[TrackedFrame], None],
     stop: Stop | None,
 ) -> int:
     """Returns the exit code of the run, which continues an earlier one where that is the same."""
     from tracker.util.opencv import cv2
 
-    outputs = job.outputs(wanted)
+    config, outputs, until_s = means.config, job.outputs(means.wanted), None
+    if job.piece is not None:
+        # The join compares appearances, where there are any.
+        has_embeddings = embedder_name(config) != NO_EMBEDDER
+        embeddings = Embeddings.INCLUDE if has_embeddings else Embeddings.OMIT
+        outputs = replace(outputs, embeddings=embeddings)
+        config, until_s = piece_config(config, job.piece), job.piece.end_s
     job.record.unlink(missing_ok=True)
     with contextlib.redirect_stderr(io.StringIO()):
         for resume in (os.path.exists(f"{job.stem}.jsonl{SUFFIX}"), False):
             cv2.setRNGSeed(config.seed)
-            request = RunRequest((job.source,), config, outputs, progress=False, resume=resume)
+            request = RunRequest(
+                (job.source,), config, outputs, progress=False, resume=resume, until_s=until_s
+            )
             try:
-                return run_one(request, pipeline, on_result, stop)
+                return run_one(request, means.pipeline, on_result, stop)
             except ConfigError as error:
                 if not resume or "cannot resume" not in str(error):
                     raise
     raise AssertionError("the second attempt resumes nothing")
 
 
+def _join(job: Job, means: _Means, pieces: Sequence[Piece]) -> int:
+    """Joins the recordings of all pieces; returns 0."""
+    assert job.split_s is not None, "the caller has split it"
+    job.record.unlink(missing_ok=True)
+    facts = split_facts(job.split_s)
+    join = Join(job.source, means.config, job.outputs(means.wanted), facts)
+    try:
+        for piece, part in zip(pieces, _parts(job, pieces), strict=True):
+            join.add(piece, f"{part.stem}.jsonl")
+    except BaseException:
+        with contextlib.suppress(TrackerError):
+            join.close(complete=False)
+        raise
+    join.close(complete=True)
+    return 0
+
+
+def _parts(job: Job, pieces: Sequence[Piece]) -> list[Job]:
+    return [job.of_piece(piece) for piece in pieces]
+
+
 class _Frames:
     """Counts the frames of a video, and reports them now and then."""
 
-    def __init__(self, source: str, report: Report) -> None:
-        self._source, self._report = source, report
+    def __init__(self, job: Job, report: Report) -> None:
+        self._job, self._report = job, report
         self._due_s = 0.0
         self.frames = 0
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
-        self.frames = result.frame.index + 1
+        piece, video = self._job.piece, result.run.video
+        begin_s = 0.0 if piece is None else piece.read_from_s
+        self.frames = result.frame.index + 1 - round(begin_s * video.fps)
         if time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _REPORT_S
-            self._report(Progress(self._source, self.frames, result.run.video.frame_count))
+            of = video.frame_count
+            if piece is not None and piece.end_s is not None:
+                of = round((piece.end_s - begin_s) * video.fps)
+            self._report(Progress(self._job.name, self.frames, of))
 
 
-def _identity(job: Job, pipeline: Pipeline, config: Config, wanted: Wanted) -> dict[str, Any]:
+def _identity(job: Job, means: _Means, *, is_split: bool = False) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(
         json.dumps(
             run_identity(
                 job.source,
-                config.result_json(),
-                pipeline.model_digests,
-                pipeline.class_names,
-                asdict(wanted),
+                means.config.result_json(),
+                means.pipeline.model_digests,
+                means.pipeline.class_names,
+                asdict(means.wanted),
             )
         )
     )
+    if job.piece is not None:
+        plain["piece"] = asdict(job.piece)
+    elif is_split and job.split_s is not None:
+        plain["split"] = split_facts(job.split_s)
     return plain
 
 
-def _record(job: Job) -> Mapping[str, Any]:
+def _complete_record(
+    job: Job, identity: Mapping[str, Any], wanted: Wanted
+) -> Mapping[str, Any] | None:
+    """Returns the record of complete results of that identity; `None` where there are none."""
     with contextlib.suppress(OSError, ValueError):
         record = json.loads(job.record.read_bytes())
-        if isinstance(record, dict) and {"identity", "frames", "ids"} <= record.keys():
-            return record
-    return {}
+        is_record = isinstance(record, dict) and {"identity", "frames", "ids"} <= record.keys()
+        if is_record and record["identity"] == identity and _are_there(job, wanted):
+            return dict(record)
+    return None
 
 
 def _are_there(job: Job, wanted: Wanted) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from types import FrameType
 
 from tracker.cli.run.checkpoints import Checkpoints
@@ -36,6 +36,7 @@ class RunRequest:
         progress: Whether a progress bar may be shown.
         config_file: Path of the configuration file; `None` if there is none.
         resume: Whether an interrupted run is continued.
+        until_s: Time of the first frame that is left out; `None` for none.
     """
 
     sources: tuple[str, ...]
@@ -44,6 +45,7 @@ class RunRequest:
     progress: bool = True
     config_file: str | None = None
     resume: bool = False
+    until_s: float | None = None
 
 
 class RunFailedError(TrackerError):
@@ -114,7 +116,9 @@ def _run(
         )
         after = _after_result(snapshots, on_result)
         most = config.source.max_frames
-        limited = islice(results, None if most is None else most - begun)
+        limited: Iterator[TrackedFrame] = islice(results, None if most is None else most - begun)
+        if (until_s := request.until_s) is not None:
+            limited = takewhile(lambda result: result.frame.time_s < until_s, limited)
         try:
             with RunProgress(source.info, most, shown=request.progress, begun=begun) as line:
                 finished = _write_all(limited, sinks, line, statistics, stop, after)

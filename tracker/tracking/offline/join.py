@@ -89,6 +89,22 @@ def rejoin(rows: TrackRows, settings: JoinSettings, *, fps: float) -> TrackRows:
     return rows
 
 
+def continuations(
+    rows: TrackRows, settings: JoinSettings, *, fps: float, seam: int
+) -> dict[int, int]:
+    """Returns the id of the continuing track by the id of a track that ended before a seam.
+
+    As one round of `rejoin`, of tracks that begin at the seam or after it only.
+
+    Args:
+        rows: The tracks on both sides.
+        settings: The gates.
+        fps: Frames a second.
+        seam: Number of the first frame after the seam.
+    """
+    return _successors(rows, settings, fps=fps, seam=seam)
+
+
 def fit_frames(settings: JoinSettings, fps: float) -> int:
     """Returns the number of frames over which the speed of an end is measured."""
     return max(round(settings.fit_s * fps), _MIN_FIT_FRAMES)
@@ -131,7 +147,9 @@ def join_cost(
     return np.where(known, np.where(alike, by_both, np.inf), by_motion)
 
 
-def _successors(rows: TrackRows, settings: JoinSettings, *, fps: float) -> dict[int, int]:
+def _successors(
+    rows: TrackRows, settings: JoinSettings, *, fps: float, seam: int | None = None
+) -> dict[int, int]:
     """Returns the id of the continuing track by the id of the track that ended."""
     spans = rows.spans()
     ids = np.array([rows.ids[span.start] for span in spans], np.int64)
@@ -141,8 +159,10 @@ def _successors(rows: TrackRows, settings: JoinSettings, *, fps: float) -> dict[
     if fragments.appearances.any():
         longest_s = max(longest_s, settings.appearance_gap_s)
     before, after = _in_time(fragments.last.frames, fragments.first.frames, longest_s * fps)
-    same = classes[before] == classes[after]
-    before, after = before[same], after[same]
+    fits = classes[before] == classes[after]
+    if seam is not None:
+        fits &= (fragments.last.frames[before] < seam) & (fragments.first.frames[after] >= seam)
+    before, after = before[fits], after[fits]
     cost = join_cost(fragments, before, after, settings, fps=fps)
     fits = np.isfinite(cost)
     before, after = before[fits], after[fits]
