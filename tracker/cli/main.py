@@ -24,7 +24,7 @@ from tracker.cli.parsing import (
 )
 from tracker.cli.run.command import add_run_command
 from tracker.cli.serve import add_serve_command
-from tracker.cli.shortage import shortage_text
+from tracker.cli.shortage import refused_path_text, shortage_text
 from tracker.cli.tools import add_offline_commands
 from tracker.cli.train.options import train_app
 from tracker.errors import OutputClosed, TrackerError
@@ -135,6 +135,9 @@ def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> 
     code = error.exit_code if isinstance(error, TrackerError) else 1
     if is_ours and not debug:
         return _print_error(mask_words(str(error), words), code)
+    refused = None if debug else refused_path_text(error)
+    if refused is not None:
+        return _print_error(mask_words(refused, words), TrackerError.exit_code)
     shortage = None if debug else shortage_text(error)
     if shortage is not None:
         return _print_error(mask_words(shortage, words), code)

@@ -25,6 +25,7 @@ from tracker.models.files.read import weights_beside
 from tracker.models.files.tflite import MEMBER, is_exported
 from tracker.registry.builtin import DETECTORS
 from tracker.util.address import shown_source
+from tracker.util.archives import ZIP_ERRORS
 from tracker.util.callable_name import callable_name
 
 MOTION = "motion"
@@ -214,7 +215,7 @@ def _check_own_keras(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, *ZIP_ERRORS):
         return  # Loading it raises the error.
     if "config.json" in members and MEMBER not in members:
         raise ModelError(

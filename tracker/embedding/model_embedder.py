@@ -27,6 +27,7 @@ from tracker.inference.saved_model_network import is_handle, is_saved_model
 from tracker.models.files.tflite import MEMBER
 from tracker.models.network_file import SUFFIXES, open_network_file
 from tracker.util.address import shown_address
+from tracker.util.archives import ZIP_ERRORS
 from tracker.util.arrays import BoolArray, Float32Array, UInt8Array
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ def is_network_of_others(name: str) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return MEMBER not in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except (OSError, ValueError, *ZIP_ERRORS):
         return suffix != ".keras"
 
 

@@ -5,6 +5,7 @@ Nothing is opened; only names on disk are checked.
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -81,10 +82,10 @@ def source_kind(text: str) -> SourceKind:
             f"{shown_source(text)}: expected a file that exists, or an address, which begins with "
             "its scheme: rtsp://HOST/PATH"
         )
-    if Path(text).is_fifo():
+    if _is_fifo(text):
         return SourceKind.PIPE
-    if Path(text).exists():
-        return SourceKind.IMAGES if is_image or Path(text).is_dir() else SourceKind.VIDEO_FILE
+    if os.path.exists(text):
+        return SourceKind.IMAGES if is_image or os.path.isdir(text) else SourceKind.VIDEO_FILE
     return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE
 
 
@@ -101,6 +102,14 @@ def check_pipe_once(texts: Sequence[object]) -> None:
 def is_pattern(text: str) -> bool:
     """Returns whether text holds characters of a glob pattern."""
     return bool(_GLOB.search(text))
+
+
+def _is_fifo(text: str) -> bool:
+    # Not `Path.is_fifo`, which raises where a name is too long or a folder may not be entered.
+    try:
+        return stat.S_ISFIFO(os.stat(text).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _kind_of_address(text: str) -> SourceKind:

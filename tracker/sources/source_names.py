@@ -1,5 +1,6 @@
 """Names of sources for files and pages: distinct, short, and without secrets."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def source_name(source: str) -> str:
     if scheme_of(source) is not None:
         return _file_name_of(_host_and_path(source)) or "stream"
     path = Path(source)
-    name = path.stem if path.suffix and not path.is_dir() else path.absolute().name
+    name = path.stem if path.suffix and not os.path.isdir(source) else path.absolute().name
     if name == "img1":  # a MOT sequence is named after its folder
         name = path.absolute().parent.name
     return _file_name_of(name) or "source"

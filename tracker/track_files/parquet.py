@@ -43,7 +43,8 @@ def parse_parquet(content: bytes, *, path: str | Path, video: VideoDefaults) -> 
     try:
         table = parquet.read_table(arrow.BufferReader(content))
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a Parquet file: {error}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: expected a Parquet file: {reason}") from error
     check_columns(table.column_names, path)
     header = _header((table.schema.metadata or {}).get(METADATA))
     frames = FrameObjects(path)

@@ -4,6 +4,7 @@ All formats of `formats.TrackFormat`, recognised by their content, not by the fi
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def read_recording(
         raise SourceError("expected the name of a track file, got an empty one")
     video = video or VideoDefaults()
     in_folder = (TrackFormat.YOLO, TrackFormat.YOLO_TRACK)
-    if track_format in in_folder or (track_format is None and Path(path).is_dir()):
+    if track_format in in_folder or (track_format is None and os.path.isdir(path)):
         recording = read_yolo(path, video)
     else:
         content = read_bytes(path)

@@ -33,6 +33,10 @@ MIN_SIZE = 1e-3
 """Aspect and height (pixels) never fall below this, so that an extrapolated box stays a box."""
 
 
+_LEAST_RATIO = 1 + 1e-12
+"""A measurement's noise is at least this much of the predicted variance, less 1. With a smaller
+share, of a box predicted a million times too high or low, rounding makes variances 0 or negative."""
+
 _REFERENCE_RATE = 30.0
 """Frames a second at which noise that adapts has the values of `MotionNoise`."""
 
@@ -194,7 +198,7 @@ def correct(state: Float64Array, innovation: Float64Array, expected: Float64Arra
         expected: `(4, ..., T)` its variance; infinite where nothing was measured.
     """
     spread = state[VARIANCE:RATE_VARIANCE]
-    gains = spread / expected
+    gains = spread / np.maximum(expected, _LEAST_RATIO * spread[0])
     corrected = np.empty_like(state)
     np.add(state[:VARIANCE], gains * innovation, out=corrected[:VARIANCE])
     size = corrected[VALUE, _SIZE]

@@ -4,7 +4,11 @@ A few bytes can declare gigabytes. The declared size is compared with what the f
 mismatch is refused with one line before anything is read.
 """
 
+import errno
+import os
 import stat
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,6 +31,8 @@ _MOST_TIMES = 100
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 """Errors of the library for a damaged, encrypted or unusual archive."""
+_NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, RecursionError, tokenize.TokenError)
+"""Errors of NumPy for a damaged header, whose text Python's own parser reads."""
 
 
 def check_size(path: str | PathLike[str], largest: int = LARGEST_BYTES) -> None:
@@ -120,8 +126,12 @@ def read_npz(path: Path) -> dict[str, Any]:
                 return {name: arrays[name] for name in arrays.files}
     except DataError:
         raise
-    except (*ZIP_ERRORS, ValueError, KeyError) as error:
-        raise DataError(f"no arrays of NumPy: {error}") from error
+    except (*ZIP_ERRORS, *_NPY_ERRORS, KeyError, struct.error) as error:
+        raise DataError(f"no arrays of NumPy: {_first_line(error)}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of an offset outside the file
+            raise
+        raise DataError("no arrays of NumPy: an offset leads out of the file") from error
 
 
 def read_npy(path: Path) -> Any:
@@ -139,8 +149,13 @@ def read_npy(path: Path) -> Any:
             return np.load(stream, allow_pickle=False)
     except DataError:
         raise
-    except (ValueError, EOFError) as error:
-        raise DataError(f"no array of NumPy: {error}") from error
+    except _NPY_ERRORS as error:
+        raise DataError(f"no array of NumPy: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Returns the beginning of a message, or the name of an error without one."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _check_npy(file: IO[bytes], size: int, name: str) -> None:
@@ -149,6 +164,11 @@ def _check_npy(file: IO[bytes], size: int, name: str) -> None:
 
     if name.endswith(".npy"):
         version = npy.read_magic(file)
+        width = 2 if version == (1, 0) else 4
+        length = int.from_bytes(file.read(width), "little")
+        if length > size:  # the library allocates it before it reads
+            raise DataError(f"{name} declares a header of {length} bytes in {size}")
+        file.seek(-width, os.SEEK_CUR)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
         if dtype.hasobject or min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size:
@@ -222,8 +242,7 @@ def check_weights_member(path: Path, name: str) -> None:
     except DataError:
         raise
     except (*ZIP_ERRORS, OSError, KeyError, ValueError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{name} in it is damaged: {first}") from error
+        raise DataError(f"{name} in it is damaged: {_first_line(error)}") from error
 
 
 def checked(read: Callable[[], Any], error: type[Exception], what: str) -> Any:

@@ -45,10 +45,11 @@ def state_from(data: bytes) -> PlainState:
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            tree = json.loads(archive[_TREE].tobytes())
+            tree = json.loads(_array_of(archive, _TREE).tobytes())
             return _with_arrays(tree, archive)
     except _DAMAGE as error:
-        raise DataError(f"damaged: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"damaged: {type(error).__name__}: {reason}") from error
 
 
 def _without_arrays(state: PlainState, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -66,8 +67,21 @@ def _without_arrays(state: PlainState, arrays: dict[str, NDArray[Any]]) -> Any:
 def _with_arrays(tree: Any, archive: Any) -> PlainState:
     if isinstance(tree, dict):
         if tree.keys() == {_ARRAY}:
-            return archive[tree[_ARRAY]]
+            return _array_of(archive, tree[_ARRAY])
         return {key: _with_arrays(one, archive) for key, one in tree.items()}
     if isinstance(tree, list):
         return [_with_arrays(one, archive) for one in tree]
     return tree
+
+
+def _array_of(archive: Any, name: Any) -> NDArray[Any]:
+    """Returns an array of an archive.
+
+    Raises:
+        ValueError: It is another kind of member, which NumPy returns as bytes.
+        KeyError: There is none of this name.
+    """
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"member {name!r} is no array")
+    return array

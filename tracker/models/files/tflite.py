@@ -86,7 +86,7 @@ def is_exported(path: str | PathLike[str]) -> bool:
             try:
                 with zipfile.ZipFile(file) as archive:
                     return MEMBER in archive.namelist()
-            except zipfile.BadZipFile:
+            except (*ZIP_ERRORS, ValueError):
                 file.seek(-min(file.seek(0, os.SEEK_END), _TAIL), os.SEEK_END)
                 return _MEMBER_START.search(file.read()) is not None
     except OSError:
