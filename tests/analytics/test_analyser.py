@@ -4,7 +4,7 @@ import pytest
 
 from tests.analytics.clips import NAMES, SIZE, analysed, boxed, told, tracks_at, walked
 from tracker.analytics.analyser import Analyser
-from tracker.analytics.events import EventKind
+from tracker.analytics.events import EventKind, How
 from tracker.analytics.settings import AnalyticsSettings, Anchor, Line, Zone
 from tracker.errors import ConfigError
 from tracker.tracks import Tracks, TrackState
@@ -248,3 +248,29 @@ def test_the_first_zone_of_each_track_that_one_counts() -> None:
         analyser.update(tracks_at((1, 50, 50), (2, 60, 50, 1), (3, 150, 50)), float(time_s))
     assert analyser.zones_of_tracks() == {1: 0, 2: 1}
     assert Analyser(AnalyticsSettings(lines=(DOOR,)), SIZE, NAMES).zones_of_tracks() == {}
+
+
+def test_a_track_that_leaves_and_changes_its_class_leaves_as_the_class_that_it_entered_as() -> None:
+    # Across the border at 80 by x = 90, in the frame in which its class changes.
+    frames = [tracks_at((1, x, 50, label)) for x, label in ((60, 0), (100, 1), (100, 1))]
+    events, analyser = analysed(AnalyticsSettings(zones=(YARD,)), frames)
+    assert [(e.how, e.class_name, e.time_s) for e in events if e.place] == [
+        (How.APPEARED, "person", 0.0),
+        (How.CROSSED, "person", 0.5),
+    ]
+    counts = analyser.counts.zones["yard"]
+    assert (counts.entered, counts.left) == (
+        {"person": {"appeared": 1}},
+        {"person": {"crossed": 1}},
+    )
+
+
+def test_a_class_that_changes_before_an_exit_is_clear_counts_if_the_track_stays() -> None:
+    # At 80.5 it is beyond the border by less than the hysteresis of 1 px.
+    settings = AnalyticsSettings(zones=(YARD,), hysteresis=0.1)
+    for last, expected in ((100, ["person", "person"]), (60, ["person", "person", "car", "car"])):
+        frames = [tracks_at((1, x, 50, c)) for x, c in ((60, 0), (80.5, 0), (80.5, 1), (last, 1))]
+        events, _ = analysed(settings, frames)
+        assert [event.class_name for event in events if event.place] == expected
+        times = [event.time_s for event in events if event.place]
+        assert times == sorted(times)

@@ -9,9 +9,10 @@ import pytest
 
 from tests.cli import call, failure, lines_of
 from tests.cli.test_link import VALIDATOR
+from tracker.errors import DataError
 from tracker.masks import encode_mask, mask_to_coco
 from tracker.track_files.embedding_base64 import encode_embeddings
-from tracker.track_files.formats import VideoDefaults
+from tracker.track_files.formats import TrackFormat, VideoDefaults
 from tracker.track_files.json_file import Recording
 from tracker.track_files.read import read_recording
 
@@ -317,3 +318,11 @@ def test_to_dataframe_has_times_and_speeds(source: Path) -> None:
     assert np.isnan(mot.to_dataframe().speed).all()
     derived = read_recording(source.with_name("a.txt"), video=VIDEO).tracks.to_dataframe()
     assert derived[derived.id == 2].speed.tolist() == pytest.approx([10.0] * 4)
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
+    # The message of the library ends with a line break.
+    (tmp_path / "a.parquet").write_bytes(b"\0\0\0\0PAR1")
+    with pytest.raises(DataError, match="expected a Parquet file") as caught:
+        read_recording(tmp_path / "a.parquet", track_format=TrackFormat.PARQUET)
+    assert str(caught.value).isprintable()

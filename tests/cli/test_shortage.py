@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tracker.cli.main import main
 from tracker.cli.shortage import shortage_text
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
     error.__cause__ = cause
     return error
+
+
+LONG = "x" * 300
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,27 @@ def test_few_descriptors_give_one_line(most: int, clip: Path, tmp_path: Path) ->
     if done.returncode:
         assert "Traceback" not in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", LONG],
+        ["run", "in.mp4", "--json", f"{LONG}/out.jsonl"],
+        ["run", "in.mp4", "--detector", f"{LONG}.onnx"],
+        ["refine", LONG, "-o", "out.jsonl"],
+        ["convert", LONG, "out.csv"],
+        ["analyze", LONG],
+        ["models", "info", LONG],
+    ],
+    ids=lambda words: f"{words[0]} {len(words)}",
+)
+def test_a_path_that_the_system_does_not_look_at_is_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Traceback" not in message

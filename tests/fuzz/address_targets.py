@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.engine import Target
+from tests.fuzz.engine import Target, checked_message
 from tests.fuzz.mutators import mutate_bytes, mutate_text
 from tracker.errors import TrackerError
 from tracker.registry.entries import check_address, shown
@@ -66,8 +66,7 @@ def _use_address(data: bytes, folder: Path) -> object:
         try:
             marks.append(read())
         except TrackerError as error:
-            message = str(error)
-            assert "\n" not in message or "\n" in text, message
+            message = str(error) if "\n" in text else checked_message(error, folder, longest=5000)
             marks.append(message.partition(": ")[2][:20])
     return tuple(marks)
 

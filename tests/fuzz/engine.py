@@ -164,8 +164,21 @@ class _Messages(logging.Handler):
         logging.getLogger("tracker").removeHandler(self)
 
 
+def checked_message(error: TrackerError, folder: Path, *, longest: int = 1000) -> str:
+    """Returns the message of an error that a target expects, without the scratch folder's name.
+
+    Raises:
+        AssertionError: It is not one line, or longer than so many characters.
+    """
+    text = str(error).replace(str(folder), "")
+    assert text, "an empty message"
+    assert len(text.splitlines()) == 1, text
+    assert len(text) <= longest, text
+    return text
+
+
 def _problem_of(kind: str, text: str) -> str:
-    if not text or "\n" in text or "\r" in text:
+    if len(text.splitlines()) != 1:
         return f"message of {kind}: expected one line, got {text!r}"
     if len(text) > _LONGEST_MESSAGE:
         return f"message of {kind}: {len(text)} characters: {text[:200]!r}"

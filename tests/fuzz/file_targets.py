@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.evaluation.test_label_fuzz import COCO as LABELS
-from tests.fuzz.engine import Target
+from tests.fuzz.engine import Target, checked_message
 from tests.fuzz.mutators import (
     mutate_bytes,
     mutate_json,
@@ -74,7 +74,7 @@ def _use_tracks(data: bytes, folder: Path) -> object:
         run_refine(RefineRequest(str(path), str(folder / "refined.txt")))
         analyse_recording(read_recording(path, video=VIDEO), ZONES)
     except TrackerError as error:
-        assert "\n" not in str(error)
+        checked_message(error, folder)
     return size
 
 
@@ -181,9 +181,7 @@ def _use_yaml(data: bytes, folder: Path) -> object:
             read(path)
             marks.append("read")
         except TrackerError as error:
-            text = str(error).replace(str(folder), "")
-            assert "\n" not in text, text
-            assert len(text) < 1500, text
+            text = checked_message(error, folder, longest=1500)
             marks.append(text.split(":")[1][:12] if ":" in text else text[:12])
     words = data.decode("utf-8", "replace").split("\n")[:3]
     for word in words:
@@ -191,9 +189,7 @@ def _use_yaml(data: bytes, folder: Path) -> object:
             parse_yaml_value(word)
             load_config(None, [word])
         except TrackerError as error:
-            text = str(error)
-            assert "\n" not in text, text
-            assert len(text) < 5000, text
+            checked_message(error, folder, longest=5000)
     return tuple(marks)
 
 

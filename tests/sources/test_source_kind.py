@@ -58,3 +58,9 @@ def test_existing_names_are_classified_by_what_they_are(tmp_path: Path) -> None:
 def test_refused_sources(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         source_kind(text)
+
+
+def test_a_name_that_is_too_long_is_a_file_that_does_not_exist() -> None:
+    # The system refuses to look at it, as it does behind a folder that may not be entered.
+    assert source_kind("x" * 300) is SourceKind.VIDEO_FILE
+    assert source_kind("x" * 300 + ".png") is SourceKind.IMAGES

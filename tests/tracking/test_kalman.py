@@ -160,3 +160,17 @@ def test_a_scaled_measurement_noise_is_that_of_another_model() -> None:
     for noise, row in ((NOISE, 0), (quiet, 1)):
         plain = kalman.update(state[..., :1], found[:1], noise=noise)
         np.testing.assert_allclose(scaled[..., row], plain[..., 0])
+
+
+def test_covariances_stay_positive_definite_where_rounding_leaves_no_noise() -> None:
+    # A box predicted 1e-3 px high measures with a noise of 1e-8, 1e-19 of the predicted variance.
+    state = kalman.initiate(np.array([[0.0, 0.0, 1.0, 1e6]]), NOISE)
+    state[VALUE, 3] = kalman.MIN_SIZE
+    for _ in range(4):
+        state = kalman.predict(state, dt=30.0, noise=NOISE)
+        state = kalman.update(state, np.array([[5.0, 5.0, 1.0, kalman.MIN_SIZE]]), noise=NOISE)
+        full = kalman.full_covariance(state)[0]
+        for axis in range(4):
+            block = full[np.ix_([axis, axis + 4], [axis, axis + 4])]
+            assert (np.diag(block) > 0).all()
+            assert block[0, 0] * block[1, 1] > block[0, 1] ** 2

@@ -213,3 +213,36 @@ def test_nothing_is_read_before_it_is_refused(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29)),
     )
     assert done.stdout.startswith("a.npy declares float32 (1000000000000,) in "), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{", "declares a header of 4294967295 bytes in 13"),
+        (b"\x93NUMPY\x01\x00\x04\x00{'(\n", "no array of NumPy: "),
+        (b"\x93NUMPY\x01\x00\x05\x00[[[[\n", "no array of NumPy: "),
+    ],
+)
+def test_a_damaged_header_of_an_array_is_one_line(
+    tmp_path: Path, header: bytes, message: str
+) -> None:
+    single, packed = tmp_path / "a.npy", tmp_path / "a.npz"
+    single.write_bytes(header)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.npy", header)
+    for read, path in ((read_npy, single), (read_npz, packed)):
+        with pytest.raises(DataError) as caught:
+            read(path)
+        assert message.removeprefix("no array of NumPy") in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_offset_that_leads_out_of_an_archive(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.zeros(3))
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (2**31).to_bytes(4, "little")  # where the directory begins
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="no arrays of NumPy"):
+        read_npz(path)

@@ -18,10 +18,10 @@ from tracker.analytics.membership import Crossing, Group, Membership, ZoneChange
 from tracker.analytics.outlook import LastSeen, Outlook
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
 from tracker.analytics.speed import Motion, Speedometer
-from tracker.analytics.track_table import Ended, Seen, TrackTable
+from tracker.analytics.track_table import Ended, Seen, TrackTable, grown
 from tracker.analytics.visits import Visits
 from tracker.tracks import Tracks
-from tracker.util.arrays import BoolArray, Float64Array
+from tracker.util.arrays import BoolArray, Float64Array, Int32Array
 
 
 class Analyser:
@@ -67,6 +67,10 @@ class Analyser:
         groups = groups_of(settings, scale, self._names)
         self._membership = Membership(groups, len(settings.zones), len(settings.lines))
         self._visits = Visits(settings.zones)
+        # `(C, Z)` the class under which each visit was counted, and whether any may be another one
+        # than its track's: a change of class waits for an exit that is not yet clear of the border.
+        self._counted: Int32Array = np.zeros((0, len(settings.zones)), np.int32)
+        self._has_late_classes = False
         self._conduct = Conduct(settings.zones, scale)
         self._speed: Speedometer | None = None
         if settings.calibration is not None:
@@ -160,10 +164,11 @@ class Analyser:
         events = [
             self._event(EventKind.TRACK_STARTED, seen, row, seen.time_s) for row in seen.new_rows
         ]
-        events += self._class_changes(seen)
+        self._counted = grown(self._counted, capacity)
         changes, crossings = self._membership.update(seen, capacity)
         for change in changes:
             events += self._zone_events(seen, change)
+        events += self._class_changes(seen)
         for crossing in crossings:
             events += self._line_events(seen, crossing)
         events += self._visit_events(seen)
@@ -203,33 +208,44 @@ class Analyser:
         return np.nan_to_num(slowest, nan=0.0)
 
     def _class_changes(self, seen: Seen) -> Iterator[Event]:
-        if seen.classes.tobytes() == seen.old_classes.tobytes():
+        is_new = seen.classes.tobytes() != seen.old_classes.tobytes()
+        if is_new:
+            self._visits.check_again()
+        if not is_new and not self._has_late_classes:
             return
-        self._visits.check_again()
-        for row in np.flatnonzero(seen.classes != seen.old_classes).tolist():
-            slot, time_s = int(seen.slots[row]), seen.time_s
-            track_id = seen.ids[row]
-            old, new = int(seen.old_classes[row]), int(seen.classes[row])
-            for zone in np.nonzero(self._membership.inside[slot])[0].tolist():
-                name = self.settings.zones[zone].name
-                if self._zone_allowed[old, zone]:
-                    yield self._left(slot, (track_id, old), zone, time_s, How.RECLASSIFIED)
-                if self._zone_allowed[new, zone]:
-                    yield Event(
-                        EventKind.ZONE_ENTERED,
-                        time_s,
-                        track_id,
-                        self._names[new],
-                        place=name,
-                        how=How.RECLASSIFIED,
-                    )
+        inside = self._membership.inside[seen.slots]
+        other = inside & (self._counted[seen.slots] != seen.classes[:, None])
+        late = other & self._membership.leaving(seen.slots)
+        absent = np.ones(len(self._counted), np.bool_)
+        absent[seen.slots] = False
+        self._has_late_classes = bool(late.any() or (self._has_late_classes and absent.any()))
+        rows, zones = np.nonzero(other & ~late)
+        for row, zone in zip(rows.tolist(), zones.tolist(), strict=True):
+            yield from self._class_change(seen, row, zone)
+
+    def _class_change(self, seen: Seen, row: int, zone: int) -> Iterator[Event]:
+        slot, new = int(seen.slots[row]), int(seen.classes[row])
+        old = int(self._counted[slot, zone])
+        self._counted[slot, zone] = new
+        if self._zone_allowed[old, zone]:
+            yield self._left(slot, (seen.ids[row], old), zone, seen.time_s, How.RECLASSIFIED)
+        if self._zone_allowed[new, zone]:
+            yield Event(
+                EventKind.ZONE_ENTERED,
+                seen.time_s,
+                seen.ids[row],
+                self._names[new],
+                place=self.settings.zones[zone].name,
+                how=How.RECLASSIFIED,
+            )
 
     def _zone_events(self, seen: Seen, change: ZoneChange) -> Iterator[Event]:
         slot, zone = int(seen.slots[change.row]), change.zone
-        class_index = int(seen.classes[change.row])
         if change.is_inside:
+            self._counted[slot, zone] = seen.classes[change.row]
             self._visits.began(slot, zone, change.time_s)
             self._conduct.began(slot, zone, change.time_s)
+        class_index = int(self._counted[slot, zone])
         if not self._zone_allowed[class_index, zone]:
             return
         if not change.is_inside:
@@ -288,8 +304,9 @@ class Analyser:
                     **self._measures(one.slot),
                 )
         for zone in np.nonzero(self._membership.inside[one.slot])[0].tolist():
-            if self._zone_allowed[one.class_index, zone]:
-                who = one.track_id, one.class_index
+            counted = int(self._counted[one.slot, zone])
+            if self._zone_allowed[counted, zone]:
+                who = one.track_id, counted
                 yield self._left(one.slot, who, zone, one.time_s, how)
         yield Event(
             EventKind.TRACK_ENDED,

@@ -120,6 +120,11 @@ class Membership:
                 time_s = float(self._time_s[slot, self._zone_count + line])
                 yield line, time_s, 1 if pending > 0 else -1
 
+    def leaving(self, slots: IndexArray) -> BoolArray:
+        """Returns `(T, Z)` whether tracks inside are beyond the border, and not yet clear of it."""
+        waiting: BoolArray = self._waiting[slots, : self._zone_count]
+        return waiting & self.inside[slots]
+
     def waiting(self, slots: IndexArray) -> list[tuple[int, Group, int]]:
         """Returns changes of tracks that are not yet clear of their border or line.
 

@@ -46,7 +46,7 @@ def refused_path_text(error: BaseException) -> str | None:
 
     Example:
         >>> refused_path_text(OSError(36, "File name too long", "a" * 300))[-45:]
-        'aaa...: the name is too long; shorten the path'
+        'aa...: the name is too long; shorten the path'
         >>> refused_path_text(PermissionError(13, "Permission denied", "x/in.mp4"))
         'x/in.mp4: permission denied; check the owner and mode of its folders with ls -ld'
     """

@@ -32,10 +32,9 @@ _SIZE = slice(2, 4)
 MIN_SIZE = 1e-3
 """Aspect and height (pixels) never fall below this, so that an extrapolated box stays a box."""
 
-
 _LEAST_RATIO = 1 + 1e-12
 """A measurement's noise is at least this much of the predicted variance, less 1. With a smaller
-share, of a box predicted a million times too high or low, rounding makes variances 0 or negative."""
+share, of a box predicted a million times too high or low, rounding makes variances 0 or less."""
 
 _REFERENCE_RATE = 30.0
 """Frames a second at which noise that adapts has the values of `MotionNoise`."""
