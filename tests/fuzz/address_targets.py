@@ -66,7 +66,9 @@ def _use_address(data: bytes, folder: Path) -> object:
         try:
             marks.append(read())
         except TrackerError as error:
-            message = str(error) if "\n" in text else checked_message(error, folder, longest=5000)
+            message = str(error)
+            if text.isprintable():
+                checked_message(error, folder, longest=5000)
             marks.append(message.partition(": ")[2][:20])
     return tuple(marks)
 

@@ -105,8 +105,11 @@ def _use_yolo(data: bytes, folder: Path) -> object:
     (folder / "images" / "clip_1.png").touch()
     (labels / "clip_1.txt").write_bytes(data)
     size = _size(read_recording(labels, video=VIDEO))
-    read_yolo_labels(labels)
-    return size
+    try:
+        return size, len(read_yolo_labels(labels).images)
+    except TrackerError as error:  # of columns that these labels do not have
+        checked_message(error, folder)
+        return size
 
 
 def _use_labels(data: bytes, folder: Path) -> object:
@@ -189,7 +192,8 @@ def _use_yaml(data: bytes, folder: Path) -> object:
             parse_yaml_value(word)
             load_config(None, [word])
         except TrackerError as error:
-            checked_message(error, folder, longest=5000)
+            if word.isprintable():
+                checked_message(error, folder, longest=5000)
     return tuple(marks)
 
 

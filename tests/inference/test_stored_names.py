@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracker.inference.name_lists import numbered_names
 from tracker.inference.stored_names import (
     NOTHING_STORED,
     StoredFacts,
@@ -183,3 +184,13 @@ def test_damaged_archive_and_undecodable_text(tmp_path: Path) -> None:
     assert archive_facts(path).class_names is None
     (tmp_path / "y.tflite").write_bytes(content[:-10])
     assert archive_facts(tmp_path / "y.tflite").class_names is None
+
+
+def test_thousands_of_equal_names_are_numbered_in_a_line_of_limited_length(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # In time that grows with their number, not with its square.
+    names = numbered_names(["x" * 5000] * 3 + ["b"] * 30_000, what="a.onnx")
+    assert len(set(names)) == len(names) == 30_003
+    assert names[-1] == "b (30000)"
+    assert len(caplog.text) < 500

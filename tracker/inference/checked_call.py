@@ -60,9 +60,13 @@ def run_network(
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message that is not blank."""
+    """Returns the first line of an error's message that is not blank, or its beginning."""
     lines = [line.strip() for line in str(error).splitlines()]
-    return next(filter(None, lines), type(error).__name__)
+    first = next(filter(None, lines), type(error).__name__)
+    return first if len(first) <= _LONGEST_REASON else f"{first[:_LONGEST_REASON]}..."
+
+
+_LONGEST_REASON = 400
 
 
 def described(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> str:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+from tracker.util.short_repr import short_repr
+
 logger = logging.getLogger(__name__)
 
 _SHOWN = 3
@@ -23,17 +25,20 @@ def numbered_names(names: Sequence[str], *, what: str) -> tuple[str, ...]:
     """
     taken, given = set(names), set[str]()
     result, changed = [], []
+    # The last number of each name, as thousands may be equal.
+    last: dict[str, int] = {}
     for name in names:
-        unique, number = name, 1
+        unique, number = name, last.get(name, 1)
         while unique in given or (number > 1 and unique in taken):
             number += 1
             unique = f"{name} ({number})"
+        last[name] = number
         given.add(unique)
         result.append(unique)
         if unique != name:
             changed.append(unique)
     if changed:
-        shown = ", ".join(map(repr, changed[:_SHOWN])) + (", ..." if changed[_SHOWN:] else "")
+        shown = ", ".join(map(short_repr, changed[:_SHOWN])) + (", ..." if changed[_SHOWN:] else "")
         logger.warning("%s: repeated names are numbered: %s", what, shown)
     return tuple(result)
 

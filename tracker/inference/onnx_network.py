@@ -1,6 +1,7 @@
 """Networks in ONNX files, run by ONNX Runtime (extra `onnx`), which is loaded on first use."""
 
 import importlib
+import logging
 import re
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,8 @@ from tracker.inference.loaded_network import LoadedNetwork
 from tracker.inference.network import TensorSpec
 from tracker.inference.onnx_repair import repaired_onnx
 from tracker.inference.stored_names import metadata_facts
+
+logger = logging.getLogger(__name__)
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -53,10 +56,12 @@ class OnnxNetwork(LoadedNetwork):
         files = [file, *external_files(file)]
         self._digests = MappingProxyType({part.name: network_file_digest(part) for part in files})
         self._session = onnx_session(file, threads=threads or available_cores(), device=chosen)
-        self._inputs = tuple(_spec(node, file) for node in self._session.get_inputs())
-        self._outputs = tuple(_spec(node, file) for node in self._session.get_outputs())
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self._stored = metadata_facts(metadata, what=str(file))
+        try:
+            self._inputs = tuple(_spec(node, file) for node in self._session.get_inputs())
+            self._outputs = tuple(_spec(node, file) for node in self._session.get_outputs())
+        except UnicodeDecodeError as error:
+            raise ModelError(f"network {file}: expected names in UTF-8: {error}") from error
+        self._stored = metadata_facts(_metadata(self._session, file), what=str(file))
 
     def _call(self, arrays: Arrays) -> list[NDArray[Any]]:
         names = (spec.name for spec in self._inputs)
@@ -89,7 +94,10 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
     providers = _providers(device or Device("cpu"), runtime.get_available_providers())
     model = repaired_onnx(Path(path)) or str(path)
     try:
-        session = runtime.InferenceSession(model, options, providers=providers)
+        # On the CPU its fallback would print to standard output, and try the same again.
+        session = runtime.InferenceSession(
+            model, options, providers=providers, enable_fallback=providers != [_CPU]
+        )
     except Exception as error:  # The library raises classes of its own, without a common base.
         reason = first_line(error)
         raise ModelError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
@@ -99,6 +107,15 @@ def onnx_session(path: str | PathLike[str], *, threads: int, device: Device | No
             "fit; try device cpu"
         )
     return session
+
+
+def _metadata(session: Any, file: Path) -> dict[str, str]:
+    """Returns the metadata of a file; none, with a warning, where they are no text in UTF-8."""
+    try:
+        return dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError as error:
+        logger.warning("%s: its metadata are not used, expected UTF-8: %s", file, error)
+        return {}
 
 
 def _providers(device: Device, available: list[str]) -> list[Any]:
