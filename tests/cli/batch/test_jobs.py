@@ -50,7 +50,7 @@ def test_results_are_no_sources(videos: Path) -> None:
     [
         (["videos/c/*.mp4"], "videos/c/.*expected videos, found none"),
         (["nothing.mp4"], "nothing.mp4: expected videos, found none"),
-        (["rtsp://camera/main"], "got an address; use tracker run"),
+        (["rtsp://camera/main"], "got a stream; use tracker run"),
         (["videos/a/x.mp4", "videos/b/x.mp4"], "got x.mp4 for both"),
     ],
 )

@@ -38,7 +38,7 @@ def test_complete_results_are_skipped_until_something_changes(film: Path, tmp_pa
     (first, reports), alone = worked(job, config()), tmp_path / "alone.jsonl"
     assert (first.state, first.frames, first.ids) == (State.DONE, 60, 1)
     assert (reports[0].frames, reports[0].of) == (1, 60)
-    assert json.loads(job.record.read_bytes())["frames"] == 60
+    assert json.loads(Path(job.record).read_bytes())["frames"] == 60
     call_alone(film, alone)
     assert Path(f"{job.stem}.jsonl").read_bytes() == alone.read_bytes()
     again, reports = worked(job, config())

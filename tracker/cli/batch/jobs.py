@@ -9,8 +9,9 @@ from pathlib import Path
 from tracker.cli.batch.pieces import Piece
 from tracker.cli.run.outputs import Outputs
 from tracker.errors import ConfigError
-from tracker.sources.source_kind import VIDEO_SUFFIXES, is_pattern
-from tracker.util.address import scheme_of
+from tracker.sources.source_kind import SCHEMES, VIDEO_SUFFIXES, is_pattern
+from tracker.util.address import scheme_of, shown_address
+from tracker.util.remote import check_address, is_remote, joined, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class Job:
         return replace(self, stem=str(stem), split_s=None, piece=piece)
 
     @property
-    def record(self) -> Path:
+    def record(self) -> str:
         """The file that says that the results are complete, and of what."""
-        return Path(f"{self.stem}.done.json")
+        return f"{self.stem}.done.json"
 
     def outputs(self, wanted: Wanted) -> Outputs:
         """Returns the files of the results; a piece has JSON only."""
@@ -93,15 +94,46 @@ def jobs_of(patterns: Sequence[str], out: str, split_s: float | None = None) -> 
         paths = [path for path in paths if not _is_within(path, out)]
         if not paths:
             raise ConfigError(f"{pattern}: expected videos, found none")
-        found |= {path: os.path.relpath(path, root) for path in paths if path not in found}
+        found |= {path: _relative(path, root) for path in paths if path not in found}
     _check_distinct(found)
-    return [Job(path, str(Path(out) / name), split_s) for path, name in sorted(found.items())]
+    return [Job(path, joined(out, name), split_s) for path, name in sorted(found.items())]
+
+
+def check_results_folder(out: str) -> None:
+    """Checks that results can be written to an address.
+
+    Raises:
+        ConfigError: They cannot.
+        DependencyError: A library is missing.
+    """
+    if not is_remote(out):
+        return
+    if scheme_of(out) in SCHEMES:
+        raise ConfigError(
+            f"--out {shown_address(out)}: expected a folder or an object store such as "
+            "s3://BUCKET/results, got an address that cannot be written"
+        )
+    check_address(out)
+
+
+def check_local(jobs: Sequence[Job]) -> None:
+    """Checks that no video and no result is in an object store: pieces are cut from files.
+
+    Raises:
+        ConfigError: One is.
+    """
+    for path in (path for job in jobs for path in (job.source, job.stem)):
+        if is_remote(path):
+            raise ConfigError(
+                f"--split: expected files on a disk that all workers share, got "
+                f"{shown_address(path)}; leave out --split, or copy the videos there"
+            )
 
 
 def _matches(pattern: str) -> tuple[str, list[str]]:
     """Returns the folder that names are relative to, and the videos."""
-    if scheme_of(pattern) is not None:
-        raise ConfigError(f"{pattern}: expected video files, got an address; use tracker run")
+    if is_remote(pattern):
+        return _remote_matches(pattern)
     if os.path.isdir(pattern):
         return pattern, _videos(glob.glob(f"{glob.escape(pattern)}/**", recursive=True))
     if os.path.exists(pattern) or not is_pattern(pattern):
@@ -117,11 +149,36 @@ def _matches(pattern: str) -> tuple[str, list[str]]:
     return str(Path(*fixed)) if fixed else ".", files if names_suffix else _videos(files)
 
 
+def _remote_matches(pattern: str) -> tuple[str, list[str]]:
+    scheme = scheme_of(pattern) or ""
+    if scheme in SCHEMES and scheme not in {"http", "https"}:
+        raise ConfigError(
+            f"{shown_address(pattern)}: expected video files, got a stream; use tracker run"
+        )
+    if scheme in SCHEMES and not is_pattern(pattern):
+        return pattern.rpartition("/")[0], [pattern]
+    root, files = matches(pattern)
+    names_suffix = Path(pattern).suffix not in ("", ".*")
+    return root, files if names_suffix else [p for p in files if _is_video(p)]
+
+
+def _relative(path: str, root: str) -> str:
+    if not is_remote(path):
+        return os.path.relpath(path, root)
+    return path.removeprefix(root).lstrip("/") if path != root else path.rpartition("/")[2]
+
+
+def _is_video(path: str) -> bool:
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
 def _videos(paths: Sequence[str]) -> list[str]:
-    return [p for p in paths if Path(p).suffix.lower() in VIDEO_SUFFIXES and os.path.isfile(p)]
+    return [p for p in paths if _is_video(p) and os.path.isfile(p)]
 
 
 def _is_within(path: str, folder: str) -> bool:
+    if is_remote(path) or is_remote(folder):
+        return path.startswith(f"{folder.rstrip('/')}/")
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 

@@ -1,7 +1,7 @@
 """`tracker batch`: many videos, and the tables of their results."""
 
 import json
-import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.run.one import stop_on_signals
 from tracker.config.run import Config
 from tracker.errors import OutputError
-from tracker.util.atomic_file import make_parent, replace_text
+from tracker.util.atomic_file import make_parent
 from tracker.util.progress_bar import WorkBar
+from tracker.util.remote import is_remote, joined, size_of, upload, write_text
 from tracker.util.terminal import print_results, print_status
 
 
@@ -55,7 +56,8 @@ def run_batch(request: BatchRequest) -> int:
     """
     outcomes: dict[str, Outcome] = {}
     sizes = {job.source: _size(job.source) for job in request.jobs}
-    make_parent(Path(request.out) / "results.parquet")
+    if not is_remote(request.out):
+        make_parent(Path(request.out) / "results.parquet")
     splits = Splits(request.jobs)
     bar = _Bar(sizes, splits, shown=request.progress)
     with _engine(request) as engine, stop_on_signals() as stop, bar:
@@ -100,17 +102,21 @@ def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
-    folder = Path(request.out)
     rows = [asdict(one) for one in outcomes]
     for row in rows:
         del row["pieces"]
     text = json.dumps(rows, indent=1, ensure_ascii=False)
-    replace_text(folder / "batch.json", text + "\n")
+    write_text(joined(request.out, "batch.json"), text + "\n")
     good = {one.source for one in outcomes if one.state in (State.DONE, State.SKIPPED)}
     recordings = [(job.source, f"{job.stem}.jsonl") for job in request.jobs if job.source in good]
     try:
-        if not write_table(folder / "results.parquet", recordings):
-            print_status("no results.parquet: it needs pyarrow; pip install '.[parquet]'")
+        with tempfile.TemporaryDirectory() as folder:
+            table = joined(request.out, "results.parquet")
+            local = Path(folder) / "results.parquet" if is_remote(table) else Path(table)
+            if not write_table(local, recordings):
+                print_status("no results.parquet: it needs pyarrow; pip install '.[parquet]'")
+            elif is_remote(table):
+                upload(local, table)
     except OutputError as error:
         print_status(f"tracker: warning: {error}")
 
@@ -158,6 +164,6 @@ class _Bar(WorkBar):
 
 def _size(path: str) -> int:
     try:
-        return os.path.getsize(path)
-    except OSError:
+        return size_of(path)
+    except OSError:  # A SourceError too.
         return 0

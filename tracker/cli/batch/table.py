@@ -8,6 +8,7 @@ from typing import Any
 from tracker.errors import DependencyError
 from tracker.util.atomic_file import replaced_file
 from tracker.util.optional_library import optional_library
+from tracker.util.remote import reading
 
 _TEXT = ("video", "kind", "class", "state", "event", "zone", "line", "direction", "how")
 _WHOLE = ("frame", "id", "age", "misses")
@@ -53,7 +54,7 @@ def write_table(path: Path, recordings: Iterable[tuple[str, str]]) -> bool:
 
 
 def _rows(video: str, path: str) -> Iterator[dict[str, Any]]:
-    with open(path, "rb") as file:
+    with reading(path) as file:
         for line in file:
             record = json.loads(line)
             if record["kind"] == "event":

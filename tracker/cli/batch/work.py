@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.join import Join
 from tracker.cli.batch.pieces import Piece, piece_config, planned_pieces, split_facts
+from tracker.cli.batch.remote_work import copied, is_remote_job
 from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.identity import run_identity
 from tracker.cli.run.one import RunRequest, Stop
@@ -26,7 +28,7 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
-from tracker.util.atomic_file import replace_text
+from tracker.util.remote import exists, is_remote, reading, remove, write_text
 
 _REPORT_S = 0.5
 """Seconds between two reports of progress."""
@@ -136,7 +138,9 @@ def process(
         if record:
             return Outcome(job.name, State.SKIPPED, record["frames"], record["ids"])
         progress = _Frames(job, report)
-        if not pieces:
+        if is_remote_job(job):
+            code = _run_remote(job, means, progress, stop)
+        elif not pieces:
             code = _run(job, means, progress.add, stop)
         elif all(
             _complete_record(one, _identity(one, means), wanted) for one in _parts(job, pieces)
@@ -156,8 +160,9 @@ def process(
         return Outcome(job.name, State.STOPPED, progress.frames, 0, seconds)
     frames, ids = _footer(f"{job.stem}.jsonl")
     facts = {"identity": identity, "frames": frames, "ids": ids}
-    replace_text(job.record, json.dumps(facts, indent=1) + "\n")
-    shutil.rmtree(job.folder_of_pieces, ignore_errors=True)
+    write_text(job.record, json.dumps(facts, indent=1) + "\n")
+    if not is_remote(job.stem):
+        shutil.rmtree(job.folder_of_pieces, ignore_errors=True)
     return Outcome(job.name, State.DONE, frames, ids, seconds)
 
 
@@ -186,7 +191,7 @@ def _run(
         embeddings = Embeddings.INCLUDE if has_embeddings else Embeddings.OMIT
         outputs = replace(outputs, embeddings=embeddings)
         config, until_s = piece_config(config, job.piece), job.piece.end_s
-    job.record.unlink(missing_ok=True)
+    remove(job.record)
     with contextlib.redirect_stderr(io.StringIO()):
         for resume in (os.path.exists(f"{job.stem}.jsonl{SUFFIX}"), False):
             cv2.setRNGSeed(config.seed)
@@ -201,10 +206,27 @@ def _run(
     raise AssertionError("the second attempt resumes nothing")
 
 
+def _run_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
+    """Returns the exit code of the run of copies of the files."""
+    remove(job.record)
+    with copied(job, means.wanted, means.config.run.checkpoint_s or math.inf) as copies:
+
+        def after_result(result: TrackedFrame) -> None:
+            progress.add(result)
+            copies.copy_now_and_then()
+
+        code = _run(copies.job, means, after_result, stop)
+        if code:
+            copies.copy_checkpoint()
+        else:
+            copies.finish()
+    return code
+
+
 def _join(job: Job, means: _Means, pieces: Sequence[Piece]) -> int:
     """Joins the recordings of all pieces; returns 0."""
     assert job.split_s is not None, "the caller has split it"
-    job.record.unlink(missing_ok=True)
+    remove(job.record)
     facts = split_facts(job.split_s)
     join = Join(job.source, means.config, job.outputs(means.wanted), facts)
     try:
@@ -267,7 +289,8 @@ def _complete_record(
 ) -> Mapping[str, Any] | None:
     """Returns the record of complete results of that identity; `None` where there are none."""
     with contextlib.suppress(OSError, ValueError):
-        record = json.loads(job.record.read_bytes())
+        with reading(job.record) as file:
+            record = json.load(file)
         is_record = isinstance(record, dict) and {"identity", "frames", "ids"} <= record.keys()
         if is_record and record["identity"] == identity and _are_there(job, wanted):
             return dict(record)
@@ -277,12 +300,12 @@ def _complete_record(
 def _are_there(job: Job, wanted: Wanted) -> bool:
     outputs = job.outputs(wanted)
     paths = (outputs.json, outputs.video, outputs.events)
-    return all(os.path.exists(path.replace("{{", "{").replace("}}", "}")) for path in paths if path)
+    return all(exists(path.replace("{{", "{").replace("}}", "}")) for path in paths if path)
 
 
 def _footer(path: str) -> tuple[int, int]:
     """Returns the number of frames and of tracks of a complete recording."""
-    with open(path, "rb") as file:
+    with reading(path) as file:
         for line in file:
             last = line
     footer = json.loads(last)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.util.remote import is_remote, reading, size_of
 from tracker.version import __version__
 
 _PART = 2**20
@@ -17,20 +18,20 @@ def source_identity(text: str) -> dict[str, Any]:
     """Returns what is compared of a source: name, size and a digest of parts of it.
 
     Args:
-        text: A video file or images, as typed.
+        text: A video file, which may be in an object store, or images, as typed.
 
     Raises:
         SourceError: There are no images.
         OSError: The file cannot be read.
     """
-    if source_kind(text) is SourceKind.IMAGES:
+    if not is_remote(text) and source_kind(text) is SourceKind.IMAGES:
         from tracker.sources.files.image_listing import list_images
 
         files = list_images(text).files
         names = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
         return {"name": text, "images": len(files), "digest": _digest(names.encode())}
-    size = os.path.getsize(text)
-    with open(text, "rb") as file:
+    size = size_of(text)
+    with reading(text) as file:
         head = file.read(_PART)
         file.seek(max(size - _PART, 0))
         return {"name": text, "bytes": size, "digest": _digest(head + file.read(_PART))}
