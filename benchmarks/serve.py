@@ -1,16 +1,20 @@
 """What viewers of `tracker serve` cost, and how late they see a frame.
 
     python benchmarks/serve.py SOURCE... [--seconds 20] [--detector nano] [--memory-frames 20000]
+    python benchmarks/serve.py --server-frames 108000 --memory-frames 0
 
-Three measurements on this machine:
+Four measurements on this machine:
 
 - CPU seconds of the server's process a second without a viewer, with one and with ten, on one
   source that plays at its own rate; images encoded a frame of the pipeline.
 - Frames a second and delay at a viewer beside those of the pipeline. The viewer is a WebSocket
   client in this process that acknowledges each frame, as the page does; the delay of a frame is
   from its capture (`wall_time`) until its image has arrived. Drawing is not in it.
-- Memory of the server's process over many frames, published as fast as possible by a hub with one
-  viewer of images, events and a new track every tenth frame.
+- Memory of a hub over many frames, published as fast as possible with viewers of both images,
+  events and a new track every tenth frame.
+- Memory of the server's process over many frames (`--server-frames`): a clip of its own, 160x120,
+  of a square that walks, processed by `--detector motion` as fast as possible, and again when it
+  has ended, with one viewer.
 """
 
 import argparse
@@ -76,9 +80,17 @@ async def watch_many(address: str, name: str, seconds: float, viewers: int) -> l
     return list(await asyncio.gather(*(watch(address, name, seconds) for _ in range(viewers))))
 
 
-def started(sources: list[str], detector: str) -> tuple[subprocess.Popen[str], str]:
+def started(sources: list[str], detector: str, *options: str) -> tuple[subprocess.Popen[str], str]:
     """Starts the server; returns it and its address."""
-    words = ["serve", *map(os.path.abspath, sources), "--detector", detector, "--port", "0"]
+    words = [
+        "serve",
+        *map(os.path.abspath, sources),
+        "--detector",
+        detector,
+        "--port",
+        "0",
+        *options,
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "tracker", *words],
         stderr=subprocess.PIPE,
@@ -126,6 +138,61 @@ def measure_viewers(sources: list[str], detector: str, seconds: float) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(10)
+
+
+def write_walk(path: Path, frames: int) -> None:
+    """Writes a clip of a square that walks to the right, again and again."""
+    import av
+    import numpy as np
+
+    ground = np.random.default_rng(0).integers(60, 110, (120, 160, 3)).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for index in range(frames):
+            image = ground.copy()
+            x = 5 + 2 * (index % 60)
+            image[40:80, x : x + 20] = (240, 200, 40)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def measure_server_memory(frames: int) -> None:
+    """Lets a server process many frames, and prints its memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "walk.mp4"
+        write_walk(clip, 9000)
+        process, address = started([str(clip)], "motion", "--as-fast-as-possible")
+        try:
+            asyncio.run(follow_frames(process.pid, address, frames))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+
+
+async def follow_frames(pid: int, address: str, frames: int) -> None:
+    url = f"{address.replace('http', 'ws')}ws?source=walk"
+    print("frames of the server | resident MB")
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+        watching = asyncio.create_task(acknowledge(url))
+        shown, step = 0, frames // 12
+        while shown < frames:
+            await asyncio.sleep(0.2)
+            (entry,) = (await client.get("api/sources")).json()["sources"]
+            if entry["state"] == "ended":
+                await client.post("api/sources/walk/restart")
+            if entry["frames"] >= shown:
+                print(f"{entry['frames']} | {resident_mb(pid):.0f}", flush=True)
+                shown = entry["frames"] // step * step + step
+        watching.cancel()
+
+
+async def acknowledge(url: str) -> None:
+    """Views a source without end."""
+    async with connect(url, max_size=None) as socket:
+        async for message in socket:
+            if isinstance(message, str) and (found := json.loads(message))["kind"] == "frame":
+                await socket.send(json.dumps({"ack": found["frame"]}))
 
 
 def numbers(client: httpx.Client) -> tuple[float, float]:
@@ -192,12 +259,16 @@ def measure_memory(frames: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sources", nargs="+", help="A video, or a recording and its video.")
+    parser.add_argument("sources", nargs="*", help="A video, or a recording and its video.")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--detector", default="nano")
     parser.add_argument("--memory-frames", type=int, default=108_000)
+    parser.add_argument("--server-frames", type=int, default=0, help="108000 are an hour.")
     options = parser.parse_args()
-    measure_viewers(options.sources, options.detector, options.seconds)
+    if options.server_frames:
+        measure_server_memory(options.server_frames)
+    if options.sources:
+        measure_viewers(options.sources, options.detector, options.seconds)
     if options.memory_frames:
         measure_memory(options.memory_frames)
 

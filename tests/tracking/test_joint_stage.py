@@ -40,7 +40,7 @@ def scene_of(
     found: Detections,
     *,
     variance: list[float] | np.ndarray = (16.0, 16.0, 0.01, 16.0),
-    shortfall: list[float] | None = None,
+    score_cost: list[float] | None = None,
     **changes: object,
 ) -> Scene:
     """A scene whose tracks are predicted exactly at the boxes of `known`."""
@@ -50,10 +50,10 @@ def scene_of(
     state[0, :, 0], state[1] = xyxy_to_cxcyah(known.boxes).T, 0.0
     slots = table.give_birth(state, known, np.arange(count))
     gallery.add(slots, known.embeddings)
-    lacks = np.zeros(len(found)) if shortfall is None else np.array(shortfall)
+    lacks = np.zeros(len(found)) if score_cost is None else np.array(score_cost)
     spread = np.broadcast_to(np.asarray(variance), (count, 4)).copy()
     measurements = xyxy_to_cxcyah(found.boxes)
-    return make_scene(table, gallery, own, found, measurements, variance=spread, shortfall=lacks)
+    return make_scene(table, gallery, own, found, measurements, variance=spread, score_cost=lacks)
 
 
 def pairs_of(scene: Scene) -> Pairs:
@@ -89,9 +89,9 @@ def test_one_pair_by_hand() -> None:
 
 def test_a_score_too_low_for_a_birth_adds_what_it_lacks() -> None:
     known, found = detections_of([box(100)]), detections_of([box(104)])
-    assert cost_of(scene_of(known, found, shortfall=[1.5])) == pytest.approx(BY_HAND + 1.5)
-    assert matched(scene_of(known, found, shortfall=[7.7])) == [(0, 0)]
-    assert matched(scene_of(known, found, shortfall=[7.9])) == []
+    assert cost_of(scene_of(known, found, score_cost=[1.5])) == pytest.approx(BY_HAND + 1.5)
+    assert matched(scene_of(known, found, score_cost=[7.7])) == [(0, 0)]
+    assert matched(scene_of(known, found, score_cost=[7.9])) == []
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_assignment_is_the_best_of_all(seed: int, tracks: int, found: int) -
     )
     spread = random.uniform(10, 400, (tracks, 4)) * [1, 1, 1e-4, 1]
     lacks = random.uniform(0, 3, found).tolist()
-    scene = scene_of(known, seen, variance=spread, shortfall=lacks)
+    scene = scene_of(known, seen, variance=spread, score_cost=lacks)
     cost = slow_costs(known, seen, spread, lacks)
     wide = np.hstack([cost, np.zeros((tracks, tracks))])  # a place of no match for each track
     least = min(

@@ -10,6 +10,7 @@ from tracker.pipeline.lag import LateResult
 from tracker.pipeline.source_state import SourceTracker
 from tracker.tracking.camera_motion import CameraMotionEstimator
 from tracker.tracking.camera_watch import CameraWatch
+from tracker.tracking.clutter import Clutter
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.learnt import Learnt
@@ -26,6 +27,7 @@ TRACKING = Kinds(
         AppearanceGallery: frozenset({"_size"}),
         CameraMotionEstimator: frozenset(),
         CameraWatch: frozenset(),
+        Clutter: frozenset(),
         DeepSort: frozenset({"_settings"}),
         FixedLag: frozenset({"_frames"}),
         Learnt: frozenset({"_settings", "_learns_scores", "_learns_gaps"}),

@@ -160,7 +160,7 @@ class DeepSort:
             detections,
             measurements,
             variance=variance,
-            shortfall=learnt.shortfall(detections, odds),
+            score_cost=learnt.score_cost(detections, odds),
         )
         matches = associate(scene, regular, low)
         learnt.learn(table, matches, scene, odds)

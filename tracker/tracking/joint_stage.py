@@ -7,7 +7,8 @@ that of a detection out of nowhere. Its parts:
   and then. The variance is the filter's own, so a track that was not seen for long, or that turns,
   is compared less strictly and costs more: no order of tracks is needed.
 - Overlap: minus the logarithm of the IoU, which tells people apart who walk side by side.
-- Score: the log odds by which a detection is too weak to start a track (`score_scale.py`).
+- Score: the log odds by which a detection is too weak to start a track (`score_scale.py`), and the
+  logarithm of how much commoner such detections are than new objects (`clutter.py`).
 - Appearance: the cosine distance to the mean of the track's embeddings, less the neutral one. Where
   tracks nearly coincide and appearances are known, motion counts half: by motion, two balls that
   bounce off each other would swap their ids.
@@ -78,7 +79,7 @@ def _joint_cost(scene: Scene, pairs: Pairs) -> Pairs:
     cost += _log_volume(mean, scene.variance[used])[place]
     overlap = paired_iou(predicted[place], scene.detections.boxes[columns])
     cost -= np.log(np.maximum(overlap, _LEAST_IOU))
-    cost += scene.shortfall[columns]
+    cost += scene.score_cost[columns]
     if scene.has_appearance:
         cost += _appearance(scene, pairs)
     likely = (cost <= _NO_MATCH).nonzero()[0]

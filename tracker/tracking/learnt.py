@@ -1,7 +1,8 @@
 """What the tracker learns while it runs, applied to the track table.
 
 Noise (`motion_bank.py`), camera motion from boxes (`box_motion.py`), the meaning of scores
-(`score_scale.py`) and how long lost objects are still there (`survival.py`).
+(`score_scale.py`), how common weak ones of nothing are (`clutter.py`) and how long lost objects are
+still there (`survival.py`).
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ from tracker.detections import Detections
 from tracker.tracking import box_motion
 from tracker.tracking.association import Matches
 from tracker.tracking.camera_warp import warp
+from tracker.tracking.clutter import Clutter
 from tracker.tracking.motion_bank import MIN_HITS, MotionBank
 from tracker.tracking.scene import Scene
 from tracker.tracking.score_scale import ScoreScale, log_odds
@@ -18,7 +20,7 @@ from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracking.survival import LEAST_HITS, Survival
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion
-from tracker.util.arrays import BoolArray, Float64Array
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray
 
 _MOST_CAMERA_MISSES = 4
 """Missed detections of a track up to which its prediction says something about the camera."""
@@ -49,6 +51,7 @@ class Learnt:
             settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
         )
         self._scores = ScoreScale()
+        self._clutter = Clutter()
         # What a constant setting decides is not learnt.
         self._learns_scores = settings.birth_score is None or settings.min_mean_score is None
         self._learns_gaps = settings.report is Report.LIKELY
@@ -93,8 +96,11 @@ class Learnt:
         self.combine(table)
         return True
 
-    def shortfall(self, detections: Detections, odds: Float64Array) -> Float64Array:
-        """Returns `(N,)` log odds by which scores are too low to start a track, at least 0.
+    def score_cost(self, detections: Detections, odds: Float64Array) -> Float64Array:
+        """Returns `(N,)` costs of a match for a score that is too low to start a track, else 0.
+
+        They are the log odds by which it is too low, and the logarithm of how much commoner such
+        detections of nothing are than new objects.
 
         Args:
             detections: Those of the frame.
@@ -102,9 +108,10 @@ class Learnt:
         """
         least = self._settings.birth_score
         if least is None:
-            return np.maximum(self._scores.birth_limits(detections.classes) - odds, 0.0)
-        too_low = detections.scores < least
-        return np.where(too_low, np.maximum(log_odds(np.array([least])) - odds, _TINY), 0.0)
+            short = self._scores.birth_limits(detections.classes) - odds
+            return np.where(short > 0, short + self._clutter.cost, 0.0)
+        short = np.maximum(log_odds(np.array([least])) - odds, _TINY)
+        return np.where(detections.scores < least, short + self._clutter.cost, 0.0)
 
     def update(self, table: TrackTable, matches: Matches, scene: Scene, dt: float) -> None:
         """Moves the matched tracks to their detections, and learns how far off they were.
@@ -137,6 +144,7 @@ class Learnt:
             odds: `(N,)` log odds of the scores of the detections.
         """
         detections, rows, columns = scene.detections, matches.rows, matches.columns
+        self._learn_clutter(scene.score_cost, columns)
         confirmed = table.confirmed[rows]
         if self._learns_scores:
             seen = columns[confirmed]
@@ -149,6 +157,12 @@ class Learnt:
             predicted = cxcyah_to_xyxy(table.mean[rows[back]])
             overlap = paired_iou(predicted, detections.boxes[columns[back]])
             self._survival.learn(misses[back] - 1, overlap >= _RIGHT_IOU)
+
+    def _learn_clutter(self, score_cost: Float64Array, matched: IndexArray) -> None:
+        weak = int(np.count_nonzero(score_cost))
+        weak_matched = int(np.count_nonzero(score_cost[matched]))
+        unmatched = len(score_cost) - len(matched)
+        self._clutter.learn(weak - weak_matched, unmatched - weak + weak_matched)
 
     def learn_deletion(self, table: TrackTable, deleted: BoolArray) -> None:
         """Takes in that lost tracks of a mask `(T,)` did not come back."""

@@ -23,8 +23,8 @@ class Scene(NamedTuple):
         detections: Those of this frame.
         measurements: `(N, 4)` the detections as cxcyah.
         variance: `(T, 4)` of the innovations of the tracks.
-        shortfall: `(N,)` log odds by which the score of a detection is too low to start a track; 0
-            where it is enough.
+        score_cost: `(N,)` cost of a match with each detection for its score; 0 where the score is
+            enough to start a track.
         known_tracks: `(T,)` whether the appearance of each track is known.
         known_detections: `(N,)` whether the appearance of each detection is known.
         has_appearance: Whether there is a track and a detection of known appearance.
@@ -37,7 +37,7 @@ class Scene(NamedTuple):
     detections: Detections
     measurements: Float64Array
     variance: Float64Array
-    shortfall: Float64Array
+    score_cost: Float64Array
     known_tracks: BoolArray
     known_detections: BoolArray
     has_appearance: bool
@@ -45,7 +45,7 @@ class Scene(NamedTuple):
 
     def starters(self, columns: IndexArray) -> IndexArray:
         """Returns those of the detections whose score is enough to start a track."""
-        kept: IndexArray = columns[self.shortfall[columns] == 0]
+        kept: IndexArray = columns[self.score_cost[columns] == 0]
         return kept
 
     def comparable(self, pairs: Pairs) -> BoolArray:
@@ -61,7 +61,7 @@ def make_scene(
     measurements: Float64Array,
     *,
     variance: Float64Array,
-    shortfall: Float64Array,
+    score_cost: Float64Array,
 ) -> Scene:
     """Returns the input of the association; see `Scene`."""
     known_detections = is_known(detections.embeddings)
@@ -75,7 +75,7 @@ def make_scene(
         detections=detections,
         measurements=measurements,
         variance=variance,
-        shortfall=shortfall,
+        score_cost=score_cost,
         known_tracks=known_tracks,
         known_detections=known_detections,
         has_appearance=bool(tracks and found),
