@@ -39,7 +39,7 @@ def test_a_box_outside_the_image_has_none():
 
 def test_boxes_in_one_place_have_their_labels_around_it():
     placer = LabelPlacer((200, 300), FONT_PX)
-    box = (100, 60, 140, 150)
+    box = (110, 60, 150, 150)
     labels = [placer.place(TEXTS, box) for _ in range(12)]
     placed = [label for label in labels if label is not None]
     # Above, below; there is no room for shorter forms of the text either. Then to the right and
@@ -49,7 +49,7 @@ def test_boxes_in_one_place_have_their_labels_around_it():
     assert (placed[0].text, placed[0].bottom) == (TEXTS[0], 60)
     assert (placed[1].text, placed[1].top) == (TEXTS[0], 150)
     sides = [label for label in placed if label.top == 60]
-    assert (sides[0].left, sides[1].right) == (140, 100)
+    assert (sides[0].left, sides[1].right) == (150, 110)
     assert any(label.bottom == 150 for label in placed)
     assert not any(overlap(a, b) for i, a in enumerate(placed) for b in placed[:i])
 
