@@ -21,6 +21,9 @@ ELSEWHERE = {
     *(
         "Disk",
         "Recording",
+        "EncoderThread",
+        "_Progress",
+        "YuvConverter",
         "Sound",
         "_JoinedSound",
         "_Copy",

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tests.analytics.clips import boxed, tracks_at
-from tests.sinks.results import make_result
+from tests.sinks.results import make_result, make_run
 from tracker.analytics.analyser import Analyser
 from tracker.analytics.settings import AnalyticsSettings, Line, Zone
 from tracker.sinks.annotated import annotated_image
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
-from tracker.sinks.draw_zones import draw_zones, line_texts, zone_texts
+from tracker.sinks.draw_zones import draw_outlines, draw_zones, line_texts, zone_texts
 from tracker.sinks.run_analysis import RunAnalysis
 
 SHARE = AnalyticsSettings(
@@ -79,7 +79,9 @@ def test_no_outline_crosses_a_label_of_a_track() -> None:
     line = AnalyticsSettings(lines=(Line("a", ((60.0, 0.0), (60.0, 239.0))),))
     analysis = RunAnalysis(line)
     image = np.zeros((240, 320, 3), np.uint8)
-    result = make_result(tracks=boxed([1], [[40.0, 60.0, 100.0, 200.0]]), image=image)
+    run = make_run(width=320, height=240)
+    tracks = boxed([1], [[40.0, 60.0, 100.0, 200.0]])
+    result = make_result(tracks=tracks, run=run, image=image)
     analysis.update(result)
     plain = annotated_image(result, Trails(1.0), DrawStyle(), None)
     drawn = annotated_image(result, Trails(1.0), DrawStyle(), analysis)
@@ -89,3 +91,16 @@ def test_no_outline_crosses_a_label_of_a_track() -> None:
     assert label[:, 60].any()
     assert (drawn[label] == plain[label]).all()
     assert (drawn[210:, 60] != plain[210:, 60]).any()
+
+
+def test_zones_fit_images_of_another_size_than_the_source() -> None:
+    square = AnalyticsSettings(zones=(Zone("a", ((0.0, 0.0), (200.0, 0.0), (200.0, 160.0))),))
+    analysis = RunAnalysis(square)
+    run = make_run(width=320, height=240)
+    analysis.update(make_result(run=run))
+    small, own = np.zeros((120, 160, 3), np.uint8), np.zeros((120, 160, 3), np.uint8)
+    analysis.draw_outlines(small, DrawStyle())
+    half = AnalyticsSettings(zones=(Zone("a", ((0.0, 0.0), (100.0, 0.0), (100.0, 80.0))),))
+    draw_outlines(own, half, (1.0, 1.0), DrawStyle())
+    np.testing.assert_array_equal(small, own)
+    assert small.any()

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from tracker.frames import VideoInfo
+from tracker.sinks.encoders import Encoder
 from tracker.sinks.fragments import FragmentCount
 from tracker.sinks.place import Place
 from tracker.sinks.video_encoder import Disk, Recording, frame_count, keyframe_interval
+
+X264 = Encoder("libx264")
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def still(shape: tuple[int, int, int], number: int) -> np.ndarray:
 def record(path: Path, info: VideoInfo, count: int) -> Recording:
     shape = (info.height, info.width, 3)
     recording = Recording(
-        Disk(Place(str(path))), "mp4", {}, info, np.zeros(shape, np.uint8), time_s=0.0
+        Disk(Place(str(path))), "mp4", X264, info, np.zeros(shape, np.uint8), time_s=0.0
     )
     for number in range(count):
         recording.add(still(shape, number), number / 25)
@@ -71,7 +74,7 @@ def test_a_copy_continues_an_earlier_file(tmp_path: Path, info: VideoInfo) -> No
     record(tmp_path / "whole.mp4", info, 120).finish()
     record(tmp_path / "old.mp4", info, 180).abandon()
     new = Recording(
-        Disk(Place(str(tmp_path / "new.mp4"))), "mp4", {}, info,
+        Disk(Place(str(tmp_path / "new.mp4"))), "mp4", X264, info,
         np.zeros((48, 64, 3), np.uint8), time_s=0.0,
     )  # fmt: skip
     new.copy(str(tmp_path / "old.mp4"), 50)

@@ -16,8 +16,10 @@ from tracker.masks import encode_mask
 from tracker.sinks.audio_copy import adts_config
 from tracker.sinks.draw_style import DrawStyle, Labels
 from tracker.sinks.palette import color_of
+from tracker.sinks.stateful import SINKS
 from tracker.sinks.video_encoder import usable_time_base
 from tracker.sinks.video_file import VideoSink
+from tracker.util.plain_state import restore, state_of
 
 NTSC = Fraction(30000, 1001)
 
@@ -127,12 +129,81 @@ def test_known_colours_survive_and_are_tagged_as_bt709(tmp_path):
     record(tmp_path / "a.mp4", [0.0, 0.04], run=make_run(width=320, height=64), image=image)
     frame = decoded_frames(tmp_path / "a.mp4")[0]
     found = rgb(frame)[32, 32::64].astype(int)
-    assert np.abs(found - np.array(colors)).max() <= 4
+    assert np.abs(found - np.array(colors)).max() <= 2
     # 1 is BT.709 in primaries, transfer and matrix; range 1 is limited.
     with av.open(str(tmp_path / "a.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
         assert context.color_range == 1
+
+
+def test_colours_of_large_frames_survive_the_fast_settings(tmp_path):
+    colors = [(200, 30, 60), (20, 180, 40), (30, 60, 220), (255, 255, 255), (0, 0, 0)]
+    image = np.repeat(np.array(colors, np.uint8)[None], 720, axis=0).repeat(256, axis=1)
+    record(tmp_path / "a.mp4", [0.0, 0.04], run=make_run(width=1280, height=720), image=image)
+    frame = decoded_frames(tmp_path / "a.mp4")[0]
+    found = rgb(frame)[360, 128::256].astype(int)
+    assert np.abs(found - np.array(colors)).max() <= 3
+
+
+def test_a_scaled_video_has_tracks_of_its_own_size(tmp_path):
+    run = make_run(width=640, height=480)
+    tracks = make_tracks((1, (80, 200, 400, 400), CONFIRMED))
+    image = np.full((480, 640, 3), 90, np.uint8)
+    with VideoSink(str(tmp_path / "a.mp4"), scale=0.5) as sink:
+        sink.write(make_result(0, tracks, run=run, image=image))
+    # As a video of a source of half the size.
+    tracks = make_tracks((1, (40, 100, 200, 200), CONFIRMED))
+    record(tmp_path / "b.mp4", [0.0], image=image[::2, ::2], tracks=tracks)
+    half, own = (rgb(decoded_frames(tmp_path / name)[0]).astype(int) for name in ("a.mp4", "b.mp4"))
+    np.testing.assert_array_equal(half, own)
+    assert half.shape == (240, 320, 3)
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path):
+    # Large enough for the fast settings, with frames encoded side by side.
+    ramp = np.arange(1280, dtype=np.uint8)
+    images = [np.tile((ramp + 5 * step)[:, None], (720, 1, 3)) for step in range(20)]
+    for name in ("a.mp4", "b.mp4"):
+        with VideoSink(str(tmp_path / name)) as sink:
+            for index, image in enumerate(images):
+                sink.write(make_result(index, image=image, run=make_run(width=1280, height=720)))
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert len(decoded_frames(tmp_path / "a.mp4")) == 20
+
+
+def test_an_encoder_that_cannot_be_opened_gives_way_to_the_next(tmp_path, caplog):
+    caplog.set_level("INFO", "tracker.sinks")
+    # No machine has both.
+    names = ["nvenc"] if sys.platform == "darwin" else ["videotoolbox"]
+    with VideoSink(str(tmp_path / "a.mp4"), encoders=[*names, "x264"]) as sink:
+        sink.write(make_result(0))
+        sink.write(make_result(1))
+    assert len(decoded_frames(tmp_path / "a.mp4")) == 2
+    assert f"{names[0]} cannot be opened" in caplog.text
+    with pytest.raises(OutputError, match="the encoder failed"):
+        with VideoSink(str(tmp_path / "b.mp4"), encoders=names) as sink:
+            sink.write(make_result(0))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    with pytest.raises(ConfigError, match=r"expected x264, nvenc.*did you mean 'nvenc'"):
+        VideoSink(str(tmp_path / "c.mp4"), encoders=["nvec"])
+
+
+def test_a_run_that_continues_takes_the_encoder_of_the_file(tmp_path):
+    """Its parameters are stored once for all frames."""
+    missing = "nvenc" if sys.platform == "darwin" else "videotoolbox"
+    path = str(tmp_path / "a.mp4")
+    sink = VideoSink(path, encoders=["x264"])
+    for index in range(120):
+        sink.write(make_result(index, image=grey(index)))
+    state = state_of(sink, SINKS)
+    sink.close()
+    later = VideoSink(path, encoders=[missing])
+    restore(later, state, SINKS)
+    later.continue_file()
+    later.write(make_result(120, image=grey(120)))
+    later.close()
+    assert len(decoded_frames(path)) == 121
 
 
 def test_odd_sizes_repeat_their_edge(tmp_path):
@@ -331,3 +402,5 @@ def test_wrong_names_and_options_are_refused(tmp_path):
         VideoSink(str(tmp_path / "a.mp4"), crf=60)
     with pytest.raises(ConfigError, match="did you mean 'veryfast'"):
         VideoSink(str(tmp_path / "a.mp4"), preset="veryfasst")
+    with pytest.raises(ConfigError, match=r"video.scale: expected a number in \(0, 1\], got 1.5"):
+        VideoSink(str(tmp_path / "a.mp4"), scale=1.5)

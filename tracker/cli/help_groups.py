@@ -12,7 +12,20 @@ Groups = dict[str, tuple[str, ...]]
 """Names of parameters by heading, in the order of the help; all others are under `Options`."""
 
 _OUTPUT = (
-    *("output", "out", "json", "video", "mot", "csv", "zones", "events", "webhook", "mqtt"),
+    *(
+        "output",
+        "out",
+        "json",
+        "video",
+        "video_scale",
+        "video_encoder",
+        "mot",
+        "csv",
+        "zones",
+        "events",
+        "webhook",
+        "mqtt",
+    ),
     *("save_dir", "crops", "crops_per_track", "clips", "clip_margin", "show", "embeddings"),
     *("plot", "report", "file_format", "preview", "no_clobber", "resume"),
 )

@@ -104,6 +104,19 @@ TrailSeconds = Annotated[
     float | None,
     typer.Option("--trail", help="Seconds of the path behind each foot point; 0 = none. [1.5]"),
 ]
+VideoEncoderName = Annotated[
+    str | None,
+    typer.Option(
+        "--video-encoder",
+        help="What encodes videos: auto (hardware if it works, else x264), x264, nvenc, vaapi, "
+        "qsv or videotoolbox. [auto]",
+        autocompletion=choices("auto", "x264", "nvenc", "vaapi", "qsv", "videotoolbox"),
+    ),
+]
+VideoScale = Annotated[
+    float | None,
+    typer.Option("--video-scale", help="Size of videos, as a factor: 0.5 halves both sides. [1]"),
+]
 ZonesFile = Annotated[
     str | None,
     typer.Option("--zones", help="Zones, lines and calibration, a YAML file: docs/analytics.md."),

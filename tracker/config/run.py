@@ -25,6 +25,7 @@ from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.blur_style import BlurStyle
 from tracker.sinks.draw_style import DrawStyle
+from tracker.sinks.video_settings import VideoSettings
 from tracker.sources.files.decoding import Decoding, Deinterlace
 from tracker.sources.live.settings import LiveSettings
 from tracker.tracking.settings import IOU_DISTANCE, DeepSortSettings, TrackDistance
@@ -272,6 +273,7 @@ class Config:
         camera_motion: Compensation of camera motion.
         tracking: Settings of DeepSORT.
         draw: Style of drawing.
+        video: Settings of written videos.
         segmenter: The background of drawn frames.
         blur: Objects that are hidden in drawn frames.
         batch: Batching of frames of several sources.
@@ -289,6 +291,7 @@ class Config:
     camera_motion: CameraCompensation = CameraCompensation.AUTO
     tracking: DeepSortSettings = dataclasses.field(default_factory=DeepSortSettings)
     draw: DrawStyle = dataclasses.field(default_factory=DrawStyle)
+    video: VideoSettings = dataclasses.field(default_factory=VideoSettings)
     segmenter: SegmenterConfig = dataclasses.field(default_factory=SegmenterConfig)
     blur: BlurStyle = dataclasses.field(default_factory=BlurStyle)
     batch: BatchConfig = dataclasses.field(default_factory=BatchConfig)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -10,6 +11,8 @@ import numpy as np
 
 from tracker.doctor.check import Check, failure, ok, warning
 from tracker.errors import OutputError
+from tracker.sinks.encoders import Encoder, add_video_stream
+from tracker.sinks.yuv import YuvConverter
 from tracker.util.arrays import UInt8Array
 
 VIDEO = "libx264"
@@ -29,7 +32,6 @@ HARDWARE = {
 _FRAMES = 10
 _SIDE = (360, 640)
 _RATE = 25
-_FORMATS = ("yuv420p", "nv12")
 # Encoders change grey levels by one or two; a wrong frame differs by at least 20.
 _LARGEST_ERROR = 6.0
 _SOUND_RATE = 48_000
@@ -39,7 +41,16 @@ def codec_checks() -> list[Check]:
     """Returns whether the program's encoders work, and which hardware encoders do."""
     programs = [video_check(VIDEO, is_needed=True), sound_check(SOUND)]
     there = [name for name in HARDWARE if name in av.codecs_available]
-    return [*programs, *(video_check(name, is_needed=False) for name in there)]
+    return [*programs, *encoder_checks(*there)]
+
+
+def encoder_checks(*encoders: str) -> list[Check]:
+    """Returns whether encoders of hardware work.
+
+    Args:
+        encoders: FFmpeg's names.
+    """
+    return [video_check(name, is_needed=False) for name in encoders]
 
 
 def video_check(encoder: str, *, is_needed: bool) -> Check:
@@ -92,13 +103,12 @@ def encoded_video(encoder: str, levels: Sequence[int]) -> bytes:
     with _ffmpeg_messages() as messages:
         try:
             with av.open(file, "w", format="mp4") as container:
-                stream: Any = container.add_stream(encoder, rate=_RATE)
-                stream.height, stream.width = _SIDE
-                stream.pix_fmt = _pixel_format(encoder)
+                chosen = Encoder.by_codec(encoder)
+                stream = add_video_stream(container, chosen, Fraction(_RATE), _SIDE)
                 for level in levels:
-                    container.mux(stream.encode(_grey_frame(level, stream.pix_fmt)))
+                    container.mux(stream.encode(_grey_frame(level)))
                 container.mux(stream.encode())
-        except (OSError, ValueError, av.FFmpegError) as error:
+        except (OSError, ValueError, NotImplementedError, av.FFmpegError) as error:
             raise OutputError(_reason(error, messages)) from error
     return file.getvalue()
 
@@ -125,15 +135,9 @@ def wrong_frames(expected: Sequence[float], found: Sequence[float]) -> str:
     return f"expected frames with the grey levels {levels}, decoded {decoded or 'none'}"
 
 
-def _grey_frame(level: int, pixel_format: str) -> av.VideoFrame:
+def _grey_frame(level: int) -> av.VideoFrame:
     image: UInt8Array = np.full((*_SIDE, 3), level, np.uint8)
-    return av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixel_format)
-
-
-def _pixel_format(encoder: str) -> str:
-    formats = [one.name for one in av.codec.Codec(encoder, "w").video_formats or ()]
-    known = [name for name in _FORMATS if name in formats]
-    return (known or formats or list(_FORMATS))[0]
+    return YuvConverter(image.shape, reuse=False).frame(image)
 
 
 def _sound_seconds(encoder: str) -> float:

@@ -1,8 +1,9 @@
 """The frame loop: sources are read in threads, and one thread detects, embeds and tracks.
 
 Three stages overlap: one thread per source decodes, the inference thread batches the available
-frames for the detector and steps the tracker of each source, and the caller's thread draws, encodes
-and writes. The channels between them are bounded, and so is memory. One source is a batch of one.
+frames for the detector and steps the tracker of each source, and the caller's thread draws and
+writes (videos have a thread of their own). The channels between them are bounded, and so is memory.
+One source is a batch of one.
 """
 
 import threading

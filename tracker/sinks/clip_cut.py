@@ -15,6 +15,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from tracker.frames import Source
+from tracker.sinks.encoders import Encoder
 from tracker.sinks.place import Place
 from tracker.sinks.video_encoder import Disk, Recording
 from tracker.sources.files.packets import open_video
@@ -24,7 +25,7 @@ EARLIEST_S = 1.0
 
 COPIED_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 COPIED_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
-_X264 = {"crf": "20", "preset": "veryfast"}
+_CRF, _PRESET = 20, "veryfast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,8 @@ def encoded(video: VideoToCut, stretch: Stretch, target: Path) -> Stretch:
         frames = takewhile(lambda frame: frame.time_s < stretch.end_s, source)
         first = next(frames)
         disk = Disk(Place(str(target)))
-        file = Recording(disk, "mp4", dict(_X264), source.info, first.image, first.time_s)
+        encoder = Encoder.x264(_CRF, _PRESET, first.image.shape[:2])
+        file = Recording(disk, "mp4", encoder, source.info, first.image, first.time_s)
         last_s = first.time_s
         try:
             for frame in chain([first], frames):

@@ -53,11 +53,47 @@ def draw_tracks(
     Raises:
         DataError: A box is not finite, a class has no name, or a mask is not of the image's size.
     """
+    canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
+    draw_over(
+        canvas,
+        tracks,
+        class_names=class_names,
+        trails=trails,
+        style=style,
+        masks=masks,
+        zones=zones,
+    )
+    return canvas
+
+
+def draw_over(
+    canvas: UInt8Array,
+    tracks: Tracks,
+    *,
+    class_names: Sequence[str],
+    trails: Trails,
+    style: DrawStyle,
+    masks: Sequence[Mask] | None = None,
+    zones: Mapping[int, int] | None = None,
+) -> None:
+    """Draws tracks into an image as `draw_tracks` does.
+
+    Args:
+        canvas: `(H, W, 3)` uint8 RGB, contiguous, changed in place.
+        tracks: As in `draw_tracks`, like all others.
+        class_names: Names by class index.
+        trails: The past of the tracks.
+        style: Style of the drawing.
+        masks: Those of the image's detections.
+        zones: Index of the zone of each track by id.
+
+    Raises:
+        DataError: As `draw_tracks`.
+    """
     if not np.isfinite(tracks.boxes).all():
         raise DataError("Tracks.boxes: expected finite values, got NaN or infinity")
-    canvas = np.array(image, dtype=np.uint8, order="C", copy=True)
     if not canvas.size:
-        return canvas
+        return
     colors = _colors(tracks, style, zones or {})
     if masks is not None and style.mask_opacity > 0:
         _draw_masks(canvas, tracks, masks, colors, style.mask_opacity)
@@ -68,7 +104,6 @@ def draw_tracks(
     if style.labels is not Labels.NONE:
         texts = label_texts(tracks, class_names, style.labels)
         draw_labels(canvas, texts, corners, colors, font_size(canvas, style))
-    return canvas
 
 
 def line_width(image: UInt8Array, style: DrawStyle) -> int:

@@ -46,7 +46,7 @@ def _box(head: bytes) -> tuple[bytes, int] | None:
         return None
     length = int.from_bytes(head[:4], "big")
     if length == 1:  # It does not fit into 32 bits and follows the name.
-        length = int.from_bytes(head[8:16], "big")
+        length = int.from_bytes(head[8:16], "big") if len(head) == 16 else 0
     return (head[4:8], length) if length >= 8 else None
 
 

@@ -26,6 +26,7 @@ class RunAnalysis:
         self._settings = settings
         self._analyser: Analyser | None = None
         self._scale = (1.0, 1.0)
+        self._frame_size = (1, 1)
         self._restored: PlainState = None
 
     @property
@@ -78,17 +79,23 @@ class RunAnalysis:
         if self._analyser is not None:
             from tracker.sinks.draw_zones import draw_outlines
 
-            draw_outlines(canvas, self._analyser.settings, self._scale, style)
+            draw_outlines(canvas, self._analyser.settings, self._scale_on(canvas), style)
 
     def draw_counts(self, canvas: UInt8Array, style: DrawStyle) -> None:
         """Draws the counts of zones and lines."""
         if self._analyser is not None:
             from tracker.sinks.draw_zones import draw_counts
 
-            draw_counts(canvas, self._analyser, self._scale, style)
+            draw_counts(canvas, self._analyser, self._scale_on(canvas), style)
+
+    def _scale_on(self, canvas: UInt8Array) -> tuple[float, float]:
+        """Returns the factors from coordinates of the settings to pixels of an image."""
+        (x, y), (width, height) = self._scale, self._frame_size
+        return x * canvas.shape[1] / width, y * canvas.shape[0] / height
 
     def _begun(self, run: RunInfo) -> Analyser:
         video = run.video
+        self._frame_size = video.width, video.height
         size = video.stored_size or (video.width, video.height)
         x, y = video.stored_scale
         stored = pixel_scale(self._settings, size)

@@ -50,8 +50,8 @@ SINKS = Kinds(
         Trails: frozenset({"_length_s"}),
         VideoSink: frozenset(
             {
-                *("_container_name", "_path", "_place", "_style", "_options", "_overlay", "_file"),
-                *("_status", "_failure", "_earlier", "_copied"),
+                *("_container_name", "_path", "_place", "_style", "_settings", "_overlay", "_file"),
+                *("_status", "_failure", "_earlier", "_copied", "_encoders"),
             }
         ),
         WindowSink: frozenset({"_screen", "_style", "_overlay", "_stop"}),

@@ -7,19 +7,17 @@ from itertools import islice
 from typing import Any
 
 import av
-import numpy as np
 from av.bitstream import BitStreamFilterContext
-from av.container import OutputContainer
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace
 
 from tracker.frames import VideoInfo
 from tracker.sinks.audio_copy import Sound, open_sound
+from tracker.sinks.encoders import Encoder, add_video_stream
 from tracker.sinks.fragments import FragmentCount
 from tracker.sinks.place import Place
+from tracker.sinks.yuv import YuvConverter
 from tracker.util.arrays import UInt8Array
 
-_BT709 = 1  # ITU-T H.273: the code of BT.709 for primaries, transfer and matrix alike.
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
 _KEYFRAME_S = 2  # A truncated file loses at most the part after its last key frame.
 _LARGEST_KEYFRAME_INTERVAL = 250
@@ -115,7 +113,7 @@ class Recording:
         self,
         disk: Disk,
         container_name: str,
-        options: dict[str, str],
+        encoder: Encoder,
         info: VideoInfo,
         image: UInt8Array,
         time_s: float,
@@ -132,7 +130,8 @@ class Recording:
         self._container = av.open(
             disk, "w", format=container_name, options=_container_options(container_name)
         )
-        self._stream = _add_video(self._container, options, info, image, self._time_base)
+        self._yuv = YuvConverter(image.shape, reuse=not encoder.is_hardware)
+        self._stream = self._open_stream(encoder, info)
         self.sound_problem = ""
         self._sound = self._open_sound(info)
 
@@ -174,21 +173,31 @@ class Recording:
 
     def add(self, image: UInt8Array, time_s: float) -> None:
         """Encodes one frame, and the sound up to it; at regular intervals a key frame."""
-        if image.shape != self._shape:
-            had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, image.shape))
-            raise OSError(0, f"the frames changed from {had} to {got}")
+        self.check(image.shape)
         # The container refuses equal or falling times.
         pts = max(self._pts(time_s) - self._first_pts, self._last_pts + 1)
-        frame = _to_yuv(image)
+        frame = self._yuv.frame(image)
         frame.pts = pts
         frame.time_base = self._time_base
-        if self._frames % self._keyframe_interval == 0:
-            frame.pict_type = PictureType.I
+        is_key = self._frames % self._keyframe_interval == 0
+        frame.pict_type = PictureType.I if is_key else PictureType.NONE
         self._frames += 1
         self._last_pts = pts
         self._mux(frame)
         if self._sound is not None:
             self._sound.pump(float(pts * self._time_base))
+        self._disk.check()
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Checks the shape of an image, and the disk.
+
+        Raises:
+            OSError: The shape is not that of the first image, the disk has failed, or the file was
+                removed.
+        """
+        if shape != self._shape:
+            had, got = (f"{shape[1]}x{shape[0]}" for shape in (self._shape, shape))
+            raise OSError(0, f"the frames changed from {had} to {got}")
         self._disk.check()
 
     def finish(self) -> None:
@@ -239,6 +248,17 @@ class Recording:
         packet.duration = self._interval
         packet.stream = self._stream
         self._container.mux(packet)
+
+    def _open_stream(self, encoder: Encoder, info: VideoInfo) -> av.VideoStream:
+        """Returns the stream of the frames; an encoder of hardware is open."""
+        rate = info.fps.limit_denominator(1_001_000)
+        stream = add_video_stream(self._container, encoder, rate, self._yuv.size)
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.gop_size = self._keyframe_interval
+        if encoder.is_hardware:
+            context.open()
+        return stream
 
     def _open_sound(self, info: VideoInfo) -> Sound | None:
         if info.audio_path is None:
@@ -298,38 +318,6 @@ def _container_options(container_name: str) -> dict[str, str]:
     crash_safe = av.library_versions["libavformat"] >= (61, 7)
     options["movflags"] = "hybrid_fragmented+delay_moov" if crash_safe else "faststart"
     return options
-
-
-def _add_video(
-    container: OutputContainer,
-    options: dict[str, str],
-    info: VideoInfo,
-    image: UInt8Array,
-    time_base: Fraction,
-) -> av.VideoStream:
-    rate = info.fps.limit_denominator(1_001_000)
-    stream = container.add_stream("libx264", rate=rate, options=options)
-    height, width = image.shape[:2]
-    stream.width, stream.height = width + width % 2, height + height % 2
-    stream.pix_fmt = "yuv420p"
-    context = stream.codec_context
-    context.time_base = time_base
-    context.gop_size = keyframe_interval(info.fps)
-    context.color_range = ColorRange.MPEG
-    context.color_primaries = context.color_trc = context.colorspace = _BT709
-    return stream
-
-
-def _to_yuv(image: UInt8Array) -> av.VideoFrame:
-    height, width = image.shape[:2]
-    if height % 2 or width % 2:
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-        format="yuv420p",
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-        dst_colorspace=Colorspace.ITU709,
-    )
 
 
 def cut_to_whole_parts(path: str) -> None:

@@ -1,8 +1,11 @@
 """A video with the tracks drawn in: H.264 that plays in a browser, with the source's sound.
 
-The file is playable up to its last complete part even when the program is killed.
+The file is playable up to its last complete part even when the program is killed. Frames are drawn
+in the caller's thread, and converted, encoded and written in another.
 """
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -14,8 +17,11 @@ from tracker.sinks.changed_images import Overlay
 from tracker.sinks.closing import ClosesOnExit
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.draw_trails import Trails
+from tracker.sinks.encoder_thread import EncoderThread
+from tracker.sinks.encoders import Encoder
 from tracker.sinks.output_file import check_not_source
 from tracker.sinks.place import Existing, Place, output_error, reason
+from tracker.sinks.scaled import scaled_result
 from tracker.sinks.video_encoder import (
     Disk,
     Recording,
@@ -23,6 +29,7 @@ from tracker.sinks.video_encoder import (
     frame_count,
     plays,
 )
+from tracker.sinks.video_settings import AUTO_PRESET, VideoEncoder, VideoSettings
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import UInt8Array
 
@@ -30,55 +37,58 @@ EARLIER = ".earlier"
 """Suffix of the name of the file of an earlier run, until its frames have been copied."""
 
 _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"),
-    "veryslow",
-)
+
+_log = logging.getLogger(__name__)
 
 
 class VideoSink(ClosesOnExit):
     """Encodes each frame with its tracks drawn in, at its time in the source.
 
     Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
-    row or column that repeats the edge, as H.264 4:2:0 needs even ones.
+    row or column that repeats the edge, as H.264 4:2:0 needs even ones. `write` returns once a
+    frame is drawn; up to three wait for the encoder.
 
     Args:
         path: Where to write; the ending picks the container: .mp4, .mov or .mkv.
         style: Style of the drawing.
         overlay: Draws over each image, above the tracks; `None` for nothing.
         crf: Quality, 0 (lossless) to 51 (worst).
-        preset: x264 preset; slower ones make smaller files.
+        preset: x264 preset; slower ones make smaller files. `auto` depends on the size of the
+            frames: `veryfast` below 1280x720, and faster settings of the same quality above.
         existing: Whether an existing file may be replaced.
+        scale: Factor on width and height of the frames, in (0, 1]; tracks are drawn at the new
+            size.
+        encoders: `x264`, `nvenc`, `vaapi`, `qsv` or `videotoolbox`; the first that can be opened
+            is used.
 
     Raises:
         OutputTakenError: Another process writes the file, or it exists and may not be replaced.
         OutputError: The path cannot be written, or its ending is unknown.
-        ConfigError: `crf` or `preset` is unknown to x264.
+        ConfigError: `crf` or `preset` is unknown to x264, or `scale` is out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords of the public interface
         self,
         path: str,
         *,
         style: DrawStyle | None = None,
         overlay: Overlay | None = None,
         crf: int = 23,
-        preset: str = "veryfast",
+        preset: str = AUTO_PRESET,
         existing: Existing = Existing.REPLACE,
+        scale: float = 1.0,
+        encoders: Sequence[str] = (VideoEncoder.X264,),
     ) -> None:
         self._container_name = _container_name(path)
-        if not 0 <= crf <= 51:
-            raise ConfigError(f"crf: expected 0 to 51, got {crf}")
-        if preset not in _PRESETS:
-            hint = nearest(preset, _PRESETS)
-            raise ConfigError(f"preset: expected one of {', '.join(_PRESETS)}, got {preset}{hint}")
+        self._settings = VideoSettings(crf=crf, preset=preset, scale=scale)
+        self._encoders = tuple(_encoder_name(name) for name in encoders)
         self._path = path
         self._place = Place(path, existing)
         self._style = style or DrawStyle()
-        self._options = {"crf": str(crf), "preset": preset}
+        self._used: str | None = None
         self._trails = Trails(self._style.trail_s)
         self._overlay = overlay
-        self._file: Recording | None = None
+        self._file: EncoderThread | None = None
         self._frames = 0
         self._first_s: float | None = None
         self._earlier: Path | None = None
@@ -92,19 +102,22 @@ class VideoSink(ClosesOnExit):
         return f"{self._path}: {self._status}"
 
     def write(self, result: TrackedFrame) -> None:
-        """Encodes one frame; the first call opens the file.
+        """Draws one frame, and queues it for the encoder; the first call opens the file.
 
         Raises:
-            OutputError: The disk is full, the encoder failed, the size of the frames changed, or
-                the file is the source. The part written before stays if it is playable.
+            OutputError: The disk is full, the encoder failed, also at an earlier frame, the size of
+                the frames changed, or the file is the source. The part written before stays if it
+                is playable.
         """
         if self._failure is not None:
             raise self._failure
         frame = result.frame
         if self._file is None:
             check_not_source(self._path, result.run.video.source)
+        result = scaled_result(result, self._settings.scale)
         self._trails.update(result.tracks, frame.time_s)
-        image = annotated_image(result, self._trails, self._style, self._overlay)
+        spare = None if self._file is None else self._file.spare_image()
+        image = annotated_image(result, self._trails, self._style, self._overlay, spare)
         try:
             if self._file is None:
                 self._first_s = frame.time_s if self._first_s is None else self._first_s
@@ -136,7 +149,8 @@ class VideoSink(ClosesOnExit):
         """Makes the first result continue the existing file after the restored frames.
 
         The frames are copied into a new file, as an index at the beginning or end of the old one
-        cannot grow; that takes the room of both.
+        cannot grow; that takes the room of both. The next ones are encoded by the same encoder, as
+        its parameters are stored once for all frames.
 
         Raises:
             OutputError: The file is missing, or holds fewer frames.
@@ -175,22 +189,51 @@ class VideoSink(ClosesOnExit):
         if file.sound_problem:
             self._status += f", sound incomplete ({file.sound_problem})"
 
-    def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
+    def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> EncoderThread:
         kept = Path(f"{self._path}{EARLIER}")
         if self._earlier is None:
             kept.unlink(missing_ok=True)
         elif self._earlier != kept:
             self._earlier = self._earlier.replace(kept)
+        file = EncoderThread(self._recording(info, image, time_s))
+        if self._earlier is not None:
+            self._file = file
+            file.copy(str(self._earlier), self._copied)
+        return file
+
+    def _recording(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
+        """Returns the open file, with the first of the encoders that can be opened.
+
+        Raises:
+            OSError: The file cannot be opened.
+            av.FFmpegError: No encoder can be opened.
+        """
+        # A run that continues another one takes its encoder.
+        names = self._encoders if self._used is None else (VideoEncoder(self._used),)
+        *others, last = names
+        for name in others:
+            try:
+                return self._recording_by(name, info, image, time_s)
+            except (ValueError, NotImplementedError, av.FFmpegError) as error:
+                _log.info("%s: %s cannot be opened (%s)", self._path, name, error)
+        return self._recording_by(last, info, image, time_s)
+
+    def _recording_by(
+        self, name: VideoEncoder, info: VideoInfo, image: UInt8Array, time_s: float
+    ) -> Recording:
+        crf, preset = self._settings.crf, self._settings.preset
+        if name is VideoEncoder.X264:
+            encoder = Encoder.x264(crf, preset, image.shape[:2])
+        else:
+            encoder = Encoder.of_hardware(name, crf)
         disk = Disk(self._place)
         try:
-            recording = Recording(disk, self._container_name, self._options, info, image, time_s)
+            recording = Recording(disk, self._container_name, encoder, info, image, time_s)
         except BaseException:
             disk.close()
             Path(self._path).unlink(missing_ok=True)
             raise
-        if self._earlier is not None:
-            self._file = recording
-            recording.copy(str(self._earlier), self._copied)
+        self._used = name.value
         return recording
 
     def _counted(self) -> str:
@@ -215,6 +258,15 @@ class VideoSink(ClosesOnExit):
             Path(self._path).unlink(missing_ok=True)
             self._status = f"not finished, removed ({reason(cause)})"
         raise self._failure from error
+
+
+def _encoder_name(name: str) -> VideoEncoder:
+    names = [one.value for one in VideoEncoder if one is not VideoEncoder.AUTO]
+    if name not in names:
+        raise ConfigError(
+            f"encoders: expected {', '.join(names)}, got {name!r}{nearest(name, names)}"
+        )
+    return VideoEncoder(name)
 
 
 def _cause(error: Exception) -> OSError:

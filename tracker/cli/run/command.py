@@ -37,6 +37,8 @@ from tracker.cli.options import (
     StartTime,
     Stride,
     TrailSeconds,
+    VideoEncoderName,
+    VideoScale,
     Webhook,
     ZonesFile,
 )
@@ -81,6 +83,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     video: Annotated[
         str | None, typer.Option(help="Annotated H.264 video (.mp4, .mov, .mkv).")
     ] = None,
+    video_scale: VideoScale = None,
+    video_encoder: VideoEncoderName = None,
     mot: Annotated[str | None, typer.Option(help="Tracks as MOTChallenge text.")] = None,
     csv: Annotated[str | None, typer.Option(help="Tracks as a CSV table.")] = None,
     zones: ZonesFile = None,
@@ -228,6 +232,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
             "line_scale": line_scale,
             "font_scale": font_scale,
             "trail": trail,
+            "video_scale": video_scale,
+            "video_encoder": video_encoder,
             "policy": policy,
             "max_frames": max_frames,
             "stride": stride,

@@ -29,6 +29,8 @@ _KEYS = {
     "line_scale": "draw.line_scale",
     "font_scale": "draw.font_scale",
     "trail": "draw.trail_s",
+    "video_scale": "video.scale",
+    "video_encoder": "video.encoder",
     "policy": "source.live.policy",
     "max_frames": "source.max_frames",
     "stride": "source.stride",

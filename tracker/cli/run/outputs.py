@@ -242,11 +242,11 @@ def _sinks(
     if files.events is not None:
         sinks.append(EventFileSink(files.events, existing=outputs.existing))
     sinks += push_sinks(outputs.webhook, outputs.mqtt)
-    for path in files.video:
-        from tracker.sinks.video_file import VideoSink
+    if files.video:
+        from tracker.cli.run.video_outputs import video_sinks
 
-        video = VideoSink(path, style=config.draw, overlay=analysis, existing=outputs.existing)
-        sinks.append(drawing(video))
+        videos = video_sinks(files.video, config, analysis, outputs.existing)
+        sinks += [drawing(sink) for sink in videos]
     sinks += [drawing(sink) for sink in crop_sinks(outputs.objects, outputs.existing)]
     sinks += clip_sinks(outputs.objects, source, config, outputs.existing)
     if outputs.show:
