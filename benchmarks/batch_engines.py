@@ -19,7 +19,8 @@ from pathlib import Path
 from tracker.cli.batch.engine import Engine
 from tracker.cli.batch.jobs import Wanted, jobs_of
 from tracker.cli.batch.local import Pool
-from tracker.cli.batch.ray_engine import RayOptions, RayPool
+from tracker.cli.batch.ray_cluster import RayOptions
+from tracker.cli.batch.ray_engine import RayPool
 from tracker.config.run import Config, load_config
 
 

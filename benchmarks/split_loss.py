@@ -68,9 +68,10 @@ def write_video(path: Path, images: Iterator[UInt8Array], rate: int) -> None:
     """Writes images as H.264."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
+        stream.pix_fmt = "yuv420p"
         for image in images:
-            stream.height, stream.width = image.shape[:2]
-            stream.pix_fmt = "yuv420p"
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = image.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
 

@@ -27,7 +27,7 @@ _OUTPUT = (
         "mqtt",
     ),
     *("save_dir", "crops", "crops_per_track", "clips", "clip_margin", "show", "embeddings"),
-    *("plot", "report", "file_format", "preview", "no_clobber", "resume"),
+    *("plot", "report", "file_format", "preview", "no_clobber", "resume", "table"),
 )
 _DETECTION = (
     *("detector", "weights", "names", "classes", "conf", "iou", "imgsz", "slices"),

@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import moving_square, write_clip
 from tracker.cli.batch.jobs import Job, Wanted, jobs_of
 from tracker.cli.batch.local import Pool
-from tracker.cli.batch.ray_engine import RayOptions, RayPool, fitting
+from tracker.cli.batch.ray_cluster import RayOptions, fitting
+from tracker.cli.batch.ray_engine import RayPool
 from tracker.cli.batch.ray_worker import Share, Surroundings, cores_of, difference
 from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.batch.workers import ray_options

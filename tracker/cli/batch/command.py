@@ -68,6 +68,10 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     video: Annotated[
         bool, typer.Option("--video", help="Also an annotated video of each: NAME.tracks.mp4.")
     ] = False,
+    table: Annotated[
+        bool,
+        typer.Option("--table/--no-table", help="Write results.parquet, of all tracks."),
+    ] = True,
     zones: ZonesFile = None,
     split: Annotated[
         str | None,
@@ -133,5 +137,5 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
         "memory_gb": memory_per_worker,
     }
     ray = ray_options(given, settings, is_ray=engine is EngineName.RAY)
-    request = BatchRequest(jobs, settings, out, wanted, count, ray, progress=not no_progress)
+    request = BatchRequest(jobs, settings, out, wanted, count, ray, not no_progress, table)
     raise typer.Exit(run_batch(request))

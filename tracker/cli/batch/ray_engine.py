@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,11 @@ from typing import Any
 
 from tracker.cli.batch.engine import ATTEMPTS, JobQueue
 from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.ray_cluster import RayOptions, connect, fitting
 from tracker.cli.batch.ray_worker import RayWorker, Share, Surroundings
 from tracker.cli.batch.work import Outcome, Progress
 from tracker.config.run import Config
 from tracker.errors import ConfigError, ModelError
-from tracker.inference.litert import available_cores
 from tracker.util.address import scheme_of
 from tracker.util.atomic_file import make_parent
 from tracker.util.optional_library import optional_library
@@ -29,52 +29,9 @@ from tracker.version import __version__
 
 _POLL_S = 0.5
 _PROGRESS_S = 1.0
+_QUESTIONS = 200
 _CAPACITY_S = 5.0
 """Seconds between two looks at the nodes of the cluster."""
-_STORE_BYTES = 100_000_000
-"""Object store of a Ray that is started here: jobs and outcomes are a few hundred bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RayOptions:
-    """The cluster, and what each worker takes of it.
-
-    Attributes:
-        address: `auto` or HOST:PORT of a running cluster; `None` for the cluster of this machine
-            where there is one, else a Ray of its own.
-        workers: Most workers; `None` for as many as fit the cluster, also when nodes join.
-        cpus: Processors of each.
-        gpus: GPUs of each.
-        memory_gb: Memory of each in GB; `None` asks for none.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    cpus: float = 1.0
-    gpus: float = 0.0
-    memory_gb: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.address is not None and scheme_of(self.address) is not None:
-            raise ConfigError(
-                f"--ray-address {self.address}: expected auto or HOST:PORT, got a client address; "
-                "run the command on the cluster: ray job submit -- tracker batch ..."
-            )
-        allowed = {
-            "cpus": self.cpus > 0 and (self.cpus < 1 or self.cpus % 1 == 0),
-            "gpus": self.gpus >= 0 and (self.gpus < 1 or self.gpus % 1 == 0),
-            "memory": self.memory_gb is None or self.memory_gb > 0,
-        }
-        for name, is_allowed in allowed.items():
-            if not is_allowed:
-                raise ConfigError(
-                    f"--{name}-per-worker: expected a number above 0, whole from 1 on (GPUs: or 0)"
-                )
-
-    def demand(self) -> dict[str, float]:
-        """Returns the resources of a worker, by Ray's names."""
-        wanted = {"CPU": self.cpus, "GPU": self.gpus, "memory": (self.memory_gb or 0) * 1e9}
-        return {name: amount for name, amount in wanted.items() if amount}
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +72,7 @@ class RayPool(AbstractContextManager["RayPool"]):
     def __enter__(self) -> "RayPool":
         # Before signal handlers are set: connecting sets Ray's.
         if not self._ray.is_initialized():
-            _connect(self._ray, self._options.address)
+            connect(self._ray, self._options.address)
             self._is_own = True
         if scheme_of(self._out) is None:
             self._token = Path(self._out) / f".shared-{uuid.uuid4().hex}"
@@ -163,9 +120,15 @@ class RayPool(AbstractContextManager["RayPool"]):
             for worker in self._workers:
                 self._call(worker)
             calls = {ref: worker for worker in self._workers for ref in worker.pending}
-            ready, _ = self._ray.wait(list(calls), timeout=_POLL_S) if calls else ([], [])
-            for ref in ready:
+            for ref in self._ready(list(calls)):
                 yield from self._returned(calls[ref], ref, common, report)
+
+    def _ready(self, calls: list[Any]) -> list[Any]:
+        """Returns the calls that have returned, after a short time where none has."""
+        if not calls or not self._ray.wait(calls, timeout=_POLL_S)[0]:
+            return []
+        ready: list[Any] = self._ray.wait(calls, num_returns=len(calls), timeout=0)[0]
+        return ready
 
     def _surroundings(self, jobs: Sequence[Job]) -> Surroundings:
         paths = [path for job in jobs for path in (job.source, job.stem)]
@@ -213,10 +176,14 @@ class RayPool(AbstractContextManager["RayPool"]):
         if worker.is_loaded and worker.job is None and self._queue:
             worker.job = self._queue.take()
             worker.pending[worker.actor.process.remote(worker.job)] = "process"
-        elif worker.job is not None and time.monotonic() >= worker.asked_s + _PROGRESS_S:
+        elif worker.job is not None and time.monotonic() >= worker.asked_s + self._progress_s():
             if "progress" not in worker.pending.values():
                 worker.asked_s = time.monotonic()
                 worker.pending[worker.actor.progress.remote()] = "progress"
+
+    def _progress_s(self) -> float:
+        """Returns the seconds between two questions to one worker: 200 a second in all."""
+        return max(_PROGRESS_S, len(self._workers) / _QUESTIONS)
 
     def _returned(
         self,
@@ -285,47 +252,3 @@ class RayPool(AbstractContextManager["RayPool"]):
     def _end(self, worker: _Worker) -> None:
         with suppress(Exception):  # It is lost already, or the cluster is.
             self._ray.kill(worker.actor)
-
-
-def fitting(nodes: Sequence[Mapping[str, Any]], demand: Mapping[str, float]) -> int:
-    """Returns the number of workers that fit the nodes of a cluster, of which all else is idle.
-
-    Args:
-        nodes: As `ray.nodes()` returns them.
-        demand: Resources of a worker.
-
-    Example:
-        >>> nodes = [{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}}, {"Alive": False}]
-        >>> fitting(nodes, {"CPU": 2}), fitting(nodes, {"CPU": 2, "GPU": 0.5})
-        (4, 2)
-    """
-    return sum(
-        min(int(node["Resources"].get(name, 0) / amount + 1e-9) for name, amount in demand.items())
-        for node in nodes
-        if node["Alive"]
-    )
-
-
-def _connect(ray: Any, address: str | None) -> None:
-    """Connects to a cluster; starts one on this machine where there is none.
-
-    Raises:
-        ConfigError: There is none at the address.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # See `RayWorker.load`.
-    options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
-    if address is not None:
-        options["address"] = address
-    try:
-        try:
-            ray.init(**({"address": "auto"} | options))
-        except ConnectionError:
-            if address is not None:
-                raise
-            own = {"num_cpus": available_cores(), "object_store_memory": _STORE_BYTES}
-            ray.init(address="local", include_dashboard=False, **own, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"--ray-address {address or 'auto'}: no Ray there: {str(error).splitlines()[0]}"
-        ) from error

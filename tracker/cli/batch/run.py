@@ -9,7 +9,8 @@ from pathlib import Path
 from tracker.cli.batch.engine import Engine
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.local import Pool
-from tracker.cli.batch.ray_engine import RayOptions, RayPool
+from tracker.cli.batch.ray_cluster import RayOptions
+from tracker.cli.batch.ray_engine import RayPool
 from tracker.cli.batch.splits import Splits
 from tracker.cli.batch.table import write_table
 from tracker.cli.batch.work import Outcome, Progress, State
@@ -34,6 +35,7 @@ class BatchRequest:
         workers: Number of processes on this machine.
         ray: The cluster that is used in place of them; `None` for none.
         progress: Whether a progress bar may be shown.
+        table: Whether `results.parquet` is written.
     """
 
     jobs: Sequence[Job]
@@ -43,6 +45,7 @@ class BatchRequest:
     workers: int
     ray: RayOptions | None = None
     progress: bool = True
+    table: bool = True
 
 
 def run_batch(request: BatchRequest) -> int:
@@ -61,7 +64,9 @@ def run_batch(request: BatchRequest) -> int:
     splits = Splits(request.jobs)
     bar = _Bar(sizes, splits, shown=request.progress)
     with _engine(request) as engine, stop_on_signals() as stop, bar:
-        for outcome in engine.run(request.jobs, bar.report, stop.event):
+        # The largest first: else a long video that is begun last keeps one worker busy alone.
+        order = sorted(request.jobs, key=lambda job: -sizes[job.source])
+        for outcome in engine.run(order, bar.report, stop.event):
             step = splits.step(outcome)
             for job in step.jobs:
                 engine.add(job)
@@ -109,6 +114,8 @@ def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
     write_text(joined(request.out, "batch.json"), text + "\n")
     good = {one.source for one in outcomes if one.state in (State.DONE, State.SKIPPED)}
     recordings = [(job.source, f"{job.stem}.jsonl") for job in request.jobs if job.source in good]
+    if not request.table:
+        return
     try:
         with tempfile.TemporaryDirectory() as folder:
             table = joined(request.out, "results.parquet")

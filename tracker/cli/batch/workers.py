@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.cli.batch.ray_engine import RayOptions
+from tracker.cli.batch.ray_cluster import RayOptions
 from tracker.config.run import Config
 from tracker.errors import ConfigError
 
