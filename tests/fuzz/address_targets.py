@@ -252,7 +252,7 @@ def _mutate_playlist(rng: random.Random, data: bytes) -> bytes:
 
 TARGETS = (
     Target("addresses", _addresses, mutate_text, _use_address),
-    Target("http-answers", _answers, _mutate_answer, _use_answer, short_executions=150),
+    Target("http-answers", _answers, _mutate_answer, _use_answer, short_executions=40),
     Target("hls", lambda: [PLAYLIST], _mutate_playlist, _use_playlist, short_executions=15),
 )  # fmt: skip
 """Readers of what comes over a network."""

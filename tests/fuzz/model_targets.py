@@ -318,10 +318,10 @@ TARGETS = (
     Target("ncnn-build", _build_seeds, mutate_text, _use_build, short_executions=20,
            longest_cpu_s=60),
     Target("ncnn-weights", _ncnn_bins, mutate_bytes, _use_ncnn_weights),
-    Target("metadata", _metadata_seeds, mutate_text, _use_metadata),
+    Target("metadata", _metadata_seeds, mutate_text, _use_metadata, short_executions=400),
     Target("keras-archive", _keras_seeds, mutate_zip, _use_keras, short_executions=150),
     Target("tflite-archive", _tflite_seeds, mutate_zip, _use_tflite),
     Target("numpy-arrays", _arrays, _mutate_arrays, _use_arrays),
-    Target("onnx", _onnx_seeds, mutate_bytes, _use_onnx, short_executions=200),
+    Target("onnx", _onnx_seeds, mutate_bytes, _use_onnx, short_executions=100),
 )  # fmt: skip
 """Readers of models; of them only `ncnn-build` starts TensorFlow."""
