@@ -326,3 +326,41 @@ def test_a_damaged_parquet_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a Parquet file") as caught:
         read_recording(tmp_path / "a.parquet", track_format=TrackFormat.PARQUET)
     assert str(caught.value).isprintable()
+
+
+def test_a_column_of_a_parquet_file_whose_name_is_no_text_is_one_line(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    parquet.write_table(arrow.table({"qqqq": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"qqqq", b"qq\xe9q"))
+    with pytest.raises(DataError, match="expected a Parquet file") as caught:
+        read_recording(path, track_format=TrackFormat.PARQUET)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"header": {"class_names": 3}}, "class_names"),
+        ({"header": []}, "tracker"),
+        ({"class": b"caf\xe9"}, "a value cannot be read: "),
+        ({"embedding": ["x"]}, "'embedding': expected numbers"),
+    ],
+)
+def test_a_wrong_value_of_a_parquet_file_is_one_line(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    named = change.get("class", b"car")
+    columns = {name: [1.0] for name in ("frame", "id", "x1", "y1")}
+    columns |= {"x2": [9.0], "y2": [9.0], "score": [0.5]}
+    text = arrow.StringArray.from_buffers(
+        1, arrow.py_buffer(np.array([0, len(named)], np.int32)), arrow.py_buffer(named)
+    )
+    table = arrow.table(
+        {**columns, "class": text, "embedding": [change.get("embedding", ["1"])]}
+    ).replace_schema_metadata({"tracker": json.dumps(change.get("header", {"embedding_size": 1}))})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=message) as caught:
+        read_recording(tmp_path / "a.parquet", track_format=TrackFormat.PARQUET)
+    assert "\n" not in str(caught.value)

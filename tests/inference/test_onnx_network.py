@@ -50,3 +50,16 @@ def test_a_refused_file_prints_nothing_to_standard_output(
         OnnxNetwork(path)
     assert len(str(caught.value)) < 600
     assert capfd.readouterr().out == ""
+
+
+def test_names_that_are_no_text_are_left_to_onnx_runtime(tmp_path: Path) -> None:
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, 8, 8]) for n in ("x", "y1"))
+    node = helper.make_node("MeanVarianceNormalization", ["x"], ["y1"], axes=[0, 2, 3])
+    graph = helper.make_graph([node], "g", [x], [y])
+    opset = [helper.make_opsetid("", 13)]
+    content = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content.replace(b"y1", b"\xf91"))
+    with pytest.raises(ModelError) as caught:
+        OnnxNetwork(path)
+    assert "\n" not in str(caught.value)

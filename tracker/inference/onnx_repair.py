@@ -44,8 +44,15 @@ def repaired_onnx(path: Path) -> bytes | None:
         model = onnx.load(str(path))
     except Exception:  # protobuf raises its own classes; ONNX Runtime reports what is wrong
         return None
-    version = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    nodes = [part for node in model.graph.node for part in _replacement_nodes(node, version)]
+    domains = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    try:
+        nodes = [
+            part
+            for node in model.graph.node
+            for part in _replacement_nodes(node, max(domains, default=1))
+        ]
+    except (UnicodeDecodeError, IndexError):  # names that are no text, a node without input
+        return None  # as above
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     epsilon = numpy_helper.from_array(np.array(_EPSILON_VALUE, np.float32), _EPSILON)

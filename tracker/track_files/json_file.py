@@ -91,7 +91,7 @@ def parse_recording(content: bytes, *, path: str | Path) -> Recording:
     """
     records = _records(path, content.removeprefix(b"\xef\xbb\xbf"))
     place, record = next(records)
-    header = naming_place(place, _header, record)
+    header = naming_place(place, header_of, record)
     return recording_of(header, records, path=path)
 
 
@@ -213,7 +213,12 @@ def _line_records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]
         yield place, record
 
 
-def _header(record: Any) -> Header:
+def header_of(record: Any) -> Header:
+    """Returns the header of a JSON object.
+
+    Raises:
+        DataError: It is of another kind, or a value is wrong.
+    """
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         got = record.get("schema") if isinstance(record, dict) else record
         raise DataError(f"expected schema {SCHEMA!r}, got {short_repr(got)}")

@@ -15,9 +15,11 @@ from tracker.track_files.csv_table import add_row, check_columns
 from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.track_files.formats import VideoDefaults
 from tracker.track_files.frame_objects import FrameObjects
-from tracker.track_files.json_file import Header, Recording
+from tracker.track_files.json_file import SCHEMA, Header, Recording, header_of
+from tracker.track_files.json_rows import naming_place
 from tracker.util.json_text import parse_json
 from tracker.util.optional_library import optional_library
+from tracker.util.short_repr import short_repr
 
 METADATA = b"tracker"
 """Key of the schema's metadata under which the header is kept as JSON."""
@@ -42,18 +44,28 @@ def parse_parquet(content: bytes, *, path: str | Path, video: VideoDefaults) -> 
     parquet = optional_library("pyarrow.parquet", purpose=_PURPOSE, extra=_EXTRA)
     try:
         table = parquet.read_table(arrow.BufferReader(content))
+        names = table.column_names
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: expected a Parquet file: {reason}") from error
-    check_columns(table.column_names, path)
-    header = _header((table.schema.metadata or {}).get(METADATA))
+    check_columns(names, path)
+    header = naming_place(str(path), _header, (table.schema.metadata or {}).get(METADATA))
     frames = FrameObjects(path)
     for batch in table.to_batches(max_chunksize=10_000):
-        for row in batch.to_pylist():
+        for row in naming_place(str(path), _rows, batch):
             known = {key: value for key, value in row.items() if value is not None}
-            _restore(known, header)
+            naming_place(str(path), _restore, known, header)
             add_row(frames, known, video, str(path))
     return frames.recording(header)
+
+
+def _rows(batch: Any) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+        return rows
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, times out of range
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"a value cannot be read: {reason}") from error
 
 
 def _restore(row: dict[str, Any], header: Header | None) -> None:
@@ -65,16 +77,20 @@ def _restore(row: dict[str, Any], header: Header | None) -> None:
     if mask is not None and header is not None:
         row["mask"] = {"size": [header.height, header.width], "counts": mask}
     if embedding and header is not None and header.embedding_size:
-        row["embedding"] = encode_embeddings(np.array([embedding], np.float32))[0]
+        try:
+            with np.errstate(over="ignore"):  # infinity is refused with the row
+                row["embedding"] = encode_embeddings(np.array([embedding], np.float32))[0]
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DataError(
+                f"'embedding': expected numbers, got {short_repr(embedding)}"
+            ) from error
 
 
 def _header(content: bytes | None) -> Header | None:
     if content is None:
         return None
     record = values.mapping(parse_json(content), "tracker")
-    known = {field.name for field in dataclasses.fields(Header)}
-    header = Header(**{key: value for key, value in record.items() if key in known})
-    return dataclasses.replace(header, class_names=tuple(header.class_names))
+    return header_of({**record, "schema": SCHEMA, "live": record.get("is_live", False)})
 
 
 def write_parquet(recording: Recording, header: Header | None, path: Path) -> None:

@@ -213,3 +213,9 @@ def test_weights_of_another_shape(whole: Path) -> None:
     with pytest.raises(ModelError, match="its weights are not those of nano: ") as caught:
         load_weights(wide, whole, what="detector", described="nano")
     assert "\n" not in str(caught.value)
+
+
+def test_wrong_names_are_shown_in_a_line_of_limited_length() -> None:
+    with pytest.raises(ModelError, match="class names: expected a list of names") as caught:
+        read_names({"class_names": [*("person",) * 500, [[1] * 500]]})
+    assert len(str(caught.value)) < 300

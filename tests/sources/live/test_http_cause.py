@@ -200,3 +200,18 @@ def test_a_password_goes_to_its_own_server_alone() -> None:
             true_cause(address, UNREACHABLE, timeout_s=5)
     assert [b"Authorization: Basic" in request for request in server.requests] == [True, True]
     assert [b"Authorization" in request for request in other.requests] == [False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (OK + b"Content-Length: 0\xe9\r\n\r\n<html>", "got a web page"),
+        (redirect("http://127.0.0.1:F/b"), "redirects to what is no address"),
+        (redirect("/caf\u00e9").replace(b"Content", b"X\xff: y\r\nContent"), "in a circle"),
+    ],
+)
+def test_headers_with_bytes_that_are_no_ascii_or_a_port_that_is_no_number(
+    answer: bytes, message: str
+) -> None:
+    with RawServer({"*": answer}) as server:
+        assert message in str(true_cause(server.address(), BROKEN, timeout_s=5))

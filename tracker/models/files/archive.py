@@ -21,6 +21,7 @@ from tracker.util.archives import (
 )
 from tracker.util.atomic_file import DRAFT, replaced_file
 from tracker.util.json_text import parse_json
+from tracker.util.short_repr import short_repr
 
 DescriptionT = TypeVar("DescriptionT")
 
@@ -107,7 +108,8 @@ def parse_text(
         raise ModelError(f"{what} {path}: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"{what} {path}: {MEMBER} in it is malformed: {type(error).__name__}: {error}"
+            f"{what} {path}: {MEMBER} in it is malformed: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}"
         ) from error
 
 
@@ -119,7 +121,7 @@ def read_names(record: Mapping[str, Any]) -> tuple[str, ...]:
     """
     names = record["class_names"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"class names: expected a list of names, got {names!r}")
+        raise ModelError(f"class names: expected a list of names, got {short_repr(names)}")
     return tuple(names)
 
 

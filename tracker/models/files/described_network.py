@@ -18,6 +18,7 @@ from tracker.inference.tensorflow import load_tensorflow
 from tracker.models.backbones.names import check_backbone
 from tracker.models.files.archive import load_weights, parse_text, read_text, write_archive
 from tracker.models.yolo_shape import STRIDES
+from tracker.util.short_repr import short_repr
 
 DescriptionT = TypeVar("DescriptionT")
 
@@ -111,7 +112,7 @@ class NetworkFile(Generic[DescriptionT]):
     def _checked(self, record: Mapping[str, Any]) -> DescriptionT:
         kind, version = record["format"], record["version"]
         if kind != self.format:
-            raise ModelError(f"expected {self._wanted}, got a {kind!r} file")
+            raise ModelError(f"expected {self._wanted}, got a {short_repr(kind)} file")
         if version != self.version:
             raise ModelError(
                 f"expected version {self.version}, got {version}; use the release that wrote it, "

@@ -19,6 +19,7 @@ from tracker.models.files.described_network import (
 from tracker.models.heads import Head
 from tracker.models.integral_shape import INTEGRAL_STRIDES, integral_heads, integral_shape
 from tracker.models.yolo_shape import STRIDES, YoloSize, yolo_heads
+from tracker.util.short_repr import short_repr
 
 CONFIDENCE = 0.25
 """Default score threshold, unless the user or the file gives another."""
@@ -207,7 +208,7 @@ def _style(name: Any) -> HeadStyle:
         return HeadStyle(name)
     except ValueError as error:
         known = " or ".join(style.value for style in HeadStyle)
-        raise ModelError(f"expected {known} heads, got {name!r}") from error
+        raise ModelError(f"expected {known} heads, got {short_repr(name)}") from error
 
 
 DETECTOR_FILE = NetworkFile(

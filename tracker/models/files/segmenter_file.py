@@ -17,6 +17,7 @@ from tracker.models.files.described_network import (
     check_long_side,
 )
 from tracker.models.yolo_shape import YoloSize
+from tracker.util.short_repr import short_repr
 
 
 class SegmenterHead(StrEnum):
@@ -139,7 +140,7 @@ def _description(record: Mapping[str, Any]) -> SegmenterDescription:
     known = [head.value for head in SegmenterHead]
     if record["head"] not in known:
         raise ModelError(
-            f"expected head {' or '.join(known)}, got {record['head']!r}; use the release that "
+            f"expected head {' or '.join(known)}, got {short_repr(record['head'])}; use the release that "
             "wrote it, or train again"
         )
     return SegmenterDescription(

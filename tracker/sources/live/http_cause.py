@@ -11,7 +11,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from http import HTTPStatus
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -125,6 +125,7 @@ def _cause_of_answer(parts: SplitResult, deadline: float) -> Failure | None:
         seen.add(address)
         try:
             target = urlsplit(urljoin(address, place))
+            _ = target.port  # raises where it is no number
         except ValueError:
             return Failure("its server redirects to what is no address", "check the server")
         if target.scheme not in _PORTS or not target.hostname:
@@ -217,7 +218,8 @@ def _parsed(head: bytes, body: bytes) -> _Answer:
     words = line.split()
     if len(words) < 2 or not words[1].isdigit():
         raise _LookFailedError(_NO_HTTP)
-    headers = BytesHeaderParser().parsebytes(fields)
+    # As text: of bytes that are not ASCII the parser would give objects in place of strings.
+    headers = HeaderParser().parsestr(fields.decode("latin-1"))
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
         body = body.partition(b"\r\n")[2]
     return _Answer(int(words[1]), headers, body)
