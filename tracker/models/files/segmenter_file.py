@@ -140,8 +140,8 @@ def _description(record: Mapping[str, Any]) -> SegmenterDescription:
     known = [head.value for head in SegmenterHead]
     if record["head"] not in known:
         raise ModelError(
-            f"expected head {' or '.join(known)}, got {short_repr(record['head'])}; use the release that "
-            "wrote it, or train again"
+            f"expected head {' or '.join(known)}, got {short_repr(record['head'])}; "
+            "use the release that wrote it, or train again"
         )
     return SegmenterDescription(
         read_names(record),
