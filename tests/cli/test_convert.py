@@ -345,6 +345,7 @@ def test_a_column_of_a_parquet_file_whose_name_is_no_text_is_one_line(tmp_path: 
         ({"header": []}, "tracker"),
         ({"class": b"caf\xe9"}, "a value cannot be read: "),
         ({"embedding": ["x"]}, "'embedding': expected numbers"),
+        ({"embedding": ["1e99"]}, "'embedding': expected numbers"),
     ],
 )
 def test_a_wrong_value_of_a_parquet_file_is_one_line(

@@ -255,7 +255,7 @@ TARGETS = (
     Target("label-studio", lambda: [json.dumps(STUDIO).encode()], mutate_json,
            _as_format(TrackFormat.LABEL_STUDIO)),
     Target("cvat", lambda: [CVAT.encode()], mutate_text, _as_format(TrackFormat.CVAT)),
-    Target("parquet", _parquet, _mutate_parquet, _use_parquet, short_executions=150),
+    Target("parquet", _parquet, _mutate_parquet, _use_parquet, short_executions=80),
     Target("yolo-labels", lambda: [b"1 0.5 0.5 0.2 0.4 0.9 3\n0 0.1 0.1 0.2 0.2 0.5 4\n"],
            mutate_text, _use_yolo, short_executions=400),
     Target("coco-labels", lambda: [json.dumps(LABELS).encode()], mutate_json, _use_labels,

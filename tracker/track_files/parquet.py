@@ -17,6 +17,7 @@ from tracker.track_files.formats import VideoDefaults
 from tracker.track_files.frame_objects import FrameObjects
 from tracker.track_files.json_file import SCHEMA, Header, Recording, header_of
 from tracker.track_files.json_rows import naming_place
+from tracker.util.arrays import Float32Array
 from tracker.util.json_text import parse_json
 from tracker.util.optional_library import optional_library
 from tracker.util.short_repr import short_repr
@@ -78,12 +79,24 @@ def _restore(row: dict[str, Any], header: Header | None) -> None:
         row["mask"] = {"size": [header.height, header.width], "counts": mask}
     if embedding and header is not None and header.embedding_size:
         try:
-            with np.errstate(over="ignore"):  # infinity is refused with the row
-                row["embedding"] = encode_embeddings(np.array([embedding], np.float32))[0]
+            row["embedding"] = encode_embeddings(_vector(embedding))[0]
         except (ValueError, TypeError, OverflowError) as error:
             raise DataError(
                 f"'embedding': expected numbers, got {short_repr(embedding)}"
             ) from error
+
+
+def _vector(numbers: Any) -> Float32Array:
+    """Returns `(1, D)` float32.
+
+    Raises:
+        ValueError: One is not finite in float32, or no number.
+    """
+    with np.errstate(over="ignore"):
+        vector = np.array([numbers], np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError("not finite")
+    return vector
 
 
 def _header(content: bytes | None) -> Header | None:
