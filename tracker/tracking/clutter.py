@@ -9,7 +9,7 @@ false and of new targets of Reid 1979, equation 16, learnt in place of one const
 
 import math
 
-_MEMORY = 300.0
+_MEMORY = 1000.0
 """Frames after which a count is worth 1 / e."""
 
 _FIRST_FRAMES, _FIRST_WEAK, _FIRST_NEW = 30.0, 1.0, 0.1
