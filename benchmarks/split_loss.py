@@ -136,7 +136,7 @@ def main() -> None:
             images, rate = [frame.image for frame in source], source.info.fps
         passes = arguments.repeat
         played, rows = to_and_fro(images, truth_rows(arguments.data, LONG), passes)
-        video = folder / "PETS09-S2L1, to and fro.mp4"
+        video = folder / "PETS09-S2L1, there and back.mp4"
         write_video(video, played, int(rate))
         count = len(images) * passes
         write_truth(folder / "long", rows, count)
