@@ -70,10 +70,11 @@ def test_comments_beside_a_removed_zone_stay() -> None:
     assert "door" not in found
 
 
-def test_names_that_are_no_text_in_yaml_1_1_are_quoted() -> None:
+@pytest.mark.parametrize("name", ["on", "2024-01-31", "2024-13-45"])
+def test_names_that_are_no_text_in_yaml_1_1_are_quoted(name: str) -> None:
     values = tree()
-    values["lines"] = [{"name": "on", "points": [[0, 0], [3, 3]]}]
-    assert '- name: "on"' in changed(values)
+    values["lines"] = [{"name": name, "points": [[0, 0], [3, 3]]}]
+    assert f'- name: "{name}"' in changed(values)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,38 @@ def test_what_was_written_by_hand_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_byte_order_mark_of_a_file_stay(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "zones.yaml"
+    text = f"{mark}# by hand\r\nlines:\r\n- name: door  # first\r\n  points: [[0, 0], [3, 3]]\r\n"
+    path.write_bytes(text.encode())
+    file = ZoneFile(path, AnalyticsSettings())
+    file.save(AnalyticsSettings(lines=(Line("door", ((0, 0), (3, 4))),)))
+    assert path.read_bytes().decode() == text.replace("[3, 3]", "[3, 4]").replace(
+        "[0, 0], [3, 4]", "[0.0, 0.0], [3.0, 4.0]"
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ["zones.yaml"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "points: [[0, 0], [3, 3]]",
+        "name: [a]",
+        "5",
+        "name: &a [*a]",
+        "name: " + "[" * 500 + "]" * 500,
+    ],
+    ids=["no name", "a list as name", "a number", "a part of itself", "too deep"],
+)
+def test_a_file_damaged_since_it_was_read_is_replaced(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "zones.yaml"
+    path.write_text(f"lines:\n- {entry}\n", encoding="utf-8")
+    zones = AnalyticsSettings(lines=(Line("door", ((0, 0), (3, 4))),))
+    ZoneFile(path, AnalyticsSettings()).save(zones)
+    assert load_zones(path) == zones
+
+
 def test_a_text_that_cannot_be_changed_stays_beside_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "zones.yaml"
     points = "[[0, 0], [9, 0], [9, 9]]"

@@ -404,3 +404,42 @@ def test_wrong_names_and_options_are_refused(tmp_path):
         VideoSink(str(tmp_path / "a.mp4"), preset="veryfasst")
     with pytest.raises(ConfigError, match=r"video.scale: expected a number in \(0, 1\], got 1.5"):
         VideoSink(str(tmp_path / "a.mp4"), scale=1.5)
+
+
+@pytest.mark.parametrize(
+    ("time_base", "gap_s", "stored_s"),
+    [
+        # Twelve frames last 2**30 - 2**27 ticks of the file's clock at most.
+        (Fraction(1, 1_000_000), 3600.0, 939.524),
+        (Fraction(1, 90_000), 30_000.0, 10_439.157),
+        # FFmpeg's clock is 25 Hz doubled until it has 10 kHz: 12.8 kHz.
+        (Fraction(1, 25), 604_800.0, 73_400.32),
+        (Fraction(1, 25), 73_000.0, 73_000.0),
+    ],
+)
+def test_a_gap_that_an_mp4_cannot_store_is_shortened(tmp_path, time_base, gap_s, stored_s):
+    times = [0.0, 0.04, 0.04 + gap_s, 0.08 + gap_s]
+    record(tmp_path / "a.mp4", times, run=make_run(time_base=time_base))
+    found = [float(frame.time) for frame in decoded_frames(tmp_path / "a.mp4")]
+    assert (found[1], found[3] - found[2]) == pytest.approx((0.04, 0.04), abs=1e-6)
+    assert found[2] - found[1] == pytest.approx(stored_s, abs=0.041)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_gaps_after_each_frame(tmp_path, moving):
+    image = None if moving else grey(0)
+    times = [1800.0 * number for number in range(30)]
+    run = make_run(time_base=Fraction(1, 1_000_000))
+    record(tmp_path / "a.mp4", times, run=run, image=image)
+    assert len(decoded_frames(tmp_path / "a.mp4")) == 30
+
+
+def test_matroska_stores_any_gap(tmp_path):
+    record(tmp_path / "a.mkv", [0.0, 0.04, 1e7], run=make_run(time_base=Fraction(1, 90_000)))
+    assert float(decoded_frames(tmp_path / "a.mkv")[-1].time) == 1e7
+
+
+def test_a_source_that_states_a_frame_a_day(tmp_path):
+    run = make_run(fps=Fraction(1, 86_400), time_base=Fraction(1, 90_000))
+    record(tmp_path / "a.mp4", [0.0, 0.04], run=run)
+    assert len(decoded_frames(tmp_path / "a.mp4")) == 2

@@ -41,11 +41,11 @@ def with_values(text: str, tree: Mapping[str, Any]) -> str | None:
         _update(document, tree)
         stream = StringIO()
         writer.dump(document, stream)
-    except (YAMLError, ValueError):
-        return None
-    changed = stream.getvalue()
-    if yaml.safe_load(changed) != tree:
-        return None
+        changed = stream.getvalue()
+        if yaml.safe_load(changed) != tree:
+            return None
+    except (YAMLError, yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError):
+        return None  # ruamel.yaml raises the last ones for unusual tags and merge keys.
     lost = Counter(_comment_lines(text)) - Counter(_comment_lines(changed))
     return changed + "".join(f"{line}\n" for line in lost.elements())
 
@@ -67,7 +67,7 @@ def _merged(old: Any, value: Any) -> Any:
         _update(old, value)
         return old
     if isinstance(value, list) and _has_names(value):
-        known = {one["name"]: one for one in _list(old) if isinstance(one, CommentedMap)}
+        known = {name: one for one in _list(old) if isinstance(name := _name(one), str)}
         entries = CommentedSeq(_merged(known.get(one["name"]), one) for one in value)
         if isinstance(old, CommentedSeq):
             _move_comments(old, entries)
@@ -86,6 +86,11 @@ def _move_comments(old: CommentedSeq, entries: CommentedSeq) -> None:
 
 def _has_names(entries: Sequence[Any]) -> bool:
     return bool(entries) and all(isinstance(one, Mapping) and "name" in one for one in entries)
+
+
+def _name(entry: Any) -> Any:
+    """Returns the name of an entry of the old text, which may be no mapping or have no name."""
+    return entry.get("name") if isinstance(entry, CommentedMap) else None
 
 
 def _list(value: Any) -> Sequence[Any]:
@@ -112,7 +117,7 @@ def _needs_quotes(text: str) -> bool:
     """Returns whether a text is something else to the reader, as "on" is in YAML 1.1."""
     try:
         return bool(yaml.safe_load(text) != text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # The latter for a date such as 2024-13-45.
         return True
 
 

@@ -23,6 +23,8 @@ from tracker.util.atomic_file import make_parent, replace_text
 from tracker.util.yaml_text import read_yaml
 
 _COMMENT = "Written by tracker serve"
+_MARK = "\ufeff"
+"""The byte order mark, with which some editors begin a file."""
 
 
 class ZoneFile:
@@ -65,33 +67,47 @@ class ZoneFile:
             return
         with self._lock:
             make_parent(self.path)
-            old = self._text()
-            text = None if old is None else with_values(old, self._tree(zones))
+            old = _old_text(self.path)
+            text = None if old is None else _changed(self.path, old, zones)
             if old is not None and text is None:
                 replace_text(self.path.with_name(f"{self.path.name}.bak"), old)
             replace_text(self.path, text or zones_text(zones, comment=_COMMENT))
 
-    def _tree(self, zones: AnalyticsSettings) -> Mapping[str, Any]:
-        """Returns the values of the new file: default values that the old one has stay in it."""
-        tree = zones_tree(zones)
-        assert self.path is not None
-        try:
-            old = read_yaml(self.path)
-            whole = _with_defaults(tree, old, zones_tree(zones_from(old)))
-            return whole if zones_from(whole) == zones else tree
-        except ConfigError:  # An old file that a program or a person has damaged since.
-            return tree
 
-    def _text(self) -> str | None:
-        """Returns the text of the file; `None` where there is none to keep."""
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            return self.path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise OutputError(
-                f"{self.path}: cannot be read before it is replaced: {error}"
-            ) from None
+def _old_text(path: Path) -> str | None:
+    """Returns the text of a file with its line ends; `None` where there is none to keep."""
+    if not path.exists():
+        return None
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: cannot be read before it is replaced: {error}") from None
+
+
+def _changed(path: Path, old: str, zones: AnalyticsSettings) -> str | None:
+    """Returns the old text with other zones; `None` if it cannot be changed in place.
+
+    Byte order mark and line ends stay.
+    """
+    try:
+        values = read_yaml(path)
+    except ConfigError:  # A program or a person has damaged it since, or it is too deep.
+        return None
+    mark = _MARK if old.startswith(_MARK) else ""
+    ends = "\r\n" if "\r\n" in old else "\n"
+    plain = old.removeprefix(_MARK).replace("\r\n", "\n").replace("\r", "\n")
+    text = with_values(plain, _values(values, zones))
+    return None if text is None else mark + text.replace("\n", ends)
+
+
+def _values(old: Mapping[str, Any], zones: AnalyticsSettings) -> Mapping[str, Any]:
+    """Returns the values of the new file: default values that the old one has stay in it."""
+    tree = zones_tree(zones)
+    try:
+        whole = _with_defaults(tree, old, zones_tree(zones_from(old)))
+        return whole if zones_from(whole) == zones else tree
+    except ConfigError:  # Old values that are wrong.
+        return tree
 
 
 def _with_defaults(

@@ -1,6 +1,7 @@
 """A video file in progress: the encoder, the container, and the disk below them."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
@@ -21,6 +22,14 @@ from tracker.util.arrays import UInt8Array
 _FALLBACK_TIME_BASE = Fraction(1, 90_000)
 _KEYFRAME_S = 2  # A truncated file loses at most the part after its last key frame.
 _LARGEST_KEYFRAME_INTERVAL = 250
+_REORDERED = 12
+"""Frames within which an encoder changes their order: x264's slowest preset takes 8 B-frames."""
+_LONGEST_TICKS = 2**30 - 2**27
+"""Longest time of so many frames in units of an MP4's clock. FFmpeg stores less than 2**31 from
+decoding to presentation, and at the beginning twice their time lies between. The rest is for the
+frames after a gap, which keep their distances."""
+_LEAST_CLOCK_HZ = 10_000
+"""FFmpeg doubles the clock of MP4 and MOV until it has this rate."""
 
 
 class Disk:
@@ -121,7 +130,9 @@ class Recording:
         self._disk = disk
         self._shape = image.shape
         self._time_base = usable_time_base(info)
-        self._interval = max(1, round(1 / (info.fps * self._time_base)))
+        self._longest = _longest_span(self._time_base, container_name)
+        self._recent: deque[int] = deque(maxlen=_REORDERED)
+        self._interval = min(max(1, round(1 / (info.fps * self._time_base))), self._longest)
         self._first_pts = self._pts(time_s)
         self._last_pts = -1
         self._last_dts: int | None = None
@@ -172,10 +183,19 @@ class Recording:
         return self._disk.holds(frames)
 
     def add(self, image: UInt8Array, time_s: float) -> None:
-        """Encodes one frame, and the sound up to it; at regular intervals a key frame."""
+        """Encodes one frame, and the sound up to it; at regular intervals a key frame.
+
+        A gap that the container cannot store, of a quarter of an hour or more, is shortened.
+        """
         self.check(image.shape)
         # The container refuses equal or falling times.
         pts = max(self._pts(time_s) - self._first_pts, self._last_pts + 1)
+        start = self._recent[0] if self._recent else max(self._last_pts, 0)
+        too_long = min(pts - start - self._longest, pts - self._last_pts - self._interval)
+        if too_long > 0:
+            self._first_pts += too_long
+            pts -= too_long
+        self._recent.append(pts)
         frame = self._yuv.frame(image)
         frame.pts = pts
         frame.time_base = self._time_base
@@ -306,6 +326,15 @@ def usable_time_base(info: VideoInfo) -> Fraction:
     base = info.time_base
     fits = 0 < base <= 1 / info.fps and base.denominator <= 1_000_000
     return base if fits else _FALLBACK_TIME_BASE
+
+
+def _longest_span(time_base: Fraction, container_name: str) -> int:
+    """Returns the longest time of `_REORDERED` frames that a container stores, in `time_base`."""
+    clock_hz = time_base.denominator
+    while clock_hz < _LEAST_CLOCK_HZ:
+        clock_hz *= 2
+    # Matroska stores milliseconds in 64 bits.
+    return 2**62 if container_name == "matroska" else int(_LONGEST_TICKS / clock_hz / time_base)
 
 
 def _container_options(container_name: str) -> dict[str, str]:
