@@ -1,6 +1,7 @@
 """`tracker batch` as a whole, with real processes."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -117,6 +118,26 @@ def test_a_pipeline_that_cannot_be_built_ends_at_once(videos: Path, tmp_path: Pa
     jobs = jobs_of([str(videos)], str(tmp_path / "out"))
     with pytest.raises(ModelError, match=r"missing\.onnx"):
         list(Pool(settings, Wanted(), 2).run(jobs, print, _never()))
+
+
+class EndsWorkers(threading.Event):
+    """Is set while the pool learns that its process has ended, as by a signal to all of them."""
+
+    def is_set(self) -> bool:
+        for process in multiprocessing.active_children():
+            process.terminate()
+            process.join()
+            self.set()
+        return super().is_set()
+
+
+@pytest.mark.slow
+def test_a_signal_to_all_processes_while_they_start_is_no_lack_of_memory(
+    videos: Path, tmp_path: Path
+) -> None:
+    jobs = jobs_of([str(videos / "c.mp4")], str(tmp_path / "out"))
+    outcomes = list(Pool(load_config(None, SETTINGS), Wanted(), 1).run(jobs, print, EndsWorkers()))
+    assert [one.state for one in outcomes] == [State.STOPPED]
 
 
 def test_the_table_of_all_tracks_and_events(tmp_path: Path) -> None:

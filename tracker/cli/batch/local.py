@@ -80,7 +80,7 @@ class Pool(AbstractContextManager["Pool"]):
                 if stop.is_set() and not is_stopping:
                     is_stopping = True
                     yield from self._stop()
-                yield from self._step(report, is_stopping=is_stopping)
+                yield from self._step(report, stop, is_stopping=is_stopping)
 
     def _start_missing(self) -> None:
         """Starts processes: one for each job that is not done, but not more than there may be."""
@@ -97,7 +97,9 @@ class Pool(AbstractContextManager["Pool"]):
         theirs.close()
         return _Worker(process, ours, number)
 
-    def _step(self, report: Callable[[Progress], None], *, is_stopping: bool) -> Iterator[Outcome]:
+    def _step(
+        self, report: Callable[[Progress], None], stop: threading.Event, *, is_stopping: bool
+    ) -> Iterator[Outcome]:
         if not is_stopping:
             self._start_missing()
         for worker in list(self._workers):
@@ -108,7 +110,7 @@ class Pool(AbstractContextManager["Pool"]):
             try:
                 message = worker.connection.recv()
             except (EOFError, OSError):
-                yield from self._replaced(worker, is_stopping=is_stopping)
+                yield from self._replaced(worker, stop, is_stopping=is_stopping)
                 continue
             yield from self._received(worker, message, report)
 
@@ -139,7 +141,9 @@ class Pool(AbstractContextManager["Pool"]):
         else:
             raise ModelError(str(message))
 
-    def _replaced(self, worker: _Worker, *, is_stopping: bool) -> Iterator[Outcome]:
+    def _replaced(
+        self, worker: _Worker, stop: threading.Event, *, is_stopping: bool
+    ) -> Iterator[Outcome]:
         """Removes a process that is lost; its job is first in the queue."""
         worker.process.join(_END_S)
         self._workers.remove(worker)
@@ -150,7 +154,8 @@ class Pool(AbstractContextManager["Pool"]):
                 yield Outcome(job.name, State.STOPPED)
             elif given_up := self._queue.put_back(job, f"exit code {worker.process.exitcode}"):
                 yield given_up
-        elif not worker.is_ready:
+        elif not worker.is_ready and not stop.is_set():
+            # A signal to all processes of the command has ended it else.
             raise ModelError(
                 f"a process ended with exit code {worker.process.exitcode} while it built the "
                 "pipeline; is there enough memory? Try fewer --workers"
