@@ -67,3 +67,13 @@ def test_a_group_of_commands_lists_them_under_one_heading(
     text = capsys.readouterr().out
     assert "Commands:\n  detector " in text
     assert "  crops " in text
+
+
+@pytest.mark.parametrize("words", [("--help",), ("train",), ("models",), ("config",)])
+def test_no_command_is_described_by_half_a_sentence(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert call(*words) == 0
+    listed = capsys.readouterr().out.partition("\nCommands")[2]
+    assert listed
+    assert "..." not in listed

@@ -1,4 +1,4 @@
-"""`tracker link`: one global id for who looks alike in several recordings."""
+"""`tracker link`: one global id for tracks that look alike in several recordings."""
 
 import dataclasses
 from collections import defaultdict

@@ -90,6 +90,10 @@ _OPTIONS_OF_OTHERS = {
 """Hints, each with the options of other programs that it answers."""
 
 
+_LONGEST = 200
+"""Characters of a command's line in the help, longer than the first sentence of any."""
+
+
 class Commands(TyperGroup):
     """A group of commands that suggests a known command for an unknown one."""
 
@@ -109,8 +113,8 @@ class Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the commands, each group under its heading."""
         commands = {name: self.commands[name] for name in self.list_commands(ctx)}
-        room = formatter.width - 6 - max(map(len, commands))
-        texts = {name: command.get_short_help_str(room) for name, command in commands.items()}
+        # The first sentence of each is wrapped, not cut off at the width of the terminal.
+        texts = {name: command.get_short_help_str(_LONGEST) for name, command in commands.items()}
         for heading, rows in command_groups(texts):
             with formatter.section(heading):
                 formatter.write_dl(rows)

@@ -183,7 +183,7 @@ def link(
     ] = None,
     no_clobber: NoClobber = False,
 ) -> None:
-    """Give one global id to who looks alike in several recordings."""
+    """Give tracks that look alike in several recordings one global id."""
     from tracker.cli.link import LinkRequest, run_link
     from tracker.linking.settings import LinkSettings
     from tracker.sinks.place import Existing

@@ -193,7 +193,7 @@ def check_display() -> None:
         )
     raise OutputError(
         f"--show needs a display and found none ({_last_line(output)}); use --video to write the "
-        "frame to a file"
+        "frames to a file"
     )
 
 

@@ -144,7 +144,7 @@ def test_a_batch_on_addresses_of_files(
     out = tmp_path / "out"
     words = ("batch", f"file://{film.parent}/*.mp4", "--out", f"file://{out}", "--no-progress")
     assert call(*words, "--detector", "motion", "--workers", 1) == 0
-    assert "1 videos: 1 done; 60 frames" in capsys.readouterr().out
+    assert "1 video: 1 done; 60 frames" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
         *("batch.json", "in.mp4.done.json", "in.mp4.jsonl", "results.parquet")
     ]

@@ -201,7 +201,7 @@ def test_two_processes_share_one_video(
 ) -> None:
     words = ("batch", film, "--out", tmp_path, "--workers", 2, "--split", "4s", "--no-progress")
     assert call(*words, "--detector", "motion") == 0
-    assert "1 videos: 1 done; 300 frames" in capsys.readouterr().out
+    assert "1 video: 1 done; 300 frames" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("batch.json", "in.mp4.done.json", "in.mp4.jsonl", "results.parquet")
     ]

@@ -32,3 +32,24 @@ def test_an_encoder_that_does_not_work_here(
     assert call("run", clip, *MOTION, "--video", out, "--video-encoder", missing) == 2
     assert f"video.encoder {missing}: it does not work here" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--video-scale", "0.5"), ("--video-encoder", "x264")]
+)
+def test_options_of_a_video_need_one(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    words = (option, value, "--json", tmp_path / "a.jsonl")
+    assert call("run", clip, *MOTION, *words) == 2
+    assert f"{option} {value}: expected a video to apply to, got none" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_results_has_a_video_to_scale(clip: Path, tmp_path: Path) -> None:
+    assert call("run", clip, *MOTION, "--save-dir", tmp_path, "--video-scale", "0.5") == 0
+    ((width, height),) = {size for path in tmp_path.glob("*.mp4") for size in sizes(path)}
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        whole = (stream.codec_context.width, stream.codec_context.height)
+    assert (width, height) == tuple(2 * round(side / 4) for side in whole)

@@ -103,7 +103,8 @@ def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
         if any(one.state is state for one in outcomes)
     )
     total = sum(one.frames for one in outcomes)
-    return [*lines, f"{len(outcomes)} videos: {counts}; {total} frames"]
+    videos = "1 video" if len(outcomes) == 1 else f"{len(outcomes)} videos"
+    return [*lines, f"{videos}: {counts}; {total} frames"]
 
 
 def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:

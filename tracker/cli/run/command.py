@@ -185,7 +185,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     start: StartTime = None,
     link: Annotated[
         bool,
-        typer.Option("--link", help="One global id for who looks alike, across all sources."),
+        typer.Option(
+            "--link", help="One global id for tracks that look alike, across all sources."
+        ),
     ] = False,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -196,6 +198,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
     from tracker.cli.run.configuration import run_config
+    from tracker.cli.run.image_options import check_video_options
     from tracker.cli.run.many import run_many
     from tracker.cli.run.object_files import ObjectFiles
     from tracker.cli.run.one import RunRequest
@@ -204,6 +207,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     from tracker.sinks.json_records import Embeddings
     from tracker.sinks.place import Existing
 
+    check_video_options(video_scale, video_encoder, has_video=bool(video or save_dir))
     settings = run_config(
         config,
         set_ or (),

@@ -33,11 +33,23 @@ class ObjectFiles:
 
 
 def check_object_files(files: ObjectFiles, sources: Sequence[str], config: Config) -> None:
-    """Checks that clips can be cut.
+    """Checks that clips can be cut, and that no option is without its folder.
 
     Raises:
-        ConfigError: A source is no video file, or its objects are to be hidden.
+        ConfigError: A source is no video file, its objects are to be hidden, or an option of images
+            or clips is given without them.
     """
+    default = ObjectFiles()
+    if files.crops is None and files.crops_per_track != default.crops_per_track:
+        raise ConfigError(
+            f"--crops-per-track {files.crops_per_track}: expected images of each track, got none; "
+            "add --crops FOLDER"
+        )
+    if files.clips is None and files.clip_margin_s != default.clip_margin_s:
+        raise ConfigError(
+            f"--clip-margin {files.clip_margin_s:g}: expected clips of each track, got none; "
+            "add --clips FOLDER"
+        )
     if files.clips is None:
         return
     for source in sources:
