@@ -271,6 +271,13 @@ def test_lines_are_counted_from_the_start_of_the_file(tmp_path: Path) -> None:
         read_tracks(path)
 
 
+def test_a_header_that_was_cut_off_behind_an_empty_line(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b'\n{"kind"')
+    with pytest.raises(DataError, match=r"out\.jsonl, line 2: expected an object"):
+        read_tracks(path)
+
+
 def test_a_document_that_was_cut_off(tmp_path: Path) -> None:
     path = text(tmp_path / "a", '{"header":{},"frames":[\n{"kind":"frame"')
     with pytest.raises(DataError, match="cut off or malformed; JSON Lines"):

@@ -200,6 +200,7 @@ def _records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def _line_records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]:
+    is_first = True
     for number, line in enumerate(BytesIO(content), start=1):
         if not line.strip():
             continue
@@ -207,10 +208,11 @@ def _line_records(path: str | Path, content: bytes) -> Iterator[tuple[str, Any]]
         try:
             record = parse_json(line)
         except DataError as error:
-            if number > 1 and not line.endswith(b"\n"):
+            if not is_first and not line.endswith(b"\n"):
                 return  # No line end: the writer was stopped in the middle of it.
             raise DataError(f"{place}: expected an object, got text that is {error}") from error
         yield place, record
+        is_first = False
 
 
 def header_of(record: Any) -> Header:
