@@ -245,6 +245,7 @@ def test_json_on_stdout_is_pure(clip: Path, capfd: pytest.CaptureFixture[str]) -
     assert "tracks" in output.err
 
 
+@pytest.mark.slow
 def test_closed_stdout_pipe_ends_the_run_without_a_message(tmp_path: Path) -> None:
     long = tmp_path / "long.ts"
     long.write_bytes(10 * write_clip(tmp_path / "part.ts", moving_square(60)).read_bytes())

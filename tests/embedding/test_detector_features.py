@@ -108,12 +108,14 @@ def noise(height=72, width=96, seed=0):
     return Frame(image=image, index=0, time_s=0.0, source="noise")
 
 
+@pytest.mark.slow
 def test_no_detection_has_no_embedding(embedder):
     found = embedder.embed(noise(), Detections.empty())
     assert found.embeddings.shape == (0, PARTS * CHANNELS)
     assert embedder.dimension == PARTS * CHANNELS
 
 
+@pytest.mark.slow
 def test_vectors_are_means_of_the_networks_own_features(embedder, path):
     frame = noise()
     found = embedder.embed(

@@ -185,6 +185,7 @@ def _waiting(connection: object) -> list[bytes]:
             return found
 
 
+@pytest.mark.slow
 def test_pause_resume_restart_and_the_end(walk: Path, tmp_path: Path) -> None:
     with running(tmp_path, walk) as server:
         server.wait_for_state("walk", "running")

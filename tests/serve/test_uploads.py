@@ -38,6 +38,7 @@ def uploaded(server: RunningServer, path: Path, name: str = "walk.mp4") -> str:
     return answer.json()["name"]
 
 
+@pytest.mark.slow
 def test_a_video_is_processed_and_its_results_downloaded(clip: Path, tmp_path: Path) -> None:
     with running(tmp_path, uploads=str(tmp_path / "up")) as server:
         assert server.json("/api/sources")["sources"] == []

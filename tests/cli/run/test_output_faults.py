@@ -70,6 +70,7 @@ def under_way(
             process.kill()
 
 
+@pytest.mark.slow
 def test_second_run_names_the_process_that_writes_the_file(
     run: Run, clip: Path, streamed: bytes, tmp_path: Path
 ) -> None:

@@ -250,6 +250,7 @@ def damage(source: Path, out: Outputs) -> None:
         (damage, "not a checkpoint of this version"),
     ],
 )
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_and_left_alone(
     change: Callable[[Path, Outputs], None], message: str, cut: tuple[Path, Outputs], tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_the_second_image_of_a_batch_is_as_alone(name):
 @pytest.mark.parametrize(
     "kind", ["Crop", "Interp", "PixelShuffle", "Pooling", "Reshape", "Shuffle"]
 )
+@pytest.mark.slow
 def test_sizes_stay_open_where_tensorflow_traces_the_model(kind):
     import tensorflow as tf
 

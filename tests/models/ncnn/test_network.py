@@ -142,6 +142,7 @@ def published():
 
 
 @pytest.mark.parametrize("model", list(published()))
+@pytest.mark.slow
 def test_published_networks_compute_what_ncnn_computes(model, data):
     path = data / "weights" / f"{model.path}.param"
     if not path.exists():

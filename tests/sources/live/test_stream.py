@@ -125,6 +125,7 @@ def test_a_reader_that_waits_loses_nothing_that_tcp_can_hold_back() -> None:
 
 
 @pytest.mark.parametrize("then", ["ends", "cut", "stalls"])
+@pytest.mark.slow
 def test_a_lost_stream_is_reconnected(then: str, caplog: pytest.LogCaptureFixture) -> None:
     settings = dataclasses.replace(FAST, stall_s=0.5) if then == "stalls" else FAST
     with (

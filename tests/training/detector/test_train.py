@@ -148,6 +148,7 @@ def test_biases_and_norms_do_not_decay():
     assert changed == {"kernel"}
 
 
+@pytest.mark.slow
 def test_one_run_writes_all_files(tmp_path):
     network, batches = _network(), Squares()
     settings = _settings(epochs=1)
