@@ -59,7 +59,13 @@ class Tab:
         self._context.close()
 
     def open(self, address: str) -> None:
-        self.page.goto(address)
+        try:
+            self.page.goto(address)
+        except playwright.Error as error:
+            # A browser that has just started may abort its first navigation on a busy machine.
+            if "ERR_ABORTED" not in str(error):
+                raise
+            self.page.goto(address)
         until(lambda: self.drawn_frames, lambda count: count > 2)
 
     @property
