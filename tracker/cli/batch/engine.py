@@ -1,39 +1,16 @@
 """What runs the videos of `tracker batch`: processes on this machine, or actors of Ray."""
 
 import threading
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from tracker.cli.batch.jobs import Job
 from tracker.cli.batch.work import Outcome, Progress, State
 
 ATTEMPTS = 3
 """Workers that a video may cost before it is given up."""
-
-
-class Engine(AbstractContextManager["Engine"], Protocol):
-    """Workers, each with one copy of the models, and the jobs that they have not done."""
-
-    def add(self, job: Job) -> None:
-        """Adds a job; to be called between two outcomes of `run`."""
-        ...
-
-    def run(
-        self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
-    ) -> Iterator[Outcome]:
-        """Yields the outcome of each job, in the order in which they end.
-
-        Args:
-            jobs: The jobs.
-            report: Gets the progress.
-            stop: Once it is set, running jobs are interrupted, and no other is begun.
-
-        Raises:
-            ModelError: The workers cannot build the pipeline.
-        """
-        ...
 
 
 class JobQueue:
@@ -77,3 +54,29 @@ class JobQueue:
         outcomes = [Outcome(job.name, State.STOPPED) for job in self._waiting]
         self._waiting.clear()
         return outcomes
+
+
+class Engine(AbstractContextManager["Engine"]):
+    """Workers, each with one copy of the models, and the jobs that they have not done."""
+
+    def __init__(self) -> None:
+        self._queue = JobQueue()
+
+    def add(self, job: Job) -> None:
+        """Adds a job; to be called between two outcomes of `run`."""
+        self._queue.add(job)
+
+    @abstractmethod
+    def run(
+        self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
+    ) -> Iterator[Outcome]:
+        """Yields the outcome of each job, in the order in which they end.
+
+        Args:
+            jobs: The jobs.
+            report: Gets the progress.
+            stop: Once it is set, running jobs are interrupted, and no other is begun.
+
+        Raises:
+            ModelError: The workers cannot build the pipeline.
+        """

@@ -9,13 +9,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from tracker.cli.batch.engine import JobQueue
+from tracker.cli.batch.engine import Engine, JobQueue
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.work import Outcome, Progress, State, work
 from tracker.config.run import Config
@@ -34,7 +34,7 @@ class _Worker:
     is_ready: bool = False
 
 
-class Pool(AbstractContextManager["Pool"]):
+class Pool(Engine):
     """Processes, each with a copy of the model, and the videos that they have not done.
 
     Args:
@@ -44,10 +44,10 @@ class Pool(AbstractContextManager["Pool"]):
     """
 
     def __init__(self, config: Config, wanted: Wanted, count: int) -> None:
+        super().__init__()
         self._config, self._wanted = config, wanted
         self._count = count
         self._context = multiprocessing.get_context("spawn")
-        self._queue = JobQueue()
         self._workers: list[_Worker] = []
 
     def __exit__(self, *error: object) -> None:
@@ -56,19 +56,10 @@ class Pool(AbstractContextManager["Pool"]):
             worker.process.join()
         self._workers = []
 
-    def add(self, job: Job) -> None:
-        """Adds a job; to be called between two outcomes of `run`."""
-        self._queue.add(job)
-
     def run(
         self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
     ) -> Iterator[Outcome]:
-        """Yields the outcome of each video, in the order in which they end.
-
-        Args:
-            jobs: The videos.
-            report: Gets the progress.
-            stop: Once it is set, running videos are interrupted, and no other is begun.
+        """Yields the outcome of each video, in the order in which they end; see `Engine.run`.
 
         Raises:
             ModelError: The processes cannot build the pipeline.
@@ -80,7 +71,7 @@ class Pool(AbstractContextManager["Pool"]):
                 if stop.is_set() and not is_stopping:
                     is_stopping = True
                     yield from self._stop()
-                yield from self._step(report, stop, is_stopping=is_stopping)
+                yield from self._step(report, stop)
 
     def _start_missing(self) -> None:
         """Starts processes: one for each job that is not done, but not more than there may be."""
@@ -97,25 +88,24 @@ class Pool(AbstractContextManager["Pool"]):
         theirs.close()
         return _Worker(process, ours, number)
 
-    def _step(
-        self, report: Callable[[Progress], None], stop: threading.Event, *, is_stopping: bool
-    ) -> Iterator[Outcome]:
-        if not is_stopping:
+    def _step(self, report: Callable[[Progress], None], stop: threading.Event) -> Iterator[Outcome]:
+        if not stop.is_set():
             self._start_missing()
         for worker in list(self._workers):
             if worker.is_ready and worker.job is None:
-                self._give(worker, is_stopping=is_stopping)
+                self._give(worker, stop)
         ready = wait([worker.connection for worker in self._workers], _POLL_S)
         for worker in [one for one in self._workers if one.connection in ready]:
             try:
                 message = worker.connection.recv()
             except (EOFError, OSError):
-                yield from self._replaced(worker, stop, is_stopping=is_stopping)
+                yield from self._replaced(worker, stop)
                 continue
             yield from self._received(worker, message, report)
 
-    def _give(self, worker: _Worker, *, is_stopping: bool) -> None:
+    def _give(self, worker: _Worker, stop: threading.Event) -> None:
         """Gives a free process its next video, or ends it where there is none."""
+        is_stopping = stop.is_set()
         if self._queue and not is_stopping:
             worker.job = self._queue.take()
             with suppress(OSError):  # It has been lost, which its connection shows.
@@ -141,16 +131,14 @@ class Pool(AbstractContextManager["Pool"]):
         else:
             raise ModelError(str(message))
 
-    def _replaced(
-        self, worker: _Worker, stop: threading.Event, *, is_stopping: bool
-    ) -> Iterator[Outcome]:
+    def _replaced(self, worker: _Worker, stop: threading.Event) -> Iterator[Outcome]:
         """Removes a process that is lost; its job is first in the queue."""
         worker.process.join(_END_S)
         self._workers.remove(worker)
         worker.connection.close()
         job = worker.job
         if job is not None:
-            if is_stopping:
+            if stop.is_set():
                 yield Outcome(job.name, State.STOPPED)
             elif given_up := self._queue.put_back(job, f"exit code {worker.process.exitcode}"):
                 yield given_up

@@ -9,12 +9,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tracker.cli.batch.engine import ATTEMPTS, JobQueue
+from tracker.cli.batch.engine import ATTEMPTS, Engine, JobQueue
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.ray_cluster import RayOptions, connect, fitting
 from tracker.cli.batch.ray_worker import RayWorker, Share, Surroundings
@@ -46,7 +46,7 @@ class _Worker:
     """What each call that has not returned is for."""
 
 
-class RayPool(AbstractContextManager["RayPool"]):
+class RayPool(Engine):
     """Actors, each with a copy of the model; the context connects to the cluster.
 
     Args:
@@ -60,9 +60,9 @@ class RayPool(AbstractContextManager["RayPool"]):
     """
 
     def __init__(self, config: Config, wanted: Wanted, out: str, options: RayOptions) -> None:
+        super().__init__()
         self._ray = optional_library("ray", purpose="several machines", extra="ray")
         self._config, self._wanted, self._out, self._options = config, wanted, out, options
-        self._queue = JobQueue()
         self._workers: list[_Worker] = []
         self._is_own = False
         self._token: Path | None = None
@@ -89,19 +89,10 @@ class RayPool(AbstractContextManager["RayPool"]):
         if self._is_own:
             self._ray.shutdown()
 
-    def add(self, job: Job) -> None:
-        """Adds a job; to be called between two outcomes of `run`."""
-        self._queue.add(job)
-
     def run(
         self, jobs: Sequence[Job], report: Callable[[Progress], None], stop: threading.Event
     ) -> Iterator[Outcome]:
-        """Yields the outcome of each job, in the order in which they end.
-
-        Args:
-            jobs: The jobs.
-            report: Gets the progress.
-            stop: Once it is set, running jobs are interrupted, and no other is begun.
+        """Yields the outcome of each job, in the order in which they end; see `Engine.run`.
 
         Raises:
             ConfigError: No node of a Ray that was started here has what a worker needs.
