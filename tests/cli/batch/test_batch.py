@@ -20,7 +20,7 @@ from tracker.cli.batch.run import table_lines
 from tracker.cli.batch.table import write_table
 from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.config.run import load_config
-from tracker.errors import ModelError
+from tracker.errors import DataError, ModelError
 
 MOTION = ("--detector", "motion", "--set", "run.checkpoint_s=0.01", "--no-progress")
 SETTINGS = ("detector.name=motion", "embedder.name=none", "run.checkpoint_s=0.01")
@@ -158,6 +158,15 @@ def test_the_table_of_all_tracks_and_events(tmp_path: Path) -> None:
     assert [row["kind"] for row in rows] == ["track", "event"]
     assert (rows[0]["video"], rows[0]["frame"], rows[0]["x2"], rows[0]["vy"]) == ("in.mp4", 7, 3, 6)
     assert (rows[1]["zone"], rows[1]["how"], rows[1]["frame"]) == ("yard", "crossed", None)
+
+
+def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    lines = tmp_path / "in.jsonl"
+    lines.write_bytes(b'{"kind":"header"}\n' + b"\0" * 100 + b"\n")
+    with pytest.raises(DataError, match=r"in\.jsonl, line 2: expected a record"):
+        write_table(tmp_path / "results.parquet", [("in.mp4", str(lines))])
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_the_summary_names_the_reason() -> None:

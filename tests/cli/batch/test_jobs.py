@@ -51,7 +51,10 @@ def test_results_are_no_sources(videos: Path) -> None:
         (["videos/c/*.mp4"], "videos/c/.*expected videos, found none"),
         (["nothing.mp4"], "nothing.mp4: expected videos, found none"),
         (["rtsp://camera/main"], "got a stream; use tracker run"),
-        (["videos/a/x.mp4", "videos/b/x.mp4"], "got x.mp4 for both"),
+        (
+            ["videos/a/x.mp4", "videos/b/x.mp4"],
+            "b/x.mp4: the results of both would be x.mp4.jsonl; name the folder",
+        ),
     ],
 )
 def test_errors(patterns: list[str], message: str, videos: Path) -> None:

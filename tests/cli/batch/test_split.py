@@ -195,6 +195,18 @@ def test_a_piece_that_fails_fails_the_video() -> None:
     assert twice.state is State.FAILED
 
 
+def test_a_piece_that_is_made_again_is_named_in_the_outcome_of_the_video() -> None:
+    job = Job("in.mp4", "out/in.mp4", split_s=4.0)
+    splits = Splits([job])
+    pieces = pieces_of(8, 4)
+    names = [one.name for one in splits.step(Outcome("in.mp4", State.SPLIT, pieces=pieces)).jobs]
+    note = "made again: 0000.jsonl is missing"
+    assert splits.step(Outcome(names[0], State.DONE, 10, 1, 1.0, note)).ended is None
+    assert splits.step(Outcome(names[1], State.SKIPPED)).jobs == [job]
+    ended = splits.step(Outcome("in.mp4", State.DONE, 20, 1, 1.0)).ended
+    assert ended == Outcome("in.mp4", State.DONE, 20, 1, 2.0, f"#t=0,4: {note}")
+
+
 @pytest.mark.slow
 def test_two_processes_share_one_video(
     film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

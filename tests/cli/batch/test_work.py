@@ -1,6 +1,8 @@
 """One video after another with one pipeline."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,8 +47,57 @@ def test_complete_results_are_skipped_until_something_changes(film: Path, tmp_pa
     assert (again.state, again.frames, again.ids, reports) == (State.SKIPPED, 60, 1, [])
     other, _ = worked(job, config("tracking.max_age_s=1"))
     assert other.state is State.DONE
-    Path(f"{job.stem}.jsonl").unlink()
-    assert worked(job, config("tracking.max_age_s=1"))[0].state is State.DONE
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"footer", b"f00ter"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (cut, "was complete with [0-9]+ bytes and has [0-9]+"),
+        (overwrite, "was changed since it was complete"),
+        (Path.unlink, "is missing"),
+    ],
+)
+def test_damaged_results_are_made_again_and_that_is_said(
+    film: Path, tmp_path: Path, harm: Callable[[Path], None], reason: str
+) -> None:
+    job = Job(str(film), str(tmp_path / "in.mp4"))
+    worked(job, config())
+    recording = Path(f"{job.stem}.jsonl")
+    whole = recording.read_bytes()
+    harm(recording)
+    again, _ = worked(job, config())
+    assert again.state is State.DONE
+    assert re.fullmatch(f"made again: {re.escape(str(recording))} {reason}", again.reason)
+    assert recording.read_bytes() == whole
+    assert worked(job, config())[0].state is State.SKIPPED
+
+
+def test_each_file_of_the_results_is_recorded(film: Path, tmp_path: Path) -> None:
+    job, wanted = Job(str(film), str(tmp_path / "in{}.mp4")), Wanted(video=True)
+    pipeline = build_pipeline(config())
+    assert process(job, pipeline, config(), wanted, lambda progress: None).state is State.DONE
+    files = json.loads(Path(job.record).read_bytes())["files"]
+    assert list(files) == [".jsonl", ".tracks.mp4"]
+    video = Path(f"{job.stem}.tracks.mp4")
+    assert files[".tracks.mp4"]["bytes"] == video.stat().st_size
+    cut(video)
+    again = process(job, pipeline, config(), wanted, lambda progress: None)
+    assert (again.state, f"{video} was complete" in again.reason) == (State.DONE, True)
+
+
+def test_a_record_that_is_no_record_is_made_again(film: Path, tmp_path: Path) -> None:
+    job = Job(str(film), str(tmp_path / "in.mp4"))
+    for text in ("", "[]", '{"identity": {}, "frames": 1, "ids": 1, "files": []}'):
+        Path(job.record).write_text(text)
+        assert worked(job, config())[0].state is State.DONE
 
 
 def call_alone(film: Path, out: Path) -> None:

@@ -100,7 +100,7 @@ def test_json_tracks_and_other_classes(scene: Path, capsys: pytest.CaptureFixtur
     [
         (["--rules", "MOT71"], "--rules MOT71: expected MOT15, MOT17, MOT20; did you mean"),
         (["--json", "x", "--csv", "x"], "expected different paths"),
-        (["--json", "no/such/folder/a.json"], "cannot be written"),
+        (["--json", "/"], "cannot write /: it is a directory"),
         (["--truth", "none"], "none: no ground truth there"),
     ],
 )

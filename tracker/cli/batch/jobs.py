@@ -188,8 +188,8 @@ def _check_distinct(found: Mapping[str, str]) -> None:
         other = first.setdefault(name.casefold(), path)  # Some file systems ignore case.
         if other != path:
             raise ConfigError(
-                f"{path} and {other}: expected different results, got {name} for both; name the "
-                "folder above them, or run them one by one with another --out"
+                f"{other} and {path}: the results of both would be {name}.jsonl; name the folder "
+                "above them, so that their folders tell them apart, or run each with its own --out"
             )
 
 

@@ -16,7 +16,7 @@ from tracker.cli.batch.table import write_table
 from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.run.one import stop_on_signals
 from tracker.config.run import Config
-from tracker.errors import OutputError
+from tracker.errors import DataError, OutputError
 from tracker.util.atomic_file import make_parent
 from tracker.util.progress_bar import WorkBar
 from tracker.util.remote import is_remote, joined, size_of, upload, write_text
@@ -125,8 +125,8 @@ def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
                 print_status("no results.parquet: it needs pyarrow; pip install '.[parquet]'")
             elif is_remote(table):
                 upload(local, table)
-    except OutputError as error:
-        print_status(f"tracker: warning: {error}")
+    except (DataError, OutputError) as error:
+        print_status(f"tracker: warning: no results.parquet: {error}")
 
 
 class _Bar(WorkBar):
@@ -157,11 +157,12 @@ class _Bar(WorkBar):
         self._show()
 
     def ended(self, outcome: Outcome) -> None:
-        """Counts a video, and writes a line if it has failed."""
+        """Counts a video, and writes a line if it has failed, or was complete and made again."""
         self._ended += 1
         self._done[outcome.source] = {outcome.source: self._sizes[outcome.source]}
         if outcome.state is State.FAILED:
             self._failed += 1
+        if outcome.reason:
             self.line(f"{outcome.source}: {outcome.reason}")
         self._show()
 

@@ -15,12 +15,14 @@ class _Parts:
         open: Names of those that are not done.
         count: Number of all.
         seconds: Seconds that the others took.
+        notes: What there is to say about pieces that are done.
         worst: The outcome of the video if it cannot be joined; `None` so far.
     """
 
     open: set[str]
     count: int
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
     worst: Outcome | None = None
 
 
@@ -67,8 +69,11 @@ class Splits:
         if video is not None:
             return self._piece_ended(video, outcome)
         parts = self._parts.get(outcome.source)
-        seconds = outcome.seconds + (parts.seconds if parts else 0.0)
-        return Step(replace(outcome, seconds=seconds))
+        if parts is None:
+            return Step(outcome)
+        reason = "; ".join(filter(None, (*parts.notes, outcome.reason)))
+        seconds = outcome.seconds + parts.seconds
+        return Step(replace(outcome, seconds=seconds, reason=reason))
 
     def _begun(self, outcome: Outcome) -> Step:
         if outcome.source in self._parts:
@@ -84,9 +89,11 @@ class Splits:
         parts = self._parts[video.name]
         parts.open.discard(outcome.source)
         parts.seconds += outcome.seconds
-        if outcome.state not in (State.DONE, State.SKIPPED) and parts.worst is None:
-            place = outcome.source.removeprefix(video.name)
-            reason = f"{place}: {outcome.reason}" if outcome.reason else ""
+        place = outcome.source.removeprefix(video.name)
+        reason = f"{place}: {outcome.reason}" if outcome.reason else ""
+        if outcome.state in (State.DONE, State.SKIPPED):
+            parts.notes += [reason] if reason else []
+        elif parts.worst is None:
             parts.worst = Outcome(video.name, outcome.state, reason=reason)
         if parts.open:
             return Step()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tracker.errors import DependencyError
+from tracker.errors import DataError, DependencyError
 from tracker.util.atomic_file import replaced_file
 from tracker.util.optional_library import optional_library
 from tracker.util.remote import reading
@@ -31,6 +31,7 @@ def write_table(path: Path, recordings: Iterable[tuple[str, str]]) -> bool:
         recordings: Name of each video, and its JSON Lines.
 
     Raises:
+        DataError: A recording is damaged.
         OutputError: It cannot be written.
     """
     try:
@@ -55,13 +56,23 @@ def write_table(path: Path, recordings: Iterable[tuple[str, str]]) -> bool:
 
 def _rows(video: str, path: str) -> Iterator[dict[str, Any]]:
     with reading(path) as file:
-        for line in file:
-            record = json.loads(line)
-            if record["kind"] == "event":
-                yield {**record, "video": video}
-            elif record["kind"] == "frame":
-                for track in record["tracks"]:
-                    (x1, y1, x2, y2), (vx, vy) = track["box"], track["velocity"]
-                    places = {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "vx": vx, "vy": vy}
-                    here = {"frame": record["frame"], "time_s": record["time_s"]}
-                    yield {**track, **places, **here, "video": video, "kind": "track"}
+        for number, line in enumerate(file, 1):
+            try:
+                yield from _rows_of_record(video, json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(
+                    f"{path}, line {number}: expected a record of tracker batch, got a damaged "
+                    f"one ({type(error).__name__}: {error}); remove the file and run the command "
+                    "again"
+                ) from error
+
+
+def _rows_of_record(video: str, record: Any) -> Iterator[dict[str, Any]]:
+    if record["kind"] == "event":
+        yield {**record, "video": video}
+    elif record["kind"] == "frame":
+        for track in record["tracks"]:
+            (x1, y1, x2, y2), (vx, vy) = track["box"], track["velocity"]
+            places = {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "vx": vx, "vy": vy}
+            here = {"frame": record["frame"], "time_s": record["time_s"]}
+            yield {**track, **places, **here, "video": video, "kind": "track"}

@@ -7,12 +7,13 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tracker.cli.batch.done_record import found_results, write_record
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.join import Join
 from tracker.cli.batch.pieces import Piece, piece_config, planned_pieces, split_facts
@@ -28,7 +29,7 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
-from tracker.util.remote import exists, is_remote, reading, remove, write_text
+from tracker.util.remote import is_remote, remove
 
 _REPORT_S = 0.5
 """Seconds between two reports of progress."""
@@ -57,7 +58,7 @@ class Outcome:
         frames: Number of frames in the results.
         ids: Number of tracks.
         seconds: Seconds that it took.
-        reason: Why it failed.
+        reason: Why it failed, or why complete results were made again.
         pieces: The pieces of a video that is split.
     """
 
@@ -134,17 +135,15 @@ def process(
         if job.split_s is not None:
             pieces = planned_pieces(job.source, config, job.split_s)
         identity = _identity(job, means, is_split=bool(pieces))
-        record = _complete_record(job, identity, wanted)
-        if record:
-            return Outcome(job.name, State.SKIPPED, record["frames"], record["ids"])
+        found = found_results(job, wanted, identity)
+        if found.complete is not None:
+            return Outcome(job.name, State.SKIPPED, found.complete.frames, found.complete.ids)
         progress = _Frames(job, report)
         if is_remote_job(job):
             code = _run_remote(job, means, progress, stop)
         elif not pieces:
             code = _run(job, means, progress.add, stop)
-        elif all(
-            _complete_record(one, _identity(one, means), wanted) for one in _parts(job, pieces)
-        ):
+        elif all(_is_complete(one, means) for one in _parts(job, pieces)):
             code = _join(job, means, pieces)
         else:
             return Outcome(job.name, State.SPLIT, pieces=pieces)
@@ -158,12 +157,11 @@ def process(
     seconds = time.monotonic() - start
     if code:
         return Outcome(job.name, State.STOPPED, progress.frames, 0, seconds)
-    frames, ids = _footer(f"{job.stem}.jsonl")
-    facts = {"identity": identity, "frames": frames, "ids": ids}
-    write_text(job.record, json.dumps(facts, indent=1) + "\n")
+    done = write_record(job, wanted, identity)
     if not is_remote(job.stem):
         shutil.rmtree(job.folder_of_pieces, ignore_errors=True)
-    return Outcome(job.name, State.DONE, frames, ids, seconds)
+    note = f"made again: {found.damage}" if found.damage else ""
+    return Outcome(job.name, State.DONE, done.frames, done.ids, seconds, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +238,10 @@ def _join(job: Job, means: _Means, pieces: Sequence[Piece]) -> int:
     return 0
 
 
+def _is_complete(job: Job, means: _Means) -> bool:
+    return found_results(job, means.wanted, _identity(job, means)).complete is not None
+
+
 def _parts(job: Job, pieces: Sequence[Piece]) -> list[Job]:
     return [job.of_piece(piece) for piece in pieces]
 
@@ -282,31 +284,3 @@ def _identity(job: Job, means: _Means, *, is_split: bool = False) -> dict[str, A
     elif is_split and job.split_s is not None:
         plain["split"] = split_facts(job.split_s)
     return plain
-
-
-def _complete_record(
-    job: Job, identity: Mapping[str, Any], wanted: Wanted
-) -> Mapping[str, Any] | None:
-    """Returns the record of complete results of that identity; `None` where there are none."""
-    with contextlib.suppress(OSError, ValueError):
-        with reading(job.record) as file:
-            record = json.load(file)
-        is_record = isinstance(record, dict) and {"identity", "frames", "ids"} <= record.keys()
-        if is_record and record["identity"] == identity and _are_there(job, wanted):
-            return dict(record)
-    return None
-
-
-def _are_there(job: Job, wanted: Wanted) -> bool:
-    outputs = job.outputs(wanted)
-    paths = (outputs.json, outputs.video, outputs.events)
-    return all(exists(path.replace("{{", "{").replace("}}", "}")) for path in paths if path)
-
-
-def _footer(path: str) -> tuple[int, int]:
-    """Returns the number of frames and of tracks of a complete recording."""
-    with reading(path) as file:
-        for line in file:
-            last = line
-    footer = json.loads(last)
-    return footer["frames"], footer["ids"]

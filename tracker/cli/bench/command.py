@@ -16,12 +16,13 @@ from tracker.cli.bench.report import (
     measure_file,
     measure_load,
 )
+from tracker.cli.text_output import check_text_output, write_text
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.build_detector import FCN, KERAS_HUB, MOTION
 from tracker.config.run import Config, DetectorConfig
 from tracker.detection.runtimes.base import choose_runtime
 from tracker.detection.third_party_runtime import runtimes_of
-from tracker.errors import ConfigError, OutputError
+from tracker.errors import ConfigError
 from tracker.frames import Source
 from tracker.inference.devices import Device, tensorflow_device
 from tracker.inference.litert import available_cores
@@ -32,13 +33,12 @@ from tracker.registry.builtin import DETECTORS
 from tracker.registry.entries import DARKNET
 from tracker.registry.models import read_registry
 from tracker.sinks.output_file import STDOUT, check_not_source
-from tracker.sinks.place import check_writable, output_error
 from tracker.sources.live.simulated import FASTEST, SLOWEST, Clock, PacedSource, Repeat, SystemClock
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.tracks import TrackedFrame
 from tracker.util.address import shown_address
 from tracker.util.machine import cpu_model
-from tracker.util.terminal import print_results, print_status, write_stdout
+from tracker.util.terminal import print_results, print_status
 from tracker.version import __version__
 
 _LITERT, _XLA, _TENSORFLOW = "LiteRT", "XLA", "TensorFlow"
@@ -138,8 +138,8 @@ def _check_json(path: str, source: str) -> None:
     Raises:
         OutputError: The path cannot be written, or is the source itself.
     """
+    check_text_output(path)
     if path != STDOUT:
-        check_writable(path)
         check_not_source(path, source)
 
 
@@ -216,16 +216,7 @@ def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]
         "config": request.config.to_json(),
     }
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    path = request.json or STDOUT
-    try:
-        if path == STDOUT:
-            write_stdout(text)
-        else:
-            Path(path).write_text(text, encoding="utf-8", newline="\n")
-    except OutputError:
-        raise
-    except OSError as error:
-        raise output_error(path, error) from error
+    write_text(request.json or STDOUT, text)
 
 
 def machine_of(config: Config) -> Machine:

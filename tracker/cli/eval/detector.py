@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracker.cli.text_output import write_text
+from tracker.cli.text_output import check_text_output, write_text
 from tracker.config.build_detector import MOTION, build_detector
 from tracker.config.run import Config
 from tracker.detections import TimedDetector
@@ -69,6 +69,7 @@ def run_eval_detector(request: DetectorEvalRequest) -> AveragePrecision:
             "--detector small or a file"
         )
     if request.json is not None:
+        check_text_output(request.json)
         check_not_read([request.json], [request.labels])
     labelled = _read_labels(request)
     detector = build_detector(request.config)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracker.cli.text_output import write_text
+from tracker.cli.text_output import check_text_output, write_text
 from tracker.errors import ConfigError, DataError, nearest
 from tracker.evaluation import report
 from tracker.evaluation.metrics import Evaluation, evaluate
@@ -70,6 +70,8 @@ def run_eval(request: EvalRequest) -> Evaluation:
     truth = find_truth(request.truth)
     tracks = find_tracks(request.tracks, list(truth))
     outputs = [path for path in (request.json, request.csv) if path is not None]
+    for path in outputs:
+        check_text_output(path)
     check_different(outputs)
     check_not_read(outputs, [str(path) for path in (*truth.values(), *tracks.values())])
     truths = {name: read_truth(file, rules) for name, file in truth.items()}

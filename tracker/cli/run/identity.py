@@ -30,11 +30,24 @@ def source_identity(text: str) -> dict[str, Any]:
         files = list_images(text).files
         names = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
         return {"name": text, "images": len(files), "digest": _digest(names.encode())}
-    size = size_of(text)
-    with reading(text) as file:
+    return {"name": text, **content_identity(text)}
+
+
+def content_identity(path: str) -> dict[str, Any]:
+    """Returns the size of a file, and a digest of its first and its last megabyte.
+
+    Args:
+        path: The file, which may be in an object store.
+
+    Raises:
+        SourceError: It cannot be read from the store.
+        OSError: It cannot be read.
+    """
+    size = size_of(path)
+    with reading(path) as file:
         head = file.read(_PART)
         file.seek(max(size - _PART, 0))
-        return {"name": text, "bytes": size, "digest": _digest(head + file.read(_PART))}
+        return {"bytes": size, "digest": _digest(head + file.read(_PART))}
 
 
 def run_identity(

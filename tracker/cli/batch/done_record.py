@@ -1,0 +1,126 @@
+"""The record beside complete results: what they are of, and what their files are.
+
+A file that was cut, changed or removed since then no longer matches the record.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.run.identity import content_identity
+from tracker.util.remote import exists, is_remote, reading, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Complete results.
+
+    Attributes:
+        frames: Number of frames.
+        ids: Number of tracks.
+    """
+
+    frames: int
+    ids: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there of earlier results.
+
+    Attributes:
+        complete: The results; `None` where there are none of this identity.
+        damage: Why results of this identity are no longer complete; empty where there are none.
+    """
+
+    complete: Complete | None = None
+    damage: str = ""
+
+
+def write_record(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Complete:
+    """Writes the record of results that have just been completed, and returns their numbers.
+
+    Raises:
+        OutputError: It cannot be written.
+        OSError: A file of the results cannot be read.
+    """
+    paths = _paths(job, wanted)
+    for path in paths.values():
+        _put_on_disk(path)
+    complete = _footer(f"{job.stem}.jsonl")
+    record = {
+        "identity": identity,
+        "frames": complete.frames,
+        "ids": complete.ids,
+        "files": {name: content_identity(path) for name, path in paths.items()},
+    }
+    write_text(job.record, json.dumps(record, indent=1) + "\n")
+    return complete
+
+
+def found_results(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Found:
+    """Returns what is there of results of an identity."""
+    record = _record(job)
+    if record is None or record["identity"] != identity:
+        return Found()
+    for name, path in _paths(job, wanted).items():
+        damage = _damage(path, record["files"].get(name))
+        if damage:
+            return Found(damage=f"{path} {damage}")
+    return Found(Complete(record["frames"], record["ids"]))
+
+
+def _record(job: Job) -> dict[str, Any] | None:
+    """Returns the content of the record; `None` where there is none that can be used."""
+    with contextlib.suppress(OSError, ValueError):
+        with reading(job.record) as file:
+            record = json.load(file)
+        keys = {"identity", "frames", "ids", "files"}
+        if isinstance(record, dict) and keys <= record.keys() and isinstance(record["files"], dict):
+            return record
+    return None
+
+
+def _damage(path: str, was: Any) -> str:
+    """Returns how a file differs from its record; empty if it does not.
+
+    Args:
+        path: The file.
+        was: Its `content_identity` in the record.
+    """
+    if not exists(path):
+        return "is missing"
+    now = content_identity(path)
+    if now == was:
+        return ""
+    if not isinstance(was, dict) or now["bytes"] == was.get("bytes"):
+        return "was changed since it was complete"
+    return f"was complete with {was.get('bytes')} bytes and has {now['bytes']}"
+
+
+def _paths(job: Job, wanted: Wanted) -> dict[str, str]:
+    """Returns the path of each file of the results, by its suffix."""
+    outputs = job.outputs(wanted)
+    named = (outputs.json, outputs.video, outputs.events)
+    paths = [path.replace("{{", "{").replace("}}", "}") for path in named if path]
+    return {path.removeprefix(job.stem): path for path in paths}
+
+
+def _put_on_disk(path: str) -> None:
+    """Waits until a file is on the disk: the record must not survive a power failure alone."""
+    if not is_remote(path):
+        with open(path, "r+b") as file:
+            os.fsync(file.fileno())
+
+
+def _footer(path: str) -> Complete:
+    """Returns the numbers in the last line of a complete recording."""
+    with reading(path) as file:
+        for line in file:
+            last = line
+    footer = json.loads(last)
+    return Complete(footer["frames"], footer["ids"])
