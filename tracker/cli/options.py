@@ -129,14 +129,15 @@ CropsFolder = Annotated[
     str | None, typer.Option("--crops", help="Folder for the best image of each track.")
 ]
 CropsPerTrack = Annotated[
-    int, typer.Option("--crops-per-track", help="Images of each track in --crops.")
+    int | None, typer.Option("--crops-per-track", help="Images of each track in --crops. [1]")
 ]
 ClipsFolder = Annotated[
     str | None,
     typer.Option("--clips", help="Folder for a clip of each track, cut out of the video file."),
 ]
 ClipMargin = Annotated[
-    float, typer.Option("--clip-margin", help="Seconds before and after a track in --clips.")
+    float | None,
+    typer.Option("--clip-margin", help="Seconds before and after a track in --clips. [1]"),
 ]
 Webhook = Annotated[
     str | None,

@@ -142,8 +142,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     """Show sources live in the browser: video, tracks, counts, zones; with a REST interface."""
     check_libraries()
     from tracker.cli.run.configuration import run_config
+    from tracker.cli.run.dependent_options import LIVE, check_dependent_options
     from tracker.serve.build import ServeRequest
     from tracker.serve.settings import ServeSettings
+    from tracker.sources.source_kind import is_live_source
 
     settings = ServeSettings(
         host=host,
@@ -188,7 +190,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
         "trail": trail,
         "seed": seed,
     }
-    request = ServeRequest(tuple(source or ()), run_config(config, set_ or (), options), settings)
+    resolved = run_config(config, set_ or (), options)
+    check_dependent_options(options, {LIVE: any(map(is_live_source, source or ()))})
+    request = ServeRequest(tuple(source or ()), resolved, settings)
     raise typer.Exit(run_server(request, opens_browser=open_))
 
 

@@ -139,9 +139,12 @@ def check_video(path: Path) -> None:
     """
     import av
 
+    from tracker.sources.containers import open_container
+
     expected = "expected a video (MP4, MOV, MKV, WebM, AVI, FLV, MPEG, OGG or WMV)"
+    accepted = {"format_whitelist": ",".join(DEMUXERS)}
     try:
-        with av.open(str(path), options={"format_whitelist": ",".join(DEMUXERS)}) as container:
+        with open_container(str(path), options=accepted) as container:
             if not set(container.format.name.split(",")) & set(DEMUXERS):
                 raise SourceError(f"{expected}, got {container.format.long_name}")
             if not container.streams.video:

@@ -16,6 +16,7 @@ from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
 from tracker.sinks.sound_packets import AudioPacket, sound_packets
+from tracker.sources.containers import open_container
 from tracker.sources.packet_stamps import is_joinable
 
 _COPIED = {
@@ -119,7 +120,7 @@ def open_sound(path: str, output: OutputContainer, *, start_s: float) -> Sound |
     Raises:
         av.FFmpegError: The file cannot be read.
     """
-    source = av.open(path)
+    source = open_container(path)
     try:
         if not source.streams.audio:
             source.close()
@@ -178,7 +179,7 @@ def adts_config(packet: bytes) -> bytes:
 
 def _time_base(stream: av.AudioStream) -> Fraction:
     assert stream.time_base is not None, "a stream that was opened for reading has one"
-    return stream.time_base
+    return Fraction(stream.time_base)
 
 
 def _length_s(packet: AudioPacket) -> float:

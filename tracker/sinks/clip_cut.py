@@ -72,9 +72,9 @@ def copied(video: VideoToCut, stretch: Stretch, target: Path) -> Stretch | None:
     """
     with open_video(video.path, video.stream) as opened:
         container, stream = opened.container, opened.stream
-        base = stream.time_base
-        if base is None or stream.codec_context.name not in COPIED_VIDEO:
+        if stream.time_base is None or stream.codec_context.name not in COPIED_VIDEO:
             return None
+        base = Fraction(stream.time_base)
         first = _ticks(stretch.start_s + video.offset_s, base)
         container.seek(first, stream=stream, backward=True)
         packets = _packets_from_key(container, stream, first)

@@ -75,7 +75,7 @@ class _JoinedSound:
         self._source, self._sound, self._video = source, sound, video
         self._rules = stamp_rules(source, video)
         self._stamps: UnbrokenStamps[_VideoPacket] = UnbrokenStamps(self._rules)
-        self._ticks: Fraction = video.time_base / sound.time_base
+        self._ticks: Fraction = Fraction(video.time_base) / Fraction(sound.time_base)
         self._joins: deque[_Join] = deque()
         self._held: deque[tuple[AudioPacket, int]] = deque()
         self._seen_at = self._sound_at = 0  # bytes before which all frames, all sound is read

@@ -57,7 +57,7 @@ def is_joinable(container: Container) -> bool:
 
 def stamp_rules(container: InputContainer, stream: VideoStream) -> StampRules:
     """Returns the clock rules of a stream."""
-    time_base = stream.time_base or Fraction(1, 90_000)
+    time_base = Fraction(stream.time_base or Fraction(1, 90_000))
     interval = interval_ticks(nominal_rate(stream), time_base)
     # In a format that keeps no decoding stamps libavformat computes them, not always in order.
     second = max(round(1 / time_base), 1)
@@ -103,7 +103,8 @@ def nominal_rate(stream: VideoStream) -> Fraction:
     The average is right for a variable rate; the guess is the exact fraction (30000/1001) where the
     average was measured on a few frames and is off by less than 1 %.
     """
-    average, guess = stream.average_rate, stream.guessed_rate
+    # PyAV 19 has rationals of its own.
+    average, guess = Fraction(stream.average_rate or 0), Fraction(stream.guessed_rate or 0)
     if average and guess and abs(guess / average - 1) < Fraction(1, 100):
         average = guess
     rate = average or guess

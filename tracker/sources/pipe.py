@@ -12,10 +12,9 @@ from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-import av
-
 from tracker.errors import SourceError
 from tracker.frames import Frame, VideoInfo
+from tracker.sources.containers import open_container
 from tracker.sources.files.decoding import Decoding
 from tracker.sources.files.early_end import HEAD_BYTES, Bytes, bytes_of
 from tracker.sources.live.connection import Arrival, Connection
@@ -64,7 +63,7 @@ class Pipe(Closing):
         self._readable = readable = _Readable(file or self._named or _standard_input())
         self._connection = Connection(
             name,
-            lambda: av.open(readable, "r", metadata_errors="replace"),
+            lambda: open_container(readable),
             decoding,
             recording=None if policy is FramePolicy.NEWEST else readable.data,
         )

@@ -89,6 +89,15 @@ def source_kind(text: str) -> SourceKind:
     return SourceKind.IMAGES if is_image or is_pattern(text) else SourceKind.VIDEO_FILE
 
 
+def is_live_source(text: str) -> bool:
+    """Returns whether text names a camera or a stream, which may be lost and connected again.
+
+    Raises:
+        SourceError: See `source_kind`.
+    """
+    return source_kind(text) in {SourceKind.CAMERA, SourceKind.STREAM}
+
+
 def check_pipe_once(texts: Sequence[object]) -> None:
     """Checks that standard input is at most one of several sources.
 

@@ -45,10 +45,4 @@ def test_what_does_not_go_together(
     assert "--crops-per-track: expected 1 to 100" in message(
         clip, "--crops", folder, "--crops-per-track", "0"
     )
-    assert "--crops-per-track 4: expected images of each track, got none" in message(
-        clip, "--clips", folder, "--crops-per-track", "4"
-    )
-    assert "--clip-margin 2.5: expected clips of each track, got none" in message(
-        clip, "--crops", folder, "--clip-margin", "2.5"
-    )
     assert not folder.exists()

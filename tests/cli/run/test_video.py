@@ -34,18 +34,6 @@ def test_an_encoder_that_does_not_work_here(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--video-scale", "0.5"), ("--video-encoder", "x264")]
-)
-def test_options_of_a_video_need_one(
-    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
-) -> None:
-    words = (option, value, "--json", tmp_path / "a.jsonl")
-    assert call("run", clip, *MOTION, *words) == 2
-    assert f"{option} {value}: expected a video to apply to, got none" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_folder_of_results_has_a_video_to_scale(clip: Path, tmp_path: Path) -> None:
     assert call("run", clip, *MOTION, "--save-dir", tmp_path, "--video-scale", "0.5") == 0
     ((width, height),) = {size for path in tmp_path.glob("*.mp4") for size in sizes(path)}

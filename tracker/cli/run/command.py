@@ -95,9 +95,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         str | None, typer.Option(help="Folder for NAME.jsonl and NAME.mp4.")
     ] = None,
     crops: CropsFolder = None,
-    crops_per_track: CropsPerTrack = 1,
+    crops_per_track: CropsPerTrack = None,
     clips: ClipsFolder = None,
-    clip_margin: ClipMargin = 1.0,
+    clip_margin: ClipMargin = None,
     no_clobber: NoClobber = False,
     resume: Annotated[
         bool,
@@ -198,7 +198,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
     from tracker.cli.run.configuration import run_config
-    from tracker.cli.run.image_options import check_video_options
+    from tracker.cli.run.dependent_options import (
+        CLIPS,
+        CROPS,
+        DRAWN,
+        LIVE,
+        VIDEO,
+        check_dependent_options,
+    )
     from tracker.cli.run.many import run_many
     from tracker.cli.run.object_files import ObjectFiles
     from tracker.cli.run.one import RunRequest
@@ -206,48 +213,50 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     from tracker.cli.run.outputs import Outputs
     from tracker.sinks.json_records import Embeddings
     from tracker.sinks.place import Existing
+    from tracker.sources.source_kind import is_live_source
 
-    check_video_options(video_scale, video_encoder, has_video=bool(video or save_dir))
-    settings = run_config(
-        config,
-        set_ or (),
-        {
-            "detector": detector,
-            "weights": weights,
-            "names": names,
-            "detections": detections,
-            "classes": classes,
-            "conf": conf,
-            "iou": iou,
-            "imgsz": imgsz,
-            "slices": slices,
-            "device": device,
-            "runtime": runtime,
-            "half": half,
-            "detect_every": detect_every,
-            "embedder": embedder,
-            "segmenter": segmenter,
-            "background": background,
-            "blur": blur,
-            "blur_ids": blur_ids,
-            "labels": labels,
-            "color_by": color_by,
-            "boxes": boxes,
-            "line_scale": line_scale,
-            "font_scale": font_scale,
-            "trail": trail,
-            "video_scale": video_scale,
-            "video_encoder": video_encoder,
-            "policy": policy,
-            "max_frames": max_frames,
-            "stride": stride,
-            "start": start,
-            "link": link,
-            "zones": zones,
-            "seed": seed,
-            "reconnect": reconnect,
-        },
-    )
+    options = {
+        "detector": detector,
+        "weights": weights,
+        "names": names,
+        "detections": detections,
+        "classes": classes,
+        "conf": conf,
+        "iou": iou,
+        "imgsz": imgsz,
+        "slices": slices,
+        "device": device,
+        "runtime": runtime,
+        "half": half,
+        "detect_every": detect_every,
+        "embedder": embedder,
+        "segmenter": segmenter,
+        "background": background,
+        "blur": blur,
+        "blur_ids": blur_ids,
+        "labels": labels,
+        "color_by": color_by,
+        "boxes": boxes,
+        "line_scale": line_scale,
+        "font_scale": font_scale,
+        "trail": trail,
+        "video_scale": video_scale,
+        "video_encoder": video_encoder,
+        "policy": policy,
+        "max_frames": max_frames,
+        "stride": stride,
+        "start": start,
+        "link": link,
+        "zones": zones,
+        "seed": seed,
+        "reconnect": reconnect,
+        "crops_per_track": crops_per_track,
+        "clip_margin": clip_margin,
+    }
+    settings = run_config(config, set_ or (), options)
+    has_video = video or save_dir
+    is_there = {VIDEO: has_video, DRAWN: has_video or show, CROPS: crops, CLIPS: clips}
+    check_dependent_options(options, is_there | {LIVE: any(map(is_live_source, source))})
     outputs = Outputs(
         json=json,
         mot=mot,
@@ -258,7 +267,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         video=video,
         show=show,
         save_dir=save_dir,
-        objects=ObjectFiles(crops, crops_per_track, clips, clip_margin),
+        objects=ObjectFiles.of_options(crops, crops_per_track, clips, clip_margin),
         embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
         existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
     )

@@ -73,25 +73,6 @@ def blur_settings(blur: str | None, blur_ids: str | None) -> dict[str, Any]:
     return settings
 
 
-def check_video_options(scale: float | None, encoder: str | None, *, has_video: bool) -> None:
-    """Checks that there is a video for `--video-scale` and `--video-encoder` to apply to.
-
-    Args:
-        scale: The factor on both sides; `None` if the option is not given.
-        encoder: The name of the encoder; `None` if the option is not given.
-        has_video: Whether the run writes a video.
-
-    Raises:
-        ConfigError: An option is given, and no video is written.
-    """
-    given = {"--video-scale": scale, "--video-encoder": encoder}
-    asked = [f"{option} {value}" for option, value in given.items() if value is not None]
-    if asked and not has_video:
-        raise ConfigError(
-            f"{asked[0]}: expected a video to apply to, got none; add --video out.mp4 or --save-dir"
-        )
-
-
 def _id(word: str, text: str) -> int:
     if not word.strip().isdecimal():
         raise ConfigError(

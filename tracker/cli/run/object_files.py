@@ -1,7 +1,7 @@
 """The outputs that have files for each track: `--crops` and `--clips`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tracker.config.run import Config
 from tracker.errors import ConfigError
@@ -26,6 +26,20 @@ class ObjectFiles:
     clips: str | None = None
     clip_margin_s: float = 1.0
 
+    @classmethod
+    def of_options(
+        cls,
+        crops: str | None,
+        crops_per_track: int | None,
+        clips: str | None,
+        clip_margin_s: float | None,
+    ) -> "ObjectFiles":
+        """Returns what the options of the command line ask for; `None` where one is not given."""
+        files = cls(crops=crops, clips=clips)
+        if crops_per_track is not None:
+            files = replace(files, crops_per_track=crops_per_track)
+        return files if clip_margin_s is None else replace(files, clip_margin_s=clip_margin_s)
+
     @property
     def folders(self) -> list[str]:
         """The folders."""
@@ -33,23 +47,11 @@ class ObjectFiles:
 
 
 def check_object_files(files: ObjectFiles, sources: Sequence[str], config: Config) -> None:
-    """Checks that clips can be cut, and that no option is without its folder.
+    """Checks that clips can be cut.
 
     Raises:
-        ConfigError: A source is no video file, its objects are to be hidden, or an option of images
-            or clips is given without them.
+        ConfigError: A source is no video file, or its objects are to be hidden.
     """
-    default = ObjectFiles()
-    if files.crops is None and files.crops_per_track != default.crops_per_track:
-        raise ConfigError(
-            f"--crops-per-track {files.crops_per_track}: expected images of each track, got none; "
-            "add --crops FOLDER"
-        )
-    if files.clips is None and files.clip_margin_s != default.clip_margin_s:
-        raise ConfigError(
-            f"--clip-margin {files.clip_margin_s:g}: expected clips of each track, got none; "
-            "add --clips FOLDER"
-        )
     if files.clips is None:
         return
     for source in sources:

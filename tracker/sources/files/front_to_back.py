@@ -5,6 +5,7 @@ Time stamps and losses equal those of `VideoFile` on the same bytes.
 
 import logging
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 from av import VideoFrame
 
@@ -80,4 +81,4 @@ class FrontToBack:
 
     def _report_gap(self, ticks: int) -> None:
         if (time_base := self._video.stream.time_base) is not None:
-            _log.warning("%s: %s", self._source, gap_text(ticks, time_base))
+            _log.warning("%s: %s", self._source, gap_text(ticks, Fraction(time_base)))

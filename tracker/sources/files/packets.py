@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
+from tracker.sources.containers import open_container
 from tracker.sources.files.checked_paths import readable_file
 from tracker.sources.files.frame_numbers import Numbering
 from tracker.sources.files.stream_choice import video_stream
@@ -56,7 +57,7 @@ def open_video(source: str, wanted: int | None = None) -> Iterator[OpenVideo]:
     path = readable_file(source)
     try:
         # The prefix keeps FFmpeg from reading a name such as "a:b.mp4" as a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
+        container = open_container(f"file:{path}")
     except av.FFmpegError as error:
         raise SourceError(f"{source}: {_why_unreadable(path, error)}") from error
     with container:

@@ -120,7 +120,7 @@ def _clip(
     if kind is StampKind.NONE:
         stamp = None
     elif stream.time_base is not None:
-        time_base = stream.time_base
+        time_base = Fraction(stream.time_base)
     # A slot is the decoding time of a packet; its frame is shown later by the reordering delay.
     offset = head_pts if kind is StampKind.SLOTS and head_pts is not None else stamp
     return Clip(
@@ -130,7 +130,7 @@ def _clip(
         rate=rate,
         form=DisplayForm(
             stored=(frame.width, frame.height),
-            pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+            pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
             orientation=orientation_of(frame),
         ),
         declared=declared_frames(video),

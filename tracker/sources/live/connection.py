@@ -312,13 +312,15 @@ def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
     is_timed = not container.format.flags & cast(int, Flags.no_timestamps.value)
     is_segmented = bool(_SEGMENTED & set(name.split(",")))
     # A server declares the length of a file; cameras with endless MJPEG may declare any number.
-    has_length = container.size > 0 and not is_segmented and name != "mpjpeg"
+    has_length = (container.size or 0) > 0 and not is_segmented and name != "mpjpeg"
     return StreamFacts(
         rate=nominal_rate(stream),
-        time_base=(stream.time_base if is_timed else None) or Fraction(1, _TICKS_A_SECOND),
+        time_base=Fraction(
+            (stream.time_base if is_timed else None) or Fraction(1, _TICKS_A_SECOND)
+        ),
         is_timed=is_timed,
         is_segmented=is_segmented,
         is_finite=bool(container.duration) or has_length,
-        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
         note=choice_note(container, stream),
     )

@@ -10,6 +10,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
+from tracker.sources.containers import open_container
 from tracker.sources.files.packets import OpenVideo
 from tracker.sources.files.stream_choice import video_stream
 from tracker.sources.live.http_cause import true_cause
@@ -46,14 +47,11 @@ def opener(address: str, settings: LiveSettings) -> Callable[[], InputContainer]
     options = _options(scheme, settings)
 
     def open_with(probe: dict[str, str]) -> InputContainer:
-        return av.open(
-            url,
-            options=options | probe,
-            timeout=(settings.open_timeout_s, settings.stall_s),
-            metadata_errors="replace",
+        return open_container(
+            url, options=options | probe, timeout=(settings.open_timeout_s, settings.stall_s)
         )
 
-    def open_container() -> InputContainer:
+    def open_address() -> InputContainer:
         if scheme in HTTP:
             return open_with({})
         container = open_with(_SHORT_PROBE)
@@ -63,7 +61,7 @@ def opener(address: str, settings: LiveSettings) -> Callable[[], InputContainer]
         container.close()
         return open_with({})
 
-    return open_container
+    return open_address
 
 
 def _has_size(stream: VideoStream) -> bool:
@@ -80,12 +78,12 @@ def file_opener(
         settings: Time limits.
         wanted: Number of the video stream, from 0; `None` chooses.
     """
-    open_container = opener(address, settings)
+    open_address = opener(address, settings)
 
     @contextmanager
     def open_file(source: str) -> Iterator[OpenVideo]:
         try:
-            with open_container() as container:
+            with open_address() as container:
                 stream = video_stream(container, source, wanted)
                 stream.thread_type = ThreadType.AUTO
                 yield OpenVideo(container, stream)

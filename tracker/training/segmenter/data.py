@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from tracker.errors import DataError, SourceError
+from tracker.sources.containers import open_container
 from tracker.training.datasets import read_image
 from tracker.util.arrays import Int64Array, UInt8Array, frozen
 from tracker.util.opencv import cv2
@@ -227,7 +228,7 @@ def read_mask(path: Path) -> UInt8Array:
 def _palette_indices(path: Path) -> UInt8Array:
     """Returns what a PNG holds before its palette makes colours of it, which OpenCV does."""
     try:
-        with av.open(str(path)) as container:
+        with open_container(str(path)) as container:
             # PyAV gives indices and palette.
             indices, _ = next(container.decode(video=0)).to_ndarray()
     except (av.FFmpegError, StopIteration, ValueError) as error:
