@@ -44,13 +44,21 @@ class Learnt:
     Args:
         settings: Of the tracker.
         frame_interval_s: Nominal seconds between two frames.
+        frame_size: Width and height of the frames in pixels; `None` where unknown.
 
     Attributes:
         bank: The motion models with their weights.
     """
 
-    def __init__(self, settings: DeepSortSettings, *, frame_interval_s: float) -> None:
+    def __init__(
+        self,
+        settings: DeepSortSettings,
+        *,
+        frame_interval_s: float,
+        frame_size: tuple[int, int] | None,
+    ) -> None:
         self._settings = settings
+        self._frame_size = frame_size
         self.bank = MotionBank(
             settings.noise, adapts=settings.adapt_noise, frame_interval_s=frame_interval_s
         )
@@ -59,7 +67,7 @@ class Learnt:
         # What a constant setting decides is not learnt.
         self._learns_scores = settings.birth_score is None or settings.min_mean_score is None
         self._learns_gaps = settings.report is Report.LIKELY
-        self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1))
+        self._survival = Survival(max(round(_LONGEST_BRIDGE_S / frame_interval_s), 1), groups=2)
 
     def predict(self, table: TrackTable, dt: float, camera: CameraMotion | None) -> None:
         """Predicts all tracks, `dt` nominal frame intervals later.
@@ -156,12 +164,12 @@ class Learnt:
             self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
         if not self._learns_gaps:
             return
-        misses = table.misses[rows]
-        back = (confirmed & (misses > 1) & (table.hits[rows] >= LEAST_HITS)).nonzero()[0]
+        back = rows[confirmed & (table.misses[rows] > 1) & (table.hits[rows] >= LEAST_HITS)]
         if len(back):
-            predicted = cxcyah_to_xyxy(table.mean[rows[back]])
-            overlap = paired_iou(predicted, detections.boxes[columns[back]])
-            self._survival.learn(misses[back] - 1, overlap >= _RIGHT_IOU)
+            found = columns[np.searchsorted(rows, back)]
+            predicted = cxcyah_to_xyxy(table.mean[back])
+            right = paired_iou(predicted, detections.boxes[found]) >= _RIGHT_IOU
+            self._survival.learn(table.misses[back] - 1, right, self._survival_groups(table, back))
 
     def _learn_clutter(self, score_cost: Float64Array, matched: IndexArray) -> None:
         weak = int(np.count_nonzero(score_cost))
@@ -173,10 +181,10 @@ class Learnt:
         """Takes in that lost tracks of a mask `(T,)` did not come back."""
         if not self._learns_gaps:
             return
-        gone = deleted & table.confirmed & (table.hits >= LEAST_HITS)
-        if np.count_nonzero(gone):
-            misses = table.misses[gone]
-            self._survival.learn(misses, np.zeros(len(misses), np.bool_))
+        gone = (deleted & table.confirmed & (table.hits >= LEAST_HITS)).nonzero()[0]
+        if len(gone):
+            none = np.zeros(len(gone), np.bool_)
+            self._survival.learn(table.misses[gone], none, self._survival_groups(table, gone))
 
     def is_score_usual(self, table: TrackTable) -> BoolArray:
         """Returns `(T,)`: whether a track's mean score is not far below the usual one."""
@@ -184,5 +192,14 @@ class Learnt:
 
     def is_likely_there(self, table: TrackTable) -> BoolArray:
         """Returns `(T,)`: whether the prediction of a track is likely right, missed as it was."""
-        longest = self._survival.longest_gap(self._settings.bridge_share)
-        return np.asarray((table.misses <= longest) & (table.hits >= LEAST_HITS))
+        longest = self._survival.longest_gaps(self._settings.bridge_share)
+        groups = self._survival_groups(table, np.arange(len(table)))
+        return np.asarray((table.misses <= longest[groups]) & (table.hits >= LEAST_HITS))
+
+    def _survival_groups(self, table: TrackTable, rows: IndexArray) -> IndexArray:
+        """Returns `(n,)`: 1 for tracks whose predicted box the image's border cuts, else 0."""
+        if self._frame_size is None:
+            return np.zeros(len(rows), np.intp)
+        boxes = cxcyah_to_xyxy(table.mean[rows])
+        outside = (boxes[:, :2] < 0) | (boxes[:, 2:] > self._frame_size)
+        return outside.any(axis=1).astype(np.intp)

@@ -8,7 +8,7 @@ is high enough. A detector that misses people now and then raises it; people who
 
 import numpy as np
 
-from tracker.util.arrays import BoolArray, Float64Array, Int64Array
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int64Array
 
 _MEMORY = 200.0
 """Lost tracks after which an old one counts 1 / e."""
@@ -21,48 +21,55 @@ LEAST_HITS = 5
 
 
 class Survival:
-    """Shares of right predictions by the number of missed detections.
+    """Shares of right predictions by the number of missed detections, for groups of tracks.
 
     Args:
         longest: Missed detections up to which predictions may be reported.
+        groups: Number of groups that are learnt apart.
     """
 
-    def __init__(self, longest: int) -> None:
-        self._counts: Float64Array = np.zeros((2, longest + 1))  # right ones, and all
-        self._longest: dict[float, int] = {}  # what `longest_gap` returned since it learnt
+    def __init__(self, longest: int, groups: int = 1) -> None:
+        # right ones, and all
+        self._counts: Float64Array = np.zeros((2, groups, longest + 1))
+        self._longest: dict[float, IndexArray] = {}  # what `longest_gaps` returned since it learnt
 
     @property
     def shares(self) -> Float64Array:
-        """`(longest + 1,)` share of right predictions after so many missed detections."""
+        """`(groups, longest + 1)` share of right predictions after so many missed detections."""
         right, seen = self._counts
         shares = (right + _PRIOR_COUNT * _PRIOR_SHARE) / (seen + _PRIOR_COUNT)
-        shares[0] = 1.0
+        shares[:, 0] = 1.0
         return np.asarray(shares)
 
-    def learn(self, misses: Int64Array, right: BoolArray) -> None:
+    def learn(self, misses: Int64Array, right: BoolArray, groups: IndexArray) -> None:
         """Takes in the end of some gaps.
 
         Args:
             misses: `(n,)` missed detections in each gap.
             right: `(n,)` whether the prediction at its end was right; false for deleted tracks.
+            groups: `(n,)` the group of each track, from 0.
         """
         fading = 1 - 1 / _MEMORY
-        for count, was_right in zip(misses.tolist(), right.tolist(), strict=True):
-            gap = self._counts[:, 1 : count + 1]
+        ends = zip(misses.tolist(), right.tolist(), groups.tolist(), strict=True)
+        for count, was_right, group in ends:
+            gap = self._counts[:, group, 1 : count + 1]
             gap *= fading
             part = gap if was_right else gap[1]
             part += 1
         self._longest.clear()
 
-    def longest_gap(self, least: float) -> int:
+    def longest_gaps(self, least: float) -> IndexArray:
         """Returns the missed detections up to which a prediction is right with probability `least`.
 
         Args:
             least: Between 0 and 1; above 1 nothing but detections is right.
+
+        Returns:
+            `(groups,)` numbers.
         """
         longest = self._longest.get(least)
         if longest is None:
-            wrong = (self.shares < least).nonzero()[0]
-            longest = int(wrong[0]) - 1 if len(wrong) else self._counts.shape[1] - 1
+            is_long = (self.shares >= least).astype(np.intp)
+            longest = np.add.reduce(np.minimum.accumulate(is_long, axis=1), axis=1) - 1
             self._longest[least] = longest
         return longest
