@@ -262,5 +262,5 @@ def test_the_one_call_api(call: Callable[[str, Config], Any], how: str, streamed
 def test_server_that_never_answers_is_a_timely_error() -> None:
     settings = LiveSettings(open_timeout_s=0.5, reconnect=Reconnect(attempts=0))
     with silent_server(b"") as address, left_soon():
-        with pytest.raises(SourceError, match="no answer"):
+        with pytest.raises(SourceError, match="answer"):
             NetworkStream(address, settings)

@@ -8,16 +8,25 @@ from hypothesis import strategies as st
 from tracker.tracking.survival import Survival
 
 
-def learn(survival: Survival, *gaps: tuple[int, bool]) -> None:
+def learn(survival: Survival, *gaps: tuple[int, bool], group: int = 0) -> None:
     misses, right = zip(*gaps, strict=True)
-    survival.learn(np.array(misses, np.int64), np.array(right, np.bool_))
+    groups = np.full(len(gaps), group)
+    survival.learn(np.array(misses, np.int64), np.array(right, np.bool_), groups)
+
+
+def longest_gap(survival: Survival, least: float, *, group: int = 0) -> int:
+    """Misses up to which predictions of a track that is surely one of an object are reported."""
+    misses = np.arange(1, 1000)
+    share = survival.share(misses, np.full(len(misses), group))
+    enough = (share > 0) & (share >= least)
+    return int(enough.argmin())
 
 
 def test_nothing_is_known_at_first() -> None:
     survival = Survival(5)
-    assert survival.shares.tolist() == [1.0, 0.3, 0.3, 0.3, 0.3, 0.3]
-    assert survival.longest_gap(0.6) == 0
-    assert survival.longest_gap(0.3) == 5
+    assert survival.shares.tolist() == [[1.0, 0.3, 0.3, 0.3, 0.3, 0.3]]
+    assert longest_gap(survival, 0.6) == 0
+    assert longest_gap(survival, 0.3) == 5
 
 
 def test_gaps_that_were_right_are_bridged_as_long_as_they_were() -> None:
@@ -25,13 +34,13 @@ def test_gaps_that_were_right_are_bridged_as_long_as_they_were() -> None:
     # A share of (3 + n) / (10 + n) is 0.6 from n = 7.5 on, and old gaps count a little less.
     for _ in range(7):
         learn(survival, (3, True))
-    assert survival.longest_gap(0.6) == 0
+    assert longest_gap(survival, 0.6) == 0
     learn(survival, (3, True))
-    assert survival.longest_gap(0.6) == 3
+    assert longest_gap(survival, 0.6) == 3
     for _ in range(1000):
         learn(survival, (3, True))
-    assert survival.longest_gap(0.6) == 3
-    assert survival.shares[4] == 0.3
+    assert longest_gap(survival, 0.6) == 3
+    assert survival.shares[0, 4] == 0.3
 
 
 def test_deleted_tracks_lower_all_shares() -> None:
@@ -39,24 +48,24 @@ def test_deleted_tracks_lower_all_shares() -> None:
     for _ in range(50):
         learn(survival, (10, True))
     before = survival.shares
-    assert survival.longest_gap(0.6) == 10
+    assert longest_gap(survival, 0.6) == 10
     for _ in range(50):
         learn(survival, (60, False))
-    assert (survival.shares[1:] < before[1:]).all()
-    assert survival.longest_gap(0.6) == 0
+    assert (survival.shares[:, 1:] < before[:, 1:]).all()
+    assert longest_gap(survival, 0.6) == 0
 
 
 def test_a_wrong_prediction_counts_for_its_whole_gap_and_no_longer_one() -> None:
     survival = Survival(6)
     learn(survival, (4, False))
-    np.testing.assert_allclose(survival.shares, [1, *[3 / 11] * 4, 0.3, 0.3])
+    np.testing.assert_allclose(survival.shares, [[1, *[3 / 11] * 4, 0.3, 0.3]])
 
 
 def test_short_gaps_are_bridged_where_long_ones_are_wrong() -> None:
     survival = Survival(30)
     for _ in range(60):
         learn(survival, (2, True), (2, True), (8, False))
-    assert survival.longest_gap(0.6) == 2
+    assert longest_gap(survival, 0.6) == 2
 
 
 @pytest.mark.parametrize("longest", [1, 30])
@@ -64,22 +73,44 @@ def test_the_longest_gap_that_is_ever_reported(longest: int) -> None:
     survival = Survival(longest)
     for _ in range(40):
         learn(survival, (500, True))
-    assert survival.longest_gap(0.6) == longest
-    assert survival.longest_gap(0) == longest
+    assert longest_gap(survival, 0.6) == longest
+    assert longest_gap(survival, 0) == longest
+
+
+def test_groups_are_learnt_apart() -> None:
+    survival = Survival(8, groups=2)
+    for _ in range(50):
+        learn(survival, (4, True), group=1)
+        learn(survival, (8, False), group=0)
+    assert longest_gap(survival, 0.6, group=0) == 0
+    assert longest_gap(survival, 0.6, group=1) == 4
+    alone = Survival(8)
+    for _ in range(50):
+        learn(alone, (4, True))
+    np.testing.assert_array_equal(survival.shares[1], alone.shares[0])
+
+
+def test_a_longer_gap_is_never_likelier() -> None:
+    survival = Survival(4)
+    for _ in range(20):
+        learn(survival, (1, False), (4, True), (1, False))
+    first, *others = survival.share(np.arange(1, 7), np.zeros(6, np.intp)).tolist()
+    assert survival.shares[0, 3] > 0.6 > first
+    assert others == [first] * 3 + [0, 0]
 
 
 def test_above_one_no_prediction_is_right() -> None:
     survival = Survival(3)
     for _ in range(2000):
         learn(survival, (3, True))
-    assert survival.longest_gap(1.01) < 1
+    assert longest_gap(survival, 1.01) < 1
 
 
 def test_no_gaps_change_nothing() -> None:
     survival = Survival(3)
     learn(survival, (2, True))
     before = survival.shares
-    survival.learn(np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    survival.learn(np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0, np.intp))
     np.testing.assert_array_equal(survival.shares, before)
 
 
@@ -95,7 +126,7 @@ def test_shares_are_fading_means_with_a_prior(gaps: list[tuple[int, bool]]) -> N
         weights = [0.995**age for age in range(len(outcomes))]
         right = sum(weight for weight, was in zip(weights, outcomes, strict=True) if was)
         expected = (3 + right) / (10 + sum(weights))
-        assert survival.shares[misses] == pytest.approx(expected)
+        assert survival.shares[0, misses] == pytest.approx(expected)
     for least in (0.2, 0.4, 0.6):
-        enough = survival.shares >= least
-        assert survival.longest_gap(least) == (9 if enough.all() else enough.argmin() - 1)
+        enough = survival.shares[0] >= least
+        assert longest_gap(survival, least) == (9 if enough.all() else enough.argmin() - 1)

@@ -30,7 +30,7 @@ TRACKING = Kinds(
         Clutter: frozenset(),
         DeepSort: frozenset({"_settings"}),
         FixedLag: frozenset({"_frames"}),
-        Learnt: frozenset({"_settings", "_learns_scores", "_learns_gaps"}),
+        Learnt: frozenset({"_settings", "_frame_size", "_learns_scores", "_learns_gaps"}),
         Linker: frozenset({"_settings"}),
         MotionBank: frozenset({"_start_noise", "_noise", "_factors", "_frame_interval_s"}),
         ScoreScale: frozenset(),

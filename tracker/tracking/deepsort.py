@@ -119,9 +119,7 @@ class DeepSort:
             if settings.max_age_frames is None
             else settings.max_age_frames
         )
-        self._learnt = Learnt(
-            settings, frame_interval_s=frame_interval_s, frame_size=frame_size
-        )
+        self._learnt = Learnt(settings, frame_interval_s=frame_interval_s, frame_size=frame_size)
         self._table = TrackTable(self._learnt.bank.model_count)
         self._gallery = AppearanceGallery(settings.gallery_size)
         self._embedding_size: int | None = None

@@ -191,10 +191,26 @@ class Learnt:
         return np.asarray(table.mean_odds >= self._scores.mean_limits(table.classes))
 
     def is_likely_there(self, table: TrackTable) -> BoolArray:
-        """Returns `(T,)`: whether the prediction of a track is likely right, missed as it was."""
-        longest = self._survival.longest_gaps(self._settings.bridge_share)
-        groups = self._survival_groups(table, np.arange(len(table)))
-        return np.asarray((table.misses <= longest[groups]) & (table.hits >= LEAST_HITS))
+        """Returns `(T,)`: whether the prediction of a lost track is likely right.
+
+        That is the share of those that were right after as many misses, times how likely the track
+        is one of an object: half at the least mean score that is reported.
+        """
+        likely = np.zeros(len(table), np.bool_)
+        rows = ((table.misses > 0) & (table.hits >= LEAST_HITS)).nonzero()[0]
+        if len(rows):
+            share = self._survival.share(table.misses[rows], self._survival_groups(table, rows))
+            above = (table.mean_odds - self._mean_limits(table))[rows]
+            is_object = 1 / (1 + np.exp(-_SCORE_SLOPE * above))
+            right = share * is_object >= self._settings.bridge_share
+            likely[rows] = (share > 0) & right
+        return likely
+
+    def _mean_limits(self, table: TrackTable) -> Float64Array:
+        least = self._settings.min_mean_score
+        if least is None:
+            return self._scores.mean_limits(table.classes)
+        return np.full(len(table), log_odds(np.array([least]))[0])
 
     def _survival_groups(self, table: TrackTable, rows: IndexArray) -> IndexArray:
         """Returns `(n,)`: 1 for tracks whose predicted box the image's border cuts, else 0."""
@@ -202,4 +218,5 @@ class Learnt:
             return np.zeros(len(rows), np.intp)
         boxes = cxcyah_to_xyxy(table.mean[rows])
         outside = (boxes[:, :2] < 0) | (boxes[:, 2:] > self._frame_size)
-        return outside.any(axis=1).astype(np.intp)
+        cut: IndexArray = outside.any(axis=1).astype(np.intp)
+        return cut

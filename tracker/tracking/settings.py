@@ -88,8 +88,9 @@ class DeepSortSettings:
             (`motion_bank.py`); otherwise they are as in `noise`.
         box_motion: Whether a motion that all boxes share is taken for the camera's
             (`box_motion.py`).
-        bridge_share: With `report: likely`, predictions of a lost track are reported up to the
-            number of missed detections at which this share of them has turned out right.
+        bridge_share: With `report: likely`, predictions of a lost track are reported while they are
+            right with at least this probability: the share of those that were right so far after
+            as many missed detections, times how likely the track is one of an object.
         lag_frames: Frames by which results are late. Gaps in a track that end within them are
             interpolated, in place of predictions (`offline/fixed_lag.py`); the pipeline does it,
             and keeps as many frames in memory. 0 = none, as live use wants it.
@@ -152,7 +153,7 @@ class DeepSortSettings:
     association: Association = Association.JOINT
     adapt_noise: bool = True
     box_motion: bool = True
-    bridge_share: float = 0.4
+    bridge_share: float = 0.3
     lag_frames: int = 0
     confirm_hits: int = 2
     max_age_s: float = 2.0

@@ -31,7 +31,7 @@ class Survival:
     def __init__(self, longest: int, groups: int = 1) -> None:
         # right ones, and all
         self._counts: Float64Array = np.zeros((2, groups, longest + 1))
-        self._longest: dict[float, IndexArray] = {}  # what `longest_gaps` returned since it learnt
+        self._lasting: Float64Array | None = None  # shares of at least such a gap
 
     @property
     def shares(self) -> Float64Array:
@@ -56,20 +56,19 @@ class Survival:
             gap *= fading
             part = gap if was_right else gap[1]
             part += 1
-        self._longest.clear()
+        self._lasting = None
 
-    def longest_gaps(self, least: float) -> IndexArray:
-        """Returns the missed detections up to which a prediction is right with probability `least`.
+    def share(self, misses: Int64Array, groups: IndexArray) -> Float64Array:
+        """Returns `(n,)` how likely predictions of lost tracks are right.
+
+        A longer gap is never likelier than a shorter one. It is 0 beyond the longest gap.
 
         Args:
-            least: Between 0 and 1; above 1 nothing but detections is right.
-
-        Returns:
-            `(groups,)` numbers.
+            misses: `(n,)` missed detections.
+            groups: `(n,)` the group of each track, from 0.
         """
-        longest = self._longest.get(least)
-        if longest is None:
-            is_long = (self.shares >= least).astype(np.intp)
-            longest = np.add.reduce(np.minimum.accumulate(is_long, axis=1), axis=1) - 1
-            self._longest[least] = longest
-        return longest
+        if self._lasting is None:
+            self._lasting = np.minimum.accumulate(self.shares, axis=1)
+        longest = self._lasting.shape[1] - 1
+        share = self._lasting[groups, np.minimum(misses, longest)]
+        return np.where(misses > longest, 0.0, share)
