@@ -218,5 +218,4 @@ class Learnt:
             return np.zeros(len(rows), np.intp)
         boxes = cxcyah_to_xyxy(table.mean[rows])
         outside = (boxes[:, :2] < 0) | (boxes[:, 2:] > self._frame_size)
-        cut: IndexArray = outside.any(axis=1).astype(np.intp)
-        return cut
+        return np.asarray(outside.any(axis=1), np.intp)
