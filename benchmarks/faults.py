@@ -40,6 +40,7 @@ from fault_bench import (
     unreadable,
     write_clip,
 )
+from rtsp_faults import RTSP_FAULTS
 from source_faults import SOURCE_FAULTS
 
 
@@ -312,6 +313,7 @@ FAULTS: dict[str, Callable[[Bench, int], Row]] = {
     "memory": little_memory,
     "network": bad_network,
     **SOURCE_FAULTS,
+    **RTSP_FAULTS,
     **CLOCK_FAULTS,
 }
 
@@ -323,7 +325,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--runs", type=int, default=10, help="runs of each other fault")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help=f"some of kill,{','.join(FAULTS)}")
+    parser.add_argument("--only", default="", help=f"some of kill,rtsp,{','.join(FAULTS)}")
     parser.add_argument("--processes", action="store_true", help="start Python for each kill")
     options = parser.parse_args()
     wanted = options.only.split(",") if options.only else ["kill", *FAULTS]
@@ -351,7 +353,7 @@ def main() -> None:
     if "kill" in wanted:
         print(kills(bench, options.kills).line(), flush=True)
     for name, cause in FAULTS.items():
-        if name in wanted:
+        if name in wanted or name.partition("-")[0] in wanted:
             print(cause(bench, options.runs).line(), flush=True)
     if not list(folder.glob("wrong-*")):
         shutil.rmtree(folder)

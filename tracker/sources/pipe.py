@@ -111,7 +111,7 @@ class Pipe(Closing):
         arrival = first
         try:
             while True:
-                time_s = self._maker.time(arrival)
+                time_s = self._maker.time(arrival, arrival.arrived_s)
                 clocks = arrival.arrived_s, arrival.arrived_wall_s
                 yield self._maker.make(arrival, time_s, clocks)
                 item = self._connection.receive(None)

@@ -30,6 +30,7 @@ from tracker.sources.files.early_end import Bytes
 from tracker.sources.files.front_to_back import FrontToBack
 from tracker.sources.files.packets import OpenVideo, VideoPacket
 from tracker.sources.files.stream_choice import choice_note, video_stream
+from tracker.sources.live.opening_burst import timed_packets
 from tracker.sources.live.stream_errors import (
     BROKEN,
     ENDED,
@@ -209,16 +210,17 @@ class Connection:
 
     def _read(self) -> "Ended | _Fault":
         """Puts the facts and the arrivals; returns the end."""
-        is_open = False
+        is_open, begun_s = False, time.monotonic()
         try:
             with self._open() as container:
                 stream = video_stream(container, self._source, self._decoding.video_stream)
                 stream.thread_type = ThreadType.SLICE  # frame threads would delay frames
-                self._items.put(_facts(container, stream))
+                facts = _facts(container, stream)
+                self._items.put(facts)
                 is_open = True
                 if self._recording is not None:
                     return self._read_recording(container, stream, self._recording)
-                for arrival in self._arrivals(container, stream):
+                for arrival in self._arrivals(self._timed(container, facts, begun_s), stream):
                     self._items.put(arrival)
         except (av.FFmpegError, SourceError, OSError) as error:
             failure = explain(error, self._source)
@@ -246,17 +248,28 @@ class Connection:
             self._items.put(Arrival(frame, time.monotonic(), time.time(), recording.lost))
         return Ended(recording.failure(data), recording.lost)
 
-    def _arrivals(self, container: InputContainer, stream: VideoStream) -> Iterator[Arrival]:
+    def _timed(
+        self, container: InputContainer, facts: StreamFacts, begun_s: float
+    ) -> Iterator[tuple["Packet[Stream]", float]]:
+        """Yields the packets of a live stream and their arrivals on `time.monotonic`."""
+        packets = self._packets(container)
+        if facts.is_timed and not facts.is_segmented and not facts.is_finite:
+            return timed_packets(packets, begun_s)
+        return ((packet, time.monotonic()) for packet in packets)
+
+    def _arrivals(
+        self, packets: Iterator[tuple["Packet[Stream]", float]], stream: VideoStream
+    ) -> Iterator[Arrival]:
         begun = False
         deinterlacer = Deinterlacer(self._decoding.deinterlace, self._source)
-        for packet in self._packets(container):
+        for packet, arrived_s in packets:
             # Sound is read as well, so that closing is noticed while no frames arrive.
             if packet.stream.index != stream.index:
                 continue
             # A decoder that starts in the middle of a group of pictures (GOP) shows grey smears.
             begun = begun or packet.is_keyframe
             if begun:
-                yield from self._decoded(cast(VideoPacket, packet), deinterlacer)
+                yield from self._decoded(cast(VideoPacket, packet), deinterlacer, arrived_s)
         for frame in deinterlacer.flush():
             yield self._arrival(frame, (time.monotonic(), time.time()))
 
@@ -276,8 +289,10 @@ class Connection:
             except IndexError:  # PyAV cannot return packets of a stream that begins later
                 continue
 
-    def _decoded(self, packet: VideoPacket, deinterlacer: Deinterlacer) -> Iterator[Arrival]:
-        now = time.monotonic(), time.time()
+    def _decoded(
+        self, packet: VideoPacket, deinterlacer: Deinterlacer, arrived_s: float
+    ) -> Iterator[Arrival]:
+        now = arrived_s, time.time() - (time.monotonic() - arrived_s)
         if packet.pts is not None:
             if len(self._clocks) >= _MAX_PENDING:
                 self._clocks.clear()

@@ -101,10 +101,11 @@ class LiveStream(Closing):
         try:
             while arrival is not None:
                 self._last_s = arrival.arrived_s
-                time_s = self._maker.time(arrival)
                 if self._pacer is None:
                     clocks = self._captured(arrival)
+                    time_s = self._maker.time(arrival, clocks[0])
                 else:
+                    time_s = self._maker.time(arrival, arrival.arrived_s)
                     clocks = self._pacer.wait(time_s)
                 if self._closed.is_set():
                     return

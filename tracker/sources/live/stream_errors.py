@@ -9,6 +9,10 @@ from dataclasses import dataclass
 import av
 
 from tracker.errors import SourceError
+from tracker.util.address import scheme_of
+
+_Kind = type[av.FFmpegError]
+_RTSP = frozenset({"rtsp", "rtsps"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,19 @@ NO_HOST = Failure("no such host", "check the name of the host, and the network")
 BROKEN = Failure("reading broke off", "check the network, and the program that sends")
 """An input/output error of a stream that was open."""
 
-_BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
+NO_RTSP = Failure(
+    "expected an RTSP server, got another answer or the end of the connection",
+    "check port and path, and how many viewers it allows",
+)
+"""FFmpeg reports both as invalid data, or as an operation that is not permitted."""
+
+NO_TRANSPORT = Failure(
+    "its server does not send by this transport (461)",
+    "try --set source.live.rtsp_transport=udp, or tcp",
+)
+"""FFmpeg reports a protocol that is not supported."""
+
+_BY_TYPE: tuple[tuple[_Kind | tuple[_Kind, ...], Failure], ...] = (
     (
         av.error.ConnectionRefusedError,
         Failure("connection refused", "check the port and that its server runs"),
@@ -65,6 +81,13 @@ _BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
     (
         av.error.HTTPNotFoundError,
         Failure("nothing is there (404)", "check the path of the address in the camera's manual"),
+    ),
+    (
+        (av.error.HTTPBadRequestError, av.error.HTTPOtherClientError),
+        Failure(
+            "its server refuses the request (4xx)",
+            "it may have too many viewers (453): close others, or restart the camera",
+        ),
     ),
     (
         av.error.HTTPServerError,
@@ -98,6 +121,13 @@ _BY_TYPE: tuple[tuple[type[av.FFmpegError], Failure], ...] = (
         Failure("its server broke the connection", "check its load, and how many may connect"),
     ),
 )
+
+_BY_NUMBER = {
+    **dict.fromkeys(
+        (errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL), UNREACHABLE
+    ),
+    errno.EPROTONOSUPPORT: NO_TRANSPORT,
+}
 
 _SURE_TYPES = (
     av.error.ConnectionRefusedError,
@@ -135,12 +165,15 @@ def explain(error: Exception, source: str) -> Failure:
     if isinstance(error, SourceError):
         what, _, hint = str(error).removeprefix(f"{source}: ").partition("; ")
         return Failure(what, hint)
+    number = getattr(error, "errno", None)
+    is_no_answer = isinstance(error, av.error.InvalidDataError) or number == errno.EPERM
+    if is_no_answer and scheme_of(source) in _RTSP:
+        return NO_RTSP
     for kind, failure in _BY_TYPE:
         if isinstance(error, kind):
             return failure
-    number = getattr(error, "errno", None)
-    if number in {errno.EIO, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}:
-        return UNREACHABLE
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number]
     if isinstance(error, av.error.ExitError | av.error.TimeoutError):
         return Failure("it does not answer", "check that its host is up and the port is right")
     words = (getattr(error, "strerror", None) or type(error).__name__).lower()

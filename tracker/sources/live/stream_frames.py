@@ -51,10 +51,15 @@ class FrameMaker:
         """Marks the following arrivals as those of a new connection."""
         self._clock.reconnected()
 
-    def time(self, arrival: Arrival) -> float:
-        """Returns the time of the next frame in seconds; call it once for each, in order."""
-        arrived_s = arrival.arrived_s if self._is_live else None
-        return self._clock.seconds(self.stamp(arrival), arrived_s)
+    def time(self, arrival: Arrival, captured_s: float) -> float:
+        """Returns the time of the next frame in seconds; call it once for each, in order.
+
+        Args:
+            arrival: What arrived.
+            captured_s: When it was captured, on `time.monotonic`, as far as that is known. A frame
+                that waited in a buffer arrived later, and would make a gap seem longer or shorter.
+        """
+        return self._clock.seconds(self.stamp(arrival), captured_s if self._is_live else None)
 
     def stamp(self, arrival: Arrival) -> Fraction | None:
         """Returns a frame's own stamp in seconds; `None` if it has none."""
