@@ -16,7 +16,7 @@ from av.container import InputContainer, OutputContainer
 from numpy.typing import NDArray
 
 from tracker.sinks.sound_packets import AudioPacket, sound_packets
-from tracker.sources.containers import open_container
+from tracker.sources.containers import as_fraction, open_container
 from tracker.sources.packet_stamps import is_joinable
 
 _COPIED = {
@@ -179,7 +179,7 @@ def adts_config(packet: bytes) -> bytes:
 
 def _time_base(stream: av.AudioStream) -> Fraction:
     assert stream.time_base is not None, "a stream that was opened for reading has one"
-    return Fraction(stream.time_base)
+    return as_fraction(stream.time_base)
 
 
 def _length_s(packet: AudioPacket) -> float:

@@ -18,6 +18,7 @@ from tracker.frames import Source
 from tracker.sinks.encoders import Encoder
 from tracker.sinks.place import Place
 from tracker.sinks.video_encoder import Disk, Recording
+from tracker.sources.containers import as_fraction
 from tracker.sources.files.packets import open_video
 
 EARLIEST_S = 1.0
@@ -74,7 +75,7 @@ def copied(video: VideoToCut, stretch: Stretch, target: Path) -> Stretch | None:
         container, stream = opened.container, opened.stream
         if stream.time_base is None or stream.codec_context.name not in COPIED_VIDEO:
             return None
-        base = Fraction(stream.time_base)
+        base = as_fraction(stream.time_base)
         first = _ticks(stretch.start_s + video.offset_s, base)
         container.seek(first, stream=stream, backward=True)
         packets = _packets_from_key(container, stream, first)

@@ -17,6 +17,7 @@ from typing import TypeAlias, cast
 import av
 from av.container import InputContainer
 
+from tracker.sources.containers import as_fraction
 from tracker.sources.packet_stamps import is_joinable, stamp_rules
 from tracker.sources.unbroken_stamps import UnbrokenStamps
 
@@ -75,7 +76,7 @@ class _JoinedSound:
         self._source, self._sound, self._video = source, sound, video
         self._rules = stamp_rules(source, video)
         self._stamps: UnbrokenStamps[_VideoPacket] = UnbrokenStamps(self._rules)
-        self._ticks: Fraction = Fraction(video.time_base) / Fraction(sound.time_base)
+        self._ticks: Fraction = as_fraction(video.time_base) / as_fraction(sound.time_base)
         self._joins: deque[_Join] = deque()
         self._held: deque[tuple[AudioPacket, int]] = deque()
         self._seen_at = self._sound_at = 0  # bytes before which all frames, all sound is read

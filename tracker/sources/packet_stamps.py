@@ -14,6 +14,7 @@ from av.format import Flags
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from tracker.sources.containers import as_fraction
 from tracker.sources.unbroken_stamps import StampRules, UnbrokenStamps
 
 _DEFAULT_RATE = Fraction(30)
@@ -57,7 +58,7 @@ def is_joinable(container: Container) -> bool:
 
 def stamp_rules(container: InputContainer, stream: VideoStream) -> StampRules:
     """Returns the clock rules of a stream."""
-    time_base = Fraction(stream.time_base or Fraction(1, 90_000))
+    time_base = as_fraction(stream.time_base or Fraction(1, 90_000))
     interval = interval_ticks(nominal_rate(stream), time_base)
     # In a format that keeps no decoding stamps libavformat computes them, not always in order.
     second = max(round(1 / time_base), 1)
@@ -104,7 +105,7 @@ def nominal_rate(stream: VideoStream) -> Fraction:
     average was measured on a few frames and is off by less than 1 %.
     """
     # PyAV 19 has rationals of its own.
-    average, guess = Fraction(stream.average_rate or 0), Fraction(stream.guessed_rate or 0)
+    average, guess = as_fraction(stream.average_rate or 0), as_fraction(stream.guessed_rate or 0)
     if average and guess and abs(guess / average - 1) < Fraction(1, 100):
         average = guess
     rate = average or guess

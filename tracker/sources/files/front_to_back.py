@@ -5,10 +5,10 @@ Time stamps and losses equal those of `VideoFile` on the same bytes.
 
 import logging
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 
 from av import VideoFrame
 
+from tracker.sources.containers import as_fraction
 from tracker.sources.files.decoding import Deinterlace
 from tracker.sources.files.deinterlace import deinterlaced
 from tracker.sources.files.early_end import HINT, Bytes, PacketTail, early_end
@@ -81,4 +81,4 @@ class FrontToBack:
 
     def _report_gap(self, ticks: int) -> None:
         if (time_base := self._video.stream.time_base) is not None:
-            _log.warning("%s: %s", self._source, gap_text(ticks, Fraction(time_base)))
+            _log.warning("%s: %s", self._source, gap_text(ticks, as_fraction(time_base)))

@@ -15,6 +15,7 @@ from av import VideoFrame
 
 from tracker.errors import SourceError
 from tracker.frames import VideoInfo
+from tracker.sources.containers import as_fraction
 from tracker.sources.files.frame_numbers import Numbering, RankNumbering, SlotNumbering
 from tracker.sources.files.packets import (
     OpenFile,
@@ -120,7 +121,7 @@ def _clip(
     if kind is StampKind.NONE:
         stamp = None
     elif stream.time_base is not None:
-        time_base = Fraction(stream.time_base)
+        time_base = as_fraction(stream.time_base)
     # A slot is the decoding time of a packet; its frame is shown later by the reordering delay.
     offset = head_pts if kind is StampKind.SLOTS and head_pts is not None else stamp
     return Clip(
@@ -130,7 +131,7 @@ def _clip(
         rate=rate,
         form=DisplayForm(
             stored=(frame.width, frame.height),
-            pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
+            pixel_aspect=as_fraction(stream.sample_aspect_ratio or 1),
             orientation=orientation_of(frame),
         ),
         declared=declared_frames(video),

@@ -24,6 +24,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from tracker.errors import SourceError
+from tracker.sources.containers import as_fraction
 from tracker.sources.files.decoding import Decoding
 from tracker.sources.files.deinterlace import Deinterlacer
 from tracker.sources.files.early_end import Bytes
@@ -330,12 +331,12 @@ def _facts(container: InputContainer, stream: VideoStream) -> StreamFacts:
     has_length = (container.size or 0) > 0 and not is_segmented and name != "mpjpeg"
     return StreamFacts(
         rate=nominal_rate(stream),
-        time_base=Fraction(
+        time_base=as_fraction(
             (stream.time_base if is_timed else None) or Fraction(1, _TICKS_A_SECOND)
         ),
         is_timed=is_timed,
         is_segmented=is_segmented,
         is_finite=bool(container.duration) or has_length,
-        pixel_aspect=Fraction(stream.sample_aspect_ratio or 1),
+        pixel_aspect=as_fraction(stream.sample_aspect_ratio or 1),
         note=choice_note(container, stream),
     )
