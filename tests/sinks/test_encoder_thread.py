@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tracker.sinks.encoder_thread import NICER, WAITING, EncoderThread
+from tracker.util.opencv import cv2
 
 
 class SlowRecording:
@@ -19,13 +20,14 @@ class SlowRecording:
 
     sound_problem = ""
 
-    def __init__(self, fails_at: int = -1) -> None:
+    def __init__(self, fails_at: int = -1, error: Exception | None = None) -> None:
         self.may_go_on = threading.Event()
         self.times: list[float] = []
         self.threads: set[int] = set()
         self.native_thread = 0
         self.is_finished = False
         self._fails_at = fails_at
+        self._error = error or OSError(errno.ENOSPC, "full")
 
     def check(self, shape: tuple[int, ...]) -> None:
         if shape != (2, 2, 3):
@@ -34,7 +36,7 @@ class SlowRecording:
     def add(self, image: np.ndarray, time_s: float) -> None:
         assert self.may_go_on.wait(10)
         if len(self.times) == self._fails_at:
-            raise OSError(errno.ENOSPC, "full")
+            raise self._error
         self.threads.add(threading.get_ident())
         self.native_thread = threading.get_native_id()
         self.times.append(time_s)
@@ -160,6 +162,20 @@ def test_an_error_is_raised_by_the_next_calls() -> None:
         thread.finish()
     assert not recording.is_finished
     assert recording.times == [0.0, 1.0]
+    assert thread.abandon()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("broken"), cv2.error("bad size")])
+def test_errors_of_all_kinds_are_raised(error: Exception) -> None:
+    recording = SlowRecording(0, error)
+    recording.may_go_on.set()
+    thread = EncoderThread(recording)
+    thread.add(image(), 0.0)
+    assert not thread.holds(1)
+    with pytest.raises(type(error)):
+        thread.add(image(), 1.0)
+    with pytest.raises(type(error)):
+        thread.finish()
     assert thread.abandon()
 
 

@@ -18,7 +18,7 @@ class ScriptedSender:
 
     name = "scripted"
 
-    def __init__(self, *errors: SendError) -> None:
+    def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.batches: list[list[Record]] = []
         self.closed = 0
@@ -26,7 +26,8 @@ class ScriptedSender:
     def send(self, batch: Sequence[Record]) -> None:
         if self.errors:
             error = self.errors.pop(0)
-            self.batches += [list(batch[: error.sent])] if error.sent else []
+            sent = error.sent if isinstance(error, SendError) else 0
+            self.batches += [list(batch[:sent])] if sent else []
             raise error
         self.batches.append(list(batch))
 
@@ -89,6 +90,19 @@ def test_what_is_refused_is_dropped_at_once_and_counted(caplog: pytest.LogCaptur
     assert queue.status == "scripted: 0 sent, 2 dropped"
     assert "HTTP 400" in caplog.text
     assert "2 events were not delivered" in caplog.text
+
+
+def test_an_error_of_another_kind_costs_its_batch_and_not_the_thread(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sender = ScriptedSender(MemoryError("no room"))
+    queue = EventQueue(sender, QueueLimits(batch=3, gather_s=0.01, drain_s=2.0))
+    queue.put(numbers(5))
+    queue.close()
+    assert sender.delivered == [3, 4]
+    assert queue.status == "scripted: 2 sent, 3 dropped"
+    assert "scripted: MemoryError: no room; tracking goes on" in caplog.text
+    assert sender.closed == 1
 
 
 def test_attempts_are_limited() -> None:

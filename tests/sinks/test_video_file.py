@@ -1,5 +1,8 @@
+import errno
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +22,7 @@ from tracker.sinks.palette import color_of
 from tracker.sinks.stateful import SINKS
 from tracker.sinks.video_encoder import usable_time_base
 from tracker.sinks.video_file import VideoSink
+from tracker.util.opencv import cv2
 from tracker.util.plain_state import restore, state_of
 
 NTSC = Fraction(30000, 1001)
@@ -53,6 +57,79 @@ def test_no_result_leaves_nothing(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
     assert sink.status == f"{tmp_path / 'x' / 'a.mp4'}: nothing written"
+
+
+class Breaking:
+    """A recording that fails at its fourth frame."""
+
+    def __init__(self, inner, error):
+        self._inner, self._error, self._left = inner, error, 3
+
+    def add(self, image, time_s):
+        if not self._left:
+            raise self._error
+        self._left -= 1
+        self._inner.add(image, time_s)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+class BreakingSink(VideoSink):
+    """A sink whose encoder fails."""
+
+    def __init__(self, path, error):
+        super().__init__(path)
+        self._error = error
+
+    def _recording(self, info, image, time_s):
+        return Breaking(super()._recording(info, image, time_s), self._error)
+
+
+def write_and_close(sink, frames):
+    for index in range(frames):
+        sink.write(make_result(index))
+    sink.close()  # The fourth frame may be encoded only now.
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (cv2.error("bad\n size"), "the encoder failed: error: bad size"),
+        (RuntimeError(), "the encoder failed: RuntimeError"),
+        (ConnectionResetError(errno.ECONNRESET, "gone"), "gone"),
+    ],
+)
+@pytest.mark.parametrize("frames", [4, 40])
+def test_an_error_of_any_kind_in_the_encoder_is_one_line(tmp_path, error, reason, frames):
+    path = tmp_path / "a.mp4"
+    sink = BreakingSink(str(path), error)
+    with pytest.raises(OutputError) as raised:
+        write_and_close(sink, frames)
+    assert str(raised.value) == f"cannot write {path}: {reason}"
+    assert reason in sink.status
+    with pytest.raises(OutputError, match="cannot write"):
+        sink.write(make_result(41))
+    sink.close()
+    assert not path.exists() or decoded_frames(path)
+
+
+def test_threads_may_share_a_sink(tmp_path):
+    path = tmp_path / "a.mp4"
+    sink = VideoSink(str(path))
+    start = threading.Barrier(4)
+
+    def write_some(first):
+        start.wait()
+        for index in range(first, first + 10):
+            sink.write(make_result(index))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_some, range(0, 40, 10)))
+        list(pool.map(lambda _: sink.close(), range(4)))
+    assert sink.status == f"{path}: 40 frames"
+    assert len(decoded_frames(path)) == 40
 
 
 def test_masks_of_the_detections_are_drawn(tmp_path):

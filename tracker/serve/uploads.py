@@ -197,5 +197,10 @@ class Uploads:
             worker = upload.site.worker
             if worker.is_closed:
                 continue
-            worker.start()
+            try:
+                worker.start()
+            except RuntimeError as error:  # No new thread can be started: the next ones may.
+                _log.error("an upload cannot be processed: %s", error)
+                worker.fail(f"it cannot be processed now ({error}); upload it again")
+                continue
             worker.wait()

@@ -148,8 +148,17 @@ class SourceWorker:
         """Sets the message of a source that is not started yet."""
         self._set(State.STARTING, message)
 
+    def fail(self, message: str) -> None:
+        """Sets the state of a source that cannot be started."""
+        with self._lock:
+            self._set(State.FAILED, message)
+
     def start(self) -> None:
-        """Starts the thread."""
+        """Starts the thread.
+
+        Raises:
+            RuntimeError: The system refuses another thread.
+        """
         self._thread.start()
 
     def wait(self) -> None:

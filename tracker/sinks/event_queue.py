@@ -162,7 +162,7 @@ class EventQueue:
     def _deliver(self, batch: list[Record]) -> None:
         for attempt in range(self._limits.attempts):
             try:
-                self._sender.send(batch)
+                self._send(batch)
             except SendError as error:
                 self._note_sent(error.sent)
                 batch = batch[error.sent :]
@@ -178,6 +178,15 @@ class EventQueue:
         with self._changed:
             self._dropped += self._in_flight
             self._in_flight = 0
+
+    def _send(self, batch: list[Record]) -> None:
+        try:
+            self._sender.send(batch)
+        except SendError:
+            raise
+        # It must not end the thread: the events after this batch may be deliverable.
+        except Exception as error:
+            raise SendError(f"{type(error).__name__}: {error}", may_retry=False) from error
 
     def _may_wait(self, attempt: int) -> bool:
         """Waits before the next attempt; returns false if there is no time for one."""

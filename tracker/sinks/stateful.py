@@ -51,7 +51,7 @@ SINKS = Kinds(
         VideoSink: frozenset(
             {
                 *("_container_name", "_path", "_place", "_style", "_settings", "_overlay", "_file"),
-                *("_status", "_failure", "_earlier", "_copied", "_encoders"),
+                *("_status", "_failure", "_earlier", "_copied", "_encoders", "_lock"),
             }
         ),
         WindowSink: frozenset({"_screen", "_style", "_overlay", "_stop"}),

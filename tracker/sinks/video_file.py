@@ -4,7 +4,9 @@ The file is playable up to its last complete part even when the program is kille
 in the caller's thread, and converted, encoded and written in another.
 """
 
+import errno
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +48,8 @@ class VideoSink(ClosesOnExit):
 
     Times are exact in MP4 and MOV; Matroska rounds them to milliseconds. Odd sizes grow by one
     row or column that repeats the edge, as H.264 4:2:0 needs even ones. `write` returns once a
-    frame is drawn; up to three wait for the encoder.
+    frame is drawn; up to three wait for the encoder. Threads may share a sink: frames are encoded
+    in the order of the calls.
 
     Args:
         path: Where to write; the ending picks the container: .mp4, .mov or .mkv.
@@ -85,6 +88,7 @@ class VideoSink(ClosesOnExit):
         self._path = path
         self._place = Place(path, existing)
         self._style = style or DrawStyle()
+        self._lock = threading.RLock()  # A sink may be shared, or closed by another thread.
         self._used: str | None = None
         self._trails = Trails(self._style.trail_s)
         self._overlay = overlay
@@ -109,6 +113,10 @@ class VideoSink(ClosesOnExit):
                 the frames changed, or the file is the source. The part written before stays if it
                 is playable.
         """
+        with self._lock:
+            self._write(result)
+
+    def _write(self, result: TrackedFrame) -> None:
         if self._failure is not None:
             raise self._failure
         frame = result.frame
@@ -123,7 +131,7 @@ class VideoSink(ClosesOnExit):
                 self._first_s = frame.time_s if self._first_s is None else self._first_s
                 self._file = self._open(result.run.video, image, self._first_s)
             self._file.add(image, frame.time_s)
-        except (OSError, ValueError, av.FFmpegError) as error:
+        except Exception as error:  # Of any kind: the encoder runs in another thread.
             self._give_up(error)
         self._frames += 1
         self._status = self._counted()
@@ -136,14 +144,15 @@ class VideoSink(ClosesOnExit):
         Raises:
             OSError: The file cannot be read, or the disk not be written.
         """
-        if self._file is None:
-            return not results
-        if not self._file.holds(results):
-            return False
-        if self._earlier is not None and results >= self._copied:
-            self._earlier.unlink(missing_ok=True)
-            self._earlier = None
-        return True
+        with self._lock:
+            if self._file is None:
+                return not results
+            if not self._file.holds(results):
+                return False
+            if self._earlier is not None and results >= self._copied:
+                self._earlier.unlink(missing_ok=True)
+                self._earlier = None
+            return True
 
     def continue_file(self) -> None:
         """Makes the first result continue the existing file after the restored frames.
@@ -174,13 +183,17 @@ class VideoSink(ClosesOnExit):
         Raises:
             OutputError: The file could not be finished.
         """
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         file = self._file
         self._place.release()
         if file is None:
             return
         try:
             file.finish()
-        except (OSError, ValueError, av.FFmpegError) as error:
+        except Exception as error:
             self._give_up(error)
         self._file = None
         if self._earlier is not None:
@@ -271,9 +284,13 @@ def _encoder_name(name: str) -> VideoEncoder:
 
 def _cause(error: Exception) -> OSError:
     # FFmpeg's own errors use error numbers that have another meaning for the system.
-    if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+    is_of_ffmpeg = isinstance(error, av.FFmpegError)
+    if isinstance(error, OSError) and not is_of_ffmpeg:
         return error
-    return OSError(0, f"the encoder failed: {error}")
+    if isinstance(error, MemoryError):
+        return OSError(errno.ENOMEM, "out of memory")
+    kind = "" if is_of_ffmpeg else f"{type(error).__name__}: "
+    return OSError(0, f"the encoder failed: {kind}{' '.join(str(error).split())}".rstrip(": "))
 
 
 def _container_name(path: str) -> str:

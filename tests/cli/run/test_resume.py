@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -133,7 +134,9 @@ _FAST = ("all files",)
     "case",
     [case if case in _FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
 )
-def test_two_interruptions_change_nothing(case: str, film: Path, tmp_path: Path) -> None:
+def test_two_interruptions_change_nothing(
+    case: str, film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made, more = CASES[case]
     folders = [tmp_path / "whole", tmp_path / "cut"]
     for folder in folders:
@@ -150,7 +153,14 @@ def test_two_interruptions_change_nothing(case: str, film: Path, tmp_path: Path)
     interrupted(film, settings, second, 91, resume=False)
     assert Path(f"{second.json}.checkpoint").stat().st_size
     interrupted(film, settings, second, 93 if second.video is None else 140, resume=True)
+    alone = summary_facts(capsys)
     assert whole(film, settings, second, resume=True) == 0
+    continued = summary_facts(capsys)
+    counts = re.match(r"([0-9]+) in all, ([0-9]+) new in ", continued["frames"])
+    assert counts is not None
+    assert alone["frames"].startswith(f"{counts[1]} in ")
+    assert int(counts[1]) > int(counts[2]) > 0
+    assert continued["tracks"] == alone["tracks"]
     assert texts(folders[1]) == texts(folders[0])
     assert sorted(texts(folders[0])) == sorted(
         Path(str(value)).name for key, value in vars_of(second).items() if key != "video"
@@ -158,6 +168,10 @@ def test_two_interruptions_change_nothing(case: str, film: Path, tmp_path: Path)
     if second.video:
         assert stamps(Path(second.video)) == stamps(Path(str(first.video)))
         assert not Path(f"{second.video}.earlier").exists()
+
+
+def summary_facts(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    return {line[:12].strip(): line[12:] for line in capsys.readouterr().err.splitlines()}
 
 
 def vars_of(out: Outputs) -> dict[str, object]:

@@ -8,15 +8,17 @@ from typing import Any
 
 from tracker.cli.run.checkpoint_file import CheckpointFile
 from tracker.cli.run.identity import difference
+from tracker.cli.run.progress import RunStatistics
 from tracker.cli.run.source_sinks import SourceSinks
 from tracker.errors import ConfigError, DataError
 from tracker.pipeline.snapshots import FrameMark, Snapshot
+from tracker.sinks.place import reason
 from tracker.util.plain_state import PlainState
 from tracker.util.state_file import state_bytes, state_from
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the content; another one is refused."""
 
 
@@ -28,11 +30,13 @@ class Saved:
         identity: Of the run.
         snapshot: State of the pipeline.
         outputs: State of the outputs.
+        tracks: Largest id of a reported track.
     """
 
     identity: Mapping[str, Any]
     snapshot: Snapshot
     outputs: PlainState
+    tracks: int = 0
 
     def check_same_run(self, path: str, identity: Mapping[str, Any]) -> None:
         """Checks that this is a checkpoint of the same run.
@@ -59,10 +63,9 @@ def saved_from(path: str, content: bytes) -> Saved:
         if version != FORMAT:
             raise DataError(f"expected format {FORMAT}, got {version}")
         mark = FrameMark(**tree["next_frame"])
-        return Saved(
-            tree["identity"], Snapshot(next_frame=mark, **tree["snapshot"]), tree["outputs"]
-        )
-    except (DataError, KeyError, TypeError) as error:
+        snapshot = Snapshot(next_frame=mark, **tree["snapshot"])
+        return Saved(tree["identity"], snapshot, tree["outputs"], int(tree["tracks"]))
+    except (DataError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path}: cannot resume: not a checkpoint of this version ({error}); start over "
             "without --resume"
@@ -80,6 +83,7 @@ def saved_bytes(saved: Saved) -> bytes:
             "next_frame": {"index": mark.index, "time_s": mark.time_s, "digest": mark.digest},
             "snapshot": {name: getattr(snapshot, name) for name in names},
             "outputs": saved.outputs,
+            "tracks": saved.tracks,
         }
     )
 
@@ -91,6 +95,7 @@ class Checkpoints:
         file: Where to.
         identity: Of the run.
         sinks: The outputs.
+        statistics: Of the run.
         every_s: Seconds between two.
         every_results: Snapshots are taken at multiples of so many results: the key frames of a
             video.
@@ -102,6 +107,7 @@ class Checkpoints:
         file: CheckpointFile,
         identity: Mapping[str, Any],
         sinks: SourceSinks,
+        statistics: RunStatistics,
         *,
         every_s: float,
         every_results: int,
@@ -110,6 +116,7 @@ class Checkpoints:
         self._file = file
         self._identity = identity
         self._sinks = sinks
+        self._statistics = statistics
         self._every_s = every_s
         self._every_results = every_results
         self._lag_frames = lag_frames
@@ -135,7 +142,8 @@ class Checkpoints:
             OutputError: The first one cannot be written.
         """
         if snapshot.frames:
-            self._pending = Saved(self._identity, snapshot, self._sinks.state())
+            state, tracks = self._sinks.state(), self._statistics.tracks
+            self._pending = Saved(self._identity, snapshot, state, tracks)
             self.commit()
         else:
             self._file.begin()
@@ -156,7 +164,7 @@ class Checkpoints:
         except OSError as error:
             # A full disk ends the run soon; until then the old checkpoint holds.
             if not self._has_warned:
-                _log.warning("%s: no checkpoint: %s", self._file.path, error)
+                _log.warning("%s: no checkpoint: %s", self._file.path, reason(error))
             self._has_warned = True
         self._pending = None
         self._due_s = time.monotonic() + self._every_s

@@ -1,5 +1,6 @@
 """`tracker run` with one source."""
 
+import logging
 import signal
 import threading
 import time
@@ -23,6 +24,8 @@ from tracker.sources.source_names import source_names
 from tracker.tracks import TrackedFrame
 from tracker.util.signals import termination_signals
 from tracker.util.terminal import print_status
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,11 @@ def _run(
     pipeline = pipeline or build_pipeline(config)
     statistics = RunStatistics()
     with open_source(text, config) as whole, stop_on_signals(given_stop) as stop:
-        snapshots = None if kept is None else kept.checkpoints(pipeline, sinks, whole.info)
+        snapshots = (
+            None if kept is None else kept.checkpoints(pipeline, sinks, whole.info, statistics)
+        )
         source, point = (whole, None) if kept is None else kept.source(whole)
-        begun = 0 if point is None else point.snapshot.results
+        begun = statistics.earlier
         if begun:
             print_status(f"{text}: continued after {begun} frames")
         results = pipeline.run(
@@ -160,7 +165,10 @@ def _after_failure(
     error: BaseException, sinks: SourceSinks, statistics: RunStatistics
 ) -> BaseException:
     """Closes the outputs of a run that failed; returns the error to raise."""
-    sinks.close(complete=False)
+    try:
+        sinks.close(complete=False)
+    except Exception:  # The first error is the one to report.
+        _log.debug("closing failed", exc_info=True)
     if not isinstance(error, TrackerError) or isinstance(error, OutputClosed):
         return error
     if not statistics.frames and is_startup_error(error):

@@ -14,7 +14,8 @@ class RunStatistics:
     """Counters and timings of a run, in constant memory.
 
     Attributes:
-        frames: Results so far.
+        earlier: Results of the runs that this one continues.
+        frames: Results of this run so far.
         tracks: Largest id so far.
         dropped: Frames of a live source that were dropped for newer ones.
         skipped: Frames that the source could not decode.
@@ -24,6 +25,7 @@ class RunStatistics:
     """
 
     def __init__(self) -> None:
+        self.earlier = 0
         self.frames = 0
         self.tracks = 0
         self.dropped = 0
@@ -33,6 +35,15 @@ class RunStatistics:
         self.seconds: dict[str, float] = {}
         self._start: float | None = None
         self._end = 0.0
+
+    def continue_from(self, frames: int, tracks: int) -> None:
+        """Takes over what earlier runs have counted.
+
+        Args:
+            frames: Their results.
+            tracks: Their largest id.
+        """
+        self.earlier, self.tracks = frames, tracks
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
@@ -102,7 +113,10 @@ def summary(info: VideoInfo, statistics: RunStatistics, outputs: Sequence[str]) 
     speed = statistics.frames / statistics.elapsed_s if statistics.elapsed_s else 0.0
     facts = [
         ("source", f"{info.source}, {info.width}x{info.height}, {float(info.fps):g} fps"),
-        ("frames", f"{statistics.frames} in {statistics.elapsed_s:.1f} s, {speed:.1f} per second"),
+        (
+            "frames",
+            f"{_frames_text(statistics)} in {statistics.elapsed_s:.1f} s, {speed:.1f} per second",
+        ),
     ]
     if info.is_live or statistics.dropped:
         facts.append(("dropped", _dropped_text(statistics)))
@@ -134,6 +148,12 @@ def dropped_share(dropped: int, frames: int) -> float:
         frames: Number of frames that were not.
     """
     return dropped / (dropped + frames) if dropped else 0.0
+
+
+def _frames_text(statistics: RunStatistics) -> str:
+    if not statistics.earlier:
+        return str(statistics.frames)
+    return f"{statistics.earlier + statistics.frames} in all, {statistics.frames} new"
 
 
 def _dropped_text(statistics: RunStatistics) -> str:

@@ -10,6 +10,7 @@ from tracker.cli.run.checkpoint_file import SUFFIX, CheckpointFile
 from tracker.cli.run.checkpoints import Checkpoints, Saved, saved_from
 from tracker.cli.run.identity import run_identity
 from tracker.cli.run.outputs import Outputs, output_files
+from tracker.cli.run.progress import RunStatistics
 from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import open_source
 from tracker.config.run import Config
@@ -122,8 +123,10 @@ class Resumption:
             return []
         return [f"{'checkpoint':<12}{self.file.path}; --resume continues this run"]
 
-    def checkpoints(self, pipeline: Pipeline, sinks: SourceSinks, info: VideoInfo) -> Checkpoints:
-        """Returns what takes checkpoints of the run; restores the outputs where it continues.
+    def checkpoints(
+        self, pipeline: Pipeline, sinks: SourceSinks, info: VideoInfo, statistics: RunStatistics
+    ) -> Checkpoints:
+        """Returns what takes checkpoints of the run; restores outputs and counts of earlier runs.
 
         Raises:
             ConfigError: The checkpoint is of another run.
@@ -139,12 +142,14 @@ class Resumption:
         if self.saved is not None:
             self.saved.check_same_run(self.file.path, identity)
             sinks.restore(self.saved.outputs)
+            statistics.continue_from(self.saved.snapshot.results, self.saved.tracks)
         every_s = self._config.run.checkpoint_s
         assert every_s is not None, "why_not_resumable has checked it"
         return Checkpoints(
             self.file,
             identity,
             sinks,
+            statistics,
             every_s=every_s,
             every_results=self._results_between_key_frames(info),
             lag_frames=self._config.tracking.lag_frames,

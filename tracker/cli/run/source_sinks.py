@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.errors import DataError, TrackerError
@@ -44,14 +45,23 @@ class SourceSinks:
             taker.write_events(events)
 
     def close(self, *, complete: bool) -> TrackerError | None:
-        """Closes every sink; returns the first error, or `None`."""
-        first = self._close_analysis()
-        for sink in self.sinks:
+        """Closes every sink; returns the first error, or `None`.
+
+        Raises:
+            Exception: An error of another kind, after all sinks were closed.
+        """
+        errors: list[Exception] = []
+        steps: list[Callable[[], None]] = [self._end_analysis]
+        steps += [partial(sink.close, complete=complete) for sink in self.sinks]
+        for step in steps:
             try:
-                sink.close(complete=complete)
-            except TrackerError as error:
-                first = first or error
-        return first
+                step()
+            except Exception as error:
+                errors.append(error)
+        for other in errors:
+            if not isinstance(other, TrackerError):
+                raise other
+        return next((one for one in errors if isinstance(one, TrackerError)), None)
 
     def state(self) -> PlainState:
         """Returns the state after the results so far; each sink is of a class of `SINKS`."""
@@ -97,18 +107,24 @@ class SourceSinks:
         """Returns the counts of zones and lines for the summary of a run."""
         return [] if self.analysis is None else self.analysis.lines()
 
-    def _close_analysis(self) -> TrackerError | None:
+    def _end_analysis(self) -> None:
+        """Writes the last events and the counts to all sinks that take events.
+
+        Raises:
+            TrackerError: The first error, after all were tried.
+        """
         if self.analysis is None:
-            return None
-        events = self.analysis.finish()
-        first: TrackerError | None = None
+            return
+        events, counts = self.analysis.finish(), self.analysis.counts()
+        errors: list[TrackerError] = []
         for sink in self._event_sinks():
             try:
                 sink.write_events(events)
-                sink.write_counts(self.analysis.counts())
+                sink.write_counts(counts)
             except TrackerError as error:
-                first = first or error
-        return first
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _event_sinks(self) -> list[EventSink]:
         return [sink for sink in self.sinks if isinstance(sink, EventSink)]
