@@ -59,7 +59,7 @@ def test_an_encoder_that_this_ffmpeg_lacks() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("video.scale=0", r"video.scale: expected a number in \(0, 1\], got 0"),
+        ("video.scale=0", r"video.scale: expected a number in \[0.05, 1\], got 0"),
         ("video.scale=1.5", "got 1.5"),
         ("video.crf=52", "video.crf: expected 0 to 51, got 52"),
         ("video.preset=veryfasst", "did you mean 'veryfast'"),

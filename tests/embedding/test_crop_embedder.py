@@ -108,7 +108,7 @@ def test_a_warm_cache_needs_no_tensorflow(embedder, path, folder):
 
 
 def test_zero_threads_are_refused(path, folder):
-    with pytest.raises(ConfigError, match=r"embedder\.threads: expected at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"embedder\.threads: expected 1 to 1024, got 0"):
         CropEmbedder.load(path, threads=0, cache_dir=folder / "cache")
 
 

@@ -413,7 +413,7 @@ def test_sources_cannot_share_a_tracker() -> None:
     ("options", "message"),
     [
         ({"detect_every": 0}, r"detector.every: expected >= 1"),
-        ({"batch_wait_s": -1.0}, r"batch.wait_s: expected seconds >= 0"),
+        ({"batch_wait_s": -1.0}, r"batch.wait_s: expected seconds from 0 to 60"),
         ({"batch_wait_s": float("nan")}, r"batch.wait_s"),
         ({"max_frames": 0}, r"source.max_frames: expected >= 1"),
     ],

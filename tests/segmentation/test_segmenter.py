@@ -76,5 +76,5 @@ def test_refused_sources(path: Path, tmp_path: Path) -> None:
         SegmenterSettings(())
     with pytest.raises(ConfigError, match=r"segmenter\.input_size: expected .* got 100"):
         SegmenterSettings(input_size=100)
-    with pytest.raises(ConfigError, match=r"segmenter\.threads: expected at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"segmenter\.threads: expected 1 to 1024, got 0"):
         SegmenterSettings(threads=0)

@@ -96,6 +96,22 @@ def test_a_drawn_zone_counts_and_is_saved(tab: Tab, server: RunningServer) -> No
     until(lambda: zones_of(server)["zones"], lambda zones: zones == [])
 
 
+def test_what_is_drawn_stays_where_its_file_is_read_only(
+    tab: Tab, server: RunningServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "street.zones.yaml"
+    file.write_text("zones: []\n", encoding="utf-8")
+    file.chmod(0o444)
+    draw_zone(tab, AROUND)
+    tab.wait_for_text("#zones-problem", "Not saved: ")
+    assert "cannot be written: it is read-only" in tab.text("#zones-problem")
+    assert zones_of(server)["zones"] == []
+    file.chmod(0o644)
+    draw_zone(tab, SKY)
+    until(lambda: len(zones_of(server)["zones"]), lambda count: count == 2)
+    tab.problems[:] = [problem for problem in tab.problems if "409" not in problem]
+
+
 def test_a_corner_is_dragged_and_a_zone_deleted(tab: Tab, server: RunningServer) -> None:
     draw_zone(tab, SKY)
     until(lambda: zones_of(server)["zones"], lambda zones: len(zones) == 1)

@@ -12,7 +12,7 @@ from tests.conftest import moving_square, write_clip
 from tests.serve.servers import RunningServer, messages, running, until
 from tracker.analytics.settings import AnalyticsSettings, Calibration, Line, Units, Zone
 from tracker.config.zones import load_zones
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, OutputError
 from tracker.frames import VideoInfo
 from tracker.serve.zone_files import ZoneFile, document, zones_of_document
 
@@ -165,6 +165,54 @@ def test_a_file_that_cannot_be_written(walk: Path, tmp_path: Path) -> None:
         assert answer.status_code == 409
         assert "cannot be written" in answer.json()["error"]
         assert server.json("/api/zones")["lines"] == []
+
+
+def test_a_read_only_file_stays_and_is_one_line(walk: Path, tmp_path: Path) -> None:
+    path = tmp_path / "zones.yaml"
+    text = "# By Ann\nlines: []\n"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o444)
+    with running(tmp_path, walk, zones=str(path)) as server:
+        answer = server.client.put("/api/zones", json={"lines": [DOOR]})
+        assert answer.status_code == 409
+        assert answer.json() == {
+            "error": f"{path}: cannot be written: it is read-only; allow it with chmod u+w, or "
+            "name another file with --zones"
+        }
+        assert server.json("/api/zones")["lines"] == []
+        assert path.read_text(encoding="utf-8") == text
+        path.chmod(0o644)
+        assert server.client.put("/api/zones", json={"lines": [DOOR]}).status_code == 200
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["zones.yaml"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path: Path, is_there: bool) -> None:
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "site.yaml", tmp_path / "zones.yaml"
+    link.symlink_to(target)
+    if is_there:
+        target.write_text("# By Ann\nlines: []\n", encoding="utf-8")
+        target.chmod(0o640)
+    file = ZoneFile(link, AnalyticsSettings())
+    file.save(AnalyticsSettings(zones=(Zone("a", ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0))),)))
+    assert link.is_symlink()
+    assert load_zones(target).zones[0].name == file.load().zones[0].name == "a"
+    assert ("# By Ann" in target.read_text(encoding="utf-8")) is is_there
+    assert not is_there or target.stat().st_mode & 0o777 == 0o640
+    target.chmod(0o444)
+    with pytest.raises(OutputError, match=f"{link}: cannot be written: it is read-only"):
+        file.save(AnalyticsSettings())
+    assert load_zones(target).zones[0].name == "a"
+    assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["site.yaml"]
+
+
+def test_a_link_to_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    link = tmp_path / "zones.yaml"
+    link.symlink_to(tmp_path / "gone" / "zones.yaml")
+    with pytest.raises(OutputError, match=f"{link}: cannot be written: No such file"):
+        ZoneFile(link, AnalyticsSettings()).save(AnalyticsSettings())
+    assert link.is_symlink()
 
 
 def test_sources_with_one_file_share_its_zones(walk: Path, clip: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
 from tracker.linking.settings import LinkSettings
-from tracker.pipeline.frame_loop import BATCH_WAIT_S
+from tracker.pipeline.frame_loop import BATCH_WAIT_S, LONGEST_BATCH_WAIT_S
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.blur_style import BlurStyle
@@ -45,9 +45,9 @@ class SourceConfig:
 
     Attributes:
         start_s: Start time in the source in seconds, >= 0.
-        stride: Read every n-th frame, >= 1.
+        stride: Read every n-th frame, 1 to 100000.
         max_frames: Largest number of frames, >= 1; `None` for all.
-        image_fps: Frame rate of a folder of images, > 0.
+        image_fps: Frame rate of a folder of images, 0.0001 (one in three hours) to 1000000.
         video_stream: Index of the video stream in a file with several, from 0 as in FFmpeg's
             `v:N`; `None` for the default one, or the largest that is not a thumbnail.
         deinterlace: `auto` deinterlaces frames that are flagged as interlaced; `off` leaves them
@@ -67,9 +67,9 @@ class SourceConfig:
         check_types(self)
         allowed = {
             "start_s": (self.start_s >= 0, ">= 0"),
-            "stride": (self.stride >= 1, ">= 1"),
+            "stride": (1 <= self.stride <= 100_000, "1 to 100000"),
             "max_frames": (self.max_frames is None or self.max_frames >= 1, ">= 1"),
-            "image_fps": (0 < self.image_fps < 1e6, "> 0"),
+            "image_fps": (1e-4 <= self.image_fps < 1e6, "0.0001 to 1000000"),
         }
         for name, (is_allowed, expected) in allowed.items():
             if not is_allowed:
@@ -138,15 +138,18 @@ class BatchConfig:
     """Batching of frames of several sources.
 
     Attributes:
-        wait_s: Seconds that the first frame of a batch waits for those of other sources, >= 0.
+        wait_s: Seconds that the first frame of a batch waits for those of other sources, 0 to 60.
     """
 
     wait_s: float = BATCH_WAIT_S
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not 0 <= self.wait_s < math.inf:
-            raise ConfigError(f"batch.wait_s: expected seconds >= 0, got {self.wait_s}")
+        if not 0 <= self.wait_s <= LONGEST_BATCH_WAIT_S:
+            raise ConfigError(
+                f"batch.wait_s: expected seconds from 0 to {LONGEST_BATCH_WAIT_S:g}, got "
+                f"{self.wait_s}"
+            )
         check_finite(self)
 
 
@@ -266,7 +269,7 @@ class Config:
     """All settings that determine the result of a run.
 
     Attributes:
-        seed: Seed of all random draws of a run, and of the colour palette.
+        seed: Seed of all random draws of a run, and of the colour palette; a number of 32 bits.
         source: The frames to read.
         detector: The detector.
         embedder: The network for appearance embeddings.
@@ -299,6 +302,12 @@ class Config:
     linking: LinkSettings = dataclasses.field(default_factory=LinkSettings)
     analytics: AnalyticsSettings = dataclasses.field(default_factory=AnalyticsSettings)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        if not -(2**31) <= self.seed < 2**31:  # OpenCV has no other seeds.
+            raise ConfigError(
+                f"seed: expected a whole number from {-(2**31)} to {2**31 - 1}, got {self.seed}"
+            )
 
     def result_json(self) -> dict[str, Any]:
         """Returns `to_json` without the settings that change no result, for headers of files."""

@@ -7,8 +7,8 @@ loaded.
 from pathlib import Path
 
 from tracker.embedding.export import ADVICE, export_reid
-from tracker.errors import ConfigError
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
+from tracker.inference.devices import check_threads
 from tracker.inference.litert import available_cores
 from tracker.inference.litert_batches import BatchedNetwork
 from tracker.models.files.digest import file_digest
@@ -37,8 +37,7 @@ class BatchRunner:
     def __init__(
         self, path: Path, *, threads: int | None = None, cache_dir: Path | None = None
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"embedder.threads: expected at least 1, got {threads}")
+        check_threads(threads, "embedder.threads")
         if path.suffix == SUFFIX:
             model = read_exported(path, what="embedder").model
         else:

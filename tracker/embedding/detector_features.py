@@ -19,6 +19,7 @@ from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
+from tracker.inference.devices import check_threads
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.files.detector_file import HeadStyle, load_detector, read_description
 from tracker.models.files.digest import file_digest
@@ -74,8 +75,7 @@ class DetectorFeatures:
         digests: Mapping[str, str],
         threads: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"embedder.threads: expected at least 1, got {threads}")
+        check_threads(threads, "embedder.threads")
         if long_side < _MULTIPLE or long_side % _MULTIPLE:
             raise ConfigError(
                 f"input size: expected a positive multiple of {_MULTIPLE}, got {long_side}"

@@ -34,14 +34,22 @@ class Device:
         raise ConfigError(f"device: expected auto, cpu, gpu or gpu:N, got {text!r}")
 
 
-def check_threads(threads: int | None) -> None:
+MOST_THREADS = 1024
+"""More are a slip, and runtimes end the process where the system refuses so many."""
+
+
+def check_threads(threads: int | None, name: str = "threads") -> None:
     """Checks a number of CPU threads; `None` leaves the choice to the runtime.
 
+    Args:
+        threads: The number.
+        name: What the message calls it.
+
     Raises:
-        ConfigError: Fewer than one.
+        ConfigError: Fewer than one, or more than `MOST_THREADS`.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads: expected at least 1, got {threads}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise ConfigError(f"{name}: expected 1 to {MOST_THREADS}, got {threads}")
 
 
 def why_no_gpu() -> str | None:

@@ -44,6 +44,9 @@ BATCH_WAIT_S = 0.005
 """Seconds that the first frame of a batch waits for those of other sources: short compared with a
 detector's time, long enough for cameras with a common trigger."""
 
+LONGEST_BATCH_WAIT_S = 60.0
+"""Longest `BATCH_WAIT_S` that may be set: the frames of a live source are old by then."""
+
 _CLOSE_S = 2.0
 """Seconds that the sources of a run get to close; a slower one continues in its thread."""
 

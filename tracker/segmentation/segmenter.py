@@ -14,6 +14,7 @@ import numpy as np
 
 from tracker.errors import ConfigError, ModelError, nearest
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
+from tracker.inference.devices import check_threads
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.files.digest import file_digest
 from tracker.models.files.segmenter_file import (
@@ -26,6 +27,7 @@ from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
 
 _FORMAT = 1
+_MOST_PIXELS = 8192
 """Incremented whenever the exported graph changes, to invalidate cached files."""
 
 ADVICE = "leave --background out"
@@ -57,12 +59,12 @@ class SegmenterSettings:
         if not self.classes:
             raise ConfigError("segmenter.classes: expected at least one name, got none")
         side = self.input_size
-        if side is not None and (side < STRIDES[-1] or side % STRIDES[-1]):
+        if side is not None and (not STRIDES[-1] <= side <= _MOST_PIXELS or side % STRIDES[-1]):
             raise ConfigError(
-                f"segmenter.input_size: expected a positive multiple of {STRIDES[-1]}, got {side}"
+                f"segmenter.input_size: expected a positive multiple of {STRIDES[-1]}, at most "
+                f"{_MOST_PIXELS}, got {side}"
             )
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"segmenter.threads: expected at least 1, got {self.threads}")
+        check_threads(self.threads, "segmenter.threads")
 
 
 class Segmenter:

@@ -1,6 +1,8 @@
 """Zones and lines of sources, kept in YAML files."""
 
 import dataclasses
+import os
+import stat
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +25,7 @@ from tracker.util.atomic_file import make_parent, replace_text
 from tracker.util.yaml_text import read_yaml
 
 _COMMENT = "Written by tracker serve"
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MARK = "\ufeff"
 """The byte order mark, with which some editors begin a file."""
 
@@ -58,20 +61,37 @@ class ZoneFile:
         """Replaces the file at once; comments of the old one stay.
 
         A file whose text cannot be changed in place, because of anchors for example, is kept beside
-        the new one as `.bak`.
+        the new one as `.bak`. Of a symbolic link, the file behind it is replaced.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: It cannot be written, or is read-only.
         """
         if self.path is None:
             return
         with self._lock:
+            _check_not_read_only(self.path)
             make_parent(self.path)
             old = _old_text(self.path)
             text = None if old is None else _changed(self.path, old, zones)
             if old is not None and text is None:
                 replace_text(self.path.with_name(f"{self.path.name}.bak"), old)
             replace_text(self.path, text or zones_text(zones, comment=_COMMENT))
+
+
+def _check_not_read_only(path: Path) -> None:
+    """Raises `OutputError` for a file that nobody may write, though its folder could be.
+
+    The mode, not the right: root may write any file.
+    """
+    try:
+        is_read_only = path.exists() and not path.stat().st_mode & _WRITABLE
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if is_read_only or (path.exists() and not os.access(path, os.W_OK)):
+        raise OutputError(
+            f"{path}: cannot be written: it is read-only; allow it with chmod u+w, or name another "
+            "file with --zones"
+        )
 
 
 def _old_text(path: Path) -> str | None:

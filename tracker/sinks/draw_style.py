@@ -7,6 +7,10 @@ from enum import Enum
 from tracker.errors import ConfigError
 from tracker.util.check_types import check_finite, check_types
 
+_SMALLEST, _LARGEST = 0.1, 20.0
+"""Factors on lines and text: OpenCV takes minutes for letters that are far larger than the image,
+and fails at lines of more than 32,767 pixels."""
+
 
 class Labels(Enum):
     """Text beside a box."""
@@ -45,8 +49,8 @@ class DrawStyle:
     """Style of drawn tracks.
 
     Attributes:
-        line_scale: Factor on the width of lines, which follows the size of the image; > 0.
-        font_scale: Factor on the size of text, which follows the size of the image; > 0.
+        line_scale: Factor on the width of lines, which follows the size of the image; 0.1 to 20.
+        font_scale: Factor on the size of text, which follows the size of the image; 0.1 to 20.
         trail_s: Seconds of the past that a trail shows; 0 = no trails.
         boxes: Lines around a track: `full`, `corners` or `none`.
         labels: Text beside a box: `none`, `id`, `class` (ids and class) or `full` (and score).
@@ -69,12 +73,16 @@ class DrawStyle:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name, low in (("line_scale", 0.1), ("font_scale", 0.1), ("trail_s", 0.0)):
+        for name in ("line_scale", "font_scale"):
             value = getattr(self, name)
-            if not low <= value < math.inf:
-                raise ConfigError(f"DrawStyle.{name}: expected a number >= {low}, got {value}")
+            if not _SMALLEST <= value <= _LARGEST:
+                raise ConfigError(
+                    f"draw.{name}: expected a number from {_SMALLEST} to {_LARGEST}, got {value}"
+                )
+        if not 0 <= self.trail_s < math.inf:
+            raise ConfigError(f"draw.trail_s: expected a number >= 0, got {self.trail_s}")
         if not 0 <= self.mask_opacity <= 1:
             raise ConfigError(
-                f"DrawStyle.mask_opacity: expected a number in [0, 1], got {self.mask_opacity}"
+                f"draw.mask_opacity: expected a number in [0, 1], got {self.mask_opacity}"
             )
         check_finite(self)

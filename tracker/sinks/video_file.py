@@ -59,7 +59,7 @@ class VideoSink(ClosesOnExit):
         preset: x264 preset; slower ones make smaller files. `auto` depends on the size of the
             frames: `veryfast` below 1280x720, and faster settings of the same quality above.
         existing: Whether an existing file may be replaced.
-        scale: Factor on width and height of the frames, in (0, 1]; tracks are drawn at the new
+        scale: Factor on width and height of the frames, in [0.05, 1]; tracks are drawn at the new
             size.
         encoders: `x264`, `nvenc`, `vaapi`, `qsv` or `videotoolbox`; the first that can be opened
             is used.

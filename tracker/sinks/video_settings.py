@@ -13,6 +13,9 @@ PRESETS = (
 )
 """Presets of x264, and `auto`: by the size of the frames."""
 
+SMALLEST_SCALE = 0.05
+"""Of a frame of 1280x720 it leaves 64x36 pixels; with less nothing can be recognised."""
+
 
 class VideoEncoder(StrEnum):
     """What encodes videos."""
@@ -43,7 +46,7 @@ class VideoSettings:
             larger ones settings of about the same quality that take a third to two thirds of its
             time; or a preset of x264, from `ultrafast` to `veryslow`: slower ones make smaller
             files.
-        scale: Factor on width and height, in (0, 1]; tracks are drawn at the new size.
+        scale: Factor on width and height, in [0.05, 1]; tracks are drawn at the new size.
 
     Raises:
         ConfigError: A value is out of range.
@@ -64,5 +67,7 @@ class VideoSettings:
             raise ConfigError(
                 f"video.preset: expected one of {', '.join(PRESETS)}, got {self.preset}{hint}"
             )
-        if not 0 < self.scale <= 1:
-            raise ConfigError(f"video.scale: expected a number in (0, 1], got {self.scale}")
+        if not SMALLEST_SCALE <= self.scale <= 1:
+            raise ConfigError(
+                f"video.scale: expected a number in [{SMALLEST_SCALE}, 1], got {self.scale}"
+            )

@@ -222,7 +222,7 @@ def test_other_crops_are_not_mixed_in(data, tmp_path):
         (["--data", "{data}", "--classes", "persn"], "did you mean 'person'"),
         (["--data", "{data}", "--margin", "1"], "margin: expected [0, 1), got 1.0"),
         (["--data", "{data}", "--teacher", "no.xml"], "no.xml"),
-        (["--data", "{data}", "--threads", "0"], "--threads: expected at least 1"),
+        (["--data", "{data}", "--threads", "0"], "--threads: expected 1 to 1024"),
         (["--video", "a.mp4"], "--tracks: expected one for each --video (1), got 0"),
         (["--video", "a.mp4", "--tracks", "no.json"], "no.json: does not exist"),
         (["--video", "a.mp4", "--tracks", "no.json", "--every", "0"], "--every: expected at least"),

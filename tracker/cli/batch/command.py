@@ -46,6 +46,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
             help="Processes, each with a copy of the model. [one for each core; Ray: as many as "
             "fit the cluster]",
             min=1,
+            max=10_000,
         ),
     ] = None,
     engine: Annotated[

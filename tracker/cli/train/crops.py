@@ -12,6 +12,7 @@ import numpy as np
 from tracker.cli.train.progress import CountProgress
 from tracker.errors import ConfigError, DataError
 from tracker.inference.captured_stderr import native_output_logged
+from tracker.inference.devices import check_threads
 from tracker.models.files.digest import file_digest
 from tracker.training.crops.crop_folder import CropRow, cached_vectors, write_crop, write_table
 from tracker.training.crops.crop_record import begin_crops
@@ -88,8 +89,7 @@ def run_train_crops(request: CropRequest) -> int:
         DependencyError: OpenVINO is not installed.
         OutputError: A file cannot be written.
     """
-    if request.threads < 1:
-        raise ConfigError(f"--threads: expected at least 1, got {request.threads}")
+    check_threads(request.threads, "--threads")
     opened = []
     with native_output_logged():
         for path in request.teachers:

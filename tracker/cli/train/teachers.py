@@ -20,6 +20,7 @@ from tracker.detection.sliced import innermost
 from tracker.detection.yolo_detector import DetectorSettings
 from tracker.detections import TimedDetector
 from tracker.errors import ConfigError, ModelError
+from tracker.inference.devices import check_threads
 from tracker.training.labels.teachers import (
     CANDIDATES,
     DetectorTeacher,
@@ -56,8 +57,7 @@ class TeacherOptions:
     candidates: NmsSettings = CANDIDATES
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise ConfigError(f"threads: expected at least 1, got {self.threads}")
+        check_threads(self.threads)
         if len(set(self.sizes)) != len(self.sizes) or not all(size > 0 for size in self.sizes):
             raise ConfigError(f"sizes: expected different ones above 0, got {list(self.sizes)}")
 

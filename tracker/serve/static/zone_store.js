@@ -5,6 +5,7 @@ import { shapesOf } from "./zone_model.js";
 
 const EMPTY = { zones: [], lines: [] };
 const MOST_UNDONE = 100;
+const CANNOT_BE_WRITTEN = 409;
 
 export class ZoneStore {
   /** @param {function} onChange Called after each change of the document or of the problem. */
@@ -39,7 +40,10 @@ export class ZoneStore {
     this.onChange();
   }
 
-  /** Shows a new document at once and saves it; the server's refusal brings the old one back. */
+  /**
+   * Shows a new document at once and saves it. A refusal brings the old one back; where the document
+   * is right and only its file cannot be written, it stays, and the next change saves all of it.
+   */
   commit(document) {
     return this.#save(document, [...this.past, this.document].slice(-MOST_UNDONE));
   }
@@ -60,7 +64,8 @@ export class ZoneStore {
     } catch (error) {
       this.saving = Promise.resolve();
       if (source !== this.source) return;
-      if (this.document === document) [this.document, this.past] = before;
+      const isRight = error.status === CANNOT_BE_WRITTEN;
+      if (this.document === document && !isRight) [this.document, this.past] = before;
       this.problem = `Not saved: ${error.message}`;
       this.onChange();
     }

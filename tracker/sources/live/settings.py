@@ -1,6 +1,5 @@
 """Settings of live sources (`source.live`): which frames, timeouts, and reconnection."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +8,9 @@ import numpy as np
 
 from tracker.errors import ConfigError
 from tracker.util.check_types import check_finite, check_types
+
+DAY_S = 86_400
+"""Longest wait in seconds: the system and FFmpeg refuse far longer ones when they begin."""
 
 
 class FramePolicy(StrEnum):
@@ -37,10 +39,10 @@ class Reconnect:
 
     Attributes:
         attempts: Attempts for each loss, >= 0; `None` for no limit.
-        first_s: Seconds before the first attempt, > 0; before the second one if the stream had
-            lasted longer than that: then the first is made at once.
-        longest_s: Most seconds between attempts, >= `first_s`.
-        factor: By how much the wait grows from attempt to attempt, >= 1.
+        first_s: Seconds before the first attempt, > 0, at most a day; before the second one if the
+            stream had lasted longer than that: then the first is made at once.
+        longest_s: Most seconds between attempts, >= `first_s`, at most a day.
+        factor: By how much the wait grows from attempt to attempt, 1 to 1000.
         jitter: Random share of each wait, in [0, 1): cameras of one site do not reconnect at the
             same moment.
     """
@@ -53,18 +55,17 @@ class Reconnect:
 
     def __post_init__(self) -> None:
         check_types(self)
-        finite = all(map(math.isfinite, (self.first_s, self.longest_s, self.factor)))
         _check(
             "reconnect.",
             self,
             {
                 "attempts": (self.attempts is None or self.attempts >= 0, "a number >= 0 or null"),
-                "first_s": (finite and self.first_s > 0, "seconds > 0"),
+                "first_s": (0 < self.first_s <= DAY_S, f"seconds > 0, up to {DAY_S}"),
                 "longest_s": (
-                    finite and self.longest_s >= self.first_s,
-                    f"seconds >= first_s, which is {self.first_s:g}",
+                    self.first_s <= self.longest_s <= DAY_S,
+                    f"seconds >= first_s, which is {self.first_s:g}, up to {DAY_S}",
                 ),
-                "factor": (finite and self.factor >= 1, "a number >= 1"),
+                "factor": (1 <= self.factor <= 1000, "a number from 1 to 1000"),
                 "jitter": (0 <= self.jitter < 1, "a share in [0, 1)"),
             },
         )
@@ -96,8 +97,8 @@ class LiveSettings:
 
     Attributes:
         policy: Which frames are processed where the source is faster than the pipeline.
-        stall_s: Seconds without a frame after which a source counts as lost, > 0.
-        open_timeout_s: Seconds that opening a stream may take, > 0.
+        stall_s: Seconds without a frame after which a source counts as lost, > 0, at most a day.
+        open_timeout_s: Seconds that opening a stream may take, > 0, at most a day.
         reconnect: How to reconnect to a lost source.
         rtsp_transport: How the packets of an RTSP stream travel.
     """
@@ -114,8 +115,8 @@ class LiveSettings:
             "",
             self,
             {
-                "stall_s": (0 < self.stall_s < math.inf, "seconds > 0"),
-                "open_timeout_s": (0 < self.open_timeout_s < math.inf, "seconds > 0"),
+                "stall_s": (0 < self.stall_s <= DAY_S, f"seconds > 0, up to {DAY_S}"),
+                "open_timeout_s": (0 < self.open_timeout_s <= DAY_S, f"seconds > 0, up to {DAY_S}"),
             },
         )
         check_finite(self)
