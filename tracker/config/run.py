@@ -20,7 +20,7 @@ from tracker.detection.yolo_detector import DetectorSettings
 from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
 from tracker.linking.settings import LinkSettings
-from tracker.pipeline.frame_loop import BATCH_WAIT_S, LONGEST_BATCH_WAIT_S
+from tracker.pipeline.frame_loop import BATCH_WAIT_S, check_batch_wait
 from tracker.segmentation.segmenter import SegmenterSettings
 from tracker.sinks.background import Background, BackgroundStyle
 from tracker.sinks.blur_style import BlurStyle
@@ -145,12 +145,7 @@ class BatchConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not 0 <= self.wait_s <= LONGEST_BATCH_WAIT_S:
-            raise ConfigError(
-                f"batch.wait_s: expected seconds from 0 to {LONGEST_BATCH_WAIT_S:g}, got "
-                f"{self.wait_s}"
-            )
-        check_finite(self)
+        check_batch_wait(self.wait_s)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -306,7 +301,7 @@ class Config:
     def __post_init__(self) -> None:
         if not -(2**31) <= self.seed < 2**31:  # OpenCV has no other seeds.
             raise ConfigError(
-                f"seed: expected a whole number from {-(2**31)} to {2**31 - 1}, got {self.seed}"
+                f"seed: expected a number of 32 bits (-2**31 to 2**31 - 1), got {self.seed}"
             )
 
     def result_json(self) -> dict[str, Any]:

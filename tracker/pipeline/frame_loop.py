@@ -14,7 +14,7 @@ from queue import Empty
 from typing import TypeVar
 
 from tracker.detections import Detections, TimedDetector
-from tracker.errors import TrackerError
+from tracker.errors import ConfigError, TrackerError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.linking.online import Linker
 from tracker.pipeline.arrival_rate import Rhythm
@@ -44,14 +44,25 @@ BATCH_WAIT_S = 0.005
 """Seconds that the first frame of a batch waits for those of other sources: short compared with a
 detector's time, long enough for cameras with a common trigger."""
 
-LONGEST_BATCH_WAIT_S = 60.0
-"""Longest `BATCH_WAIT_S` that may be set: the frames of a live source are old by then."""
+_LONGEST_BATCH_WAIT_S = 60.0
+"""The frames of a live source are old by then."""
 
 _CLOSE_S = 2.0
 """Seconds that the sources of a run get to close; a slower one continues in its thread."""
 
 _POLL_S = 0.1
 """Interval at which the caller's thread checks whether to stop."""
+
+
+def check_batch_wait(wait_s: float) -> None:
+    """Checks the seconds that the first frame of a batch waits for those of other sources.
+
+    Raises:
+        ConfigError: They are out of range.
+    """
+    if not 0 <= wait_s <= _LONGEST_BATCH_WAIT_S:
+        most = f"{_LONGEST_BATCH_WAIT_S:g}"
+        raise ConfigError(f"batch.wait_s: expected seconds from 0 to {most}, got {wait_s}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,10 +16,10 @@ from tracker.linking.online import Linker
 from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import (
     BATCH_WAIT_S,
-    LONGEST_BATCH_WAIT_S,
     LoopOptions,
     SourceEvent,
     SourceStages,
+    check_batch_wait,
     run_sources,
     sources_by_detector,
 )
@@ -87,11 +87,7 @@ class MultiPipeline:
         link: LinkSettings | None = None,
     ) -> None:
         check_detect_every(detect_every)
-        if not 0 <= batch_wait_s <= LONGEST_BATCH_WAIT_S:
-            raise ConfigError(
-                f"batch.wait_s: expected seconds from 0 to {LONGEST_BATCH_WAIT_S:g}, got "
-                f"{batch_wait_s}"
-            )
+        check_batch_wait(batch_wait_s)
         if max_frames is not None and max_frames < 1:
             raise ConfigError(f"source.max_frames: expected >= 1, got {max_frames}")
         self._factories = factories
