@@ -79,7 +79,7 @@ def test_shipped_files_are_valid_and_change_something(file: Path) -> None:
         ("source.live.reconnect.longest_s=1.0e+9", "first_s, which is 0.5, up to 86400, got"),
         ("source.live.stall_s=1.0e+300", "source.live.stall_s: expected seconds > 0, up to 86400"),
         ("batch.wait_s=1.0e+300", "batch.wait_s: expected seconds from 0 to 60, got 1e+300"),
-        ("seed=99999999999", "seed: expected a number of 32 bits (-2**31 to 2**31 - 1), got 99"),
+        ("seed=99999999999", "seed: expected a number of 32 bits, got 99999999999"),
         ("video.scale=1.0e-9", "video.scale: expected a number in [0.05, 1], got 1e-09"),
         ("draw.line_scale=1.0e+6", "draw.line_scale: expected a number from 0.1 to 20.0, got"),
         ("draw.font_scale=0.01", "draw.font_scale: expected a number from 0.1 to 20.0, got"),

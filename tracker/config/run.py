@@ -300,9 +300,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not -(2**31) <= self.seed < 2**31:  # OpenCV has no other seeds.
-            raise ConfigError(
-                f"seed: expected a number of 32 bits (-2**31 to 2**31 - 1), got {self.seed}"
-            )
+            raise ConfigError(f"seed: expected a number of 32 bits, got {self.seed}")
 
     def result_json(self) -> dict[str, Any]:
         """Returns `to_json` without the settings that change no result, for headers of files."""
