@@ -30,8 +30,9 @@ from tracker.embedding.crops import cut_crops
 from tracker.inference.litert import open_interpreter
 from tracker.pipeline.single import Pipeline
 from tracker.segmentation.crop_segmenter import MARGIN, CropSegmenter
-from tracker.segmentation.segmenter import SegmenterSettings
-from tracker.sinks.background import Backdrop, BackgroundStyle
+from tracker.segmentation.settings import SegmenterSettings
+from tracker.sinks.background import Backdrop
+from tracker.sinks.background_style import BackgroundStyle
 from tracker.testing import ScriptedDetector, ScriptedSource
 from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings

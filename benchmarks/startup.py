@@ -1,5 +1,7 @@
 """Seconds from a command to its first frame, and the memory that it takes, on warm and cold caches.
 
+Modules are compiled before, as `pip install` does it, into a folder of this program's own.
+
     python benchmarks/startup.py samples/plaza.mp4 --rounds 9 --cold 3 \
         --peer-python norfair=/tmp/norfair/bin/python \
         --program yolo 'yolo track model=yolo11n.yaml source=samples/plaza.mp4' 'video 1/1'
@@ -26,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +115,17 @@ class Measured:
     peak_mb: float
 
 
-def measure(program: Program) -> Measured:
+def environment(compiled: str) -> dict[str, str]:
+    """Returns the environment of the programs.
+
+    Args:
+        compiled: Folder of compiled modules.
+    """
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": compiled}
+
+
+def measure(program: Program, variables: Mapping[str, str]) -> Measured:
     """Returns what one run of a program needed; exits where it fails."""
     resident: list[float] = []
     first_frame_s = 0.0
@@ -124,7 +136,7 @@ def measure(program: Program) -> Measured:
             stdout=subprocess.PIPE,
             stderr=messages,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=variables,
         )
         assert child.stdout is not None
         for line in child.stdout:
@@ -172,7 +184,9 @@ def programs_of(words: argparse.Namespace) -> list[Program]:
     return found
 
 
-def rounds_of(programs: Iterable[Program], count: int, *, cold: bool) -> dict[str, list[Measured]]:
+def rounds_of(
+    programs: Iterable[Program], count: int, variables: Mapping[str, str], *, cold: bool
+) -> dict[str, list[Measured]]:
     """Returns the runs by name of the program, from so many rounds."""
     programs = list(programs)
     found: dict[str, list[Measured]] = {program.name: [] for program in programs}
@@ -180,7 +194,7 @@ def rounds_of(programs: Iterable[Program], count: int, *, cold: bool) -> dict[st
         for program in programs:
             if cold:
                 empty_page_cache()
-            one = measure(program)
+            one = measure(program, variables)
             found[program.name].append(one)
             print(
                 f"{'cold' if cold else 'warm'} round {number + 1}: {program.name} "
@@ -235,9 +249,11 @@ def main() -> None:
     if words.cold and not os.access(DROP_CACHES, os.W_OK):
         sys.exit(f"--cold: {DROP_CACHES} may not be written; run as root, or leave it out")
     programs = programs_of(words)
-    rounds_of(programs, 1, cold=False)  # compiles Python's modules, fills the page cache
-    warm = rounds_of(programs, words.rounds, cold=False)
-    cold = rounds_of(programs, words.cold, cold=True)
+    with tempfile.TemporaryDirectory() as compiled:
+        variables = environment(compiled)
+        rounds_of(programs, 1, variables, cold=False)  # compiles modules, fills the page cache
+        warm = rounds_of(programs, words.rounds, variables, cold=False)
+        cold = rounds_of(programs, words.cold, variables, cold=True)
     print(table(warm, cold))
     if words.json is not None:
         runs = {"warm": warm, "cold": cold}

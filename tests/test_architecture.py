@@ -108,6 +108,29 @@ def test_the_models_of_this_package_need_no_tensorflow_and_little_of_scipy(
     assert len(header["models"]) == 2
 
 
+def test_a_plain_run_loads_only_what_it_uses(clip: Path, tmp_path: Path) -> None:
+    """What other options need costs start-up time and memory; see docs/performance.md."""
+    words = ["run", str(clip), "--json", "-", "--no-progress", "--max-frames", "3"]
+    others = {
+        *("yaml", "numpy.ma", "rich", "scipy.optimize", "scipy.sparse", "statistics"),
+        *("tracker.cli.tools", "tracker.cli.train.options", "tracker.cli.run.many"),
+        *("tracker.cli.run.resume", "tracker.cli.run.checkpoints", "tracker.config.zones"),
+        *("tracker.inference.keras_runner", "tracker.linking.online", "tracker.pipeline.multi"),
+        *("tracker.pipeline.stateful", "tracker.segmentation.segmenter", "tracker.sinks.blur"),
+        *("tracker.sinks.background", "tracker.sinks.csv_table", "tracker.sinks.event_file"),
+    }
+    program = (
+        "import sys\nfrom tracker.cli.main import main\n"
+        f"try: main({words!r})\nexcept SystemExit as done: code = done.code\n"
+        "from tracker.config import run\n"
+        f"print(code, sorted({others!r} & set(sys.modules)), run._adapter.cache_info().misses)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "0 [] 0"
+
+
 def test_the_public_names_are_these() -> None:
     assert set(tracker.__all__) == {*tracker._MODULES, "__version__"}
     for name in tracker.__all__:

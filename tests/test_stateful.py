@@ -15,7 +15,7 @@ from tracker.util.plain_state import Kinds
 PACKAGE = Path(tracker.__file__).parent
 ALL = TRACKING | SINKS | ANALYTICS
 ELSEWHERE = {
-    # Their sinks cannot be continued, which `resume.why_not_resumable` says.
+    # Their sinks cannot be continued, which `resumable.why_not_resumable` says.
     *("ClipSink", "CropSink", "OutputFolder", "_Best", "CropFolder"),
     # Open files, encoders, queues, windows and locks of the process.
     *(

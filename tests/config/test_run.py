@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from tracker.config.run import CameraCompensation, Config, load_config, overlay
+from tracker.config.run import CameraCompensation, Config, config_from, load_config, overlay
 from tracker.errors import ConfigError
 from tracker.tracking.settings import Report
+from tracker.util.settings_tree import lay
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -33,6 +36,43 @@ def test_overlay_changes_what_is_not_none() -> None:
     assert (config.source.stride, config.seed, config.tracking.noise.position) == (3, 0, 0.1)
 
 
+def test_values_of_one_section_change_together() -> None:
+    """Neither is allowed without the other; `analytics` takes the place of all that was there."""
+    changes = {"segmenter.background": "image", "segmenter.image": "beach.png"}
+    assert overlay(Config(), changes).segmenter.style().image == "beach.png"
+    square = [[0, 0], [90, 0], [90, 90]]
+    first = overlay(Config(), {"analytics": {"zones": [{"name": "a", "polygon": square}]}})
+    second = overlay(first, {"analytics": {"zones": [{"name": "b", "polygon": square}]}})
+    assert [zone.name for zone in second.analytics.zones] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", True),
+        ("embedder.threads", 1.5),
+        ("source.stride", 0),
+        ("source.live.policy", "b"),
+        ("segmenter.background", "blurr"),
+        ("segmenter.background", "image"),
+        ("detector.slices", "2y2"),
+        ("draw.trail_s", float("nan")),
+        ("tracking.max_age_frame", 3),
+        ("blur.ids", ("x",)),
+        ("detector.name", "a\0b"),
+        ("analytics", {"zones": [{"name": "a"}]}),
+    ],
+)
+def test_a_changed_value_is_refused_with_the_words_of_a_file(key: str, value: object) -> None:
+    tree: dict[str, Any] = {}
+    lay(tree, key.split("."), value)
+    with pytest.raises(ConfigError) as of_file:
+        config_from(tree)
+    with pytest.raises(ConfigError) as of_change:
+        overlay(Config(), {key: value})
+    assert str(of_change.value) == str(of_file.value)
+
+
 @pytest.mark.parametrize("text", ["off", "'off'", "no", "false"])
 def test_a_bare_off_is_what_yaml_reads_as_false(text: str) -> None:
     flow = load_config(overrides=["camera_motion=flow"])
@@ -46,6 +86,14 @@ def test_it_writes_plain_json() -> None:
     plain = json.loads(json.dumps(Config().to_json()))
     assert plain["tracking"]["report"] == "likely"
     assert plain["detector"]["name"] == "small"
+
+
+@pytest.mark.parametrize("file", [None, *CONFIGS.glob("*camera.yaml")])
+def test_it_writes_what_pydantic_writes(file: Path | None) -> None:
+    config = load_config(file)
+    plain = TypeAdapter(Config).dump_python(config, mode="json")
+    del plain["tracking"]["track_distance"], plain["analytics"]
+    assert json.dumps(config.to_json()) == json.dumps(plain)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tracker.models.files.segmenter_file import (
 )
 from tracker.models.files.tflite import read_exported
 from tracker.segmentation.crop_segmenter import CropSegmenter, export_segmenter_file
-from tracker.segmentation.segmenter import Segmenter, SegmenterSettings
+from tracker.segmentation.segmenter import Segmenter
+from tracker.segmentation.settings import SegmenterSettings
 from tracker.sources.files.video_file import VideoFile
 
 NAMES = ("background", "person")

@@ -10,7 +10,8 @@ from tracker.errors import ConfigError, ModelError
 from tracker.models.fcn.fcn8s import build_fcn8s
 from tracker.models.files.segmenter_file import SegmenterDescription, load_segmenter, save_segmenter
 from tracker.models.yolo_shape import YoloSize
-from tracker.segmentation.segmenter import Segmenter, SegmenterSettings, input_size_for
+from tracker.segmentation.segmenter import Segmenter, input_size_for
+from tracker.segmentation.settings import SegmenterSettings
 from tracker.util.opencv import cv2
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

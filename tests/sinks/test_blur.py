@@ -11,7 +11,8 @@ from tracker.detections import Detections
 from tracker.frames import Frame
 from tracker.masks import encode_mask
 from tracker.pipeline.single import Pipeline
-from tracker.sinks.background import Backdrop, Background, BackgroundStyle, SharedFinder
+from tracker.sinks.background import Backdrop, SharedFinder
+from tracker.sinks.background_style import Background, BackgroundStyle
 from tracker.sinks.blur import Blur, hide, pixelated
 from tracker.sinks.blur_regions import Region
 from tracker.sinks.blur_style import BlurRegion, BlurStyle

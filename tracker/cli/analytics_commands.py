@@ -8,7 +8,7 @@ from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import NoClobber
 
 
-def add_analytics_commands(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program."""
     app.command(cls=GroupedCommand)(analyze)
     app.command(cls=GroupedCommand)(zones)

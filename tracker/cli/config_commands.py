@@ -12,6 +12,11 @@ from tracker.util.terminal import print_results
 config_app = command_group("Show, explain and describe the settings of a run.")
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this module to the program, as a group."""
+    app.add_typer(config_app, name="config")
+
+
 def _matching_keys(incomplete: str) -> list[str]:
     from tracker.config.describe import setting_keys
 

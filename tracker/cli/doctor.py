@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tracker.cli.help_groups import GroupedCommand
 from tracker.doctor.check import Check, Status
 from tracker.doctor.examinations import EXAMINATIONS
 from tracker.doctor.isolated import Examination, examine
@@ -17,6 +18,11 @@ SCHEMA = "tracker-doctor/1"
 
 _WIDTHS = (7, 19)
 _STYLES = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "bold red"}
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the command of this module to the program."""
+    app.command(cls=GroupedCommand)(doctor)
 
 
 def doctor(

@@ -1,9 +1,10 @@
 """The command `tracker`: parses the command line and reports errors in one line.
 
 Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration, 128 + signal number when
-stopped by one. Heavy modules are imported inside the commands.
+stopped by one. Commands are imported by name (`command_table`), heavy modules inside them.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -13,20 +14,9 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.batch.command import add_batch_command
-from tracker.cli.config_commands import config_app
-from tracker.cli.models.command import models_app
-from tracker.cli.parsing import (
-    HELP,
-    Commands,
-    print_help_without_command,
-    usage_error_text,
-)
-from tracker.cli.run.command import add_run_command
-from tracker.cli.serve import add_serve_command
+from tracker.cli.command_table import Program
+from tracker.cli.parsing import HELP, print_help_without_command, usage_error_text
 from tracker.cli.shortage import refused_path_text, shortage_text
-from tracker.cli.tools import add_offline_commands
-from tracker.cli.train.options import train_app
 from tracker.errors import OutputClosed, TrackerError
 from tracker.util.address import mask_words
 from tracker.util.signals import Terminated, raise_on_termination
@@ -45,15 +35,12 @@ _INFO_LOGGERS = ("tracker.detection", "tracker.embedding", "tracker.sources", "t
 
 app = typer.Typer(
     name="tracker",
-    cls=Commands,
+    cls=Program,
     context_settings=HELP,
     help="Detect and track objects in video: webcam, streams, files, folders of images.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(train_app, name="train")
-app.add_typer(models_app, name="models")
-app.add_typer(config_app, name="config")
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,12 +62,6 @@ def _options_of_all_commands(
     print_help_without_command(context)
 
 
-add_run_command(app)
-add_batch_command(app)
-add_serve_command(app)
-add_offline_commands(app)
-
-
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command and exits.
 
@@ -89,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     occupy_closed_descriptors()
-    _quiet_libraries()
+    _set_up_libraries()
     debug = "--debug" in words
     # `--debug` is accepted anywhere: `tracker run --debug` as well as `tracker --debug run`.
     arguments = [word for word in words if word != "--debug"]
@@ -107,6 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagated
+        gc.unfreeze()  # what `loading` has excluded, for callers that go on
     failure = finish_streams()
     if failure is not None and not isinstance(failure, OutputClosed):
         code = code or _print_error(str(failure), failure.exit_code)
@@ -170,10 +152,13 @@ class _StderrHandler(logging.Handler):
         print_status(f"tracker: {level}{one_line(message)}")
 
 
-def _quiet_libraries() -> None:
-    """Suppresses messages and plugins of libraries, unless the user set their variables."""
+def _set_up_libraries() -> None:
+    """Turns messages, plugins and threads of libraries off, unless the user set their variables."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # pydantic looks for them by reading a file of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # OpenBLAS, in NumPy and in OpenCV, starts a thread for each core when it is loaded: 60 ms with
+    # two cores. The matrices here are too small for them.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -110,6 +110,10 @@ class Commands(TyperGroup):
         hint = _command_hint(name, list(self.commands), path=ctx.command_path)
         raise ConfigError(f"no command {shown_source(name)!r}{hint}")
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Returns the names; that of `typer` builds every command."""
+        return list(self.commands)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes the commands, each group under its heading."""
         commands = {name: self.commands[name] for name in self.list_commands(ctx)}

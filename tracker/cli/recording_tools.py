@@ -10,8 +10,8 @@ from tracker.cli.parsing import size_of, words_of
 from tracker.util.terminal import print_status
 
 
-def add_recording_commands(app: typer.Typer) -> None:
-    """Adds the commands of this module to the program, in the order of its help."""
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this module to the program."""
     app.command(cls=GroupedCommand)(convert)
     app.command(cls=GroupedCommand)(plot)
 

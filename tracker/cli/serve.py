@@ -48,8 +48,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def add_serve_command(app: typer.Typer) -> None:
-    """Adds the command to the program."""
+def add_commands(app: typer.Typer) -> None:
+    """Adds the command of this module to the program."""
     app.command(cls=RunCommand)(serve)
 
 

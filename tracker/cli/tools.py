@@ -1,12 +1,10 @@
-"""The commands `eval`, `eval-detector`, `refine`, `link`, `export`, `bench` and `doctor`."""
+"""The commands `eval`, `eval-detector`, `refine`, `link`, `export` and `bench`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.analytics_commands import add_analytics_commands
-from tracker.cli.doctor import doctor
 from tracker.cli.help_groups import GroupedCommand
 from tracker.cli.options import (
     Confidence,
@@ -20,7 +18,6 @@ from tracker.cli.options import (
     Slices,
 )
 from tracker.cli.parsing import numbers_of, words_of
-from tracker.cli.recording_tools import add_recording_commands
 from tracker.errors import ConfigError
 from tracker.util.terminal import print_status
 
@@ -29,17 +26,14 @@ if TYPE_CHECKING:
     from tracker.config.run import Config
 
 
-def add_offline_commands(app: typer.Typer) -> None:
-    """Adds the commands that run on files to the program, in the order of its help."""
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this module to the program."""
     app.command("eval", cls=GroupedCommand)(evaluate)
     app.command("eval-detector", cls=GroupedCommand)(evaluate_detector)
     app.command(cls=GroupedCommand)(refine)
     app.command(cls=GroupedCommand)(link)
-    add_recording_commands(app)
-    add_analytics_commands(app)
     app.command(cls=GroupedCommand)(export)
     app.command(cls=GroupedCommand)(bench)
-    app.command(cls=GroupedCommand)(doctor)
 
 
 def evaluate(

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tracker.config.build_detector import FCN, MOTION, build_detector, prepare_detector
 from tracker.config.build_images import check_blur_classes
@@ -16,8 +16,6 @@ from tracker.detection.sliced import innermost
 from tracker.detections import AnyDetector, Embedder, TimedDetector
 from tracker.errors import ConfigError, nearest
 from tracker.frames import Source
-from tracker.pipeline.multi import MultiPipeline, StageFactories
-from tracker.pipeline.serial import one_call_at_a_time
 from tracker.pipeline.single import NoEmbedder, Pipeline
 from tracker.registry.builtin import DETECTORS, EMBEDDER, detector_files
 from tracker.sources.source_kind import SourceKind, source_kind
@@ -25,6 +23,9 @@ from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.settings import DeepSortSettings
 from tracker.tracks import CameraObserver
 from tracker.util.address import shown_source
+
+if TYPE_CHECKING:
+    from tracker.pipeline.multi import MultiPipeline, StageFactories
 
 NO_EMBEDDER = "none"
 """Embedder name: no appearance embeddings."""
@@ -160,7 +161,7 @@ def build_multi_pipeline(
     *,
     detector: AnyDetector | None = None,
     class_names: Sequence[str] | None = None,
-) -> MultiPipeline:
+) -> "MultiPipeline":
     """Returns the pipeline of a configuration for several sources.
 
     They share a network. Stages that learn from their source, or are prepared for its frame size,
@@ -180,7 +181,7 @@ def build_multi_pipeline(
     return _multi_pipeline(factories, resolved)
 
 
-def build_shared_pipeline(config: Config) -> MultiPipeline:
+def build_shared_pipeline(config: Config) -> "MultiPipeline":
     """Returns a pipeline that may run in several threads at once, each with its own sources.
 
     The runs share a detector and an embedder, which process one call at a time.
@@ -189,11 +190,15 @@ def build_shared_pipeline(config: Config) -> MultiPipeline:
         ConfigError: Detections of one source are replayed.
         TrackerError: A model is missing or malformed, a class or device does not exist.
     """
+    from tracker.pipeline.serial import one_call_at_a_time
+
     factories, resolved = _stage_factories(config, None, None)
     return _multi_pipeline(one_call_at_a_time(factories), resolved)
 
 
-def _multi_pipeline(factories: StageFactories, config: Config) -> MultiPipeline:
+def _multi_pipeline(factories: "StageFactories", config: Config) -> "MultiPipeline":
+    from tracker.pipeline.multi import MultiPipeline
+
     return MultiPipeline(
         factories,
         config=config.result_json(),
@@ -206,8 +211,9 @@ def _multi_pipeline(factories: StageFactories, config: Config) -> MultiPipeline:
 
 def _stage_factories(
     config: Config, detector: AnyDetector | None, class_names: Sequence[str] | None
-) -> tuple[StageFactories, Config]:
+) -> "tuple[StageFactories, Config]":
     """Returns the factories of the stages of several sources, and the resolved configuration."""
+    from tracker.pipeline.multi import StageFactories
     from tracker.util.opencv import cv2
 
     if config.detector.detections is not None:

@@ -1,22 +1,26 @@
-"""Builds the stages that change images of videos and windows: backgrounds and hidden objects."""
+"""Builds the stages that change images of videos and windows: backgrounds and hidden objects.
+
+They are imported when they are needed: most runs keep images as they are.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracker.config.run import Config
 from tracker.errors import ConfigError
-from tracker.models.files.segmenter_file import SegmenterHead, read_segmenter_description
 from tracker.models.files.tflite import SUFFIX
-from tracker.segmentation.crop_segmenter import CropSegmenter
-from tracker.segmentation.segmenter import Segmenter
-from tracker.sinks.background import Backdrop, Background, SharedFinder
-from tracker.sinks.blur import Blur
+from tracker.sinks.background_style import Background
 from tracker.sinks.blur_style import BlurRegion
 from tracker.sinks.blur_targets import class_indices
-from tracker.sinks.changed_images import ImageChange
+
+if TYPE_CHECKING:
+    from tracker.segmentation.crop_segmenter import CropSegmenter
+    from tracker.sinks.background import SharedFinder
+    from tracker.sinks.changed_images import ImageChange
 
 
-def build_foreground_finder(config: Config) -> SharedFinder | CropSegmenter:
+def build_foreground_finder(config: Config) -> "SharedFinder | CropSegmenter":
     """Returns what separates tracked objects from their background.
 
     Raises:
@@ -24,6 +28,10 @@ def build_foreground_finder(config: Config) -> SharedFinder | CropSegmenter:
         ModelError: The file is missing, damaged, or not a segmenter of this package.
         DependencyError: LiteRT, or TensorFlow where an export is needed, cannot be loaded.
     """
+    from tracker.segmentation.crop_segmenter import CropSegmenter
+    from tracker.segmentation.segmenter import Segmenter
+    from tracker.sinks.background import SharedFinder
+
     path, settings = config.segmenter.file, config.segmenter.settings()
     if path is None:
         return CropSegmenter.load_builtin(settings)
@@ -36,10 +44,12 @@ def _takes_crops(path: str) -> bool:
     """Returns whether a segmenter runs on crops of boxes, not on whole frames."""
     if Path(path).suffix == SUFFIX:
         return True
+    from tracker.models.files.segmenter_file import SegmenterHead, read_segmenter_description
+
     return read_segmenter_description(path).head is SegmenterHead.CROP_UNET
 
 
-def build_image_change(config: Config) -> ImageChange | None:
+def build_image_change(config: Config) -> "ImageChange | None":
     """Returns the stage that changes images, new for each source; `None` where they are kept.
 
     Raises:
@@ -55,6 +65,11 @@ def build_image_change(config: Config) -> ImageChange | None:
             f"--segmenter {choice.file}: not needed, as the background is kept; give "
             "--background blur or remove, --blur with one of its classes, or leave it out"
         )
+    if keeps and not blur.is_on:
+        return None
+    from tracker.sinks.background import Backdrop, SharedFinder
+    from tracker.sinks.blur import Blur
+
     finder = None if keeps and not hides_pixels else build_foreground_finder(config)
     backdrop = None if keeps or finder is None else Backdrop(finder, choice.style())
     if not blur.is_on:

@@ -7,10 +7,12 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from tracker.analytics.settings import AnalyticsSettings
 from tracker.detection.model_choice import ModelChoice
@@ -21,8 +23,8 @@ from tracker.embedding.crop_input import CropInput
 from tracker.errors import ConfigError
 from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import BATCH_WAIT_S, check_batch_wait
-from tracker.segmentation.segmenter import SegmenterSettings
-from tracker.sinks.background import Background, BackgroundStyle
+from tracker.segmentation.settings import SegmenterSettings
+from tracker.sinks.background_style import Background, BackgroundStyle
 from tracker.sinks.blur_style import BlurStyle
 from tracker.sinks.draw_style import DrawStyle
 from tracker.sinks.video_settings import VideoSettings
@@ -32,8 +34,7 @@ from tracker.tracking.settings import IOU_DISTANCE, DeepSortSettings, TrackDista
 from tracker.util.address import shown_address
 from tracker.util.callable_name import callable_name
 from tracker.util.check_types import check_finite, check_types
-from tracker.util.settings_tree import lay, lay_words, settings_from
-from tracker.util.yaml_text import read_yaml
+from tracker.util.settings_tree import changed, lay_words, settings_from, tree_of_file
 
 # YAML 1.1 reads a bare `off` as false.
 _OFF_WORD = BeforeValidator(lambda value: OFF if value is False else value)
@@ -315,9 +316,7 @@ class Config:
         there are zones, lines or a calibration.
         """
         distance = self.tracking.track_distance
-        plain: dict[str, Any] = _ADAPTER.dump_python(
-            _with_track_distance(self, IOU_DISTANCE), mode="json"
-        )
+        plain: dict[str, Any] = to_jsonable_python(_with_track_distance(self, IOU_DISTANCE))
         del plain["tracking"]["track_distance"]
         if self.analytics.is_empty:
             del plain["analytics"]
@@ -328,7 +327,10 @@ class Config:
         return plain
 
 
-_ADAPTER = TypeAdapter(Config)
+@cache
+def _adapter() -> TypeAdapter[Config]:
+    # Not at import: it takes 30 ms, and a run without a file of settings needs none.
+    return TypeAdapter(Config)
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -345,9 +347,9 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         >>> load_config(overrides=["tracking.max_age_frames=60"]).tracking.max_age_frames
         60.0
     """
-    tree = read_yaml(path) if path is not None else {}
+    tree = tree_of_file(path)
     lay_words(tree, overrides, example="tracking.max_age_s=4")
-    return config_from(tree)
+    return config_from(tree) if tree else Config()
 
 
 def config_from(tree: Mapping[str, Any]) -> Config:
@@ -356,7 +358,7 @@ def config_from(tree: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: A key is unknown, or a value has the wrong type or range.
     """
-    return settings_from(_ADAPTER, Config, tree)
+    return settings_from(_adapter(), Config, tree)
 
 
 def with_reconnect_attempts(config: Config, attempts: int | None) -> Config:
@@ -366,7 +368,7 @@ def with_reconnect_attempts(config: Config, attempts: int | None) -> Config:
         config: The configuration.
         attempts: Attempts per disconnection, >= 0; `None` for no limit.
     """
-    return _changed(config, {("source", "live", "reconnect", "attempts"): attempts})
+    return changed(config, {"source.live.reconnect.attempts": attempts})
 
 
 def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -376,22 +378,7 @@ def overlay(config: Config, changes: Mapping[str, Any]) -> Config:
         >>> overlay(Config(), {"detector.name": "yolo.cfg", "seed": None}).detector.name
         'yolo.cfg'
     """
-    return _changed(
-        config,
-        {tuple(key.split(".")): value for key, value in changes.items() if value is not None},
-    )
-
-
-def _changed(config: Config, changes: Mapping[tuple[str, ...], Any]) -> Config:
-    """Returns the configuration with keys replaced; a distance function is preserved."""
-    distance = config.tracking.track_distance
-    tree = _ADAPTER.dump_python(_with_track_distance(config, IOU_DISTANCE))
-    for key, value in changes.items():
-        lay(tree, key, value)
-    changed = config_from(tree)
-    if callable(distance) and ("tracking", "track_distance") not in changes:
-        return _with_track_distance(changed, distance)
-    return changed
+    return changed(config, {key: value for key, value in changes.items() if value is not None})
 
 
 def _with_track_distance(config: Config, distance: str | TrackDistance) -> Config:

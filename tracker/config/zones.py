@@ -1,6 +1,7 @@
 """`zones.yaml`: reading it, writing it, and its JSON Schema for editors."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from tracker.util.settings_schema import DRAFT, object_schema
 from tracker.util.settings_tree import settings_from
 from tracker.util.yaml_text import read_yaml
 
-_ADAPTER = TypeAdapter(AnalyticsSettings)
+
+@cache
+def _adapter() -> TypeAdapter[AnalyticsSettings]:
+    return TypeAdapter(AnalyticsSettings)
 
 
 def load_zones(path: str | Path) -> AnalyticsSettings:
@@ -39,12 +43,12 @@ def zones_from(tree: Mapping[str, Any]) -> AnalyticsSettings:
     Raises:
         ConfigError: A key is unknown, or a value has the wrong type or range.
     """
-    return settings_from(_ADAPTER, AnalyticsSettings, tree)
+    return settings_from(_adapter(), AnalyticsSettings, tree)
 
 
 def zones_tree(settings: AnalyticsSettings) -> dict[str, Any]:
     """Returns the settings as plain JSON types, without what has its default."""
-    tree: dict[str, Any] = _ADAPTER.dump_python(settings, mode="json", exclude_defaults=True)
+    tree: dict[str, Any] = _adapter().dump_python(settings, mode="json", exclude_defaults=True)
     return tree
 
 

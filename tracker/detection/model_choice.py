@@ -19,7 +19,6 @@ from tracker.util.archives import ZIP_ERRORS, read_member
 from tracker.util.check_types import check_finite, check_types
 from tracker.util.json_text import parse_json
 from tracker.util.settings_tree import settings_from
-from tracker.util.yaml_text import read_yaml
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,6 +151,8 @@ def read_declaration(model: str | PathLike[str]) -> Declaration:
     path = path.with_name(f"{path.name}.yaml") if path.is_dir() else path.with_suffix(".yaml")
     if not path.is_file():
         return Declaration()
+    from tracker.util.yaml_text import read_yaml
+
     try:
         return settings_from(_declarations(), Declaration, read_yaml(path, texts=("names",)))
     except ConfigError as error:

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import platformdirs
-
 from tracker.errors import ConfigError, OutputError
 from tracker.util.atomic_file import DRAFT, make_parent, replace_bytes
 from tracker.util.file_lock import try_lock
@@ -40,6 +38,8 @@ def default_cache_dir() -> Path:
         ConfigError: The user has no home folder, as in a container that runs under a numeric user
             id.
     """
+    import platformdirs  # 2 ms, and the built-in networks need no cache
+
     try:
         folder = Path(platformdirs.user_cache_dir("tracker"))
     except RuntimeError:  # Releases before 4.10 return "~/.cache" as it is.

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.errors import DependencyError, ModelError
 from tracker.inference.captured_stderr import native_output_logged
-from tracker.inference.keras_runner import NamedModel
 from tracker.inference.tensorflow import load_tensorflow
+
+if TYPE_CHECKING:
+    from tracker.inference.keras_runner import NamedModel
 
 
 class ConversionError(ModelError):
@@ -60,7 +62,7 @@ def export_network(
 
 
 def export_named(
-    build: Callable[[], NamedModel], *, advice: str, precision: Precision = Precision.FLOAT32
+    build: "Callable[[], NamedModel]", *, advice: str, precision: Precision = Precision.FLOAT32
 ) -> bytes:
     """Returns a network as `.tflite`: arrays of one image in, outputs by name out.
 
@@ -131,7 +133,7 @@ def _pixel_function(
     return tf.function(run, input_signature=[spec]).get_concrete_function()
 
 
-def _named_function(tf: Any, loaded: NamedModel) -> Any:
+def _named_function(tf: Any, loaded: "NamedModel") -> Any:
     """Returns a concrete TensorFlow function for one image that captures no variables."""
     import keras
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from tracker.inference.stored_names import StoredFacts
+if TYPE_CHECKING:
+    from tracker.inference.stored_names import StoredFacts
 
 
 class ColourOrder(StrEnum):
@@ -67,7 +68,7 @@ class Network(Protocol):
         ...
 
     @property
-    def stored(self) -> StoredFacts:
+    def stored(self) -> "StoredFacts":
         """Class names and task, as far as its file stores them."""
         ...
 

@@ -1,10 +1,9 @@
 """The rate at which items arrive, to predict when the next one is due."""
 
-import statistics
 from collections import deque
 
 _INTERVALS = 9
-"""Their median: a pause, or a burst after it, says nothing of the rhythm."""
+"""Their median, of an odd number: a pause, or a burst after it, says nothing of the rhythm."""
 
 _SOON = 0.25
 """Share of an interval within which the next item is waited for."""
@@ -43,7 +42,7 @@ class Rhythm:
         """
         if self._last_s is None or len(self._intervals) < _INTERVALS:
             return 0.0
-        interval_s = statistics.median(self._intervals)
+        interval_s = sorted(self._intervals)[_INTERVALS // 2]
         left_s = self._last_s + interval_s - now_s
         latest_s = left_s + _LATE * interval_s
         return latest_s if left_s <= _SOON * interval_s and latest_s > 0 else 0.0

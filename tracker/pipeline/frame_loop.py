@@ -11,12 +11,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tracker.detections import Detections, TimedDetector
 from tracker.errors import ConfigError, TrackerError
 from tracker.frames import Frame, Source, VideoInfo
-from tracker.linking.online import Linker
 from tracker.pipeline.arrival_rate import Rhythm
 from tracker.pipeline.batching import FrameOrEnd, Intake
 from tracker.pipeline.lag import LaggedResults
@@ -35,9 +34,12 @@ from tracker.tracks import TrackedFrame
 from tracker.util.channel import Channel, WhenFull
 from tracker.util.stopwatch import Stopwatch
 
+if TYPE_CHECKING:
+    from tracker.linking.online import Linker
+
 ItemT = TypeVar("ItemT")
 
-QUEUE_SIZE = 4
+QUEUE_SIZE = 2
 """Frames that may wait between two stages: enough to even out a slow key frame or encoder burst."""
 
 BATCH_WAIT_S = 0.005
@@ -128,7 +130,7 @@ class LoopOptions:
     idle: Callable[[], None] | None = None
     batch_wait_s: float = BATCH_WAIT_S
     max_frames: int | None = None
-    linker: Linker | None = None
+    linker: "Linker | None" = None
     snapshots: SnapshotTaker | None = None
     resume: ResumePoint | None = None
 
@@ -186,7 +188,7 @@ def run_sources(
 
 
 def _ready(
-    event: SourceEvent, linker: Linker | None, lags: Sequence[LaggedResults]
+    event: SourceEvent, linker: "Linker | None", lags: Sequence[LaggedResults]
 ) -> Iterator[TrackedFrame]:
     """Yields the results that are complete with an event: at once, or as late as the lags say."""
     if isinstance(event, SourceEnd):

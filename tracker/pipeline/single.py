@@ -8,7 +8,6 @@ from typing import Any
 from tracker.detection.function_detector import as_detector
 from tracker.detections import AnyDetector, Detections, Embedder, digests_of
 from tracker.frames import Frame, Source, VideoInfo
-from tracker.linking.online import Linker
 from tracker.linking.settings import LinkSettings
 from tracker.pipeline.frame_loop import (
     LoopOptions,
@@ -133,7 +132,11 @@ class Pipeline:
             DataError: The snapshot to continue from does not fit the pipeline.
             SourceError: The source had no frame or failed. TrackerError: Any other stage failed.
         """
-        linker = None if self._link is None else Linker(self._link)
+        linker = None
+        if self._link is not None:
+            from tracker.linking.online import Linker
+
+            linker = Linker(self._link)
         options = LoopOptions(policy, stop, idle, linker=linker, snapshots=snapshots, resume=resume)
         events = run_sources([source], lambda: [self._stages(source.info)], options)
         with closing(events):

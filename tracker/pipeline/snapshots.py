@@ -7,16 +7,17 @@ frame in the source: its number, its time and a digest of its pixels.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracker.detections import TimedDetector
 from tracker.frames import Frame
-from tracker.linking.online import Linker
 from tracker.pipeline.lag import LaggedResults, LateResult
 from tracker.pipeline.source_state import SourceTracker
-from tracker.pipeline.stateful import TRACKING
-from tracker.util.plain_state import PlainState, restore, state_of, value_from
+from tracker.util.plain_state import Kinds, PlainState, restore, state_of, value_from
 from tracker.util.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from tracker.linking.online import Linker
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Snapshot:
         Raises:
             DataError: The snapshot is malformed.
         """
-        return [value_from(one, TRACKING) for one in self.waiting]
+        return [value_from(one, _kinds()) for one in self.waiting]
 
 
 class SnapshotTaker(Protocol):
@@ -107,17 +108,24 @@ class ResumePoint:
     history: Callable[[], Iterable[Frame]] = tuple
 
 
+def _kinds() -> Kinds:
+    # On first use: it names classes of all kinds of runs, and most runs take no snapshot.
+    from tracker.pipeline.stateful import TRACKING
+
+    return TRACKING
+
+
 def snapshot_of(source_tracker: SourceTracker, next_frame: Frame) -> Snapshot:
     """Returns the state of a source's tracker before a frame."""
     return Snapshot(
         source_tracker.frames,
         FrameMark.of(next_frame),
         source_tracker.read_from_s(next_frame.time_s),
-        state_of(source_tracker, TRACKING),
+        state_of(source_tracker, _kinds()),
     )
 
 
-def with_results(snapshot: Snapshot, lag: LaggedResults, linker: Linker | None) -> Snapshot:
+def with_results(snapshot: Snapshot, lag: LaggedResults, linker: "Linker | None") -> Snapshot:
     """Returns a snapshot with the state of what follows the tracker."""
     waiting = lag.waiting()
     return Snapshot(
@@ -125,9 +133,9 @@ def with_results(snapshot: Snapshot, lag: LaggedResults, linker: Linker | None) 
         snapshot.next_frame,
         min([snapshot.read_from_s, *(one.time_s for one in waiting)]),
         snapshot.tracker,
-        state_of(lag.fixed_lag, TRACKING),
-        [state_of(one, TRACKING) for one in waiting],
-        state_of(linker, TRACKING),
+        state_of(lag.fixed_lag, _kinds()),
+        [state_of(one, _kinds()) for one in waiting],
+        state_of(linker, _kinds()),
     )
 
 
@@ -136,7 +144,7 @@ def continue_from(
     detector: TimedDetector,
     source_tracker: SourceTracker,
     lag: LaggedResults,
-    linker: Linker | None,
+    linker: "Linker | None",
 ) -> None:
     """Puts the state of a snapshot into the stages of a run that begins.
 
@@ -146,9 +154,9 @@ def continue_from(
     snapshot = point.snapshot
     for frame in point.history():
         detector.detect([frame], Stopwatch())
-    restore(source_tracker, snapshot.tracker, TRACKING)
+    restore(source_tracker, snapshot.tracker, _kinds())
     if lag.fixed_lag is not None:
-        restore(lag.fixed_lag, snapshot.lag, TRACKING)
+        restore(lag.fixed_lag, snapshot.lag, _kinds())
         lag.set_waiting(snapshot.late_results(), point.frames, source_tracker.run)
     if linker is not None:
-        restore(linker, snapshot.linker, TRACKING)
+        restore(linker, snapshot.linker, _kinds())

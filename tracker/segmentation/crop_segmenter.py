@@ -25,7 +25,8 @@ from tracker.models.files.segmenter_file import (
 )
 from tracker.models.files.tflite import SUFFIX, read_exported, write_exported
 from tracker.registry.builtin import segmenter_files
-from tracker.segmentation.segmenter import ADVICE, SegmenterSettings, probabilities
+from tracker.segmentation.segmenter import ADVICE, probabilities
+from tracker.segmentation.settings import SegmenterSettings
 from tracker.util.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from tracker.util.opencv import cv2
 

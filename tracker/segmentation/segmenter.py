@@ -5,7 +5,6 @@ each size and cached; with a warm cache neither Keras nor TensorFlow is loaded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,6 @@ import numpy as np
 
 from tracker.errors import ConfigError, ModelError, nearest
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
-from tracker.inference.devices import check_threads
 from tracker.inference.litert import available_cores, export_network, open_interpreter
 from tracker.models.files.digest import file_digest
 from tracker.models.files.segmenter_file import (
@@ -23,48 +21,15 @@ from tracker.models.files.segmenter_file import (
     read_segmenter_description,
 )
 from tracker.models.yolo_shape import STRIDES
+from tracker.segmentation.settings import SegmenterSettings
 from tracker.util.arrays import BoolArray, UInt8Array
 from tracker.util.opencv import cv2
 
 _FORMAT = 1
-_MOST_PIXELS = 8192
 """Incremented whenever the exported graph changes, to invalidate cached files."""
 
 ADVICE = "leave --background out"
 """What to try where LiteRT does not accept a network."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmenterSettings:
-    """Settings of a segmenter.
-
-    Attributes:
-        classes: Names of the classes of interest.
-        input_size: Long side in pixels of the network's input, a multiple of 32; `None` for the
-            size that it was trained at.
-        threads: CPU threads; `None` = 1 for crops, and for whole frames one for each core that
-            this process may use.
-        cache_dir: Folder of exported networks; `None` takes the platform's.
-
-    Raises:
-        ConfigError: There is no class, or a number is out of range.
-    """
-
-    classes: tuple[str, ...] = ("person",)
-    input_size: int | None = None
-    threads: int | None = None
-    cache_dir: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.classes:
-            raise ConfigError("segmenter.classes: expected at least one name, got none")
-        side = self.input_size
-        if side is not None and (not STRIDES[-1] <= side <= _MOST_PIXELS or side % STRIDES[-1]):
-            raise ConfigError(
-                f"segmenter.input_size: expected a positive multiple of {STRIDES[-1]}, at most "
-                f"{_MOST_PIXELS}, got {side}"
-            )
-        check_threads(self.threads, "segmenter.threads")
 
 
 class Segmenter:

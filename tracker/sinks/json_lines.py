@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from tracker.analytics.events import Event
 from tracker.sinks import json_records
 from tracker.sinks.json_records import Embeddings, Timings
 from tracker.sinks.json_sink import JsonRecordSink
 from tracker.sinks.output_file import RecordFile
 from tracker.sinks.place import Existing
+
+if TYPE_CHECKING:
+    from tracker.analytics.events import Event
 
 
 class JsonLinesSink(JsonRecordSink):
@@ -51,7 +54,7 @@ class JsonLinesSink(JsonRecordSink):
         """One line about the output."""
         return self._file.status(self._frames)
 
-    def write_events(self, events: Sequence[Event]) -> None:
+    def write_events(self, events: "Sequence[Event]") -> None:
         """Writes a line for each event.
 
         Raises:

@@ -204,7 +204,7 @@ def groups_by_size(size: Float64Array) -> list[IndexArray]:
         size: `(N, 2)` widths and heights.
     """
     _, octave = np.frexp(size.max(axis=1))
-    return [(octave == one).nonzero()[0] for one in np.unique(octave)]
+    return [(octave == one).nonzero()[0] for one in sorted(set(octave.tolist()))]
 
 
 def _joined(parts: list[Pairs]) -> Pairs:

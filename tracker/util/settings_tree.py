@@ -17,7 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from tracker.errors import ConfigError, nearest
 from tracker.util.short_repr import short_repr
-from tracker.util.yaml_text import parse_yaml_value, read_yaml
 
 Settings = TypeVar("Settings")
 
@@ -40,17 +39,68 @@ def settings_from(
     """
     _check_keys(tree, kind, "")
     _check_values(tree, "")
+    found: Settings = _validated(adapter, tree, "")
+    return found
+
+
+def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Returns settings with other values, each checked as `settings_from` checks it.
+
+    Args:
+        settings: A dataclass, whose fields may be dataclasses in turn.
+        values: Values by dotted key; each replaces all that was below its key.
+
+    Raises:
+        ConfigError: A key is unknown, or a value has the wrong type or range.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        lay(tree, key.split("."), value)
+    _check_keys(tree, type(settings), "")
+    _check_values(tree, "")
+    by_keys = {tuple(key.split(".")): value for key, value in values.items()}
+    found: Settings = _changed(settings, by_keys, "")
+    return found
+
+
+def _changed(settings: Any, values: Mapping[tuple[str, ...], Any], prefix: str) -> Any:
+    """Returns settings with values by their keys in turn; those of one dataclass change together.
+
+    A type adapter of a single value is a hundredth of the work of one for the whole tree.
+    """
+    below: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (name, *rest), value in values.items():
+        below.setdefault(name, {})[tuple(rest)] = value
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    fields = {
+        name: _validated(TypeAdapter(hints[name]), inner[()], f"{prefix}{name}")
+        if () in inner
+        else _changed(getattr(settings, name), inner, f"{prefix}{name}.")
+        for name, inner in below.items()
+    }
+    try:
+        return dataclasses.replace(settings, **fields)
+    except ConfigError as error:
+        raise ConfigError(_with_key(error, prefix.removesuffix("."))) from None
+
+
+def _validated(adapter: TypeAdapter[Any], value: object, key: str) -> Any:
+    """Returns the value of plain JSON types as its type has it.
+
+    Raises:
+        ConfigError: It has the wrong type or range; the message names the key.
+    """
     try:
         # Strict in JSON mode: true is not 1 and "3" not 3, but lists become tuples and strings
         # enums.
-        return adapter.validate_json(json.dumps(tree, default=_plain), strict=True)
+        return adapter.validate_json(json.dumps(value, default=_plain), strict=True)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "config"
+        inner = ".".join([*([key] if key else []), *map(str, problem["loc"])])
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ConfigError):
-            names_key = not problem["loc"] or str(cause).startswith(f"{key}.")
-            raise ConfigError(str(cause) if names_key else f"{key}: {cause}") from None
+            raise ConfigError(_with_key(cause, inner)) from None
+        key = inner or "config"
         if problem["type"] == "missing":
             raise ConfigError(f"{key}: expected a value, got none") from None
         text = problem["msg"].removeprefix("Input should be ")
@@ -58,6 +108,12 @@ def settings_from(
         raise ConfigError(
             f"{key}: expected {text}, got {short_repr(got)}{_hint(text, got)}"
         ) from None
+
+
+def _with_key(error: ConfigError, key: str) -> str:
+    """Returns the message of a dataclass, with the key of that unless it names one itself."""
+    text = str(error)
+    return text if not key or text.startswith(f"{key}.") else f"{key}: {text}"
 
 
 def _hint(expected: str, got: object) -> str:
@@ -124,12 +180,25 @@ def layered(
     Raises:
         ConfigError: The file cannot be read, or one of `words` is not KEY=VALUE.
     """
-    tree = _joined(base or {}, read_yaml(path) if path is not None else {})
+    tree = _joined(base or {}, tree_of_file(path))
     lay_words(tree, words, example=example)
     for key, value in (options or {}).items():
         if value is not None:
             lay(tree, key.split("."), value)
     return tree
+
+
+def tree_of_file(path: str | Path | None) -> dict[str, Any]:
+    """Returns the tree of a YAML file; an empty one for `None`.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if path is None:
+        return {}
+    from tracker.util.yaml_text import read_yaml
+
+    return read_yaml(path)
 
 
 def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +225,10 @@ def lay_words(tree: dict[str, Any], words: Sequence[str], *, example: str) -> No
     Raises:
         ConfigError: One is not KEY=VALUE.
     """
+    if not words:
+        return
+    from tracker.util.yaml_text import parse_yaml_value
+
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:

@@ -29,8 +29,8 @@ class EngineName(StrEnum):
     RAY = "ray"
 
 
-def add_batch_command(app: typer.Typer) -> None:
-    """Adds the command to the program."""
+def add_commands(app: typer.Typer) -> None:
+    """Adds the command of this module to the program."""
     app.command(cls=GroupedCommand)(batch)
 
 

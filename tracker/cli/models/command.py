@@ -11,6 +11,12 @@ from tracker.util.terminal import print_results
 
 models_app = command_group("List, describe and download models by name.")
 
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this module to the program, as a group."""
+    app.add_typer(models_app, name="models")
+
+
 RegistryOption = Annotated[
     str | None,
     typer.Option("--registry", help="Another list of models, see configs/models.yaml."),

@@ -47,7 +47,7 @@ from tracker.errors import ConfigError
 from tracker.util.terminal import print_results, print_status
 
 
-def add_run_command(app: typer.Typer) -> None:
+def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program."""
     app.command(cls=RunCommand)(run)
     app.command(cls=GroupedCommand)(cameras)
@@ -197,80 +197,82 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
     no_progress: NoProgress = False,
 ) -> None:
     """Track the objects of one or several sources; write, show or print the result."""
-    from tracker.cli.run.configuration import run_config
-    from tracker.cli.run.dependent_options import (
-        CLIPS,
-        CROPS,
-        DRAWN,
-        LIVE,
-        VIDEO,
-        check_dependent_options,
-    )
-    from tracker.cli.run.many import run_many
-    from tracker.cli.run.object_files import ObjectFiles
-    from tracker.cli.run.one import RunRequest
-    from tracker.cli.run.one import run as run_one
-    from tracker.cli.run.outputs import Outputs
-    from tracker.sinks.json_records import Embeddings
-    from tracker.sinks.place import Existing
-    from tracker.sources.source_kind import is_live_source
+    from tracker.util.collection import loading
 
-    options = {
-        "detector": detector,
-        "weights": weights,
-        "names": names,
-        "detections": detections,
-        "classes": classes,
-        "conf": conf,
-        "iou": iou,
-        "imgsz": imgsz,
-        "slices": slices,
-        "device": device,
-        "runtime": runtime,
-        "half": half,
-        "detect_every": detect_every,
-        "embedder": embedder,
-        "segmenter": segmenter,
-        "background": background,
-        "blur": blur,
-        "blur_ids": blur_ids,
-        "labels": labels,
-        "color_by": color_by,
-        "boxes": boxes,
-        "line_scale": line_scale,
-        "font_scale": font_scale,
-        "trail": trail,
-        "video_scale": video_scale,
-        "video_encoder": video_encoder,
-        "policy": policy,
-        "max_frames": max_frames,
-        "stride": stride,
-        "start": start,
-        "link": link,
-        "zones": zones,
-        "seed": seed,
-        "reconnect": reconnect,
-        "crops_per_track": crops_per_track,
-        "clip_margin": clip_margin,
-    }
-    settings = run_config(config, set_ or (), options)
-    has_video = video or save_dir
-    is_there = {VIDEO: has_video, DRAWN: has_video or show, CROPS: crops, CLIPS: clips}
-    check_dependent_options(options, is_there | {LIVE: any(map(is_live_source, source))})
-    outputs = Outputs(
-        json=json,
-        mot=mot,
-        csv=csv,
-        events=events,
-        webhook=webhook,
-        mqtt=mqtt,
-        video=video,
-        show=show,
-        save_dir=save_dir,
-        objects=ObjectFiles.of_options(crops, crops_per_track, clips, clip_margin),
-        embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
-        existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
-    )
+    with loading():
+        from tracker.cli.run.configuration import run_config
+        from tracker.cli.run.dependent_options import (
+            CLIPS,
+            CROPS,
+            DRAWN,
+            LIVE,
+            VIDEO,
+            check_dependent_options,
+        )
+        from tracker.cli.run.object_files import ObjectFiles
+        from tracker.cli.run.one import RunRequest
+        from tracker.cli.run.one import run as run_one
+        from tracker.cli.run.outputs import Outputs
+        from tracker.sinks.json_records import Embeddings
+        from tracker.sinks.place import Existing
+        from tracker.sources.source_kind import is_live_source
+
+        options = {
+            "detector": detector,
+            "weights": weights,
+            "names": names,
+            "detections": detections,
+            "classes": classes,
+            "conf": conf,
+            "iou": iou,
+            "imgsz": imgsz,
+            "slices": slices,
+            "device": device,
+            "runtime": runtime,
+            "half": half,
+            "detect_every": detect_every,
+            "embedder": embedder,
+            "segmenter": segmenter,
+            "background": background,
+            "blur": blur,
+            "blur_ids": blur_ids,
+            "labels": labels,
+            "color_by": color_by,
+            "boxes": boxes,
+            "line_scale": line_scale,
+            "font_scale": font_scale,
+            "trail": trail,
+            "video_scale": video_scale,
+            "video_encoder": video_encoder,
+            "policy": policy,
+            "max_frames": max_frames,
+            "stride": stride,
+            "start": start,
+            "link": link,
+            "zones": zones,
+            "seed": seed,
+            "reconnect": reconnect,
+            "crops_per_track": crops_per_track,
+            "clip_margin": clip_margin,
+        }
+        settings = run_config(config, set_ or (), options)
+        has_video = video or save_dir
+        is_there = {VIDEO: has_video, DRAWN: has_video or show, CROPS: crops, CLIPS: clips}
+        check_dependent_options(options, is_there | {LIVE: any(map(is_live_source, source))})
+        outputs = Outputs(
+            json=json,
+            mot=mot,
+            csv=csv,
+            events=events,
+            webhook=webhook,
+            mqtt=mqtt,
+            video=video,
+            show=show,
+            save_dir=save_dir,
+            objects=ObjectFiles.of_options(crops, crops_per_track, clips, clip_margin),
+            embeddings=Embeddings.INCLUDE if embeddings else Embeddings.OMIT,
+            existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
+        )
     if resume and len(source) > 1:
         raise ConfigError("--resume: expected one source, got several; use tracker batch")
     request = RunRequest(
@@ -281,4 +283,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer 
         config_file=config,
         resume=resume,
     )
-    raise typer.Exit(run_one(request) if len(source) == 1 else run_many(request))
+    if len(source) == 1:
+        raise typer.Exit(run_one(request))
+    from tracker.cli.run.many import run_many
+
+    raise typer.Exit(run_many(request))

@@ -7,7 +7,6 @@ from tracker.cli.parsing import reconnect_attempts, start_seconds, words_of
 from tracker.cli.run.image_options import image_settings
 from tracker.cli.run.replay import check_replay
 from tracker.config.run import Config, load_config, overlay, with_reconnect_attempts
-from tracker.config.zones import load_zones, zones_tree
 from tracker.errors import ConfigError
 
 _KEYS = {
@@ -66,7 +65,7 @@ def run_config(path: str | None, overrides: Sequence[str], options: Mapping[str,
         **image_settings(given.get("background"), given.get("blur"), given.get("blur_ids")),
         "source.start_s": None if start is None else start_seconds(start),
         "link": given.get("link") or None,
-        "analytics": None if zones is None else zones_tree(load_zones(zones)),
+        "analytics": None if zones is None else _zones_tree(zones),
         "seed": seed,
         "draw.seed": seed,
     }
@@ -74,6 +73,13 @@ def run_config(path: str | None, overrides: Sequence[str], options: Mapping[str,
     if "reconnect" in given:
         settings = with_reconnect_attempts(settings, reconnect_attempts(given["reconnect"]))
     return settings
+
+
+def _zones_tree(path: str) -> dict[str, Any]:
+    """Returns the zones of a file as plain JSON types."""
+    from tracker.config.zones import load_zones, zones_tree
+
+    return zones_tree(load_zones(path))
 
 
 def _check_network_options(settings: Config, given: Mapping[str, Any], *, is_motion: bool) -> None:

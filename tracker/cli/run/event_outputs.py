@@ -1,12 +1,14 @@
 """The outputs of a run that take only events: `--events`, `--webhook` and `--mqtt`."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tracker.config.run import Config
 from tracker.errors import ConfigError
-from tracker.sinks.event_queue import Sender
 from tracker.tracks import Sink
 from tracker.util.address import shown_address
+
+if TYPE_CHECKING:
+    from tracker.sinks.event_queue import Sender
 
 
 class EventOutputs(Protocol):

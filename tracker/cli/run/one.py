@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from tracker.cli.run.checkpoints import Checkpoints
 from tracker.cli.run.outputs import Outputs, make_sinks
 from tracker.cli.run.progress import RunProgress, RunStatistics, summary
-from tracker.cli.run.resume import Resumption, resumption_of
+from tracker.cli.run.resumable import resumption_of
 from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import build_pipeline, open_source
 from tracker.config.run import Config
@@ -24,6 +24,10 @@ from tracker.sources.source_names import source_names
 from tracker.tracks import TrackedFrame
 from tracker.util.signals import termination_signals
 from tracker.util.terminal import print_status
+
+if TYPE_CHECKING:
+    from tracker.cli.run.checkpoints import Checkpoints
+    from tracker.cli.run.resume import Resumption
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +96,7 @@ def run(
 def _run(
     request: RunRequest,
     pipeline: Pipeline | None,
-    kept: Resumption | None,
+    kept: "Resumption | None",
     on_result: Callable[[TrackedFrame], None] | None,
     given_stop: "Stop | None",
 ) -> int:
@@ -148,7 +152,7 @@ def _run(
 
 
 def _after_result(
-    snapshots: Checkpoints | None, on_result: Callable[[TrackedFrame], None] | None
+    snapshots: "Checkpoints | None", on_result: Callable[[TrackedFrame], None] | None
 ) -> Callable[[TrackedFrame], None]:
     """Returns what is done after a result was written."""
 

@@ -20,9 +20,7 @@ from tracker.config.build import NO_EMBEDDER, embedder_name
 from tracker.config.build_images import build_image_change, check_image_outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError
-from tracker.sinks.changed_images import ImageChange
 from tracker.sinks.draw_style import ColorBy
-from tracker.sinks.event_file import EventFileSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
@@ -31,6 +29,7 @@ from tracker.tracks import Sink
 from tracker.util.address import scheme_of, shown_address
 
 if TYPE_CHECKING:
+    from tracker.sinks.changed_images import ImageChange
     from tracker.sinks.run_analysis import RunAnalysis
 
 NAME = "{name}"
@@ -211,36 +210,23 @@ def output_files(outputs: Outputs, name: str) -> OutputFiles:
 
 def _sinks(
     files: OutputFiles,
-    change: ImageChange | None,
+    change: "ImageChange | None",
     source_and_name: tuple[str, str],
     *,
     config: Config,
     outputs: Outputs,
 ) -> SourceSinks:
-    from tracker.sinks.changed_images import ChangedImageSink
-    from tracker.sinks.csv_table import CsvSink
-    from tracker.sinks.json_document import JsonSink
-    from tracker.sinks.json_lines import JsonLinesSink
-    from tracker.sinks.mot_text import MotTextSink
-
     source, name = source_and_name
     analysis = _analysis(config)
 
     def drawing(sink: Sink) -> Sink:
-        return sink if change is None else ChangedImageSink(sink, change)
+        if change is None:
+            return sink
+        from tracker.sinks.changed_images import ChangedImageSink
 
-    sinks: list[Sink] = [
-        (JsonSink if path.endswith(".json") else JsonLinesSink)(
-            path, embeddings=outputs.embeddings, existing=outputs.existing
-        )
-        for path in files.json
-    ]
-    if files.mot is not None:
-        sinks.append(MotTextSink(files.mot, existing=outputs.existing))
-    if files.csv is not None:
-        sinks.append(CsvSink(files.csv, existing=outputs.existing))
-    if files.events is not None:
-        sinks.append(EventFileSink(files.events, existing=outputs.existing))
+        return ChangedImageSink(sink, change)
+
+    sinks = _record_sinks(files, outputs)
     sinks += push_sinks(outputs.webhook, outputs.mqtt)
     if files.video:
         from tracker.cli.run.video_outputs import video_sinks
@@ -258,6 +244,34 @@ def _sinks(
         sinks.append(drawing(window))
         return SourceSinks(sinks, lambda: window.stop_requested, window.poll, analysis)
     return SourceSinks(sinks, lambda: False, lambda: None, analysis)
+
+
+def _record_sinks(files: OutputFiles, outputs: Outputs) -> list[Sink]:
+    """Returns the sinks that write text."""
+    sinks: list[Sink] = [_json_sink(path, outputs) for path in files.json]
+    if files.mot is not None:
+        from tracker.sinks.mot_text import MotTextSink
+
+        sinks.append(MotTextSink(files.mot, existing=outputs.existing))
+    if files.csv is not None:
+        from tracker.sinks.csv_table import CsvSink
+
+        sinks.append(CsvSink(files.csv, existing=outputs.existing))
+    if files.events is not None:
+        from tracker.sinks.event_file import EventFileSink
+
+        sinks.append(EventFileSink(files.events, existing=outputs.existing))
+    return sinks
+
+
+def _json_sink(path: str, outputs: Outputs) -> Sink:
+    if path.endswith(".json"):
+        from tracker.sinks.json_document import JsonSink
+
+        return JsonSink(path, embeddings=outputs.embeddings, existing=outputs.existing)
+    from tracker.sinks.json_lines import JsonLinesSink
+
+    return JsonLinesSink(path, embeddings=outputs.embeddings, existing=outputs.existing)
 
 
 def _analysis(config: Config) -> "RunAnalysis | None":

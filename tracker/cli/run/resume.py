@@ -1,4 +1,4 @@
-"""Which runs have checkpoints, and the run that continues from one."""
+"""The checkpoints of a run, and the run that continues from one."""
 
 import dataclasses
 import mmap
@@ -19,46 +19,10 @@ from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.resumed_source import earlier_frames, resumed_source
 from tracker.pipeline.single import Pipeline
 from tracker.pipeline.snapshots import ResumePoint
-from tracker.sinks.output_file import STDOUT
-from tracker.sinks.place import Existing
-from tracker.sources.live.settings import FramePolicy
-from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.sources.source_names import source_name
 
-_CONTINUED_VIDEOS = (".mp4", ".mov")
 _FOOTER_HEAD = 200
 """Bytes of a footer before its tracks."""
-
-
-def why_not_resumable(source: str, config: Config, outputs: Outputs) -> str | None:
-    """Returns why a run of one source cannot continue after an interruption; `None` if it can."""
-    files = output_files(outputs, source_name(source)).all
-    objects = outputs.objects
-    videos = [path for path in files if path.lower().endswith(".mkv")]
-    kind = source_kind(source)
-    if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
-        return f"expected a file, got a {kind.value}, which cannot be read again"
-    reasons = {
-        "expected an output file, got none": not files,
-        f"{STDOUT}: what was written to stdout cannot be continued": STDOUT in files,
-        "--crops and --clips have files for each track, which are not continued": bool(
-            objects.folders
-        ),
-        f"{videos[:1]}: expected {' or '.join(_CONTINUED_VIDEOS)}; a Matroska file cannot be "
-        "continued": bool(videos),
-        "source.live.policy newest drops frames": config.source.live.policy is FramePolicy.NEWEST,
-        "run.checkpoint_s is off": config.run.checkpoint_s is None,
-        "a sequence without images is tracked in seconds": _is_blank(source, kind, config),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), None)
-
-
-def _is_blank(source: str, kind: SourceKind, config: Config) -> bool:
-    if config.detector.detections is None or kind is not SourceKind.IMAGES:
-        return False
-    from tracker.sources.files.blank import has_no_images
-
-    return has_no_images(source)
 
 
 def checkpoint_path(source: str, outputs: Outputs) -> str:
@@ -203,30 +167,6 @@ class Resumption:
             "webhook": self._outputs.webhook is not None,
             "mqtt": self._outputs.mqtt is not None,
         }
-
-
-def resumption_of(
-    source: str, config: Config, outputs: Outputs, *, resume: bool
-) -> Resumption | None:
-    """Returns the checkpoints of a run; `None` where it has none.
-
-    Args:
-        source: The source.
-        config: The configuration.
-        outputs: The outputs.
-        resume: Whether the user asks to continue an earlier run.
-
-    Raises:
-        ConfigError: The run cannot be continued, and that is asked for.
-    """
-    reason = why_not_resumable(source, config, outputs)
-    if resume and outputs.existing is Existing.REFUSE:
-        reason = "--no-clobber keeps existing files, and --resume continues them"
-    if reason is None:
-        return Resumption(source, config, outputs)
-    if resume:
-        raise ConfigError(f"--resume: {reason}")
-    return None
 
 
 def _real(path: str | None) -> str | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tracker.errors import DataError, TrackerError
 from tracker.sinks.continued import ContinuedSink
-from tracker.sinks.event_file import EventSink
 from tracker.tracks import Sink, TrackedFrame
 from tracker.util.plain_state import PlainState, restore, state_of
 
 if TYPE_CHECKING:
+    from tracker.sinks.event_file import EventSink
     from tracker.sinks.run_analysis import RunAnalysis
 
 
@@ -126,7 +126,9 @@ class SourceSinks:
         if errors:
             raise errors[0]
 
-    def _event_sinks(self) -> list[EventSink]:
+    def _event_sinks(self) -> "list[EventSink]":
+        from tracker.sinks.event_file import EventSink
+
         return [sink for sink in self.sinks if isinstance(sink, EventSink)]
 
     def error_text(self, error: TrackerError) -> str:

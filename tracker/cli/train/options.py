@@ -46,6 +46,11 @@ _Set = Annotated[
 train_app = command_group("Train models on your own data.")
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this module to the program, as a group."""
+    app.add_typer(train_app, name="train")
+
+
 @train_app.command("detector", cls=GroupedCommand)
 def train_detector(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
     out: _Out,

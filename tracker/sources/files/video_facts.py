@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import chain
 
 from av import VideoFrame
+from av.codec.context import ThreadType
 
 from tracker.errors import SourceError
 from tracker.frames import VideoInfo
@@ -93,6 +94,8 @@ def probe(source: str, open_file: OpenFile = open_video) -> Clip:
         SourceError: The file cannot be read or holds no frame.
     """
     with open_file(source) as video:
+        # Frame threads would take packets of later frames first, and memory for each.
+        video.stream.thread_type = ThreadType.NONE
         kind = stamp_kind(video.container, video.stream)
         packets = read_packets(video, source)
         head = next(packets, None)
