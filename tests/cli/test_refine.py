@@ -188,7 +188,10 @@ def test_refine_errors(recording: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ((tmp_path / "folder", "-o", tmp_path / "o.txt"), "folder: expected YOLO labels, one .txt"),
         (("-", "-o", tmp_path / "o.txt"), "-: standard input is read by `tracker run` alone"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 1e9), "expected at most 100000 frames"),
-        ((mot, "-o", tmp_path / "o.txt", "--fps", "inf"), "fps: expected a number above 0"),
+        (
+            (mot, "-o", tmp_path / "o.txt", "--fps", "inf"),
+            "fps: expected a number from 1e-06 to 1e+06",
+        ),
         ((mot, "-o", tmp_path / "o.jsonl"), "does not contain the frame size"),
         ((mot, "-o", tmp_path / "o.csv"), "expected a name that ends with .txt, .jsonl, .json"),
         ((recording, "-o", tmp_path / "o.txt", "--fps", 9), "has 10 in its header"),
@@ -196,7 +199,7 @@ def test_refine_errors(recording: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ((bad, "-o", tmp_path / "o.txt"), "line 1: expected numbers"),
         ((header, "-o", tmp_path / "o.txt"), "expected at least one frame"),
         ((mot, "-o", tmp_path / "o.txt", "--max-gap-s", 0), "max_gap_s: expected a number > 0"),
-        ((mot, "-o", tmp_path / "o.txt", "--fps", 0), "fps: expected a number above 0"),
+        ((mot, "-o", tmp_path / "o.txt", "--fps", 0), "fps: expected a number from 1e-06 to 1e+06"),
     ]:
         code, text = failure(capsys, "refine", *words)
         assert code == 2

@@ -11,6 +11,7 @@ from tracker.analytics.settings import AnalyticsSettings, Units
 from tracker.errors import ConfigError, DataError
 from tracker.track_files.json_file import Recording
 from tracker.track_files.recorded_tracks import RecordedTracks
+from tracker.track_files.values import check_fps
 from tracker.tracks import Tracks, TrackState
 
 NAME_WITHOUT_NAMES = "object"
@@ -60,6 +61,8 @@ def recorded_frames(
 
 def _detector_frames(recording: Recording, fps: float | None) -> DetectorFrames:
     tracks = recording.tracks
+    if fps is not None:
+        check_fps(fps)
     rate = fps or tracks.fps
     known = [(facts.index, facts.time_s) for facts in recording.frames if not facts.is_coasted]
     if not recording.frames:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tracker.errors import ConfigError, DataError, nearest
 from tracker.track_files.json_file import is_json, is_json_lines
+from tracker.track_files.values import check_fps
 from tracker.util.json_text import parse_json
 
 DEFAULT_FPS = 30.0
@@ -46,11 +47,18 @@ class VideoDefaults:
         size: Width and height of the frames in pixels.
         fps: Frames a second.
         class_names: Names by class number, for MOT text and YOLO labels.
+
+    Raises:
+        ConfigError: The frame rate is out of range.
     """
 
     size: tuple[int, int] | None = None
     fps: float | None = None
     class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.fps is not None:
+            check_fps(self.fps)
 
 
 _BY_ENDING = {

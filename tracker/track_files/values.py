@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.errors import DataError
+from tracker.errors import ConfigError, DataError
 from tracker.util.short_repr import short_repr
 
 LARGEST_VALUE = 1e9
@@ -16,6 +16,10 @@ where float32 ends."""
 
 _LARGEST_TIME = 1e12
 _DEEPEST = 50
+
+
+_LOWEST_FPS, _HIGHEST_FPS = 1e-6, 1e6
+_FPS = "a number from 1e-06 to 1e+06"
 
 
 def whole(value: object, key: str, *, most: int = 2**63 - 1) -> int:
@@ -58,9 +62,19 @@ def fps(value: object) -> float | None:
     found = number(value, "fps")
     if found <= 0:
         raise DataError(f"'fps': expected a number above 0, got {short_repr(value)}")
-    if not 1e-6 <= found <= 1e6:
-        raise DataError(f"'fps': expected a number from 1e-06 to 1e+06, got {found:g}")
+    if not _LOWEST_FPS <= found <= _HIGHEST_FPS:
+        raise DataError(f"'fps': expected {_FPS}, got {found:g}")
     return found
+
+
+def check_fps(value: float) -> None:
+    """Checks frames a second that a user gives.
+
+    Raises:
+        ConfigError: It is none that a frame rate can be.
+    """
+    if not _LOWEST_FPS <= value <= _HIGHEST_FPS:
+        raise ConfigError(f"fps: expected {_FPS}, got {value:g}")
 
 
 def moment(value: object, key: str) -> float | None:

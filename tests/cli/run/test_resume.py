@@ -180,6 +180,36 @@ def vars_of(out: Outputs) -> dict[str, object]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_a_clip_of_a_phone_that_was_held_upright_continues(rotation: int, tmp_path: Path) -> None:
+    """The stored frames are wide; shown, analysed and written they are as the phone was held."""
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.set_display_rotation(rotation, hflip=False)
+        for image in moving_square(FRAMES):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode(None))
+    folders = [tmp_path / "whole", tmp_path / "cut"]
+    for folder in folders:
+        folder.mkdir()
+    assert whole(source, config(), outputs(folders[0])) == 0
+    interrupted(source, config(), outputs(folders[1]), 120, resume=False)
+    assert Path(f"{outputs(folders[1]).json}.checkpoint").stat().st_size
+    assert whole(source, config(), outputs(folders[1]), resume=True) == 0
+    assert texts(folders[1]) == texts(folders[0])
+    shown = (160, 120) if rotation == 180 else (120, 160)
+    for folder in folders:
+        assert sizes(folder / "out.mp4") == [shown] * FRAMES
+
+
+def sizes(path: Path) -> list[tuple[int, int]]:
+    with av.open(str(path)) as container:
+        return [(frame.width, frame.height) for frame in container.decode(video=0)]
+
+
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_copies_its_video(film: Path, tmp_path: Path) -> None:
     """The file of the earlier run is there until its frames are in the new one."""
     settings, out = config(), outputs(tmp_path)
@@ -205,6 +235,19 @@ def test_a_finished_run_is_left_alone(
     assert whole(film, config("source.max_frames=12"), out, resume=True) == 0
     assert "its outputs are complete; there is nothing to resume" in capsys.readouterr().err
     assert texts(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["json", "video"])
+def test_a_finished_run_whose_file_was_cut_since_is_refused(
+    name: str, film: Path, tmp_path: Path
+) -> None:
+    settings, out = config("source.max_frames=70"), outputs(tmp_path)
+    assert whole(film, settings, out) == 0
+    assert whole(film, settings, out, resume=True) == 0
+    path = Path(getattr(out, name))
+    os.truncate(path, path.stat().st_size * 2 // 3)
+    with pytest.raises(ConfigError, match=f"{path}: cannot resume: it is not complete"):
+        whole(film, settings, out, resume=True)
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_starts_over(

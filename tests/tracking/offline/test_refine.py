@@ -387,7 +387,7 @@ def test_gaps_of_several_tracks_are_filled_apart() -> None:
         (lambda: RefineSettings(cut_missing=0), "cut_missing: expected 1 or more"),
         (
             lambda: refine(TrackRows.create([], [], []), RefineSettings(), fps=0),
-            "fps: expected a number above 0",
+            "fps: expected a number from 1e-06 to 1e",
         ),
     ],
 )

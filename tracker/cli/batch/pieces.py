@@ -13,6 +13,7 @@ OVERLAP_S = 10.0
 """Seconds that a piece begins before its own frames: its tracker has settled when they begin, and
 tracks of both pieces are compared there."""
 
+_LONGEST_S = 3_600_000
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
 
@@ -107,8 +108,8 @@ def split_seconds(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     parts = match.groups() if match else ()
     seconds = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-    if seconds < 1:
-        raise ConfigError(f"--split {text}: expected a duration of 1 s or more, such as 10m")
+    if not 1 <= seconds <= _LONGEST_S:
+        raise ConfigError(f"--split {text}: expected a duration of 1 s to 1000 h, such as 10m")
     return seconds
 
 

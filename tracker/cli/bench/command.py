@@ -75,7 +75,7 @@ class LivePlay:
                 f"{FASTEST:g}, e.g. 0.5,1,2"
             )
         if self.seconds is not None and not 0 < self.seconds < 1e9:
-            raise ConfigError(f"--seconds {self.seconds:g}: expected a number above 0")
+            raise ConfigError(f"--seconds {self.seconds:g}: expected a number above 0, below 1e+09")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import mmap
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from tracker.sources.source_names import source_name
 
 _FOOTER_HEAD = 200
 """Bytes of a footer before its tracks."""
+_FRAMES = re.compile(rb'"frames":([0-9]+)')
 
 
 def checkpoint_path(source: str, outputs: Outputs) -> str:
@@ -65,13 +67,24 @@ class Resumption:
                 f"{missing[0]}: cannot resume: it is missing, and so is {self.file.path}; start "
                 "over without --resume"
             )
-        for path in () if missing else paths:
-            if path.endswith(".jsonl") and path != self._outputs.events and not _is_whole(path):
-                raise ConfigError(
-                    f"{path}: cannot resume: it is not complete, and {self.file.path} is missing; "
-                    "start over without --resume"
-                )
+        if not missing:
+            self._check_complete()
         return bool(missing)
+
+    def _check_complete(self) -> None:
+        """Raises `ConfigError` where an output of a run without a checkpoint is not complete."""
+        files = output_files(self._outputs, source_name(self._source))
+        frames = [_complete_frames(path) for path in files.json if path.endswith(".jsonl")]
+        damaged = [path for path, count in zip(files.json, frames, strict=False) if count is None]
+        if frames and not damaged:
+            from tracker.sinks.video_encoder import frame_count
+
+            damaged = [path for path in files.video if frame_count(path) != frames[0]]
+        if damaged:
+            raise ConfigError(
+                f"{damaged[0]}: cannot resume: it is not complete, and {self.file.path} is "
+                "missing; start over without --resume"
+            )
 
     def close(self) -> None:
         """Unlocks the checkpoint; removes it where the run has written nothing."""
@@ -173,12 +186,14 @@ def _real(path: str | None) -> str | None:
     return None if path is None else os.path.realpath(path)
 
 
-def _is_whole(path: str) -> bool:
-    """Returns whether JSON Lines end with the footer of a complete run."""
+def _complete_frames(path: str) -> int | None:
+    """Returns the number of frames in JSON Lines of a complete run; `None` without its footer."""
     with open(path, "rb") as file:
         if not os.path.getsize(path):
-            return False
+            return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             start = content.rfind(b"\n", 0, len(content) - 1) + 1
             head = content[start : start + _FOOTER_HEAD]
-    return head.startswith(b'{"kind":"footer"') and b'"complete":true' in head
+    found = _FRAMES.search(head)
+    is_footer = head.startswith(b'{"kind":"footer"') and b'"complete":true' in head
+    return int(found[1]) if found and is_footer else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.errors import ConfigError
+from tracker.track_files.values import check_fps
 from tracker.tracking.kalman import MotionNoise
 from tracker.tracking.offline.fragments import Fragments
 from tracker.tracking.offline.interpolation import boxes_between
@@ -99,13 +100,12 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
     Args:
         rows: The tracks of a whole recording.
         settings: Which steps are done, with their limits.
-        fps: Frames a second, > 0.
+        fps: Frames a second.
 
     Raises:
-        ConfigError: `fps` is not a number above 0, or gaps would be too long in frames.
+        ConfigError: `fps` is out of range, or gaps would be too long in frames.
     """
-    if not 0 < fps < np.inf:
-        raise ConfigError(f"fps: expected a number above 0, got {fps}")
+    check_fps(fps)
     if settings.join.max_gap_s * fps > MOST_FILLED:
         raise ConfigError(
             f"max_gap_s: expected at most {MOST_FILLED} frames, which is {MOST_FILLED / fps:g} s "
