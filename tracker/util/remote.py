@@ -165,6 +165,21 @@ def remove(path: str) -> None:
             system.rm(name)
 
 
+def remove_folder(path: str) -> None:
+    """Removes a folder and all that is in it, if there is one.
+
+    Raises:
+        OutputError: One in a store cannot be removed.
+    """
+    if not is_remote(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    system, name = _filesystem(path)
+    with _failing_as(OutputError, path):
+        if system.exists(name):
+            system.rm(name, recursive=True)
+
+
 def _filesystem(url: str) -> tuple[Any, str]:
     """Returns the file system of an address, and the path in it."""
     fsspec = optional_library("fsspec", purpose="addresses of object stores", extra="remote")

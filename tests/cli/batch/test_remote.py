@@ -106,6 +106,50 @@ def test_another_worker_continues_from_the_copied_checkpoint(store: Any) -> None
     assert store.cat("/out/in.mp4.jsonl") == store.cat("/whole/in.mp4.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("videos", "out"), [("memory", "memory"), ("memory", "disk"), ("disk", "memory")]
+)
+def test_a_split_video_is_joined_in_the_store(
+    videos: str, out: str, store: Any, film: Path, tmp_path: Path
+) -> None:
+    def done(video: str, folder: str) -> Job:
+        (job,) = jobs_of([video], folder, 1.0)
+        split, _ = worked(job)
+        assert (split.state, len(split.pieces)) == (State.SPLIT, 2)
+        parts = [job.of_piece(piece) for piece in split.pieces]
+        assert [worked(part)[0].state for part in parts] == [State.DONE] * 2
+        assert worked(parts[1])[0].state is State.SKIPPED
+        outcome, _ = worked(job)
+        assert (outcome.state, outcome.frames) == (State.DONE, 60)
+        assert worked(job)[0].state is State.SKIPPED
+        return job
+
+    local = done(str(film), str(tmp_path / "local"))
+    folder = "memory://out" if out == "memory" else str(tmp_path / "out")
+    job = done("memory://videos/in.mp4" if videos == "memory" else str(film), folder)
+    expected = Path(f"{local.stem}.jsonl").read_bytes().splitlines()
+    with reading(f"{job.stem}.jsonl") as file:
+        found = file.read().splitlines()
+    assert found[1:] == expected[1:]
+    header = json.loads(found[0])
+    assert header["source"] == (job.source if videos == "memory" else str(film))
+    assert header["config"]["split"] == {"piece_s": 1.0, "overlap_s": 0.5}
+    assert not exists(f"{job.folder_of_pieces}/0000.jsonl")
+    if out == "memory":
+        left = sorted(store.ls("/out", detail=False))
+        assert left == ["/out/in.mp4.done.json", "/out/in.mp4.jsonl"]
+
+
+def test_a_stored_video_that_is_none_is_one_line(store: Any) -> None:
+    store.pipe("/videos/in.mp4", b"no video" * 100)
+    (job,) = jobs_of(["memory://videos/in.mp4"], "memory://out", 1.0)
+    outcome, _ = worked(job)
+    assert (outcome.state, outcome.reason) == (
+        State.FAILED,
+        "expected a video, got data that FFmpeg cannot read",
+    )
+
+
 def test_a_store_that_fails_is_one_line(store: Any, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"memory://none\.mp4: there is no such file"):
         with reading("memory://none.mp4"):
@@ -124,7 +168,6 @@ def test_a_store_that_fails_is_one_line(store: Any, tmp_path: Path) -> None:
     [
         (("rtsp://door/main",), "expected video files, got a stream"),
         (("in.mp4", "--out", "https://host/results"), "an address that cannot be written"),
-        (("memory://videos", "--split", "10m"), "--split: expected files on a disk"),
     ],
 )
 def test_wrong_use(

@@ -106,7 +106,7 @@ def test_a_split_video_has_the_frames_and_the_track_of_the_whole(
     assert worked(parts[1], settings).state is State.SKIPPED
     done = worked(job, settings)
     assert (done.state, done.frames, done.ids) == (State.DONE, 300, 1)
-    assert not job.folder_of_pieces.exists()
+    assert not Path(job.folder_of_pieces).exists()
     assert worked(job, settings).state is State.SKIPPED
     one, other = (lines_of(tmp_path / f"{name}.jsonl") for name in ("whole", "split"))
     assert other[0]["config"].pop("split") == {"piece_s": 4, "overlap_s": 2}
@@ -235,4 +235,4 @@ def test_a_signal_between_pieces_leaves_what_the_next_run_joins(film: Path, tmp_
         if done:
             stop.set()
     assert 1 <= done < 3
-    assert list(jobs[0].folder_of_pieces.glob("*.done.json"))
+    assert list(Path(jobs[0].folder_of_pieces).glob("*.done.json"))

@@ -100,7 +100,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     The results of each are JSON Lines, with --zones also a table of events. Complete results of the
     same video, configuration and models are skipped; a video that was interrupted continues.
     """
-    from tracker.cli.batch.jobs import Wanted, check_local, check_results_folder, jobs_of
+    from tracker.cli.batch.jobs import Wanted, check_results_folder, jobs_of
     from tracker.cli.batch.pieces import check_splittable, split_seconds
     from tracker.cli.batch.run import BatchRequest, run_batch
     from tracker.cli.batch.workers import ray_options
@@ -126,7 +126,6 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Type
     settings = run_config(config, set_ or (), options)
     if split is not None:
         check_splittable(settings, video=video)
-        check_local(jobs)
     most = workers or available_cores()
     count = most if split is not None else min(most, len(jobs))
     wanted = Wanted(video=video, events=not settings.analytics.is_empty)

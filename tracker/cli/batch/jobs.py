@@ -49,14 +49,14 @@ class Job:
         return self.source if self.piece is None else f"{self.source}#{self.piece}"
 
     @property
-    def folder_of_pieces(self) -> Path:
+    def folder_of_pieces(self) -> str:
         """Holds the results of its pieces until they are joined."""
-        return Path(f"{self.stem}.pieces")
+        return f"{self.stem}.pieces"
 
     def of_piece(self, piece: Piece) -> "Job":
         """Returns the job of one of its pieces."""
-        stem = self.folder_of_pieces / f"{piece.number:04d}"
-        return replace(self, stem=str(stem), split_s=None, piece=piece)
+        stem = joined(self.folder_of_pieces, f"{piece.number:04d}")
+        return replace(self, stem=stem, split_s=None, piece=piece)
 
     @property
     def record(self) -> str:
@@ -114,20 +114,6 @@ def check_results_folder(out: str) -> None:
             "s3://BUCKET/results, got an address that cannot be written"
         )
     check_address(out)
-
-
-def check_local(jobs: Sequence[Job]) -> None:
-    """Checks that no video and no result is in an object store: pieces are cut from files.
-
-    Raises:
-        ConfigError: One is.
-    """
-    for path in (path for job in jobs for path in (job.source, job.stem)):
-        if is_remote(path):
-            raise ConfigError(
-                f"--split: expected files on a disk that all workers share, got "
-                f"{shown_address(path)}; leave out --split, or copy the videos there"
-            )
 
 
 def _matches(pattern: str) -> tuple[str, list[str]]:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tracker.analytics.settings import AnalyticsSettings
+from tracker.cli.batch.stored_video import stored_video_info
 from tracker.config.build import open_source
 from tracker.config.run import Config
 from tracker.errors import ConfigError
+from tracker.frames import VideoInfo
+from tracker.util.remote import is_remote
 
 OVERLAP_S = 10.0
 """Seconds that a piece begins before its own frames: its tracker has settled when they begin, and
@@ -76,12 +79,17 @@ def planned_pieces(source: str, config: Config, length_s: float) -> tuple[Piece,
     Raises:
         SourceError: It cannot be read.
     """
-    video = open_source(source, config)
-    video.close()
-    if video.info.frame_count is None:
+    info = stored_video_info(source, config) if is_remote(source) else _info(source, config)
+    if info.frame_count is None:
         return ()
-    pieces = pieces_of(float(video.info.frame_count / video.info.fps), length_s)
+    pieces = pieces_of(float(info.frame_count / info.fps), length_s)
     return pieces if len(pieces) > 1 else ()
+
+
+def _info(path: str, config: Config) -> VideoInfo:
+    video = open_source(path, config)
+    video.close()
+    return video.info
 
 
 def piece_config(config: Config, piece: Piece) -> Config:

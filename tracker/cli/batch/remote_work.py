@@ -75,10 +75,7 @@ class Copies:
             stem = str(folder / name)
         self.job = replace(job, source=source, stem=stem)
         """The job with the paths of the copies."""
-        ends = [".jsonl"]
-        ends += [".tracks.mp4"] if wanted.video else []
-        ends += [".events.csv"] if wanted.events else []
-        self._ends = ends if is_remote(job.stem) else []
+        self._ends = ends = _ends(job, wanted) if is_remote(job.stem) else []
         self._checkpoint = Path(f"{stem}.jsonl{SUFFIX}")
         self._due_s = time.monotonic() + every_s
         if self._ends and exists(f"{job.stem}.jsonl{SUFFIX}"):
@@ -123,6 +120,52 @@ class Copies:
             upload(Path(f"{self.job.stem}{end}"), f"{self._remote.stem}{end}")
         if self._ends:
             remove(f"{self._remote.stem}.jsonl{SUFFIX}")
+
+
+@contextmanager
+def copied_back(job: Job, wanted: Wanted) -> Iterator[Job]:
+    """Returns a context with a job whose results are on this machine; they are copied to its store.
+
+    Args:
+        job: The job; one whose results are not at an address is returned as it is.
+        wanted: The files of the results.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    if not is_remote(job.stem):
+        yield job
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        stem = str(Path(folder) / job.stem.rpartition("/")[2])
+        yield replace(job, stem=stem)
+        for end in _ends(job, wanted):
+            upload(Path(f"{stem}{end}"), f"{job.stem}{end}")
+
+
+@contextmanager
+def local_copy(path: str) -> Iterator[str]:
+    """Returns a context with the path of a file on this machine, copied there if it is in a store.
+
+    Raises:
+        SourceError: It cannot be copied.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.rpartition("/")[2]
+        download(path, copy)
+        yield str(copy)
+
+
+def _ends(job: Job, wanted: Wanted) -> list[str]:
+    """Returns the suffixes of the files of the results; a piece has JSON only."""
+    ends = [".jsonl"]
+    if job.piece is None:
+        ends += [".tracks.mp4"] if wanted.video else []
+        ends += [".events.csv"] if wanted.events else []
+    return ends
 
 
 def _name_source(recording: Path, source: str) -> None:

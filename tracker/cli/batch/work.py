@@ -5,7 +5,6 @@ import io
 import json
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from tracker.cli.batch.done_record import found_results, write_record
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.join import Join
 from tracker.cli.batch.pieces import Piece, piece_config, planned_pieces, split_facts
-from tracker.cli.batch.remote_work import copied, is_remote_job
+from tracker.cli.batch.remote_work import copied, copied_back, is_remote_job, local_copy
 from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.identity import run_identity
 from tracker.cli.run.one import RunRequest, Stop
@@ -29,7 +28,7 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
-from tracker.util.remote import is_remote, remove
+from tracker.util.remote import remove, remove_folder
 
 _REPORT_S = 0.5
 """Seconds between two reports of progress."""
@@ -139,10 +138,8 @@ def process(
         if found.complete is not None:
             return Outcome(job.name, State.SKIPPED, found.complete.frames, found.complete.ids)
         progress = _Frames(job, report)
-        if is_remote_job(job):
-            code = _run_remote(job, means, progress, stop)
-        elif not pieces:
-            code = _run(job, means, progress.add, stop)
+        if not pieces:
+            code = _run_here_or_remote(job, means, progress, stop)
         elif all(_is_complete(one, means) for one in _parts(job, pieces)):
             code = _join(job, means, pieces)
         else:
@@ -158,8 +155,8 @@ def process(
     if code:
         return Outcome(job.name, State.STOPPED, progress.frames, 0, seconds)
     done = write_record(job, wanted, identity)
-    if not is_remote(job.stem):
-        shutil.rmtree(job.folder_of_pieces, ignore_errors=True)
+    if pieces:
+        remove_folder(job.folder_of_pieces)
     note = f"made again: {found.damage}" if found.damage else ""
     return Outcome(job.name, State.DONE, done.frames, done.ids, seconds, note)
 
@@ -204,6 +201,12 @@ def _run(
     raise AssertionError("the second attempt resumes nothing")
 
 
+def _run_here_or_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
+    if is_remote_job(job):
+        return _run_remote(job, means, progress, stop)
+    return _run(job, means, progress.add, stop)
+
+
 def _run_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
     """Returns the exit code of the run of copies of the files."""
     remove(job.record)
@@ -226,15 +229,17 @@ def _join(job: Job, means: _Means, pieces: Sequence[Piece]) -> int:
     assert job.split_s is not None, "the caller has split it"
     remove(job.record)
     facts = split_facts(job.split_s)
-    join = Join(job.source, means.config, job.outputs(means.wanted), facts)
-    try:
-        for piece, part in zip(pieces, _parts(job, pieces), strict=True):
-            join.add(piece, f"{part.stem}.jsonl")
-    except BaseException:
-        with contextlib.suppress(TrackerError):
-            join.close(complete=False)
-        raise
-    join.close(complete=True)
+    with copied_back(job, means.wanted) as here:
+        join = Join(job.source, means.config, here.outputs(means.wanted), facts)
+        try:
+            for piece, part in zip(pieces, _parts(job, pieces), strict=True):
+                with local_copy(f"{part.stem}.jsonl") as recording:
+                    join.add(piece, recording)
+        except BaseException:
+            with contextlib.suppress(TrackerError):
+                join.close(complete=False)
+            raise
+        join.close(complete=True)
     return 0
 
 
