@@ -40,6 +40,8 @@ EARLIER = ".earlier"
 
 _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
+_NO_THREAD = "can't start new thread"
+
 _log = logging.getLogger(__name__)
 
 
@@ -283,14 +285,18 @@ def _encoder_name(name: str) -> VideoEncoder:
 
 
 def _cause(error: Exception) -> OSError:
+    """Returns an error of writing for one of any kind."""
     # FFmpeg's own errors use error numbers that have another meaning for the system.
-    is_of_ffmpeg = isinstance(error, av.FFmpegError)
-    if isinstance(error, OSError) and not is_of_ffmpeg:
+    if isinstance(error, av.FFmpegError):
+        return OSError(0, f"the encoder failed: {error.strerror or error}")
+    if isinstance(error, OSError):
         return error
     if isinstance(error, MemoryError):
         return OSError(errno.ENOMEM, "out of memory")
-    kind = "" if is_of_ffmpeg else f"{type(error).__name__}: "
-    return OSError(0, f"the encoder failed: {kind}{' '.join(str(error).split())}".rstrip(": "))
+    if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        return OSError(errno.EAGAIN, "no thread can be started for it (ulimit -u, ulimit -v)")
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    return OSError(0, f"the encoder failed: {text}")
 
 
 def _container_name(path: str) -> str:

@@ -74,12 +74,12 @@ class Resumption:
     def _check_complete(self) -> None:
         """Raises `ConfigError` where an output of a run without a checkpoint is not complete."""
         files = output_files(self._outputs, source_name(self._source))
-        frames = [_complete_frames(path) for path in files.json if path.endswith(".jsonl")]
-        damaged = [path for path, count in zip(files.json, frames, strict=False) if count is None]
+        frames = {path: _complete_frames(path) for path in files.json if path.endswith(".jsonl")}
+        damaged = [path for path, count in frames.items() if count is None]
         if frames and not damaged:
             from tracker.sinks.video_encoder import frame_count
 
-            damaged = [path for path in files.video if frame_count(path) != frames[0]]
+            damaged = [path for path in files.video if frame_count(path) not in frames.values()]
         if damaged:
             raise ConfigError(
                 f"{damaged[0]}: cannot resume: it is not complete, and {self.file.path} is "
