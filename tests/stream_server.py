@@ -39,6 +39,7 @@ class Script:
     then: str = "ends"  # after the frames: ends, stalls, or is cut within an image
     damaged: frozenset[int] = frozenset()  # images whose content is no JPEG
     size: tuple[int, int] = SIZE
+    other_size: range = range(0)  # images that are larger
     content: bytes | None = None  # in place of images
     user: str | None = None  # "user:password" that is asked for
 
@@ -125,7 +126,8 @@ class MjpegServer(HttpServer):
     def _stream(self, handler: BaseHTTPRequestHandler, script: Script) -> None:
         number = 0
         while script.frames is None or number < script.frames:
-            data = jpeg(level(number), script.size)
+            size = (80, 60) if number in script.other_size else script.size
+            data = jpeg(level(number), size)
             if number in script.damaged:
                 data = b"\xff\xd8" + bytes(len(data) - 2)
             handler.wfile.write(_part(data))

@@ -229,6 +229,25 @@ def test_another_size_after_a_reconnection_stops() -> None:
         list(stream)
 
 
+def test_a_size_that_was_damaged_for_a_while_is_left_out_and_counted() -> None:
+    script = Script(other_size=range(4, 7))
+    with MjpegServer(script) as server, NetworkStream(server.address, FAST) as stream:
+        frames = list(islice(stream, 8))
+        assert (stream.skipped, stream.reconnects) == (3, 0)
+    assert levels(frames) == [0, 1, 2, 3, 7, 8, 9, 10]
+    assert [f.index for f in frames] == list(range(8))
+
+
+def test_a_size_that_stays_another_one_is_an_error() -> None:
+    settings = dataclasses.replace(FAST, stall_s=0.3)
+    with (
+        MjpegServer(Script(other_size=range(4, 10_000))) as server,
+        NetworkStream(server.address, settings) as stream,
+        pytest.raises(SourceError, match=r"frame 4 is 80x60 where the first one was 64x48: its"),
+    ):
+        list(stream)
+
+
 # --- closing ---
 
 

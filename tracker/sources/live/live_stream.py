@@ -63,6 +63,8 @@ class LiveStream(Closing):
             raise SourceError(f"{source}: {error.failure}") from None
         self._maker = FrameMaker(source, facts, first, is_live=True)
         self._lost = 0
+        self._fitted_s: float | None = None
+        """When this connection's last frame of the right size arrived."""
         self._last_s = first.arrived_s
         self._connected_s = time.monotonic()
         self._capture = CaptureTimes()
@@ -101,6 +103,10 @@ class LiveStream(Closing):
         try:
             while arrival is not None:
                 self._last_s = arrival.arrived_s
+                if self._is_damaged(arrival):
+                    self._lost += 1 + arrival.lost
+                    arrival = self._next()
+                    continue
                 if self._pacer is None:
                     clocks = self._captured(arrival)
                     time_s = self._maker.time(arrival, clocks[0])
@@ -115,6 +121,18 @@ class LiveStream(Closing):
             return
         finally:
             self._connection.close()
+
+    def _is_damaged(self, arrival: Arrival) -> bool:
+        """Returns whether a frame is left out, as its size was damaged on the way.
+
+        A bit that flips in H.264's parameter sets changes the size until the next ones. A camera
+        that was set to another size keeps it.
+        """
+        if self._maker.fits(arrival):
+            self._fitted_s = arrival.arrived_s
+            return False
+        fitted_s = self._fitted_s
+        return fitted_s is not None and arrival.arrived_s - fitted_s < self._settings.stall_s
 
     def _captured(self, arrival: Arrival) -> tuple[float, float]:
         """Returns when a frame was taken, on `time.monotonic` and in Unix time."""
@@ -153,6 +171,7 @@ class LiveStream(Closing):
             _log.warning("%s: back after %.1f s without frames", self._source, gap_s)
             self._maker.reconnected()
             self._capture = CaptureTimes()
+            self._fitted_s = None
             self._connected_s = time.monotonic()
             return arrival
         if self._closed.is_set():

@@ -68,6 +68,10 @@ class FrameMaker:
             return None
         return Fraction(frame.pts) * frame.time_base
 
+    def fits(self, arrival: Arrival) -> bool:
+        """Returns whether a frame has the size of the first one."""
+        return (arrival.frame.width, arrival.frame.height) == self._form.stored
+
     def make(self, arrival: Arrival, time_s: float, clocks: tuple[float, float]) -> Frame:
         """Returns the next frame.
 
@@ -80,8 +84,8 @@ class FrameMaker:
             SourceError: It has another size than the first one.
         """
         self.skipped += arrival.lost
-        size = (arrival.frame.width, arrival.frame.height)
-        if size != self._form.stored:
+        if not self.fits(arrival):
+            size = (arrival.frame.width, arrival.frame.height)
             raise SourceError(
                 f"{self.info.source}: frame {self._index} is {size_text(size)} where the first "
                 f"one was {size_text(self._form.stored)}: its settings were changed; run it again"
