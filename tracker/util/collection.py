@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def loading() -> Iterator[None]:
     """Turns the collector off in the block, and excludes what the block loads from collections.
 
-    Modules and settings stay until the process ends. To look through them again and again takes 30
+    Modules and settings stay until the process ends. To look through them again and again takes 25
     of the 500 ms until the first frame of a run (Python 3.11), and 20 ms of a frame now and then.
     `gc.unfreeze` ends the exclusion.
     """
