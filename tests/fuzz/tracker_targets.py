@@ -101,6 +101,8 @@ class _Invariants:
             return False
         self._check_ids(tracks, count)
         self._check_states()
+        # Tracks that resume a lost one's id are deleted after others of the frame began.
+        self.most = max(self.most, len(before) + count)
         self._check_count(count, frame["dt"], is_step=not frame["coast"])
         return True
 
@@ -140,7 +142,6 @@ class _Invariants:
         While the detector does not run, a track without a missed detection may be older.
         """
         table = self.deepsort._table
-        self.most = max(self.most, len(table))
         self.recent.append((self.deepsort._counted_intervals(dt), count))
         while (
             is_step
@@ -150,7 +151,7 @@ class _Invariants:
         assert len(table) <= sum(count for _, count in self.recent), (
             "tracks outlive the maximum age"
         )
-        assert (table.slots <= self.most + count).all(), "slots are not reused"
+        assert (table.slots < self.most).all(), "slots are not reused"
 
     def nothing_grows(self) -> None:
         """All tracks end once nothing is detected, and memory stays what it was."""
