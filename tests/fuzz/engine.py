@@ -43,6 +43,8 @@ class Target:
             from others, or `None`.
         join: Joins parts of an input, for its reduction; `None` for bytes.
         longest_cpu_s: Time limit of a case in CPU seconds.
+        longest_s: The same in seconds. Beyond it, a case with little CPU time waits for something,
+            or the process was stopped.
         short_executions: Executions of the short run among the tests.
     """
 
@@ -138,8 +140,8 @@ def outcome(target: Target, data: bytes, folder: Path) -> tuple[str, object, boo
     except TrackerError as error:
         problem = _problem_of(f"{type(error).__name__}", str(error).replace(str(folder), ""))
         return problem or messages.problem, (type(error).__name__, *_lines(error)), True
-    except TooSlowError:
-        return f"TooSlow: more than {target.longest_cpu_s} s of CPU time", None, False
+    except TooSlowError as error:
+        return f"TooSlow: {error}", None, False
     except Exception as error:
         where = "".join(traceback.format_exception(error)[-3:])
         return f"{type(error).__name__}: {error}\n{where}", None, False
@@ -197,7 +199,12 @@ def _lines(error: BaseException) -> Iterator[tuple[str, int]]:
 @contextmanager
 def _limits(target: Target) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlowError
+        if number == signal.SIGPROF:
+            raise TooSlowError(f"more than {target.longest_cpu_s} s of CPU time")
+        used = time.process_time() - start_s
+        raise TooSlowError(f"more than {target.longest_s} s, {used:.1f} s of CPU time among them")
+
+    start_s = time.process_time()
 
     old = [signal.signal(number, stop) for number in (signal.SIGPROF, signal.SIGALRM)]
     signal.setitimer(signal.ITIMER_PROF, target.longest_cpu_s)
