@@ -430,5 +430,5 @@ def test_settings_that_do_not_suit(tmp_path: Path) -> None:
         load_model(path, choice=YOLOV8, settings=DetectorSettings(input_size=64))
     with pytest.raises(ConfigError, match=r"takes \(64, 96\) only, got \(32, 32\)"):
         load_model(path, choice=ModelChoice("yolov8", InputChoice(size=(32, 32))))
-    with pytest.raises(ConfigError, match="threads: expected at least 1, got 0"):
+    with pytest.raises(ConfigError, match="threads: expected 1 to 1024, got 0"):
         load_model(path, choice=YOLOV8, settings=DetectorSettings(threads=0))

@@ -178,7 +178,7 @@ def test_values_that_are_not_finite():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threads": 0}, "expected at least 1, got 0"),
+        ({"threads": 0}, "expected 1 to 1024, got 0"),
         ({"long_side": 100}, "multiple of 32, got 100"),
     ],
 )

@@ -223,6 +223,7 @@ def test_without_a_home_folder_nothing_is_cached(tmp_path):
     """As in a container with an unknown user id (`docker run --user 12345`)."""
     program = """
 import os
+import platformdirs  # loaded on use, and perhaps installed where that user may not read
 from tracker.errors import ConfigError
 from tracker.inference.cache import cached, default_cache_dir, exported_path
 os.setuid(54321)

@@ -300,6 +300,7 @@ class Config:
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not -(2**31) <= self.seed < 2**31:  # OpenCV has no other seeds.
             raise ConfigError(f"seed: expected a number of 32 bits, got {self.seed}")
 
