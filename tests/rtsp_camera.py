@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
-from types import TracebackType
 from typing import Self
 
 import av
 
+from tests.loopback_server import LoopbackServer
 from tests.rtsp_proxy import header, items
 from tests.sources.clips import LEVELS, grey_frame, level
 from tests.stream_server import SIZE
@@ -20,7 +20,7 @@ from tests.stream_server import SIZE
 _CLOCK_HZ = 90_000
 
 
-class RtspCamera:
+class RtspCamera(LoopbackServer):
     """Answers any number of viewers; its clock runs from the start, also without viewers.
 
     Frame `n` is shown `n` intervals after the start and has the grey level `level(n)`. A viewer
@@ -33,37 +33,17 @@ class RtspCamera:
     """
 
     def __init__(self, *, size: tuple[int, int] = SIZE, fps: int = 40, gop: int = 8) -> None:
+        super().__init__()
         self._fps, self._gop = fps, gop
         self._frames = _encoded(size, fps, gop)
-        self._closing = threading.Event()
-        self._open: list[socket.socket] = []
 
     @property
     def address(self) -> str:
         return f"rtsp://127.0.0.1:{self.port}/stream"
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.05)
-        self.port: int = self._listener.getsockname()[1]
         self._start_s = time.monotonic()
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-        self._listener.close()
-        for one in self._open:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        return super().__enter__()
 
     def _accept(self) -> None:
         while not self._closing.is_set():

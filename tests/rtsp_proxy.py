@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
+
+from tests.loopback_server import LoopbackServer
 
 _RTP_HEADER = 4 + 12
 """Bytes before the payload: those of the interleaving, and those of RTP without extensions."""
@@ -53,7 +54,7 @@ class Script:
     closes: bool = False
 
 
-class RtspProxy:
+class RtspProxy(LoopbackServer):
     """Passes connections on to a camera; the n-th by the n-th script, later ones by the last.
 
     Args:
@@ -62,43 +63,15 @@ class RtspProxy:
         seed: Chooses the bits that are flipped.
 
     Attributes:
-        port: Where it listens.
         frames: Complete frames that were passed on, by connection.
     """
 
     def __init__(self, camera_port: int, *scripts: Script, seed: int = 0) -> None:
-        self.port = 0
+        super().__init__()
         self.frames: list[int] = []
         self._camera_port = camera_port
         self._scripts: Sequence[Script] = scripts or (Script(),)
         self._rng = random.Random(seed)
-        self._closing = threading.Event()
-        self._open: list[socket.socket] = []
-
-    def __enter__(self) -> Self:
-        self._listen()
-        self._thread = threading.Thread(target=self._accept)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-        self._listener.close()
-        for one in self._open:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _listen(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self._listener.settimeout(0.05)
-        self.port = self._listener.getsockname()[1]
 
     def _accept(self) -> None:
         while not self._closing.is_set():

@@ -20,7 +20,7 @@ from tracker.tracking.settings import DeepSortSettings, Report
 from tracker.tracking.survival import LEAST_HITS, Survival
 from tracker.tracking.track_table import TrackTable
 from tracker.tracks import CameraMotion
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array
 
 _MOST_CAMERA_MISSES = 4
 """Missed detections of a track up to which its prediction says something about the camera."""
@@ -164,11 +164,11 @@ class Learnt:
             self._scores.learn(detections.classes[seen], odds[seen], detections.classes, odds)
         if not self._learns_gaps:
             return
-        back = rows[confirmed & (table.misses[rows] > 1) & (table.hits[rows] >= LEAST_HITS)]
-        if len(back):
-            found = columns[np.searchsorted(rows, back)]
+        is_back = confirmed & (table.misses[rows] > 1) & (table.hits[rows] >= LEAST_HITS)
+        if np.count_nonzero(is_back):
+            back = rows[is_back]
             predicted = cxcyah_to_xyxy(table.mean[back])
-            right = paired_iou(predicted, detections.boxes[found]) >= _RIGHT_IOU
+            right = paired_iou(predicted, detections.boxes[columns[is_back]]) >= _RIGHT_IOU
             self._survival.learn(table.misses[back] - 1, right, self._survival_groups(table, back))
 
     def _learn_clutter(self, score_cost: Float64Array, matched: IndexArray) -> None:
@@ -200,17 +200,17 @@ class Learnt:
         rows = ((table.misses > 0) & (table.hits >= LEAST_HITS)).nonzero()[0]
         if len(rows):
             share = self._survival.share(table.misses[rows], self._survival_groups(table, rows))
-            above = (table.mean_odds - self._mean_limits(table))[rows]
+            above = table.mean_odds[rows] - self._mean_limits(table.classes[rows])
             is_object = 1 / (1 + np.exp(-_SCORE_SLOPE * above))
             right = share * is_object >= self._settings.bridge_share
             likely[rows] = (share > 0) & right
         return likely
 
-    def _mean_limits(self, table: TrackTable) -> Float64Array:
+    def _mean_limits(self, classes: Int32Array) -> Float64Array:
         least = self._settings.min_mean_score
         if least is None:
-            return self._scores.mean_limits(table.classes)
-        return np.full(len(table), log_odds(np.array([least]))[0])
+            return self._scores.mean_limits(classes)
+        return np.full(len(classes), log_odds(np.array([least]))[0])
 
     def _survival_groups(self, table: TrackTable, rows: IndexArray) -> IndexArray:
         """Returns `(n,)`: 1 for tracks whose predicted box the image's border cuts, else 0."""
