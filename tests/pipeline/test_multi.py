@@ -259,8 +259,7 @@ def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
     list(many(detector=detector, batch_wait_s=0).run([file, camera]))
     batches = detector.batches[1:]
     at = batches.index([(48, 10)])
-    assert batches[at + 1][0] == (48, 11)
-    assert batches[at + 1][1][0] == 60
+    assert any(height == 60 for height, _ in batches[at + 1])
 
 
 def test_dropped_frames_of_cameras_are_counted_for_each() -> None:

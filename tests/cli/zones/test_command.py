@@ -97,6 +97,12 @@ def test_an_open_shape_is_not_lost_when_saving(clip: Path, tmp_path: Path) -> No
     assert "nothing to save" in Drawing().unsaved().message
 
 
+def test_a_double_click_is_one_point() -> None:
+    drawing = Drawing().clicked(1, 1).clicked(9, 1)
+    assert drawing.clicked(9, 1) == drawing
+    assert drawing.clicked(1, 1).points == ((1, 1), (9, 1), (1, 1))
+
+
 def test_too_few_points_are_said_in_the_window() -> None:
     drawing = Drawing().clicked(1, 1).clicked(9, 1)
     assert drawing.pressed("\r").message == "a zone needs 3 points, this one has 2"

@@ -26,10 +26,11 @@ WIDTH, HEIGHT = 320, 240
 
 
 @pytest.fixture
-def display() -> Iterator[dict[str, str]]:
-    """Yields the environment of a new X display of 1000x800."""
+def display(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Yields the environment of a new X display of 1000x800, whose pixels are in a file."""
     read, write = os.pipe()
     words = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1000x800x24", "-nolisten", "tcp"]
+    words += ["-fbdir", str(tmp_path)]
     server = subprocess.Popen(words, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read) as pipe:
@@ -41,12 +42,14 @@ def display() -> Iterator[dict[str, str]]:
 
 
 class Hand:
-    """Mouse and keyboard."""
+    """Mouse and keyboard of someone who looks at the screen, and repeats what had no effect."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], pixels: Path) -> None:
         self._environment = environment
+        self._pixels = pixels
         self._window = self._xdotool("search", "--sync", "--name", "tracker zones").split()[-1]
         self._xdotool("windowfocus", "--sync", self._window)
+        self._settled()
         text = self._xdotool("getwindowgeometry", "--shell", self._window)
         found = dict(line.split("=") for line in text.splitlines())
         self._size = int(found["WIDTH"]), int(found["HEIGHT"])
@@ -56,13 +59,30 @@ class Hand:
         scale = min(self._size[0] / picture[0], self._size[1] / picture[1])
         left, top = ((a - b * scale) / 2 for a, b in zip(self._size, picture, strict=True))
         place = f"{left + x * scale:.0f}", f"{top + y * scale:.0f}"
-        self._xdotool("mousemove", "--sync", "--window", self._window, *place, "click", "1")
-        time.sleep(0.3)
+        self._xdotool("mousemove", "--window", self._window, *place)
+        self._until_seen("click", "1")
 
     def press(self, key: str) -> None:
-        """Presses a key."""
-        self._xdotool("key", key)
-        time.sleep(0.3)
+        """Presses a key that changes the picture."""
+        self._until_seen("key", key)
+
+    def _until_seen(self, *words: str) -> None:
+        before = self._settled()
+        for _ in range(6):
+            self._xdotool(*words)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                time.sleep(0.05)
+                if self._pixels.read_bytes() != before:
+                    return
+        raise AssertionError(f"the picture did not change after {words}")
+
+    def _settled(self) -> bytes:
+        """Returns the pixels once they stay: the pointer is one of them."""
+        seen = b""
+        while seen != (seen := self._pixels.read_bytes()):
+            time.sleep(0.2)
+        return seen
 
     def _xdotool(self, *words: str) -> str:
         done = subprocess.run(
@@ -85,7 +105,7 @@ def test_a_zone_and_a_line_are_drawn_with_the_mouse(
     words = [sys.executable, "-m", "tracker", "zones", str(video), "-o", str(output)]
     program = subprocess.Popen(words, env=display, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        hand = Hand(display)
+        hand = Hand(display, tmp_path / "Xvfb_screen0")
         # Below the frame there are two lines of text.
         height, width = picture(frame, Drawing()).shape[:2]
         shown = width, height
@@ -95,7 +115,7 @@ def test_a_zone_and_a_line_are_drawn_with_the_mouse(
         hand.press("Return")
         for x, y in [(160, 220), (160, 20)]:
             hand.click(x, y, shown)
-        hand.press("s")  # The line is not finished: nothing is saved yet.
+        hand.press("s")  # The line is not finished: nothing is saved yet, and the window says so.
         assert program.poll() is None
         hand.press("l")
         hand.press("s")

@@ -4,6 +4,7 @@ A file that was cut, changed or removed since then no longer matches the record.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.run.identity import content_identity
-from tracker.util.remote import exists, is_remote, reading, write_text
+from tracker.util.remote import exists, is_remote, reading, size_of, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def write_record(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Compl
         "identity": identity,
         "frames": complete.frames,
         "ids": complete.ids,
-        "files": {name: content_identity(path) for name, path in paths.items()},
+        "files": {name: _written(path) for name, path in paths.items()},
     }
     write_text(job.record, json.dumps(record, indent=1) + "\n")
     return complete
@@ -85,21 +86,37 @@ def _record(job: Job) -> dict[str, Any] | None:
     return None
 
 
+def _written(path: str) -> dict[str, Any]:
+    """Returns what a file is known by later: size and digest.
+
+    Of a local one the digest is of all bytes, and the time of the last change is there.
+    """
+    if is_remote(path):
+        return content_identity(path)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        state = os.fstat(file.fileno())
+    return {"bytes": state.st_size, "digest": digest, "modified_ns": state.st_mtime_ns}
+
+
 def _damage(path: str, was: Any) -> str:
     """Returns how a file differs from its record; empty if it does not.
 
     Args:
         path: The file.
-        was: Its `content_identity` in the record.
+        was: What `_written` gave for the record.
     """
     if not exists(path):
         return "is missing"
-    now = content_identity(path)
-    if now == was:
+    was = was if isinstance(was, dict) else {}
+    size = size_of(path)
+    if size != was.get("bytes"):
+        return f"was complete with {was.get('bytes')} bytes and has {size}"
+    # A file that nobody wrote to is not read again: there may be thousands.
+    if not is_remote(path) and os.stat(path).st_mtime_ns == was.get("modified_ns"):
         return ""
-    if not isinstance(was, dict) or now["bytes"] == was.get("bytes"):
-        return "was changed since it was complete"
-    return f"was complete with {was.get('bytes')} bytes and has {now['bytes']}"
+    same = _written(path)["digest"] == was.get("digest")
+    return "" if same else "was changed since it was complete"
 
 
 def _paths(job: Job, wanted: Wanted) -> dict[str, str]:

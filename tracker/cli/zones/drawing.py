@@ -33,8 +33,11 @@ class Drawing:
     message: str = ""
 
     def clicked(self, x: float, y: float) -> "Drawing":
-        """Returns the drawing with one more point."""
-        return replace(self, points=(*self.points, (float(x), float(y))), message="")
+        """Returns the drawing with one more point; unchanged if it is the last one again."""
+        point = (float(x), float(y))
+        if self.points[-1:] == (point,):  # A double click.
+            return replace(self, message="")
+        return replace(self, points=(*self.points, point), message="")
 
     def without_last(self) -> "Drawing":
         """Returns the drawing without its last point, or else without its last shape."""
