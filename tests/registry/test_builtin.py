@@ -163,7 +163,10 @@ def test_a_training_starts_from_them_by_name() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == "small" else [pytest.mark.long]) for name in TRAINED],
+)
 def test_their_weights_go_over_to_other_classes(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -264,8 +264,15 @@ def test_both_themes_and_widths(
     tab.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        pytest.param(WIDE, "light", id="wide-light"),
+        pytest.param(WIDE, "dark", marks=pytest.mark.long, id="wide-dark"),
+        pytest.param(PHONE, "light", marks=pytest.mark.long, id="phone-light"),
+        pytest.param(PHONE, "dark", id="phone-dark"),
+    ],
+)
 def test_axe_finds_no_serious_fault(
     browser: Any, server: RunningServer, size: tuple[int, int], scheme: str
 ) -> None:

@@ -86,7 +86,9 @@ def test_a_network_computes_by_a_policy_within_a_block():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["cross-stage", "mobilenetv3small"])
+@pytest.mark.parametrize(
+    "backbone", ["cross-stage", pytest.param("mobilenetv3small", marks=pytest.mark.long)]
+)
 def test_steps_with_16_bits(backbone, tmp_path):
     """Files stay those of a network of 32 bits: the same names, shapes and types of weights."""
     keras.utils.set_random_seed(0)

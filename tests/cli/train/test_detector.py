@@ -134,6 +134,7 @@ def test_integral_heads_with_a_teacher(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_named_backbone_is_frozen_and_then_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ def test_same_command_resumes_and_another_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_initial_weights_of_another_segmenter(
     data_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

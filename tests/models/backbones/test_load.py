@@ -39,7 +39,13 @@ SHORT = "efficientnet-lite0-short"
 
 
 def slow_but_quick(names):
-    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+    marks = [pytest.mark.slow, pytest.mark.long]
+    return [pytest.param(name, marks=[] if name in QUICK else marks) for name in names]
+
+
+def long_but(short, names):
+    marks = [pytest.mark.long]
+    return [pytest.param(name, marks=[] if name in short else marks) for name in names]
 
 
 def features(name, height=None, width=None):
@@ -79,7 +85,9 @@ def test_strides_and_layers(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["xception", "efficientnetb0", "resnet50v2"])
+@pytest.mark.parametrize(
+    "name", long_but(["resnet50v2"], ["xception", "efficientnetb0", "resnet50v2"])
+)
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (96, 64), (64, 160)])
 def test_any_input_size(name, height, width):
     maps = features(name)(random_image(height, width), training=False)
@@ -87,7 +95,9 @@ def test_any_input_size(name, height, width):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mobilenetv3small", "xception", "convnexttiny"])
+@pytest.mark.parametrize(
+    "name", long_but(["mobilenetv3small"], ["mobilenetv3small", "xception", "convnexttiny"])
+)
 def test_layers_have_the_same_names_every_time(name):
     """Keras itself numbers layers over all networks of a process."""
     first, second = ([layer.name for layer in features(name).layers[1:]] for _ in range(2))
@@ -117,7 +127,13 @@ def test_every_family_is_compared():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [ONE_OF_EACH_FAMILY.get(f.names, f.names) for f in _FAMILIES])
+@pytest.mark.parametrize(
+    "name",
+    long_but(
+        ["efficientnetb0", "mobilenetv3small"],
+        [ONE_OF_EACH_FAMILY.get(family.names, family.names) for family in _FAMILIES],
+    ),
+)
 def test_features_equal_those_of_keras(name, tmp_path):
     """Weights of Keras's own network, by both kinds of file, give its values for pixels."""
     reference = getattr(keras.applications, APPLICATIONS[name])(

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,10 @@ def address(proxy: RtspProxy) -> str:
     return f"rtsp://127.0.0.1:{proxy.port}/stream"
 
 
+def slow(*values: object) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage().split(": ", 1)[1] for r in caplog.records if r.levelno > logging.INFO]
 
@@ -58,9 +63,9 @@ def test_frames_have_the_times_of_their_stamps() -> None:
     ("script", "reason"),
     [
         (Script(frames=30), "its server ended it"),
-        (Script(frames=30, then=Then.RESET), "its server ended it"),
-        (Script(frames=30, away_s=0.5), "its server ended it"),
-        (Script(frames=30, then=Then.STALL), "no frame within 1 s"),
+        slow(Script(frames=30, then=Then.RESET), "its server ended it"),
+        slow(Script(frames=30, away_s=0.5), "its server ended it"),
+        slow(Script(frames=30, then=Then.STALL), "no frame within 1 s"),
     ],
     ids=["closes", "resets within a frame", "is away", "stalls"],
 )
@@ -90,7 +95,7 @@ def test_after_a_loss_numbers_rise_by_one_and_times_by_the_camera_s_clock(
     assert back.startswith("back after ")
 
 
-@pytest.mark.parametrize("method", ["DESCRIBE", "SETUP", "PLAY"])
+@pytest.mark.parametrize("method", ["DESCRIBE", slow("SETUP"), slow("PLAY")])
 def test_attempts_that_are_refused_closed_or_answered_with_noise_are_repeated(
     method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,7 +145,8 @@ def test_attempts_that_are_refused_closed_or_answered_with_noise_are_repeated(
     ],
 )
 def test_a_first_connection_that_is_refused_is_one_line(script: Script, message: str) -> None:
-    settings = dataclasses.replace(FAST, open_timeout_s=0.5)
+    waits_s = 0.5 if "0\\.5 s" in message else 10.0
+    settings = dataclasses.replace(FAST, open_timeout_s=waits_s)
     with (
         RtspCamera() as camera,
         RtspProxy(camera.port, script) as proxy,
