@@ -55,6 +55,7 @@ def test_names_in_metadata(text: str) -> None:
         "{0: 'person', -1: 'hot dog'}",
         "__import__('os').getcwd()",
         "(" * 5000,
+        "{[]}",
     ],
 )
 def test_values_that_are_not_name_lists_give_none(text: str) -> None:

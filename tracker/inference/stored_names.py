@@ -133,7 +133,8 @@ def _parsed(text: str) -> object:
     # JSON first: it writes characters beyond 16 bits as surrogate pairs, which Python reads as two.
     with suppress(ValueError, RecursionError):
         return json.loads(text)
-    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+    # A set of lists is a type error.
+    with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return ast.literal_eval(text.strip())
     return None
 

@@ -106,7 +106,7 @@ def parse_text(
         return read(parse_json(text))
     except ModelError as error:
         raise ModelError(f"{what} {path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{what} {path}: {MEMBER} in it is malformed: {type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]}"
