@@ -72,7 +72,7 @@ def test_another_kind_version_or_content_is_named(changes: dict[str, object], me
 
 def test_a_number_too_large_for_an_integer_is_malformed() -> None:
     text = REID_FILE.text(ReidDescription(128)).replace('"dimension": 128', '"dimension": 1e999')
-    with pytest.raises(ModelError, match="tracker.json in it is malformed: OverflowError"):
+    with pytest.raises(ModelError, match=r"tracker\.json in it is malformed: OverflowError"):
         REID_FILE.parse(PATH, text.encode())
 
 
