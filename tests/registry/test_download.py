@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.file_server import Answer, FileServer
 from tracker.errors import DownloadError, OutputError
 from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task
-from tracker.registry.http import redirect_problem
+from tracker.registry.http import _tag, redirect_problem
 from tracker.registry.models import model_folder
 
 CONTENT = random.Random(0).randbytes(300_000)
@@ -263,6 +264,7 @@ def test_redirects_within_http_are_followed_and_keep_the_range(tmp_path: Path, s
         ("data:text/plain,x", "only http and https are followed"),
         ("http://u:pw@127.0.0.1/f", "leads to http://127.0.0.1/f: an address with a user is not"),
         ("http://[::1/f", "that is no address"),
+        (f"http://{'a' * 64}.org/f", "that is no address"),
         (None, "answers 302 Found, which leads nowhere"),
         ("/folder/model.bin", "redirects in a circle, or too often"),
     ],
@@ -277,6 +279,16 @@ def test_https_is_not_left_for_http() -> None:
     assert redirect_problem("https://h/f", "http://h/f") == "https is not left for http"
     assert redirect_problem("http://h/f", "https://h/f") is None
     assert redirect_problem("https://h/f", "/g") is None
+    assert redirect_problem("https://h/f", "https://h..org/f") == "that is no address"
+    assert redirect_problem("https://h/f", "https://[::1]/f") is None
+
+
+def test_a_tag_that_cannot_be_sent_back_is_none() -> None:
+    headers = HTTPMessage()
+    headers["ETag"] = "\ufffd"
+    assert _tag(headers) is None
+    headers.replace_header("ETag", '"v1"')
+    assert _tag(headers) == '"v1"'
 
 
 def test_secrets_go_to_their_server_alone_and_are_shown_nowhere(tmp_path: Path) -> None:
@@ -326,6 +338,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys
+from http.client import HTTPMessage
 from pathlib import Path
 from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task

@@ -161,7 +161,7 @@ def _open(request: Request, address: str, timeout_s: float) -> HTTPResponse:
         raise CutError(f"no connection: {error.reason}") from None
     except TimeoutError:
         raise CutError(f"no answer in {timeout_s:g} s") from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, OverflowError) as error:  # of a length beyond 63 bits
         if _HEADERS_END_LATE.search(str(error)):
             raise DownloadError(
                 f"{shown(address)}: the headers of the server's answer do not end"
@@ -211,7 +211,8 @@ def _offset(response: HTTPResponse, resume: Resume, address: str, size: int) -> 
 
 
 def _tag(headers: HTTPMessage) -> str | None:
-    return headers.get("ETag") or headers.get("Last-Modified")
+    tag = headers.get("ETag") or headers.get("Last-Modified")
+    return tag if tag and tag.isascii() else None  # What is not ASCII could not be sent back.
 
 
 class _Redirects(HTTPRedirectHandler):
@@ -225,7 +226,7 @@ class _Redirects(HTTPRedirectHandler):
         reason = redirect_problem(req.full_url, place)
         if reason is not None:
             fp.close()
-            raise DownloadError(f"{shown(req.full_url)}: leads to {shown(place)}: {reason}")
+            raise DownloadError(f"{shown(req.full_url)}: leads to {shown(place)[:200]}: {reason}")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -245,6 +246,7 @@ def redirect_problem(address: str, place: str) -> str | None:
     old = urlsplit(address)
     try:
         new = urlsplit(urljoin(address, place))
+        (new.hostname or "").encode("idna")  # As for the lookup: labels of 1 to 63 characters.
     except ValueError:
         return "that is no address"
     if new.scheme not in {"http", "https"}:
