@@ -239,7 +239,11 @@ def test_a_stalled_source_does_not_delay_the_others() -> None:
 
 def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
     """An available camera frame is in the next batch, however many frames of the file wait."""
-    released, delivered = threading.Event(), threading.Event()
+    released, delivered, waiting = threading.Event(), threading.Event(), threading.Event()
+
+    def file_is_ahead(index: int) -> None:
+        if index == 12:
+            waiting.set()  # Frame 11 is queued for the detector.
 
     def camera_waits(index: int) -> None:
         if index == 0:
@@ -250,16 +254,18 @@ def test_a_fast_file_does_not_starve_a_slow_camera() -> None:
     def answer(frame: Frame) -> Detections:
         if frame.height == 48 and frame.index == 10:
             released.set()
+            assert waiting.wait(PATIENCE_S)
             assert delivered.wait(PATIENCE_S)
         return one_walker(frame)
 
     detector = BatchDetector(answer)
-    file = ScriptedSource(40)
+    file = ScriptedSource(40, before_frame=file_is_ahead)
     camera = ScriptedSource(2, live=True, size=(60, 64), before_frame=camera_waits)
     list(many(detector=detector, batch_wait_s=0).run([file, camera]))
     batches = detector.batches[1:]
     at = batches.index([(48, 10)])
-    assert any(height == 60 for height, _ in batches[at + 1])
+    assert batches[at + 1][0] == (48, 11)
+    assert batches[at + 1][1][0] == 60
 
 
 def test_dropped_frames_of_cameras_are_counted_for_each() -> None:

@@ -338,7 +338,6 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys
-from http.client import HTTPMessage
 from pathlib import Path
 from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task

@@ -38,13 +38,8 @@ QUICK = ("efficientnet-lite0-short", "mobilenetv3small")
 SHORT = "efficientnet-lite0-short"
 
 
-def slow_but_quick(names):
-    marks = [pytest.mark.slow, pytest.mark.long]
-    return [pytest.param(name, marks=[] if name in QUICK else marks) for name in names]
-
-
-def long_but(short, names):
-    marks = [pytest.mark.long]
+def long_but(short, names, *more):
+    marks = [pytest.mark.long, *more]
     return [pytest.param(name, marks=[] if name in short else marks) for name in names]
 
 
@@ -74,7 +69,7 @@ def test_every_name_can_be_built():
         assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", slow_but_quick((*LITE, *APPLICATIONS)))
+@pytest.mark.parametrize("name", long_but(QUICK, (*LITE, *APPLICATIONS), pytest.mark.slow))
 def test_strides_and_layers(name):
     """Maps have exactly a stride's share of the pixels; all layers but the input are found."""
     network = features(name, 32, 64)

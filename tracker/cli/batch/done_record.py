@@ -4,7 +4,6 @@ A file that was cut, changed or removed since then no longer matches the record.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracker.cli.batch.jobs import Job, Wanted
-from tracker.cli.run.identity import content_identity
+from tracker.cli.run.identity import content_identity, file_identity
 from tracker.util.remote import exists, is_remote, reading, size_of, write_text
 
 
@@ -93,9 +92,8 @@ def _written(path: str) -> dict[str, Any]:
     """
     if is_remote(path):
         return content_identity(path)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        state = os.fstat(file.fileno())
+    state = os.stat(path)
+    digest = file_identity(path)
     return {"bytes": state.st_size, "digest": digest, "modified_ns": state.st_mtime_ns}
 
 
@@ -110,8 +108,8 @@ def _damage(path: str, was: Any) -> str:
         return "is missing"
     was = was if isinstance(was, dict) else {}
     size = size_of(path)
-    if size != was.get("bytes"):
-        return f"was complete with {was.get('bytes')} bytes and has {size}"
+    if "bytes" in was and size != was["bytes"]:
+        return f"was complete with {was['bytes']} bytes and has {size}"
     # A file that nobody wrote to is not read again: there may be thousands.
     if not is_remote(path) and os.stat(path).st_mtime_ns == was.get("modified_ns"):
         return ""

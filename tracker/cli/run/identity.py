@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from tracker.sources.source_kind import SourceKind, source_kind
@@ -82,7 +81,8 @@ def file_identity(path: str | None) -> str | None:
     """Returns the SHA-256 of a file; `None` where there is none."""
     if path is None or not os.path.isfile(path):
         return None
-    return _digest(Path(path).read_bytes())
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
