@@ -1,16 +1,14 @@
 """Failures that FFmpeg reports alike are distinguished by the server's answer."""
 
 import socket
-import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import pytest
 
 from tests.conftest import moving_square
+from tests.loopback_server import LoopbackServer
 from tracker.errors import SourceError
 from tracker.sources.live.http_cause import true_cause
 from tracker.sources.live.settings import LiveSettings
@@ -21,42 +19,26 @@ QUICK = LiveSettings(open_timeout_s=1.0, stall_s=1.0)
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class RawServer:
+class RawServer(LoopbackServer):
     """Sends prepared bytes to each connection, by the path that it asks for."""
 
     def __init__(self, answers: dict[str, bytes], *, endless: bytes = b"", pause_s: float = 0.0):
+        super().__init__()
         self._answers = answers
         self._endless = endless
         self._pause_s = pause_s
-        self._closing = threading.Event()
         self.requests: list[bytes] = []
         self.sent = 0
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closing.set()
-        with socket.create_connection(("127.0.0.1", self.port)):
-            pass  # wakes the thread
-        self._thread.join()
-        self._listener.close()
 
     def address(self, path: str = "/video.mp4") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def _serve(self) -> None:
+    def _accept(self) -> None:
         while not self._closing.is_set():
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except TimeoutError:
+                continue
             with connection:
                 try:
                     self._answer(connection)
