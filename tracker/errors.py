@@ -14,11 +14,18 @@
 
 Each class derives from `TrackerError` and from the built-in in the second column, so both `except`
 styles work. A message is one line: what failed, what was expected, what was found, what to try.
+Where it quotes a damaged file, it can be neither long nor of several lines.
 """
 
 import difflib
 from collections.abc import Iterable
 from typing import ClassVar
+
+LONGEST_MESSAGE = 1000
+"""Most characters of a message: a damaged file may have a name or value of thousands."""
+
+_KEPT_AT_END = 400
+_CUT = " ... "
 
 
 class TrackerError(Exception):
@@ -29,6 +36,14 @@ class TrackerError(Exception):
     """
 
     exit_code: ClassVar[int] = 2
+
+    def __str__(self) -> str:
+        return shortened(self.full_text)
+
+    @property
+    def full_text(self) -> str:
+        """The message in its full length, in which whole addresses can be found and masked."""
+        return super().__str__()
 
 
 class DataError(TrackerError, ValueError):
@@ -71,6 +86,23 @@ class DependencyError(TrackerError, ImportError):
 
 class DeviceError(TrackerError, RuntimeError):
     """The requested device does not exist."""
+
+
+def shortened(message: str) -> str:
+    r"""Returns a message as one line of at most `LONGEST_MESSAGE` characters.
+
+    Its middle is left out where it is longer: what failed is at its beginning, what to try at its
+    end.
+
+    Example:
+        >>> shortened("broken:\n  'x'"), len(shortened("x" * 5000))
+        ("broken: 'x'", 1000)
+    """
+    lines = [line.strip() for line in message.splitlines()]
+    text = " ".join(line for line in lines if line) if len(lines) > 1 else message
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    return text[: LONGEST_MESSAGE - _KEPT_AT_END - len(_CUT)] + _CUT + text[-_KEPT_AT_END:]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -274,3 +274,16 @@ def test_a_class_that_changes_before_an_exit_is_clear_counts_if_the_track_stays(
         assert [event.class_name for event in events if event.place] == expected
         times = [event.time_s for event in events if event.place]
         assert times == sorted(times)
+
+
+def test_no_crossing_is_later_than_its_frame() -> None:
+    """Rounding of the interpolated time led one unit beyond, and beyond the end of the visit."""
+    before_s, now_s = 14.43, 110.96
+    assert before_s + (now_s - before_s) > now_s
+    zone = Zone("yard", ((100, 0), (200, 0), (200, 100), (100, 100)))
+    analyser = Analyser(AnalyticsSettings(hysteresis=0.0, zones=(zone,)), SIZE, NAMES)
+    events = list(analyser.update(tracks_at((1, 50, 50)), before_s))
+    events += analyser.update(tracks_at((1, 100, 50)), now_s)
+    events += analyser.finish()
+    times_s = [event.time_s for event in events if event.place == "yard"]
+    assert times_s == [now_s, now_s]

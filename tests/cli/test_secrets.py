@@ -156,3 +156,15 @@ def test_the_recorded_configuration_shows_no_secret() -> None:
     text = str(load_config(overrides=words).to_json())
     assert "https://***@h/model?a=***#***" in text
     assert not [secret for secret in SECRETS if secret in text]
+
+
+def test_a_long_message_is_not_cut_within_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for length in range(0, 900, 7):
+        with pytest.raises(SystemExit):
+            main(["run", f"rtsp:/u5er:{'pa55' * 5}@{'h' * length}/{'x' * 900}.mp4"])
+        text = capsys.readouterr().err
+        assert len(text) < 1100
+        assert "pa55" not in text

@@ -14,7 +14,6 @@ from tracker.config.run import load_config
 from tracker.detections import Detections
 from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.model_embedder import CHUNK, ModelEmbedder, is_network_of_others
-from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.evaluation.appearance import appearance_scores
 from tracker.frames import Frame
@@ -320,12 +319,6 @@ def test_values_are_those_of_the_formula(seed, scale, mean, std, axes):
         pixels = pixels.transpose(0, 2, 3, 1)
     formula = (crops.astype(np.float64) * scale - mean) / std
     np.testing.assert_allclose(pixels, formula, rtol=1e-4, atol=1e-2)
-
-
-def test_unit_vectors():
-    vectors = np.array([[3, 4], [0, 0], [1e30, 0]], np.float32)
-    np.testing.assert_allclose(unit_vectors(vectors), [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
-    assert unit_vectors(np.zeros((0, 5), np.float32)).shape == (0, 5)
 
 
 def people(data, step):

@@ -66,9 +66,7 @@ def _use_address(data: bytes, folder: Path) -> object:
         try:
             marks.append(read())
         except TrackerError as error:
-            message = str(error)
-            if text.isprintable():
-                checked_message(error, folder, longest=5000)
+            message = checked_message(error, folder)
             marks.append(message.partition(": ")[2][:20])
     return tuple(marks)
 

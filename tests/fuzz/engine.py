@@ -20,9 +20,8 @@ from types import FrameType
 from typing import Any
 
 from tests.fuzz.mutators import Mutate
-from tracker.errors import TrackerError
+from tracker.errors import LONGEST_MESSAGE, TrackerError
 
-_LONGEST_MESSAGE = 700
 _MOST_KEPT = 3000
 _PACKAGE = str(Path(__file__).parents[2] / "tracker")
 
@@ -166,7 +165,7 @@ class _Messages(logging.Handler):
         logging.getLogger("tracker").removeHandler(self)
 
 
-def checked_message(error: TrackerError, folder: Path, *, longest: int = 1000) -> str:
+def checked_message(error: TrackerError, folder: Path, *, longest: int = LONGEST_MESSAGE) -> str:
     """Returns the message of an error that a target expects, without the scratch folder's name.
 
     Raises:
@@ -182,7 +181,7 @@ def checked_message(error: TrackerError, folder: Path, *, longest: int = 1000) -
 def _problem_of(kind: str, text: str) -> str:
     if len(text.splitlines()) != 1:
         return f"message of {kind}: expected one line, got {text!r}"
-    if len(text) > _LONGEST_MESSAGE:
+    if len(text) > LONGEST_MESSAGE:
         return f"message of {kind}: {len(text)} characters: {text[:200]!r}"
     return ""
 

@@ -184,7 +184,7 @@ def _use_yaml(data: bytes, folder: Path) -> object:
             read(path)
             marks.append("read")
         except TrackerError as error:
-            text = checked_message(error, folder, longest=1500)
+            text = checked_message(error, folder)
             marks.append(text.split(":")[1][:12] if ":" in text else text[:12])
     words = data.decode("utf-8", "replace").split("\n")[:3]
     for word in words:
@@ -192,8 +192,7 @@ def _use_yaml(data: bytes, folder: Path) -> object:
             parse_yaml_value(word)
             load_config(None, [word])
         except TrackerError as error:
-            if word.isprintable():
-                checked_message(error, folder, longest=5000)
+            checked_message(error, folder)
     return tuple(marks)
 
 

@@ -159,11 +159,10 @@ def _other_number(rng: random.Random, old: str) -> str:
 def mutate_json(rng: random.Random, data: bytes) -> bytes:
     """Replaces, removes, repeats or moves a value of a JSON document; now and then its text."""
     if rng.randrange(5):
-        try:
-            document = json.loads(data)
+        try:  # arrays may be nested deeper than `json.dumps` or `_places` goes
+            return _with_other_value(rng, json.loads(data)).encode("utf-8", "surrogatepass")
         except (ValueError, RecursionError):
             return mutate_text(rng, data)
-        return _with_other_value(rng, document).encode("utf-8", "surrogatepass")
     return mutate_text(rng, data)
 
 

@@ -11,12 +11,14 @@ from tracker.inference.onnx_repair import repaired_onnx
 onnx = pytest.importorskip("onnx")
 
 
-def write(path: Path, *, opset: int, operation: str = "MeanVarianceNormalization") -> Path:
+def write(
+    path: Path, *, opset: int, operation: str = "MeanVarianceNormalization", **attributes: object
+) -> Path:
     from onnx import TensorProto, helper
 
     shape = ["n", 2, "h", "w"]
     graph = helper.make_graph(
-        [helper.make_node(operation, ["x"], ["y"])],
+        [helper.make_node(operation, ["x"], ["y"], **attributes)],
         "one",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
@@ -43,3 +45,12 @@ def test_files_without_the_operation_are_unchanged(tmp_path: Path) -> None:
     torn = tmp_path / "torn.onnx"
     torn.write_bytes(b"MeanVarianceNormalization and nothing else")
     assert repaired_onnx(torn) is None
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+def test_axes_that_name_none_are_left_to_the_library(tmp_path: Path, opset: int) -> None:
+    path = write(tmp_path / "norm.onnx", opset=opset, axes=[0])
+    model = onnx.load(str(path))
+    del model.graph.node[0].attribute[0].ints[:]
+    onnx.save(model, str(path))
+    assert repaired_onnx(path) is None

@@ -25,6 +25,10 @@ def test_the_bytes_are_little_endian_halves() -> None:
     np.testing.assert_allclose(decode_embedding(text, 2), [0.6, 0.8], atol=5e-4)
 
 
+def test_a_length_whose_square_overflows() -> None:
+    assert encode_embeddings(np.array([[3e30, 0.0]], np.float32)) == ["ADwAAA=="]
+
+
 @given(vectors=arrays(np.float32, (3, 16), elements=st.floats(-4, 4, width=32)))
 def test_there_and_back_keeps_directions(vectors: np.ndarray) -> None:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

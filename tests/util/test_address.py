@@ -156,3 +156,15 @@ def test_any_text_can_be_shown_and_shown_again(text: str) -> None:
 )
 def test_schemes(text: str, scheme: str | None) -> None:
     assert scheme_of(text) == scheme
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a1", "a.b", "https", "e+", "@", ":", "/", "%25", "user:p@h/"]
+)
+def test_the_time_grows_with_the_length(piece: str) -> None:
+    """Half a million characters take minutes where a search begins anew at each of them."""
+    text = piece * (500_000 // len(piece))
+    for show in (shown_address, shown_source):
+        for beginning in ("", "x:", "http://", "rtmp:/"):
+            assert show(beginning + text)
+    assert len(mask_words(f"wrong: {text}", [text])) >= 3

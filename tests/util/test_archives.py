@@ -246,3 +246,47 @@ def test_an_offset_that_leads_out_of_an_archive(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match="no arrays of NumPy"):
         read_npz(path)
+
+
+def npy_of(header: bytes, content: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + content
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (1L,)}\n",  # written by Python 2
+        b"{'descr': '|a8', 'fortran_order': False, 'shape': (1,)}\n",  # an old name of bytes
+    ],
+)
+def test_a_header_in_an_old_form_is_read_without_a_warning(tmp_path: Path, header: bytes) -> None:
+    single, packed = tmp_path / "a.npy", tmp_path / "a.npz"
+    single.write_bytes(npy_of(header, bytes(8)))
+    archive(packed, {"a.npy": single.read_bytes()})
+    assert read_npy(single).tobytes() == read_npz(packed)["a"].tobytes() == bytes(8)
+
+
+def test_a_side_beyond_all_integers_is_refused_beside_one_of_zero(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(npy((0, 10**30)))
+    with pytest.raises(DataError, match=r"a\.npy declares float32 \(0, 10{30}\)"):
+        read_npy(tmp_path / "a.npy")
+
+
+def test_a_member_is_an_array_whatever_its_name(tmp_path: Path) -> None:
+    """The library reads it by its first bytes, and would allocate what its header declares."""
+    path = archive(tmp_path / "a.npz", {"a": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"})
+    with pytest.raises(DataError, match="a declares a header of 4294967295 bytes"):
+        read_npz(path)
+    with pytest.raises(DataError, match="no arrays of NumPy"):
+        read_npz(archive(tmp_path / "b.npz", {"a.txt": b"no array"}))
+
+
+def test_a_type_that_the_library_does_not_know_is_damage(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("a", data="text", dtype=h5py.string_dtype("utf-8"))
+    damaged = bytearray(stream.getvalue())
+    damaged[842] ^= 0x02  # how the characters of the type are encoded: 1 means UTF-8
+    path = archive(tmp_path / "a.keras", {"w.h5": bytes(damaged)}, zipfile.ZIP_STORED)
+    with pytest.raises(DataError, match=r"w\.h5 in it is damaged: Unknown string encoding"):
+        check_weights_member(path, "w.h5")

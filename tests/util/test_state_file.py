@@ -33,3 +33,14 @@ def test_the_message_is_one_short_line_whatever_the_library_quotes() -> None:
         state_from(damaged)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
+
+
+def test_a_header_in_an_old_form_is_read_without_a_warning() -> None:
+    data = state_bytes({"a": np.arange(3)})
+    old = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(old, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"(3,), ", b"(3L,),"))
+    found = state_from(old.getvalue())
+    assert isinstance(found, dict)
+    assert np.array_equal(found["a"], np.arange(3))

@@ -57,7 +57,8 @@ class Seen:
     def time_at(self, row: int, share: float) -> float:
         """Returns the time at a share of the path of one track since it was seen before."""
         old = float(self.old_times[row])
-        return old + (self.time_s - old) * share
+        # Rounding must not lead beyond the frame: a visit would begin after the end of the run.
+        return min(old + (self.time_s - old) * share, self.time_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import typer
 from tracker.cli.command_table import Program
 from tracker.cli.parsing import HELP, print_help_without_command, usage_error_text
 from tracker.cli.shortage import refused_path_text, shortage_text
-from tracker.errors import OutputClosed, TrackerError
+from tracker.errors import OutputClosed, TrackerError, shortened
 from tracker.util.address import mask_words
 from tracker.util.signals import Terminated, raise_on_termination
 from tracker.util.terminal import (
@@ -115,8 +115,8 @@ def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> 
     if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
         error, is_ours = stdout_error(error), True  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
-    if is_ours and not debug:
-        return _print_error(mask_words(str(error), words), code)
+    if isinstance(error, TrackerError) and not debug:
+        return _print_error(mask_words(error.full_text, words), code)
     refused = None if debug else refused_path_text(error)
     if refused is not None:
         return _print_error(mask_words(refused, words), TrackerError.exit_code)
@@ -131,7 +131,7 @@ def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> 
 
 def _print_error(message: str, code: int) -> int:
     """Returns the exit code, after printing the message."""
-    print_status(f"tracker: error: {one_line(message)}")
+    print_status(f"tracker: error: {one_line(shortened(message))}")
     return code
 
 

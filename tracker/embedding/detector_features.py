@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 
 from tracker.detections import Detections
-from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.cache import cache_key, cached, exported_path, library_version
@@ -26,6 +25,7 @@ from tracker.models.files.digest import file_digest
 from tracker.models.yolo_shape import STRIDES
 from tracker.util.arrays import Float32Array, Float64Array, UInt8Array
 from tracker.util.opencv import cv2
+from tracker.util.vectors import unit_vectors
 
 PARTS = 3
 """Parts of a box, one above another. Measured with `small` when it knew six classes: one has AUC

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tracker.detections import Detections
 from tracker.embedding.crop_input import CropInput, network_pixels
 from tracker.embedding.crops import OUTSIDE, cut_crops
-from tracker.embedding.vectors import unit_vectors
 from tracker.errors import ConfigError, ModelError
 from tracker.frames import Frame
 from tracker.inference.checked_call import described
@@ -29,6 +28,7 @@ from tracker.models.network_file import SUFFIXES, open_network_file
 from tracker.util.address import shown_address
 from tracker.util.archives import ZIP_ERRORS
 from tracker.util.arrays import BoolArray, Float32Array, UInt8Array
+from tracker.util.vectors import unit_vectors
 
 logger = logging.getLogger(__name__)
 

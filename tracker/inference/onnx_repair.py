@@ -51,7 +51,7 @@ def repaired_onnx(path: Path) -> bytes | None:
             for node in model.graph.node
             for part in _replacement_nodes(node, max(domains, default=1))
         ]
-    except (UnicodeDecodeError, IndexError):  # names that are no text, a node without input
+    except (UnicodeDecodeError, IndexError, ValueError):  # no text, no input, no axes
         return None  # as above
     del model.graph.node[:]
     model.graph.node.extend(nodes)

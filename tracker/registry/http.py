@@ -226,7 +226,7 @@ class _Redirects(HTTPRedirectHandler):
         reason = redirect_problem(req.full_url, place)
         if reason is not None:
             fp.close()
-            raise DownloadError(f"{shown(req.full_url)}: leads to {shown(place)[:200]}: {reason}")
+            raise DownloadError(f"{shown(req.full_url)}: leads to {shown(place)}: {reason}")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

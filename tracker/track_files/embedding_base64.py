@@ -8,6 +8,7 @@ import numpy as np
 from tracker.errors import DataError
 from tracker.util.arrays import Float32Array
 from tracker.util.short_repr import short_repr
+from tracker.util.vectors import unit_vectors
 
 _FLOAT16 = np.dtype("<f2")
 
@@ -55,9 +56,3 @@ def decode_embedding(text: object, size: int) -> Float32Array:
         raise DataError("expected finite values that are not all 0")
     unit: Float32Array = unit_vectors(vector[None])[0]
     return unit
-
-
-def unit_vectors(vectors: Float32Array) -> Float32Array:
-    """Returns the rows of `(N, D)` with length 1; rows of zeros stay zeros."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0))

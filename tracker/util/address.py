@@ -23,12 +23,14 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"\$\{\w*\}")
-# Misspelt addresses: one slash, backslashes, no slash, something before the scheme.
+# Misspelt addresses: one slash, backslashes, no slash, something before the scheme. The length is
+# limited because the search for a longer one would take quadratic time.
 _SLIPPED = re.compile(
-    r"(?:[a-z][a-z0-9+.-]+:[/\\]+|(?:https?|rtmps?|rtsps?|rtp|srt|tcp|udp)(?::|//))", re.IGNORECASE
+    r"(?:[a-z][a-z0-9+.-]{1,30}:[/\\]+|(?:https?|rtmps?|rtsps?|rtp|srt|tcp|udp)(?::|//))",
+    re.IGNORECASE,
 )
 # The scheme is missing: USER:PASSWORD@HOST.
-_BARE = re.compile(r"[^/\\\s]+:.*@", re.DOTALL)
+_BARE = re.compile(r"[^/\\\s][^/\\\s:]*:.*@", re.DOTALL)
 
 
 def scheme_of(text: str) -> str | None:

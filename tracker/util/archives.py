@@ -9,9 +9,11 @@ import os
 import stat
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import prod
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -115,7 +117,7 @@ def read_npz(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, without_warnings():
             with zipfile.ZipFile(stream) as archive:
                 check_members(archive)
                 for member in archive.infolist():
@@ -143,7 +145,7 @@ def read_npy(path: Path) -> Any:
     import numpy as np
 
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, without_warnings():
             _check_npy(stream, path.stat().st_size, path.name)
             stream.seek(0)
             return np.load(stream, allow_pickle=False)
@@ -151,6 +153,14 @@ def read_npy(path: Path) -> Any:
         raise
     except _NPY_ERRORS as error:
         raise DataError(f"no array of NumPy: {_first_line(error)}") from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keeps quiet what NumPy says of headers in an old form, which it reads all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _first_line(error: Exception) -> str:
@@ -162,17 +172,18 @@ def _check_npy(file: IO[bytes], size: int, name: str) -> None:
     """Checks that an array does not declare more values than there are bytes for them."""
     from numpy.lib import format as npy
 
-    if name.endswith(".npy"):
-        version = npy.read_magic(file)
-        width = 2 if version == (1, 0) else 4
-        length = int.from_bytes(file.read(width), "little")
-        if length > size:  # the library allocates it before it reads
-            raise DataError(f"{name} declares a header of {length} bytes in {size}")
-        file.seek(-width, os.SEEK_CUR)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if dtype.hasobject or min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size:
-            raise DataError(f"{name} declares {dtype} {shape} in {size} bytes")
+    version = npy.read_magic(file)
+    width = 2 if version == (1, 0) else 4
+    length = int.from_bytes(file.read(width), "little")
+    if length > size:  # the library allocates it before it reads
+        raise DataError(f"{name} declares a header of {length} bytes in {size}")
+    file.seek(-width, os.SEEK_CUR)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    sides = (*shape, prod(shape) * dtype.itemsize)
+    # A side of 10^30 beside one of 0 declares no value, but is beyond the library's integers.
+    if dtype.hasobject or min(sides) < 0 or max(sides) >= 1 << 63 or sides[-1] > size:
+        raise DataError(f"{name} declares {dtype} {shape} in {size} bytes")
 
 
 def check_h5(source: str | PathLike[str] | IO[bytes], size: int) -> None:
@@ -241,7 +252,7 @@ def check_weights_member(path: Path, name: str) -> None:
                 check_h5(file, member.file_size)
     except DataError:
         raise
-    except (*ZIP_ERRORS, OSError, KeyError, ValueError) as error:
+    except (*ZIP_ERRORS, OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(f"{name} in it is damaged: {_first_line(error)}") from error
 
 

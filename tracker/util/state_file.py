@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.errors import DataError
-from tracker.util.archives import ZIP_ERRORS
+from tracker.util.archives import ZIP_ERRORS, without_warnings
 from tracker.util.plain_state import PlainState
 
 _ARRAY = "array"
@@ -44,7 +44,7 @@ def state_from(data: bytes) -> PlainState:
         {'a': [1, None]}
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        with without_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as archive:
             tree = json.loads(_array_of(archive, _TREE).tobytes())
             return _with_arrays(tree, archive)
     except _DAMAGE as error:

@@ -1,4 +1,4 @@
-"""Normalisation of embeddings, shared by all embedders."""
+"""Normalisation of embeddings, shared by embedders and track files."""
 
 import numpy as np
 
