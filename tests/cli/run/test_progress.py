@@ -3,6 +3,8 @@
 import dataclasses
 import re
 
+import numpy as np
+
 from tests.sinks.results import make_result, make_run, make_tracks
 from tracker.cli.run.progress import RunProgress, RunStatistics, dropped_share, summary
 
@@ -32,13 +34,13 @@ def test_a_run_without_frames():
 
 def test_a_continued_run_counts_all_frames_and_the_new_ones():
     statistics = RunStatistics()
-    statistics.continue_from(160, 7)
+    statistics.continue_from(160, np.array([False, True, True]))
     assert facts(FILE, statistics)["frames"] == "160 in all, 0 new in 0.0 s, 0.0 per second"
     for index in (160, 161):
-        statistics.add(make_result(index, make_tracks((3, (0, 0, 5, 5), 1)), run=FILE))
+        statistics.add(make_result(index, make_tracks((2000, (0, 0, 5, 5), 1)), run=FILE))
     lines = facts(FILE, statistics)
     assert lines["frames"].startswith("162 in all, 2 new in ")
-    assert lines["tracks"] == "7"
+    assert lines["tracks"] == "3"
 
 
 def test_summary_of_a_live_run_has_latency():

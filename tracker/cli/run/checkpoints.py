@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tracker.cli.run.checkpoint_file import CheckpointFile
 from tracker.cli.run.identity import difference
 from tracker.cli.run.progress import RunStatistics
@@ -13,12 +15,13 @@ from tracker.cli.run.source_sinks import SourceSinks
 from tracker.errors import ConfigError, DataError
 from tracker.pipeline.snapshots import FrameMark, Snapshot
 from tracker.sinks.place import reason
+from tracker.util.arrays import BoolArray
 from tracker.util.plain_state import PlainState
 from tracker.util.state_file import state_bytes, state_from
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Version of the content; another one is refused."""
 
 
@@ -30,13 +33,13 @@ class Saved:
         identity: Of the run.
         snapshot: State of the pipeline.
         outputs: State of the outputs.
-        tracks: Largest id of a reported track.
+        has_id: `(N,)` whether a track with the id N was reported.
     """
 
     identity: Mapping[str, Any]
     snapshot: Snapshot
     outputs: PlainState
-    tracks: int = 0
+    has_id: BoolArray
 
     def check_same_run(self, path: str, identity: Mapping[str, Any]) -> None:
         """Checks that this is a checkpoint of the same run.
@@ -64,7 +67,9 @@ def saved_from(path: str, content: bytes) -> Saved:
             raise DataError(f"expected format {FORMAT}, got {version}")
         mark = FrameMark(**tree["next_frame"])
         snapshot = Snapshot(next_frame=mark, **tree["snapshot"])
-        return Saved(tree["identity"], snapshot, tree["outputs"], int(tree["tracks"]))
+        return Saved(
+            tree["identity"], snapshot, tree["outputs"], np.asarray(tree["has_id"], np.bool_)
+        )
     except (DataError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path}: cannot resume: not a checkpoint of this version ({error}); start over "
@@ -83,7 +88,7 @@ def saved_bytes(saved: Saved) -> bytes:
             "next_frame": {"index": mark.index, "time_s": mark.time_s, "digest": mark.digest},
             "snapshot": {name: getattr(snapshot, name) for name in names},
             "outputs": saved.outputs,
-            "tracks": saved.tracks,
+            "has_id": saved.has_id,
         }
     )
 
@@ -142,8 +147,8 @@ class Checkpoints:
             OutputError: The first one cannot be written.
         """
         if snapshot.frames:
-            state, tracks = self._sinks.state(), self._statistics.tracks
-            self._pending = Saved(self._identity, snapshot, state, tracks)
+            state, has_id = self._sinks.state(), self._statistics.has_id.copy()
+            self._pending = Saved(self._identity, snapshot, state, has_id)
             self.commit()
         else:
             self._file.begin()

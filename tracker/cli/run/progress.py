@@ -4,19 +4,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple
 
+import numpy as np
+
 from tracker.frames import VideoInfo
 from tracker.tracks import TrackedFrame
+from tracker.util.arrays import BoolArray, Int64Array
 from tracker.util.latency import LatencyHistogram, Percentiles
 from tracker.util.progress_bar import WorkBar
 
 
 class RunStatistics:
-    """Counters and timings of a run, in constant memory.
+    """Counters and timings of a run, in constant memory but for a byte for each id.
 
     Attributes:
         earlier: Results of the runs that this one continues.
         frames: Results of this run so far.
-        tracks: Largest id so far.
+        has_id: `(N,)` whether a track with the id N was reported.
         dropped: Frames of a live source that were dropped for newer ones.
         skipped: Frames that the source could not decode.
         reconnects: Number of times a lost live source was reconnected.
@@ -27,7 +30,7 @@ class RunStatistics:
     def __init__(self) -> None:
         self.earlier = 0
         self.frames = 0
-        self.tracks = 0
+        self.has_id: BoolArray = np.zeros(1024, np.bool_)
         self.dropped = 0
         self.skipped = 0
         self.reconnects = 0
@@ -36,14 +39,19 @@ class RunStatistics:
         self._start: float | None = None
         self._end = 0.0
 
-    def continue_from(self, frames: int, tracks: int) -> None:
+    @property
+    def tracks(self) -> int:
+        """Number of tracks that were reported, those of earlier runs among them."""
+        return int(np.count_nonzero(self.has_id))
+
+    def continue_from(self, frames: int, has_id: BoolArray) -> None:
         """Takes over what earlier runs have counted.
 
         Args:
             frames: Their results.
-            tracks: Their largest id.
+            has_id: `(N,)` whether they reported a track with the id N.
         """
-        self.earlier, self.tracks = frames, tracks
+        self.earlier, self.has_id = frames, has_id.copy()
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
@@ -52,13 +60,21 @@ class RunStatistics:
         if result.age_s is not None:
             self.latency.add(result.age_s)
         if len(result.tracks):
-            self.tracks = max(self.tracks, int(result.tracks.ids.max()))
+            self._note(result.tracks.ids)
         for stage, seconds in result.timings_s.items():
             self.add_seconds(stage, seconds)
         self._end = time.perf_counter()
         if self._start is None:
             # Loading and compiling happen before the first result and are not counted.
             self._start = self._end - sum(result.timings_s.values())
+
+    def _note(self, ids: Int64Array) -> None:
+        largest = int(ids.max())
+        if largest >= len(self.has_id):
+            longer = np.zeros(2 * largest, np.bool_)
+            longer[: len(self.has_id)] = self.has_id
+            self.has_id = longer
+        self.has_id[ids] = True
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Adds to the time of a stage."""

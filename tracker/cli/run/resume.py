@@ -119,7 +119,7 @@ class Resumption:
         if self.saved is not None:
             self.saved.check_same_run(self.file.path, identity)
             sinks.restore(self.saved.outputs)
-            statistics.continue_from(self.saved.snapshot.results, self.saved.tracks)
+            statistics.continue_from(self.saved.snapshot.results, self.saved.has_id)
         every_s = self._config.run.checkpoint_s
         assert every_s is not None, "why_not_resumable has checked it"
         return Checkpoints(
