@@ -7,6 +7,7 @@ import io
 import json
 import random
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -234,7 +235,10 @@ def mutate_zip(rng: random.Random, data: bytes) -> bytes:
         change = mutate_json if name.endswith(".json") else mutate_bytes
         members[number] = (name, change(rng, content))
     start = data[: max(data.find(b"PK\x03\x04"), 0)]
-    return _zipped(rng, start, members)
+    try:
+        return _zipped(rng, start, members)
+    except struct.error:  # a time or a name that the format has no room for
+        return mutate_bytes(rng, data)
 
 
 def _zipped(rng: random.Random, start: bytes, members: list[tuple[str, bytes]]) -> bytes:

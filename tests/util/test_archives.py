@@ -219,6 +219,7 @@ def test_nothing_is_read_before_it_is_refused(tmp_path: Path) -> None:
     ("header", "message"),
     [
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff{", "declares a header of 4294967295 bytes in 13"),
+        (b"\x93NUMPY\x01\x93", "no array of NumPy: EOF: reading array header length"),
         (b"\x93NUMPY\x01\x00\x04\x00{'(\n", "no array of NumPy: "),
         (b"\x93NUMPY\x01\x00\x05\x00[[[[\n", "no array of NumPy: "),
     ],

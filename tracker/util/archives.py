@@ -5,7 +5,6 @@ mismatch is refused with one line before anything is read.
 """
 
 import errno
-import os
 import stat
 import struct
 import tokenize
@@ -173,11 +172,12 @@ def _check_npy(file: IO[bytes], size: int, name: str) -> None:
     from numpy.lib import format as npy
 
     version = npy.read_magic(file)
+    place = file.tell()
     width = 2 if version == (1, 0) else 4
     length = int.from_bytes(file.read(width), "little")
     if length > size:  # the library allocates it before it reads
         raise DataError(f"{name} declares a header of {length} bytes in {size}")
-    file.seek(-width, os.SEEK_CUR)
+    file.seek(place)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(file)
     sides = (*shape, prod(shape) * dtype.itemsize)
