@@ -75,3 +75,17 @@ def test_tracks_of_one_side_are_never_joined() -> None:
 def test_settings_out_of_range(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name):
         SeamSettings(**{name: value})
+
+
+def test_a_track_that_is_lost_at_the_seam_is_found_again_before_a_shaking_camera() -> None:
+    shake = np.cumsum(np.random.default_rng(0).normal(0, 15, 200))
+
+    def shaken(rows: TrackRows) -> TrackRows:
+        moved = shake[rows.frames][:, None] * [[1.0, 0.0, 1.0, 0.0]]
+        return rows.replace(boxes=rows.boxes + moved)
+
+    others = [walker(number, 60.0 * number, range(60, 100)) for number in range(11, 16)]
+    before = [shaken(one) for one in (*others, walker(5, 0, range(60, 95)))]
+    later = [walker(number - 9, 60.0 * number, range(90, 140)) for number in range(11, 16)]
+    after = [shaken(one) for one in (*later, walker(1, 0, range(106, 140)))]
+    assert pairs(before, after) == {1: 5, **{number - 9: number for number in range(11, 16)}}

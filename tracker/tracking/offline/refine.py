@@ -13,6 +13,7 @@ from tracker.boxes import cxcyah_to_xyxy, xyxy_to_cxcyah
 from tracker.errors import ConfigError
 from tracker.track_files.values import check_fps
 from tracker.tracking.kalman import MotionNoise
+from tracker.tracking.offline.camera_path import camera_path
 from tracker.tracking.offline.fragments import Fragments
 from tracker.tracking.offline.interpolation import boxes_between
 from tracker.tracking.offline.join import JoinSettings, fit_frames, join_cost, rejoin
@@ -111,12 +112,17 @@ def refine(rows: TrackRows, settings: RefineSettings, *, fps: float) -> RefinedT
             f"max_gap_s: expected at most {MOST_FILLED} frames, which is {MOST_FILLED / fps:g} s "
             f"at {fps:g} frames a second, got {settings.join.max_gap_s:g}"
         )
-    pieces = cut_where_in_doubt(rows, settings, fps=fps)
+    path = camera_path(rows, fps=fps)
+    still = rows if path is None else rows.replace(boxes=path.to_still(rows.frames, rows.boxes))
+    pieces = cut_where_in_doubt(still, settings, fps=fps)
     whole = rejoin(pieces, settings.join, fps=fps)
     kept = without_ghosts(whole, min_seen=settings.min_seen, min_score=settings.min_score)
     filled = fill_gaps(kept, max_missing=int(settings.join.max_gap_s * fps))
     voted, shares = _voted(add_lead_in(filled, settings.lead_in))
     smoothed, velocities = _smoothed(voted, settings.noise)
+    if path is not None:
+        smoothed = smoothed.replace(boxes=path.to_image(smoothed.frames, smoothed.boxes))
+        velocities = _velocities(smoothed)
     counts = [len(table.spans()) for table in (rows, pieces, whole, kept)]
     return RefinedTracks(
         rows=smoothed,
@@ -238,12 +244,23 @@ def _smoothed(rows: TrackRows, noise: MotionNoise | None) -> tuple[TrackRows, Fl
     Smoothing restarts after each remaining gap.
     """
     boxes, velocities = rows.boxes.copy(), np.zeros((len(rows), 2))
-    breaks = np.flatnonzero((np.diff(rows.ids) != 0) | (np.diff(rows.frames) != 1)) + 1
-    for start, stop in pairwise(np.unique([0, *breaks, len(rows)]).tolist()):
-        span = slice(start, stop)
+    for span in _runs(rows):
         if noise is not None:
             boxes[span], velocities[span] = smooth_track(rows.boxes[span], rows.seen[span], noise)
-        elif span.stop - span.start > 1:
-            centres = (rows.boxes[span, :2] + rows.boxes[span, 2:]) / 2
-            velocities[span] = np.gradient(centres, axis=0)
-    return rows.replace(boxes=boxes), velocities
+    smoothed = rows.replace(boxes=boxes)
+    return smoothed, _velocities(rows) if noise is None else velocities
+
+
+def _velocities(rows: TrackRows) -> Float64Array:
+    """Returns `(R, 2)` pixels a frame, by the differences of the boxes before and after."""
+    centres, velocities = (rows.boxes[:, :2] + rows.boxes[:, 2:]) / 2, np.zeros((len(rows), 2))
+    for span in _runs(rows):
+        if span.stop - span.start > 1:
+            velocities[span] = np.gradient(centres[span], axis=0)
+    return velocities
+
+
+def _runs(rows: TrackRows) -> list[slice]:
+    """Returns the rows of each track without a gap."""
+    breaks = np.flatnonzero((np.diff(rows.ids) != 0) | (np.diff(rows.frames) != 1)) + 1
+    return [slice(a, b) for a, b in pairwise(np.unique([0, *breaks, len(rows)]).tolist())]

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from tracker.boxes import pairwise_iou
 from tracker.errors import ConfigError
+from tracker.tracking.offline.camera_path import camera_path
 from tracker.tracking.offline.join import JoinSettings, continuations
 from tracker.tracking.offline.track_rows import TrackRows
 from tracker.util.check_types import check_types
@@ -102,12 +103,16 @@ def _across(
     """Returns the pairs where one ends before the seam and the other begins from it on."""
     # A track that is predicted beyond the seam has not ended.
     going_on = [known[one] for one in set(after.ids[after.frames >= seam].tolist()) if one in known]
-    old = before.select(before.seen & (before.frames < seam) & ~np.isin(before.ids, going_on))
+    old = before.select(before.seen & (before.frames < seam))
     new = after.select(after.seen & (after.frames >= seam))
     highest = int(old.ids.max(initial=0))
-    new = new.select(~np.isin(new.ids, list(known)))
-    rows = TrackRows.concatenate([old, new.replace(ids=new.ids + highest)])
-    pairs = continuations(rows, settings.join, fps=fps, seam=seam)
+    ids = [known.get(number, number + highest) for number in new.ids.tolist()]
+    rows = TrackRows.concatenate([old, new.replace(ids=np.array(ids, np.int64))])
+    path = camera_path(rows, fps=fps)
+    if path is not None:
+        rows = rows.replace(boxes=path.to_still(rows.frames, rows.boxes))
+    ended = rows.select(~np.isin(rows.ids, going_on))
+    pairs = continuations(ended, settings.join, fps=fps, seam=seam)
     return {later - highest: earlier for earlier, later in pairs.items()}
 
 
