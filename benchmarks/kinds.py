@@ -8,7 +8,7 @@ print(evaluate_kinds(load_config(), scenes)["plain"].values["HOTA"])
 """
 
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -22,6 +22,8 @@ from tracker.evaluation.metrics import Evaluation, Measured, Scores, combine, me
 from tracker.evaluation.similarity import compare
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.deepsort import DeepSort
+from tracker.tracking.offline.fixed_lag import FixedLag
+from tracker.tracks import Tracks
 
 ALL = "all simulated"
 """Row of all simulated sequences combined."""
@@ -56,12 +58,29 @@ def track(scene: Scene, config: Config) -> Rows:
     deepsort = DeepSort(tracking_settings(config))
     deepsort.reset(frame_interval_s=scene.interval_s, frame_size=scene.size)
     parts = [np.zeros((0, 6))]
-    for frame, (detections, dt) in enumerate(zip(scene.found, scene.steps, strict=True)):
-        tracks = deepsort.step(detections, dt=float(dt))
+    results = (
+        deepsort.step(detections, dt=float(dt))
+        for detections, dt in zip(scene.found, scene.steps, strict=True)
+    )
+    for frame, tracks in enumerate(_late(results, scene, deepsort.lag_frames)):
         kept = tracks.ids > 0
         columns = (np.full(kept.sum(), frame), tracks.ids[kept], tracks.boxes[kept])
         parts.append(np.column_stack(columns))
     return np.concatenate(parts)
+
+
+def _late(results: Iterator[Tracks], scene: Scene, lag_frames: int) -> Iterator[Tracks]:
+    """Yields results as late, and as good, as `tracking.lag_frames` makes them."""
+    if not lag_frames:
+        yield from results
+        return
+    lag = FixedLag(lag_frames)
+    times_s = np.cumsum(scene.steps * scene.interval_s).tolist()
+    for tracks, time_s in zip(results, times_s, strict=True):
+        earlier = lag.push(tracks, time_s)
+        if earlier is not None:
+            yield earlier
+    yield from lag.flush()
 
 
 def score(scene: Scene, rows: Rows) -> Measured:

@@ -15,7 +15,8 @@ from tracker.tracking.deepsort import DeepSort
 from tracker.tracking.gallery import AppearanceGallery
 from tracker.tracking.learnt import Learnt
 from tracker.tracking.motion_bank import MotionBank
-from tracker.tracking.offline.fixed_lag import FixedLag, LateFrame, Sight
+from tracker.tracking.offline.fixed_lag import FixedLag, Sight
+from tracker.tracking.offline.nearby import LateFrame
 from tracker.tracking.score_scale import RunningMedian, ScoreScale
 from tracker.tracking.survival import Survival
 from tracker.tracking.track_table import TrackTable

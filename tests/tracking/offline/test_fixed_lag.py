@@ -102,6 +102,9 @@ def test_tracks_that_do_not_come_back_and_tentative_ones_are_left_alone() -> Non
 def test_short_sources_come_out_whole(count: int) -> None:
     frames = [at(3.0 * number) for number in range(count)]
     assert run(frames, 5) == frames
+    longer = [at(3.0 * number) for number in range(6)]
+    for before, after in zip(longer, run(longer, 5), strict=True):  # A straight line stays one.
+        np.testing.assert_allclose(after.boxes, before.boxes, atol=1e-5)
 
 
 def test_no_state_is_kept_of_tracks_that_are_gone() -> None:
@@ -109,6 +112,7 @@ def test_no_state_is_kept_of_tracks_that_are_gone() -> None:
     for number in range(500):
         lag.push(at(0, number + 1), float(number))
     assert len(lag._seen) <= 6
+    assert len(lag._past) == 4
 
 
 def test_times_that_stand_still_give_finite_boxes() -> None:
@@ -119,3 +123,58 @@ def test_times_that_stand_still_give_finite_boxes() -> None:
 def test_a_lag_below_one_frame_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected 1 frame or more, got 0"):
         FixedLag(0)
+
+
+def test_jitter_is_smoothed_and_all_else_stays() -> None:
+    rng = np.random.default_rng(0)
+    true = [4.0 * number for number in range(40)]
+    frames = [at(x + rng.normal(0, 1)) for x in true]
+    late = run(frames, 5, times=[number / 25 for number in range(40)])
+
+    def error(some: list[Tracks]) -> float:
+        pairs = zip(some, true, strict=True)
+        return float(np.mean([abs(tracks.boxes[0, 0] - x) for tracks, x in pairs]))
+
+    assert error(late) < 0.6 * error(frames)
+    for before, after in zip(frames, late, strict=True):
+        for name in Tracks.__dataclass_fields__:
+            if name != "boxes":
+                assert getattr(after, name) is getattr(before, name)
+
+
+def test_the_line_is_the_weighted_least_squares_of_numpy() -> None:
+    rng = np.random.default_rng(1)
+    frames = [at(x) for x in rng.normal(0, 5, 7)]
+    late = run(frames, 3, times=[number / 15 for number in range(7)])
+    away = np.arange(-3, 4)
+    weights = np.exp(-0.25 * np.square(away * 1.5 / 3))  # polyfit squares them
+    values = [tracks.boxes[0, 0] + 5.0 for tracks in frames]
+    expected = np.polyfit(away, values, 1, w=weights)[1]
+    middle = (late[3].boxes[0, 0] + late[3].boxes[0, 2]) / 2
+    assert middle == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_shaking_camera_is_followed() -> None:
+    rng = np.random.default_rng(2)
+    shake = rng.normal(0, 25, 60)
+    frames = []
+    for number, moved in enumerate(shake.tolist()):
+        rows = [
+            (track, 40.0 * track + 0.5 * track * number + moved, CONFIRMED) for track in range(1, 8)
+        ]
+        hidden = 3 if 30 <= number < 36 else 0
+        frames.append(make_tracks(*(row for row in rows if row[0] != hidden)))
+    late = run(frames, 15, times=[number / 25 for number in range(60)])
+    for number, tracks in enumerate(late):
+        assert len(tracks) == 7
+        expected = 40.0 * tracks.ids + 0.5 * tracks.ids * number + shake[number]
+        # A camera cannot be told from its tracks better than these can be told from each other.
+        assert np.abs(tracks.boxes[:, 0] - expected).max() < 2.0, number
+
+
+def test_boxes_that_are_no_boxes_are_left_as_they_are() -> None:
+    flat = replace(at(5.0), boxes=np.array([[5, 5, 5, 5]], np.float32))
+    frames = [at(1), at(2), flat, at(4), at(5)]
+    out = run(frames, 4)
+    assert out[2].boxes.tolist() == [[5, 5, 5, 5]]
+    assert [tracks.boxes[0, 0] for tracks in out[:2]] == pytest.approx([1, 2], abs=1e-4)

@@ -28,7 +28,7 @@ _BEND_S = (0.0, 0.5)
 """Seconds on each side of a bend; 0 for one frame. A camera that shakes bends tracks from frame to
 frame, one that pans does so slowly."""
 
-_LEAST_EXPLAINED = 0.1
+LEAST_EXPLAINED = 0.1
 """Share of the squared bends that the other tracks must explain. Independent movement explains
 nothing, or less: the mean of others that is unrelated only adds to the error."""
 
@@ -109,12 +109,15 @@ class _Fit(NamedTuple):
     leverage: Float64Array
 
 
-def camera_path(rows: TrackRows, *, fps: float) -> CameraPath | None:
+def camera_path(
+    rows: TrackRows, *, fps: float, least_explained: float = LEAST_EXPLAINED
+) -> CameraPath | None:
     """Returns the camera's path, `None` where it does not move as far as the tracks tell.
 
     Args:
         rows: The tracks of a recording.
         fps: Frames a second.
+        least_explained: Share of the squared bends that the other tracks must explain.
 
     Example:
         >>> frames = np.arange(20).repeat(5)
@@ -133,7 +136,7 @@ def camera_path(rows: TrackRows, *, fps: float) -> CameraPath | None:
     places, heights = boxes[:, :2] - middle, boxes[:, 3]
     lags = {max(1, round(seconds * fps)) for seconds in _BEND_S}
     explained = [_explained(rows, times, places, heights, lag) for lag in sorted(lags)]
-    if max(explained) < _LEAST_EXPLAINED:
+    if max(explained) < least_explained:
         return None
     first = np.flatnonzero((np.diff(rows.ids) == 0) & (np.diff(times) == 1))
     moves = _Moves(

@@ -1,8 +1,10 @@
-"""A fixed lag: results some frames late, in which gaps are filled that have ended in the meantime.
+"""A fixed lag: results some frames late, smoothed, with gaps filled that have ended since.
 
 On line, a lost track is either predicted or left out. A few frames later it is known whether and
 where it came back: its boxes in between are interpolated. Longer gaps than the lag, and those that
-did not end, stay as the tracker reported them.
+did not end, stay as the tracker reported them. Boxes that were seen are smoothed by those shortly
+before and after them (`nearby.py`). Where the camera moves, both are done in coordinates that stand
+still (`camera_path.py`), by the frames around.
 """
 
 from collections import deque
@@ -12,17 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tracker.errors import ConfigError
+from tracker.tracking.offline.camera_path import CameraPath
 from tracker.tracking.offline.interpolation import boxes_between
+from tracker.tracking.offline.nearby import LateFrame, path_of, seen_rows, smoothed
 from tracker.tracks import Tracks, TrackState
 from tracker.util.arrays import Float64Array
-
-
-class LateFrame(NamedTuple):
-    """A frame whose tracks have not been returned yet."""
-
-    number: int
-    time_s: float
-    tracks: Tracks
 
 
 class Sight(NamedTuple):
@@ -56,6 +52,7 @@ class FixedLag:
         if frames < 1:
             raise ConfigError(f"FixedLag: expected 1 frame or more, got {frames}")
         self._frames = frames
+        self._past: deque[LateFrame] = deque()
         self._waiting: deque[LateFrame] = deque()
         self._count = 0
         self._seen: dict[int, Sight] = {}
@@ -81,7 +78,7 @@ class FixedLag:
 
     def _next(self) -> Tracks:
         frame = self._waiting.popleft()
-        rows = _seen_rows(frame.tracks)
+        rows = seen_rows(frame.tracks)
         for track_id, row in rows.items():
             self._seen[track_id] = Sight(frame.number, frame.time_s, frame.tracks, row)
         oldest = frame.number - self._frames
@@ -92,7 +89,21 @@ class FixedLag:
                 after = self._next_sight(track_id, before.number + self._frames + 1)
                 if after is not None:
                     filled.append((track_id, before, after))
-        return _with_filled(frame, filled) if filled else frame.tracks
+        tracks = self._improved(frame, filled)
+        self._past.append(frame)
+        if len(self._past) > self._frames:
+            self._past.popleft()
+        return tracks
+
+    def _improved(self, frame: LateFrame, filled: list[tuple[int, Sight, Sight]]) -> Tracks:
+        if not filled and not len(frame.tracks):
+            return frame.tracks
+        ends = [sight.number for _, *both in filled for sight in both]
+        around = [*self._past, frame, *self._waiting]
+        path = path_of(around, frame, first=min(ends, default=frame.number),
+                       last=max(ends, default=frame.number))  # fmt: skip
+        tracks = smoothed(around, frame, path)
+        return _with_filled(frame, tracks, filled, path) if filled else tracks
 
     def _next_sight(self, track_id: int, last: int) -> Sight | None:
         """Returns where a track is seen next, up to a frame number; `None` if it is not."""
@@ -105,17 +116,16 @@ class FixedLag:
         return None
 
 
-def _seen_rows(tracks: Tracks) -> dict[int, int]:
-    """Returns the rows of confirmed tracks that were seen, by id."""
-    seen = ((tracks.misses == 0) & (tracks.ids > 0)).nonzero()[0]
-    return {int(tracks.ids[row]): int(row) for row in seen}
-
-
-def _with_filled(frame: LateFrame, filled: list[tuple[int, Sight, Sight]]) -> Tracks:
+def _with_filled(
+    frame: LateFrame,
+    tracks: Tracks,
+    filled: list[tuple[int, Sight, Sight]],
+    path: CameraPath | None,
+) -> Tracks:
     """Returns the tracks of a frame, with interpolated ones in place of predictions."""
     names = [track_id for track_id, _, _ in filled]
-    kept = frame.tracks.select(~np.isin(frame.tracks.ids, names))
-    parts = [kept, *(_filled(frame, before, after) for _, before, after in filled)]
+    kept = tracks.select(~np.isin(tracks.ids, names))
+    parts = [kept, *(_filled(frame, before, after, path) for _, before, after in filled)]
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Tracks.__dataclass_fields__
@@ -124,13 +134,18 @@ def _with_filled(frame: LateFrame, filled: list[tuple[int, Sight, Sight]]) -> Tr
     return Tracks(**{name: column[order] for name, column in columns.items()})
 
 
-def _filled(frame: LateFrame, before: Sight, after: Sight) -> Tracks:
+def _filled(frame: LateFrame, before: Sight, after: Sight, path: CameraPath | None) -> Tracks:
     """Returns one track, interpolated in time between two frames in which it was seen."""
     start = before.tracks.select(np.array([before.row]))
     end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)
     span = max(after.time_s - before.time_s, 1e-9)
     share = min(max((frame.time_s - before.time_s) / span, 0.0), 1.0)
-    boxes = boxes_between(start.boxes[0], end, np.array([share]))
+    ends = np.stack([start.boxes[0].astype(np.float64), end])
+    if path is not None:
+        ends = path.to_still(np.array([before.number, after.number], np.int32), ends)
+    boxes = boxes_between(ends[0], ends[1], np.array([share]))
+    if path is not None:
+        boxes = path.to_image(np.array([frame.number], np.int32), boxes)
     moved = (end - start.boxes[0])[:2] + (end - start.boxes[0])[2:]
     frames = frame.number - before.number
     return Tracks(
