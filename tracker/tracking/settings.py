@@ -93,7 +93,7 @@ class DeepSortSettings:
             as many missed detections, times how likely the track is one of an object.
         lag_frames: Frames by which results are late. Gaps in a track that end within them are
             interpolated, in place of predictions, and boxes are smoothed (`offline/fixed_lag.py`);
-            the pipeline does it, and keeps as many frames in memory. 0 = none, as live use wants it.
+            the pipeline does it, and keeps as many frames in memory. 0 = none, for live use.
         confirm_hits: Detections in a row that confirm a track (sec. 2.1: three).
         max_age_s: Seconds without a detection after which a confirmed track is deleted. One step
             counts for a third of them at most, so that after a longer interruption of the source

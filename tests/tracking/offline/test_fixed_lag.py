@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tracker.boxes import is_proper
 from tracker.errors import ConfigError
 from tracker.tracking.offline.fixed_lag import FixedLag
 from tracker.tracking.offline.refine import fill_gaps
@@ -178,3 +181,29 @@ def test_boxes_that_are_no_boxes_are_left_as_they_are() -> None:
     out = run(frames, 4)
     assert out[2].boxes.tolist() == [[5, 5, 5, 5]]
     assert [tracks.boxes[0, 0] for tracks in out[:2]] == pytest.approx([1, 2], abs=1e-4)
+
+
+SIDES = st.sampled_from([1e-3, 1.0, 40.0, 1e6, 1e30])
+PLACES = st.one_of(st.floats(-500, 500, width=32), st.sampled_from([0.0, -1e30, 1e30]))
+BOXES = st.tuples(st.integers(1, 6), PLACES, PLACES, SIDES, SIDES)
+
+
+@given(
+    st.lists(st.lists(BOXES, max_size=6, unique_by=lambda box: box[0]), max_size=14),
+    st.integers(1, 8),
+    st.sampled_from([0.0, 0.04, 5.0]),
+)
+def test_whatever_the_boxes_tracks_stay_and_boxes_are_boxes(
+    scene: list[list[tuple[int, float, float, float, float]]], lag: int, interval_s: float
+) -> None:
+    frames = []
+    for found in scene:
+        tracks = make_tracks(*((row[0], 0.0, CONFIRMED) for row in found)) if found else at(0)
+        places = np.array([row[1:] for row in found], np.float64).reshape(-1, 4)
+        boxes = np.hstack([places[:, :2], places[:, :2] + places[:, 2:]]).astype(np.float32)
+        known = is_proper(boxes)
+        frames.append(replace(tracks, boxes=boxes).select(known) if found else Tracks.empty())
+    late = run(frames, lag, times=[interval_s * number for number in range(len(frames))])
+    for before, after in zip(frames, late, strict=True):
+        assert set(before.ids.tolist()) <= set(after.ids.tolist())
+        assert is_proper(after.boxes).all()

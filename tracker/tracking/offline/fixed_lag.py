@@ -13,12 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracker.boxes import is_proper
 from tracker.errors import ConfigError
 from tracker.tracking.offline.camera_path import CameraPath
 from tracker.tracking.offline.interpolation import boxes_between
-from tracker.tracking.offline.nearby import LateFrame, path_of, seen_rows, smoothed
+from tracker.tracking.offline.nearby import LateFrame, in_float32, path_of, seen_rows, smoothed
 from tracker.tracks import Tracks, TrackState
 from tracker.util.arrays import Float64Array
+
+_SHORTEST_S = 1e-3
+"""Time of a gap where times stand still."""
 
 
 class Sight(NamedTuple):
@@ -123,9 +127,10 @@ def _with_filled(
     path: CameraPath | None,
 ) -> Tracks:
     """Returns the tracks of a frame, with interpolated ones in place of predictions."""
-    names = [track_id for track_id, _, _ in filled]
-    kept = tracks.select(~np.isin(tracks.ids, names))
-    parts = [kept, *(_filled(frame, before, after, path) for _, before, after in filled)]
+    new = [_filled(frame, before, after, path) for _, before, after in filled]
+    new = [one for one in new if is_proper(one.boxes).all()]  # not of sizes beyond all images
+    names = [int(one.ids[0]) for one in new]
+    parts = [tracks.select(~np.isin(tracks.ids, names)), *new]
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Tracks.__dataclass_fields__
@@ -138,7 +143,7 @@ def _filled(frame: LateFrame, before: Sight, after: Sight, path: CameraPath | No
     """Returns one track, interpolated in time between two frames in which it was seen."""
     start = before.tracks.select(np.array([before.row]))
     end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)
-    span = max(after.time_s - before.time_s, 1e-9)
+    span = max(after.time_s - before.time_s, _SHORTEST_S)
     share = min(max((frame.time_s - before.time_s) / span, 0.0), 1.0)
     ends = np.stack([start.boxes[0].astype(np.float64), end])
     if path is not None:
@@ -150,8 +155,8 @@ def _filled(frame: LateFrame, before: Sight, after: Sight, path: CameraPath | No
     frames = frame.number - before.number
     return Tracks(
         ids=start.ids,
-        boxes=boxes.astype(np.float32),
-        velocities=(moved / (2 * span)).astype(np.float32)[None],
+        boxes=in_float32(boxes),
+        velocities=in_float32(moved / (2 * span))[None],
         scores=start.scores,
         classes=start.classes,
         class_scores=start.class_scores,

@@ -13,7 +13,7 @@ from tracker.boxes import cxcyah_to_xyxy, is_proper, xyxy_to_cxcyah
 from tracker.tracking.offline.camera_path import CameraPath, camera_path
 from tracker.tracking.offline.track_rows import TrackRows
 from tracker.tracks import Tracks
-from tracker.util.arrays import Float64Array, Int32Array, Int64Array
+from tracker.util.arrays import Float32Array, Float64Array, Int32Array, Int64Array
 
 _AROUND = 15
 """Frames on each side in which the camera's movement is looked for."""
@@ -99,12 +99,19 @@ def smoothed(frames: Sequence[LateFrame], frame: LateFrame, path: CameraPath | N
     found = cxcyah_to_xyxy(line)
     if path is not None:
         found = path.to_image(np.full(len(found), frame.number, np.int32), found)
-    known = is_proper(found.astype(np.float32))
+    new = in_float32(found)
+    known = is_proper(new)
     if not known.any():
         return tracks
     result = tracks.boxes.copy()
-    result[rows[known]] = found[known]
+    result[rows[known]] = new[known]
     return replace(tracks, boxes=result)
+
+
+def in_float32(values: Float64Array) -> Float32Array:
+    """Returns values as float32, infinite where they are too large for it."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _reach(frames: Sequence[LateFrame], frame: LateFrame) -> int:
