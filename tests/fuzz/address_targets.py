@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.fuzz.engine import Target, checked_message
 from tests.fuzz.mutators import mutate_bytes, mutate_text
-from tracker.errors import TrackerError
+from tracker.errors import LONGEST_MESSAGE, TrackerError
 from tracker.registry.entries import check_address, shown
 from tracker.registry.http import Resume, open_address, redirect_problem
 from tracker.sources.live.address import with_environment
@@ -146,7 +146,7 @@ def _use_answer(data: bytes, folder: Path) -> object:
     for text in marks:
         assert "\n" not in text, text
         assert SECRET not in text, text
-        assert len(text) < 1000, text
+        assert len(text) <= LONGEST_MESSAGE, text
     return tuple(text[:60] for text in marks)
 
 

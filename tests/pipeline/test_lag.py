@@ -44,7 +44,8 @@ def test_a_gap_is_filled_and_every_frame_comes_once_in_order() -> None:
         np.testing.assert_allclose(result.tracks.boxes[0, 0], 10 + 2 * result.frame.index, atol=1)
     for one, other in zip(usual, filled, strict=True):
         if len(one.tracks):
-            np.testing.assert_array_equal(one.tracks.boxes, other.tracks.boxes)
+            # What the tracker has not yet learnt of the speed, smoothing knows.
+            np.testing.assert_allclose(one.tracks.boxes, other.tracks.boxes, atol=0.05)
 
 
 def test_a_lag_longer_than_the_source_delays_all_to_its_end() -> None:

@@ -19,7 +19,7 @@ from tests.file_server import Answer, FileServer
 from tracker.errors import DownloadError, OutputError
 from tracker.registry.download import RetryPolicy, pull
 from tracker.registry.entries import FileEntry, ModelEntry, Task
-from tracker.registry.http import _tag, redirect_problem
+from tracker.registry.http import Resume, _request, _tag, redirect_problem
 from tracker.registry.models import model_folder
 
 CONTENT = random.Random(0).randbytes(300_000)
@@ -405,3 +405,14 @@ def test_two_processes_share_one_download(tmp_path: Path) -> None:
 def test_headers_without_end_are_named(tmp_path: Path) -> None:
     _, message = refused(tmp_path, Answer(more_headers=200))
     assert "the headers of the server's answer do not end" in message
+
+
+def test_a_host_that_is_not_ascii_is_looked_up_by_its_encoded_name() -> None:
+    request = _request("http://łódź.test:81/ä?b", Resume(0, None))
+    assert request.full_url == "http://xn--d-uga0v4h.test:81/%C3%A4?b"
+    assert _request("http://[::1]:8/f", Resume(0, None)).host == "[::1]:8"
+    with pytest.raises(DownloadError, match="no host can have this name"):
+        _request("http://\ufffd/f", Resume(0, None))
+    # The target of a redirection comes encoded, or is none.
+    assert redirect_problem("http://h/f", "http://\ufffd/f") == "that is no address"
+    assert redirect_problem("http://h/f", "http://łódź.test/f") == "that is no address"

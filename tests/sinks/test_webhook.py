@@ -110,6 +110,7 @@ def test_a_dead_server_may_be_tried_again() -> None:
         ("ftp://example.com/", "expected an address such as"),
         ("https:///hook", "expected a host"),
         ("https://${NO_SUCH}@example.com/", "no variable NO_SUCH"),
+        ("https://\ufffd/hook", "no host can have this name"),
     ],
 )
 def test_addresses_that_are_none(url: str, message: str) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -26,6 +26,7 @@ from urllib.request import (
 
 from tracker.errors import DownloadError, TrackerError
 from tracker.registry.entries import shown
+from tracker.util.address import ascii_address
 from tracker.version import __version__
 
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -108,8 +109,10 @@ def open_address(address: str, resume: Resume, *, size: int, timeout_s: float) -
 
 def _request(address: str, resume: Resume) -> Request:
     parts = urlsplit(address)
-    place = parts.netloc.rpartition("@")[2]
-    request = Request(urlunsplit(parts._replace(netloc=place, fragment="")))
+    try:
+        request = Request(ascii_address(address))
+    except ValueError:
+        raise DownloadError(f"{shown(address)}: no host can have this name") from None
     request.add_header("User-Agent", f"tracker/{__version__}")
     # Any other encoding would have another length and other bytes.
     request.add_header("Accept-Encoding", "identity")
@@ -248,6 +251,8 @@ def redirect_problem(address: str, place: str) -> str | None:
         new = urlsplit(urljoin(address, place))
         (new.hostname or "").encode("idna")  # As for the lookup: labels of 1 to 63 characters.
     except ValueError:
+        return "that is no address"
+    if not new.netloc.isascii():  # RFC 3986: such a name comes encoded.
         return "that is no address"
     if new.scheme not in {"http", "https"}:
         return "only http and https are followed"

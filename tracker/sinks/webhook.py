@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tracker.errors import ConfigError
 from tracker.sinks.event_queue import Record, SendError
 from tracker.sources.live.address import with_environment
-from tracker.util.address import scheme_of, shown_address
+from tracker.util.address import ascii_address, scheme_of, shown_address
 from tracker.version import __version__
 
 SECRET = "TRACKER_WEBHOOK_SECRET"
@@ -71,8 +71,12 @@ class WebhookSender:
             words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             basic = base64.b64encode(words.encode()).decode()
             self._headers["Authorization"] = f"Basic {basic}"
-        host = parts.netloc.rpartition("@")[2]
-        self._url = urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+        try:
+            self._url = ascii_address(urlunsplit(parts._replace(path=parts.path or "/")))
+        except ValueError:
+            raise ConfigError(
+                f"--webhook {shown_address(url)}: no host can have this name"
+            ) from None
         self._opener = build_opener(_NoRedirect)
 
     @property

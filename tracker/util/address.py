@@ -7,6 +7,7 @@ that contain a value or resemble a key are replaced by stars.
 import re
 from collections.abc import Iterable
 from pathlib import PurePath
+from urllib.parse import quote, urlsplit, urlunsplit
 
 STARS = "***"
 """Replacement of a secret."""
@@ -22,6 +23,8 @@ _KEY = re.compile(
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
 )
+_SENT = "!#$%&'()*+,/:;=?@[]~"
+"""What need not be encoded, for it has a meaning or is encoded."""
 _PLACEHOLDER = re.compile(r"\$\{\w*\}")
 # Misspelt addresses: one slash, backslashes, no slash, something before the scheme. The length is
 # limited because the search for a longer one would take quadratic time.
@@ -89,6 +92,28 @@ def shown_source(text: str) -> str:
     beginning = f"{match.group().partition(':')[0].rstrip('/')}://"
     shown = shown_address(beginning + rest).removeprefix(beginning)
     return text[: len(text) - len(rest)] + shown
+
+
+def ascii_address(address: str) -> str:
+    """Returns an address as it is sent: its host by IDNA, all else percent-encoded, without a user.
+
+    Args:
+        address: A URL.
+
+    Raises:
+        ValueError: It is none, or no host can have this name.
+
+    Example:
+        >>> ascii_address("http://me:secret@łódź.test:81/ä b?q=%C3%A4")
+        'http://xn--d-uga0v4h.test:81/%C3%A4%20b?q=%C3%A4'
+    """
+    parts = urlsplit(address)
+    place = parts.netloc.rpartition("@")[2]
+    if not place.isascii():
+        host, colon, port = place.partition(":")
+        place = f"{host.encode('idna').decode('ascii')}{colon}{port}"
+    path, query = (quote(text, safe=_SENT) for text in (parts.path, parts.query))
+    return urlunsplit((parts.scheme, place, path, query, ""))
 
 
 def is_slipped(text: str) -> bool:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 from tracker.boxes import xyxy_to_cxcyah
 from tracker.tracking.offline.track_rows import TrackRows
@@ -217,6 +216,8 @@ def _composed(fit: _Fit, fps: float) -> tuple[Float64Array, Float64Array]:
     steps = np.column_stack([logs, fit.shift])
     window = 2 * round(_TREND_S * fps / 2) + 1
     if len(steps) > window:
+        from scipy.signal import savgol_filter  # takes longer to load than a short run
+
         steps = steps - savgol_filter(steps, window, polyorder=1, axis=0)
     log_scales = np.concatenate([[0.0], -np.cumsum(steps[:, 0])])
     scales = np.exp(log_scales)
