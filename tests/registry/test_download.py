@@ -407,6 +407,12 @@ def test_headers_without_end_are_named(tmp_path: Path) -> None:
     assert "the headers of the server's answer do not end" in message
 
 
+def test_the_body_of_a_redirection_is_not_read(tmp_path: Path) -> None:
+    """It may be endless, and the library would read all of it into memory."""
+    endless = Answer(status=302, location="/elsewhere/model.bin", length=1 << 40, stalls=True)
+    pulled(tmp_path, endless, Answer(), retries=RetryPolicy(5.0, 1, 0.0))
+
+
 def test_a_host_that_is_not_ascii_is_looked_up_by_its_encoded_name() -> None:
     request = _request("http://łódź.test:81/ä?b", Resume(0, None))
     assert request.full_url == "http://xn--d-uga0v4h.test:81/%C3%A4?b"

@@ -5,6 +5,7 @@ messages contain neither them nor the query.
 """
 
 import base64
+import io
 import re
 import ssl
 from dataclasses import dataclass
@@ -230,7 +231,8 @@ class _Redirects(HTTPRedirectHandler):
         if reason is not None:
             fp.close()
             raise DownloadError(f"{shown(req.full_url)}: leads to {shown(place)}: {reason}")
-        return super().http_error_302(req, fp, code, msg, headers)
+        fp.close()  # The library would read the whole body, however long.
+        return super().http_error_302(req, io.BytesIO(), code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
