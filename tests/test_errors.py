@@ -40,7 +40,7 @@ def test_the_whole_message_is_kept_for_those_who_look_for_secrets_in_it() -> Non
     assert len(str(found)) == LONGEST_MESSAGE
 
 
-@given(st.text(max_size=3000))
+@given(st.text(max_size=6000))
 def test_any_text_becomes_one_line_once(text: str) -> None:
     found = shortened(text)
     assert len(found) <= LONGEST_MESSAGE

@@ -21,10 +21,11 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
-LONGEST_MESSAGE = 1000
-"""Most characters of a message: a damaged file may have a name or value of thousands."""
+LONGEST_MESSAGE = 4000
+"""Most characters of a message, enough for the paths of several outputs; a damaged file may have a
+name or value of millions."""
 
-_KEPT_AT_END = 400
+_KEPT_AT_END = 1500
 _CUT = " ... "
 
 
@@ -96,7 +97,7 @@ def shortened(message: str) -> str:
 
     Example:
         >>> shortened("broken:\n  'x'"), len(shortened("x" * 5000))
-        ("broken: 'x'", 1000)
+        ("broken: 'x'", 4000)
     """
     lines = [line.strip() for line in message.splitlines()]
     text = " ".join(line for line in lines if line) if len(lines) > 1 else message
