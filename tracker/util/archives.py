@@ -32,6 +32,8 @@ _MOST_TIMES = 100
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 """Errors of the library for a damaged, encrypted or unusual archive."""
+H5_ERRORS = (KeyError, ValueError, TypeError, RuntimeError)
+"""Errors of h5py for damaged content of an HDF5 file, and `DataError`, which is a `ValueError`."""
 _NPY_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, RecursionError, tokenize.TokenError)
 """Errors of NumPy for a damaged header, whose text Python's own parser reads."""
 
@@ -252,7 +254,7 @@ def check_weights_member(path: Path, name: str) -> None:
                 check_h5(file, member.file_size)
     except DataError:
         raise
-    except (*ZIP_ERRORS, OSError, KeyError, ValueError, TypeError) as error:
+    except (*ZIP_ERRORS, *H5_ERRORS, OSError) as error:
         raise DataError(f"{name} in it is damaged: {_first_line(error)}") from error
 
 

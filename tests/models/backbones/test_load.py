@@ -351,3 +351,17 @@ def test_card_text_of_a_backbone():
     assert "from `a.keras`, as the whole" in BackboneChoice("xception", whole="a.keras").card_text(
         0
     )
+
+
+@pytest.mark.slow
+def test_a_damaged_type_in_a_file_of_weights_is_one_line(tmp_path):
+    import h5py
+
+    path = tmp_path / "a.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data="text", dtype=h5py.string_dtype("utf-8"))
+    damaged = bytearray(path.read_bytes())
+    damaged[842] ^= 0x02  # how the characters of the type are encoded: 1 means UTF-8
+    path.write_bytes(damaged)
+    with pytest.raises(ModelError, match=r"backbone_weights .*: Unknown string encoding"):
+        load_backbone(features(SHORT), BackboneChoice(SHORT, weights=str(path)))

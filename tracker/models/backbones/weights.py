@@ -30,7 +30,7 @@ from tracker.models.files.detector_file import load_detector
 from tracker.models.files.reid_file import FORMAT as REID_FORMAT
 from tracker.models.files.reid_file import load_reid
 from tracker.models.files.tflite import MEMBER
-from tracker.util.archives import ZIP_ERRORS, check_h5, checked, read_member
+from tracker.util.archives import H5_ERRORS, ZIP_ERRORS, check_h5, read_member
 from tracker.util.json_text import parse_json
 
 
@@ -142,9 +142,12 @@ def _from_h5(name: str, path: Path) -> Any:
 
 
 def _check_h5(path: Path) -> None:
-    with contextlib.suppress(OSError):  # Keras reports a file that is no HDF5.
-        size = path.stat().st_size
-        checked(lambda: check_h5(path, size), ModelError, f"backbone_weights {path}")
+    try:
+        check_h5(path, path.stat().st_size)
+    except OSError:
+        return  # Keras reports a file that is no HDF5.
+    except H5_ERRORS as error:
+        raise ModelError(f"backbone_weights {path}: {_first_line(error)}") from error
 
 
 def _from_torch(name: str, path: Path) -> Any:
