@@ -18,10 +18,10 @@ from tracker.analytics.membership import Crossing, Group, Membership, ZoneChange
 from tracker.analytics.outlook import LastSeen, Outlook
 from tracker.analytics.settings import AnalyticsSettings, pixel_scale
 from tracker.analytics.speed import Motion, Speedometer
-from tracker.analytics.track_table import Ended, Seen, TrackTable, grown
+from tracker.analytics.track_table import Ended, Seen, TrackTable
 from tracker.analytics.visits import Visits
 from tracker.tracks import Tracks
-from tracker.util.arrays import BoolArray, Float64Array, Int32Array
+from tracker.util.arrays import BoolArray, Float64Array, Int32Array, grown
 
 
 class Analyser:

@@ -10,9 +10,9 @@ import numpy as np
 from tracker.analytics.events import EventKind
 from tracker.analytics.geometry import true_places
 from tracker.analytics.settings import Point, Zone
-from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen
 from tracker.analytics.visits import Alarm, limits_of
-from tracker.util.arrays import BoolArray, Float64Array
+from tracker.util.arrays import BoolArray, Float64Array, grown
 
 STILL_SHARE = 0.2
 """A track stands still while its foot point stays within this share of the box's height."""

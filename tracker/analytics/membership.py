@@ -13,8 +13,8 @@ import numpy as np
 
 from tracker.analytics.geometry import true_places
 from tracker.analytics.shapes import AreaShapes, PointShapes, ShapesFrame
-from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, grown
 
 
 @dataclass(frozen=True, slots=True, eq=False)

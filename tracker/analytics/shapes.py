@@ -13,8 +13,8 @@ import numpy as np
 
 from tracker.analytics import geometry
 from tracker.analytics.settings import ANCHOR_SHARES, Anchor
-from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen
+from tracker.util.arrays import BoolArray, Float64Array, IndexArray, Int32Array, grown
 
 _THIN = 0.5
 """Largest hysteresis of a zone as a share of its inner radius: objects can be inside thin zones."""

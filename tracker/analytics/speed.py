@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.analytics.ground import to_ground
-from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import Float64Array, IndexArray
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen
+from tracker.util.arrays import Float64Array, IndexArray, grown
 
 PLACES = 32
 """Places kept of each track; at higher frame rates some frames are left out."""

@@ -4,15 +4,18 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracker.tracks import Tracks, TrackState
-from tracker.util.arrays import Float32Array, Float64Array, IndexArray, Int32Array, Int64Array
-
-Array = TypeVar("Array", bound=NDArray[Any])
+from tracker.util.arrays import (
+    Float32Array,
+    Float64Array,
+    IndexArray,
+    Int32Array,
+    Int64Array,
+    grown,
+)
 
 FIRST_CAPACITY = 128
 _BOX_SCALE = 100.0
@@ -215,12 +218,3 @@ def rounded_boxes(boxes: Float32Array) -> Float64Array:
     np.rint(result, out=result)
     result /= _BOX_SCALE
     return result
-
-
-def grown(array: Array, capacity: int) -> Array:
-    """Returns an array with so many rows, new ones zero; the array itself if it has them."""
-    if len(array) >= capacity:
-        return array
-    larger = np.zeros((capacity, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger  # type: ignore[return-value]

@@ -11,8 +11,8 @@ import numpy as np
 from tracker.analytics.events import EventKind
 from tracker.analytics.geometry import true_places
 from tracker.analytics.settings import Zone
-from tracker.analytics.track_table import FIRST_CAPACITY, Seen, grown
-from tracker.util.arrays import Float64Array
+from tracker.analytics.track_table import FIRST_CAPACITY, Seen
+from tracker.util.arrays import Float64Array, grown
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _print_exception(error: Exception, words: Sequence[str], *, debug: bool) -> 
     """Returns the exit code of an error, after printing one line or the traceback."""
     is_ours = isinstance(error, TrackerError)
     if isinstance(error, OSError) and not is_ours and {"-h", "--help"} & set(words):
-        error, is_ours = stdout_error(error), True  # Typer prints its help itself.
+        error = stdout_error(error)  # Typer prints its help itself.
     code = error.exit_code if isinstance(error, TrackerError) else 1
     if isinstance(error, TrackerError) and not debug:
         return _print_error(mask_words(error.full_text, words), code)

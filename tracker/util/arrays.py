@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -16,6 +16,7 @@ Int64Array = NDArray[np.int64]
 UInt8Array = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
+Array = TypeVar("Array", bound=NDArray[Any])
 
 LARGEST_CLASS = 65535
 """Largest class id: three times the classes of the largest public label sets (ImageNet-21k)."""
@@ -232,3 +233,12 @@ def is_immutable(array: NDArray[Any]) -> bool:
             return False
         array = array.base
     return False
+
+
+def grown(array: Array, capacity: int) -> Array:
+    """Returns an array with so many rows, new ones zero; the array itself if it has them."""
+    if len(array) >= capacity:
+        return array
+    larger = np.zeros((capacity, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tracker.frames import VideoInfo
 from tracker.tracks import TrackedFrame
-from tracker.util.arrays import BoolArray, Int64Array
+from tracker.util.arrays import BoolArray, Int64Array, grown
 from tracker.util.latency import LatencyHistogram, Percentiles
 from tracker.util.progress_bar import WorkBar
 
@@ -71,9 +71,7 @@ class RunStatistics:
     def _note(self, ids: Int64Array) -> None:
         largest = int(ids.max())
         if largest >= len(self.has_id):
-            longer = np.zeros(2 * largest, np.bool_)
-            longer[: len(self.has_id)] = self.has_id
-            self.has_id = longer
+            self.has_id = grown(self.has_id, 2 * largest)
         self.has_id[ids] = True
 
     def add_seconds(self, stage: str, seconds: float) -> None:

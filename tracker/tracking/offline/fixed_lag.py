@@ -17,12 +17,16 @@ from tracker.boxes import is_proper
 from tracker.errors import ConfigError
 from tracker.tracking.offline.camera_path import CameraPath
 from tracker.tracking.offline.interpolation import boxes_between
-from tracker.tracking.offline.nearby import LateFrame, in_float32, path_of, seen_rows, smoothed
+from tracker.tracking.offline.nearby import (
+    SHORTEST_S,
+    LateFrame,
+    in_float32,
+    path_of,
+    seen_rows,
+    smoothed,
+)
 from tracker.tracks import Tracks, TrackState
 from tracker.util.arrays import Float64Array
-
-_SHORTEST_S = 1e-3
-"""Time of a gap where times stand still."""
 
 
 class Sight(NamedTuple):
@@ -143,7 +147,7 @@ def _filled(frame: LateFrame, before: Sight, after: Sight, path: CameraPath | No
     """Returns one track, interpolated in time between two frames in which it was seen."""
     start = before.tracks.select(np.array([before.row]))
     end: Float64Array = after.tracks.boxes[after.row].astype(np.float64)
-    span = max(after.time_s - before.time_s, _SHORTEST_S)
+    span = max(after.time_s - before.time_s, SHORTEST_S)
     share = min(max((frame.time_s - before.time_s) / span, 0.0), 1.0)
     ends = np.stack([start.boxes[0].astype(np.float64), end])
     if path is not None:

@@ -13,7 +13,7 @@ from tracker.boxes import cxcyah_to_xyxy, is_proper, xyxy_to_cxcyah
 from tracker.tracking.offline.camera_path import CameraPath, camera_path
 from tracker.tracking.offline.track_rows import TrackRows
 from tracker.tracks import Tracks
-from tracker.util.arrays import Float32Array, Float64Array, Int32Array, Int64Array
+from tracker.util.arrays import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
 
 _AROUND = 15
 """Frames on each side in which the camera's movement is looked for."""
@@ -25,8 +25,8 @@ _LEAST_REACH = 3
 """Boxes are smoothed by others up to so many seconds away, or so many frames."""
 _WIDTH = 1.5
 """Standard deviations of the weights, which are a normal density, in the reach."""
-_SHORTEST_S = 1e-3
-"""Time of a frame where times stand still."""
+SHORTEST_S = 1e-3
+"""Time of a frame, or of a gap, where times stand still."""
 
 
 class LateFrame(NamedTuple):
@@ -47,8 +47,13 @@ class _Seen(NamedTuple):
 
 def seen_rows(tracks: Tracks) -> dict[int, int]:
     """Returns the rows of confirmed tracks that were seen, by id."""
-    seen = ((tracks.misses == 0) & (tracks.ids > 0)).nonzero()[0]
+    seen = _is_seen(tracks).nonzero()[0]
     return {int(tracks.ids[row]): int(row) for row in seen}
+
+
+def _is_seen(tracks: Tracks) -> BoolArray:
+    """Returns `(T,)` whether each is confirmed, and was seen in its frame."""
+    return np.asarray((tracks.misses == 0) & (tracks.ids > 0))
 
 
 def path_of(
@@ -85,7 +90,7 @@ def smoothed(frames: Sequence[LateFrame], frame: LateFrame, path: CameraPath | N
     tracks = frame.tracks
     reach = _reach(frames, frame)
     seen = _seen([one for one in frames if abs(one.number - frame.number) <= reach])
-    rows = ((tracks.misses == 0) & (tracks.ids > 0) & is_proper(tracks.boxes)).nonzero()[0]
+    rows = (_is_seen(tracks) & is_proper(tracks.boxes)).nonzero()[0]
     own, place = np.unique(tracks.ids[rows], return_inverse=True)
     mine = np.isin(seen.ids, own)
     if not mine.any():
@@ -118,7 +123,7 @@ def _reach(frames: Sequence[LateFrame], frame: LateFrame) -> int:
     """Returns how many frames away others count."""
     near = [one for one in frames if abs(one.number - frame.number) <= _AROUND]
     span_s = near[-1].time_s - near[0].time_s
-    each_s = max(span_s / max(len(near) - 1, 1), _SHORTEST_S)
+    each_s = max(span_s / max(len(near) - 1, 1), SHORTEST_S)
     return min(max(round(_REACH_S / each_s), _LEAST_REACH), _AROUND)
 
 
@@ -146,7 +151,7 @@ def _seen(frames: Sequence[LateFrame]) -> _Seen:
     parts = []
     for one in frames:
         tracks = one.tracks
-        rows = (tracks.misses == 0) & (tracks.ids > 0) & is_proper(tracks.boxes)
+        rows = _is_seen(tracks) & is_proper(tracks.boxes)
         number = np.full(np.count_nonzero(rows), one.number, np.int32)
         parts.append((number, tracks.ids[rows], tracks.boxes[rows].astype(np.float64)))
     return _Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))
