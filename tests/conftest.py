@@ -1,6 +1,7 @@
 """Small clips that tests share."""
 
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -25,16 +26,28 @@ def data() -> Path:
     return DATA
 
 
-def write_clip(path: Path, images: Iterable[np.ndarray], fps: int = 25) -> Path:
-    """Writes RGB images as an H.264 file."""
+def write_clip(
+    path: Path, images: Iterable[np.ndarray], fps: int = 25, *, pause: tuple[int, int] = (0, 0)
+) -> Path:
+    """Writes RGB images as an H.264 file.
+
+    Args:
+        path: The file.
+        images: `(H, W, 3)` uint8.
+        fps: Frames a second.
+        pause: Number of the frame before which nothing is recorded for so many frames.
+    """
     with av.open(str(path), "w") as container:
         stream = None
-        for image in images:
+        for number, image in enumerate(images):
             if stream is None:
                 stream = container.add_stream("libx264", rate=fps, options={"crf": "10"})
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number + (pause[1] if number >= pause[0] else 0)
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())
     return path

@@ -11,7 +11,7 @@ from tracker.doctor.check import Check, Status
 from tracker.doctor.examinations import EXAMINATIONS
 from tracker.doctor.isolated import Examination, examine
 from tracker.util.terminal import print_results, print_status, print_table, write_stdout
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 SCHEMA = "tracker-doctor/1"
 """Name and version of the JSON format."""
@@ -114,7 +114,7 @@ def _write_json(path: str, checks: Iterable[Check]) -> None:
     checks = list(checks)
     record = {
         "schema": SCHEMA,
-        "program": f"tracker-pipeline {__version__}",
+        "program": PROGRAM,
         "status": _worst(checks).value,
         "checks": [check.to_json() for check in checks],
     }

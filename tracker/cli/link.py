@@ -29,7 +29,7 @@ from tracker.track_files.json_file import (
 from tracker.track_files.read import read_bytes
 from tracker.util.arrays import Float64Array
 from tracker.util.atomic_file import make_parent, replaced_file
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 MOST_LISTED = 30
 """People in several recordings that the summary lists."""
@@ -225,7 +225,7 @@ def _encoded(one: _Input, by_id: Mapping[int, int], linked: dict[str, Any]) -> I
     """Yields the bytes of the result, in the form of the recording: lines or one document."""
     header, *rest = json_objects(one.content, path=one.path)
     header["config"] = {**header.get("config", {}), "linked": linked}
-    header["program"] = f"tracker-pipeline {__version__}"
+    header["program"] = PROGRAM
     for record in rest:
         _set_global_ids(record.get("tracks", []), by_id)
     yield from json_parts([header, *rest], as_lines=is_json_lines(one.content))

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,7 @@ from tracker.track_files.json_file import Header, Recording
 from tracker.track_files.read import read_recording
 from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.offline.refine import RefinedTracks, RefineSettings, refine
+from tracker.tracking.offline.time_grid import TimeGrid, time_grid
 from tracker.tracking.offline.track_rows import TrackRows
 from tracker.tracks import RunInfo, TrackedFrame, TrackState
 from tracker.util.arrays import Int32Array
@@ -84,10 +85,16 @@ def _refine_file(request: RefineRequest) -> str:
     fps = _frames_per_second(request, recording.tracks)
     before = len(set(recording.tracks.ids.tolist()))
     tracks = _matched_rows(request.source, recording.tracks)
-    refined = refine(_track_rows(tracks), request.settings, fps=fps)
+    rows, grid = _track_rows(tracks), time_grid(recording.frames, fps)
+    if grid is not None:
+        rows, fps = rows.replace(frames=grid.places_of(rows.frames)), grid.rate
+    refined = refine(rows, request.settings, fps=fps)
+    rows, columns = refined.rows, _columns(refined, fps=fps)
+    if grid is not None:
+        rows, columns = _of_known_frames(rows, columns, grid)
     recording = dataclasses.replace(recording, tracks=tracks)
-    _write_output(request, recording, _tracked_frames(request, recording, refined))
-    filled = np.count_nonzero(~refined.rows.seen)
+    _write_output(request, recording, _tracked_frames(request, recording, rows, columns))
+    filled = np.count_nonzero(~rows.seen)
     return (
         f"{request.output}: {len(refined.rows.spans())} tracks of {before}; "
         f"split at {refined.cut} gaps, {refined.joined} joined, "
@@ -138,15 +145,21 @@ def _track_rows(tracks: RecordedTracks) -> TrackRows:
     )
 
 
+def _of_known_frames(
+    rows: TrackRows, columns: Mapping[str, Any], grid: TimeGrid
+) -> tuple[TrackRows, dict[str, Any]]:
+    """Returns rows and columns with frame numbers, without those of steps that have no frame."""
+    frames, is_known = grid.frames_at(rows.frames)
+    known = {name: values[is_known] for name, values in {**columns, "frames": frames}.items()}
+    return rows.select(is_known).replace(frames=known["frames"]), known
+
+
 def _tracked_frames(
-    request: RefineRequest, recording: Recording, refined: RefinedTracks
+    request: RefineRequest, recording: Recording, rows: TrackRows, columns: Mapping[str, Any]
 ) -> Iterator[TrackedFrame]:
     run = _run_info(request, recording)
-    fps = float(run.video.fps)
-    columns = _columns(refined, fps=fps)
     by_frame = np.argsort(columns["frames"], kind="stable")  # rows are by id, so ids rise within
     columns = {name: values[by_frame] for name, values in columns.items()}
-    rows = refined.rows
     appearance = Appearance(
         rows.embeddings[by_frame], _masks(recording.tracks, rows.origins[by_frame])
     )

@@ -87,6 +87,11 @@ class Pipeline:
         self._link = link
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved configuration; plain JSON types."""
+        return self._config
+
+    @property
     def model_digests(self) -> Mapping[str, str]:
         """SHA-256 by file name of the models."""
         return digests_of(self._detector) | digests_of(self._embedder)

@@ -17,7 +17,7 @@ from tracker.sinks.track_summary import Life, TrackLives
 from tracker.track_files.embedding_base64 import encode_embeddings
 from tracker.tracks import RunInfo, TrackedFrame
 from tracker.util.latency import LatencyHistogram
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 SCHEMA = "tracker-json/1"
 """Name and version of the format; the version increases with incompatible changes."""
@@ -110,7 +110,7 @@ def header(first: TrackedFrame, embeddings: Embeddings) -> dict[str, Any]:
     record = {
         "kind": "header",
         "schema": SCHEMA,
-        "program": f"tracker-pipeline {__version__}",
+        "program": PROGRAM,
         "source": video.source,
         "width": width,
         "height": height,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 from tracker.errors import (
     ConfigError,
@@ -14,7 +15,7 @@ from tracker.errors import (
     SourceError,
     TrackerError,
 )
-from tracker.util.address import scheme_of, shown_address
+from tracker.util.address import mask_words, scheme_of, shown_address
 from tracker.util.atomic_file import replace_text, replaced_file
 from tracker.util.optional_library import optional_library
 
@@ -32,6 +33,18 @@ def joined(folder: str, name: str) -> str:
         's3://bucket/results/a/in.mp4'
     """
     return f"{folder.rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder) / name)
+
+
+def path_in(url: str) -> str:
+    """Returns the path in an address; of the web, without what follows `?` or `#`.
+
+    Example:
+        >>> path_in("https://host/a/in.mp4?key=secret"), path_in("s3://bucket/a?.mp4")
+        ('/a/in.mp4', 'bucket/a?.mp4')
+    """
+    if scheme_of(url) in {"http", "https"}:
+        return urlsplit(url).path
+    return url.partition("://")[2]
 
 
 def check_address(url: str) -> None:
@@ -60,7 +73,7 @@ def matches(pattern: str) -> tuple[str, list[str]]:
         else:
             found, root = system.glob(path), _fixed_part(path)
         files = sorted(str(one) for one in found if system.isfile(one))
-        return system.unstrip_protocol(root), [system.unstrip_protocol(one) for one in files]
+        return _address(root, pattern), [_address(one, pattern) for one in files]
 
 
 def size_of(path: str) -> int:
@@ -195,6 +208,25 @@ def _filesystem(url: str) -> tuple[Any, str]:
     return system, str(path)
 
 
+def _address(path: str, given: str) -> str:
+    """Returns the address of a path that was found in the file system of a given address.
+
+    Some systems know their paths without the host, user or account that the address names.
+    """
+    system, given_path = _filesystem(given)
+    scheme, _, rest = given.partition("://")
+    host = rest.partition("/")[0]
+    candidates = [system.unstrip_protocol(path)]
+    if given.endswith(given_path):
+        candidates.append(given.removesuffix(given_path) + path)
+    candidates += [f"{scheme}://{host}/{path.lstrip('/')}"]
+    candidates += [f"{scheme}://{host}/{path.lstrip('/').partition('/')[2]}"]
+    for candidate in candidates:
+        if _filesystem(candidate) == (system, path):
+            return str(candidate)
+    return str(candidates[0])
+
+
 @contextmanager
 def _failing_as(kind: type[TrackerError], url: str) -> Iterator[None]:
     try:
@@ -205,7 +237,7 @@ def _failing_as(kind: type[TrackerError], url: str) -> Iterator[None]:
         raise kind(f"{shown_address(url)}: there is no such file") from error
     # The libraries of stores raise what they like: botocore, aiohttp, google.
     except Exception as error:
-        text = str(error).split("\n", 1)[0] or type(error).__name__
+        text = mask_words(str(error).split("\n", 1)[0], [url]) or type(error).__name__
         raise kind(f"{shown_address(url)}: {text}") from error
 
 

@@ -172,13 +172,13 @@ def test_a_damaged_recording_is_named(tmp_path: Path) -> None:
 def test_the_summary_names_the_reason() -> None:
     lines = table_lines(
         [
-            Outcome("a.mp4", State.DONE, 50, 3, 2.0),
+            Outcome("a.mp4", State.DONE, 50, 3, 2.0, processed=40),
             Outcome("long/b.mp4", State.FAILED, reason="b.mp4: cut off"),
         ]
     )
     assert lines == [
         "video       state     frames  tracks     fps",
-        "a.mp4       done          50       3    25.0",
+        "a.mp4       done          50       3    20.0",
         "long/b.mp4  failed         0       0       -  b.mp4: cut off",
         "2 videos: 1 done, 1 failed; 50 frames",
     ]

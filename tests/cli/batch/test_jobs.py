@@ -43,13 +43,21 @@ def test_each_video_is_there_once(videos: Path) -> None:
 
 def test_results_are_no_sources(videos: Path) -> None:
     assert "videos/b/x.mp4" not in stems("videos", out="videos/b")
+    with pytest.raises(ConfigError, match=r"found the 5 videos in the folder of the results, \."):
+        jobs_of(["."], ".")
+
+
+def test_two_spellings_of_one_path_are_one_video(videos: Path) -> None:
+    again = ("./videos/z.mp4", str(videos / "videos/../videos/z.mp4"))
+    assert stems("videos/z.mp4", *again) == {"videos/z.mp4": "out/z.mp4"}
 
 
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
         (["videos/c/*.mp4"], "videos/c/.*expected videos, found none"),
-        (["nothing.mp4"], "nothing.mp4: expected videos, found none"),
+        (["nothing.mp4"], "nothing.mp4: there is no such file"),
+        (["nothing/*.mp4"], "mp4: expected videos, found none"),
         (["rtsp://camera/main"], "got a stream; use tracker run"),
         (
             ["videos/a/x.mp4", "videos/b/x.mp4"],

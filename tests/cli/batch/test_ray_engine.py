@@ -1,5 +1,6 @@
 """A real Ray on this machine: a worker that is killed, a node that joins, one that is lost."""
 
+import math
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import moving_square, write_clip
 from tracker.cli.batch.jobs import Job, Wanted, jobs_of
 from tracker.cli.batch.local import Pool
-from tracker.cli.batch.ray_cluster import RayOptions, fitting
+from tracker.cli.batch.ray_cluster import RayOptions, connect, fitting
 from tracker.cli.batch.ray_engine import RayPool
 from tracker.cli.batch.ray_worker import Share, Surroundings, cores_of, difference
 from tracker.cli.batch.work import Outcome, Progress, State
@@ -136,6 +137,28 @@ def test_workers_that_fit_a_cluster() -> None:
     assert fitting([], RayOptions().demand()) == 0
 
 
+class FakeRay:
+    """A library whose cluster is there, not there, or broken."""
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self._answers = list(answers)
+        self.addresses: list[str] = []
+
+    def init(self, *, address: str, **_: object) -> None:
+        self.addresses.append(address)
+        answer = self._answers.pop(0)
+        if answer is not None:
+            raise answer
+
+
+def test_a_cluster_that_was_there_is_not_one_that_was_started() -> None:
+    found, none = FakeRay(None), FakeRay(ConnectionError("none here"), None)
+    assert (connect(found, None), found.addresses) == (False, ["auto"])
+    assert (connect(none, None), none.addresses) == (True, ["auto", "local"])
+    with pytest.raises(ConfigError, match="no Ray there: RuntimeError"):
+        connect(FakeRay(RuntimeError("")), "head:6379")
+
+
 def test_workers_of_a_node_have_processors_of_their_own() -> None:
     cores = [0, 2, 4, 6, 8]
     shares = [cores_of(Share(2, 0, number), cores) for number in range(3)]
@@ -159,7 +182,9 @@ def test_a_node_has_to_see_the_folder_of_the_results(tmp_path: Path) -> None:
         ({"gpus": 1.0}, (), False, "--gpus-per-worker: expected --engine ray"),
         ({"cpus": 1.5}, (), True, "--cpus-per-worker: expected a number above 0, whole"),
         ({"gpus": -1.0}, (), True, "--gpus-per-worker: expected"),
-        ({"memory_gb": 0.0}, (), True, "--memory-per-worker: expected"),
+        ({"gpus": math.inf}, (), True, "--gpus-per-worker: expected 0 or more"),
+        ({"memory_gb": 0.0}, (), True, "--memory-per-worker: expected GB, a number above 0, got 0"),
+        ({"memory_gb": math.inf}, (), True, "--memory-per-worker: expected GB"),
         ({"address": "ray://head:10001"}, (), True, "expected auto or HOST:PORT"),
         ({}, ("detector.network.device=gpu",), True, "add --gpus-per-worker 1"),
     ],

@@ -1,24 +1,32 @@
 """Videos and results in object stores: fsspec's store in memory, and addresses of plain files."""
 
 import json
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.cli import call, failure
+from tests.cli.batch.breaking import Breaking
 from tests.conftest import moving_square, write_clip
+from tracker.cli.batch import scratch
 from tracker.cli.batch.jobs import Job, Wanted, check_results_folder, jobs_of
+from tracker.cli.batch.run import BatchRequest, table_lines, write_tables
+from tracker.cli.batch.scratch import scratch_folder
 from tracker.cli.batch.work import Outcome, Progress, State, process
 from tracker.config.build import build_pipeline
 from tracker.config.run import load_config
 from tracker.detection.motion import MotionDetector
-from tracker.errors import ConfigError, OutputError, SourceError
-from tracker.frames import Frame
+from tracker.errors import ConfigError, OutputError, OutputTakenError, SourceError
 from tracker.util.remote import exists, matches, reading, upload, write_text
 
 fsspec = pytest.importorskip("fsspec")
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem  # noqa: E402
+
 SETTINGS = load_config(
     None, ("detector.name=motion", "embedder.name=none", "run.checkpoint_s=0.002")
 )
@@ -86,12 +94,6 @@ def test_results_are_those_of_a_local_run(store: Any, film: Path, tmp_path: Path
 
 
 def test_another_worker_continues_from_the_copied_checkpoint(store: Any) -> None:
-    class Breaking(MotionDetector):
-        def detect(self, frames, stopwatch=None):  # type: ignore[no-untyped-def]
-            if any(isinstance(one, Frame) and one.index == 40 for one in frames):
-                raise RuntimeError("broken")
-            return super().detect(frames, stopwatch)
-
     (job,) = jobs_of(["memory://videos/a/*.mp4"], "memory://out")
     outcome, _ = worked(job, Breaking())
     assert (outcome.state, outcome.reason) == (State.FAILED, "RuntimeError: broken")
@@ -174,6 +176,125 @@ def test_wrong_use(
     words: tuple[str, ...], message: str, store: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in failure(capsys, "batch", *words)
+
+
+class Nas(MemoryFileSystem):
+    """A store whose paths are without the host, as those of SFTP and FTP are."""
+
+    protocol = "nas"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def __init__(self, host: str = "", **options: Any) -> None:
+        super().__init__(host=host, **options)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        inner = f"/{path.partition('://')[2].partition('/')[2]}" if "://" in path else path
+        return inner.rstrip("/")
+
+    @staticmethod
+    def _get_kwargs_from_urls(path: str) -> dict[str, str]:
+        return {"host": path.partition("://")[2].partition("/")[0]}
+
+
+class Web(MemoryFileSystem):
+    """A store that knows files by their whole address, as that of the web does."""
+
+    protocol = "http"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return path
+
+
+@pytest.fixture
+def other_stores(film: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    known = sys.modules["fsspec.registry"]._registry
+    for store in (Nas, Web):
+        monkeypatch.setitem(known, store.protocol, store)
+    fsspec.filesystem("nas").pipe("/videos/in.mp4", film.read_bytes())
+    yield
+    for store in (Nas, Web):
+        store.store.clear()
+
+
+def test_the_host_of_a_store_stays_in_the_address(other_stores: None) -> None:
+    for pattern in ("nas://me:pw@disk/videos/*.mp4", "nas://me:pw@disk/videos/in.mp4"):
+        assert stems(pattern) == {"nas://me:pw@disk/videos/in.mp4": "memory://out/in.mp4"}
+
+
+def test_a_query_is_no_pattern_and_no_part_of_the_name() -> None:
+    address = "https://me:pw@host/a/in.mp4?sig=a/b*&x=[1]#t"
+    assert stems(address) == {address: "memory://out/in.mp4"}
+    assert stems("http://[::1]:80/in.mp4") == {"http://[::1]:80/in.mp4": "memory://out/in.mp4"}
+
+
+def test_secrets_of_addresses_are_in_no_file_and_no_line(
+    other_stores: None, film: Path, tmp_path: Path
+) -> None:
+    address = "http://user:s3cret@host/in.mp4?sig=s3cret"
+    Web().store[address] = MemoryFile(Web(), address, film.read_bytes())
+    Web().store[address].modified = None
+    (job,) = jobs_of([address], str(tmp_path))
+    outcome, _ = worked(job)
+    assert (outcome.state, outcome.reason) == (State.DONE, "")
+    request = BatchRequest([job], SETTINGS, str(tmp_path), Wanted(), 1)
+    write_tables(request, [outcome])
+    lines = [*table_lines([outcome]), *(path.read_text("latin-1") for path in tmp_path.iterdir())]
+    assert len(lines) > 5
+    assert [line for line in lines if "s3cret" in line] == []
+    header = json.loads((tmp_path / "in.mp4.jsonl").read_bytes().splitlines()[0])
+    assert header["source"] == "http://***@host/in.mp4?sig=***"
+    Web().store[address] = MemoryFile(Web(), address, b"no video at all")
+    failed, _ = worked(job)
+    assert failed.state is State.FAILED
+    assert "s3cret" not in failed.reason
+
+
+def test_results_of_an_earlier_run_without_the_video_are_started_over(store: Any) -> None:
+    (job,) = jobs_of(["memory://videos/a/*.mp4"], "memory://out")
+    assert worked(job, Breaking())[0].state is State.FAILED
+    assert store.size("/out/in.mp4.jsonl.checkpoint")
+    pipeline, wanted = build_pipeline(SETTINGS), Wanted(video=True)
+    outcome = process(job, pipeline, SETTINGS, wanted, lambda _: None)
+    assert (outcome.state, outcome.frames, outcome.reason) == (State.DONE, 60, "")
+    assert store.exists("/out/in.mp4.tracks.mp4")
+
+
+def test_a_folder_for_copies_is_of_one_job_and_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(scratch, "_PATIENCE_S", 0.2)
+    job = Job("memory://videos/in.mp4", "results/in.mp4")
+    (tmp_path / "elsewhere").mkdir()
+    with scratch_folder(job) as folder:
+        (folder / "file").touch()
+        assert folder.parent.stat().st_mode & 0o077 == 0
+        with pytest.raises(OutputTakenError, match="another process on this machine"):
+            with scratch_folder(job):
+                pass
+        with monkeypatch.context() as other:
+            other.chdir(tmp_path / "elsewhere")  # The same words there are other results.
+            with scratch_folder(job) as theirs:
+                assert theirs != folder
+        assert (folder / "file").exists()
+    assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="a folder for each user")
+def test_a_folder_that_another_made_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"tracker-batch-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match="belongs to another user"):
+        with scratch_folder(Job("memory://in.mp4", "memory://out/in.mp4")):
+            pass
 
 
 def test_local_folders_need_no_store() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 
 from tests.cli import call, lines_of
+from tests.cli.batch.breaking import Breaking
 from tests.conftest import write_clip
 from tracker.cli.batch.jobs import Job, Wanted, jobs_of
 from tracker.cli.batch.join import Join
 from tracker.cli.batch.local import Pool
 from tracker.cli.batch.pieces import Piece, check_splittable, pieces_of, split_facts, split_seconds
 from tracker.cli.batch.splits import Splits
-from tracker.cli.batch.work import Outcome, State, process
+from tracker.cli.batch.work import Outcome, Progress, State, process
 from tracker.cli.run.outputs import Outputs
 from tracker.config.build import build_pipeline
 from tracker.config.run import Config, load_config
@@ -157,12 +159,80 @@ def test_one_piece_is_written_as_it_was(film: Path, tmp_path: Path) -> None:
     assert header == json.loads(lines[0][0])
 
 
-def test_a_piece_without_frames_of_its_own_is_an_error(film: Path, tmp_path: Path) -> None:
+def test_pieces_without_frames_are_left_out_but_not_all_of_them(film: Path, tmp_path: Path) -> None:
     whole = Job(str(film), str(tmp_path / "whole"))
     worked(whole, config())
     join = Join(str(film), config(), Outputs(json=str(tmp_path / "out.jsonl")), split_facts(600))
-    with pytest.raises(DataError, match="expected frames from 99 s on"):
-        join.add(Piece(0, 0.0, 99.0, None), str(tmp_path / "whole.jsonl"))
+    join.add(Piece(0, 0.0, 99.0, None), str(tmp_path / "whole.jsonl"))
+    with pytest.raises(DataError, match="no piece of it has a frame"):
+        join.close(complete=True)
+
+
+def test_bounds_are_rounded_as_times_are() -> None:
+    """Frame 7 of 3 a second is at 2.3333333 s, in the file at 2.333333: in the second piece."""
+    first, second = pieces_of(4.0, 2.3333333)
+    assert first.end_s == second.start_s == 2.333333
+    assert (7 / 3 < first.end_s, round(7 / 3, 6) >= second.start_s) == (False, True)
+
+
+def test_a_piece_that_another_length_had_begun_starts_over(film: Path, tmp_path: Path) -> None:
+    settings = config("run.checkpoint_s=0.000001")
+    job = Job(str(film), str(tmp_path / "in.mp4"), split_s=8.0)
+    long, short = (job.of_piece(Piece(0, 0.0, 0.0, end_s)) for end_s in (8.0, 0.08))
+    broken = build_pipeline(settings, detector=Breaking())
+    begun = process(long, broken, settings, Wanted(), lambda _: None)
+    recording = Path(f"{long.stem}.jsonl")
+    assert begun.state is State.FAILED
+    assert len(lines_of(recording)) > 1 + 2
+    assert Path(f"{recording}.checkpoint").stat().st_size
+    assert (worked(short, settings).frames, long.stem) == (2, short.stem)
+    assert [line.get("frame") for line in lines_of(recording)] == [None, 0, 1, None]
+
+
+def test_frames_beyond_the_end_of_a_piece_are_left_out(film: Path, tmp_path: Path) -> None:
+    whole = Job(str(film), str(tmp_path / "whole"))
+    worked(whole, config())
+    join = Join(str(film), config(), Outputs(json=str(tmp_path / "out.jsonl")), split_facts(4))
+    for piece in (Piece(0, 0.0, 0.0, 4.0), Piece(1, 2.0, 4.0, None)):
+        join.add(piece, str(tmp_path / "whole.jsonl"))
+    join.close(complete=True)
+    frames = [one["frame"] for one in lines_of(tmp_path / "out.jsonl") if one["kind"] == "frame"]
+    assert frames == list(range(300))
+
+
+def test_a_recording_with_a_pause_is_split(tmp_path: Path) -> None:
+    """Three seconds, a pause of ten, three seconds: two of four pieces have no frame."""
+    film = write_clip(tmp_path / "in.mp4", bouncing_square(150), pause=(75, 250))
+    settings = config()
+    whole, job = (Job(str(film), str(tmp_path / name), split_s=4.0) for name in ("whole", "split"))
+    assert worked(replace(whole, split_s=None), settings).frames == 150
+    pieces = worked(job, settings).pieces
+    assert len(pieces) == 4
+    frames = [worked(job.of_piece(piece), settings).frames for piece in pieces]
+    assert 0 in frames
+    assert worked(job.of_piece(pieces[frames.index(0)]), settings).state is State.SKIPPED
+    done = worked(job, settings)
+    assert (done.state, done.frames) == (State.DONE, 150)
+    one, other = (
+        [(line["frame"], line["time_s"]) for line in lines_of(path) if line["kind"] == "frame"]
+        for path in (tmp_path / "whole.jsonl", tmp_path / "split.jsonl")
+    )
+    assert other == one
+    before, after = set(), set()
+    for line in lines_of(tmp_path / "split.jsonl"):
+        if line["kind"] == "frame":
+            (before if line["frame"] < 75 else after).update(t["id"] for t in line["tracks"])
+    assert before
+    assert after
+    assert not before & after
+
+
+def test_progress_of_the_last_piece_counts_what_is_left(film: Path, tmp_path: Path) -> None:
+    reports: list[Progress] = []
+    job = Job(str(film), str(tmp_path / "in.mp4"), split_s=8.0)
+    part = job.of_piece(Piece(1, 6.0, 8.0, None))
+    process(part, build_pipeline(config()), config(), Wanted(), reports.append)
+    assert (reports[0].frames, reports[0].of) == (1, 150)
 
 
 def test_what_follows_from_outcomes() -> None:

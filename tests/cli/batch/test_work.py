@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli import lines_of
+from tests.cli.batch.breaking import Breaking
 from tests.conftest import moving_square, write_clip
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.batch.work import Outcome, Progress, State, process
@@ -15,7 +16,6 @@ from tracker.cli.run.one import RunRequest
 from tracker.cli.run.one import run as run_one
 from tracker.config.build import build_pipeline
 from tracker.config.run import Config, load_config
-from tracker.frames import Frame
 
 MOTION = ("detector.name=motion", "embedder.name=none", "run.checkpoint_s=0.000001")
 
@@ -39,6 +39,7 @@ def test_complete_results_are_skipped_until_something_changes(film: Path, tmp_pa
     job = Job(str(film), str(tmp_path / "out" / "in.mp4"))
     (first, reports), alone = worked(job, config()), tmp_path / "alone.jsonl"
     assert (first.state, first.frames, first.ids) == (State.DONE, 60, 1)
+    assert first.processed == 60
     assert (reports[0].frames, reports[0].of) == (1, 60)
     assert json.loads(Path(job.record).read_bytes())["frames"] == 60
     call_alone(film, alone)
@@ -116,15 +117,15 @@ def test_a_file_that_fails_says_why(tmp_path: Path) -> None:
     assert missing.state is State.FAILED
 
 
+def test_a_record_that_cannot_be_written_fails_its_video_alone(film: Path, tmp_path: Path) -> None:
+    job = Job(str(film), str(tmp_path / "in.mp4"))
+    Path(f"{job.record}.part").mkdir()
+    outcome, _ = worked(job, config())
+    assert outcome.state is State.FAILED
+    assert "Is a directory" in outcome.reason
+
+
 def test_an_interrupted_video_continues(film: Path, tmp_path: Path) -> None:
-    from tracker.detection.motion import MotionDetector
-
-    class Breaking(MotionDetector):
-        def detect(self, frames, stopwatch=None):  # type: ignore[no-untyped-def]
-            if any(isinstance(one, Frame) and one.index == 40 for one in frames):
-                raise RuntimeError("broken")
-            return super().detect(frames, stopwatch)
-
     job, settings = Job(str(film), str(tmp_path / "in")), config()
     broken = build_pipeline(settings, detector=Breaking())
     outcome = process(job, broken, settings, Wanted(), lambda progress: None)
@@ -133,6 +134,8 @@ def test_an_interrupted_video_continues(film: Path, tmp_path: Path) -> None:
     after, reports = worked(job, settings)
     assert after.state is State.DONE
     assert reports[0].frames > 30
+    # Frames a second are of the frames of this run.
+    assert after.processed == 60 - (reports[0].frames - 1) < after.frames
     lines = lines_of(Path(f"{job.stem}.jsonl"))
     assert [line["frame"] for line in lines if line["kind"] == "frame"] == list(range(60))
     assert lines[-1]["complete"] is True

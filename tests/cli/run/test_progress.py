@@ -43,6 +43,15 @@ def test_a_continued_run_counts_all_frames_and_the_new_ones():
     assert lines["tracks"] == "3"
 
 
+def test_tracks_that_are_not_confirmed_are_not_counted():
+    statistics = RunStatistics()
+    for index in range(3):
+        tracks = make_tracks((-2000 * index - 1, (0, 0, 5, 5), 1), (index + 1, (9, 9, 15, 15), 1))
+        statistics.add(make_result(index, tracks, run=FILE))
+    assert facts(FILE, statistics)["tracks"] == "3"
+    assert len(statistics.has_id) == 1024
+
+
 def test_summary_of_a_live_run_has_latency():
     latencies = [0.061] * 90 + [0.08] * 6 + [0.095] * 3 + [0.12]
     lines = facts(LIVE, counted(LIVE, latencies=latencies))

@@ -237,6 +237,31 @@ def test_a_finished_run_is_left_alone(
     assert texts(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("tracking.max_age_s=1", "config.tracking.max_age_s is 1.0 now and was 2.0"),
+        ("detector.motion.min_area_fraction=0.1", "config.detector.motion.min_area_fraction"),
+    ],
+)
+def test_a_finished_run_of_other_settings_is_refused(
+    word: str, message: str, film: Path, tmp_path: Path
+) -> None:
+    out = outputs(tmp_path, video=None)
+    assert whole(film, config("source.max_frames=12"), out) == 0
+    before = texts(tmp_path)
+    with pytest.raises(ConfigError, match=f"cannot resume: it is complete, and {message}"):
+        whole(film, config("source.max_frames=12", word), out, resume=True)
+    assert texts(tmp_path) == before
+
+
+def test_a_draft_of_a_checkpoint_is_removed_at_the_end(film: Path, tmp_path: Path) -> None:
+    out = outputs(tmp_path, video=None)
+    Path(f"{out.json}.checkpoint.part").write_bytes(b"of a run that was killed")
+    assert whole(film, config("run.checkpoint_s=100", "source.max_frames=12"), out) == 0
+    assert not list(tmp_path.glob("*.checkpoint*"))
+
+
 @pytest.mark.parametrize("name", ["json", "video"])
 def test_a_finished_run_whose_file_was_cut_since_is_refused(
     name: str, film: Path, tmp_path: Path

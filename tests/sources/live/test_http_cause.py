@@ -3,6 +3,7 @@
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.conftest import moving_square
 from tests.loopback_server import LoopbackServer
 from tracker.errors import SourceError
-from tracker.sources.live.http_cause import true_cause
+from tracker.sources.live.http_cause import server_of, true_cause
 from tracker.sources.live.settings import LiveSettings
 from tracker.sources.live.stream import NetworkStream
 from tracker.sources.live.stream_errors import BROKEN, NO_HOST, UNREACHABLE
@@ -182,6 +183,20 @@ def test_a_password_goes_to_its_own_server_alone() -> None:
             true_cause(address, UNREACHABLE, timeout_s=5)
     assert [b"Authorization: Basic" in request for request in server.requests] == [True, True]
     assert [b"Authorization" in request for request in other.requests] == [False]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("https://host/a", "http://host/a", False),
+        ("http://host/a", "http://host:80/b", True),
+        ("https://me:pw@HOST:443/a", "https://host/b", True),
+        ("http://host/a", "http://host:8080/a", False),
+        ("http://host/a", "http://host.test/a", False),
+    ],
+)
+def test_servers_that_may_get_one_password(one: str, other: str, is_same: bool) -> None:
+    assert (server_of(urlsplit(one)) == server_of(urlsplit(other))) is is_same
 
 
 @pytest.mark.parametrize(

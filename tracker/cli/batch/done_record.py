@@ -12,6 +12,7 @@ from typing import Any
 
 from tracker.cli.batch.jobs import Job, Wanted
 from tracker.cli.run.identity import content_identity, file_identity
+from tracker.util.address import shown_address
 from tracker.util.remote import exists, is_remote, reading, size_of, write_text
 
 
@@ -70,7 +71,7 @@ def found_results(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Foun
     for name, path in _paths(job, wanted).items():
         damage = _damage(path, record["files"].get(name))
         if damage:
-            return Found(damage=f"{path} {damage}")
+            return Found(damage=f"{shown_address(path)} {damage}")
     return Found(Complete(record["frames"], record["ids"]))
 
 
@@ -135,7 +136,10 @@ def _put_on_disk(path: str) -> None:
 def _footer(path: str) -> Complete:
     """Returns the numbers in the last line of a complete recording."""
     with reading(path) as file:
+        last = b""
         for line in file:
             last = line
+    if not last:
+        return Complete(0, 0)  # A piece of a video in which nothing was recorded.
     footer = json.loads(last)
     return Complete(footer["frames"], footer["ids"])

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from tracker.cli.run.outputs import Outputs
 from tracker.errors import ConfigError
 from tracker.sources.source_kind import SCHEMES, VIDEO_SUFFIXES, is_pattern
 from tracker.util.address import scheme_of, shown_address
-from tracker.util.remote import check_address, is_remote, joined, matches
+from tracker.util.remote import check_address, is_remote, joined, matches, path_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,31 @@ def jobs_of(patterns: Sequence[str], out: str, split_s: float | None = None) -> 
     found: dict[str, str] = {}
     for pattern in patterns:
         root, paths = _matches(pattern)
-        paths = [path for path in paths if not _is_within(path, out)]
+        every, paths = paths, [path for path in paths if not _is_within(path, out)]
         if not paths:
-            raise ConfigError(f"{pattern}: expected videos, found none")
-        found |= {path: _relative(path, root) for path in paths if path not in found}
+            raise ConfigError(f"{shown_address(pattern)}: {_why_none(pattern, every, out)}")
+        known = {_place(path) for path in found}
+        found |= {path: _relative(path, root) for path in paths if _place(path) not in known}
     _check_distinct(found)
     return [Job(path, joined(out, name), split_s) for path, name in sorted(found.items())]
+
+
+def _why_none(pattern: str, every: Sequence[str], out: str) -> str:
+    """Returns why a pattern names no video.
+
+    Args:
+        pattern: The pattern.
+        every: The videos that it names.
+        out: The folder of the results, which holds them all.
+    """
+    if every:
+        videos = "video" if len(every) == 1 else f"{len(every)} videos"
+        return (
+            f"expected videos, found the {videos} in the folder of the results, "
+            f"{shown_address(out)}, only, which are left out; name another with --out"
+        )
+    is_plain = not (is_remote(pattern) or is_pattern(pattern) or os.path.exists(pattern))
+    return "there is no such file" if is_plain else "expected videos, found none"
 
 
 def check_results_folder(out: str) -> None:
@@ -141,8 +161,10 @@ def _remote_matches(pattern: str) -> tuple[str, list[str]]:
         raise ConfigError(
             f"{shown_address(pattern)}: expected video files, got a stream; use tracker run"
         )
-    if scheme in SCHEMES and not is_pattern(pattern):
-        return pattern.rpartition("/")[0], [pattern]
+    # What follows "?" in an address of the web is a query, and "[" is in hosts by IPv6.
+    is_one = not is_pattern(path_in(pattern))
+    if scheme in SCHEMES and is_one:
+        return re.split("[?#]", pattern)[0].rpartition("/")[0], [pattern]
     root, files = matches(pattern)
     names_suffix = Path(pattern).suffix not in ("", ".*")
     return root, files if names_suffix else [p for p in files if _is_video(p)]
@@ -151,7 +173,8 @@ def _remote_matches(pattern: str) -> tuple[str, list[str]]:
 def _relative(path: str, root: str) -> str:
     if not is_remote(path):
         return os.path.relpath(path, root)
-    return path.removeprefix(root).lstrip("/") if path != root else path.rpartition("/")[2]
+    inner, outer = path_in(path), path_in(root)
+    return inner.removeprefix(outer).lstrip("/") if inner != outer else inner.rpartition("/")[2]
 
 
 def _is_video(path: str) -> bool:
@@ -160,6 +183,11 @@ def _is_video(path: str) -> bool:
 
 def _videos(paths: Sequence[str]) -> list[str]:
     return [p for p in paths if _is_video(p) and os.path.isfile(p)]
+
+
+def _place(path: str) -> str:
+    """Returns what two spellings of one path have in common."""
+    return path if is_remote(path) else os.path.abspath(path)
 
 
 def _is_within(path: str, folder: str) -> bool:
@@ -174,8 +202,9 @@ def _check_distinct(found: Mapping[str, str]) -> None:
         other = first.setdefault(name.casefold(), path)  # Some file systems ignore case.
         if other != path:
             raise ConfigError(
-                f"{other} and {path}: the results of both would be {name}.jsonl; name the folder "
-                "above them, so that their folders tell them apart, or run each with its own --out"
+                f"{shown_address(other)} and {shown_address(path)}: the results of both would be "
+                f"{name}.jsonl; name the folder above them, so that their folders tell them "
+                "apart, or run each with its own --out"
             )
 
 

@@ -1,5 +1,7 @@
 """The recordings of a video's pieces become that of the video: ids, ages, events and footer."""
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -21,6 +23,7 @@ from tracker.track_files.recorded_tracks import RecordedTracks
 from tracker.tracking.offline.seams import SeamSettings, same_tracks, window_frames
 from tracker.tracking.offline.track_rows import TrackRows
 from tracker.tracks import RunInfo
+from tracker.util.address import shown_address
 from tracker.util.arrays import Int64Array
 
 
@@ -46,40 +49,58 @@ class Join:
         self._last: TrackRows | None = None
         self._ids = 0
         self._births: dict[int, int] = {}
+        self._end_s = 0.0
 
     def add(self, piece: Piece, path: str) -> None:
         """Adds the recording of the next piece.
 
+        Args:
+            piece: The piece. Frames before and after it, which the recording may have, are left
+                out.
+            path: The recording, an empty file where the piece has no frames: cameras that record
+                movement only leave pauses.
+
         Raises:
-            DataError: It is malformed, or has no frame of its own.
+            DataError: It is malformed.
             OutputError: An output cannot be written.
         """
+        if not os.path.getsize(path):
+            return
         recording = read_recording(path)
         assert recording.header is not None, "the worker has written JSON"
-        frames = [one for one in recording.frames if (one.time_s or 0.0) >= piece.start_s]
+        end_s = math.inf if piece.end_s is None else piece.end_s
+        frames = [one for one in recording.frames if piece.start_s <= (one.time_s or 0.0) < end_s]
         if not frames:
-            raise DataError(f"{path}: expected frames from {piece.start_s:g} s on, got none")
-        seam = frames[0].index
+            return
+        seam, last = frames[0].index, frames[-1].index
+        if (frames[0].time_s or 0.0) - self._end_s > _longest_gap_s():
+            self._last = None
+        self._end_s = frames[-1].time_s or 0.0
+        new_ids = recording.tracks.ids
         if self._run is None:
             self._run = self._run_info(recording.header)
-        fps = float(self._run.video.fps)
-        new_ids = self._new_ids(recording.tracks, seam, fps)
+            self._ids = int(new_ids.max(initial=0))
+        else:
+            new_ids = self._new_ids(recording.tracks, seam, float(self._run.video.fps))
         tracks = recording.tracks.with_derived_columns()
-        own_rows = np.flatnonzero(tracks.frames >= seam)
+        own_rows = np.flatnonzero((tracks.frames >= seam) & (tracks.frames <= last))
         own = replace(tracks.select(own_rows), ids=new_ids[own_rows])
         own = replace(own, ages=self._ages(own))
         mine = replace(recording, tracks=own, frames=tuple(frames))
         for result in recorded_results(mine, self._run):
             self._sinks.write(result)
-        last = frames[-1].index - window_frames(SeamSettings(), fps)
-        self._last = _rows(own.select(np.flatnonzero(own.frames > last)))
+        early = last - window_frames(SeamSettings(), float(self._run.video.fps))
+        self._last = _rows(own.select(np.flatnonzero(own.frames > early)))
 
     def close(self, *, complete: bool) -> None:
         """Writes the events of the end and the footer.
 
         Raises:
+            DataError: No piece has a frame.
             OutputError: An output cannot be written.
         """
+        if complete and self._run is None:
+            raise DataError(f"{shown_address(self._source)}: no piece of it has a frame")
         failure = self._sinks.close(complete=complete)
         if failure is not None:
             raise failure
@@ -87,10 +108,7 @@ class Join:
     def _new_ids(self, tracks: RecordedTracks, seam: int, fps: float) -> Int64Array:
         """Returns the id in the whole video of each row."""
         known: dict[int, int] = {}
-        if self._last is None:
-            self._ids = int(tracks.ids.max(initial=0))
-            return tracks.ids
-        if len(self._last):
+        if self._last is not None and len(self._last):
             settings = SeamSettings()
             near = tracks.frames <= seam + window_frames(settings, fps)
             rows = _rows(tracks.select(np.flatnonzero(near)))
@@ -112,11 +130,17 @@ class Join:
     def _run_info(self, header: Header) -> RunInfo:
         fps = Fraction(header.fps or 1.0)
         return RunInfo(
-            video=VideoInfo(self._source, header.width, header.height, fps, 1 / fps),
+            video=VideoInfo(shown_address(self._source), header.width, header.height, fps, 1 / fps),
             class_names=header.class_names,
             config={**header.config, "split": dict(self._split)},
             model_digests=header.models,
         )
+
+
+def _longest_gap_s() -> float:
+    """Returns the longest time between two ends of one object."""
+    join = SeamSettings().join
+    return max(join.max_gap_s, join.appearance_gap_s)
 
 
 def _rows(tracks: RecordedTracks) -> TrackRows:

@@ -10,6 +10,7 @@ from tracker.config.build import open_source
 from tracker.config.run import Config
 from tracker.errors import ConfigError
 from tracker.frames import VideoInfo
+from tracker.sinks.plain_values import TIME_DECIMALS
 from tracker.util.remote import is_remote
 
 OVERLAP_S = 10.0
@@ -56,11 +57,12 @@ def pieces_of(duration_s: float, length_s: float) -> tuple[Piece, ...]:
     """
     count = max(int(duration_s / length_s + 0.5), 1)
     overlap_s = min(OVERLAP_S, length_s / 2)
-    starts = [number * length_s for number in range(count)]
+    # Rounded as times in JSON are: a frame is before a bound by both its time and its record.
+    starts = [round(number * length_s, TIME_DECIMALS) for number in range(count)]
     return tuple(
         Piece(
             number,
-            max(start_s - overlap_s, 0.0) if number else 0.0,
+            round(max(start_s - overlap_s, 0.0), TIME_DECIMALS) if number else 0.0,
             start_s,
             starts[number + 1] if number + 1 < count else None,
         )

@@ -1,5 +1,6 @@
 """The Ray cluster of `tracker batch`: what workers ask for, and where it is."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,15 +40,23 @@ class RayOptions:
                 "run the command on the cluster: ray job submit -- tracker batch ..."
             )
         allowed = {
-            "cpus": self.cpus > 0 and (self.cpus < 1 or self.cpus % 1 == 0),
-            "gpus": self.gpus >= 0 and (self.gpus < 1 or self.gpus % 1 == 0),
-            "memory": self.memory_gb is None or self.memory_gb > 0,
+            "cpus": (
+                0 < self.cpus < math.inf and (self.cpus < 1 or self.cpus % 1 == 0),
+                "a number above 0, whole from 1 on",
+            ),
+            "gpus": (
+                0 <= self.gpus < math.inf and (self.gpus < 1 or self.gpus % 1 == 0),
+                "0 or more, whole from 1 on",
+            ),
+            "memory": (
+                self.memory_gb is None or 0 < self.memory_gb < math.inf,
+                "GB, a number above 0",
+            ),
         }
-        for name, is_allowed in allowed.items():
+        for name, (is_allowed, expected) in allowed.items():
             if not is_allowed:
-                raise ConfigError(
-                    f"--{name}-per-worker: expected a number above 0, whole from 1 on (GPUs: or 0)"
-                )
+                value = self.memory_gb if name == "memory" else getattr(self, name)
+                raise ConfigError(f"--{name}-per-worker: expected {expected}, got {value:g}")
 
     def demand(self) -> dict[str, float]:
         """Returns the resources of a worker, by Ray's names."""
@@ -74,8 +83,8 @@ def fitting(nodes: Sequence[Mapping[str, Any]], demand: Mapping[str, float]) -> 
     )
 
 
-def connect(ray: Any, address: str | None) -> None:
-    """Connects to a cluster; starts one on this machine where there is none.
+def connect(ray: Any, address: str | None) -> bool:
+    """Connects to a cluster; starts one on this machine where there is none, and returns whether.
 
     Raises:
         ConfigError: There is none at the address.
@@ -88,12 +97,13 @@ def connect(ray: Any, address: str | None) -> None:
     try:
         try:
             ray.init(**({"address": "auto"} | options))
+            return False
         except ConnectionError:
             if address is not None:
                 raise
             own = {"num_cpus": available_cores(), "object_store_memory": _STORE_BYTES}
             ray.init(address="local", include_dashboard=False, **own, **options)
+            return True
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"--ray-address {address or 'auto'}: no Ray there: {str(error).splitlines()[0]}"
-        ) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"--ray-address {address or 'auto'}: no Ray there: {reason}") from error

@@ -64,7 +64,7 @@ class RayPool(Engine):
         self._ray = optional_library("ray", purpose="several machines", extra="ray")
         self._config, self._wanted, self._out, self._options = config, wanted, out, options
         self._workers: list[_Worker] = []
-        self._is_own = False
+        self._has_connected = self._is_own = False
         self._token: Path | None = None
         self._has_loaded, self._refused, self._failed_loads = False, 0, 0
         self._fitting, self._fitting_until_s, self._has_waited = 0, 0.0, False
@@ -72,8 +72,8 @@ class RayPool(Engine):
     def __enter__(self) -> "RayPool":
         # Before signal handlers are set: connecting sets Ray's.
         if not self._ray.is_initialized():
-            connect(self._ray, self._options.address)
-            self._is_own = True
+            self._is_own = connect(self._ray, self._options.address)
+            self._has_connected = True
         if scheme_of(self._out) is None:
             self._token = Path(self._out) / f".shared-{uuid.uuid4().hex}"
             make_parent(self._token)
@@ -86,7 +86,7 @@ class RayPool(Engine):
         self._workers = []
         if self._token is not None:
             self._token.unlink(missing_ok=True)
-        if self._is_own:
+        if self._has_connected:
             self._ray.shutdown()
 
     def run(
@@ -156,7 +156,7 @@ class RayPool(Engine):
             if not self._fitting and not self._has_waited:
                 self._has_waited = True
                 text = f"expected a node with {self._options.demand()} for a worker, got none"
-                if self._is_own and self._options.address is None:
+                if self._is_own:
                     raise ConfigError(f"--engine ray: {text}; ask for less per worker")
                 print_status(f"{text}; waiting for one to join")
         # With no room at all one worker waits, so that an autoscaler sees what is needed.

@@ -4,7 +4,6 @@ The video is copied before; results and checkpoint are copied back now and then,
 another worker continues from the last checkpoint that was copied.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -16,9 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracker.cli.batch.jobs import Job, Wanted
+from tracker.cli.batch.scratch import scratch_folder
 from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.sinks.json_records import encode
-from tracker.util.remote import download, exists, is_remote, remove, upload
+from tracker.util.address import shown_address
+from tracker.util.remote import download, exists, is_remote, path_in, remove, upload
 
 _CHECKPOINTS = 6
 """Checkpoints between two copies: a minute, by default."""
@@ -41,17 +42,11 @@ def copied(job: Job, wanted: Wanted, checkpoint_s: float) -> Iterator["Copies"]:
         checkpoint_s: Seconds between two checkpoints.
 
     Raises:
+        OutputTakenError: Another process does the same job on this machine.
         SourceError: A file cannot be copied from the store.
     """
-    # Of the same name on all machines: a checkpoint is of one path.
-    digest = hashlib.sha256(job.stem.encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"tracker-batch-{digest}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
+    with scratch_folder(job) as folder:
         yield Copies(job, folder, wanted, _CHECKPOINTS * checkpoint_s)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Copies:
@@ -69,18 +64,26 @@ class Copies:
         name = job.stem.rpartition("/")[2]
         source, stem = job.source, job.stem
         if is_remote(source):
-            source = str(folder / f"video{os.path.splitext(source)[1]}")
+            source = str(folder / f"video{os.path.splitext(path_in(source))[1]}")
             download(job.source, Path(source))
         if is_remote(stem):
             stem = str(folder / name)
         self.job = replace(job, source=source, stem=stem)
         """The job with the paths of the copies."""
-        self._ends = ends = _ends(job, wanted) if is_remote(job.stem) else []
+        self._ends = _ends(job, wanted) if is_remote(job.stem) else []
         self._checkpoint = Path(f"{stem}.jsonl{SUFFIX}")
         self._due_s = time.monotonic() + every_s
         if self._ends and exists(f"{job.stem}.jsonl{SUFFIX}"):
-            for end in (*ends, f".jsonl{SUFFIX}"):
-                download(f"{job.stem}{end}", Path(f"{stem}{end}"))
+            self._fetch_results()
+
+    def _fetch_results(self) -> None:
+        """Copies earlier results and their checkpoint here; drops it where a file is missing."""
+        ends = [*self._ends, f".jsonl{SUFFIX}"]
+        if all(exists(f"{self._remote.stem}{end}") for end in ends):
+            for end in ends:
+                download(f"{self._remote.stem}{end}", Path(f"{self.job.stem}{end}"))
+        else:  # Of a run that was to write other files.
+            remove(f"{self._remote.stem}.jsonl{SUFFIX}")
 
     def copy_now_and_then(self) -> None:
         """Copies results and checkpoint to the store if it is time; to be called after a result.
@@ -115,7 +118,7 @@ class Copies:
             OutputError: They cannot be written.
         """
         if self.job.source != self._remote.source:
-            _name_source(Path(f"{self.job.stem}.jsonl"), self._remote.source)
+            _name_source(Path(f"{self.job.stem}.jsonl"), shown_address(self._remote.source))
         for end in self._ends:
             upload(Path(f"{self.job.stem}{end}"), f"{self._remote.stem}{end}")
         if self._ends:
@@ -170,6 +173,8 @@ def _ends(job: Job, wanted: Wanted) -> list[str]:
 
 def _name_source(recording: Path, source: str) -> None:
     """Replaces the source in the header of JSON Lines."""
+    if not recording.stat().st_size:
+        return  # A piece without frames.
     draft = recording.with_suffix(".named")
     with recording.open("rb") as old, draft.open("wb") as new:
         header = json.loads(old.readline())

@@ -17,6 +17,7 @@ from tracker.cli.batch.work import Outcome, Progress, State
 from tracker.cli.run.one import stop_on_signals
 from tracker.config.run import Config
 from tracker.errors import DataError, OutputError
+from tracker.util.address import shown_address
 from tracker.util.atomic_file import make_parent
 from tracker.util.progress_bar import WorkBar
 from tracker.util.remote import is_remote, joined, size_of, upload, write_text
@@ -75,7 +76,7 @@ def run_batch(request: BatchRequest) -> int:
                 bar.ended(step.ended)
     # A video that was split has none if the command was stopped before it could be joined.
     ordered = [outcomes.get(job.name, Outcome(job.name, State.STOPPED)) for job in request.jobs]
-    _write_tables(request, ordered)
+    write_tables(request, ordered)
     print_results(*table_lines(ordered))
     if stop.signal_number:
         print_status("stopped; the same command continues")
@@ -91,11 +92,12 @@ def _engine(request: BatchRequest) -> Engine:
 
 def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
     """Returns a table of all videos, and a line with totals."""
-    width = max(len(one.source) for one in outcomes)
+    names = [shown_address(one.source) for one in outcomes]
+    width = max(len(name) for name in names)
     lines = [f"{'video':<{width}}  {'state':<8}{'frames':>8}{'tracks':>8}{'fps':>8}"]
-    for one in outcomes:
-        fps = f"{one.frames / one.seconds:.1f}" if one.seconds and one.frames else "-"
-        text = f"{one.source:<{width}}  {one.state:<8}{one.frames:>8}{one.ids:>8}{fps:>8}"
+    for name, one in zip(names, outcomes, strict=True):
+        fps = f"{one.processed / one.seconds:.1f}" if one.seconds and one.processed else "-"
+        text = f"{name:<{width}}  {one.state:<8}{one.frames:>8}{one.ids:>8}{fps:>8}"
         lines.append(f"{text}  {one.reason}".rstrip())
     counts = ", ".join(
         f"{sum(one.state is state for one in outcomes)} {state}"
@@ -107,14 +109,20 @@ def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
     return [*lines, f"{videos}: {counts}; {total} frames"]
 
 
-def _write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
+def write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
+    """Writes `batch.json`, and `results.parquet` where it is wanted and can be."""
     rows = [asdict(one) for one in outcomes]
     for row in rows:
         del row["pieces"]
+        row["source"] = shown_address(row["source"])
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     write_text(joined(request.out, "batch.json"), text + "\n")
     good = {one.source for one in outcomes if one.state in (State.DONE, State.SKIPPED)}
-    recordings = [(job.source, f"{job.stem}.jsonl") for job in request.jobs if job.source in good]
+    recordings = [
+        (shown_address(job.source), f"{job.stem}.jsonl")
+        for job in request.jobs
+        if job.source in good
+    ]
     if not request.table:
         return
     try:
@@ -163,7 +171,7 @@ class _Bar(WorkBar):
         if outcome.state is State.FAILED:
             self._failed += 1
         if outcome.reason:
-            self.line(f"{outcome.source}: {outcome.reason}")
+            self.line(f"{shown_address(outcome.source)}: {outcome.reason}")
         self._show()
 
     def _show(self) -> None:

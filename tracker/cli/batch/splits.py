@@ -15,6 +15,7 @@ class _Parts:
         open: Names of those that are not done.
         count: Number of all.
         seconds: Seconds that the others took.
+        processed: Frames that they processed in that time.
         notes: What there is to say about pieces that are done.
         worst: The outcome of the video if it cannot be joined; `None` so far.
     """
@@ -22,6 +23,7 @@ class _Parts:
     open: set[str]
     count: int
     seconds: float = 0.0
+    processed: int = 0
     notes: list[str] = field(default_factory=list)
     worst: Outcome | None = None
 
@@ -73,7 +75,7 @@ class Splits:
             return Step(outcome)
         reason = "; ".join(filter(None, (*parts.notes, outcome.reason)))
         seconds = outcome.seconds + parts.seconds
-        return Step(replace(outcome, seconds=seconds, reason=reason))
+        return Step(replace(outcome, seconds=seconds, reason=reason, processed=parts.processed))
 
     def _begun(self, outcome: Outcome) -> Step:
         if outcome.source in self._parts:
@@ -89,6 +91,7 @@ class Splits:
         parts = self._parts[video.name]
         parts.open.discard(outcome.source)
         parts.seconds += outcome.seconds
+        parts.processed += outcome.processed
         place = outcome.source.removeprefix(video.name)
         reason = f"{place}: {outcome.reason}" if outcome.reason else ""
         if outcome.state in (State.DONE, State.SKIPPED):

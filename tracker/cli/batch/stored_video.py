@@ -1,8 +1,7 @@
 """Facts of a video in an object store, read without copying it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 
 import av
 
@@ -13,6 +12,7 @@ from tracker.sources.containers import open_container
 from tracker.sources.files.packets import OpenVideo
 from tracker.sources.files.stream_choice import video_stream
 from tracker.sources.files.video_file import VideoFile
+from tracker.util.address import shown_address
 from tracker.util.remote import reading
 
 
@@ -26,20 +26,23 @@ def stored_video_info(url: str, config: Config) -> VideoInfo:
     Raises:
         SourceError: It cannot be read.
     """
-    decoding = config.source.decoding()
-    open_file = partial(_open_stored, wanted=decoding.video_stream)
-    with VideoFile(url, decoding=decoding, open_file=open_file) as video:
+    decoding, shown = config.source.decoding(), shown_address(url)
+
+    def open_file(_: str) -> AbstractContextManager[OpenVideo]:
+        return _open_stored(url, shown, decoding.video_stream)
+
+    with VideoFile(shown, decoding=decoding, open_file=open_file) as video:
         return video.info
 
 
 @contextmanager
-def _open_stored(url: str, wanted: int | None) -> Iterator[OpenVideo]:
+def _open_stored(url: str, shown: str, wanted: int | None) -> Iterator[OpenVideo]:
     with reading(url) as file:
         try:
             container = open_container(file)
         except av.FFmpegError as error:
             raise SourceError(
-                f"{url}: expected a video, got data that FFmpeg cannot read"
+                f"{shown}: expected a video, got data that FFmpeg cannot read"
             ) from error
         with container:
-            yield OpenVideo(container, video_stream(container, url, wanted))
+            yield OpenVideo(container, video_stream(container, shown, wanted))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import DataError, DependencyError
+from tracker.util.address import shown_address
 from tracker.util.atomic_file import replaced_file
 from tracker.util.optional_library import optional_library
 from tracker.util.remote import reading
@@ -61,9 +62,9 @@ def _rows(video: str, path: str) -> Iterator[dict[str, Any]]:
                 yield from _rows_of_record(video, json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise DataError(
-                    f"{path}, line {number}: expected a record of tracker batch, got a damaged "
-                    f"one ({type(error).__name__}: {error}); remove the file and run the command "
-                    "again"
+                    f"{shown_address(path)}, line {number}: expected a record of tracker batch, "
+                    f"got a damaged one ({type(error).__name__}: {error}); remove the file and "
+                    "run the command again"
                 ) from error
 
 

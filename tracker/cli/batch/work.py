@@ -28,7 +28,8 @@ from tracker.errors import ConfigError, TrackerError
 from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
-from tracker.util.remote import remove, remove_folder
+from tracker.util.address import shown_address
+from tracker.util.remote import remove, remove_folder, write_text
 
 _REPORT_S = 0.5
 """Seconds between two reports of progress."""
@@ -58,6 +59,7 @@ class Outcome:
         ids: Number of tracks.
         seconds: Seconds that it took.
         reason: Why it failed, or why complete results were made again.
+        processed: Number of frames that were processed now, not by a run that it continues.
         pieces: The pieces of a video that is split.
     """
 
@@ -67,6 +69,7 @@ class Outcome:
     ids: int = 0
     seconds: float = 0.0
     reason: str = ""
+    processed: int = 0
     pieces: tuple[Piece, ...] = ()
 
 
@@ -144,21 +147,25 @@ def process(
             code = _join(job, means, pieces)
         else:
             return Outcome(job.name, State.SPLIT, pieces=pieces)
+        seconds = time.monotonic() - start
+        if code:
+            return Outcome(
+                job.name, State.STOPPED, progress.frames, 0, seconds, processed=progress.processed
+            )
+        done = write_record(job, wanted, identity)
+        if pieces:
+            remove_folder(job.folder_of_pieces)
     except Exception as error:
         # Whatever one video does, the others go on; `tracker run` shows the traceback.
         reason = str(error)
         if not isinstance(error, TrackerError):
             reason = shortage_text(error) or f"{type(error).__name__}: {error}"
-        reason = reason.removeprefix(f"{job.source}: ")  # The table names it.
+        reason = reason.removeprefix(f"{shown_address(job.source)}: ")  # The table names it.
         return Outcome(job.name, State.FAILED, 0, 0, time.monotonic() - start, reason)
-    seconds = time.monotonic() - start
-    if code:
-        return Outcome(job.name, State.STOPPED, progress.frames, 0, seconds)
-    done = write_record(job, wanted, identity)
-    if pieces:
-        remove_folder(job.folder_of_pieces)
     note = f"made again: {found.damage}" if found.damage else ""
-    return Outcome(job.name, State.DONE, done.frames, done.ids, seconds, note)
+    return Outcome(
+        job.name, State.DONE, done.frames, done.ids, seconds, note, processed=progress.processed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +200,29 @@ def _run(
             request = RunRequest(
                 (job.source,), config, outputs, progress=False, resume=resume, until_s=until_s
             )
+            seen = _Seen(on_result)
             try:
-                return run_one(request, means.pipeline, on_result, stop)
+                code = run_one(request, means.pipeline, seen, stop)
+                if job.piece is not None and not (code or resume or seen.any):
+                    # A pause of the recording: the file says that there is nothing.
+                    write_text(f"{job.stem}.jsonl", "")
+                return code
             except ConfigError as error:
                 if not resume or "cannot resume" not in str(error):
                     raise
     raise AssertionError("the second attempt resumes nothing")
+
+
+class _Seen:
+    """Passes results on, and knows whether there were any."""
+
+    def __init__(self, on_result: Callable[[TrackedFrame], None]) -> None:
+        self._on_result, self.any = on_result, False
+
+    def __call__(self, result: TrackedFrame) -> None:
+        """Passes one on."""
+        self.any = True
+        self._on_result(result)
 
 
 def _run_here_or_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
@@ -257,16 +281,17 @@ class _Frames:
     def __init__(self, job: Job, report: Report) -> None:
         self._job, self._report = job, report
         self._due_s = 0.0
-        self.frames = 0
+        self.frames = self.processed = 0
 
     def add(self, result: TrackedFrame) -> None:
         """Counts one result."""
         piece, video = self._job.piece, result.run.video
         begin_s = 0.0 if piece is None else piece.read_from_s
+        self.processed += 1
         self.frames = result.frame.index + 1 - round(begin_s * video.fps)
         if time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + _REPORT_S
-            of = video.frame_count
+            of = video.frame_count  # Of a piece: those from its first one to the end of the video.
             if piece is not None and piece.end_s is not None:
                 of = round((piece.end_s - begin_s) * video.fps)
             self._report(Progress(self._job.name, self.frames, of))

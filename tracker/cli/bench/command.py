@@ -39,7 +39,7 @@ from tracker.tracks import TrackedFrame
 from tracker.util.address import shown_address
 from tracker.util.machine import cpu_model
 from tracker.util.terminal import print_results, print_status
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 _LITERT, _XLA, _TENSORFLOW = "LiteRT", "XLA", "TensorFlow"
 _ONNX, _OPENVINO = "ONNX Runtime", "OpenVINO"
@@ -207,7 +207,7 @@ def _results(
 
 def _write_json(request: BenchRequest, machine: Machine, figures: dict[str, Any]) -> None:
     record = {
-        "program": f"tracker-pipeline {__version__}",
+        "program": PROGRAM,
         "source": request.source,
         "detector": request.config.detector.name,
         "machine": asdict(machine),

@@ -91,8 +91,10 @@ class CheckpointFile:
     def remove(self) -> None:
         """Removes the file: the run is complete, or nothing was written."""
         if self._file is not None:
-            with suppress(OSError):
-                os.unlink(self.path)
+            # A run that was killed while it wrote one has left a draft.
+            for path in (f"{self.path}{DRAFT}", self.path):
+                with suppress(OSError):
+                    os.unlink(path)
             self.release()
 
     def release(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tracker.sources.source_kind import SourceKind, source_kind
+from tracker.util.address import shown_address
 from tracker.util.remote import is_remote, reading, size_of
 from tracker.version import __version__
 
@@ -29,7 +30,7 @@ def source_identity(text: str) -> dict[str, Any]:
         files = list_images(text).files
         names = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
         return {"name": text, "images": len(files), "digest": _digest(names.encode())}
-    return {"name": text, **content_identity(text)}
+    return {"name": shown_address(text), **content_identity(text)}
 
 
 def content_identity(path: str) -> dict[str, Any]:

@@ -81,11 +81,14 @@ def run(
         TrackerError: An error before that; nothing was written.
     """
     (text,) = request.sources
-    kept = resumption_of(text, request.config, request.outputs, resume=request.resume)
+    kept = resumption_of(
+        text, request.config, request.outputs, resume=request.resume, until_s=request.until_s
+    )
     if kept is None:
         return _run(request, pipeline, None, on_result, stop)
     try:
         if request.resume and not kept.read():
+            kept.check_same_run(pipeline or build_pipeline(request.config))
             print_status(f"{text}: its outputs are complete; there is nothing to resume")
             return 0
         return _run(request, pipeline, kept, on_result, stop)

@@ -19,7 +19,7 @@ class RunStatistics:
     Attributes:
         earlier: Results of the runs that this one continues.
         frames: Results of this run so far.
-        has_id: `(N,)` whether a track with the id N was reported.
+        has_id: `(N,)` whether a confirmed track with the id N was reported.
         dropped: Frames of a live source that were dropped for newer ones.
         skipped: Frames that the source could not decode.
         reconnects: Number of times a lost live source was reconnected.
@@ -69,10 +69,11 @@ class RunStatistics:
             self._start = self._end - sum(result.timings_s.values())
 
     def _note(self, ids: Int64Array) -> None:
-        largest = int(ids.max())
-        if largest >= len(self.has_id):
-            self.has_id = grown(self.has_id, 2 * largest)
-        self.has_id[ids] = True
+        # Tracks that are not confirmed, which `report: all` shows too, have numbers below 0.
+        confirmed = ids[ids > 0]
+        if int(confirmed.max(initial=0)) >= len(self.has_id):
+            self.has_id = grown(self.has_id, 2 * int(confirmed.max()))
+        self.has_id[confirmed] = True
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Adds to the time of a stage."""

@@ -31,8 +31,8 @@ def why_not_resumable(source: str, config: Config, outputs: Outputs) -> str | No
         "--crops and --clips have files for each track, which are not continued": bool(
             objects.folders
         ),
-        f"{videos[:1]}: expected {' or '.join(_CONTINUED_VIDEOS)}; a Matroska file cannot be "
-        "continued": bool(videos),
+        f"{''.join(videos[:1])}: expected {' or '.join(_CONTINUED_VIDEOS)}; a Matroska file "
+        "cannot be continued": bool(videos),
         "source.live.policy newest drops frames": config.source.live.policy is FramePolicy.NEWEST,
         "run.checkpoint_s is off": config.run.checkpoint_s is None,
         "a sequence without images is tracked in seconds": _is_blank(source, kind, config),
@@ -49,7 +49,7 @@ def _is_blank(source: str, kind: SourceKind, config: Config) -> bool:
 
 
 def resumption_of(
-    source: str, config: Config, outputs: Outputs, *, resume: bool
+    source: str, config: Config, outputs: Outputs, *, resume: bool, until_s: float | None = None
 ) -> "Resumption | None":
     """Returns the checkpoints of a run; `None` where it has none.
 
@@ -58,6 +58,7 @@ def resumption_of(
         config: The configuration.
         outputs: The outputs.
         resume: Whether the user asks to continue an earlier run.
+        until_s: Time of the first frame that is left out; `None` for none.
 
     Raises:
         ConfigError: The run cannot be continued, and that is asked for.
@@ -68,7 +69,7 @@ def resumption_of(
     if reason is None:
         from tracker.cli.run.resume import Resumption
 
-        return Resumption(source, config, outputs)
+        return Resumption(source, config, outputs, until_s)
     if resume:
         raise ConfigError(f"--resume: {reason}")
     return None

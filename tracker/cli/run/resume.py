@@ -1,6 +1,7 @@
 """The checkpoints of a run, and the run that continues from one."""
 
 import dataclasses
+import json
 import mmap
 import os
 import re
@@ -9,7 +10,7 @@ from typing import Any
 
 from tracker.cli.run.checkpoint_file import SUFFIX, CheckpointFile
 from tracker.cli.run.checkpoints import Checkpoints, Saved, saved_from
-from tracker.cli.run.identity import run_identity
+from tracker.cli.run.identity import difference, run_identity
 from tracker.cli.run.outputs import Outputs, output_files
 from tracker.cli.run.progress import RunStatistics
 from tracker.cli.run.source_sinks import SourceSinks
@@ -21,6 +22,8 @@ from tracker.pipeline.resumed_source import earlier_frames, resumed_source
 from tracker.pipeline.single import Pipeline
 from tracker.pipeline.snapshots import ResumePoint
 from tracker.sources.source_names import source_name
+from tracker.util.address import shown_address
+from tracker.version import PROGRAM
 
 _FOOTER_HEAD = 200
 """Bytes of a footer before its tracks."""
@@ -40,11 +43,15 @@ class Resumption:
         source: The source, as typed.
         config: The configuration.
         outputs: The outputs, as typed.
+        until_s: Time of the first frame that is left out; `None` for none.
     """
 
-    def __init__(self, source: str, config: Config, outputs: Outputs) -> None:
-        self._source, self._config = source, config
+    def __init__(
+        self, source: str, config: Config, outputs: Outputs, until_s: float | None = None
+    ) -> None:
+        self._source, self._config, self._until_s = source, config, until_s
         self._outputs = outputs.for_source(source_name(source))
+        self._files = output_files(self._outputs, source_name(source))
         self.file = CheckpointFile(checkpoint_path(source, outputs))
         self.saved: Saved | None = None
         """Where to continue; `None` for the beginning."""
@@ -73,18 +80,49 @@ class Resumption:
 
     def _check_complete(self) -> None:
         """Raises `ConfigError` where an output of a run without a checkpoint is not complete."""
-        files = output_files(self._outputs, source_name(self._source))
-        frames = {path: _complete_frames(path) for path in files.json if path.endswith(".jsonl")}
+        frames = {
+            path: _complete_frames(path) for path in self._files.json if path.endswith(".jsonl")
+        }
         damaged = [path for path, count in frames.items() if count is None]
         if frames and not damaged:
             from tracker.sinks.video_encoder import frame_count
 
-            damaged = [path for path in files.video if frame_count(path) not in frames.values()]
+            damaged = [
+                path for path in self._files.video if frame_count(path) not in frames.values()
+            ]
         if damaged:
             raise ConfigError(
                 f"{damaged[0]}: cannot resume: it is not complete, and {self.file.path} is "
                 "missing; start over without --resume"
             )
+
+    def check_same_run(self, pipeline: Pipeline) -> None:
+        """Checks that complete recordings are of the run that is asked for.
+
+        Raises:
+            ConfigError: One is of another source, configuration, model or version.
+        """
+        now = {
+            "program": PROGRAM,
+            "source": shown_address(self._source),
+            "config": json.loads(json.dumps(pipeline.config)),
+            "models": dict(pipeline.model_digests),
+        }
+        for path in self._files.json:
+            if not path.endswith(".jsonl"):
+                continue
+            with open(path, "rb") as file:
+                header = json.loads(file.readline())
+            # What `tracker refine` and others have added is no setting of the run.
+            config = {
+                name: value for name, value in header["config"].items() if name in now["config"]
+            }
+            found = difference({name: header[name] for name in now} | {"config": config}, now)
+            if found is not None:
+                raise ConfigError(
+                    f"{path}: cannot resume: it is complete, and {found}; start over without "
+                    "--resume, or name another output"
+                )
 
     def close(self) -> None:
         """Unlocks the checkpoint; removes it where the run has written nothing."""
@@ -158,17 +196,17 @@ class Resumption:
         return open_source(self._source, dataclasses.replace(self._config, source=source))
 
     def _paths(self) -> list[str]:
-        return output_files(self._outputs, source_name(self._source)).all
+        return self._files.all
 
     def _results_between_key_frames(self, info: VideoInfo) -> int:
-        if not output_files(self._outputs, source_name(self._source)).video:
+        if not self._files.video:
             return 1
         from tracker.sinks.video_encoder import keyframe_interval
 
         return keyframe_interval(info.fps)
 
     def _identity_of_outputs(self) -> dict[str, Any]:
-        files = output_files(self._outputs, source_name(self._source))
+        files = self._files
         return {
             "json": [os.path.realpath(path) for path in files.json],
             "mot": _real(files.mot),
@@ -179,6 +217,7 @@ class Resumption:
             "embeddings": self._outputs.embeddings.value,
             "webhook": self._outputs.webhook is not None,
             "mqtt": self._outputs.mqtt is not None,
+            "until_s": self._until_s,
         }
 
 

@@ -29,7 +29,7 @@ from tracker.training.labels.write import Labelled, label_images
 from tracker.util.atomic_file import replace_text
 from tracker.util.csv_text import csv_text
 from tracker.util.terminal import print_results, print_status
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _write_record(
         )
     _check_images(out, found)
     record = {
-        "program": f"tracker-pipeline {__version__}",
+        "program": PROGRAM,
         "classes": settings.classes,
         "teachers": {**before["teachers"], **digests},
         "weights": settings.weights,

@@ -136,9 +136,14 @@ def _cause_of_answer(parts: SplitResult, deadline: float) -> Failure | None:
             )
         if target.geturl() in seen or len(seen) > _MOST_REDIRECTS:
             return _CIRCLE
-        if "@" not in target.netloc and target.netloc == parts.netloc.rpartition("@")[2]:
+        if "@" not in target.netloc and server_of(target) == server_of(parts):
             target = target._replace(netloc=parts.netloc)  # The same server: the same user.
         parts = target
+
+
+def server_of(parts: SplitResult) -> tuple[str, str | None, int]:
+    """Returns what must be the same for a password to be sent: http is not the server of https."""
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
 def _cause_of_content(answer: _Answer) -> Failure | None:

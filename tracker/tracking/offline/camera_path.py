@@ -40,6 +40,9 @@ _DEVIATION = 0.05
 _LEAST_SPREAD = 0.001
 _ZOOM_DEVIATION = 0.005
 """Standard deviation of the zoom between two frames before anything is seen."""
+_LEAST_STEP_S = 1e-4
+_LONG_STEP = 4.0
+"""Typical steps between two frames; what lasts longer is a pause."""
 _TREND_S = 30.0
 """What lasts so long counts as the objects' own: so coordinates and sizes stay within bounds."""
 
@@ -109,13 +112,18 @@ class _Fit(NamedTuple):
 
 
 def camera_path(
-    rows: TrackRows, *, fps: float, least_explained: float = LEAST_EXPLAINED
+    rows: TrackRows,
+    *,
+    fps: float,
+    times_s: Float64Array | None = None,
+    least_explained: float = LEAST_EXPLAINED,
 ) -> CameraPath | None:
     """Returns the camera's path, `None` where it does not move as far as the tracks tell.
 
     Args:
         rows: The tracks of a recording.
-        fps: Frames a second.
+        fps: Frame numbers a second.
+        times_s: `(R,)` time of each row's frame; `None` where frames follow evenly.
         least_explained: Share of the squared bends that the other tracks must explain.
 
     Example:
@@ -133,10 +141,13 @@ def camera_path(
     boxes = xyxy_to_cxcyah(rows.boxes)
     middle = np.median(boxes[:, :2], axis=0)
     places, heights = boxes[:, :2] - middle, boxes[:, 3]
-    lags = {max(1, round(seconds * fps)) for seconds in _BEND_S}
-    explained = [_explained(rows, times, places, heights, lag) for lag in sorted(lags)]
+    clock = _clock(rows, times, len(frames), fps, times_s)
+    rate = _rate(clock)
+    lags = {max(1, round(seconds * rate)) for seconds in _BEND_S}
+    explained = [_explained(rows, times, clock, places, heights, lag) for lag in sorted(lags)]
     if max(explained) < least_explained:
         return None
+    steps = np.diff(clock) * rate
     first = np.flatnonzero((np.diff(rows.ids) == 0) & (np.diff(times) == 1))
     moves = _Moves(
         times[first], len(frames) - 1, places[first], places[first + 1] - places[first],
@@ -144,18 +155,41 @@ def camera_path(
     )  # fmt: skip
     runs = np.cumsum(np.concatenate([[0], (np.diff(first) != 1) | (np.diff(rows.ids[first]) != 0)]))
     own = np.zeros_like(moves.moved)
-    window = max(2, round(_OWN_S * fps))
+    long = steps[moves.groups][:, None]
+    window = max(2, round(_OWN_S * rate))
     for _ in range(_ROUNDS):
         fit = _robust_fit(moves._replace(moved=moves.moved - own))
-        scales, shifts = _composed(fit, fps)
+        scales, shifts = _composed(fit, steps, rate)
         still = scales[times][:, None] * places + shifts[times]
-        velocity = _running_mean(still[first + 1] - still[first], runs, window)
-        own = velocity / scales[moves.groups][:, None]
+        velocity = _running_mean((still[first + 1] - still[first]) / long, runs, window)
+        own = velocity * long / scales[moves.groups][:, None]
     return CameraPath(frames.astype(np.int32), np.log(scales), shifts - scales[:, None] * middle)
 
 
+def _clock(
+    rows: TrackRows, times: IndexArray, count: int, fps: float, times_s: Float64Array | None
+) -> Float64Array:
+    """Returns `(T,)` the seconds of the frames, rising."""
+    clock = np.zeros(count)
+    clock[times] = rows.frames / fps if times_s is None else times_s
+    least = np.arange(count) * _LEAST_STEP_S  # Stamps that stand still go on by so much.
+    rising: Float64Array = np.maximum.accumulate(clock - least) + least
+    return rising
+
+
+def _rate(clock: Float64Array) -> float:
+    """Returns how many frames follow each other in a second, long gaps left out."""
+    steps = np.diff(clock)
+    return float(1 / np.minimum(steps, _LONG_STEP * np.median(steps)).mean())
+
+
 def _explained(
-    rows: TrackRows, times: IndexArray, places: Float64Array, heights: Float64Array, lag: int
+    rows: TrackRows,
+    times: IndexArray,
+    clock: Float64Array,
+    places: Float64Array,
+    heights: Float64Array,
+    lag: int,
 ) -> float:
     """Returns the share of the squared bends of tracks that the other tracks explain."""
     count = len(rows)
@@ -169,7 +203,12 @@ def _explained(
     middle = middle[enough[times[middle]]] if len(middle) else middle
     if not len(middle):
         return 0.0
-    bend = places[middle + lag] - 2 * places[middle] + places[middle - lag]
+    # Where frames are missing, the two sides last differently long: 0 at a constant velocity too.
+    until = clock[times[middle] + lag] - clock[times[middle]]
+    since = clock[times[middle]] - clock[times[middle] - lag]
+    share = (until / (since + until))[:, None]
+    on, off = places[middle + lag] - places[middle], places[middle] - places[middle - lag]
+    bend = 2 * ((1 - share) * on - share * off)
     moves = _Moves(times[middle], len(enough), places[middle], bend, heights[middle])
     fit = _fit(moves, np.full(len(bend), 1 / _DEVIATION**2) / np.square(moves.heights))
     others = fit.left / (1 - np.minimum(fit.leverage, 0.9)) / moves.heights[:, None]
@@ -210,15 +249,22 @@ def _fit(moves: _Moves, weights: Float64Array) -> _Fit:
     return _Fit(shift - zoom[:, None] * centre, zoom, left, leverage)
 
 
-def _composed(fit: _Fit, fps: float) -> tuple[Float64Array, Float64Array]:
-    """Returns scales `(T,)` and shifts `(T, 2)` of all frames, from the steps between them."""
+def _composed(fit: _Fit, lengths: Float64Array, rate: float) -> tuple[Float64Array, Float64Array]:
+    """Returns scales `(T,)` and shifts `(T, 2)` of all frames, from the steps between them.
+
+    Args:
+        fit: The steps.
+        lengths: `(G,)` how long each lasts, 1 = as usual.
+        rate: Steps a second.
+    """
     logs = np.log1p(np.clip(fit.zoom, -0.5, 0.5))
     steps = np.column_stack([logs, fit.shift])
-    window = 2 * round(_TREND_S * fps / 2) + 1
+    window = 2 * round(_TREND_S * rate / 2) + 1
     if len(steps) > window:
         from scipy.signal import savgol_filter  # takes longer to load than a short run
 
-        steps = steps - savgol_filter(steps, window, polyorder=1, axis=0)
+        long = lengths[:, None]
+        steps = steps - long * savgol_filter(steps / long, window, polyorder=1, axis=0)
     log_scales = np.concatenate([[0.0], -np.cumsum(steps[:, 0])])
     scales = np.exp(log_scales)
     shifts = np.concatenate([np.zeros((1, 2)), -np.cumsum(scales[1:, None] * steps[:, 1:], axis=0)])

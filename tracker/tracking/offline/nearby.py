@@ -38,9 +38,10 @@ class LateFrame(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """`R` boxes that were seen: frame, id and xyxy."""
+    """`R` boxes that were seen: frame, its time in seconds, id and xyxy."""
 
     frames: Int32Array
+    times_s: Float64Array
     ids: Int64Array
     boxes: Float64Array
 
@@ -73,7 +74,8 @@ def path_of(
     span_s = near[-1].time_s - near[0].time_s
     fps = (len(near) - 1) / span_s if span_s > 0 else 1.0
     rows = TrackRows.create(seen.frames, seen.ids, seen.boxes)
-    return camera_path(rows, fps=fps, least_explained=_LEAST_EXPLAINED)
+    times_s = seen.times_s[rows.origins]
+    return camera_path(rows, fps=fps, times_s=times_s, least_explained=_LEAST_EXPLAINED)
 
 
 def smoothed(frames: Sequence[LateFrame], frame: LateFrame, path: CameraPath | None) -> Tracks:
@@ -88,7 +90,8 @@ def smoothed(frames: Sequence[LateFrame], frame: LateFrame, path: CameraPath | N
         path: The camera's, if it moves.
     """
     tracks = frame.tracks
-    reach = _reach(frames, frame)
+    each_s = _each_s(frames, frame)
+    reach = min(max(round(_REACH_S / each_s), _LEAST_REACH), _AROUND)
     seen = _seen([one for one in frames if abs(one.number - frame.number) <= reach])
     rows = (_is_seen(tracks) & is_proper(tracks.boxes)).nonzero()[0]
     own, place = np.unique(tracks.ids[rows], return_inverse=True)
@@ -96,7 +99,7 @@ def smoothed(frames: Sequence[LateFrame], frame: LateFrame, path: CameraPath | N
     if not mine.any():
         return tracks
     boxes = seen.boxes if path is None else path.to_still(seen.frames, seen.boxes)
-    away = (seen.frames[mine] - frame.number).astype(np.float64)
+    away = (seen.times_s[mine] - frame.time_s) / each_s
     weights = np.exp(-0.5 * np.square(away * _WIDTH / reach))
     line = _lines(np.searchsorted(own, seen.ids[mine]), len(own), away, weights,
                   xyxy_to_cxcyah(boxes[mine]))[place]  # fmt: skip
@@ -119,12 +122,11 @@ def in_float32(values: Float64Array) -> Float32Array:
         return values.astype(np.float32)
 
 
-def _reach(frames: Sequence[LateFrame], frame: LateFrame) -> int:
-    """Returns how many frames away others count."""
+def _each_s(frames: Sequence[LateFrame], frame: LateFrame) -> float:
+    """Returns the mean time between two frames."""
     near = [one for one in frames if abs(one.number - frame.number) <= _AROUND]
     span_s = near[-1].time_s - near[0].time_s
-    each_s = max(span_s / max(len(near) - 1, 1), SHORTEST_S)
-    return min(max(round(_REACH_S / each_s), _LEAST_REACH), _AROUND)
+    return max(span_s / max(len(near) - 1, 1), SHORTEST_S)
 
 
 def _lines(
@@ -152,6 +154,7 @@ def _seen(frames: Sequence[LateFrame]) -> _Seen:
     for one in frames:
         tracks = one.tracks
         rows = _is_seen(tracks) & is_proper(tracks.boxes)
-        number = np.full(np.count_nonzero(rows), one.number, np.int32)
-        parts.append((number, tracks.ids[rows], tracks.boxes[rows].astype(np.float64)))
+        count = np.count_nonzero(rows)
+        number, time_s = np.full(count, one.number, np.int32), np.full(count, one.time_s)
+        parts.append((number, time_s, tracks.ids[rows], tracks.boxes[rows].astype(np.float64)))
     return _Seen(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from tracker.errors import ConfigError
 from tracker.training.crops.crop_folder import RECORD, TABLE, replace_file
-from tracker.version import __version__
+from tracker.version import PROGRAM
 
 
 def begin_crops(folder: Path, asked_for: Mapping[str, Any], digests: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ def begin_crops(folder: Path, asked_for: Mapping[str, Any], digests: Mapping[str
                 "name; name another --out folder"
             )
     record = {
-        "program": f"tracker-pipeline {__version__}",
+        "program": PROGRAM,
         **asked_for,
         "teachers": {**known, **digests},
         "in_use": list(digests),
