@@ -55,6 +55,10 @@ class ConfigError(TrackerError, ValueError):
     """A configuration key or a command-line value is wrong."""
 
 
+class NotResumableError(ConfigError):
+    """An interrupted run cannot be continued: something differs, or is missing or damaged."""
+
+
 class SourceError(TrackerError, OSError):
     """A source cannot be opened, or failed while it was read."""
 

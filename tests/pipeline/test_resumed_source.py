@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import moving_square, write_clip
-from tracker.errors import SourceError
+from tracker.errors import NotResumableError
 from tracker.frames import Frame, Source
 from tracker.pipeline.resumed_source import earlier_frames, resumed_source
 from tracker.pipeline.snapshots import FrameMark, Snapshot
@@ -121,7 +121,7 @@ def test_another_frame_is_refused(change: dict, message: str, tmp_path: Path) ->
     with VideoFile(path) as source:
         info, whole = source.info, list(source)
     mark = replace(FrameMark.of(whole[5]), **change)
-    with pytest.raises(SourceError, match=message):
+    with pytest.raises(NotResumableError, match=message):
         resumed_source(info, lambda at: VideoFile(path, start_s=at), Snapshot(5, mark, 0, None), 0)
 
 

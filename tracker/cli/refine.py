@@ -19,6 +19,7 @@ from tracker.sinks.json_document import JsonSink
 from tracker.sinks.json_lines import JsonLinesSink
 from tracker.sinks.json_records import Embeddings
 from tracker.sinks.mot_text import MotTextSink
+from tracker.sinks.output_file import check_not_draft
 from tracker.sinks.place import Existing, claimed
 from tracker.sinks.replayed_frames import Appearance, frames_of_rows, tracked_frames
 from tracker.track_files.json_file import Header, Recording
@@ -75,6 +76,7 @@ def run_refine(request: RefineRequest) -> str:
             f"{request.output}: expected a name that ends with {', '.join(_ENDINGS)}, got "
             f"{suffix or 'no ending'}"
         )
+    check_not_draft(request.output, request.source)
     with claimed(request.output, request.existing):
         return _refine_file(request)
 
@@ -95,6 +97,8 @@ def _refine_file(request: RefineRequest) -> str:
     recording = dataclasses.replace(recording, tracks=tracks)
     _write_output(request, recording, _tracked_frames(request, recording, rows, columns))
     filled = np.count_nonzero(~rows.seen)
+    if not recording.complete:
+        _log.warning("%s: incomplete: its run did not come to its end", request.source)
     return (
         f"{request.output}: {len(refined.rows.spans())} tracks of {before}; "
         f"split at {refined.cut} gaps, {refined.joined} joined, "

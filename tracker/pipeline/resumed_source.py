@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator
 from itertools import chain
 
-from tracker.errors import SourceError
+from tracker.errors import NotResumableError, SourceError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.snapshots import FrameMark, Snapshot
 from tracker.util.closing import Closing
@@ -62,7 +62,7 @@ def resumed_source(
         begin_s: Where the interrupted run began.
 
     Raises:
-        SourceError: The frame is not there, or another one.
+        NotResumableError: The frame is not there, or another one.
     """
     needed = {late.index for late in snapshot.late_results()}
     wrong = "expected it to be read again, got the end"
@@ -79,7 +79,7 @@ def resumed_source(
         _log.debug("%s: from %g s: %s", info.source, start_s, wrong)
         if source is not None:
             source.close()
-    raise SourceError(
+    raise NotResumableError(
         f"{info.source}: frame {snapshot.next_frame.index}: {wrong}; the run cannot continue: "
         "start over without --resume"
     )

@@ -27,6 +27,6 @@ class ContinuedSink(Protocol):
         What the file holds beyond that is cut off then; nothing is changed before.
 
         Raises:
-            OutputError: The file is missing, or holds less than the state says.
+            NotResumableError: The file is missing, holds less than the state says, or was changed.
         """
         ...

@@ -10,13 +10,17 @@ import os
 import select
 import stat
 import sys
+import zlib
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO
 
-from tracker.errors import OutputError
-from tracker.sinks.place import Existing, Place, output_error
+from tracker.errors import NotResumableError, OutputError
+from tracker.sinks.place import Existing, Place, output_error, reason
+from tracker.util.atomic_file import DRAFT
+
+_BLOCK = 2**22
 
 STDOUT = "-"
 """The path that means standard output."""
@@ -32,12 +36,36 @@ def check_not_source(path: str, source: str) -> None:
     Raises:
         OutputError: Both are the same file.
     """
-    try:
-        same = path != STDOUT and os.path.samefile(path, source)
-    except (OSError, ValueError):
+    if path == STDOUT:
         return
-    if same and os.path.isfile(path):
+    if _is_file(path, source):
         raise OutputError(f"cannot write {path}: it is the source itself; name another file")
+    check_not_draft(path, source)
+
+
+def check_not_draft(path: str, source: str) -> None:
+    """Checks that the draft of `path`, which takes its place when it is complete, is no source.
+
+    Args:
+        path: The output, which may be the source.
+        source: The source as the user named it; not necessarily a file.
+
+    Raises:
+        OutputError: The draft is the source.
+    """
+    draft = f"{path}{DRAFT}"
+    if _is_file(draft, source):
+        raise OutputError(
+            f"cannot write {path}: it is written as {draft} first, which is the source; name "
+            "another file"
+        )
+
+
+def _is_file(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other) and os.path.isfile(path)
+    except (OSError, ValueError):
+        return False
 
 
 class RecordFile:
@@ -72,6 +100,7 @@ class RecordFile:
         self._ending = ending
         self._file: BinaryIO | None = None
         self._good = 0
+        self._sum = 0  # CRC-32 of the whole records, by which a later run knows them
         self._lengths: deque[int] = deque(maxlen=self._KEPT_LENGTHS)
         self._place = None if path == STDOUT else Place(path, existing)
         self._is_lost = False
@@ -102,7 +131,7 @@ class RecordFile:
                 _cut(self._file, self._good)
                 return
             self._file = _stdout() if self._place is None else self._place.open()
-            self._good = self._file.tell() if self._file.seekable() else 0
+            self._good, self._sum = self._file.tell() if self._file.seekable() else 0, 0
         except OSError as error:
             self.failure = output_error(self.name, error)
             raise self.failure from error
@@ -121,18 +150,23 @@ class RecordFile:
         """Makes `begin` continue the existing file after its restored records.
 
         Raises:
-            OutputError: It is missing, or shorter than these.
+            NotResumableError: It is missing, shorter than these, or was changed since.
         """
         if not self.records:
             return
         try:
-            size = os.path.getsize(self._path)
+            size, found = os.path.getsize(self._path), _sum_of(self._path, self._good)
         except OSError as error:
-            raise output_error(self.name, error) from error
+            raise NotResumableError(
+                f"cannot continue {self.name}: {reason(error)}; put it back, or run without "
+                "--resume to start over"
+            ) from error
+        wrong = "its content was changed since" if found != self._sum else ""
         if size < self._good:
-            raise OutputError(
-                f"cannot continue {self.name}: expected {self._good} bytes or more, got {size}; "
-                "run without --resume to start over"
+            wrong = f"expected {self._good} bytes or more, got {size}"
+        if wrong:
+            raise NotResumableError(
+                f"cannot continue {self.name}: {wrong}; run without --resume to start over"
             )
         self._is_continued = True
 
@@ -154,11 +188,12 @@ class RecordFile:
             OutputError: The record could not be written; the file is closed.
         """
         assert self._file is not None, "begin() comes first"
-        length = 0
+        length, total = 0, self._sum
         try:
             for part in parts:
                 _write_all(self._file, part)
                 length += len(part)
+                total = zlib.crc32(part, total)
             if self._place is not None:
                 self._place.check(self._file)
         except OSError as error:
@@ -169,6 +204,7 @@ class RecordFile:
             raise
         self.records += 1
         self._good += length
+        self._sum = total
         self._lengths.append(length)
 
     def close(self) -> None:
@@ -270,6 +306,16 @@ def _stdout() -> BinaryIO:
     if _is_regular(file):
         file.seek(0, os.SEEK_END)  # After `>>` the offset is 0 until the first write.
     return file
+
+
+def _sum_of(path: str, size: int) -> int:
+    """Returns the CRC-32 of the first bytes of a file."""
+    total = 0
+    with open(path, "rb") as file:
+        while size > 0 and (block := file.read(min(size, _BLOCK))):
+            total = zlib.crc32(block, total)
+            size -= len(block)
+    return total
 
 
 def _is_regular(file: BinaryIO) -> bool:

@@ -112,9 +112,20 @@ def _identity(path: str) -> object:
             return stat.st_dev, stat.st_ino  # hard links, and file systems that ignore case
     except OSError:
         pass
-    folder = next((parent for parent in real.parents if parent.is_dir()), real.parent)
+    folder = _existing(real)
     rest = str(real.relative_to(folder)) if folder != real.parent else real.name
     return str(folder), _folded(rest) if _ignores_case(folder) else rest
+
+
+def case_is_ignored(folder: Path) -> bool:
+    """Returns whether a folder, which may not exist yet, ignores the case of names."""
+    real = Path(os.path.realpath(folder))
+    return _ignores_case(real if real.is_dir() else _existing(real))
+
+
+def _existing(path: Path) -> Path:
+    """Returns the nearest folder above a path that exists."""
+    return next((parent for parent in path.parents if parent.is_dir()), path.parent)
 
 
 def _folded(name: str) -> str:

@@ -6,13 +6,14 @@ in the caller's thread, and converted, encoded and written in another.
 
 import errno
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import av
 
-from tracker.errors import ConfigError, OutputError, nearest
+from tracker.errors import ConfigError, NotResumableError, OutputError, nearest
 from tracker.frames import VideoInfo
 from tracker.sinks.annotated import annotated_image
 from tracker.sinks.changed_images import Overlay
@@ -31,12 +32,9 @@ from tracker.sinks.video_encoder import (
     frame_count,
     plays,
 )
-from tracker.sinks.video_settings import AUTO_PRESET, VideoEncoder, VideoSettings
+from tracker.sinks.video_settings import AUTO_PRESET, EARLIER, VideoEncoder, VideoSettings
 from tracker.tracks import TrackedFrame
 from tracker.util.arrays import UInt8Array
-
-EARLIER = ".earlier"
-"""Suffix of the name of the file of an earlier run, until its frames have been copied."""
 
 _CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
@@ -164,16 +162,16 @@ class VideoSink(ClosesOnExit):
         its parameters are stored once for all frames.
 
         Raises:
-            OutputError: The file is missing, or holds fewer frames.
+            NotResumableError: The file is missing, or holds fewer frames.
         """
         self._copied = self._frames
         if not self._copied:
             return
-        kept = Path(f"{self._path}{EARLIER}")  # of a run that ended before all had been copied
-        counts = {path: frame_count(str(path)) for path in (Path(self._path), kept)}
+        kept = self._kept()  # of a run that ended before all had been copied
+        counts = {path: frame_count(str(path)) for path in (self._real(), kept)}
         enough = [path for path, count in counts.items() if count >= self._copied]
         if not enough:
-            raise OutputError(
+            raise NotResumableError(
                 f"cannot continue {self._path}: expected {self._copied} frames or more, got "
                 f"{max(counts.values())}; run without --resume to start over"
             )
@@ -205,7 +203,7 @@ class VideoSink(ClosesOnExit):
             self._status += f", sound incomplete ({file.sound_problem})"
 
     def _open(self, info: VideoInfo, image: UInt8Array, time_s: float) -> EncoderThread:
-        kept = Path(f"{self._path}{EARLIER}")
+        kept = self._kept()
         if self._earlier is None:
             kept.unlink(missing_ok=True)
         elif self._earlier != kept:
@@ -215,6 +213,13 @@ class VideoSink(ClosesOnExit):
             self._file = file
             file.copy(str(self._earlier), self._copied)
         return file
+
+    def _real(self) -> Path:
+        """Returns the file itself: a link stays where it is, and what it leads to is replaced."""
+        return Path(os.path.realpath(self._path))
+
+    def _kept(self) -> Path:
+        return Path(f"{self._real()}{EARLIER}")
 
     def _recording(self, info: VideoInfo, image: UInt8Array, time_s: float) -> Recording:
         """Returns the open file, with the first of the encoders that can be opened.

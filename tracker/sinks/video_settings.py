@@ -6,6 +6,9 @@ from enum import StrEnum
 from tracker.errors import ConfigError, nearest
 from tracker.util.check_types import check_finite, check_types
 
+EARLIER = ".earlier"
+"""Suffix of the name of the file of an earlier run, until its frames have been copied."""
+
 AUTO_PRESET = "auto"
 PRESETS = (
     *(AUTO_PRESET, "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"),

@@ -62,10 +62,12 @@ def replace_bytes(path: Path, data: bytes, *, ending: str = DRAFT) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Writes a file in UTF-8 with the line ends of the text, or replaces it at once.
 
+    Bytes of file names that are not UTF-8 are escaped, as JSON does it.
+
     Raises:
         OutputError: It cannot be written.
     """
-    replace_bytes(path, text.encode("utf-8"))
+    replace_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def make_parent(path: Path) -> None:

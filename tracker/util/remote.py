@@ -159,7 +159,7 @@ def write_text(path: str, text: str) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "text"
-        draft.write_bytes(text.encode())
+        draft.write_bytes(text.encode("utf-8", "backslashreplace"))
         upload(draft, path)
 
 

@@ -8,10 +8,14 @@ from tracker.frames import Frame
 
 
 class Breaking(MotionDetector):
-    """The motion detector, which raises `RuntimeError` at frame 40."""
+    """The motion detector, which raises `RuntimeError` at a frame."""
+
+    def __init__(self, at: int = 40) -> None:
+        super().__init__()
+        self._at = at
 
     def detect(self, frames: Sequence[Any], stopwatch: Any = None) -> Any:
         """As that of the motion detector, up to there."""
-        if any(isinstance(one, Frame) and one.index == 40 for one in frames):
+        if any(isinstance(one, Frame) and one.index == self._at for one in frames):
             raise RuntimeError("broken")
         return super().detect(frames, stopwatch)

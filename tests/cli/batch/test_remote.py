@@ -13,7 +13,7 @@ import pytest
 from tests.cli import call, failure
 from tests.cli.batch.breaking import Breaking
 from tests.conftest import moving_square, write_clip
-from tracker.cli.batch import scratch
+from tracker.cli.batch import remote_work, scratch
 from tracker.cli.batch.jobs import Job, Wanted, check_results_folder, jobs_of
 from tracker.cli.batch.run import BatchRequest, table_lines, write_tables
 from tracker.cli.batch.scratch import scratch_folder
@@ -262,6 +262,27 @@ def test_results_of_an_earlier_run_without_the_video_are_started_over(store: Any
     outcome = process(job, pipeline, SETTINGS, wanted, lambda _: None)
     assert (outcome.state, outcome.frames, outcome.reason) == (State.DONE, 60, "")
     assert store.exists("/out/in.mp4.tracks.mp4")
+
+
+def test_a_worker_that_is_lost_while_it_copies_results_back_spoils_nothing(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the name of the video in its header the recording is longer than when it was run."""
+    (job,) = jobs_of(["memory://videos/a/*.mp4"], "memory://out")
+    assert worked(job, Breaking())[0].state is State.FAILED
+
+    def lost(path: str) -> None:
+        raise KeyboardInterrupt(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote_work, "remove", lost)  # as the checkpoint is about to be removed
+        with pytest.raises(KeyboardInterrupt):
+            worked(job)
+    assert store.exists("/out/in.mp4.jsonl.checkpoint")
+    again, _ = worked(job)
+    assert (again.state, again.frames) == (State.DONE, 60)
+    lines = [json.loads(line) for line in store.cat("/out/in.mp4.jsonl").splitlines()]
+    assert [one["frame"] for one in lines if one["kind"] == "frame"] == list(range(60))
 
 
 def test_a_folder_for_copies_is_of_one_job_and_one_process(

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracker.cli.batch.jobs import Job, Wanted
-from tracker.cli.run.identity import content_identity, file_identity
+from tracker.cli.run.identity import content_identity, difference, file_identity
+from tracker.errors import ConfigError
 from tracker.util.address import shown_address
 from tracker.util.remote import exists, is_remote, reading, size_of, write_text
+
+_TYPES = {"identity": dict, "frames": int, "ids": int, "files": dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,16 @@ def write_record(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Compl
 
 
 def found_results(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Found:
-    """Returns what is there of results of an identity."""
+    """Returns what is there of results of an identity.
+
+    Raises:
+        ConfigError: The results are of another video, which has the same name in another folder.
+    """
     record = _record(job)
-    if record is None or record["identity"] != identity:
+    if record is None:
+        return Found()
+    _check_same_video(job, record["identity"], identity)
+    if difference(record["identity"], identity) is not None:
         return Found()
     for name, path in _paths(job, wanted).items():
         damage = _damage(path, record["files"].get(name))
@@ -77,13 +87,27 @@ def found_results(job: Job, wanted: Wanted, identity: Mapping[str, Any]) -> Foun
 
 def _record(job: Job) -> dict[str, Any] | None:
     """Returns the content of the record; `None` where there is none that can be used."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         with reading(job.record) as file:
             record = json.load(file)
-        keys = {"identity", "frames", "ids", "files"}
-        if isinstance(record, dict) and keys <= record.keys() and isinstance(record["files"], dict):
+        if isinstance(record, dict) and all(
+            type(record.get(name)) is kind for name, kind in _TYPES.items()
+        ):
             return record
     return None
+
+
+def _check_same_video(job: Job, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` where results are of a video of another path and other content."""
+    before = was.get("source")
+    if not isinstance(before, dict) or before.get("name") == now["source"]["name"]:
+        return
+    found = difference({"source": before}, {"source": now["source"]})
+    if found is not None:
+        raise ConfigError(
+            f"{shown_address(job.stem)}: the results there are of another video, "
+            f"{before.get('name')}; name another folder with --out, or remove them"
+        )
 
 
 def _written(path: str) -> dict[str, Any]:

@@ -49,6 +49,13 @@ class JobQueue:
         self._waiting.appendleft(job)
         return None
 
+    def ended(self, job: Job | None, outcome: Outcome, *, is_stopping: bool) -> Iterator[Outcome]:
+        """Yields the outcome of a job; one that others than this command stopped is put back."""
+        if job is None or outcome.state is not State.STOPPED or is_stopping:
+            yield outcome
+        elif given_up := self.put_back(job, "stopped by a signal"):
+            yield given_up
+
     def drain(self) -> list[Outcome]:
         """Removes all jobs; returns their outcomes: they were not begun."""
         outcomes = [Outcome(job.name, State.STOPPED) for job in self._waiting]

@@ -10,6 +10,7 @@ from pathlib import Path
 from tracker.cli.batch.pieces import Piece
 from tracker.cli.run.outputs import Outputs
 from tracker.errors import ConfigError
+from tracker.sinks.paths import case_is_ignored
 from tracker.sources.source_kind import SCHEMES, VIDEO_SUFFIXES, is_pattern
 from tracker.util.address import scheme_of, shown_address
 from tracker.util.remote import check_address, is_remote, joined, matches, path_in
@@ -97,7 +98,7 @@ def jobs_of(patterns: Sequence[str], out: str, split_s: float | None = None) -> 
             raise ConfigError(f"{shown_address(pattern)}: {_why_none(pattern, every, out)}")
         known = {_place(path) for path in found}
         found |= {path: _relative(path, root) for path in paths if _place(path) not in known}
-    _check_distinct(found)
+    _check_distinct(found, out)
     return [Job(path, joined(out, name), split_s) for path, name in sorted(found.items())]
 
 
@@ -126,6 +127,8 @@ def check_results_folder(out: str) -> None:
         ConfigError: They cannot.
         DependencyError: A library is missing.
     """
+    if not out.strip():
+        raise ConfigError("--out: expected a folder, got an empty name")
     if not is_remote(out):
         return
     if scheme_of(out) in SCHEMES:
@@ -141,7 +144,8 @@ def _matches(pattern: str) -> tuple[str, list[str]]:
     if is_remote(pattern):
         return _remote_matches(pattern)
     if os.path.isdir(pattern):
-        return pattern, _videos(glob.glob(f"{glob.escape(pattern)}/**", recursive=True))
+        found = glob.glob(f"{glob.escape(pattern)}/**", recursive=True)
+        return pattern, _videos(_without_loops(found))
     if os.path.exists(pattern) or not is_pattern(pattern):
         return os.path.dirname(pattern) or ".", [pattern] if os.path.isfile(pattern) else []
     fixed = []
@@ -149,7 +153,7 @@ def _matches(pattern: str) -> tuple[str, list[str]]:
         if is_pattern(part):
             break
         fixed.append(part)
-    matches = glob.glob(pattern, recursive=True)
+    matches = _without_loops(glob.glob(pattern, recursive=True))
     names_suffix = Path(pattern).suffix not in ("", ".*")
     files = [path for path in matches if os.path.isfile(path)]
     return str(Path(*fixed)) if fixed else ".", files if names_suffix else _videos(files)
@@ -177,6 +181,18 @@ def _relative(path: str, root: str) -> str:
     return inner.removeprefix(outer).lstrip("/") if inner != outer else inner.rpartition("/")[2]
 
 
+def _without_loops(paths: Sequence[str]) -> list[str]:
+    """Returns paths without those through a link to a folder that is searched anyway."""
+    real: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
+    for path in sorted(paths, key=lambda one: (one.count(os.sep), one)):
+        folder, name = os.path.split(path)
+        if folder not in real:
+            real[folder] = os.path.realpath(folder)
+        first.setdefault((real[folder], name), path)
+    return list(first.values())
+
+
 def _is_video(path: str) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
@@ -196,10 +212,11 @@ def _is_within(path: str, folder: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _check_distinct(found: Mapping[str, str]) -> None:
+def _check_distinct(found: Mapping[str, str], out: str) -> None:
     first: dict[str, str] = {}
+    ignores_case = not is_remote(out) and case_is_ignored(Path(out))
     for path, name in found.items():
-        other = first.setdefault(name.casefold(), path)  # Some file systems ignore case.
+        other = first.setdefault(name.casefold() if ignores_case else name, path)
         if other != path:
             raise ConfigError(
                 f"{shown_address(other)} and {shown_address(path)}: the results of both would be "

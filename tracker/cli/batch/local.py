@@ -101,7 +101,7 @@ class Pool(Engine):
             except (EOFError, OSError):
                 yield from self._replaced(worker, stop)
                 continue
-            yield from self._received(worker, message, report)
+            yield from self._received(worker, message, report, stop)
 
     def _give(self, worker: _Worker, stop: threading.Event) -> None:
         """Gives a free process its next video, or ends it where there is none."""
@@ -119,13 +119,17 @@ class Pool(Engine):
             self._workers.remove(worker)
 
     def _received(
-        self, worker: _Worker, message: Any, report: Callable[[Progress], None]
+        self,
+        worker: _Worker,
+        message: Any,
+        report: Callable[[Progress], None],
+        stop: threading.Event,
     ) -> Iterator[Outcome]:
         if isinstance(message, Progress):
             report(message)
         elif isinstance(message, Outcome):
-            worker.job = None
-            yield message
+            job, worker.job = worker.job, None
+            yield from self._queue.ended(job, message, is_stopping=stop.is_set())
         elif message is None:
             worker.is_ready = True
         else:

@@ -64,7 +64,7 @@ class RayPool(Engine):
         self._ray = optional_library("ray", purpose="several machines", extra="ray")
         self._config, self._wanted, self._out, self._options = config, wanted, out, options
         self._workers: list[_Worker] = []
-        self._has_connected = self._is_own = False
+        self._has_connected = self._is_own = self._is_stopping = False
         self._token: Path | None = None
         self._has_loaded, self._refused, self._failed_loads = False, 0, 0
         self._fitting, self._fitting_until_s, self._has_waited = 0, 0.0, False
@@ -100,12 +100,12 @@ class RayPool(Engine):
         """
         self._queue = JobQueue(jobs)
         common = self._surroundings(jobs)
-        is_stopping = False
+        self._is_stopping = False
         while self._queue or any(worker.job for worker in self._workers):
-            if stop.is_set() and not is_stopping:
-                is_stopping = True
+            if stop.is_set() and not self._is_stopping:
+                self._is_stopping = True
                 self._stop()
-            if is_stopping:
+            if self._is_stopping:
                 yield from self._queue.drain()
             self._scale()
             for worker in self._workers:
@@ -200,8 +200,8 @@ class RayPool(Engine):
         elif purpose == "load":
             self._loaded(worker, value)
         elif purpose == "process":
-            worker.job = None
-            yield value
+            job, worker.job = worker.job, None
+            yield from self._queue.ended(job, value, is_stopping=self._is_stopping)
         elif value is not None and worker.job is not None and value.source == worker.job.name:
             report(value)
 

@@ -117,9 +117,10 @@ class Copies:
         Raises:
             OutputError: They cannot be written.
         """
+        # With another header the recording no longer fits the checkpoint, which is dropped then.
         if self.job.source != self._remote.source:
             _name_source(Path(f"{self.job.stem}.jsonl"), shown_address(self._remote.source))
-        for end in self._ends:
+        for end in reversed(self._ends):
             upload(Path(f"{self.job.stem}{end}"), f"{self._remote.stem}{end}")
         if self._ends:
             remove(f"{self._remote.stem}.jsonl{SUFFIX}")

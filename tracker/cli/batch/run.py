@@ -76,12 +76,20 @@ def run_batch(request: BatchRequest) -> int:
                 bar.ended(step.ended)
     # A video that was split has none if the command was stopped before it could be joined.
     ordered = [outcomes.get(job.name, Outcome(job.name, State.STOPPED)) for job in request.jobs]
-    write_tables(request, ordered)
     print_results(*table_lines(ordered))
+    try:
+        write_tables(request, ordered)
+        are_written = True
+    except (OutputError, OSError) as error:
+        are_written = False
+        print_status(f"tracker: warning: {error}")
     if stop.signal_number:
         print_status("stopped; the same command continues")
         return 128 + stop.signal_number
-    return int(any(one.state is State.FAILED for one in ordered))
+    return int(not are_written or any(one.state in _NOT_DONE for one in ordered))
+
+
+_NOT_DONE = (State.FAILED, State.STOPPED)
 
 
 def _engine(request: BatchRequest) -> Engine:
@@ -110,7 +118,13 @@ def table_lines(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
-    """Writes `batch.json`, and `results.parquet` where it is wanted and can be."""
+    """Writes `batch.json`, and `results.parquet` where it is wanted and can be.
+
+    The table of an earlier command stays where this one was stopped, or no video is complete.
+
+    Raises:
+        OutputError: `batch.json` cannot be written.
+    """
     rows = [asdict(one) for one in outcomes]
     for row in rows:
         del row["pieces"]
@@ -123,7 +137,7 @@ def write_tables(request: BatchRequest, outcomes: Sequence[Outcome]) -> None:
         for job in request.jobs
         if job.source in good
     ]
-    if not request.table:
+    if not request.table or not good or any(one.state is State.STOPPED for one in outcomes):
         return
     try:
         with tempfile.TemporaryDirectory() as folder:

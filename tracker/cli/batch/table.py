@@ -1,7 +1,9 @@
 """`results.parquet`: the tracks and events of all videos in one table."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,9 @@ from tracker.util.address import shown_address
 from tracker.util.atomic_file import replaced_file
 from tracker.util.optional_library import optional_library
 from tracker.util.remote import reading
+from tracker.util.text import printable
+
+_log = logging.getLogger(__name__)
 
 _TEXT = ("video", "kind", "class", "state", "event", "zone", "line", "direction", "how")
 _WHOLE = ("frame", "id", "age", "misses")
@@ -46,7 +51,7 @@ def write_table(path: Path, recordings: Iterable[tuple[str, str]]) -> bool:
     with replaced_file(path) as draft, parquet.ParquetWriter(draft, schema) as writer:
         rows: list[dict[str, Any]] = []
         for video, lines in recordings:
-            for row in _rows(video, lines):
+            for row in _rows(printable(video), lines):
                 rows.append(row)
                 if len(rows) == _ROWS:
                     writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
@@ -56,7 +61,12 @@ def write_table(path: Path, recordings: Iterable[tuple[str, str]]) -> bool:
 
 
 def _rows(video: str, path: str) -> Iterator[dict[str, Any]]:
-    with reading(path) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(reading(path))
+        except OSError as error:  # A SourceError too.
+            _log.warning("results.parquet lacks %s: %s", shown_address(path), error)
+            return
         for number, line in enumerate(file, 1):
             try:
                 yield from _rows_of_record(video, json.loads(line))

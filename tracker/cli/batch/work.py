@@ -24,7 +24,7 @@ from tracker.cli.run.one import run as run_one
 from tracker.cli.shortage import shortage_text
 from tracker.config.build import NO_EMBEDDER, build_pipeline, embedder_name
 from tracker.config.run import Config
-from tracker.errors import ConfigError, TrackerError
+from tracker.errors import NotResumableError, TrackerError
 from tracker.pipeline.single import Pipeline
 from tracker.sinks.json_records import Embeddings
 from tracker.tracks import TrackedFrame
@@ -153,7 +153,7 @@ def process(
                 job.name, State.STOPPED, progress.frames, 0, seconds, processed=progress.processed
             )
         done = write_record(job, wanted, identity)
-        if pieces:
+        if job.piece is None:  # Also those that an earlier command with --split has left.
             remove_folder(job.folder_of_pieces)
     except Exception as error:
         # Whatever one video does, the others go on; `tracker run` shows the traceback.
@@ -193,34 +193,35 @@ def _run(
         embeddings = Embeddings.INCLUDE if has_embeddings else Embeddings.OMIT
         outputs = replace(outputs, embeddings=embeddings)
         config, until_s = piece_config(config, job.piece), job.piece.end_s
-    remove(job.record)
     with contextlib.redirect_stderr(io.StringIO()):
         for resume in (os.path.exists(f"{job.stem}.jsonl{SUFFIX}"), False):
             cv2.setRNGSeed(config.seed)
             request = RunRequest(
                 (job.source,), config, outputs, progress=False, resume=resume, until_s=until_s
             )
-            seen = _Seen(on_result)
+            seen = _Seen(job, on_result)
             try:
                 code = run_one(request, means.pipeline, seen, stop)
                 if job.piece is not None and not (code or resume or seen.any):
                     # A pause of the recording: the file says that there is nothing.
                     write_text(f"{job.stem}.jsonl", "")
                 return code
-            except ConfigError as error:
-                if not resume or "cannot resume" not in str(error):
+            except NotResumableError:
+                if not resume:
                     raise
     raise AssertionError("the second attempt resumes nothing")
 
 
 class _Seen:
-    """Passes results on, and knows whether there were any."""
+    """Passes results on, and knows whether there were any; removes the record at the first one."""
 
-    def __init__(self, on_result: Callable[[TrackedFrame], None]) -> None:
-        self._on_result, self.any = on_result, False
+    def __init__(self, job: Job, on_result: Callable[[TrackedFrame], None]) -> None:
+        self._job, self._on_result, self.any = job, on_result, False
 
     def __call__(self, result: TrackedFrame) -> None:
         """Passes one on."""
+        if not self.any:
+            remove(self._job.record)
         self.any = True
         self._on_result(result)
 
@@ -233,10 +234,11 @@ def _run_here_or_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop
 
 def _run_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
     """Returns the exit code of the run of copies of the files."""
-    remove(job.record)
     with copied(job, means.wanted, means.config.run.checkpoint_s or math.inf) as copies:
 
         def after_result(result: TrackedFrame) -> None:
+            if not progress.processed:
+                remove(job.record)
             progress.add(result)
             copies.copy_now_and_then()
 

@@ -23,7 +23,7 @@ from tracker.evaluation.plots import write_plots
 from tracker.evaluation.similarity import Comparison, compare
 from tracker.sinks.output_file import STDOUT
 from tracker.sinks.paths import check_different, check_not_read
-from tracker.track_files.read import read_tracks
+from tracker.track_files.read import read_recording
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,13 @@ def _check_has_objects(truths: Mapping[str, Truth], files: Mapping[str, Path]) -
 
 
 def _compare(truth: Truth, tracks_file: Path, rules: Rules, name: str) -> Comparison:
-    tracks = read_tracks(tracks_file)
+    recording = read_recording(tracks_file)
+    tracks = recording.tracks
+    if not recording.complete:
+        _log.warning(
+            "%s: incomplete: its run did not come to its end; what it lacks counts as missed",
+            tracks_file,
+        )
     people = people_only(tracks)
     if len(people) < len(tracks):
         _log.warning(

@@ -1,7 +1,8 @@
 """The file of a run's checkpoints, beside its first output.
 
-It exists from the first result to the end of the run, is locked meanwhile, and is replaced
-atomically. Empty, it says that a run has begun of which there is no checkpoint yet.
+It exists from the begin to the end of the run, is locked meanwhile, and is replaced atomically.
+Empty, it says that a run has begun of which there is no checkpoint yet. That of an earlier run
+stays until the first result is written: what fails before that has destroyed nothing.
 """
 
 import os
@@ -30,7 +31,12 @@ class CheckpointFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.is_new = False
+        """Whether `claim` has made it."""
+        self.is_continued = False
+        """Whether the run continues from the content, which stays until there is a later one."""
         self._file: BinaryIO | None = None
+        self._is_empty = True
 
     def claim(self) -> bytes:
         """Locks the file, which is made where it is missing; returns its content.
@@ -48,16 +54,26 @@ class CheckpointFile:
         except OSError as error:
             raise output_error(self.path, error) from error
         self._hold(file)
+        self.is_new, self._is_empty = not is_there, not content
         return content
 
     def begin(self) -> None:
-        """Locks the file and empties it: the run begins.
+        """Locks the file, unless it is: the run begins.
 
         Raises:
             OutputTakenError: Another run writes it.
             OutputError: It cannot be written.
         """
-        if self._file is not None or self.claim():
+        if self._file is None:
+            self.claim()
+
+    def clear(self) -> None:
+        """Empties the file, which `begin` has locked, if the outputs are those of another run now.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if not (self._is_empty or self.is_continued):
             self.write(b"")
 
     def write(self, content: bytes) -> None:
@@ -86,6 +102,7 @@ class CheckpointFile:
             raise
         except OSError as error:
             raise output_error(self.path, error) from error
+        self._is_empty = not content
         self._hold(file)
 
     def remove(self) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from tracker.cli.run.checkpoint_file import CheckpointFile
 from tracker.cli.run.identity import difference
 from tracker.cli.run.progress import RunStatistics
 from tracker.cli.run.source_sinks import SourceSinks
-from tracker.errors import ConfigError, DataError
+from tracker.errors import DataError, NotResumableError, OutputError, OutputTakenError
 from tracker.pipeline.snapshots import FrameMark, Snapshot
 from tracker.sinks.place import reason
 from tracker.util.arrays import BoolArray
@@ -21,7 +22,7 @@ from tracker.util.state_file import state_bytes, state_from
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Version of the content; another one is refused."""
 
 
@@ -45,11 +46,11 @@ class Saved:
         """Checks that this is a checkpoint of the same run.
 
         Raises:
-            ConfigError: Something differs; the message names it.
+            NotResumableError: Something differs; the message names it.
         """
         found = difference(self.identity, identity)
         if found is not None:
-            raise ConfigError(
+            raise NotResumableError(
                 f"{path}: cannot resume: {found}; run it as before, or start over without --resume"
             )
 
@@ -58,7 +59,7 @@ def saved_from(path: str, content: bytes) -> Saved:
     """Returns the checkpoint that a file holds.
 
     Raises:
-        ConfigError: It is damaged, or of another version of the format.
+        NotResumableError: It is damaged, or of another version of the format.
     """
     try:
         tree = state_from(content)
@@ -71,7 +72,7 @@ def saved_from(path: str, content: bytes) -> Saved:
             tree["identity"], snapshot, tree["outputs"], np.asarray(tree["has_id"], np.bool_)
         )
     except (DataError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
+        raise NotResumableError(
             f"{path}: cannot resume: not a checkpoint of this version ({error}); start over "
             "without --resume"
         ) from error
@@ -126,13 +127,14 @@ class Checkpoints:
         self._every_results = every_results
         self._lag_frames = lag_frames
         self._due_s = time.monotonic() + every_s
+        self._has_results = self._is_off = False
         self._is_under_way = False
         self._pending: Saved | None = None
         self._has_warned = False
 
     def is_due(self, frames: int) -> bool:
         """Returns whether to take a snapshot before the next frame; see `SnapshotTaker`."""
-        if self._is_under_way:
+        if self._is_under_way or self._is_off:
             return False
         results = max(frames - self._lag_frames, 0)
         is_now = time.monotonic() >= self._due_s and results % self._every_results == 0
@@ -142,23 +144,47 @@ class Checkpoints:
     def take(self, snapshot: Snapshot) -> None:
         """Gets a snapshot; that before the first frame marks the begin of the run.
 
+        Where no checkpoint can be written, a warning says so, and there are none.
+
         Raises:
             OutputTakenError: Another run has begun with the same outputs.
-            OutputError: The first one cannot be written.
         """
         if snapshot.frames:
             state, has_id = self._sinks.state(), self._statistics.has_id.copy()
             self._pending = Saved(self._identity, snapshot, state, has_id)
-            self.commit()
+            self._write_pending()
         else:
-            self._file.begin()
+            self._begin()
             self._is_under_way = False
+
+    @property
+    def has_results(self) -> bool:
+        """Whether results of this run were written."""
+        return self._has_results
+
+    def _begin(self) -> None:
+        try:
+            self._file.begin()
+        except OutputTakenError:
+            raise
+        except OutputError as error:
+            self._is_off = True
+            _log.warning("no checkpoints, so that --resume cannot continue this run: %s", error)
 
     def commit(self) -> None:
         """Writes the snapshot that was taken last, if the outputs hold all results before it.
 
         To be called after each result.
         """
+        if self._is_off:
+            return
+        if not self._has_results:
+            self._has_results = True
+            with suppress(OutputError):  # A full disk ends the run soon.
+                self._file.clear()
+        self._write_pending()
+
+    def _write_pending(self) -> None:
         saved = self._pending
         if saved is None:
             return

@@ -10,6 +10,7 @@ from tracker.util.address import shown_address
 from tracker.util.remote import is_remote, reading, size_of
 from tracker.version import __version__
 
+_CONTENT = ("bytes", "digest")
 _PART = 2**20
 """Bytes at the beginning and at the end of a file that its identity covers."""
 
@@ -27,10 +28,15 @@ def source_identity(text: str) -> dict[str, Any]:
     if not is_remote(text) and source_kind(text) is SourceKind.IMAGES:
         from tracker.sources.files.image_listing import list_images
 
-        files = list_images(text).files
-        names = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
-        return {"name": text, "images": len(files), "digest": _digest(names.encode())}
-    return {"name": shown_address(text), **content_identity(text)}
+        states = [(path.name, path.stat()) for path in list_images(text).files]
+        names = "\n".join(f"{name} {one.st_size} {one.st_mtime_ns}" for name, one in states)
+        return {
+            "name": os.path.abspath(text),
+            "images": len(states),
+            "digest": _digest(names.encode()),
+        }
+    name = shown_address(text) if is_remote(text) else os.path.abspath(text)
+    return {"name": name, **content_identity(text)}
 
 
 def content_identity(path: str) -> dict[str, Any]:
@@ -95,10 +101,16 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     """
     before, now = dict(_leaves(old)), dict(_leaves(new))
     for name in [*before, *now]:
+        if name == "source.name" and _same_content(before, now):
+            continue  # One video, which was moved, or named in another way.
         was, is_now = before.get(name), now.get(name)
         if was != is_now:
             return f"{name} is {_shown(is_now)} now and was {_shown(was)}"
     return None
+
+
+def _same_content(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(before.get(f"source.{name}") == now.get(f"source.{name}") for name in _CONTENT)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracker.cli.run.checkpoint_file import SUFFIX
 from tracker.cli.run.event_outputs import check_event_outputs, push_sinks
 from tracker.cli.run.object_files import (
     ObjectFiles,
@@ -25,6 +26,7 @@ from tracker.sinks.json_records import Embeddings
 from tracker.sinks.output_file import STDOUT, check_not_source
 from tracker.sinks.paths import check_different, check_not_read, filled
 from tracker.sinks.place import Existing
+from tracker.sinks.video_settings import EARLIER
 from tracker.tracks import Sink
 from tracker.util.address import scheme_of, shown_address
 
@@ -143,11 +145,12 @@ def make_sinks(
     folders = [path for own in each for path in own.objects.folders]
     _check_no_address([*paths, *folders])
     replayed = config.detector.detections
+    written = [*paths, *(path for own in files for path in own.beside)]
     for read in (*sources, *([] if replayed is None else [replayed])):
-        for path in paths:
+        for path in written:
             check_not_source(path, read)
-    check_not_read(paths, _input_paths(sources, config, config_file))
-    check_different([*paths, *folders])
+    check_not_read(written, _input_paths(sources, config, config_file))
+    check_different([*written, *folders])
     check_object_files(outputs.objects, sources, config)
     _check_embeddings(config, outputs)
     check_event_outputs(outputs, config)
@@ -195,6 +198,13 @@ class OutputFiles:
         """All of them."""
         single = (self.mot, self.csv, self.events)
         return [p for p in (*self.json, *single, *self.video) if p is not None]
+
+    @property
+    def beside(self) -> list[str]:
+        """Files that a run makes, replaces and removes beside these."""
+        files = [path for path in self.all if path != STDOUT]
+        checkpoint = [f"{files[0]}{SUFFIX}"] if files else []
+        return [*checkpoint, *(f"{path}{EARLIER}" for path in self.video)]
 
 
 def output_files(outputs: Outputs, name: str) -> OutputFiles:

@@ -1,12 +1,13 @@
 """Which runs have checkpoints, from which `--resume` continues."""
 
+import os
 from typing import TYPE_CHECKING
 
 from tracker.cli.run.outputs import Outputs, output_files
 from tracker.config.run import Config
 from tracker.errors import ConfigError
 from tracker.sinks.output_file import STDOUT
-from tracker.sinks.place import Existing
+from tracker.sinks.place import Existing, is_regular
 from tracker.sources.live.settings import FramePolicy
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.sources.source_names import source_name
@@ -22,12 +23,14 @@ def why_not_resumable(source: str, config: Config, outputs: Outputs) -> str | No
     files = output_files(outputs, source_name(source)).all
     objects = outputs.objects
     videos = [path for path in files if path.lower().endswith(".mkv")]
+    devices = [path for path in files if os.path.exists(path) and not is_regular(path)]
     kind = source_kind(source)
     if kind not in (SourceKind.VIDEO_FILE, SourceKind.IMAGES):
         return f"expected a file, got a {kind.value}, which cannot be read again"
     reasons = {
         "expected an output file, got none": not files,
         f"{STDOUT}: what was written to stdout cannot be continued": STDOUT in files,
+        f"{''.join(devices[:1])}: a pipe or a device, which cannot be continued": bool(devices),
         "--crops and --clips have files for each track, which are not continued": bool(
             objects.folders
         ),

@@ -2,32 +2,26 @@
 
 import dataclasses
 import json
-import mmap
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from tracker.cli.run.checkpoint_file import SUFFIX, CheckpointFile
 from tracker.cli.run.checkpoints import Checkpoints, Saved, saved_from
+from tracker.cli.run.finished import finished_frames, header_of, source_changed_s
 from tracker.cli.run.identity import difference, run_identity
 from tracker.cli.run.outputs import Outputs, output_files
 from tracker.cli.run.progress import RunStatistics
 from tracker.cli.run.source_sinks import SourceSinks
 from tracker.config.build import open_source
 from tracker.config.run import Config
-from tracker.errors import ConfigError
+from tracker.errors import NotResumableError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.resumed_source import earlier_frames, resumed_source
 from tracker.pipeline.single import Pipeline
 from tracker.pipeline.snapshots import ResumePoint
 from tracker.sources.source_names import source_name
-from tracker.util.address import shown_address
 from tracker.version import PROGRAM
-
-_FOOTER_HEAD = 200
-"""Bytes of a footer before its tracks."""
-_FRAMES = re.compile(rb'"frames":([0-9]+)')
 
 
 def checkpoint_path(source: str, outputs: Outputs) -> str:
@@ -55,12 +49,14 @@ class Resumption:
         self.file = CheckpointFile(checkpoint_path(source, outputs))
         self.saved: Saved | None = None
         """Where to continue; `None` for the beginning."""
+        self._checkpoints: Checkpoints | None = None
 
     def read(self) -> bool:
         """Reads the checkpoint of an earlier run; returns false if that has finished.
 
         Raises:
-            ConfigError: The checkpoint cannot be used, or an output is not finished and has none.
+            NotResumableError: The checkpoint cannot be used, or is missing and an output is not
+                known to be complete.
             OutputTakenError: The run has not ended yet.
         """
         if os.path.exists(self.file.path):
@@ -70,7 +66,7 @@ class Resumption:
         paths = self._paths()
         missing = [path for path in paths if not os.path.exists(path)]
         if missing and len(missing) < len(paths):
-            raise ConfigError(
+            raise NotResumableError(
                 f"{missing[0]}: cannot resume: it is missing, and so is {self.file.path}; start "
                 "over without --resume"
             )
@@ -79,19 +75,26 @@ class Resumption:
         return bool(missing)
 
     def _check_complete(self) -> None:
-        """Raises `ConfigError` where an output of a run without a checkpoint is not complete."""
-        frames = {
-            path: _complete_frames(path) for path in self._files.json if path.endswith(".jsonl")
-        }
+        """Raises `NotResumableError` where outputs without a checkpoint are not known to be whole.
+
+        JSON says whether it is complete, and of what; other formats do not.
+        """
+        frames = {path: finished_frames(path) for path in self._files.json}
+        if not frames:
+            raise NotResumableError(
+                f"{self._paths()[0]}: cannot resume: it is there, and {self.file.path} is not; "
+                "whether it is complete can be told of runs with --json only; start over without "
+                "--resume"
+            )
         damaged = [path for path, count in frames.items() if count is None]
-        if frames and not damaged:
+        if not damaged:
             from tracker.sinks.video_encoder import frame_count
 
             damaged = [
                 path for path in self._files.video if frame_count(path) not in frames.values()
             ]
         if damaged:
-            raise ConfigError(
+            raise NotResumableError(
                 f"{damaged[0]}: cannot resume: it is not complete, and {self.file.path} is "
                 "missing; start over without --resume"
             )
@@ -100,36 +103,38 @@ class Resumption:
         """Checks that complete recordings are of the run that is asked for.
 
         Raises:
-            ConfigError: One is of another source, configuration, model or version.
+            NotResumableError: One is of another source, configuration, model or version.
         """
         now = {
             "program": PROGRAM,
-            "source": shown_address(self._source),
+            "source": os.path.realpath(self._source),
             "config": json.loads(json.dumps(pipeline.config)),
             "models": dict(pipeline.model_digests),
         }
+        changed_s = source_changed_s(self._source)
         for path in self._files.json:
-            if not path.endswith(".jsonl"):
-                continue
-            with open(path, "rb") as file:
-                header = json.loads(file.readline())
+            header = header_of(path)
             # What `tracker refine` and others have added is no setting of the run.
-            config = {
-                name: value for name, value in header["config"].items() if name in now["config"]
-            }
-            found = difference({name: header[name] for name in now} | {"config": config}, now)
+            config = {key: value for key, value in header["config"].items() if key in now["config"]}
+            source = os.path.realpath(header["source"])
+            was = {name: header[name] for name in now} | {"config": config, "source": source}
+            found = difference(was, now)
+            if found is None and changed_s > os.stat(path).st_mtime:
+                found = f"{self._source} was changed after it"
             if found is not None:
-                raise ConfigError(
+                raise NotResumableError(
                     f"{path}: cannot resume: it is complete, and {found}; start over without "
                     "--resume, or name another output"
                 )
 
     def close(self) -> None:
-        """Unlocks the checkpoint; removes it where the run has written nothing."""
-        if any(os.path.exists(path) for path in self._paths()):
-            self.file.release()
-        else:
+        """Unlocks the checkpoint; removes one that this run has made, if it has written nothing."""
+        has_begun = self._checkpoints is not None and self._checkpoints.has_results
+        is_there = has_begun and any(os.path.exists(path) for path in self._paths())
+        if self.file.is_new and not is_there:
             self.file.remove()
+        else:
+            self.file.release()
 
     def finish(self, *, complete: bool) -> list[str]:
         """Removes the checkpoint of a complete run; returns a line about any other."""
@@ -144,7 +149,7 @@ class Resumption:
         """Returns what takes checkpoints of the run; restores outputs and counts of earlier runs.
 
         Raises:
-            ConfigError: The checkpoint is of another run.
+            NotResumableError: The checkpoint is of another run.
             OutputError: An output is shorter than the checkpoint says.
         """
         identity = run_identity(
@@ -156,11 +161,12 @@ class Resumption:
         )
         if self.saved is not None:
             self.saved.check_same_run(self.file.path, identity)
+            self.file.is_continued = True
             sinks.restore(self.saved.outputs)
             statistics.continue_from(self.saved.snapshot.results, self.saved.has_id)
         every_s = self._config.run.checkpoint_s
         assert every_s is not None, "why_not_resumable has checked it"
-        return Checkpoints(
+        self._checkpoints = Checkpoints(
             self.file,
             identity,
             sinks,
@@ -169,6 +175,7 @@ class Resumption:
             every_results=self._results_between_key_frames(info),
             lag_frames=self._config.tracking.lag_frames,
         )
+        return self._checkpoints
 
     def source(self, whole: Source) -> tuple[Source, ResumePoint | None]:
         """Returns the source from where the run continues, and the state to continue from.
@@ -223,16 +230,3 @@ class Resumption:
 
 def _real(path: str | None) -> str | None:
     return None if path is None else os.path.realpath(path)
-
-
-def _complete_frames(path: str) -> int | None:
-    """Returns the number of frames in JSON Lines of a complete run; `None` without its footer."""
-    with open(path, "rb") as file:
-        if not os.path.getsize(path):
-            return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            start = content.rfind(b"\n", 0, len(content) - 1) + 1
-            head = content[start : start + _FOOTER_HEAD]
-    found = _FRAMES.search(head)
-    is_footer = head.startswith(b'{"kind":"footer"') and b'"complete":true' in head
-    return int(found[1]) if found and is_footer else None

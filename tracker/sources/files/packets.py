@@ -82,8 +82,8 @@ def read_packets(video: OpenVideo, source: str) -> Iterator[VideoPacket]:
                 if packet.size:  # PyAV ends with an empty packet
                     yield packet
             return
-        except av.error.InvalidDataError:
-            failures += 1
+        except (av.error.InvalidDataError, av.error.BlockingIOError):
+            failures += 1  # Damage; after it a transport stream may have to be asked again.
         except IndexError:  # PyAV cannot return packets of a stream that begins later
             continue
         except av.FFmpegError as error:
