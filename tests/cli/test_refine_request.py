@@ -141,6 +141,59 @@ def test_json_keeps_frames_times_and_header(tmp_path: Path) -> None:
     assert (footer["ids"], footer["frames"]) == (1, 4)
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+def test_time_comes_from_stamps_not_from_frame_numbers(stride: int, tmp_path: Path) -> None:
+    """Each third frame of 30 a second, a box that moves 100 pixels a second; one frame dropped."""
+    box = {"id": 1, "class": "car", "score": 0.5, "state": "confirmed"}
+    frames = [
+        {
+            "frame": stride * n,
+            "time_s": n / 10,
+            "tracks": [{**box, "box": [10.0 * n, 50, 10.0 * n + 20, 90]}],
+        }
+        for n in range(20)
+        if n != 7
+    ]
+    source = recording(tmp_path / "in.jsonl", frames)
+    run_refine(RefineRequest(source, str(tmp_path / "out.jsonl"), EXACT))
+    _, *found, footer = json_lines(tmp_path / "out.jsonl")
+    assert [one["frame"] for one in found] == [one["frame"] for one in frames]
+    speeds = [one["tracks"][0]["velocity"] for one in found]
+    np.testing.assert_allclose(speeds, [[100, 0]] * 19, atol=0.1)
+    assert (footer["ids"], footer["tracks"][0]["first_frame"]) == (1, 0)
+
+
+def test_nothing_is_joined_across_a_pause_of_the_recording(tmp_path: Path) -> None:
+    """Frames 9 and 10 follow each other by number, half a minute apart."""
+    box = {"class": "car", "score": 0.5, "state": "confirmed"}
+    frames = [
+        {
+            "frame": n,
+            "time_s": n / 10 + (30 if n >= 10 else 0),
+            "tracks": [{**box, "id": 1 + n // 10, "box": [4 * n, 50, 4 * n + 20, 90]}],
+        }
+        for n in range(20)
+    ]
+    source = recording(tmp_path / "in.jsonl", frames)
+    assert "2 tracks of 2; split at 0 gaps, 0 joined" in run_refine(
+        RefineRequest(source, str(tmp_path / "out.jsonl"), EXACT)
+    )
+    for frame in frames:
+        frame["time_s"] = frame["frame"] / 10
+    source = recording(tmp_path / "in.jsonl", frames)
+    assert "1 tracks of 2; split at 0 gaps, 1 joined" in run_refine(
+        RefineRequest(source, str(tmp_path / "out.jsonl"), EXACT)
+    )
+
+
+def test_a_recording_that_is_incomplete_is_refined_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = recording(tmp_path / "in.jsonl", [{"frame": 0, "time_s": 0.0}])
+    run_refine(RefineRequest(source, str(tmp_path / "out.jsonl"), EXACT))
+    assert "incomplete: its run did not come to its end" in caplog.text
+
+
 def test_embeddings_stay_with_matched_boxes(tmp_path: Path) -> None:
     (look,) = encode_embeddings(np.array([[3, 4]], np.float32) / 5)
     track = {"id": 1, "class": "person", "score": 0.5, "state": "confirmed", "embedding": look}

@@ -60,6 +60,57 @@ def test_a_crowd_that_walks_one_way_before_a_fixed_camera_is_no_moving_camera() 
     assert camera_path(rows.replace(boxes=rows.boxes + drift), fps=FPS) is None
 
 
+def some_frames(rows: TrackRows, seed: int, share: float) -> TrackRows:
+    """Returns the rows of some of the frames, as a camera that drops the others gives them."""
+    keep = np.random.default_rng(seed).random(FRAMES) < share
+    return rows.select(keep[rows.frames])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_crowd_before_a_fixed_camera_that_drops_frames_is_no_moving_camera(seed: int) -> None:
+    rows, _ = walkers(seed)
+    moved = rows.replace(boxes=rows.boxes + np.tile(8.0 * rows.frames[:, None], (1, 4)))
+    assert camera_path(some_frames(moved, seed, 0.5), fps=FPS) is None
+    times_s = moved.frames / FPS + 0.2 * (moved.frames > 60)  # a pause
+    assert camera_path(moved, fps=FPS, times_s=times_s.astype(np.float64)) is not None  # a jump
+    later = moved.replace(boxes=moved.boxes + 4 * 8.0 * (moved.frames > 60)[:, None])
+    assert camera_path(later, fps=FPS, times_s=times_s.astype(np.float64)) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shaking_camera_that_drops_frames_is_followed(seed: int) -> None:
+    rows, _ = walkers(seed)
+    rows = some_frames(rows, seed, 0.7)
+    moved = seen_by(shaking(seed), rows)
+    path = camera_path(moved, fps=FPS)
+    assert path is not None
+    still = moved.replace(boxes=path.to_still(moved.frames, moved.boxes))
+    assert _off_way(still) < 1.3 * _off_way(rows) < 0.2 * _off_way(moved)
+
+
+def test_each_third_frame_gives_the_path_of_those_frames() -> None:
+    rows, _ = walkers(0, frames=360)
+    moved = seen_by(shaking(0, 360), rows)
+    third = moved.select(moved.frames % 3 == 0)
+    one = camera_path(third, fps=FPS)
+    other = camera_path(third.replace(frames=third.frames // 3), fps=FPS / 3)
+    assert one is not None
+    assert other is not None
+    np.testing.assert_allclose(one.shifts, other.shifts, atol=1e-9)
+
+
+def _off_way(rows: TrackRows) -> float:
+    """Mean distance of centres from the straight way between those before and after."""
+    away = []
+    for span in rows.spans():
+        times = rows.frames[span].astype(np.float64)
+        centres = (rows.boxes[span, :2] + rows.boxes[span, 2:]) / 2
+        share = ((times[1:-1] - times[:-2]) / (times[2:] - times[:-2]))[:, None]
+        between = centres[:-2] + share * (centres[2:] - centres[:-2])
+        away.append(np.linalg.norm(between - centres[1:-1], axis=1).mean())
+    return float(np.mean(away))
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_what_a_shaking_camera_sees_moves_straight_again(seed: int) -> None:
     rows, _ = walkers(seed)

@@ -145,6 +145,18 @@ def test_jitter_is_smoothed_and_all_else_stays() -> None:
                 assert getattr(after, name) is getattr(before, name)
 
 
+def test_frames_that_a_camera_dropped_bend_no_track() -> None:
+    """Straight ways at uneven times stay as they are: the line is one over time."""
+    rng = np.random.default_rng(3)
+    times = (np.cumsum(rng.integers(1, 4, 40)) / 25).tolist()
+    frames = [
+        make_tracks(*((track, 40.0 * track + 30.0 * track * s, CONFIRMED) for track in range(1, 8)))
+        for s in times
+    ]
+    for before, after in zip(frames, run(frames, 6, times=times), strict=True):
+        np.testing.assert_allclose(after.boxes, before.boxes, atol=0.01)
+
+
 def test_the_line_is_the_weighted_least_squares_of_numpy() -> None:
     rng = np.random.default_rng(1)
     frames = [at(x) for x in rng.normal(0, 5, 7)]

@@ -17,6 +17,8 @@ _NEAR = 0.5
 """Steps differ from the typical one by at most this share of it; others are gaps."""
 _SAME_RATE = 5e-4
 """Where the measured rate is so near to the nominal one, it is that: times are rounded."""
+_LOWEST_RATE, _HIGHEST_RATE = 1e-6, 1e4
+"""Steps a second; other times are none of frames."""
 _LARGEST = 2**31 - 2**20
 
 
@@ -70,6 +72,8 @@ def time_grid(frames: Sequence[FrameFacts], fps: float) -> TimeGrid | None:
     if not (steps > 0).any() or not np.isfinite(steps).all():
         return None
     rate = _rate(steps[steps > 0], fps)
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        return None
     exact = (times - times[0]) * rate
     if not np.abs(exact).max() < _LARGEST:
         return None
@@ -83,7 +87,8 @@ def time_grid(frames: Sequence[FrameFacts], fps: float) -> TimeGrid | None:
 
 def _rate(steps: Float64Array, fps: float) -> float:
     """Returns steps a second; the mean of the usual ones, as stamps may be rounded to 1 ms."""
-    typical = float(np.median(steps))
+    middle = (len(steps) - 1) // 2
+    typical = float(np.partition(steps, middle)[middle])
     usual = steps[np.abs(steps - typical) <= _NEAR * typical]
     rate = 1 / float(usual.mean())
     return fps if abs(rate / fps - 1) < _SAME_RATE else rate
