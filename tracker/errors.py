@@ -3,6 +3,7 @@
     TrackerError
     |-- DataError          ValueError     an array or a value has the wrong shape, dtype or range
     |-- ConfigError        ValueError     a setting or a command-line value is wrong
+    |   `-- NotResumableError ValueError  an interrupted run cannot be continued
     |-- ModelError         ValueError     a model file is missing, malformed or does not fit
     |-- SourceError        OSError        a source cannot be opened, or failed while it was read
     |-- OutputError        OSError        an output cannot be opened, written or finished

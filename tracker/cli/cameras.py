@@ -26,7 +26,7 @@ def no_camera_text(platform: str = sys.platform) -> str:
             "with --device /dev/video0), or name a video file or a stream"
         )
     return (
-        "no camera found: none of the numbers 0 to 9 opens; plug one in and allow this program to "
+        "no camera found: neither 0 nor 1 opens; plug one in and allow this program to "
         "use it, or name a video file or a stream"
     )
 

@@ -23,6 +23,7 @@ MODULES = {
     "refine": "tracker.cli.tools",
     "link": "tracker.cli.tools",
     "convert": "tracker.cli.recording_tools",
+    "draw": "tracker.cli.recording_tools",
     "plot": "tracker.cli.recording_tools",
     "analyze": "tracker.cli.analytics_commands",
     "zones": "tracker.cli.analytics_commands",

@@ -91,7 +91,7 @@ _EVAL_DETECTOR: Groups = {
     "Output": ("json",),
 }
 OPTION_GROUPS: dict[str, Groups] = {
-    **dict.fromkeys(("run", "bench"), _RUN),
+    **dict.fromkeys(("run", "bench", "draw"), _RUN),
     "batch": _BATCH,
     "serve": _SERVE,
     **dict.fromkeys(("train detector", "train reid", "train segmenter"), _TRAIN),
@@ -104,7 +104,10 @@ _OF_OTHER_COMMANDS: Groups = {"Output": _OUTPUT}
 
 COMMAND_GROUPS: Groups = {
     "Commands": ("run", "serve", "batch", "cameras", "bench"),
-    "Commands for recorded tracks": ("eval", "refine", "link", "convert", "plot", "analyze"),
+    "Commands for recorded tracks": (
+        *("eval", "refine", "link", "convert"),
+        *("draw", "plot", "analyze"),
+    ),
     "Commands for models": ("models", "train", "eval-detector", "export"),
     "Commands for settings": ("config", "zones", "doctor"),
 }

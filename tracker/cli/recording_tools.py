@@ -1,11 +1,29 @@
-"""The commands that turn recorded tracks into something else: `convert` and `plot`."""
+"""The commands that turn recorded tracks into something else: `convert`, `draw` and `plot`."""
 
 from typing import Annotated
 
 import typer
 
 from tracker.cli.help_groups import GroupedCommand
-from tracker.cli.options import NoClobber, ZonesFile
+from tracker.cli.options import (
+    Blur,
+    BlurIds,
+    BoxLines,
+    ColorOf,
+    ConfigFile,
+    FontScale,
+    LabelTexts,
+    LineScale,
+    MaxFrames,
+    NoClobber,
+    NoProgress,
+    Overrides,
+    StartTime,
+    TrailSeconds,
+    VideoEncoderName,
+    VideoScale,
+    ZonesFile,
+)
 from tracker.cli.parsing import size_of, words_of
 from tracker.util.terminal import print_status
 
@@ -13,6 +31,7 @@ from tracker.util.terminal import print_status
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this module to the program."""
     app.command(cls=GroupedCommand)(convert)
+    app.command(cls=GroupedCommand)(draw)
     app.command(cls=GroupedCommand)(plot)
 
 
@@ -78,6 +97,64 @@ def convert(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Ty
         Existing.REFUSE if no_clobber else Existing.REPLACE,
     )
     print_status(*run_convert(request))
+
+
+def draw(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works
+    recording: Annotated[
+        str, typer.Argument(help="Tracks in any format that `tracker convert` reads.")
+    ],
+    source: Annotated[str, typer.Argument(help="The video that was tracked, or its images.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Annotated H.264 video (.mp4, .mov, .mkv)."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q quits.")] = False,
+    video_scale: VideoScale = None,
+    video_encoder: VideoEncoderName = None,
+    zones: ZonesFile = None,
+    blur: Blur = None,
+    blur_ids: BlurIds = None,
+    labels: LabelTexts = None,
+    color_by: ColorOf = None,
+    boxes: BoxLines = None,
+    line_scale: LineScale = None,
+    font_scale: FontScale = None,
+    trail: TrailSeconds = None,
+    max_frames: MaxFrames = None,
+    start: StartTime = None,
+    no_clobber: NoClobber = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    no_progress: NoProgress = False,
+) -> None:
+    """Draw recorded tracks into their video, such as those that `tracker refine` has improved."""
+    from tracker.cli.draw import DrawRequest, run_draw
+    from tracker.cli.run.configuration import run_config
+    from tracker.cli.run.outputs import Outputs
+    from tracker.sinks.place import Existing
+
+    options = {
+        "video_scale": video_scale,
+        "video_encoder": video_encoder,
+        "zones": zones,
+        "blur": blur,
+        "blur_ids": blur_ids,
+        "labels": labels,
+        "color_by": color_by,
+        "boxes": boxes,
+        "line_scale": line_scale,
+        "font_scale": font_scale,
+        "trail": trail,
+        "max_frames": max_frames,
+        "start": start,
+    }
+    outputs = Outputs(
+        video=output,
+        show=show,
+        existing=Existing.REFUSE if no_clobber else Existing.REPLACE,
+    )
+    settings = run_config(config, set_ or (), options)
+    raise typer.Exit(run_draw(DrawRequest(recording, source, outputs, settings, not no_progress)))
 
 
 def plot(  # noqa: PLR0913, PLR0917 - one parameter for each option is how Typer works

@@ -11,18 +11,18 @@ import numpy as np
 
 from tracker.config.build import open_source
 from tracker.config.run import Config
-from tracker.errors import DataError, SourceError
+from tracker.errors import SourceError
 from tracker.frames import Frame, Source, VideoInfo
 from tracker.pipeline.frame_loop import SourceResult, close_together
 from tracker.pipeline.multi import MultiPipeline
 from tracker.serve.gate import Gate, GatedSource
-from tracker.sinks.replayed_frames import frames_of_rows, recorded_results
+from tracker.sinks.replayed_video import complete_recording, results_on_video
 from tracker.sources.live.reconnect import attempts
 from tracker.sources.source_kind import SourceKind, source_kind
 from tracker.track_files.formats import DEFAULT_FPS
 from tracker.track_files.frame_facts import FrameFacts
 from tracker.track_files.json_file import Header, Recording
-from tracker.tracks import RunInfo, TrackedFrame
+from tracker.tracks import TrackedFrame
 from tracker.util.closing import Closing
 
 
@@ -200,7 +200,7 @@ class RecordedFeed:
         self, gate: Gate, stop: threading.Event, lost: Callable[[str], None]
     ) -> Playing | None:
         """Returns the recording, which plays at its own rate."""
-        recording = complete(self.load())
+        recording = complete_recording(self.load())
         source = _Blank(recording, self.name) if self.open_video is None else self.open_video()
         gated = GatedSource(source, gate, paced=True, name=self.name)
         return _RecordedPlaying(recording, gated)
@@ -212,50 +212,13 @@ class _RecordedPlaying(_GatedPlaying):
         self._recording = recording
 
     def results(self, stop: threading.Event, idle: Callable[[], None]) -> Iterator[TrackedFrame]:
-        header = self._recording.header or Header()
-        info = self._source.info
-        _check_size(header, info)
-        names = self._recording.tracks.class_names
-        run = RunInfo(info, names, header.config, dict(header.models))
-        results = recorded_results(self._recording, run)
-        result = next(results, None)
-        for frame in self._source:
-            while result is not None and result.frame.index < frame.index:
-                result = next(results, None)
-            if result is None or stop.is_set():
+        for result in results_on_video(self._recording, self._source):
+            if stop.is_set():
                 return
-            if result.frame.index == frame.index:
-                yield _shown(result, frame, info)
+            yield result
 
     def close(self) -> None:
         self._source.close()
-
-
-def _shown(result: TrackedFrame, frame: Frame, info: VideoInfo) -> TrackedFrame:
-    """Returns a recorded result with the image of its frame, and boxes in pixels of it."""
-    tracks = result.tracks
-    if info.stored_size is not None:
-        tracks = dataclasses.replace(tracks, boxes=info.in_frame(tracks.boxes))
-    frame = dataclasses.replace(frame, time_s=result.frame.time_s)
-    return dataclasses.replace(result, frame=frame, tracks=tracks, age_s=None, dropped=0)
-
-
-def _check_size(header: Header, info: VideoInfo) -> None:
-    size = info.stored_size or (info.width, info.height)
-    if (header.width, header.height) not in {size, (1, 1)}:
-        raise DataError(
-            f"{info.source}: expected frames of {header.width}x{header.height} as in the "
-            f"recording, got {size[0]}x{size[1]}; name the video that was tracked"
-        )
-
-
-def complete(recording: Recording) -> Recording:
-    """Returns the recording with all columns, class names, frames and times."""
-    tracks = recording.tracks
-    names = tracks.class_names or ("object",)
-    tracks = dataclasses.replace(tracks, class_names=names, fps=tracks.fps or DEFAULT_FPS)
-    frames = recording.frames or tuple(frames_of_rows(tracks.frames))
-    return dataclasses.replace(recording, tracks=tracks.with_derived_columns(), frames=frames)
 
 
 class _Blank(Closing):

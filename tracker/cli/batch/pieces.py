@@ -135,7 +135,7 @@ def check_splittable(config: Config, *, video: bool) -> None:
     """
     source = config.source
     reasons: Sequence[tuple[bool, str]] = (
-        (video, "--video: ids are known only when the pieces are joined; draw them afterwards"),
+        (video, "--video: ids are known once the pieces are joined; use tracker draw then"),
         (config.link, "link: global ids of pieces differ; use tracker link on the results"),
         (source.stride != 1, "source.stride: pieces would take other frames"),
         (source.start_s != 0 or source.max_frames is not None, "source.start_s and max_frames"),

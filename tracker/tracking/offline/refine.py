@@ -44,7 +44,7 @@ class RefineSettings:
         min_score: Tracks whose mean score is below this share of the recording's median score are
             ghosts, in [0, 1]. A share, since detectors differ in their range of scores.
         lead_in: Frames that are added before the first of each track, by a straight line: on-line a
-            track is reported from its third detection on, two frames late.
+            track is reported late, from its `confirm_hits`-th detection on.
         noise: The motion model of the smoother; `None` leaves boxes as they are.
 
     Raises:
