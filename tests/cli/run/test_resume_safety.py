@@ -24,6 +24,7 @@ from tracker.analytics.settings import AnalyticsSettings
 from tracker.cli.run.outputs import Outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError, NotResumableError, OutputError
+from tracker.sinks.csv_table import CsvSink
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,25 @@ def test_a_run_that_fails_at_its_start_leaves_no_checkpoint_beside_complete_resu
     with pytest.raises(ConfigError, match="unicorn"):
         whole(film, far_zone(config()), out)
     assert texts(tmp_path) == before
+
+
+def test_a_run_that_breaks_within_its_first_result_starts_over_with_resume(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON has the first frame, and then the memory is used up."""
+    out = outputs(tmp_path, video=None)
+
+    def fail(sink: CsvSink, result: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvSink, "write", fail)
+        with pytest.raises(MemoryError):
+            whole(film, config(), out)
+    assert Path(str(out.json)).exists()
+    assert Path(f"{out.json}.checkpoint").read_bytes() == b""
+    assert whole(film, config(), out, resume=True) == 0
+    assert lines_of(Path(str(out.json)))[-1]["frames"] == 160
 
 
 def test_a_link_stays_a_link_through_two_interruptions(film: Path, tmp_path: Path) -> None:

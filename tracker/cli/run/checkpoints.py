@@ -157,11 +157,6 @@ class Checkpoints:
             self._begin()
             self._is_under_way = False
 
-    @property
-    def has_results(self) -> bool:
-        """Whether results of this run were written."""
-        return self._has_results
-
     def _begin(self) -> None:
         try:
             self._file.begin()

@@ -49,7 +49,7 @@ class Resumption:
         self.file = CheckpointFile(checkpoint_path(source, outputs))
         self.saved: Saved | None = None
         """Where to continue; `None` for the beginning."""
-        self._checkpoints: Checkpoints | None = None
+        self._before = self._states()
 
     def read(self) -> bool:
         """Reads the checkpoint of an earlier run; returns false if that has finished.
@@ -129,9 +129,7 @@ class Resumption:
 
     def close(self) -> None:
         """Unlocks the checkpoint; removes one that this run has made, if it has written nothing."""
-        has_begun = self._checkpoints is not None and self._checkpoints.has_results
-        is_there = has_begun and any(os.path.exists(path) for path in self._paths())
-        if self.file.is_new and not is_there:
+        if self.file.is_new and self._states() in (self._before, [None] * len(self._before)):
             self.file.remove()
         else:
             self.file.release()
@@ -166,7 +164,7 @@ class Resumption:
             statistics.continue_from(self.saved.snapshot.results, self.saved.has_id)
         every_s = self._config.run.checkpoint_s
         assert every_s is not None, "why_not_resumable has checked it"
-        self._checkpoints = Checkpoints(
+        return Checkpoints(
             self.file,
             identity,
             sinks,
@@ -175,7 +173,6 @@ class Resumption:
             every_results=self._results_between_key_frames(info),
             lag_frames=self._config.tracking.lag_frames,
         )
-        return self._checkpoints
 
     def source(self, whole: Source) -> tuple[Source, ResumePoint | None]:
         """Returns the source from where the run continues, and the state to continue from.
@@ -205,6 +202,10 @@ class Resumption:
     def _paths(self) -> list[str]:
         return self._files.all
 
+    def _states(self) -> list[tuple[int, int, int] | None]:
+        """Returns what shows whether each output was written; `None` where it is missing."""
+        return [_state(path) for path in self._paths()]
+
     def _results_between_key_frames(self, info: VideoInfo) -> int:
         if not self._files.video:
             return 1
@@ -226,6 +227,14 @@ class Resumption:
             "mqtt": self._outputs.mqtt is not None,
             "until_s": self._until_s,
         }
+
+
+def _state(path: str) -> tuple[int, int, int] | None:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _real(path: str | None) -> str | None:
