@@ -186,4 +186,4 @@ def test_the_command_without_a_camera(capsys: pytest.CaptureFixture[str]) -> Non
     assert output.out == ""
     assert output.err.startswith("no camera found: ")
     assert "video4linux" in no_camera_text("linux")
-    assert "0 to 9" in no_camera_text("darwin")
+    assert "neither 0 nor 1" in no_camera_text("darwin")
