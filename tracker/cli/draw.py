@@ -61,11 +61,8 @@ def run_draw(request: DrawRequest) -> int:
     (sinks,) = make_sinks([request.video], names, config, outputs)
     statistics = RunStatistics()
     with open_source(request.video, config) as source, stop_on_signals() as stop:
-        every = recording.header is None
-        results = islice(
-            results_on_video(recording, source, every_frame=every), config.source.max_frames
-        )
-        most = config.source.max_frames
+        most, every = config.source.max_frames, recording.header is None
+        results = islice(results_on_video(recording, source, every_frame=every), most)
         with RunProgress(source.info, most, shown=request.progress) as bar:
             _draw(results, sinks, bar, statistics, stop)
         failure = sinks.close(complete=not stop.signal_number)

@@ -28,7 +28,7 @@ from tests.cli.run.resuming import (
     whole,
     with_zones,
 )
-from tests.conftest import moving_square, write_clip
+from tests.conftest import moving_square
 from tracker.cli.run.object_files import ObjectFiles
 from tracker.cli.run.one import RunRequest
 from tracker.cli.run.one import run as run_request
@@ -36,12 +36,6 @@ from tracker.cli.run.outputs import Outputs
 from tracker.config.run import Config
 from tracker.errors import ConfigError, OutputTakenError
 from tracker.sinks.json_records import Embeddings
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("film") / "in.mp4", moving_square(FRAMES))
-
 
 CASES: dict[str, tuple[Callable[[], Config], dict[str, object]]] = {
     "all files": (config, {}),

@@ -27,11 +27,6 @@ from tracker.errors import ConfigError, NotResumableError, OutputError
 from tracker.sinks.csv_table import CsvSink
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("film") / "in.mp4", moving_square(160))
-
-
 @pytest.fixture
 def cut(film: Path, tmp_path: Path) -> Outputs:
     """The outputs of a run that was interrupted, with a checkpoint."""

@@ -180,6 +180,7 @@ class _Means:
 def _run(
     job: Job,
     means: _Means,
+    progress: "_Frames",
     on_result: Callable[[TrackedFrame], None],
     stop: Stop | None,
 ) -> int:
@@ -199,10 +200,9 @@ def _run(
             request = RunRequest(
                 (job.source,), config, outputs, progress=False, resume=resume, until_s=until_s
             )
-            seen = _Seen(job, on_result)
             try:
-                code = run_one(request, means.pipeline, seen, stop)
-                if job.piece is not None and not (code or resume or seen.any):
+                code = run_one(request, means.pipeline, on_result, stop)
+                if job.piece is not None and not (code or resume or progress.processed):
                     # A pause of the recording: the file says that there is nothing.
                     write_text(f"{job.stem}.jsonl", "")
                 return code
@@ -212,24 +212,10 @@ def _run(
     raise AssertionError("the second attempt resumes nothing")
 
 
-class _Seen:
-    """Passes results on, and knows whether there were any; removes the record at the first one."""
-
-    def __init__(self, job: Job, on_result: Callable[[TrackedFrame], None]) -> None:
-        self._job, self._on_result, self.any = job, on_result, False
-
-    def __call__(self, result: TrackedFrame) -> None:
-        """Passes one on."""
-        if not self.any:
-            remove(self._job.record)
-        self.any = True
-        self._on_result(result)
-
-
 def _run_here_or_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
     if is_remote_job(job):
         return _run_remote(job, means, progress, stop)
-    return _run(job, means, progress.add, stop)
+    return _run(job, means, progress, progress.add, stop)
 
 
 def _run_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None) -> int:
@@ -237,12 +223,10 @@ def _run_remote(job: Job, means: _Means, progress: "_Frames", stop: Stop | None)
     with copied(job, means.wanted, means.config.run.checkpoint_s or math.inf) as copies:
 
         def after_result(result: TrackedFrame) -> None:
-            if not progress.processed:
-                remove(job.record)
             progress.add(result)
             copies.copy_now_and_then()
 
-        code = _run(copies.job, means, after_result, stop)
+        code = _run(copies.job, means, progress, after_result, stop)
         if code:
             copies.copy_checkpoint()
         else:
@@ -278,7 +262,10 @@ def _parts(job: Job, pieces: Sequence[Piece]) -> list[Job]:
 
 
 class _Frames:
-    """Counts the frames of a video, and reports them now and then."""
+    """Counts the frames of a video, and reports them now and then.
+
+    With the first one the record of earlier results, which are replaced then, is removed.
+    """
 
     def __init__(self, job: Job, report: Report) -> None:
         self._job, self._report = job, report
@@ -289,6 +276,8 @@ class _Frames:
         """Counts one result."""
         piece, video = self._job.piece, result.run.video
         begin_s = 0.0 if piece is None else piece.read_from_s
+        if not self.processed:
+            remove(self._job.record)
         self.processed += 1
         self.frames = result.frame.index + 1 - round(begin_s * video.fps)
         if time.monotonic() >= self._due_s:
